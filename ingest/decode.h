@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/decode.h - encoded image bytes -> RGB of training size.
+ *
+ * decode_probe() reads the header only and tells what decoding will hold in memory, so
+ * that the caller can take that much from its budget before image_decoder_run()
+ * allocates it. The format is told by magic bytes, never by an extension.
+ *
+ * image_decoder_run() decodes, orients by EXIF, converts CMYK, 16 bit and alpha, crops
+ * the centred square (or the centred box of the target's aspect), resizes with
+ * antialiasing and applies the colour profile. The result equals Pillow's
+ *     exif_transpose(im).resize((W, H), filter, box=crop)
+ * within 1 level, and is the same on every machine. One decoder belongs to one thread. */
+#ifndef INGEST_DECODE_H
+#define INGEST_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ingest/reject.h"
+
+enum image_format { IMAGE_JPEG = 1, IMAGE_PNG, IMAGE_WEBP };
+enum resize_filter { RESIZE_BICUBIC, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_AREA };
+enum icc_mode { ICC_SRGB, ICC_IGNORE };
+
+/* Raised when decode_probe()'s table of bytes changes: which images are too_many_pixels
+ * depends on it, so it is part of a data set's configuration. */
+enum { DECODE_TABLE_NUMBER = 1 };
+
+struct decode_info {
+    enum image_format format;
+    uint32_t width, height; /* as stored, before orientation */
+    int channels;           /* components as stored: 1 to 4 */
+    int bit_depth;          /* 8 or 16 (less counts as 8) */
+    bool progressive;       /* progressive JPEG, interlaced PNG, animated WebP */
+    uint64_t need;          /* most bytes decoding holds at once, by the table */
+};
+
+struct decode_options {
+    int width, height; /* target size in pixels */
+    enum resize_filter filter;
+    enum icc_mode icc;
+    bool keep_truncated; /* --truncated keep: missing rows are what the codec leaves */
+    uint32_t min_size;   /* shorter side, oriented; 0: no limit */
+};
+
+struct decoded {
+    uint32_t original_width, original_height; /* oriented */
+    uint32_t crop_left, crop_top, crop_width, crop_height;
+    bool upscaled;       /* the crop is smaller than the target */
+    bool broken_profile; /* an ICC profile that was ignored because it is broken */
+    struct reject reject;
+};
+
+struct image_decoder;
+
+/* Reads the header of the `len` bytes at `bytes`. Returns REJECT_NONE and fills *info, or
+ * the reason, also in *reject. Allocates nothing that grows with the image. */
+enum reject_reason decode_probe(const void *bytes, size_t len, struct decode_info *info,
+                                struct reject *reject);
+
+/* Returns INGEST_OK, INGEST_ENOMEM or INGEST_EINVAL. Gives *out on success. */
+int image_decoder_open(struct image_decoder **out, const struct decode_options *options);
+
+/* Writes (height, width, 3) bytes to rgb. Returns INGEST_OK, also for a bad image, which
+ * out->reject names; < 0 is INGEST_ENOMEM only. */
+int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
+                      uint8_t *rgb, struct decoded *out);
+
+/* Accepts NULL. */
+void image_decoder_close(struct image_decoder *d);
+
+/* "bicubic", ... for the configuration and the command line; -1 where not found. */
+const char *resize_filter_name(enum resize_filter filter);
+int resize_filter_from_name(const char *name);
+
+#endif

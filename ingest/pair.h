@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/pair.h - image-caption pairs out of a tar stream.
+ *
+ *     struct pair_reader *r;
+ *     struct pair p;
+ *     int rc = pair_reader_open(&r, &source, &options);
+ *     while (rc == INGEST_OK && (rc = pair_reader_next(r, &p)) == INGEST_OK) {
+ *         use(&p);
+ *         pair_clear(&p);
+ *     }
+ *     if (rc < 0)
+ *         explain(pair_reader_why(r));
+ *     pair_reader_close(r);
+ *
+ * A pair is one group of consecutive members with one key (the WebDataset rule). Every
+ * group comes out exactly once: a good pair, or one whose reject says what is wrong.
+ * Damage to the archive ends the stream like its end does; pair_reader_totals() then says
+ * where. One reader belongs to one thread. */
+#ifndef INGEST_PAIR_H
+#define INGEST_PAIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ingest/reject.h"
+
+struct pair_reader;
+
+/* Where the bytes come from. read() fills buf with up to cap bytes and returns how many,
+ * 0 at the end of the input, or < 0: INGEST_EIO or INGEST_CANCELLED. It may block, but
+ * must be able to return INGEST_CANCELLED while it waits. why() explains an INGEST_EIO
+ * (lent until the next read). */
+struct ingest_source {
+    void *ctx;
+    ssize_t (*read)(void *ctx, void *buf, size_t cap);
+    const char *(*why)(void *ctx);
+};
+
+struct pair_options {
+    const char *image_field; /* NULL: the first of jpg, jpeg, png, webp, else magic */
+    bool keep_metadata;      /* false: --metadata none */
+    size_t max_metadata;     /* bytes of JSON kept with a record (64 KiB) */
+    size_t max_member_bytes; /* longer image, caption or JSON members: too_many_bytes */
+    uint64_t limit;          /* stop after so many groups; 0: no limit */
+};
+
+/* The defaults above; max_member_bytes 64 MiB. */
+struct pair_options pair_options_default(void);
+
+struct pair_caption {
+    char *name;      /* "txt", "json.captions[2]" */
+    char *text;      /* UTF-8, may contain NUL, NUL-terminated besides */
+    size_t text_len; /* bytes */
+};
+
+/* Owned by the caller, who gives it back with pair_clear(). */
+struct pair {
+    char *key;      /* UTF-8, NUL-terminated; a bad key is given escaped for printing */
+    uint64_t index; /* place of the group in its input, from 0, rejects included */
+    unsigned char *image;
+    size_t image_len;
+    struct pair_caption *captions;
+    size_t n_captions;
+    char *metadata; /* the .json member byte for byte, or NULL */
+    size_t metadata_len;
+    struct reject reject; /* reason REJECT_NONE: a good pair so far */
+};
+
+/* Counts over what has been read so far. */
+struct pair_totals {
+    uint64_t groups;
+    uint64_t skipped_members;   /* keyless, __x__ or not a regular file */
+    uint64_t dropped_captions;  /* not UTF-8, others of the sample left */
+    uint64_t dropped_metadata;  /* longer than max_metadata */
+    uint64_t unparsed_metadata; /* not JSON, but not needed for captions */
+    bool damaged;
+    uint64_t damage_offset; /* in the decompressed stream, bytes */
+    char damage[200];       /* what is damaged, for a person */
+    char *partial_key;      /* key of the group the damage cut, or NULL; lent */
+};
+
+/* Gives *out, even on failure, so that pair_reader_why() can explain; close it either
+ * way. *out is NULL only for INGEST_ENOMEM. `source` is kept until close. */
+int pair_reader_open(struct pair_reader **out, const struct ingest_source *source,
+                     const struct pair_options *options);
+
+/* Returns INGEST_OK and gives *p, or INGEST_END, or < 0. */
+int pair_reader_next(struct pair_reader *r, struct pair *p);
+
+/* Lent; changes with each next(). */
+const struct pair_totals *pair_reader_totals(const struct pair_reader *r);
+
+/* What went wrong last. Lent; never NULL; accepts NULL. */
+const char *pair_reader_why(const struct pair_reader *r);
+
+/* Accepts NULL and half-opened readers. */
+void pair_reader_close(struct pair_reader *r);
+
+/* Frees what *p owns and zeroes it. */
+void pair_clear(struct pair *p);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/reject.h - why a sample was rejected: the one list of reasons.
+ *
+ * The names are written to NAME.rejects.jsonl and to manifests, so they are a promise
+ * to the outside: add, never rename. */
+#ifndef INGEST_REJECT_H
+#define INGEST_REJECT_H
+
+#include <stddef.h>
+
+#define INGEST_REASONS(X)                                                                \
+    X(NO_IMAGE, "no_image")                                                              \
+    X(NO_CAPTION, "no_caption")                                                          \
+    X(EMPTY_CAPTION, "empty_caption")                                                    \
+    X(CAPTION_NOT_UTF8, "caption_not_utf8")                                              \
+    X(BAD_KEY, "bad_key")                                                                \
+    X(DUPLICATE_KEY, "duplicate_key")                                                    \
+    X(BAD_METADATA, "bad_metadata")                                                      \
+    X(UNSUPPORTED_FORMAT, "unsupported_format")                                          \
+    X(CORRUPT_IMAGE, "corrupt_image")                                                    \
+    X(TRUNCATED_IMAGE, "truncated_image")                                                \
+    X(TOO_SMALL, "too_small")                                                            \
+    X(TOO_MANY_PIXELS, "too_many_pixels")                                                \
+    X(TOO_MANY_BYTES, "too_many_bytes")                                                  \
+    X(NOT_FINITE, "not_finite")
+
+enum reject_reason {
+    REJECT_NONE = 0,
+#define X(id, name) REJECT_##id,
+    INGEST_REASONS(X)
+#undef X
+        N_REJECT_REASONS /* REJECT_NONE counted */
+};
+
+/* A reason with its one-line explanation: what is wrong with this sample, for the
+ * person who must act. `reason` is REJECT_NONE for a good sample. */
+struct reject {
+    enum reject_reason reason;
+    char detail[200];
+};
+
+/* "no_image", ...; "none" for REJECT_NONE. Static. */
+const char *reject_name(enum reject_reason reason);
+
+/* Fills *r, printf-like. Returns `reason`, so that a caller can return it. */
+__attribute__((format(printf, 3, 4))) enum reject_reason
+reject_set(struct reject *r, enum reject_reason reason, const char *fmt, ...);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/header.h - what a shard says once about all its records.
+ *
+ * Stored as JSON with sorted keys. `config` is the data set's whole configuration as
+ * tools/ wrote it to dataset.json; the fields beside it are what a reader needs to use
+ * the records without knowing the program's options. */
+#ifndef SHARD_HEADER_H
+#define SHARD_HEADER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct shard_encoder {
+    const char *kind; /* "vae" */
+    const char *name; /* "AutoencoderKL", "TAESD" */
+    const char *weights_sha256;
+    const char *config;  /* the network's configuration, JSON object text */
+    uint32_t downscale;  /* f */
+    size_t n_scale;      /* length of scale and shift: 1 or C */
+    const double *scale; /* trainer's latent = (raw - shift) * scale */
+    const double *shift;
+    const char *moments;  /* "mean" or "mean+logvar" */
+    const char *numerics; /* "direct-1" */
+    bool reproducible;    /* the same bits on every machine */
+};
+
+struct shard_tokenizer {
+    bool present;       /* false: --tokenizer none; the rest is then unset */
+    const char *sha256; /* of the model file */
+    const char *file;   /* beside the shards: "tokenizer-0123456789ab.model" */
+    uint32_t n_pieces;
+    int64_t bos, eos; /* -1: the model has none (null in JSON) */
+    uint32_t boi, eoi;
+};
+
+struct shard_header {
+    const char *name;     /* NAME of the unit */
+    uint32_t part;        /* 0 for NAME.lms, 1 for NAME+00001.lms */
+    const char *software; /* "latentmill 0.1.0" */
+    bool demo;            /* made with an embedded model */
+    uint64_t seed;
+    double caption_first;
+    uint32_t patch; /* default patch window of readers, 1 | 2 | 4 | 8 */
+    struct shard_tokenizer tokenizer;
+    size_t n_encoders;
+    const struct shard_encoder *encoders;
+    const char *config; /* the whole configuration, JSON object text, or NULL */
+};
+
+/* Gives *json (release with free()), sorted keys, NUL-terminated. SHARD_EINVAL where a
+ * config text is not a JSON object. */
+int shard_header_to_json(const struct shard_header *h, char **json);
+
+/* Gives *out (release with shard_header_free()). `why` (cap bytes) says what is wrong. */
+int shard_header_from_json(const char *json, size_t len, struct shard_header **out,
+                           char *why, size_t cap);
+void shard_header_free(struct shard_header *h);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/reader.h - read records back from one shard file.
+ *
+ *     struct shard_reader *r;
+ *     struct shard_record rec;
+ *     int rc = shard_reader_open(&r, "000042.lms");
+ *     while (rc == SHARD_OK && (rc = shard_reader_next(r, &rec)) == SHARD_OK)
+ *         train_on(&rec);
+ *     if (rc < 0)
+ *         fprintf(stderr, "%s\n", shard_reader_why(r));
+ *     shard_reader_close(r);
+ *
+ * One reader belongs to one thread. Many readers may open the same file. Any file may be
+ * given: what is not a shard gets an error, never a crash. */
+#ifndef SHARD_READER_H
+#define SHARD_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shard/header.h"
+#include "shard/record.h"
+#include "shard/status.h"
+
+struct shard_reader;
+
+/* Opens `path` and checks its header, index and seek table.
+ * Gives *out, even on failure, so that shard_reader_why() can explain; close it
+ * either way. *out is NULL only for SHARD_ENOMEM. */
+int shard_reader_open(struct shard_reader **out, const char *path);
+
+/* Lent; lives as long as the reader. */
+const struct shard_header *shard_reader_header(const struct shard_reader *r);
+const char *shard_reader_header_json(const struct shard_reader *r, size_t *len);
+uint64_t shard_reader_count(const struct shard_reader *r);
+
+/* true: next, at and find leave data NULL in tensor segments and never read their frames.
+ */
+void shard_reader_text_only(struct shard_reader *r, bool on);
+
+/* Returns SHARD_OK, SHARD_EOF, or < 0. SHARD_EDAMAGED: this record is lost, rec->name,
+ * key and index (from the index) still name it, and the next call goes on behind it.
+ * Every pointer in *rec is lent: it dies at the next call on `r`. */
+int shard_reader_next(struct shard_reader *r, struct shard_record *rec);
+
+/* Record `i` of shard_reader_count(), by position; next() then goes on with i + 1. */
+int shard_reader_at(struct shard_reader *r, uint64_t i, struct shard_record *rec);
+
+/* Position of (NAME, key): SHARD_OK or SHARD_NOT_FOUND. name NULL: any. */
+int shard_reader_find(struct shard_reader *r, const char *name, const char *key,
+                      uint64_t *i);
+
+/* What went wrong last, with file name and byte offset. Lent; never NULL;
+ * accepts NULL. */
+const char *shard_reader_why(const struct shard_reader *r);
+void shard_reader_close(struct shard_reader *r); /* accepts NULL */
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/status.h - what the functions of shard/ return. */
+#ifndef SHARD_STATUS_H
+#define SHARD_STATUS_H
+
+enum shard_status {
+    SHARD_OK = 0,
+    SHARD_EOF = 1,       /* no more records: not an error */
+    SHARD_NOT_FOUND = 2, /* no record of that position or key: not an error */
+    SHARD_ENOMEM = -1,
+    SHARD_EIO = -2,      /* the system call's error is in why() */
+    SHARD_EFORMAT = -3,  /* not a shard, or its header or index is damaged */
+    SHARD_EVERSION = -4, /* a later format than this reader knows */
+    SHARD_EDAMAGED = -5, /* a frame is damaged: its records are lost, others are not */
+    SHARD_EINVAL = -6,   /* the caller's record or option breaks a limit of FORMAT.md */
+    SHARD_EMODEL = -7    /* a tokenizer model that is not what it should be */
+};
+
+/* A short English name of `status`. Static; never NULL. */
+const char *shard_strerror(int status);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * vae_encode/backend.h - one entry a batch, not one a layer. Internal to vae_encode/.
+ *
+ * pack() runs once per model: it lays the weights out as the back end wants them and
+ * keeps nothing of the graph's weight pointers afterwards, so the raw file can be
+ * unmapped. The packed model is immutable and shared; a state belongs to one thread. */
+#ifndef VAE_ENCODE_BACKEND_H
+#define VAE_ENCODE_BACKEND_H
+
+#include "ingest/image.h"
+#include "vae_encode/graph.h"
+#include "vae_encode/vae.h"
+
+struct vae_backend {
+    const char *name; /* "ref", "cpu" */
+    /* Gives *packed. `isa`: NULL for the best this machine has. VAE_EINVAL where it has
+     * not the one asked for. */
+    int (*pack)(void **packed, const struct vae_graph *g, const char *isa);
+    const char *(*isa)(const void *packed); /* the one in use; static */
+    uint64_t (*packed_bytes)(const void *packed);
+    /* Gives *state; `packed` is kept. width and height are the images' size in pixels. */
+    int (*open)(void **state, const void *packed, int width, int height);
+    int (*encode)(void *state, const struct image_batch *in, struct latent_batch *out);
+    void (*close)(void *state);
+    void (*free_packed)(void *packed);
+};
+
+extern const struct vae_backend vae_backend_ref;
+extern const struct vae_backend vae_backend_cpu;
+
+#endif
