@@ -39,7 +39,8 @@ SHARD_SRC := \
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC :=
 
-TOOLS_SRC :=
+TOOLS_SRC := \
+    tools/options.c
 
 UNIT_TESTS :=
 
