@@ -12,7 +12,8 @@
 #include "vae_encode/vae.h"
 
 struct vae_backend {
-    const char *name; /* "ref", "cpu" */
+    const char *name;     /* "ref", "cpu" */
+    const char *numerics; /* "direct-1": raised when this back end's bits change */
     /* Gives *packed. `isa`: NULL for the best this machine has. VAE_EINVAL where it has
      * not the one asked for. */
     int (*pack)(void **packed, const struct vae_graph *g, const char *isa);

@@ -8,7 +8,8 @@
  * Activations live in numbered slots. A step reads slot `in` (and `residual`) and writes
  * slot `out`, which is neither of them. Slot 0 is the network's input (3, H, W), already
  * mapped from [0, 255] by `input_scale * v + input_shift`; the last step's out holds the
- * moments: (2C, h, w) with posterior, (C, h, w) without. */
+ * moments: (2C, h, w) with posterior, (C, h, w) without. A convolution's output is
+ * (H / stride, W / stride), and every input size is a multiple of the stride. */
 #ifndef VAE_ENCODE_GRAPH_H
 #define VAE_ENCODE_GRAPH_H
 

@@ -66,8 +66,9 @@ struct vae_encoder;
 int vae_open(struct vae **out, const struct vae_options *options);
 const struct vae_info *vae_info(const struct vae *vae);
 
-/* Gives *e; `vae` is kept until the encoder is closed. VAE_EINVAL where width or height
- * is not a multiple of the downscale. */
+/* Gives *e, even on failure, so that vae_encoder_why() can explain; close it either way.
+ * *e is NULL only for VAE_ENOMEM. `vae` is kept until the encoder is closed. VAE_EINVAL
+ * where width or height is not a positive multiple of the downscale. */
 int vae_encoder_open(struct vae_encoder **e, const struct vae *vae, int width,
                      int height);
 
@@ -76,7 +77,8 @@ int vae_encoder_open(struct vae_encoder **e, const struct vae *vae, int width,
 int vae_encode(struct vae_encoder *e, const struct image_batch *in,
                struct latent_batch *out);
 
-void vae_encoder_close(struct vae_encoder *e); /* accepts NULL */
+const char *vae_encoder_why(const struct vae_encoder *e); /* lent; accepts NULL */
+void vae_encoder_close(struct vae_encoder *e);            /* accepts NULL */
 
 /* What went wrong last: file, tensor, byte. Lent; never NULL; accepts NULL. */
 const char *vae_why(const struct vae *vae);
