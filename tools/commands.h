@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/commands.h - the subcommands: one file each, listed in main.c's table.
+ *
+ * argv[0] is the subcommand's name. They return an enum exit_code. */
+#ifndef TOOLS_COMMANDS_H
+#define TOOLS_COMMANDS_H
+
+int prepare_main(int argc, char **argv);
+int dump_main(int argc, char **argv);
+
+#endif

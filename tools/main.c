@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/main.c - the program: find the subcommand and run it. */
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/commands.h"
+#include "tools/exit_code.h"
+#include "tools/options.h"
+#include "tools/version.h"
+
+static const struct {
+    const char *name;
+    int (*main)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"prepare", prepare_main, "image-caption pairs in, shards of latents and tokens out"},
+    {"dump", dump_main, "print what is in a shard"},
+};
+
+static void print_usage(FILE *out)
+{
+    fputs("usage: latentmill COMMAND [OPTION]... (latentmill COMMAND --help)\n\n"
+          "Data preparation and tokenization for Transfusion-style models.\n\n",
+          out);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+    fputs("\nExit status: 0 done, 1 failed, 2 wrong usage or configuration, 42 an input "
+          "is\n"
+          "bad, 75 interrupted (run the same command again).\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    /* Names are UTF-8 whatever the environment says; numbers keep their point. */
+    setlocale(LC_CTYPE, "C.UTF-8");
+    if (argc < 2) {
+        print_usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_usage(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts(LATENTMILL_SOFTWARE);
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].main(argc - 1, argv + 1);
+    return usage_error("no command named '%s' (see latentmill --help)", argv[1]);
+}
