@@ -37,12 +37,16 @@ SHARD_SRC := \
     shard/status.c
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
-TOKENIZER_SRC :=
+TOKENIZER_SRC := \
+    shard/tokenizer_builtin.c \
+    shard/tokenizer_model.c \
+    shard/tokenizer_spm.cc
 
 TOOLS_SRC := \
     tools/options.c
 
-UNIT_TESTS :=
+UNIT_TESTS := \
+    tests/unit/test_tokenizer.c
 
 .PHONY: all help clean
 all: $(BUILD)/latentmill
@@ -74,6 +78,8 @@ $(BUILD)/%.o: %.c
 $(BUILD)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(lm_cxxflags) -MMD -MP -c -o $@ $<
+
+$(BUILD)/shard/tokenizer_builtin.o: shard/default/tokenizer.model
 
 # Unit tests: one program a file, cmocka.
 unit_programs := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_TESTS))

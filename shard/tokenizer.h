@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct tokenizer;
 
 /* Opens the serialized model of `len` bytes (not kept). `what` names it in messages.
@@ -36,5 +40,9 @@ void tokenizer_close(struct tokenizer *t);
 
 /* The embedded default model. */
 const void *tokenizer_builtin(size_t *len);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our token ids equal those of PyPI's sentencepiece, line by line, over the text in the
+shared data, for a real 32,000-piece model and for the embedded one."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+try:
+    import sentencepiece
+except ImportError:
+    print("the sentencepiece package is not installed")
+    sys.exit(77)
+
+PROGRAM = pathlib.Path(os.environ.get("BUILD", "build")) / "tests/programs/tokenize_lines"
+SPM = pathlib.Path(os.environ.get("LATENTMILL_SHARED", "../shared")) / "data/spm"
+EMBEDDED = pathlib.Path("shard/default/tokenizer.model")
+
+ODD_LINES = [
+    b"",
+    b" ",
+    b"   two  spaces\tand a tab ",
+    b"NUL \0 inside\0",
+    b"\0",
+    b"not UTF-8: \xff\xfe \xc3( \xed\xa0\x80 \xf5\x80\x80\x80 cut \xe2\x82",
+    b"<s> </s> <unk> <0x41> \xe2\x96\x81 \xe2\x96\x81\xe2\x96\x81",
+    "\u200b\ufeff\u0301e\u0301 \ud7ff\ue000\ufffd\U0010ffff 🦙👩‍👩‍👧 ٣١ Ⅷ ½".encode(),
+    b"1234567890 3.14159 1e-10 0x7f v2.0",
+    b"a" * 100000,
+    b"ab 12 " * 20000,
+    "吾輩は猫である。".encode() * 5000,
+    bytes(range(1, 10)) + bytes(range(11, 256)),
+]
+
+
+def ours(model, lines):
+    done = subprocess.run([PROGRAM, model], input=b"".join(b + b"\n" for b in lines),
+                          stdout=subprocess.PIPE, check=True)
+    return [[int(x) for x in line.split()] for line in done.stdout.split(b"\n")[:-1]]
+
+
+def compare(model, path, lines):
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    found = ours(model, lines)
+    assert len(found) == len(lines), f"{model}: {len(found)} of {len(lines)} lines"
+    for number, (line, ids) in enumerate(zip(lines, found), 1):
+        expected = processor.encode(line)
+        assert ids == expected, f"{model}: line {number} {line[:80]!r}: {ids} {expected}"
+    print(f"{model}: {len(lines)} lines, {sum(map(len, found))} ids equal")
+
+
+def test_refusals():
+    refused = [(SPM / "unigram-1000.model", "a UNIGRAM model; only BPE models are taken"),
+               (SPM / "botchan.txt", "no SentencePiece model"),
+               (pathlib.Path("/dev/null"), "empty")]
+    for path, reason in refused:
+        done = subprocess.run([PROGRAM, path], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        assert done.returncode == 1, (path, done)
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert f"{path}: " in done.stderr and reason in done.stderr, done.stderr
+
+
+def main():
+    compare("builtin", EMBEDDED, ODD_LINES)
+    if not SPM.is_dir():
+        print(f"{SPM} is not there: only the embedded model was tested")
+        sys.exit(77)
+    texts = sorted(SPM.glob("*.txt"))
+    assert len(texts) >= 2, texts
+    lines = [line for path in texts for line in path.read_bytes().split(b"\n")]
+    mistral = SPM / "mistral-v1.model"
+    compare("builtin", EMBEDDED, lines)
+    compare(mistral, mistral, lines + ODD_LINES)
+    test_refusals()
+
+
+if __name__ == "__main__":
+    main()
