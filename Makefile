@@ -10,6 +10,7 @@ CXX      ?= c++
 CFLAGS   ?= -O2 -g
 CXXFLAGS ?= $(CFLAGS)
 PREFIX   ?= /usr/local
+VENV     ?= build/venv
 SANITIZE ?=
 WERROR   ?=
 
@@ -48,10 +49,26 @@ TOOLS_SRC := \
 UNIT_TESTS := \
     tests/unit/test_tokenizer.c
 
-.PHONY: all help clean
+# Programs that tests written in other languages run.
+TEST_PROGRAMS := \
+    tests/programs/tokenize_lines.c
+
+PYTHON_TESTS := \
+    tests/python/test_tokenizer.py
+
+CLI_TESTS := \
+    tests/cli/runner.sh \
+    tests/cli/usage.sh
+
+# tests/fuzz/X.c; tests/fuzz/corpus/X/ is its corpus.
+FUZZ_TARGETS :=
+
+## all: the program, build/latentmill
+.PHONY: all
 all: $(BUILD)/latentmill
 
 ## help: this list
+.PHONY: help
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
@@ -71,28 +88,102 @@ $(BUILD)/lib%.a:
 $(BUILD)/latentmill: $(BUILD)/tools/main.o $(libs)
 	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs)
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(lm_cflags) $(isa_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
 
-$(BUILD)/%.o: %.cc
+$(BUILD)/%.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CXX) $(lm_cxxflags) -MMD -MP -c -o $@ $<
 
 $(BUILD)/shard/tokenizer_builtin.o: shard/default/tokenizer.model
 
-# Unit tests: one program a file, cmocka.
-unit_programs := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_TESTS))
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(libs)
+# What every object depends on besides its sources: the compilers and their flags.
+flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags)
+$(BUILD)/flags: $(if $(pkg_libs),,need-packages) force
+	@mkdir -p $(@D)
+	@echo '$(flags_now)' | cmp -s - $@ || echo '$(flags_now)' > $@
+.PHONY: force need-packages
+force:
+need-packages:
+	@tests/packages.sh --missing build
+
+# Tests: a program for each file in C, the libraries linked in.
+unit_programs := $(patsubst %.c,$(BUILD)/%,$(UNIT_TESTS))
+test_programs := $(patsubst %.c,$(BUILD)/%,$(TEST_PROGRAMS))
+fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(FUZZ_TARGETS))
+fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
+
+$(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)
 	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) -lcmocka
 
-## unit: build and run the unit tests
-.PHONY: unit
+# Without libFuzzer a target replays the files it is given.
+fuzz_main = $(if $(LIBFUZZER),,$(BUILD)/tests/fuzz/replay.o)
+$(fuzz_programs): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(fuzz_main) $(libs)
+	$(CXX) $(lm_ldflags) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $^ $(lm_libs)
+
+## demo: make shards from the sample set and print some of them
+.PHONY: demo
+demo:
+	@tests/packages.sh build
+	@$(MAKE) --no-print-directory $(parallel) all
+	@BUILD='$(BUILD)' tests/demo.sh
+
+## check: build and run all tests; prints what passed, failed and was skipped
+.PHONY: check test unit everything
+check:
+	@tests/packages.sh check
+	@$(MAKE) --no-print-directory $(parallel) everything
+	@$(MAKE) --no-print-directory test
+
+## test: the same without a look at the installed packages; TESTS="..." runs only these
+TESTS = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
+test: everything
+	@tests/venv.sh $(VENV)
+	@BUILD='$(BUILD)' PYTHON='$(VENV)/bin/python' tests/run.sh $(TESTS)
+
+## unit: only the unit tests
 unit: $(unit_programs)
-	@set -e; for t in $(unit_programs); do echo "$$t"; $$t; done
+	@BUILD='$(BUILD)' tests/run.sh $(unit_programs)
+
+## everything: all programs, those of the tests too
+everything: all $(unit_programs) $(test_programs) $(fuzz_programs)
+
+## lint: the house rules that a program can check
+.PHONY: lint
+lint:
+	@CC='$(CC)' tests/lint.sh
+
+## fuzz: build the fuzz targets with clang's libFuzzer and run each for FUZZ_SECONDS (20)
+FUZZ_SECONDS ?= 20
+.PHONY: fuzz fuzz-programs
+fuzz:
+	@$(MAKE) --no-print-directory $(parallel) BUILD='$(BUILD)/fuzz' CC=clang CXX=clang++ \
+	    SANITIZE=address,undefined,fuzzer-no-link LIBFUZZER=yes fuzz-programs
+	@set -e; for name in $(notdir $(fuzz_programs)); do \
+	    mkdir -p $(BUILD)/fuzz/found/$$name; \
+	    $(BUILD)/fuzz/tests/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 \
+	        -artifact_prefix=$(BUILD)/fuzz/found/$$name- \
+	        $(BUILD)/fuzz/found/$$name tests/fuzz/corpus/$$name; \
+	done
+fuzz-programs: $(fuzz_programs)
+
+## install: the program, below $(DESTDIR)$(PREFIX)
+.PHONY: install
+install: all
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 $(BUILD)/latentmill '$(DESTDIR)$(PREFIX)/bin/latentmill'
 
 ## clean: remove everything that was built
+.PHONY: clean
 clean:
-	rm -rf $(BUILD)
+	rm -rf '$(BUILD)'
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+# All cores, where the user gave no -j.
+parallel = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
+all_objects := $(call objects,$(INGEST_SRC) $(VAE_SRC) $(SHARD_SRC) $(TOKENIZER_SRC) $(TOOLS_SRC) \
+    tools/main.c $(UNIT_TESTS) $(TEST_PROGRAMS) $(FUZZ_TARGETS) tests/fuzz/replay.c)
+.SECONDARY: $(all_objects)
+.DELETE_ON_ERROR:
+-include $(all_objects:.o=.d)
