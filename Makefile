@@ -32,7 +32,19 @@ INGEST_SRC := \
     ingest/reject.c
 
 VAE_SRC := \
-    vae_encode/status.c
+    vae_encode/backend_ref.c \
+    vae_encode/build_kl.c \
+    vae_encode/build_taesd.c \
+    vae_encode/config.c \
+    vae_encode/graph_build.c \
+    vae_encode/names.c \
+    vae_encode/network.c \
+    vae_encode/safetensors.c \
+    vae_encode/status.c \
+    vae_encode/vae.c \
+    vae_encode/vae_builtin.c \
+    vae_encode/vae_source.c \
+    vae_encode/why.c
 
 SHARD_SRC := \
     shard/status.c
@@ -97,6 +109,8 @@ $(BUILD)/%.o: %.cc $(BUILD)/flags
 	$(CXX) $(lm_cxxflags) -MMD -MP -c -o $@ $<
 
 $(BUILD)/shard/tokenizer_builtin.o: shard/default/tokenizer.model
+$(BUILD)/vae_encode/vae_builtin.o: vae_encode/default/diffusion_pytorch_model.safetensors \
+    vae_encode/default/config.json
 
 # What every object depends on besides its sources: the compilers and their flags.
 flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags)

@@ -25,7 +25,7 @@ struct vae_options {
     const char *path; /* NULL: the embedded default. Else a diffusers folder (config.json
                        * + diffusion_pytorch_model.safetensors, or a pipeline with vae/),
                        * or one .safetensors file */
-    double scale;     /* NAN: from config.json */
+    double scale;     /* 0 or NAN: from config.json; else instead of its scaling_factor */
     const char *backend; /* NULL: "cpu"; or "ref" */
     const char *isa;     /* NULL: the best; "portable", "avx2", "avx512" */
 };

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * vae_encode/network.h - what defines an encoder network, without its weights. Internal
+ * to vae_encode/.
+ *
+ * Filled from a diffusers config.json (config.c) or from the tensors' names and shapes
+ * (names_kl.c, taesd.c); the graph is built from it and its JSON is recorded in shards.
+ */
+#ifndef VAE_ENCODE_NETWORK_H
+#define VAE_ENCODE_NETWORK_H
+
+#include <stdbool.h>
+
+#include "vae_encode/vae.h"
+#include "vae_encode/why.h"
+
+enum {
+    VAE_MAX_BLOCKS = 8, /* f <= 128 */
+    VAE_MAX_LAYERS = 32,
+    VAE_MAX_CHANNELS = 16384
+};
+
+enum vae_family { VAE_FAMILY_KL, VAE_FAMILY_TAESD };
+
+/* A block is what lies between two halvings of the resolution. */
+struct vae_network {
+    enum vae_family family;
+    int latent_channels;
+    int n_blocks;
+    int block_channels[VAE_MAX_BLOCKS];
+    /* AutoencoderKL: */
+    int layers_per_block;
+    bool block_attention[VAE_MAX_BLOCKS];
+    bool mid_attention;
+    bool quant_conv;
+    int norm_groups;
+    int moment_channels; /* of conv_out; 2 * latent_channels wherever diffusers wrote it
+                          */
+    /* TAESD: */
+    int block_layers[VAE_MAX_BLOCKS];
+};
+
+/* trainer's latent = (raw - shift) * scale */
+struct vae_scaling {
+    int n; /* 1 or latent_channels */
+    double scale[VAE_MAX_LATENT_CHANNELS];
+    double shift[VAE_MAX_LATENT_CHANNELS];
+};
+
+#define VAE_NORM_EPS 1e-6 /* of every AutoencoderKL; no config names it */
+
+const char *vae_family_name(enum vae_family family); /* static */
+
+/* Are the numbers possible? VAE_EMODEL says which is not; `what` names the source. */
+int vae_network_check(const struct vae_network *net, const char *what,
+                      struct vae_why *why);
+
+/* Gives canonical JSON (sorted keys, compact; release with free()), NULL: no memory. */
+char *vae_network_to_json(const struct vae_network *net);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Opening a VAE: source (two files) -> names -> network and scaling -> graph -> packed
+ * weights. Everything but the last and vae_info is released before vae_open() returns. */
+#include "vae_encode/vae.h"
+
+#include <math.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vae_encode/backend.h"
+#include "vae_encode/config.h"
+#include "vae_encode/names.h"
+#include "vae_encode/vae_source.h"
+#include "vae_encode/status.h"
+
+enum { MAX_SIDE = 1 << 15 };
+
+struct vae {
+    struct vae_info info;
+    char *path;
+    char *config;
+    const struct vae_backend *backend;
+    void *packed;
+    struct vae_why why;
+};
+
+struct vae_encoder {
+    const struct vae *vae;
+    void *state;
+    int width, height;
+    struct vae_why why;
+};
+
+static int choose_backend(struct vae *vae, const char *name)
+{
+    static const struct vae_backend *const backends[] = {&vae_backend_ref};
+
+    for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+        if (!name || strcmp(backends[i]->name, name) == 0) {
+            vae->backend = backends[i];
+            return VAE_OK;
+        }
+    return vae_fail(&vae->why, VAE_EINVAL, "no back end is called %s", name);
+}
+
+/* A config.json beside a single file is believed if it describes a VAE of the family that
+ * the tensors' names show; other software's config.json may lie there as well. */
+static int read_config(struct vae *vae, const struct vae_source *source,
+                       const struct vae_names *names, double scale,
+                       struct vae_network *net, struct vae_scaling *scaling, bool *found)
+{
+    int rc = VAE_OK;
+
+    *found = false;
+    if (source->config) {
+        rc = vae_config_parse(source->config, source->config_len, source->config_path,
+                              scale, net, scaling, &vae->why);
+        *found = rc == VAE_OK && net->family == names->family;
+        if (rc == VAE_OK && !*found && source->config_is_sure)
+            rc = vae_fail(&vae->why, VAE_EMODEL,
+                          "%s: describes an %s, but %s has the tensors of an %s",
+                          source->config_path, vae_family_name(net->family),
+                          source->weights_path, vae_family_name(names->family));
+        if (!source->config_is_sure && rc != VAE_ENOMEM)
+            rc = VAE_OK;
+    }
+    if (!*found) {
+        memset(net, 0, sizeof(*net));
+        memset(scaling, 0, sizeof(*scaling));
+    }
+    return rc;
+}
+
+static int describe(struct vae *vae, const struct vae_source *source,
+                    const struct vae_names *names, double scale, struct vae_network *net,
+                    struct vae_scaling *scaling)
+{
+    const char *what = source->weights_path;
+    bool found;
+    int rc = read_config(vae, source, names, scale, net, scaling, &found);
+    bool given = scale > 0;
+
+    if (rc < 0)
+        return rc;
+    if (!found) {
+        if (!given && names->family == VAE_FAMILY_KL)
+            return vae_fail(&vae->why, VAE_EINVAL,
+                            "%s: no AutoencoderKL config.json lies beside it, so its "
+                            "scaling factor is unknown: give it with --scale (SD 1 and "
+                            "2: 0.18215; SDXL: 0.13025)",
+                            what);
+        *scaling = (struct vae_scaling){.n = 1, .scale = {given ? scale : 1}};
+    }
+    if (names->family == VAE_FAMILY_TAESD)
+        return taesd_infer(source->weights, names, what, net, &vae->why);
+    return found ? VAE_OK : kl_infer(source->weights, names, what, net, &vae->why);
+}
+
+static int check_scale(struct vae *vae, double scale)
+{
+    if (isnan(scale) || (isfinite(scale) && scale >= 0))
+        return VAE_OK;
+    return vae_fail(&vae->why, VAE_EINVAL, "a scale of %g: it must be above 0", scale);
+}
+
+static int fill_sha256(struct vae *vae, const struct safetensors *weights)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int digest_len;
+    size_t len;
+    const unsigned char *bytes = safetensors_bytes(weights, &len);
+
+    if (!EVP_Digest(bytes, len, digest, &digest_len, EVP_sha256(), NULL))
+        return vae_fail(&vae->why, VAE_ENOMEM, "SHA-256 of %s failed", vae->info.path);
+    for (int i = 0; i < 32; i++)
+        snprintf(vae->info.sha256 + 2 * i, 3, "%02x", digest[i]);
+    return VAE_OK;
+}
+
+static int build_and_pack(struct vae *vae, const struct vae_source *source,
+                          const struct vae_names *names, const struct vae_network *net,
+                          const char *isa)
+{
+    struct graph_builder b;
+    int rc = graph_builder_init(&b, source->weights, source->weights_path);
+
+    if (rc == VAE_OK) {
+        b.graph.latent_channels = net->latent_channels;
+        if (net->family == VAE_FAMILY_KL)
+            kl_build(&b, names, net);
+        else
+            taesd_build(&b, names, net);
+        b.graph.downscale = b.downscale;
+        rc = b.status;
+    }
+    if (rc < 0) {
+        vae->why = b.why;
+    } else {
+        vae->info.downscale = b.graph.downscale;
+        vae->info.has_posterior = b.graph.has_posterior;
+        vae->info.n_parameters = b.n_parameters;
+        rc = vae->backend->pack(&vae->packed, &b.graph, isa);
+        if (rc == VAE_EINVAL)
+            vae_fail(&vae->why, rc, "this machine has no %s", isa ? isa : "known ISA");
+        else if (rc < 0)
+            vae_fail(&vae->why, rc, "%s: %s", vae->info.path, vae_strerror(rc));
+    }
+    graph_builder_clear(&b);
+    return rc;
+}
+
+static int load(struct vae *vae, const struct vae_source *source,
+                const struct vae_options *options)
+{
+    struct vae_names names;
+    struct vae_network net;
+    struct vae_scaling scaling;
+    int rc = vae_names_detect(source->weights, source->weights_path, &names, &vae->why);
+
+    if (rc == VAE_OK)
+        rc = describe(vae, source, &names, options->scale, &net, &scaling);
+    if (rc == VAE_OK)
+        rc = build_and_pack(vae, source, &names, &net, options->isa);
+    if (rc == VAE_OK)
+        rc = fill_sha256(vae, source->weights);
+    if (rc < 0)
+        return rc;
+
+    vae->config = vae_network_to_json(&net);
+    if (!vae->config)
+        return vae_fail(&vae->why, VAE_ENOMEM, "out of memory");
+    vae->info.family = vae_family_name(net.family);
+    vae->info.latent_channels = net.latent_channels;
+    vae->info.n_scale = scaling.n;
+    memcpy(vae->info.scale, scaling.scale, sizeof(scaling.scale));
+    memcpy(vae->info.shift, scaling.shift, sizeof(scaling.shift));
+    vae->info.config = vae->config;
+    vae->info.numerics = vae->backend->numerics;
+    vae->info.backend = vae->backend->name;
+    vae->info.isa = vae->backend->isa(vae->packed);
+    vae->info.packed_bytes = vae->backend->packed_bytes(vae->packed);
+    return VAE_OK;
+}
+
+int vae_open(struct vae **out, const struct vae_options *options)
+{
+    struct vae_source source;
+    struct vae *vae = calloc(1, sizeof(*vae));
+    int rc;
+
+    *out = vae;
+    if (!vae)
+        return VAE_ENOMEM;
+    vae->path = strdup(options->path ? options->path : "builtin");
+    if (!vae->path)
+        return vae_fail(&vae->why, VAE_ENOMEM, "out of memory");
+    vae->info.path = vae->path;
+    vae->info.builtin = options->path == NULL;
+    rc = choose_backend(vae, options->backend);
+    if (rc == VAE_OK)
+        rc = check_scale(vae, options->scale);
+    if (rc < 0)
+        return rc;
+    rc = vae_source_open(&source, options->path, &vae->why);
+    if (rc == VAE_OK)
+        rc = load(vae, &source, options);
+    vae_source_close(&source);
+    return rc;
+}
+
+const struct vae_info *vae_info(const struct vae *vae)
+{
+    return &vae->info;
+}
+
+int vae_encoder_open(struct vae_encoder **out, const struct vae *vae, int width,
+                     int height)
+{
+    struct vae_encoder *e = calloc(1, sizeof(*e));
+    int f = vae->info.downscale;
+    int rc;
+
+    *out = e;
+    if (!e)
+        return VAE_ENOMEM;
+    e->vae = vae;
+    e->width = width;
+    e->height = height;
+    if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE ||
+        width % f != 0 || height % f != 0)
+        return vae_fail(
+            &e->why, VAE_EINVAL,
+            "images of %d x %d do not fit %s: each side must be a multiple of "
+            "%d, at most %d",
+            width, height, vae->info.path, f, MAX_SIDE);
+    rc = vae->backend->open(&e->state, vae->packed, width, height);
+    if (rc < 0)
+        vae_fail(&e->why, rc, "encoder of %d x %d: %s", width, height, vae_strerror(rc));
+    return rc;
+}
+
+int vae_encode(struct vae_encoder *e, const struct image_batch *in,
+               struct latent_batch *out)
+{
+    int rc;
+
+    if (in->n < 1 || in->width != e->width || in->height != e->height)
+        return vae_fail(&e->why, VAE_EINVAL,
+                        "a batch of %d images of %d x %d for an encoder of %d x %d",
+                        in->n, in->width, in->height, e->width, e->height);
+    if (out->logvar && !e->vae->info.has_posterior)
+        return vae_fail(&e->why, VAE_EINVAL, "%s is a %s: it has no log-variance",
+                        e->vae->info.path, e->vae->info.family);
+    rc = e->vae->backend->encode(e->state, in, out);
+    if (rc < 0)
+        vae_fail(&e->why, rc, "%s", vae_strerror(rc));
+    return rc;
+}
+
+const char *vae_encoder_why(const struct vae_encoder *e)
+{
+    return e ? e->why.text : vae_strerror(VAE_ENOMEM);
+}
+
+void vae_encoder_close(struct vae_encoder *e)
+{
+    if (!e)
+        return;
+    if (e->state)
+        e->vae->backend->close(e->state);
+    free(e);
+}
+
+const char *vae_why(const struct vae *vae)
+{
+    return vae ? vae->why.text : vae_strerror(VAE_ENOMEM);
+}
+
+void vae_close(struct vae *vae)
+{
+    if (!vae)
+        return;
+    if (vae->packed)
+        vae->backend->free_packed(vae->packed);
+    free(vae->config);
+    free(vae->path);
+    free(vae);
+}
