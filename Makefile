@@ -29,6 +29,17 @@ pkg_libs   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 
 INGEST_SRC := \
     ingest/status.c \
+    ingest/damage.c \
+    ingest/utf8.c \
+    ingest/hash_set.c \
+    ingest/key.c \
+    ingest/tar_header.c \
+    ingest/unpack.c \
+    ingest/tar.c \
+    ingest/caption.c \
+    ingest/caption_json.c \
+    ingest/group.c \
+    ingest/pair.c \
     ingest/reject.c
 
 VAE_SRC := \
@@ -63,6 +74,7 @@ UNIT_TESTS := \
 
 # Programs that tests written in other languages run.
 TEST_PROGRAMS := \
+    tests/programs/list_pairs.c \
     tests/programs/tokenize_lines.c
 
 PYTHON_TESTS := \

@@ -38,11 +38,14 @@ struct ingest_source {
     const char *(*why)(void *ctx);
 };
 
+/* Longest caption file, and longest JSON in which captions are looked for, in bytes. */
+enum { PAIR_MAX_TEXT = 1 << 20 };
+
 struct pair_options {
     const char *image_field; /* NULL: the first of jpg, jpeg, png, webp, else magic */
     bool keep_metadata;      /* false: --metadata none */
     size_t max_metadata;     /* bytes of JSON kept with a record (64 KiB) */
-    size_t max_member_bytes; /* longer image, caption or JSON members: too_many_bytes */
+    size_t max_member_bytes; /* longer images and caption files: too_many_bytes */
     uint64_t limit;          /* stop after so many groups; 0: no limit */
 };
 

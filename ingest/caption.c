@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ingest/caption.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/status.h"
+#include "ingest/utf8.h"
+
+static bool is_blank(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!memchr(" \t\n\v\f\r", text[i], 6))
+            return false;
+    return true;
+}
+
+static int grow(struct caption_list *list)
+{
+    size_t cap = list->cap ? list->cap * 2 : 8;
+    struct pair_caption *items;
+
+    if (cap > SIZE_MAX / sizeof(*items))
+        return INGEST_ENOMEM;
+    items = realloc(list->items, cap * sizeof(*items));
+    if (!items)
+        return INGEST_ENOMEM;
+    list->items = items;
+    list->cap = cap;
+    return INGEST_OK;
+}
+
+static int append(struct caption_list *list, const char *name, const char *text,
+                  size_t len)
+{
+    struct pair_caption *c;
+
+    if (list->n == list->cap && grow(list) < 0)
+        return INGEST_ENOMEM;
+    c = &list->items[list->n];
+    *c = (struct pair_caption){
+        .name = strdup(name), .text = malloc(len + 1), .text_len = len};
+    list->n++;
+    if (!c->name || !c->text)
+        return INGEST_ENOMEM;
+    memcpy(c->text, text, len);
+    c->text[len] = '\0';
+    return INGEST_OK;
+}
+
+int caption_list_add(struct caption_list *list, const char *name, const char *text,
+                     size_t len)
+{
+    int added;
+
+    if (!utf8_valid(text, len)) {
+        list->n_not_utf8++;
+        return INGEST_OK;
+    }
+    if (is_blank(text, len)) {
+        list->n_blank++;
+        return INGEST_OK;
+    }
+    added = hash_set_add(&list->seen, text, len);
+    return added == 1 ? append(list, name, text, len) : added;
+}
+
+void caption_list_free(struct caption_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->items[i].name);
+        free(list->items[i].text);
+    }
+    free(list->items);
+    hash_set_free(&list->seen);
+    *list = (struct caption_list){0};
+}

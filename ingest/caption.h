@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/caption.h - internal to ingest/: the captions of one sample, in order, each
+ * text once. */
+#ifndef INGEST_CAPTION_H
+#define INGEST_CAPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ingest/hash_set.h"
+#include "ingest/pair.h"
+
+/* All zero: empty. */
+struct caption_list {
+    struct pair_caption *items;
+    size_t n, cap;
+    size_t n_blank;    /* left out: nothing but white space */
+    size_t n_not_utf8; /* left out */
+    struct hash_set seen;
+};
+
+/* Adds a copy of both, or counts why not. INGEST_OK or INGEST_ENOMEM. */
+int caption_list_add(struct caption_list *list, const char *name, const char *text,
+                     size_t len);
+
+/* The captions that the JSON text holds: the strings of the list "captions", else
+ * "caption", else "text". *parsed is false where it is no JSON; NaN and Infinity, which
+ * Python writes, are taken for null. INGEST_OK or INGEST_ENOMEM. */
+int caption_list_add_json(struct caption_list *list, const char *json, size_t len,
+                          bool *parsed);
+
+void caption_list_free(struct caption_list *list);
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ingest/group.h"
+
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/caption.h"
+#include "ingest/hash_set.h"
+#include "ingest/key.h"
+#include "ingest/status.h"
+
+/* Fields in the order in which they are looked for. */
+static const char *const image_fields[] = {"jpg", "jpeg", "png", "webp"};
+static const char *const text_fields[] = {"txt", "caption", "cap"};
+enum { N_IMAGE_FIELDS = 4, N_TEXT_FIELDS = 3 };
+
+/* An image's rank: its field's place, or one of: */
+enum { RANK_MAGIC = N_IMAGE_FIELDS, RANK_NONE };
+
+enum { MAGIC_BYTES = 12 };
+
+struct member {
+    enum { ABSENT, HELD, TOO_LONG, SPARSE } state;
+    uint64_t size;
+    unsigned char *data; /* HELD: size bytes and a NUL */
+};
+
+struct group {
+    const struct pair_options *options;
+    bool open;
+    bool duplicate;
+    const char *key_problem; /* NULL: a good key */
+    char *key;
+    size_t key_len;
+    struct hash_set fields;
+    char *field; /* announced last, in lower case, NUL-terminated */
+    struct member image;
+    int image_rank;
+    unsigned n_magic; /* members of other fields that look like images */
+    struct member texts[N_TEXT_FIELDS];
+    struct member json;
+};
+
+static void member_clear(struct member *m)
+{
+    free(m->data);
+    *m = (struct member){0};
+}
+
+/* Reads a body of at most `limit` bytes, the first n_head of which are at `head`. */
+static int member_load(struct member *to, const struct tar_member *m,
+                       struct tar_reader *tar, uint64_t limit, const void *head,
+                       size_t n_head)
+{
+    int rc;
+
+    member_clear(to);
+    to->size = m->size;
+    if (m->sparse || m->size > limit) {
+        to->state = m->sparse ? SPARSE : TOO_LONG;
+        return INGEST_OK;
+    }
+    to->data = malloc((size_t)m->size + 1);
+    if (!to->data)
+        return INGEST_ENOMEM;
+    if (n_head > 0)
+        memcpy(to->data, head, n_head);
+    rc = tar_reader_read(tar, to->data + n_head, (size_t)m->size - n_head);
+    to->data[m->size] = '\0';
+    to->state = HELD;
+    return rc;
+}
+
+int group_open(struct group **out, const struct pair_options *options)
+{
+    *out = calloc(1, sizeof(**out));
+    if (!*out)
+        return INGEST_ENOMEM;
+    (*out)->options = options;
+    return INGEST_OK;
+}
+
+static void reset(struct group *g)
+{
+    g->open = false;
+    g->duplicate = false;
+    free(g->key);
+    g->key = NULL;
+    hash_set_clear(&g->fields);
+    member_clear(&g->image);
+    g->image_rank = RANK_NONE;
+    g->n_magic = 0;
+    for (int i = 0; i < N_TEXT_FIELDS; i++)
+        member_clear(&g->texts[i]);
+    member_clear(&g->json);
+}
+
+void group_close(struct group *g)
+{
+    if (!g)
+        return;
+    reset(g);
+    hash_set_free(&g->fields);
+    free(g->field);
+    free(g);
+}
+
+int group_begin(struct group *g, const char *key, size_t len, bool duplicate)
+{
+    reset(g);
+    g->key = malloc(len + 1);
+    if (!g->key)
+        return INGEST_ENOMEM;
+    memcpy(g->key, key, len);
+    g->key[len] = '\0';
+    g->key_len = len;
+    g->key_problem = key_problem(key, len);
+    g->duplicate = duplicate;
+    g->open = true;
+    return INGEST_OK;
+}
+
+bool group_is_open(const struct group *g)
+{
+    return g->open;
+}
+
+bool group_has_key(const struct group *g, const char *key, size_t len)
+{
+    return g->key_len == len && memcmp(g->key, key, len) == 0;
+}
+
+char *group_printable_key(const struct group *g)
+{
+    return g->key_problem ? key_escape(g->key, g->key_len) : strdup(g->key);
+}
+
+int group_claim(struct group *g, const char *field, size_t len)
+{
+    char *lower = malloc(len + 1);
+
+    if (!lower)
+        return INGEST_ENOMEM;
+    for (size_t i = 0; i < len; i++)
+        lower[i] = field[i] >= 'A' && field[i] <= 'Z' ? (char)(field[i] + 32) : field[i];
+    lower[len] = '\0';
+    free(g->field);
+    g->field = lower;
+    return hash_set_add(&g->fields, lower, len);
+}
+
+/* Position of `field` in `list`, or n. */
+static int position(const char *field, const char *const *list, int n)
+{
+    int i = 0;
+
+    while (i < n && strcmp(field, list[i]) != 0)
+        i++;
+    return i;
+}
+
+static bool has_image_magic(const unsigned char *p, size_t len)
+{
+    static const struct {
+        size_t at, len;
+        const char *bytes;
+    } magics[] = {
+        {0, 3, "\xFF\xD8\xFF"},
+        {0, 8, "\x89PNG\r\n\x1A\n"},
+        {8, 4, "WEBP"},
+        {0, 4, "GIF8"},
+        {0, 4, "II*\0"},
+        {0, 4, "MM\0*"},
+        {4, 8, "ftypavif"},
+        {4, 8, "ftypheic"},
+        {0, 12, "\0\0\0\x0CJXL \r\n\x87\n"},
+    };
+
+    for (size_t i = 0; i < sizeof(magics) / sizeof(*magics); i++)
+        if (len >= magics[i].at + magics[i].len &&
+            memcmp(p + magics[i].at, magics[i].bytes, magics[i].len) == 0)
+            return true;
+    return false;
+}
+
+/* A member of no known field: an image all the same? Two such make neither the image. */
+static int add_other(struct group *g, const struct tar_member *m, struct tar_reader *tar)
+{
+    unsigned char head[MAGIC_BYTES];
+    size_t n = m->size < MAGIC_BYTES ? (size_t)m->size : MAGIC_BYTES;
+    int rc;
+
+    if (g->options->image_field || g->image_rank < RANK_MAGIC || m->sparse)
+        return INGEST_OK;
+    rc = tar_reader_read(tar, head, n);
+    if (rc != INGEST_OK || !has_image_magic(head, n))
+        return rc;
+    g->image_rank = RANK_MAGIC;
+    g->n_magic++;
+    if (g->n_magic > 1) {
+        member_clear(&g->image);
+        return INGEST_OK;
+    }
+    return member_load(&g->image, m, tar, g->options->max_member_bytes, head, n);
+}
+
+/* The rank that g->field gives an image, RANK_MAGIC where it is no image's field. */
+static int field_rank(const struct group *g)
+{
+    if (g->options->image_field)
+        return strcmp(g->field, g->options->image_field) == 0 ? 0 : RANK_MAGIC;
+    return position(g->field, image_fields, N_IMAGE_FIELDS);
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t json_limit(const struct pair_options *o)
+{
+    bool longer = o->keep_metadata && o->max_metadata > PAIR_MAX_TEXT;
+
+    return longer ? o->max_metadata : PAIR_MAX_TEXT;
+}
+
+int group_add(struct group *g, const struct tar_member *m, struct tar_reader *tar)
+{
+    const struct pair_options *o = g->options;
+    int rank = field_rank(g);
+    int text = position(g->field, text_fields, N_TEXT_FIELDS);
+
+    if (g->key_problem || g->duplicate)
+        return INGEST_OK;
+    if (rank < RANK_MAGIC) {
+        if (rank >= g->image_rank)
+            return INGEST_OK;
+        g->image_rank = rank;
+        return member_load(&g->image, m, tar, o->max_member_bytes, NULL, 0);
+    }
+    if (text < N_TEXT_FIELDS)
+        return member_load(&g->texts[text], m, tar,
+                           smaller(o->max_member_bytes, PAIR_MAX_TEXT), NULL, 0);
+    if (strcmp(g->field, "json") == 0)
+        return member_load(&g->json, m, tar, json_limit(o), NULL, 0);
+    return add_other(g, m, tar);
+}
+
+/* Why a member that is there cannot be used, in r; false: it can. */
+static bool unusable(const struct member *m, const char *what, uint64_t limit,
+                     struct reject *r)
+{
+    if (m->state == SPARSE)
+        reject_set(r, REJECT_UNSUPPORTED_FORMAT,
+                   "the %s is a sparse member: pack the archive without --sparse", what);
+    else if (m->state == TOO_LONG)
+        reject_set(r, REJECT_TOO_MANY_BYTES,
+                   "the %s has %" PRIu64 " bytes, more than %" PRIu64, what, m->size,
+                   limit);
+    else
+        return false;
+    return true;
+}
+
+/* Moves the image to the pair, or says why there is none. */
+static void finish_image(struct group *g, struct pair *p)
+{
+    const char *field = g->options->image_field;
+
+    if (g->image_rank == RANK_NONE && field)
+        reject_set(&p->reject, REJECT_NO_IMAGE, "no member '%s'", field);
+    else if (g->image_rank == RANK_NONE)
+        reject_set(&p->reject, REJECT_NO_IMAGE,
+                   "no jpg, jpeg, png or webp, and nothing that looks like an image");
+    else if (g->image_rank == RANK_MAGIC && g->n_magic > 1)
+        reject_set(&p->reject, REJECT_NO_IMAGE,
+                   "%u members look like images: name one with --image-field",
+                   g->n_magic);
+    else if (!unusable(&g->image, "image", g->options->max_member_bytes, &p->reject)) {
+        p->image = g->image.data;
+        p->image_len = (size_t)g->image.size;
+        g->image.data = NULL;
+    }
+}
+
+/* "\n" and "\r\n" are one newline each. */
+static size_t without_newline(const char *text, size_t len)
+{
+    if (len > 0 && text[len - 1] == '\n')
+        len -= len > 1 && text[len - 2] == '\r' ? 2 : 1;
+    return len;
+}
+
+static int add_texts(struct group *g, struct caption_list *list, struct reject *r)
+{
+    int rc = INGEST_OK;
+
+    for (int i = 0; i < N_TEXT_FIELDS && rc == INGEST_OK; i++) {
+        const struct member *m = &g->texts[i];
+        const char *text = (const char *)m->data;
+        if (unusable(m, text_fields[i],
+                     smaller(g->options->max_member_bytes, PAIR_MAX_TEXT), r))
+            return INGEST_OK;
+        if (m->state == HELD)
+            rc = caption_list_add(list, text_fields[i], text,
+                                  without_newline(text, (size_t)m->size));
+    }
+    return rc;
+}
+
+/* No caption is left: which of the reasons is it? */
+static void explain_none(const struct group *g, const struct caption_list *list,
+                         bool parsed, struct reject *r)
+{
+    if (list->n_not_utf8 > 0)
+        reject_set(r, REJECT_CAPTION_NOT_UTF8, "no caption is valid UTF-8");
+    else if (unusable(&g->json, "json", PAIR_MAX_TEXT, r))
+        return;
+    else if (g->json.state == HELD && g->json.size > PAIR_MAX_TEXT)
+        reject_set(r, REJECT_TOO_MANY_BYTES,
+                   "the json has %" PRIu64 " bytes, and captions are looked for in %d",
+                   g->json.size, PAIR_MAX_TEXT);
+    else if (g->json.state == HELD && !parsed)
+        reject_set(r, REJECT_BAD_METADATA,
+                   "the caption must come from the json, which "
+                   "does not parse");
+    else if (list->n_blank > 0)
+        reject_set(r, REJECT_EMPTY_CAPTION, "nothing but white space");
+    else
+        reject_set(r, REJECT_NO_CAPTION, "no txt, caption or cap, and none in a json");
+}
+
+static void finish_metadata(struct group *g, struct pair *p, struct pair_totals *totals)
+{
+    const struct member *m = &g->json;
+
+    if (!g->options->keep_metadata || m->state == ABSENT || m->size == 0)
+        return;
+    if (m->state != HELD || m->size > g->options->max_metadata) {
+        totals->dropped_metadata++;
+        return;
+    }
+    p->metadata = (char *)m->data;
+    p->metadata_len = (size_t)m->size;
+    g->json.data = NULL;
+}
+
+static int finish_captions(struct group *g, struct pair *p, struct pair_totals *totals)
+{
+    struct caption_list list = {0};
+    bool look = g->json.state == HELD && g->json.size <= PAIR_MAX_TEXT;
+    bool parsed = false;
+    int rc = add_texts(g, &list, &p->reject);
+
+    if (rc == INGEST_OK && look && p->reject.reason == REJECT_NONE)
+        rc = caption_list_add_json(&list, (const char *)g->json.data,
+                                   (size_t)g->json.size, &parsed);
+    if (rc < 0 || p->reject.reason != REJECT_NONE)
+        goto out;
+    if (list.n == 0) {
+        explain_none(g, &list, parsed, &p->reject);
+        goto out;
+    }
+    totals->dropped_captions += list.n_not_utf8;
+    totals->unparsed_metadata += look && !parsed;
+    p->captions = list.items;
+    p->n_captions = list.n;
+    list.items = NULL;
+    list.n = 0;
+    finish_metadata(g, p, totals);
+out:
+    caption_list_free(&list);
+    return rc;
+}
+
+int group_finish(struct group *g, struct pair *p, struct pair_totals *totals)
+{
+    int rc = INGEST_OK;
+
+    *p = (struct pair){.key = group_printable_key(g)};
+    if (!p->key)
+        return INGEST_ENOMEM;
+    if (g->key_problem)
+        reject_set(&p->reject, REJECT_BAD_KEY, "%s", g->key_problem);
+    else if (g->duplicate)
+        reject_set(&p->reject, REJECT_DUPLICATE_KEY, "an earlier sample has this key");
+    else
+        finish_image(g, p);
+    if (p->reject.reason == REJECT_NONE)
+        rc = finish_captions(g, p, totals);
+    if (p->reject.reason != REJECT_NONE) {
+        free(p->image);
+        p->image = NULL;
+        p->image_len = 0;
+    }
+    reset(g);
+    return rc;
+}

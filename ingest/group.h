@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/group.h - internal to ingest/: the members of one key, on their way to a pair.
+ *
+ * Holds at most one image, the caption files and the JSON: what cannot matter is not
+ * read, what is too long is not read either. */
+#ifndef INGEST_GROUP_H
+#define INGEST_GROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ingest/pair.h"
+#include "ingest/tar.h"
+
+struct group;
+
+/* Gives *out, or returns INGEST_ENOMEM. `options` are kept until close. */
+int group_open(struct group **out, const struct pair_options *options);
+
+/* Starts a group. Its key must not have been in this input before, or `duplicate` says
+ * that it has. INGEST_OK or INGEST_ENOMEM. */
+int group_begin(struct group *g, const char *key, size_t len, bool duplicate);
+
+bool group_is_open(const struct group *g);
+bool group_has_key(const struct group *g, const char *key, size_t len);
+
+/* Announces a member by its field. 1: go on with group_add(); 0: the group has that field
+ * already, and so ends before it; INGEST_ENOMEM. */
+int group_claim(struct group *g, const char *field, size_t len);
+
+/* Takes what is needed of the member announced last. INGEST_OK, INGEST_DAMAGED or < 0. */
+int group_add(struct group *g, const struct tar_member *m, struct tar_reader *tar);
+
+/* Ends the group. Gives what is the pair's business but for its index: key, and image,
+ * captions and metadata, or a reject. Counts what was dropped. INGEST_OK or
+ * INGEST_ENOMEM. */
+int group_finish(struct group *g, struct pair *p, struct pair_totals *totals);
+
+/* The open group's key, escaped where it is a bad one, for free(); NULL: no memory. */
+char *group_printable_key(const struct group *g);
+
+/* Accepts NULL and half-opened groups. */
+void group_close(struct group *g);
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * unpack.c -> tar.c -> group.c. A group is known to be complete when a member with
+ * another key arrives, or the archive's end; that member then waits, its body unread,
+ * until the next call. */
+#include "ingest/pair.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/damage.h"
+#include "ingest/group.h"
+#include "ingest/hash_set.h"
+#include "ingest/key.h"
+#include "ingest/status.h"
+#include "ingest/tar.h"
+#include "ingest/unpack.h"
+
+struct pair_reader {
+    struct pair_options options;
+    char *image_field; /* options.image_field points here */
+    struct damage damage;
+    struct unpacker *unpacker;
+    struct tar_reader *tar;
+    struct group *group;
+    struct hash_set keys; /* of all groups so far */
+    struct tar_member member;
+    size_t key_len;     /* member's key: so many bytes of its name */
+    bool waiting;       /* the member belongs to the next group */
+    bool archive_ended; /* the end marker was read */
+    int status;         /* what next() returns for good, or INGEST_OK */
+    struct pair_totals totals;
+    char *partial_key; /* totals.partial_key points here */
+    char why[256];
+};
+
+struct pair_options pair_options_default(void)
+{
+    return (struct pair_options){
+        .keep_metadata = true, .max_metadata = 64 << 10, .max_member_bytes = 64 << 20};
+}
+
+void pair_clear(struct pair *p)
+{
+    free(p->key);
+    free(p->image);
+    for (size_t i = 0; i < p->n_captions; i++) {
+        free(p->captions[i].name);
+        free(p->captions[i].text);
+    }
+    free(p->captions);
+    free(p->metadata);
+    *p = (struct pair){0};
+}
+
+/* A field is compared in lower case, without the dot before it. */
+static int take_image_field(struct pair_reader *r)
+{
+    const char *field = r->options.image_field;
+
+    if (!field)
+        return INGEST_OK;
+    if (field[0] == '\0' || field[0] == '.' || strchr(field, '/')) {
+        snprintf(
+            r->why, sizeof(r->why),
+            "image field '%s': what follows a name's first dot is meant, as in 'jpg'",
+            field);
+        return INGEST_EINVAL;
+    }
+    r->image_field = strdup(field);
+    if (!r->image_field)
+        return INGEST_ENOMEM;
+    for (char *c = r->image_field; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c + 32);
+    r->options.image_field = r->image_field;
+    return INGEST_OK;
+}
+
+int pair_reader_open(struct pair_reader **out, const struct ingest_source *source,
+                     const struct pair_options *options)
+{
+    struct pair_reader *r = calloc(1, sizeof(*r));
+    int rc;
+
+    *out = r;
+    if (!r)
+        return INGEST_ENOMEM;
+    r->options = *options;
+    rc = take_image_field(r);
+    if (rc == INGEST_OK)
+        rc = unpacker_open(&r->unpacker, source, &r->damage);
+    if (rc == INGEST_OK)
+        rc = tar_reader_open(&r->tar, r->unpacker, &r->damage);
+    if (rc == INGEST_OK)
+        rc = group_open(&r->group, &r->options);
+    if (rc == INGEST_ENOMEM) {
+        pair_reader_close(r);
+        *out = NULL;
+    } else {
+        r->status = rc;
+    }
+    return rc;
+}
+
+void pair_reader_close(struct pair_reader *r)
+{
+    if (!r)
+        return;
+    group_close(r->group);
+    tar_reader_close(r->tar);
+    unpacker_close(r->unpacker);
+    hash_set_free(&r->keys);
+    free(r->partial_key);
+    free(r->image_field);
+    free(r);
+}
+
+/* Reads up to the next member that has a key. */
+static int next_member(struct pair_reader *r)
+{
+    struct tar_member *m = &r->member;
+    int rc;
+
+    while ((rc = tar_reader_next(r->tar, m)) == INGEST_OK) {
+        r->key_len = key_length(m->name, m->name_len);
+        if (m->regular && r->key_len > 0 && !key_is_private(m->name, m->name_len))
+            return INGEST_OK;
+        r->totals.skipped_members++;
+    }
+    return rc;
+}
+
+static int begin_group(struct pair_reader *r)
+{
+    const char *key = r->member.name;
+    int added = hash_set_add(&r->keys, key, r->key_len);
+
+    return added < 0 ? added : group_begin(r->group, key, r->key_len, added == 0);
+}
+
+/* Gives the member to the group, or makes it wait where it begins the next one. */
+static int place_member(struct pair_reader *r)
+{
+    const struct tar_member *m = &r->member;
+    const char *field = m->name + r->key_len + 1;
+    int rc;
+
+    r->waiting = false;
+    if (!group_is_open(r->group)) {
+        rc = begin_group(r);
+        if (rc < 0)
+            return rc;
+    } else if (!group_has_key(r->group, m->name, r->key_len)) {
+        r->waiting = true;
+        return INGEST_OK;
+    }
+    rc = group_claim(r->group, field, m->name_len - r->key_len - 1);
+    if (rc == 0)
+        r->waiting = true;
+    return rc == 1 ? group_add(r->group, m, r->tar) : rc;
+}
+
+/* INGEST_OK: the open group is complete. INGEST_END: there is none. */
+static int collect(struct pair_reader *r)
+{
+    int rc = r->waiting ? place_member(r) : INGEST_OK;
+
+    while (rc == INGEST_OK && !r->waiting && !r->archive_ended) {
+        rc = next_member(r);
+        if (rc == INGEST_OK) {
+            rc = place_member(r);
+        } else if (rc == INGEST_END) {
+            r->archive_ended = true;
+            rc = INGEST_OK;
+        }
+    }
+    if (rc != INGEST_OK || group_is_open(r->group))
+        return rc;
+    rc = tar_reader_finish(r->tar);
+    return rc == INGEST_OK ? INGEST_END : rc;
+}
+
+/* Notes the damage, and whose group it cut. The damage ends the input, but the input is
+ * still read to its end: its hash is then that of all its bytes. */
+static int note_damage(struct pair_reader *r)
+{
+    int rc;
+
+    r->totals.damaged = true;
+    r->totals.damage_offset = r->damage.offset;
+    memcpy(r->totals.damage, r->damage.what, sizeof(r->totals.damage));
+    if (group_is_open(r->group)) {
+        r->partial_key = group_printable_key(r->group);
+        r->totals.partial_key = r->partial_key;
+        if (!r->partial_key)
+            return INGEST_ENOMEM;
+    }
+    rc = unpacker_drain(r->unpacker);
+    return rc < 0 ? rc : INGEST_END;
+}
+
+static int next(struct pair_reader *r, struct pair *p)
+{
+    int rc;
+
+    if (r->options.limit > 0 && r->totals.groups == r->options.limit)
+        return INGEST_END;
+    rc = collect(r);
+    if (rc == INGEST_DAMAGED)
+        rc = note_damage(r);
+    if (rc != INGEST_OK)
+        return rc;
+    rc = group_finish(r->group, p, &r->totals);
+    if (rc < 0)
+        pair_clear(p);
+    else
+        p->index = r->totals.groups++;
+    return rc;
+}
+
+int pair_reader_next(struct pair_reader *r, struct pair *p)
+{
+    *p = (struct pair){0};
+    if (r->status == INGEST_OK) {
+        r->status = next(r, p);
+        if (r->status < 0)
+            snprintf(r->why, sizeof(r->why), "%s",
+                     r->status == INGEST_ENOMEM ? ingest_strerror(r->status)
+                                                : unpacker_why(r->unpacker));
+    }
+    return r->status;
+}
+
+const struct pair_totals *pair_reader_totals(const struct pair_reader *r)
+{
+    return &r->totals;
+}
+
+const char *pair_reader_why(const struct pair_reader *r)
+{
+    return r ? r->why : ingest_strerror(INGEST_ENOMEM);
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ingest/tar.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/status.h"
+#include "ingest/tar_header.h"
+
+/* Longest extended header or long name that is taken into memory. */
+enum { EXTENSION_MAX = 1 << 20 };
+
+/* A body with its padding, in a growing buffer that is used again. */
+struct text {
+    char *bytes;
+    size_t len, cap;
+};
+
+struct tar_reader {
+    struct unpacker *bytes;
+    struct damage *damage;
+    const unsigned char *window; /* decompressed bytes not yet taken, lent by `bytes` */
+    size_t n_window;
+    uint64_t offset;  /* of window[0] in the decompressed stream */
+    uint64_t size;    /* of the body */
+    uint64_t left;    /* bytes of the body not yet read */
+    uint64_t padding; /* zeros behind it */
+    struct tar_header header;
+    struct text pax;       /* the member's extended header; len 0: none */
+    struct text long_name; /* GNU's; len 0: none */
+};
+
+/* Moves `len` bytes to buf, or nowhere where buf is NULL. INGEST_END where the stream is
+ * over before; what was there is taken then. */
+static int take(struct tar_reader *t, void *buf, uint64_t len, uint64_t *taken)
+{
+    *taken = 0;
+    while (*taken < len) {
+        uint64_t n = len - *taken;
+        if (t->n_window == 0) {
+            int rc = unpacker_next(t->bytes, &t->window, &t->n_window);
+            if (rc != INGEST_OK) {
+                t->n_window = 0;
+                return rc;
+            }
+        }
+        if (n > t->n_window)
+            n = t->n_window;
+        if (buf)
+            memcpy((char *)buf + *taken, t->window, n);
+        t->window += n;
+        t->n_window -= n;
+        t->offset += n;
+        *taken += n;
+    }
+    return INGEST_OK;
+}
+
+static int cut_in_body(struct tar_reader *t)
+{
+    return damage_set(t->damage, t->offset,
+                      "cut off inside a member: %" PRIu64 " of %" PRIu64
+                      " bytes are there",
+                      t->size - t->left, t->size);
+}
+
+static void enter_body(struct tar_reader *t, uint64_t size)
+{
+    t->size = size;
+    t->left = size;
+    t->padding = (TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK;
+}
+
+static int skip_body(struct tar_reader *t)
+{
+    uint64_t taken;
+    int rc = take(t, NULL, t->left, &taken);
+
+    t->left -= taken;
+    if (rc == INGEST_OK)
+        rc = take(t, NULL, t->padding, &taken);
+    t->padding = 0;
+    return rc == INGEST_END ? cut_in_body(t) : rc;
+}
+
+int tar_reader_read(struct tar_reader *t, void *buf, size_t len)
+{
+    uint64_t taken;
+    int rc;
+
+    assert(len <= t->left);
+    rc = take(t, buf, len, &taken);
+    t->left -= taken;
+    return rc == INGEST_END ? cut_in_body(t) : rc;
+}
+
+/* The second zero block. A single one is a hole that something tore, not an end. */
+static int check_end(struct tar_reader *t)
+{
+    unsigned char block[TAR_BLOCK];
+    uint64_t at = t->offset;
+    uint64_t taken;
+    int rc = take(t, block, TAR_BLOCK, &taken);
+
+    if (rc == INGEST_END)
+        return damage_set(t->damage, t->offset,
+                          "cut off: one zero block at the end instead of two");
+    if (rc != INGEST_OK)
+        return rc;
+    if (!tar_block_is_zero(block))
+        return damage_set(t->damage, at, "data after a single zero block");
+    if (t->pax.len > 0 || t->long_name.len > 0)
+        return damage_set(t->damage, at - TAR_BLOCK,
+                          "an extended header without its member");
+    return INGEST_END;
+}
+
+/* Fills t->header. INGEST_END is the archive's proper end. */
+static int read_header(struct tar_reader *t)
+{
+    unsigned char block[TAR_BLOCK];
+    uint64_t at = t->offset;
+    uint64_t taken;
+    const char *problem;
+    int rc = take(t, block, TAR_BLOCK, &taken);
+
+    if (rc == INGEST_END && t->offset == 0)
+        return damage_set(t->damage, 0, "the input is empty");
+    if (rc == INGEST_END && taken == 0)
+        return damage_set(t->damage, t->offset, "cut off: no two zero blocks at the end");
+    if (rc == INGEST_END && at == 0)
+        return damage_set(t->damage, 0, "not a tar archive");
+    if (rc == INGEST_END)
+        return damage_set(t->damage, t->offset, "cut off inside a header");
+    if (rc != INGEST_OK)
+        return rc;
+    if (tar_block_is_zero(block))
+        return check_end(t);
+    problem = tar_header_parse(block, &t->header);
+    if (problem && at == 0)
+        return damage_set(t->damage, 0, "not a tar archive");
+    if (problem)
+        return damage_set(t->damage, at, "%s", problem);
+    return INGEST_OK;
+}
+
+/* Takes the body of an extension header into *text. */
+static int read_extension(struct tar_reader *t, struct text *text)
+{
+    size_t len = (size_t)t->header.size;
+    int rc;
+
+    if (t->header.size > EXTENSION_MAX)
+        return damage_set(t->damage, t->offset,
+                          "an extended header of %" PRIu64 " bytes (at most %d)",
+                          t->header.size, EXTENSION_MAX);
+    if (len > text->cap) {
+        free(text->bytes);
+        *text = (struct text){.bytes = malloc(len)};
+        if (!text->bytes)
+            return INGEST_ENOMEM;
+        text->cap = len;
+    }
+    enter_body(t, len);
+    rc = tar_reader_read(t, text->bytes, len);
+    if (rc == INGEST_OK)
+        rc = skip_body(t);
+    text->len = rc == INGEST_OK ? len : 0;
+    return rc;
+}
+
+/* Headers that say something about the member after them, up to that member's own. */
+static int read_headers(struct tar_reader *t)
+{
+    int rc;
+
+    t->pax.len = 0;
+    t->long_name.len = 0;
+    while ((rc = read_header(t)) == INGEST_OK) {
+        switch (t->header.type) {
+        case 'x':
+        case 'X': /* Solaris' own, of the same form */
+            rc = read_extension(t, &t->pax);
+            break;
+        case 'L':
+            rc = read_extension(t, &t->long_name);
+            break;
+        case 'g': /* for all members: nothing in it may name or size one of them */
+        case 'K': /* a link's target */
+            enter_body(t, t->header.size);
+            rc = skip_body(t);
+            break;
+        default:
+            return INGEST_OK;
+        }
+        if (rc != INGEST_OK)
+            return rc;
+    }
+    return rc;
+}
+
+/* Old GNU sparse files put the rest of the map between header and body. */
+static int skip_sparse_map(struct tar_reader *t)
+{
+    enum { MORE_AT = 504 };
+    unsigned char block[TAR_BLOCK];
+    uint64_t taken;
+    int rc = INGEST_OK;
+
+    for (bool more = t->header.more_blocks; more && rc == INGEST_OK;) {
+        rc = take(t, block, TAR_BLOCK, &taken);
+        more = rc == INGEST_OK && block[MORE_AT] != 0;
+    }
+    if (rc == INGEST_END)
+        return damage_set(t->damage, t->offset, "cut off inside a header");
+    return rc;
+}
+
+/* Links, devices, folders and pipes have no body, whatever their size field says. */
+static bool has_body(char type)
+{
+    return type < '1' || type > '6';
+}
+
+static void name_member(const struct tar_reader *t, const struct tar_pax *pax,
+                        struct tar_member *m)
+{
+    if (pax->path) {
+        m->name = pax->path;
+        m->name_len = pax->path_len;
+    } else if (t->long_name.len > 0) {
+        m->name = t->long_name.bytes;
+        m->name_len = strnlen(t->long_name.bytes, t->long_name.len);
+    } else {
+        m->name = t->header.name;
+        m->name_len = t->header.name_len;
+    }
+}
+
+int tar_reader_next(struct tar_reader *t, struct tar_member *m)
+{
+    struct tar_pax pax;
+    uint64_t at;
+    int rc = skip_body(t);
+
+    if (rc != INGEST_OK)
+        return rc;
+    at = t->offset;
+    rc = read_headers(t);
+    if (rc == INGEST_OK)
+        rc = skip_sparse_map(t);
+    if (rc != INGEST_OK)
+        return rc;
+    if (!tar_pax_parse(t->pax.bytes, t->pax.len, &pax))
+        return damage_set(t->damage, at, "bad extended header");
+    name_member(t, &pax, m);
+    m->size = has_body(t->header.type) ? t->header.size : 0;
+    if (pax.has_size && has_body(t->header.type))
+        m->size = pax.size;
+    m->regular = t->header.type == '0' || t->header.type == '7' || t->header.type == 'S';
+    m->sparse = t->header.type == 'S' || pax.sparse;
+    enter_body(t, m->size);
+    return INGEST_OK;
+}
+
+int tar_reader_finish(struct tar_reader *t)
+{
+    int rc = INGEST_OK;
+
+    while (rc == INGEST_OK) {
+        for (size_t i = 0; i < t->n_window; i++)
+            if (t->window[i] != 0)
+                return damage_set(t->damage, t->offset + i,
+                                  "data after the end of the archive");
+        t->offset += t->n_window;
+        rc = unpacker_next(t->bytes, &t->window, &t->n_window);
+    }
+    return rc == INGEST_END ? INGEST_OK : rc;
+}
+
+int tar_reader_open(struct tar_reader **out, struct unpacker *bytes,
+                    struct damage *damage)
+{
+    struct tar_reader *t = calloc(1, sizeof(*t));
+
+    *out = t;
+    if (!t)
+        return INGEST_ENOMEM;
+    t->bytes = bytes;
+    t->damage = damage;
+    return INGEST_OK;
+}
+
+void tar_reader_close(struct tar_reader *t)
+{
+    if (!t)
+        return;
+    free(t->pax.bytes);
+    free(t->long_name.bytes);
+    free(t);
+}

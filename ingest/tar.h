@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/tar.h - internal to ingest/: the members of a tar stream, in order.
+ *
+ * ustar, pax, GNU long names, and what came before them. Names are the archive's exact
+ * bytes. An archive ends with two zero blocks and has nothing but zeros behind them;
+ * whatever else happens is damage, also a cut between two members.
+ *
+ * libarchive's tar reader is not used: it brings pax names into Unicode's NFC (two
+ * different members then get one name), or into what the locale allows, and calls an
+ * archive that was cut between two members complete. */
+#ifndef INGEST_TAR_H
+#define INGEST_TAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ingest/damage.h"
+#include "ingest/unpack.h"
+
+struct tar_reader;
+
+struct tar_member {
+    const char *name; /* not NUL-terminated, may hold any byte; lent until the next one */
+    size_t name_len;
+    uint64_t size; /* bytes of the body as stored */
+    bool regular;  /* a regular file, sparse ones included; no link, no folder */
+    bool sparse;   /* the body is a map and pieces, not the file */
+};
+
+/* Gives *out, or returns INGEST_ENOMEM. `bytes` and `damage` are kept until close. */
+int tar_reader_open(struct tar_reader **out, struct unpacker *bytes,
+                    struct damage *damage);
+
+/* Skips what is left of the last member. INGEST_OK, INGEST_END (the two zero blocks),
+ * INGEST_DAMAGED or < 0; do not call again after anything but INGEST_OK. */
+int tar_reader_next(struct tar_reader *t, struct tar_member *m);
+
+/* Reads the next `len` bytes of the member's body, of which so many must be left. */
+int tar_reader_read(struct tar_reader *t, void *buf, size_t len);
+
+/* After INGEST_END: reads to the end of the input and looks for anything but zeros.
+ * INGEST_OK, INGEST_DAMAGED or < 0. */
+int tar_reader_finish(struct tar_reader *t);
+
+/* Accepts NULL. Leaves the unpacker to its owner. */
+void tar_reader_close(struct tar_reader *t);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libarchive's filters under its "raw" format, which passes a stream through as it is.
+ * Three things it leaves to us: what follows the end of a gzip or bzip2 stream, which it
+ * ignores; a stream compressed many times over, with which a small input could keep it
+ * busy for years between two calls of read(); and a read() that was cancelled, whose
+ * status it does not know. */
+#include "ingest/unpack.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ingest/status.h"
+
+enum { CHUNK = 128 << 10 };
+
+struct unpacker {
+    struct ingest_source source;
+    struct damage *damage;
+    struct archive *archive; /* NULL before the first next() */
+    bool source_ended;       /* read() said 0 */
+    int source_status;       /* read()'s failure, or INGEST_OK */
+    int status;              /* what next() returns for good, or INGEST_OK */
+    uint64_t total_in;       /* bytes read() gave */
+    uint64_t total_out;      /* bytes next() lent */
+    char why[256];
+    unsigned char chunk[CHUNK]; /* lent to libarchive between two reads */
+};
+
+static int fail(struct unpacker *u, int status, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(u->why, sizeof(u->why), fmt, ap);
+    va_end(ap);
+    return status;
+}
+
+/* Bytes now in chunk, 0 at the end, or < 0; both ends are kept. */
+static ssize_t read_source(struct unpacker *u)
+{
+    ssize_t n;
+
+    if (u->source_status < 0)
+        return u->source_status;
+    if (u->source_ended)
+        return 0;
+    n = u->source.read(u->source.ctx, u->chunk, sizeof(u->chunk));
+    if (n < 0) {
+        u->source_status = n == INGEST_CANCELLED ? INGEST_CANCELLED : INGEST_EIO;
+        fail(u, u->source_status, "%s",
+             n == INGEST_CANCELLED ? "cancelled" : u->source.why(u->source.ctx));
+    } else if (n == 0) {
+        u->source_ended = true;
+    } else {
+        u->total_in += (uint64_t)n;
+    }
+    return n;
+}
+
+static la_ssize_t read_callback(struct archive *a, void *ctx, const void **bytes)
+{
+    struct unpacker *u = ctx;
+    ssize_t n = read_source(u);
+
+    if (n < 0) {
+        archive_set_error(a, EIO, "source");
+        return -1;
+    }
+    *bytes = u->chunk;
+    return n;
+}
+
+/* libarchive gave up: whose fault is it? */
+static int explain(struct unpacker *u)
+{
+    const char *filter = archive_filter_name(u->archive, 0);
+
+    if (u->source_status < 0)
+        return u->source_status;
+    if (archive_errno(u->archive) == ENOMEM)
+        return fail(u, INGEST_ENOMEM, "out of memory");
+    return damage_set(u->damage, u->total_out, "the %s stream is %s", filter,
+                      u->source_ended ? "cut off" : "corrupt");
+}
+
+static int set_up(struct unpacker *u)
+{
+    static int (*const support[])(struct archive *) = {
+        archive_read_support_filter_gzip,  archive_read_support_filter_zstd,
+        archive_read_support_filter_bzip2, archive_read_support_filter_xz,
+        archive_read_support_format_raw,   archive_read_support_format_empty};
+
+    u->archive = archive_read_new();
+    if (!u->archive)
+        return fail(u, INGEST_ENOMEM, "out of memory");
+    for (size_t i = 0; i < sizeof(support) / sizeof(*support); i++) {
+        int rc = support[i](u->archive);
+        if (rc == ARCHIVE_WARN) /* it would start a program to decompress */
+            return fail(u, INGEST_EIO,
+                        "this libarchive was built without gzip, zstd, "
+                        "bzip2 or xz");
+        if (rc != ARCHIVE_OK)
+            return fail(u, INGEST_ENOMEM, "out of memory");
+    }
+    return INGEST_OK;
+}
+
+/* Reads the first bytes, and with them the filter's name. */
+static int start(struct unpacker *u)
+{
+    struct archive_entry *entry;
+    int rc = set_up(u);
+
+    if (rc < 0)
+        return rc;
+    if (archive_read_open(u->archive, u, NULL, read_callback, NULL) != ARCHIVE_OK)
+        return explain(u);
+    rc = archive_read_next_header(u->archive, &entry);
+    if (u->source_status < 0)
+        return u->source_status;
+    if (archive_filter_count(u->archive) > 2)
+        return damage_set(u->damage, 0, "compressed more than once");
+    if (rc == ARCHIVE_EOF)
+        return INGEST_END;
+    return rc == ARCHIVE_OK ? INGEST_OK : explain(u);
+}
+
+/* The decompressor is done: is the input? */
+static int end(struct unpacker *u)
+{
+    uint64_t consumed = (uint64_t)archive_filter_bytes(u->archive, -1);
+    const char *filter = archive_filter_name(u->archive, 0);
+    int rc = unpacker_drain(u);
+
+    if (rc < 0)
+        return rc;
+    if (u->total_in > consumed)
+        return damage_set(u->damage, u->total_out,
+                          "%" PRIu64 " bytes after the end of the %s stream",
+                          u->total_in - consumed, filter);
+    return INGEST_END;
+}
+
+static int next(struct unpacker *u, const unsigned char **bytes, size_t *n)
+{
+    const void *block;
+    la_int64_t offset;
+    int rc;
+
+    if (!u->archive && (rc = start(u)) != INGEST_OK)
+        return rc == INGEST_END ? end(u) : rc;
+    do {
+        rc = archive_read_data_block(u->archive, &block, n, &offset);
+    } while (rc == ARCHIVE_OK && *n == 0);
+    if (u->source_status < 0)
+        return u->source_status;
+    if (rc == ARCHIVE_EOF)
+        return end(u);
+    if (rc != ARCHIVE_OK)
+        return explain(u);
+    *bytes = block;
+    u->total_out += *n;
+    return INGEST_OK;
+}
+
+int unpacker_open(struct unpacker **out, const struct ingest_source *source,
+                  struct damage *damage)
+{
+    struct unpacker *u = calloc(1, sizeof(*u));
+
+    *out = u;
+    if (!u)
+        return INGEST_ENOMEM;
+    u->source = *source;
+    u->damage = damage;
+    return INGEST_OK;
+}
+
+int unpacker_next(struct unpacker *u, const unsigned char **bytes, size_t *n)
+{
+    if (u->status == INGEST_OK)
+        u->status = next(u, bytes, n);
+    return u->status;
+}
+
+int unpacker_drain(struct unpacker *u)
+{
+    ssize_t n;
+
+    while ((n = read_source(u)) > 0)
+        ;
+    return n < 0 ? (int)n : INGEST_OK;
+}
+
+const char *unpacker_why(const struct unpacker *u)
+{
+    return u->why;
+}
+
+void unpacker_close(struct unpacker *u)
+{
+    if (!u)
+        return;
+    archive_read_free(u->archive);
+    free(u);
+}
