@@ -63,6 +63,7 @@ SHARD_SRC := \
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
     shard/tokenizer_builtin.c \
+    shard/tokenizer_charsmap.c \
     shard/tokenizer_model.c \
     shard/tokenizer_spm.cc
 

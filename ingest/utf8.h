@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/utf8.h - internal to ingest/: strict UTF-8 (RFC 3629), as names and captions
- * must be: no overlong forms, no surrogates, nothing above U+10FFFF. */
+ * ingest/utf8.h - strict UTF-8 (RFC 3629), as names and captions must be: no overlong
+ * forms, no surrogates, nothing above U+10FFFF. */
 #ifndef INGEST_UTF8_H
 #define INGEST_UTF8_H
 

@@ -9,6 +9,7 @@
  *     ModelProto     1 pieces (repeated)   2 trainer_spec   3 normalizer_spec
  *     SentencePiece  1 piece
  *     TrainerSpec    3 model_type
+ *     NormalizerSpec 2 precompiled_charsmap
  */
 #include "shard/tokenizer_model.h"
 
@@ -18,11 +19,13 @@
 #include <string.h>
 
 #include "shard/status.h"
+#include "shard/tokenizer_charsmap.h"
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 enum { MODEL_PIECE = 1, MODEL_TRAINER_SPEC = 2, MODEL_NORMALIZER_SPEC = 3 };
 enum { PIECE_TEXT = 1 };
 enum { TRAINER_MODEL_TYPE = 3 };
+enum { NORMALIZER_CHARSMAP = 2 };
 enum { MAX_MODEL = 1 << 28 }; /* bytes; the largest models in use have 5 million */
 
 /* A part of the file that is read from `at` to `end`. */
@@ -160,6 +163,26 @@ static int read_trainer_spec(const struct cursor *file, const struct field *mess
     return SHARD_OK;
 }
 
+static int read_normalizer_spec(const struct cursor *file, const struct field *message,
+                                struct tokenizer_model *out)
+{
+    struct cursor c = inside(file, message);
+    struct field f;
+
+    out->has_normalizer = true;
+    while (c.at < c.end) {
+        int rc = read_field(&c, &f);
+        if (rc < 0)
+            return rc;
+        if (f.number != NORMALIZER_CHARSMAP || f.wire != WIRE_BYTES || f.len == 0)
+            continue;
+        const char *fault = tokenizer_charsmap_fault(f.bytes, f.len);
+        if (fault != NULL)
+            return fail(&c, "%s", fault);
+    }
+    return SHARD_OK;
+}
+
 static int read_model_field(struct cursor *c, struct tokenizer_model *out)
 {
     struct field f;
@@ -174,8 +197,7 @@ static int read_model_field(struct cursor *c, struct tokenizer_model *out)
     case MODEL_TRAINER_SPEC:
         return read_trainer_spec(c, &f, out);
     case MODEL_NORMALIZER_SPEC:
-        out->has_normalizer = true;
-        return SHARD_OK;
+        return read_normalizer_spec(c, &f, out);
     default:
         return SHARD_OK;
     }

@@ -18,30 +18,31 @@
 #include "shard/status.h"
 #include "shard/tokenizer_model.h"
 
-namespace
-{
-
 /* The library counts in int, in up to 3 bytes of normalized text per byte given. */
-constexpr size_t max_text = size_t(1) << 28;
-
-} // namespace
+static constexpr size_t max_text = size_t(1) << 28;
 
 struct tokenizer {
     std::unique_ptr<sentencepiece::SentencePieceProcessor> processor; /* null: not open */
     char why[512];
 };
 
+/* The library's reason may quote the model: one line of printable bytes is left of it. */
+static int refuse(struct tokenizer *t, const char *what, const char *reason)
+{
+    t->processor.reset();
+    snprintf(t->why, sizeof(t->why), "%s: SentencePiece refuses it: %s", what, reason);
+    for (char *c = t->why; *c != '\0'; c++)
+        if (static_cast<unsigned char>(*c) < 0x20 || *c == 0x7f)
+            *c = '?';
+    return SHARD_EMODEL;
+}
+
 static int load(struct tokenizer *t, const void *model, size_t len, const char *what)
 {
     t->processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
     const auto status =
         t->processor->LoadFromSerializedProto({static_cast<const char *>(model), len});
-    if (status.ok())
-        return SHARD_OK;
-    snprintf(t->why, sizeof(t->why), "%s: SentencePiece refuses it: %s", what,
-             status.ToString().c_str());
-    t->processor.reset();
-    return SHARD_EMODEL;
+    return status.ok() ? SHARD_OK : refuse(t, what, status.ToString().c_str());
 }
 
 int tokenizer_open(struct tokenizer **out, const void *model, size_t len,
@@ -64,10 +65,7 @@ int tokenizer_open(struct tokenizer **out, const void *model, size_t len,
         snprintf(t->why, sizeof(t->why), "%s: out of memory", what);
         return SHARD_ENOMEM;
     } catch (const std::exception &e) {
-        t->processor.reset();
-        snprintf(t->why, sizeof(t->why), "%s: SentencePiece refuses it: %s", what,
-                 e.what());
-        return SHARD_EMODEL;
+        return refuse(t, what, e.what());
     }
 }
 

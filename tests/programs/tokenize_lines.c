@@ -47,6 +47,8 @@ static int tokenize(const struct tokenizer *t)
         free(ids);
     }
     free(line);
+    if (rc != SHARD_OK)
+        fprintf(stderr, "%s\n", shard_strerror(rc));
     return rc;
 }
 

@@ -12,6 +12,7 @@
 
 #include "shard/status.h"
 #include "shard/tokenizer.h"
+#include "shard/tokenizer_charsmap.h"
 
 /* A model in the making: protobuf fields one behind the other. */
 struct bytes {
@@ -222,6 +223,69 @@ static void encodes_long_texts(void **state)
     tokenizer_close(t);
 }
 
+/* A trie of 256 units in which "a" leads to a value at `value` of the strings "A" NUL. */
+struct map {
+    uint32_t trie_len, units[256];
+    char strings[2];
+};
+
+static struct map map_of(uint32_t value)
+{
+    struct map m = {.trie_len = sizeof(m.units), .strings = "A"};
+
+    m.units['a'] = ('a' ^ 1U) << 10 | 1U << 8 | 'a'; /* base 1, with a value */
+    m.units[1] = UINT32_C(1) << 31 | value;
+    return m;
+}
+
+static void map_is(const struct map *m, size_t cut, const char *fault)
+{
+    const size_t len = offsetof(struct map, strings) + sizeof(m->strings) - cut;
+    void *copy = malloc(len);
+
+    memcpy(copy, m, len);
+    const char *found = tokenizer_charsmap_fault(copy, len);
+    if (fault == NULL)
+        assert_null(found);
+    else
+        assert_string_equal(found, fault);
+    free(copy);
+}
+
+static void checks_normalization_maps(void **state)
+{
+    static const char outside[] = "its normalization map leads outside of itself";
+    static const char cut[] = "its normalization map is cut short";
+    struct map m = map_of(0);
+
+    (void)state;
+    map_is(&m, 0, NULL);
+    map_is(&m, 1, NULL);
+    map_is(&m, 2, cut);
+    map_is(&m, offsetof(struct map, strings), cut);
+    m = map_of(1);
+    map_is(&m, 0, NULL);
+    map_is(&m, 1, outside);
+    m = map_of(2);
+    map_is(&m, 0, outside);
+    m = map_of(0);
+    m.units['a'] = 256U << 10 | 'a';
+    map_is(&m, 0, outside);
+    m.units['a'] = 1U << 10 | 1U << 9 | 'a'; /* the same offset, counted in 256 */
+    map_is(&m, 0, outside);
+    m.units['a'] ^= 'a' ^ 'b'; /* no byte leads there */
+    map_is(&m, 0, NULL);
+    m = map_of(0);
+    m.trie_len -= 4;
+    map_is(&m, 0, outside);
+    m.trie_len -= 1;
+    map_is(&m, 0, cut);
+    m.trie_len = UINT32_MAX - 3;
+    map_is(&m, 0, cut);
+    m.trie_len = 0;
+    map_is(&m, 0, cut);
+}
+
 static void close_accepts_null(void **state)
 {
     (void)state;
@@ -238,6 +302,7 @@ int main(void)
         cmocka_unit_test(embedded_model_is_llama_like),
         cmocka_unit_test(encodes),
         cmocka_unit_test(encodes_long_texts),
+        cmocka_unit_test(checks_normalization_maps),
         cmocka_unit_test(close_accepts_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
