@@ -43,10 +43,16 @@ INGEST_SRC := \
     ingest/reject.c
 
 VAE_SRC := \
+    vae_encode/backend_cpu.c \
     vae_encode/backend_ref.c \
     vae_encode/build_kl.c \
     vae_encode/build_taesd.c \
     vae_encode/config.c \
+    vae_encode/cpu_attention.c \
+    vae_encode/cpu_conv.c \
+    vae_encode/cpu_model.c \
+    vae_encode/cpu_portable.c \
+    vae_encode/cpu_tile.c \
     vae_encode/graph_build.c \
     vae_encode/names.c \
     vae_encode/network.c \
@@ -56,6 +62,16 @@ VAE_SRC := \
     vae_encode/vae_builtin.c \
     vae_encode/vae_source.c \
     vae_encode/why.c
+
+# The kernels: one source, compiled for each instruction set the compiler's target has.
+ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine)),)
+VAE_SRC += \
+    vae_encode/cpu_avx2.c \
+    vae_encode/cpu_avx512.c
+endif
+isa_cpu_portable := -O3
+isa_cpu_avx2     := -O3 -mavx2 -mfma
+isa_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
 
 SHARD_SRC := \
     shard/status.c
@@ -71,11 +87,13 @@ TOOLS_SRC := \
     tools/options.c
 
 UNIT_TESTS := \
+    tests/unit/test_backend_cpu.c \
     tests/unit/test_tokenizer.c
 
 # Programs that tests written in other languages run.
 TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
+    tests/programs/time_encoder.c \
     tests/programs/tokenize_lines.c
 
 PYTHON_TESTS := \

@@ -22,7 +22,7 @@ enum { VAE_MAX_SLOTS = 8 };
 struct vae_norm {
     int groups;
     float eps;
-    bool silu; /* followed by x * sigmoid(x) */
+    bool silu; /* followed by x * sigmoid(x); never without groups */
     const float *weight;
     const float *bias;
 };

@@ -35,7 +35,8 @@ struct vae_encoder {
 
 static int choose_backend(struct vae *vae, const char *name)
 {
-    static const struct vae_backend *const backends[] = {&vae_backend_ref};
+    static const struct vae_backend *const backends[] = {&vae_backend_cpu,
+                                                         &vae_backend_ref};
 
     for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
         if (!name || strcmp(backends[i]->name, name) == 0) {

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_backend_cpu.c - the cpu back end against the referee, its instruction
+ * sets and batches against each other byte for byte. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/random_graph.h"
+#include "vae_encode/backend.h"
+#include "vae_encode/status.h"
+
+static const char *const all_isas[] = {"portable", "avx2", "avx512"};
+
+enum { N_ISAS = 3, MAX_IMAGES = 8 };
+
+struct pictures {
+    uint8_t *rgb[MAX_IMAGES];
+    int n, width, height;
+};
+
+static void make_pictures(struct pictures *p, int n, int width, int height, uint64_t seed)
+{
+    *p = (struct pictures){.n = n, .width = width, .height = height};
+    for (int i = 0; i < n; i++) {
+        p->rgb[i] = malloc((size_t)width * height * 3);
+        assert_non_null(p->rgb[i]);
+        for (int j = 0; j < width * height * 3; j++)
+            p->rgb[i][j] = (uint8_t)(random_next(&seed) >> 56);
+    }
+}
+
+static void free_pictures(struct pictures *p)
+{
+    for (int i = 0; i < p->n; i++)
+        free(p->rgb[i]);
+}
+
+static size_t latent_size(const struct vae_graph *g, const struct pictures *p)
+{
+    return (size_t)g->latent_channels * (p->width / g->downscale) *
+           (p->height / g->downscale);
+}
+
+/* Moments of all pictures: the means, then the log-variances if there are. NULL where the
+ * machine has not that instruction set. */
+static float *encode_by(const struct vae_backend *backend, const struct vae_graph *g,
+                        const struct pictures *p, const char *isa, int batch)
+{
+    const size_t n = latent_size(g, p);
+    void *packed, *state;
+
+    if (backend->pack(&packed, g, isa) == VAE_EINVAL)
+        return NULL;
+    assert_non_null(packed);
+    assert_int_equal(backend->open(&state, packed, p->width, p->height), VAE_OK);
+    float *moments = calloc(2 * n * p->n, sizeof(*moments));
+    assert_non_null(moments);
+    for (int i = 0; i < p->n; i += batch) {
+        struct image_batch in = {.n = p->n - i < batch ? p->n - i : batch,
+                                 .width = p->width,
+                                 .height = p->height,
+                                 .rgb = (const uint8_t *const *)p->rgb + i};
+        struct latent_batch out = {.mean = moments + i * n};
+        if (g->has_posterior)
+            out.logvar = moments + (p->n + i) * n;
+        assert_int_equal(backend->encode(state, &in, &out), VAE_OK);
+    }
+    backend->close(state);
+    backend->free_packed(packed);
+    return moments;
+}
+
+static float *encode(const struct vae_graph *g, const struct pictures *p, const char *isa,
+                     int batch)
+{
+    return encode_by(&vae_backend_cpu, g, p, isa, batch);
+}
+
+/* Relative RMS error of `moments`, of all the network gives. */
+static double error_of(const struct vae_graph *g, const struct pictures *p,
+                       const float *moments)
+{
+    float *exact = encode_by(&vae_backend_ref, g, p, NULL, p->n);
+    const size_t n = p->n * latent_size(g, p) * (g->has_posterior ? 2 : 1);
+    double error = 0, square = 0;
+
+    assert_non_null(exact);
+    for (size_t i = 0; i < n; i++) {
+        error += pow((double)moments[i] - (double)exact[i], 2);
+        square += pow((double)exact[i], 2);
+    }
+    free(exact);
+    return sqrt(error / square);
+}
+
+/* Every instruction set equals the portable path byte for byte, and that the referee
+ * nearly. */
+static void check_graph(const struct random_graph *r, int width, int height)
+{
+    const struct vae_graph *g = &r->g;
+    struct pictures p;
+
+    make_pictures(&p, 1, width, height, r->seed);
+    float *portable = encode(g, &p, "portable", 1);
+    assert_non_null(portable);
+    double error = error_of(g, &p, portable);
+    if (!(error <= 2e-6))
+        fail_msg("relative error %g", error);
+    for (int i = 1; i < N_ISAS; i++) {
+        float *fast = encode(g, &p, all_isas[i], 1);
+        if (!fast)
+            print_message("%s: not on this machine\n", all_isas[i]);
+        else
+            assert_memory_equal(fast, portable,
+                                2 * latent_size(g, &p) * sizeof(*portable));
+        free(fast);
+    }
+    free(portable);
+    free_pictures(&p);
+}
+
+/* One convolution on slot 0, after one that makes `c_in` channels of the picture. */
+static struct vae_conv *begin_conv(struct random_graph *r, uint64_t seed, int c_in,
+                                   int c_out, int kernel, int groups)
+{
+    random_graph_init(r, seed);
+    if (c_in != 3)
+        random_add_conv(r, 0, 1, 3, c_in, 1, 0);
+    r->g.latent_channels = c_out;
+    return random_add_conv(r, c_in != 3, 2, c_in, c_out, kernel, groups);
+}
+
+static void test_conv_shapes(void **state)
+{
+    static const struct {
+        int c_in, c_out, kernel, groups, width, height;
+    } cases[] = {
+        {3, 5, 3, 0, 1, 1},     {3, 48, 3, 0, 7, 5},     {5, 3, 3, 5, 13, 9},
+        {48, 33, 3, 6, 33, 17}, {17, 16, 3, 1, 65, 3},   {16, 96, 3, 4, 12, 40},
+        {3, 32, 1, 3, 5, 7},    {48, 5, 1, 0, 31, 33},   {145, 20, 1, 29, 9, 4},
+        {150, 8, 3, 10, 6, 6},  {128, 24, 1, 32, 2, 70}, {200, 40, 3, 8, 40, 20},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct random_graph r;
+        begin_conv(&r, i, cases[i].c_in, cases[i].c_out, cases[i].kernel,
+                   cases[i].groups);
+        check_graph(&r, cases[i].width, cases[i].height);
+        random_graph_free(&r);
+    }
+}
+
+static void test_stride(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 8; i++) {
+        struct random_graph r;
+        struct vae_conv *conv =
+            begin_conv(&r, 50 + i, i % 2 ? 5 : 40, i % 3 ? 48 : 7, 3, i < 4 ? 5 : 0);
+        conv->bias = i % 2 ? conv->bias : NULL;
+        random_halve(&r, conv, i / 2 % 2);
+        check_graph(&r, 2 * (1 + 7 * i), 2 * (1 + 5 * (i % 4)));
+        random_graph_free(&r);
+    }
+}
+
+static void test_residual_and_relu(void **state)
+{
+    (void)state;
+    for (int relu = 0; relu < 2; relu++) {
+        struct random_graph r;
+        begin_conv(&r, 70 + relu, 24, 20, 3, 3)->relu = relu;
+        struct vae_conv *conv = random_add_conv(&r, 1, 0, 24, 20, 3, 12);
+        conv->residual = 2;
+        conv->relu = relu;
+        check_graph(&r, 19, 11);
+        random_graph_free(&r);
+    }
+}
+
+static void test_attention(void **state)
+{
+    static const struct {
+        int channels, groups, width, height;
+    } cases[] = {
+        {8, 2, 1, 1}, {16, 4, 4, 4}, {48, 6, 7, 9}, {20, 5, 16, 16}, {160, 32, 9, 11}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct random_graph r;
+        const int c = cases[i].channels;
+        begin_conv(&r, 80 + i, 3, c, 3, 0);
+        random_add_attention(&r, 2, 1, c, cases[i].groups);
+        random_add_conv(&r, 1, 0, c, c, 3, cases[i].groups);
+        check_graph(&r, cases[i].width, cases[i].height);
+        random_graph_free(&r);
+    }
+}
+
+static void test_normalized_input(void **state)
+{
+    struct random_graph r;
+
+    (void)state;
+    begin_conv(&r, 90, 3, 18, 3, 1);
+    check_graph(&r, 21, 14);
+    random_graph_free(&r);
+}
+
+static void test_networks(void **state)
+{
+    static const int channels[] = {16, 40, 48};
+    struct random_graph r;
+
+    (void)state;
+    random_graph_init(&r, 100);
+    random_graph_kl(&r, channels, 3, 2, 8, 5);
+    check_graph(&r, 44, 36);
+    random_graph_free(&r);
+
+    random_graph_init(&r, 101);
+    random_graph_taesd(&r, 24, 4);
+    check_graph(&r, 40, 56);
+    random_graph_free(&r);
+}
+
+static void test_batches(void **state)
+{
+    static const int channels[] = {16, 32}, batches[] = {3, 8};
+    struct random_graph r;
+    struct pictures p;
+
+    (void)state;
+    random_graph_init(&r, 110);
+    random_graph_kl(&r, channels, 2, 1, 8, 4);
+    make_pictures(&p, 8, 30, 26, 7);
+    for (int i = 0; i < N_ISAS; i++) {
+        float *single = encode(&r.g, &p, all_isas[i], 1);
+        if (!single)
+            continue;
+        for (int b = 0; b < 2; b++) {
+            float *batch = encode(&r.g, &p, all_isas[i], batches[b]);
+            assert_memory_equal(batch, single,
+                                2 * p.n * latent_size(&r.g, &p) * sizeof(*batch));
+            free(batch);
+        }
+        free(single);
+    }
+    free_pictures(&p);
+    random_graph_free(&r);
+}
+
+static void test_large_values(void **state)
+{
+    struct random_graph r;
+
+    (void)state;
+    begin_conv(&r, 120, 16, 32, 3, 0);
+    r.g.input_scale = 100; /* activations to 1e4, SiLU of both signs */
+    r.g.input_shift = -12000;
+    random_add_conv(&r, 2, 0, 32, 32, 3, 8);
+    random_add_attention(&r, 0, 1, 32, 4);
+    check_graph(&r, 24, 20);
+    random_graph_free(&r);
+}
+
+static void test_requests(void **state)
+{
+    struct random_graph r;
+    void *packed, *encoder;
+    uint8_t rgb[12] = {0};
+    const uint8_t *images[] = {rgb};
+    float latent[8];
+
+    (void)state;
+    random_halve(&r, begin_conv(&r, 130, 3, 5, 3, 0), 1);
+    assert_int_equal(vae_backend_cpu.pack(&packed, &r.g, "mmx"), VAE_EINVAL);
+    assert_null(packed);
+    assert_int_equal(vae_backend_cpu.pack(&packed, &r.g, NULL), VAE_OK);
+    assert_true(vae_backend_cpu.packed_bytes(packed) >= 5 * 27 * sizeof(float));
+    assert_int_equal(vae_backend_cpu.open(&encoder, packed, 3, 2), VAE_EINVAL);
+    assert_int_equal(vae_backend_cpu.open(&encoder, packed, 2, 0), VAE_EINVAL);
+    assert_int_equal(vae_backend_cpu.open(&encoder, packed, 2, 1 << 20), VAE_EINVAL);
+    assert_null(encoder);
+    vae_backend_cpu.close(encoder);
+    assert_int_equal(vae_backend_cpu.open(&encoder, packed, 2, 2), VAE_OK);
+    struct image_batch in = {.n = 1, .width = 4, .height = 2, .rgb = images};
+    struct latent_batch out = {.mean = latent};
+    assert_int_equal(vae_backend_cpu.encode(encoder, &in, &out), VAE_EINVAL);
+    in.width = 2;
+    assert_int_equal(vae_backend_cpu.encode(encoder, &in, &out), VAE_OK);
+    out.logvar = latent; /* this network has none */
+    assert_int_equal(vae_backend_cpu.encode(encoder, &in, &out), VAE_EINVAL);
+    vae_backend_cpu.close(encoder);
+    vae_backend_cpu.free_packed(packed);
+    vae_backend_cpu.free_packed(NULL);
+    random_graph_free(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_conv_shapes),       cmocka_unit_test(test_stride),
+        cmocka_unit_test(test_residual_and_relu), cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_normalized_input),  cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_batches),           cmocka_unit_test(test_large_values),
+        cmocka_unit_test(test_requests),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

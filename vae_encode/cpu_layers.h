@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * vae_encode/cpu_layers.h - the steps of a network on one image. Internal to vae_encode/.
+ */
+#ifndef VAE_ENCODE_CPU_LAYERS_H
+#define VAE_ENCODE_CPU_LAYERS_H
+
+#include <stddef.h>
+
+#include "vae_encode/cpu_tile.h"
+
+/* Working memory, the largest any step of a network needs. */
+struct cpu_scratch {
+    float *tile;    /* cpu_tile.data */
+    float *staging; /* a row of it */
+    float *acc;     /* (group, rows, cols, 16) */
+    struct cpu_affine affine;
+    /* Attention over n pixels; `queries` are those of one tile. */
+    float *keys;    /* (n / 16, channels, 16 keys) */
+    float *values;  /* (channels / 16, n, 16) */
+    float *queries; /* (channels / 16, queries, 16); then what attention gives for them */
+    float *scores;  /* (n / 16, queries, 16) */
+    float *sums;    /* (queries) */
+};
+
+/* Floats of each array of struct cpu_scratch. */
+struct cpu_scratch_size {
+    size_t tile, staging, acc, affine, keys, values, queries, scores, sums;
+};
+
+/* Raises *size to what the step needs on an input of height x width pixels. */
+void cpu_conv_measure(struct cpu_scratch_size *size, const struct cpu_conv *conv,
+                      const struct cpu_kernels *k, int height, int width);
+void cpu_attention_measure(struct cpu_scratch_size *size, const struct cpu_attention *a,
+                           const struct cpu_kernels *k, int height, int width);
+
+/* out->height and width are set by the caller; out->sums is NULL or filled. */
+void cpu_conv_run(const struct cpu_kernels *k, const struct cpu_conv *conv,
+                  const struct cpu_activation *in, const float *residual,
+                  const struct cpu_activation *out, struct cpu_scratch *scratch);
+void cpu_attention_run(const struct cpu_kernels *k, const struct cpu_attention *a,
+                       const struct cpu_activation *in, const struct cpu_activation *out,
+                       struct cpu_scratch *scratch);
+
+static inline void cpu_raise(size_t *size, size_t n)
+{
+    if (*size < n)
+        *size = n;
+}
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vae_encode/cpu_tile.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    TILE_ROWS = 16,
+    TILE_COLS = 32,
+    TILE_FLOATS = 192 * 1024,
+    /* Input channels of one chain of multiply-adds: its weights for the kernels' largest
+     * group of output channels stay in a first-level cache of 32 KiB, and its 144 or 128
+     * terms lose less to rounding than one chain over all channels would. */
+    CHAIN_3X3 = CPU_BLOCK,
+    CHAIN_1X1 = 8 * CPU_BLOCK
+};
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+void cpu_affine_from_sums(struct cpu_affine *affine, const struct cpu_norm *norm,
+                          const struct cpu_activation *in, int channels)
+{
+    const int per_group = norm->groups > 0 ? channels / norm->groups : 0;
+    const double n = (double)per_group * in->height * in->width;
+
+    affine->enabled = norm->groups > 0;
+    affine->silu = norm->silu;
+    for (int g = 0; g < norm->groups; g++) {
+        double sum = 0, square = 0;
+        for (int c = g * per_group; c < (g + 1) * per_group; c++) {
+            const double *s = in->sums + (size_t)c / CPU_BLOCK * 2 * CPU_BLOCK;
+            sum += s[c % CPU_BLOCK];
+            square += s[CPU_BLOCK + c % CPU_BLOCK];
+        }
+        double mean = sum / n;
+        double variance = square / n - mean * mean;
+        double inverse = 1 / sqrt((variance > 0 ? variance : 0) + (double)norm->eps);
+        for (int c = g * per_group; c < (g + 1) * per_group; c++) {
+            double scale = inverse * (double)norm->weight[c];
+            affine->scale[c] = (float)scale;
+            affine->shift[c] = (float)((double)norm->bias[c] - mean * scale);
+        }
+    }
+    for (size_t c = channels; c < cpu_blocks(channels) * CPU_BLOCK; c++)
+        affine->scale[c] = affine->shift[c] = 0;
+}
+
+static int input_extent(int n_out, int kernel, int stride)
+{
+    return (n_out - 1) * stride + kernel;
+}
+
+struct cpu_tiling cpu_tiling_choose(const struct cpu_weights *w, int stride, int height,
+                                    int width)
+{
+    struct cpu_tiling t = {.rows = min_int(height, TILE_ROWS),
+                           .cols = min_int(width, TILE_COLS)};
+    t.row = (size_t)input_extent(t.cols, w->kernel, stride) * CPU_BLOCK;
+    size_t row = t.row * cpu_blocks(w->c_in);
+    while (t.rows > 1 && input_extent(t.rows, w->kernel, stride) * row > TILE_FLOATS)
+        t.rows--;
+    t.floats = input_extent(t.rows, w->kernel, stride) * row;
+    return t;
+}
+
+/* n pixels of one block of channels. */
+static void load_pixels(const struct cpu_kernels *k, float *out, const float *in,
+                        size_t n, int block, const struct cpu_affine *affine)
+{
+    if (affine->enabled)
+        k->normalize(out, in, n, affine->scale + block * CPU_BLOCK,
+                     affine->shift + block * CPU_BLOCK, affine->silu);
+    else
+        memcpy(out, in, n * CPU_BLOCK * sizeof(*out));
+}
+
+static void split_columns(float *out, const float *in, int n)
+{
+    const size_t bytes = CPU_BLOCK * sizeof(*out);
+    float *odd = out + (n + 1) / 2 * CPU_BLOCK;
+
+    for (int i = 0; i < n; i++)
+        memcpy((i % 2 ? odd : out) + i / 2 * CPU_BLOCK, in + i * CPU_BLOCK, bytes);
+}
+
+void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
+                   const struct cpu_activation *in, int channels, int y, int x,
+                   int pad_before, const struct cpu_affine *affine, float *staging)
+{
+    const int rows = input_extent(t->rows, t->kernel, t->stride);
+    const int cols = input_extent(t->cols, t->kernel, t->stride);
+    const int top = y * t->stride - pad_before;
+    const int left = x * t->stride - pad_before;
+    const int before = left < 0 ? -left : 0;
+    const int inside = min_int(cols, in->width - left) - before;
+    const size_t pixel = CPU_BLOCK * sizeof(float);
+
+    t->row = (size_t)cols * CPU_BLOCK;
+    t->plane = rows * t->row;
+    for (int b = 0; b < (int)cpu_blocks(channels); b++) {
+        const float *from = in->data + (size_t)b * in->height * in->width * CPU_BLOCK;
+        for (int r = 0; r < rows; r++) {
+            float *to = t->data + b * t->plane + r * t->row;
+            float *line = t->stride == 2 ? staging : to;
+            if (top + r < 0 || top + r >= in->height) {
+                memset(to, 0, cols * pixel);
+                continue;
+            }
+            size_t at = (size_t)(top + r) * in->width + left + before;
+            memset(line, 0, before * pixel);
+            load_pixels(k, line + before * CPU_BLOCK, from + at * CPU_BLOCK, inside, b,
+                        affine);
+            memset(line + (before + inside) * CPU_BLOCK, 0,
+                   (cols - before - inside) * pixel);
+            if (t->stride == 2)
+                split_columns(to, line, cols);
+        }
+    }
+}
+
+/* The taps of the chain that begins at input channel c; returns its channels. */
+static int set_taps(struct cpu_product *p, const struct cpu_tile *t,
+                    const struct cpu_weights *w, int c)
+{
+    const int channels = min_int(w->c_in - c, w->kernel == 3 ? CHAIN_3X3 : CHAIN_1X1);
+    const int n_even = (input_extent(t->cols, t->kernel, t->stride) + 1) / 2;
+
+    p->n_taps = 0;
+    if (w->kernel == 1) {
+        for (int i = 0; i < channels; i += CPU_BLOCK, p->n_taps++) {
+            p->taps[p->n_taps].offset = (ptrdiff_t)(i / CPU_BLOCK * t->plane);
+            p->taps[p->n_taps].channels = min_int(channels - i, CPU_BLOCK);
+        }
+        return channels;
+    }
+    for (int ky = 0; ky < 3; ky++) {
+        for (int kx = 0; kx < 3; kx++, p->n_taps++) {
+            int col = t->stride == 2 ? kx % 2 * n_even + kx / 2 : kx;
+            p->taps[p->n_taps].offset = (ptrdiff_t)(ky * t->row) + col * CPU_BLOCK;
+            p->taps[p->n_taps].channels = channels;
+        }
+    }
+    return channels;
+}
+
+void cpu_tile_multiply(const struct cpu_kernels *k, const struct cpu_tile *t,
+                       const struct cpu_weights *w, int block, int n_blocks, float *out)
+{
+    const size_t per_channel = (size_t)w->kernel * w->kernel * CPU_BLOCK;
+    struct cpu_product p = {
+        .x_row = (ptrdiff_t)(t->row * t->stride),
+        .w_block = (ptrdiff_t)(w->c_in * per_channel),
+        .acc = out,
+        .acc_block = (ptrdiff_t)t->rows * t->cols * CPU_BLOCK,
+        .rows = t->rows,
+        .cols = t->cols,
+        .blocks = n_blocks,
+    };
+
+    for (int c = 0; c < w->c_in; p.add = true) {
+        p.x = t->data + c / CPU_BLOCK * t->plane;
+        p.w = w->data + block * p.w_block + c * per_channel;
+        c += set_taps(&p, t, w, c);
+        k->multiply(&p);
+    }
+}
+
+void cpu_tile_project(const struct cpu_kernels *k, const struct cpu_tile *t,
+                      const struct cpu_weights *w, const struct cpu_target *target,
+                      float *acc)
+{
+    const int blocks = (int)cpu_blocks(w->c_out);
+
+    for (int first = 0; first < blocks; first += k->group) {
+        int n = min_int(k->group, blocks - first);
+        cpu_tile_multiply(k, t, w, first, n, acc);
+        for (int b = first; b < first + n; b++) {
+            size_t plane = b * target->plane;
+            k->finish(&(struct cpu_finish){
+                .acc = acc + (size_t)(b - first) * t->rows * t->cols * CPU_BLOCK,
+                .bias = target->bias + b * CPU_BLOCK,
+                .residual = target->residual ? target->residual + plane : NULL,
+                .out = target->out + plane,
+                .out_row = (ptrdiff_t)target->row,
+                .rows = t->rows,
+                .cols = t->cols,
+                .relu = target->relu,
+                .sums = target->sums ? target->sums + b * 2 * CPU_BLOCK : NULL,
+            });
+        }
+    }
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * vae_encode/cpu_tile.h - layers, a tile of output pixels at a time. Internal to
+ * vae_encode/.
+ *
+ * A tile's input pixels are normalized and laid out once, with their margin of zeros, in
+ * a buffer that stays in the second-level cache while all output channels are made of it.
+ * The tiling follows from the layer's shape alone: sums for GroupNorm are added up tile
+ * by tile, so it is part of the result. */
+#ifndef VAE_ENCODE_CPU_TILE_H
+#define VAE_ENCODE_CPU_TILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "vae_encode/cpu_kernels.h"
+#include "vae_encode/cpu_model.h"
+
+/* (channels / 16, height, width, 16) */
+struct cpu_activation {
+    float *data;
+    double *sums; /* (channels / 16, 2, 16): of the values, of their squares */
+    int height, width;
+};
+
+/* GroupNorm as one multiply-add per channel: (c_in rounded up to 16) each. */
+struct cpu_affine {
+    bool enabled;
+    bool silu;
+    float *scale, *shift;
+};
+
+/* Fills affine->scale and shift from the sums of `in`. */
+void cpu_affine_from_sums(struct cpu_affine *affine, const struct cpu_norm *norm,
+                          const struct cpu_activation *in, int channels);
+
+/* Input pixels of rows x cols output pixels: (channels / 16, plane). With stride 2 a
+ * row's even columns come before its odd ones, so that neighbouring outputs' inputs are
+ * always neighbours. */
+struct cpu_tile {
+    float *data;
+    int rows, cols;
+    int kernel, stride;
+    size_t row, plane; /* floats */
+};
+
+/* How a layer is cut: at most rows x cols output pixels a tile. */
+struct cpu_tiling {
+    int rows, cols;
+    size_t row, floats; /* of the largest tile's input: of a row of 16 channels, of all */
+};
+
+struct cpu_tiling cpu_tiling_choose(const struct cpu_weights *w, int stride, int height,
+                                    int width);
+
+/* Loads the input of the output pixels from (y, x) on; t->rows, cols, kernel, stride and
+ * data are set by the caller, row and plane here. `staging` holds one row of the tile. */
+void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
+                   const struct cpu_activation *in, int channels, int y, int x,
+                   int pad_before, const struct cpu_affine *affine, float *staging);
+
+/* Output channel blocks [block, block + n_blocks) of the tile's product with `w`, without
+ * bias: (n_blocks, rows, cols, 16). n_blocks is at most k->group. */
+void cpu_tile_multiply(const struct cpu_kernels *k, const struct cpu_tile *t,
+                       const struct cpu_weights *w, int block, int n_blocks, float *out);
+
+/* Where a tile's outputs go: the first output pixel of block 0. */
+struct cpu_target {
+    float *out;
+    const float *residual; /* NULL: none; laid out as out */
+    size_t row, plane;     /* floats */
+    const float *bias;
+    bool relu;
+    double *sums; /* of block 0, or NULL */
+};
+
+/* All output channels; acc is (k->group, rows, cols, 16). */
+void cpu_tile_project(const struct cpu_kernels *k, const struct cpu_tile *t,
+                      const struct cpu_weights *w, const struct cpu_target *target,
+                      float *acc);
+
+#endif
