@@ -40,7 +40,20 @@ INGEST_SRC := \
     ingest/caption_json.c \
     ingest/group.c \
     ingest/pair.c \
-    ingest/reject.c
+    ingest/reject.c \
+    ingest/exif.c \
+    ingest/image_header.c \
+    ingest/header_jpeg.c \
+    ingest/header_png.c \
+    ingest/header_webp.c \
+    ingest/resize_axis.c \
+    ingest/resize_kernel.c \
+    ingest/resize.c \
+    ingest/colour_profile.c \
+    ingest/decode_jpeg.c \
+    ingest/decode_png.c \
+    ingest/decode_webp.c \
+    ingest/decode.c
 
 VAE_SRC := \
     vae_encode/backend_cpu.c \
@@ -94,9 +107,11 @@ UNIT_TESTS := \
 TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
     tests/programs/time_encoder.c \
+    tests/programs/decode_files.c \
     tests/programs/tokenize_lines.c
 
 PYTHON_TESTS := \
+    tests/python/test_resize_pillow.py \
     tests/python/test_tokenizer.py
 
 CLI_TESTS := \

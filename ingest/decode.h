@@ -23,9 +23,30 @@ enum image_format { IMAGE_JPEG = 1, IMAGE_PNG, IMAGE_WEBP };
 enum resize_filter { RESIZE_BICUBIC, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_AREA };
 enum icc_mode { ICC_SRGB, ICC_IGNORE };
 
-/* Raised when decode_probe()'s table of bytes changes: which images are too_many_pixels
- * depends on it, so it is part of a data set's configuration. */
+/* The table of bytes held at once while one image is decoded, the codec's library and the
+ * resizer included, the input's bytes and the result not:
+ *
+ *     always                                  DECODE_HELD_FIXED
+ *                                             + DECODE_HELD_PER_LINE * (width + height)
+ *     ICC profile of p bytes                  DECODE_HELD_PER_PROFILE_BYTE * p
+ *     JPEG of several scans (progressive)     2 for each coefficient: 64 a block, blocks
+ * of each component as its sampling says PNG, interlaced                         width *
+ * height * bytes of a pixel as decoded: 3; with alpha 4; of 16 bits 8 WebP, lossy width *
+ * height * 3 WebP, lossy with alpha                  width * height * 9 WebP, lossless
+ * width * height * 8
+ *
+ * Larger sides or more pixels than the limits here are too_many_pixels whatever they
+ * need. A decoder keeps besides a bounded number of colour transforms between images.
+ *
+ * DECODE_TABLE_NUMBER is raised when the table or a limit changes: which images are
+ * too_many_pixels depends on it, so it is part of a data set's configuration. */
 enum { DECODE_TABLE_NUMBER = 1 };
+enum {
+    DECODE_HELD_FIXED = 1 << 20,
+    DECODE_HELD_PER_LINE = 256,
+    DECODE_HELD_PER_PROFILE_BYTE = 8
+};
+enum { DECODE_MAX_SIDE = 65535, DECODE_MAX_PIXELS = 1 << 29 };
 
 struct decode_info {
     enum image_format format;

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/decode_codec.h - what one codec is given and must do. Internal to ingest/.
+ *
+ * A codec hands all rows of the stored image to the resizer, from the top, as 8-bit RGB
+ * on white. It returns INGEST_OK, also for a bad image, which job->reject names, or
+ * INGEST_ENOMEM. */
+#ifndef INGEST_DECODE_CODEC_H
+#define INGEST_DECODE_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ingest/colour_profile.h"
+#include "ingest/image_header.h"
+#include "ingest/resize.h"
+
+struct decode_job {
+    const uint8_t *bytes;
+    size_t len;
+    const struct image_header *header;
+    bool keep_truncated;
+    const struct colour_transform *cmyk; /* JPEG only; NULL: without a profile */
+    struct resizer *resizer;
+    struct reject *reject;
+};
+
+int decode_jpeg(const struct decode_job *job);
+int decode_png(const struct decode_job *job);
+int decode_webp(const struct decode_job *job);
+
+/* The truncation of an image: a reject, unless it is to be kept. Returns true if
+ * decoding goes on. */
+static inline bool decode_keeps_truncated(const struct decode_job *job, const char *what)
+{
+    if (!job->keep_truncated)
+        reject_set(job->reject, REJECT_TRUNCATED_IMAGE, "%s", what);
+    return job->keep_truncated;
+}
+
+#endif

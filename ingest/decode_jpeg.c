@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * JPEG through libjpeg's API, the only file that uses it.
+ *
+ * libjpeg reports an error by longjmp. So one function, decode_rows(), holds the setjmp
+ * and makes every call into libjpeg; all that it must remember is in struct jpeg_run; and
+ * between the two there are only libjpeg's frames and our leaf callbacks. libjpeg's
+ * messages are never printed: their codes tell what kind of fault it is.
+ *
+ * libjpeg fills what it cannot decode and warns. A warning that pixels were made up
+ * rejects the image: as truncated where the data ended, as corrupt elsewhere. */
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jpeglib.h>
+#include <jerror.h>
+
+#include "ingest/decode_codec.h"
+#include "ingest/status.h"
+
+/* A progressive image needs a dozen scans; each costs a pass over all of its pixels. */
+enum { MAX_SCANS = 100 };
+
+struct jpeg_run {
+    struct jpeg_decompress_struct cinfo;
+    struct jpeg_error_mgr errors;
+    struct jpeg_source_mgr source;
+    struct jpeg_progress_mgr progress;
+    jmp_buf escape;
+    const struct decode_job *job;
+    uint8_t *row;   /* (width, 4) */
+    bool ran_out;   /* libjpeg asked for bytes beyond the end */
+    bool in_pixels; /* a warning now concerns pixels */
+    bool too_many_scans;
+    bool several_scans; /* make up the image */
+    int made_up;        /* code of the first warning that pixels were made up, or 0 */
+    char warning[JMSG_LENGTH_MAX]; /* its words */
+};
+
+static void on_error(j_common_ptr cinfo)
+{
+    struct jpeg_run *run = cinfo->client_data;
+
+    longjmp(run->escape, 1);
+}
+
+static bool is_harmless(int code)
+{
+    return code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR ||
+           code == JWRN_TOO_MUCH_DATA || code == JWRN_BOGUS_ICC;
+}
+
+/* Levels below 0 are warnings, the others are for tracing. */
+static void on_message(j_common_ptr cinfo, int level)
+{
+    struct jpeg_run *run = cinfo->client_data;
+    int code = cinfo->err->msg_code;
+
+    if (level >= 0 || !run->in_pixels || run->made_up != 0 || is_harmless(code))
+        return;
+    run->made_up = code;
+    cinfo->err->format_message(cinfo, run->warning);
+}
+
+static void on_output(j_common_ptr cinfo)
+{
+    (void)cinfo;
+}
+
+static void on_progress(j_common_ptr cinfo)
+{
+    struct jpeg_run *run = cinfo->client_data;
+
+    if (run->cinfo.input_scan_number > MAX_SCANS) {
+        run->too_many_scans = true;
+        longjmp(run->escape, 1);
+    }
+}
+
+static void source_begin(j_decompress_ptr cinfo)
+{
+    (void)cinfo;
+}
+
+/* All bytes are there from the start: being asked for more is the end of the data, which
+ * libjpeg is told as an end of the image. */
+static boolean source_fill(j_decompress_ptr cinfo)
+{
+    static const JOCTET end_of_image[2] = {0xFF, JPEG_EOI};
+    struct jpeg_run *run = cinfo->client_data;
+
+    run->ran_out = true;
+    cinfo->src->next_input_byte = end_of_image;
+    cinfo->src->bytes_in_buffer = sizeof(end_of_image);
+    return TRUE;
+}
+
+static void source_skip(j_decompress_ptr cinfo, long n)
+{
+    if (n <= 0)
+        return;
+    if ((size_t)n > cinfo->src->bytes_in_buffer) {
+        source_fill(cinfo);
+    } else {
+        cinfo->src->next_input_byte += n;
+        cinfo->src->bytes_in_buffer -= (size_t)n;
+    }
+}
+
+static void source_end(j_decompress_ptr cinfo)
+{
+    (void)cinfo;
+}
+
+static void set_callbacks(struct jpeg_run *run)
+{
+    run->cinfo.err = jpeg_std_error(&run->errors);
+    run->errors.error_exit = on_error;
+    run->errors.emit_message = on_message;
+    run->errors.output_message = on_output;
+    run->cinfo.client_data = run;
+    run->source = (struct jpeg_source_mgr){
+        .next_input_byte = run->job->bytes,
+        .bytes_in_buffer = run->job->len,
+        .init_source = source_begin,
+        .fill_input_buffer = source_fill,
+        .skip_input_data = source_skip,
+        .resync_to_restart = jpeg_resync_to_restart,
+        .term_source = source_end,
+    };
+    run->progress.progress_monitor = on_progress;
+}
+
+/* Stored samples are ink's complements (Adobe's convention, which Pillow takes for all
+ * CMYK): 255 is no ink. */
+static void cmyk_row_to_rgb(const struct decode_job *job, uint8_t *row, size_t n)
+{
+    if (job->cmyk) {
+        for (size_t i = 0; i < 4 * n; i++)
+            row[i] = (uint8_t)(255 - row[i]);
+        colour_transform_cmyk(job->cmyk, row, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++, row += 4)
+        for (int c = 0; c < 3; c++)
+            row[c] = (uint8_t)((row[c] * row[3] + 127) / 255);
+}
+
+/* Whether libjpeg sees the image that the budget was asked for. */
+static bool header_agrees(const struct jpeg_run *run)
+{
+    const struct decode_info *info = &run->job->header->info;
+
+    return run->cinfo.image_width == info->width &&
+           run->cinfo.image_height == info->height &&
+           run->cinfo.num_components == info->channels;
+}
+
+enum outcome { DONE, FAILED, DISAGREES };
+
+static enum outcome decode_rows(struct jpeg_run *run)
+{
+    struct jpeg_decompress_struct *cinfo = &run->cinfo;
+
+    if (setjmp(run->escape))
+        return FAILED;
+    jpeg_create_decompress(cinfo);
+    cinfo->src = &run->source;
+    cinfo->progress = &run->progress;
+    cinfo->mem->max_memory_to_use = (long)run->job->header->info.need;
+    jpeg_read_header(cinfo, TRUE);
+    if (!header_agrees(run))
+        return DISAGREES;
+    cinfo->out_color_space = cinfo->num_components == 4 ? JCS_CMYK : JCS_EXT_RGBX;
+    cinfo->dct_method = JDCT_ISLOW;
+    run->several_scans = jpeg_has_multiple_scans(cinfo);
+    run->in_pixels = true;
+    jpeg_start_decompress(cinfo);
+    while (cinfo->output_scanline < cinfo->output_height) {
+        JSAMPROW row = run->row;
+        jpeg_read_scanlines(cinfo, &row, 1);
+        if (cinfo->num_components == 4)
+            cmyk_row_to_rgb(run->job, run->row, cinfo->output_width);
+        resizer_row(run->job->resizer, run->row);
+    }
+    return DONE;
+}
+
+static bool is_unsupported(int code)
+{
+    return code == JERR_ARITH_NOTIMPL || code == JERR_BAD_PRECISION ||
+           code == JERR_SOF_UNSUPPORTED || code == JERR_NOTIMPL ||
+           code == JERR_NOT_COMPILED || code == JERR_CCIR601_NOTIMPL ||
+           code == JERR_FRACT_SAMPLE_NOTIMPL || code == JERR_CONVERSION_NOTIMPL ||
+           code == JERR_COMPONENT_COUNT;
+}
+
+static void explain(struct jpeg_run *run, enum reject_reason reason)
+{
+    char text[JMSG_LENGTH_MAX];
+
+    run->errors.format_message((j_common_ptr)&run->cinfo, text);
+    reject_set(run->job->reject, reason, "%s (%s)",
+               reason == REJECT_UNSUPPORTED_FORMAT ? "JPEG of an unsupported kind"
+                                                   : "JPEG is damaged",
+               text);
+}
+
+static int judge_failure(struct jpeg_run *run)
+{
+    int code = run->errors.msg_code;
+
+    if (run->too_many_scans)
+        reject_set(run->job->reject, REJECT_CORRUPT_IMAGE, "JPEG of more than %d scans",
+                   MAX_SCANS);
+    else if (code == JERR_OUT_OF_MEMORY)
+        return INGEST_ENOMEM;
+    else if (is_unsupported(code))
+        explain(run, REJECT_UNSUPPORTED_FORMAT);
+    else
+        explain(run, run->ran_out ? REJECT_TRUNCATED_IMAGE : REJECT_CORRUPT_IMAGE);
+    return INGEST_OK;
+}
+
+/* All rows came. In an image of several scans, data that ran out means that scans are
+ * missing; in one of a single scan, only the warning does. */
+static void judge_warnings(struct jpeg_run *run)
+{
+    if (run->ran_out && (run->several_scans || run->made_up == JWRN_HIT_MARKER))
+        decode_keeps_truncated(run->job, "JPEG data ends before the image does");
+    else if (run->made_up != 0)
+        reject_set(run->job->reject, REJECT_CORRUPT_IMAGE, "JPEG is damaged (%s)",
+                   run->warning);
+}
+
+int decode_jpeg(const struct decode_job *job)
+{
+    struct jpeg_run *run = calloc(1, sizeof(*run));
+    int rc = INGEST_ENOMEM;
+
+    if (!run)
+        return INGEST_ENOMEM;
+    run->job = job;
+    run->row = malloc((size_t)4 * job->header->info.width);
+    if (!run->row)
+        goto out;
+    set_callbacks(run);
+    rc = INGEST_OK;
+    switch (decode_rows(run)) {
+    case DONE:
+        judge_warnings(run);
+        break;
+    case DISAGREES:
+        reject_set(job->reject, REJECT_CORRUPT_IMAGE, "JPEG headers disagree");
+        break;
+    case FAILED:
+        rc = judge_failure(run);
+        break;
+    }
+    jpeg_destroy_decompress(&run->cinfo);
+out:
+    free(run->row);
+    free(run);
+    return rc;
+}

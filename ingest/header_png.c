@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reads a PNG's IHDR and looks through the chunks that follow for transparency, an ICC
+ * profile and EXIF, which may stand behind the pixels. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <spng.h>
+
+#include "ingest/exif.h"
+#include "ingest/image_header.h"
+#include "ingest/status.h"
+
+enum { SIGNATURE_LEN = 8, CHUNK_OVERHEAD = 12, IHDR_LEN = 13, PALETTE = 3 };
+
+static uint32_t read_32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* What the chunks behind IHDR tell. */
+struct chunks {
+    bool has_trns, has_profile;
+    int orientation;
+};
+
+static void look_through_chunks(const uint8_t *p, size_t len, struct chunks *found)
+{
+    while (len >= CHUNK_OVERHEAD) {
+        size_t chunk_len = read_32(p);
+        if (chunk_len > len - CHUNK_OVERHEAD)
+            return;
+        if (memcmp(p + 4, "tRNS", 4) == 0)
+            found->has_trns = true;
+        else if (memcmp(p + 4, "iCCP", 4) == 0)
+            found->has_profile = true;
+        else if (memcmp(p + 4, "eXIf", 4) == 0)
+            found->orientation = exif_orientation(p + 8, chunk_len);
+        p += CHUNK_OVERHEAD + chunk_len;
+        len -= CHUNK_OVERHEAD + chunk_len;
+    }
+}
+
+static int channels_of(int colour_type, bool has_trns)
+{
+    switch (colour_type) {
+    case 0:
+        return has_trns ? 2 : 1;
+    case 2:
+    case PALETTE:
+        return has_trns ? 4 : 3;
+    case 4:
+        return 2;
+    case 6:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+enum reject_reason png_header_read(const uint8_t *bytes, size_t len,
+                                   struct image_header *h, struct reject *reject)
+{
+    const uint8_t *ihdr = bytes + SIGNATURE_LEN + 8;
+    struct chunks found = {.orientation = 1};
+
+    h->info.format = IMAGE_PNG;
+    if (len < SIGNATURE_LEN + CHUNK_OVERHEAD + IHDR_LEN)
+        return reject_set(reject, REJECT_TRUNCATED_IMAGE, "PNG ends in its header");
+    if (read_32(bytes + SIGNATURE_LEN) != IHDR_LEN || memcmp(ihdr - 4, "IHDR", 4) != 0)
+        return reject_set(reject, REJECT_CORRUPT_IMAGE, "PNG does not begin with IHDR");
+    look_through_chunks(ihdr + IHDR_LEN + 4,
+                        len - SIGNATURE_LEN - CHUNK_OVERHEAD - IHDR_LEN, &found);
+    h->info.width = read_32(ihdr);
+    h->info.height = read_32(ihdr + 4);
+    h->info.bit_depth = ihdr[8] == 16 ? 16 : 8;
+    h->info.channels = channels_of(ihdr[9], found.has_trns);
+    h->info.progressive = ihdr[12] == 1;
+    if (h->info.width == 0 || h->info.height == 0 || h->info.channels == 0)
+        return reject_set(reject, REJECT_CORRUPT_IMAGE,
+                          "PNG of %u x %u pixels, colour type %d", h->info.width,
+                          h->info.height, ihdr[9]);
+    h->orientation = found.orientation;
+    h->profile_len = found.has_profile ? PROFILE_MAX : 0;
+    if (h->info.progressive)
+        h->info.need =
+            (uint64_t)h->info.width * h->info.height * png_pixel_bytes(&h->info);
+    return REJECT_NONE;
+}
+
+int png_pixel_bytes(const struct decode_info *info)
+{
+    if (info->bit_depth == 16)
+        return 8;
+    return info->channels == 2 || info->channels == 4 ? 4 : 3;
+}
+
+int png_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
+                       size_t *profile_len)
+{
+    struct spng_iccp iccp;
+    spng_ctx *ctx = spng_ctx_new(0);
+    int rc = INGEST_OK;
+
+    *profile = NULL;
+    *profile_len = 0;
+    if (!ctx)
+        return INGEST_ENOMEM;
+    spng_set_chunk_limits(ctx, PROFILE_MAX, PROFILE_MAX);
+    int err = spng_set_png_buffer(ctx, bytes, len);
+    if (err == 0)
+        err = spng_get_iccp(ctx, &iccp);
+    if (err == 0 && iccp.profile_len > 0) {
+        *profile = malloc(iccp.profile_len);
+        if (*profile) {
+            memcpy(*profile, iccp.profile, iccp.profile_len);
+            *profile_len = iccp.profile_len;
+        } else {
+            rc = INGEST_ENOMEM;
+        }
+    } else if (err == SPNG_EMEM) {
+        rc = INGEST_ENOMEM;
+    }
+    spng_ctx_free(ctx);
+    return rc;
+}

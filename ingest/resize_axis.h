@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/resize_axis.h - the filter taps of one axis of a resize. Internal to ingest/.
+ *
+ * A table says, for every output position, which input positions it sums with which
+ * integer weights. Weights are fixed point with RESIZE_BITS bits behind the point, as
+ * precise as Pillow's, so that sums over 8-bit pixels fit an int32_t and are the same in
+ * any order. */
+#ifndef INGEST_RESIZE_AXIS_H
+#define INGEST_RESIZE_AXIS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ingest/decode.h"
+
+enum { RESIZE_BITS = 22 };
+
+struct resize_axis {
+    int n_out;
+    int max_taps;
+    int *first;    /* (n_out): first input position; never decreases */
+    int *n_taps;   /* (n_out): 1 to max_taps; first + n_taps never decreases */
+    int32_t *taps; /* (n_out, max_taps) */
+};
+
+/* Which part of an axis becomes how many output positions. The box lies in [0, in_size);
+ * taps may lie outside of it, but not outside of the image. `mirrored`: box and output
+ * are counted from the far end. */
+struct resize_span {
+    int in_size;
+    int box_start;
+    int box_size;
+    int out_size;
+    bool mirrored;
+};
+
+/* Fills *a, which the caller clears with resize_axis_clear(), also after a failure.
+ * Returns INGEST_OK or INGEST_ENOMEM. */
+int resize_axis_build(struct resize_axis *a, const struct resize_span *span,
+                      enum resize_filter filter);
+
+/* Most output positions that one input position is a tap of. */
+int resize_axis_overlap(const struct resize_axis *a);
+
+void resize_axis_clear(struct resize_axis *a);
+
+#endif

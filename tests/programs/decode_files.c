@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/programs/decode_files.c - decode many image files and write what came out.
+ *
+ *     decode_files FILTER WIDTH HEIGHT srgb|ignore reject|keep MIN_SIZE < paths
+ *
+ * For each path, a line of text:
+ *     reason original_w original_h crop_left crop_top crop_w crop_h upscaled broken need
+ * and, where the reason is `none`, WIDTH * HEIGHT * 3 bytes of RGB. An image whose need
+ * is above 384 MiB is too_many_pixels, as it is in the program. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/decode.h"
+#include "ingest/status.h"
+
+static const uint64_t budget = (uint64_t)384 << 20;
+
+/* Gives *len bytes; NULL on failure. */
+static uint8_t *read_file(const char *path, size_t *len)
+{
+    FILE *f = fopen(path, "rb");
+    uint8_t *bytes = NULL;
+    long size;
+
+    if (f && fseek(f, 0, SEEK_END) == 0 && (size = ftell(f)) >= 0 &&
+        fseek(f, 0, SEEK_SET) == 0 && (bytes = malloc((size_t)size + 1)) != NULL) {
+        *len = (size_t)size;
+        if (fread(bytes, 1, *len, f) != *len) {
+            free(bytes);
+            bytes = NULL;
+        }
+    }
+    if (f)
+        fclose(f);
+    return bytes;
+}
+
+static int decode_file(struct image_decoder *d, const char *path, uint8_t *rgb,
+                       size_t rgb_len)
+{
+    struct decode_info info;
+    struct decoded out = {0};
+    size_t len = 0;
+    uint8_t *bytes = read_file(path, &len);
+
+    if (!bytes) {
+        perror(path);
+        return 1;
+    }
+    int rc = INGEST_OK;
+    if (decode_probe(bytes, len, &info, &out.reject) == REJECT_NONE) {
+        if (info.need > budget)
+            reject_set(&out.reject, REJECT_TOO_MANY_PIXELS, "needs too much");
+        else
+            rc = image_decoder_run(d, bytes, len, rgb, &out);
+    }
+    free(bytes);
+    if (rc != INGEST_OK) {
+        fprintf(stderr, "%s: %s\n", path, ingest_strerror(rc));
+        return 1;
+    }
+    printf("%s %u %u %u %u %u %u %d %d %" PRIu64 "\n", reject_name(out.reject.reason),
+           out.original_width, out.original_height, out.crop_left, out.crop_top,
+           out.crop_width, out.crop_height, out.upscaled, out.broken_profile, info.need);
+    if (out.reject.reason != REJECT_NONE)
+        fprintf(stderr, "%s: %s: %s\n", path, reject_name(out.reject.reason),
+                out.reject.detail);
+    else if (fwrite(rgb, 1, rgb_len, stdout) != rgb_len)
+        return 1;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct image_decoder *d = NULL;
+    char path[4096];
+
+    if (argc != 7)
+        return 2;
+    int filter = resize_filter_from_name(argv[1]);
+    struct decode_options options = {
+        .width = atoi(argv[2]),
+        .height = atoi(argv[3]),
+        .filter = (enum resize_filter)filter,
+        .icc = strcmp(argv[4], "ignore") == 0 ? ICC_IGNORE : ICC_SRGB,
+        .keep_truncated = strcmp(argv[5], "keep") == 0,
+        .min_size = (uint32_t)atoi(argv[6]),
+    };
+    if (filter < 0 || image_decoder_open(&d, &options) != INGEST_OK)
+        return 2;
+    size_t rgb_len = (size_t)3 * (size_t)options.width * (size_t)options.height;
+    uint8_t *rgb = malloc(rgb_len);
+    int failed = rgb == NULL;
+    while (!failed && fgets(path, sizeof(path), stdin)) {
+        path[strcspn(path, "\n")] = '\0';
+        failed = decode_file(d, path, rgb, rgb_len);
+    }
+    free(rgb);
+    image_decoder_close(d);
+    return failed;
+}
