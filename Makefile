@@ -87,7 +87,26 @@ isa_cpu_avx2     := -O3 -mavx2 -mfma
 isa_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
 
 SHARD_SRC := \
-    shard/status.c
+    shard/status.c \
+    shard/header.c \
+    shard/record_check.c \
+    shard/row.c \
+    shard/planes.c \
+    shard/float16.c \
+    shard/draw.c \
+    shard/buffer.c \
+    shard/text_frame.c \
+    shard/block.c \
+    shard/intern.c \
+    shard/index.c \
+    shard/sink.c \
+    shard/writer.c \
+    shard/source.c \
+    shard/index_read.c \
+    shard/file_map.c \
+    shard/block_read.c \
+    shard/key_map.c \
+    shard/reader.c
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
@@ -101,6 +120,7 @@ TOOLS_SRC := \
 
 UNIT_TESTS := \
     tests/unit/test_backend_cpu.c \
+    tests/unit/test_shard_roundtrip.c \
     tests/unit/test_tokenizer.c
 
 # Programs that tests written in other languages run.

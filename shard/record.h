@@ -35,7 +35,8 @@ enum shard_order { SHARD_CAPTION_FIRST = 0, SHARD_IMAGE_FIRST = 1 };
 /* Segment flags: exactly one. */
 enum { SHARD_FLAG_LOSS = 1, SHARD_FLAG_CONTEXT = 2 };
 
-#define SHARD_NO_IDS UINT32_C(0xFFFFFFFF)
+#define SHARD_NO_IDS UINT32_C(0xFFFFFFFF) /* n_ids of a text that is not tokenized */
+#define SHARD_NONE UINT32_C(0xFFFFFFFF)   /* no image, no encoder */
 enum { SHARD_MAX_DIMS = 8 };
 
 struct shard_alternative {
@@ -56,10 +57,10 @@ struct shard_segment {
     uint32_t dtype; /* enum shard_dtype, or a later one */
     uint32_t n_dims;
     uint32_t dims[SHARD_MAX_DIMS]; /* a latent's: C, H, W */
-    uint32_t image;                /* position in the record's images */
-    uint32_t encoder;              /* position in the header's encoders */
-    const void
-        *data; /* n_bytes, little-endian, row-major; NULL where only text was read */
+    uint32_t image;                /* position in the record's images, or SHARD_NONE */
+    uint32_t encoder; /* position in the header's encoders, or SHARD_NONE; a latent has
+                       * both */
+    const void *data; /* little-endian, row-major; NULL where only text was read */
     size_t n_bytes;
 };
 
@@ -79,10 +80,11 @@ struct shard_record {
     size_t n_segments;
     const struct shard_segment *segments;
     enum shard_order order; /* drawn for epoch 0 */
-    uint32_t caption_drawn; /* position in the text segment's alternatives, epoch 0 */
+    uint32_t caption_drawn; /* epoch 0: position in the alternatives of the first text
+                             * segment; of any other text the first is used */
     const char *metadata;   /* the input's own JSON, byte for byte; NULL: none */
     size_t metadata_len;
-    uint64_t text_checksum; /* XXH3-64 of all but the tensors; set by writer and reader */
+    uint64_t text_checksum;   /* XXH3-64 of all but the tensors; set by the reader */
     uint64_t tensor_checksum; /* XXH3-64 of the tensors' bytes */
 };
 

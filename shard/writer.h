@@ -19,7 +19,7 @@
 struct shard_writer;
 
 struct shard_writer_options {
-    const struct shard_header *header; /* lent to open(); its `part` is set per file */
+    const struct shard_header *header; /* copied by open(); its `part` is set per file */
     /* Writes the path of file `part` (0, 1, ...) to path, NUL-terminated, at most cap
      * bytes. Returns 0, or -1 where it does not fit. */
     int (*path)(void *ctx, uint32_t part, char *path, size_t cap);

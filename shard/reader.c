@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/reader.c - the file's map, one block in memory, and the names of what is lost. */
+#include "shard/reader.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard/block_read.h"
+#include "shard/file_map.h"
+#include "shard/key_map.h"
+#include "shard/source.h"
+
+struct shard_reader {
+    struct shard_source source;
+    struct shard_file_map map;
+    struct shard_block_reader block;
+    struct shard_key_map keys;
+    uint64_t next;
+    bool text_only;
+    bool ready; /* open() succeeded */
+};
+
+int shard_reader_open(struct shard_reader **out, const char *path)
+{
+    struct shard_reader *r = calloc(1, sizeof(*r));
+
+    *out = r;
+    if (r == NULL)
+        return SHARD_ENOMEM;
+    r->block.map = &r->map;
+    int rc = shard_source_open(&r->source, path);
+    if (rc == SHARD_OK)
+        rc = shard_file_map_open(&r->map, &r->source);
+    r->ready = rc == SHARD_OK;
+    return rc;
+}
+
+const struct shard_header *shard_reader_header(const struct shard_reader *r)
+{
+    return r->map.header;
+}
+
+const char *shard_reader_header_json(const struct shard_reader *r, size_t *len)
+{
+    *len = r->map.json_len;
+    return r->map.json;
+}
+
+uint64_t shard_reader_count(const struct shard_reader *r)
+{
+    return r->ready ? r->map.index.n_records : 0;
+}
+
+void shard_reader_text_only(struct shard_reader *r, bool on)
+{
+    r->text_only = on;
+}
+
+/* A lost record still has its name in the index. */
+static void name_lost_record(struct shard_reader *r, uint64_t i, struct shard_record *rec)
+{
+    char why[sizeof(r->source.why)];
+
+    memcpy(why, r->source.why, sizeof(why));
+    *rec = (struct shard_record){.key = "", .name = ""};
+    if (shard_key_map_load(&r->keys, &r->map.index) == SHARD_OK) {
+        rec->key = shard_key_map_key(&r->keys, (size_t)i);
+        rec->name = shard_key_map_name(&r->keys, (size_t)i);
+        rec->index = shard_key_map_index(&r->keys, (size_t)i);
+    }
+    memcpy(r->source.why, why, sizeof(why));
+}
+
+int shard_reader_at(struct shard_reader *r, uint64_t i, struct shard_record *rec)
+{
+    if (i >= shard_reader_count(r)) {
+        shard_source_fail(&r->source, SHARD_NOT_FOUND, "no record %" PRIu64, i);
+        return SHARD_NOT_FOUND;
+    }
+    uint32_t block = r->map.record_block[i];
+    uint32_t row = (uint32_t)(i - r->map.blocks[block].first_record);
+
+    r->next = i + 1;
+    int rc = shard_block_reader_get(&r->block, block, row, r->text_only, rec);
+    if (rc < 0)
+        name_lost_record(r, i, rec);
+    return rc;
+}
+
+int shard_reader_next(struct shard_reader *r, struct shard_record *rec)
+{
+    return r->next < shard_reader_count(r) ? shard_reader_at(r, r->next, rec) : SHARD_EOF;
+}
+
+int shard_reader_find(struct shard_reader *r, const char *name, const char *key,
+                      uint64_t *i)
+{
+    if (!r->ready)
+        return SHARD_NOT_FOUND;
+    int rc = shard_key_map_load(&r->keys, &r->map.index);
+    return rc < 0 ? rc : shard_key_map_find(&r->keys, name, key, i);
+}
+
+const char *shard_reader_why(const struct shard_reader *r)
+{
+    return r == NULL ? shard_strerror(SHARD_ENOMEM) : r->source.why;
+}
+
+void shard_reader_close(struct shard_reader *r)
+{
+    if (r == NULL)
+        return;
+    shard_block_reader_clear(&r->block);
+    shard_key_map_clear(&r->keys);
+    shard_file_map_close(&r->map);
+    shard_source_close(&r->source);
+    free(r);
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shard/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "shard/format.h"
+#include "shard/status.h"
+
+int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)
+{
+    va_list ap;
+    int n = snprintf(s->why, sizeof(s->why), "%.300s: ", s->path);
+
+    va_start(ap, fmt);
+    vsnprintf(s->why + n, sizeof(s->why) - (size_t)n, fmt, ap);
+    va_end(ap);
+    return status;
+}
+
+int shard_source_open(struct shard_source *s, const char *path)
+{
+    struct stat st;
+
+    *s = (struct shard_source){.fd = -1};
+    s->path = strdup(path);
+    s->zstd = ZSTD_createDCtx();
+    if (s->path == NULL || s->zstd == NULL) {
+        snprintf(s->why, sizeof(s->why), "out of memory");
+        return SHARD_ENOMEM;
+    }
+    s->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (s->fd < 0 || fstat(s->fd, &st) != 0)
+        return shard_source_fail(s, SHARD_EIO, "%s", strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return shard_source_fail(s, SHARD_EFORMAT, "not a regular file");
+    s->size = (uint64_t)st.st_size;
+    return SHARD_OK;
+}
+
+void shard_source_close(struct shard_source *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    free(s->path);
+    ZSTD_freeDCtx(s->zstd);
+    shard_buffer_free(&s->packed);
+    s->fd = -1;
+    s->path = NULL;
+    s->zstd = NULL;
+}
+
+int shard_source_read(struct shard_source *s, uint64_t offset, void *data, size_t len)
+{
+    unsigned char *p = data;
+
+    if (offset > s->size || len > s->size - offset)
+        return shard_source_fail(s, SHARD_EDAMAGED,
+                                 "byte %" PRIu64 ": the file ends before it should",
+                                 s->size);
+    while (len > 0) {
+        ssize_t n = pread(s->fd, p, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return shard_source_fail(s, SHARD_EIO, "byte %" PRIu64 ": %s", offset,
+                                     strerror(errno));
+        if (n == 0)
+            return shard_source_fail(
+                s, SHARD_EDAMAGED,
+                "byte %" PRIu64 ": the file became shorter while it was read", offset);
+        p += n;
+        len -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return SHARD_OK;
+}
+
+int shard_source_unpack(struct shard_source *s, const char *what, uint64_t offset,
+                        uint64_t bytes, uint64_t raw_bytes, uint64_t checksum,
+                        struct shard_buffer *out)
+{
+    if (offset > s->size || bytes > s->size - offset)
+        return shard_source_fail(s, SHARD_EDAMAGED,
+                                 "%s at byte %" PRIu64 " reaches behind the file's end",
+                                 what, offset);
+    if (shard_buffer_resize(&s->packed, (size_t)bytes) < 0)
+        return shard_source_fail(s, SHARD_ENOMEM, "out of memory");
+    int rc = shard_source_read(s, offset, s->packed.data, (size_t)bytes);
+    if (rc < 0)
+        return rc;
+    if (!shard_checksum_is(checksum, XXH3_64bits(s->packed.data, (size_t)bytes)))
+        return shard_source_fail(s, SHARD_EDAMAGED,
+                                 "%s at byte %" PRIu64 " does not match its checksum",
+                                 what, offset);
+    if (ZSTD_getFrameContentSize(s->packed.data, (size_t)bytes) != raw_bytes ||
+        ZSTD_findFrameCompressedSize(s->packed.data, (size_t)bytes) != bytes)
+        return shard_source_fail(s, SHARD_EDAMAGED,
+                                 "%s at byte %" PRIu64
+                                 " is not one Zstandard frame of the size it should have",
+                                 what, offset);
+    if (shard_buffer_resize(out, (size_t)raw_bytes) < 0)
+        return shard_source_fail(s, SHARD_ENOMEM, "out of memory");
+    size_t n = ZSTD_decompressDCtx(s->zstd, out->data, (size_t)raw_bytes, s->packed.data,
+                                   (size_t)bytes);
+    if (ZSTD_isError(n) || n != raw_bytes)
+        return shard_source_fail(s, SHARD_EDAMAGED, "%s at byte %" PRIu64 ": %s", what,
+                                 offset,
+                                 ZSTD_isError(n) ? ZSTD_getErrorName(n) : "cut short");
+    return SHARD_OK;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/source.h - internal to shard/: a file that is read by position, and the words for
+ * what went wrong with it. */
+#ifndef SHARD_SOURCE_H
+#define SHARD_SOURCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <zstd.h>
+
+#include "shard/buffer.h"
+
+struct shard_source {
+    int fd; /* -1: none */
+    char *path;
+    uint64_t size;
+    ZSTD_DCtx *zstd;
+    struct shard_buffer packed; /* scratch: compressed bytes */
+    char why[512];
+};
+
+/* Fills *s; shard_source_close() releases it whatever this returns. */
+int shard_source_open(struct shard_source *s, const char *path);
+void shard_source_close(struct shard_source *s);
+
+/* Sets why: the path, then the message. Returns status. */
+int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Exactly len bytes at offset. SHARD_EIO, or SHARD_EDAMAGED where the file ends early. */
+int shard_source_read(struct shard_source *s, uint64_t offset, void *data, size_t len);
+
+/* The content of one Zstandard frame of `bytes` compressed bytes at offset: its XXH3-64
+ * and its content size are checked before anything is decompressed or allocated. `what`
+ * names it in messages. SHARD_OK, SHARD_ENOMEM, SHARD_EIO or SHARD_EDAMAGED. */
+int shard_source_unpack(struct shard_source *s, const char *what, uint64_t offset,
+                        uint64_t bytes, uint64_t raw_bytes, uint64_t checksum,
+                        struct shard_buffer *out);
+
+#endif
