@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/dataset.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/decode.h"
+#include "tools/exit_code.h"
+#include "tools/json_text.h"
+#include "tools/options.h"
+#include "tools/publish.h"
+#include "tools/sha256.h"
+
+enum { DATASET_VERSION = 1 };
+
+static const char *const groups[] = {"encode", "text", "select"};
+
+static json_t *real_array(const double *values, int n)
+{
+    json_t *array = json_array();
+
+    for (int i = 0; i < n; i++)
+        json_array_append_new(array, json_real(values[i]));
+    return array;
+}
+
+static json_t *encode_group(const struct prepare_options *o, const struct vae_info *vae)
+{
+    static const char *const dtypes[] = {"fp16", "bf16", "fp32"};
+    static const char *const moments[] = {"mean", "mean+logvar"};
+
+    return json_pack(
+        "{s:[II], s:s, s:s, s:s, s:{s:s, s:s, s:o, s:o, s:o}, s:s, s:s, s:s}", "size",
+        (json_int_t)o->size, (json_int_t)o->size, "crop", "centre", "resize",
+        resize_filter_name((enum resize_filter)o->resize), "icc",
+        o->icc == ICC_SRGB ? "srgb" : "ignore", "vae", "family", vae->family, "sha256",
+        vae->sha256, "config", json_loads(vae->config, JSON_DECODE_ANY, NULL), "scale",
+        real_array(vae->scale, vae->n_scale), "shift",
+        real_array(vae->shift, vae->n_scale), "latent", dtypes[o->latent], "moments",
+        moments[o->moments], "numerics", vae->numerics);
+}
+
+static json_t *text_group(const struct prepare_options *o,
+                          const struct shard_tokenizer *t)
+{
+    json_t *tokenizer = t->present
+                            ? json_pack("{s:s, s:I, s:I, s:I}", "sha256", t->sha256,
+                                        "n_pieces", (json_int_t)t->n_pieces, "boi",
+                                        (json_int_t)t->boi, "eoi", (json_int_t)t->eoi)
+                            : json_null();
+    char seed[24];
+
+    /* A seed may need all 64 bits, which JSON's integers don't have. */
+    snprintf(seed, sizeof(seed), "%llu", (unsigned long long)o->seed);
+    return json_pack("{s:o, s:s, s:f, s:I}", "tokenizer", tokenizer, "seed", seed,
+                     "caption_first", o->caption_first, "patch", (json_int_t)o->patch);
+}
+
+static json_t *select_group(const struct prepare_options *o)
+{
+    return json_pack(
+        "{s:s?, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:i, s:f, s:I}", "image_field",
+        o->image_field, "name_depth", (json_int_t)o->name_depth, "min_size",
+        (json_int_t)o->min_size, "truncated", o->truncated ? "keep" : "reject",
+        "metadata", o->metadata ? "none" : "keep", "max_metadata",
+        (json_int_t)o->max_metadata, "max_member", (json_int_t)o->max_member,
+        "decode_mem", (json_int_t)o->decode_mem, "decode_table", (int)DECODE_TABLE_NUMBER,
+        "max_reject_rate", o->max_reject_rate, "limit", (json_int_t)o->limit);
+}
+
+static json_t *hash_of(const json_t *value)
+{
+    char hex[65], *text = json_canonical(value);
+    json_t *hash;
+
+    if (!text)
+        return NULL;
+    sha256_hex(text, strlen(text), hex);
+    hash = json_string(hex);
+    free(text);
+    return hash;
+}
+
+json_t *dataset_config(const struct prepare_options *o, const struct vae_info *vae,
+                       const struct shard_tokenizer *tokenizer)
+{
+    json_t *config =
+        json_pack("{s:s, s:i, s:o, s:o, s:o}", "format", "latentmill-dataset", "version",
+                  (int)DATASET_VERSION, "encode", encode_group(o, vae), "text",
+                  text_group(o, tokenizer), "select", select_group(o));
+    json_t *hashes = json_object();
+
+    if (!config || !hashes)
+        goto out_of_memory;
+    for (size_t i = 0; i < 3; i++)
+        if (json_object_set_new(hashes, groups[i],
+                                hash_of(json_object_get(config, groups[i]))) != 0)
+            goto out_of_memory;
+    if (json_object_set_new(hashes, "all", hash_of(config)) != 0 ||
+        json_object_set(config, "sha256", hashes) != 0)
+        goto out_of_memory;
+    json_decref(hashes);
+    return config;
+out_of_memory:
+    json_decref(hashes);
+    json_decref(config);
+    return NULL;
+}
+
+const char *dataset_config_sha256(const json_t *config)
+{
+    return json_string_value(json_object_get(json_object_get(config, "sha256"), "all"));
+}
+
+static void print_difference(const char *path, const json_t *there, const json_t *here)
+{
+    char *a = there ? json_canonical(there) : NULL,
+         *b = here ? json_canonical(here) : NULL;
+
+    fprintf(stderr, "  %s: %s there, %s here\n", path, a ? a : "absent",
+            b ? b : "absent");
+    free(a);
+    free(b);
+}
+
+/* Prints each leaf in which the two differ; returns how many. */
+static int print_differences(const char *path, json_t *there, json_t *here)
+{
+    json_t *keys, *value;
+    const char *key;
+    int n = 0;
+
+    if (!json_is_object(there) || !json_is_object(here)) {
+        if (json_equal(there, here))
+            return 0;
+        print_difference(path, there, here);
+        return 1;
+    }
+    keys = json_copy(there);
+    json_object_update(keys, here);
+    json_object_foreach(keys, key, value)
+    {
+        char longer[256];
+
+        snprintf(longer, sizeof(longer), "%s%s%s", path, *path ? "." : "", key);
+        n += print_differences(longer, json_object_get(there, key),
+                               json_object_get(here, key));
+    }
+    json_decref(keys);
+    return n;
+}
+
+static int compare(const char *path, const json_t *config)
+{
+    json_error_t error;
+    json_t *there = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    json_t *here = json_copy((json_t *)config);
+    int rc = 0;
+
+    if (!there || !here) {
+        fprintf(stderr, "error: %s: cannot be read: %s (line %d)\n", path, error.text,
+                error.line);
+        rc = EXIT_FAILED;
+    } else if (!json_equal(there, here)) {
+        usage_error("%s was made with another configuration; use another --out folder, "
+                    "or these values:",
+                    path);
+        json_object_del(there, "sha256");
+        json_object_del(here, "sha256");
+        print_differences("", there, here);
+        rc = EXIT_USAGE;
+    }
+    json_decref(there);
+    json_decref(here);
+    return rc;
+}
+
+static int report_failure(const char *why)
+{
+    fprintf(stderr, "error: %s\n", why);
+    return EXIT_FAILED;
+}
+
+int dataset_claim(const char *out, const json_t *config)
+{
+    char *text = json_canonical(config), *path = NULL, why[600] = "out of memory";
+    int rc = PUBLISH_FAILED;
+
+    if (text && asprintf(&path, "%s/dataset.json", out) >= 0)
+        rc = publish_file(path, text, strlen(text), why, sizeof(why));
+    if (rc == PUBLISH_FAILED)
+        rc = report_failure(why);
+    else if (rc == PUBLISH_EXISTS)
+        rc = compare(path, config);
+    free(path);
+    free(text);
+    return rc;
+}
+
+int dataset_place_model(const char *out, const char *file, const void *model, size_t len)
+{
+    char *path = NULL, why[600] = "out of memory";
+    int rc = PUBLISH_FAILED;
+
+    if (asprintf(&path, "%s/%s", out, file) >= 0)
+        rc = publish_file(path, model, len, why, sizeof(why));
+    free(path);
+    return rc == PUBLISH_FAILED ? report_failure(why) : 0;
+}

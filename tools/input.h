@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/input.h - what the operands of `prepare` name: paths, `-`, brace patterns,
+ * `@list.txt`, `pipe:COMMAND`; and each input's NAME, which its outputs are called by. */
+#ifndef TOOLS_INPUT_H
+#define TOOLS_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum input_kind { INPUT_PATH, INPUT_STDIN, INPUT_PIPE };
+
+struct input {
+    enum input_kind kind;
+    char *text;     /* the path, "-", or the command behind "pipe:" */
+    char *name;     /* NAME: may hold '/' with --name-depth above 1 */
+    bool regular;   /* a regular file, whose size is known: */
+    uint64_t bytes; /* its size */
+};
+
+struct input_list {
+    struct input *inputs;
+    size_t n, cap;
+};
+
+struct input_options {
+    const char *name; /* --name, NULL: from the path. A brace pattern names several */
+    int name_depth;   /* --name-depth: how many components of the path make NAME */
+};
+
+/* Expands the operands into *list (release with input_list_free(), also on failure) and
+ * checks every NAME and every path. Returns 0, or EXIT_USAGE or EXIT_FAILED after
+ * explaining on stderr. */
+int input_list_expand(struct input_list *list, int n, char **operands,
+                      const struct input_options *options);
+void input_list_free(struct input_list *list);
+
+/* Explains on stderr and returns false where `name` cannot be a NAME: it must be UTF-8
+ * without control characters, no component empty, "." or "..", not ending in '+' and five
+ * digits. */
+bool input_name_check(const char *name);
+
+#endif

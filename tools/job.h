@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/job.h - what the stages of one `prepare` run share.
+ *
+ * Everything but the counters and what `lock` guards is read-only while the conveyor
+ * runs. */
+#ifndef TOOLS_JOB_H
+#define TOOLS_JOB_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "ingest/reject.h"
+#include "shard/header.h"
+#include "shard/tokenizer.h"
+#include "tools/budget.h"
+#include "tools/input.h"
+#include "tools/prepare.h"
+#include "tools/unit.h"
+#include "vae_encode/vae.h"
+
+/* Filled by the stages, read by the reports at any time. */
+struct counters {
+    atomic_uint_fast64_t bytes_read;
+    atomic_uint_fast64_t groups; /* read so far */
+    atomic_uint_fast64_t samples, withheld, upscaled;
+    atomic_uint_fast64_t rejects[N_REJECT_REASONS];
+    atomic_uint_fast64_t decoded, encoded, tokens;
+    atomic_uint_fast64_t decode_ns, tokenize_ns, encode_ns; /* within the encode stage */
+    atomic_uint_fast64_t shard_bytes;
+    atomic_uint_fast64_t units_done, units_bad, units_failed;
+};
+
+struct job {
+    const struct prepare_options *options;
+    int n_workers;
+
+    struct vae *vae;
+    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
+    struct shard_header header; /* what all units share; name and part are set per unit */
+    json_t *config;
+    size_t latent_values; /* C*H*W of one tensor */
+    size_t latent_bytes;  /* of all tensors of one sample, as stored */
+
+    struct unit *units; /* those to be done, in the order given */
+    size_t n_units;
+    atomic_size_t next_unit;
+
+    struct budget decode_mem, image_bytes;
+    int cancel_fd; /* becomes readable when the run is to stop */
+    struct counters count;
+    atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
+
+    FILE *log;            /* --log, or NULL */
+    pthread_mutex_t lock; /* guards: */
+    char why[800];        /* the first error that ends the run */
+};
+
+/* Keeps the first error's words; returns -1, for a stage to return. */
+__attribute__((format(printf, 2, 3))) int job_fail(struct job *job, const char *fmt, ...);
+
+/* The three stages, for the pipeline's table; `shared` is the job. */
+struct pipe_stage read_stage(struct job *job);
+struct pipe_stage encode_stage(struct job *job);
+struct pipe_stage write_stage(struct job *job);
+
+#endif

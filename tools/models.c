@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/models.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "shard/status.h"
+#include "tools/exit_code.h"
+#include "tools/options.h"
+#include "tools/sha256.h"
+#include "vae_encode/status.h"
+
+enum { MAX_MODEL_BYTES = 64 << 20 };
+
+static int failed(const char *why)
+{
+    fprintf(stderr, "error: %s\n", why);
+    return EXIT_FAILED;
+}
+
+static int check_size(const struct prepare_options *o, const struct vae_info *vae)
+{
+    int64_t grid = o->size / vae->downscale;
+
+    if (o->size % vae->downscale != 0)
+        return usage_error("--size %lld: must be a multiple of %d, the VAE's downscale",
+                           (long long)o->size, vae->downscale);
+    if (o->patch != 1 && o->patch != 2 && o->patch != 4 && o->patch != 8)
+        return usage_error("--patch %lld: must be 1, 2, 4 or 8", (long long)o->patch);
+    if (grid % o->patch != 0)
+        return usage_error("--patch %lld: does not divide the latent grid of %lld x %lld",
+                           (long long)o->patch, (long long)grid, (long long)grid);
+    if (o->moments == MOMENTS_MEAN_LOGVAR && !vae->has_posterior)
+        return usage_error("--moments mean+logvar: %s has no posterior, only a latent",
+                           vae->family);
+    return 0;
+}
+
+static int open_vae(struct models *m, const struct prepare_options *o)
+{
+    bool builtin = !o->vae || strcmp(o->vae, "builtin") == 0;
+    struct vae_options options = {.path = builtin ? NULL : o->vae,
+                                  .scale = o->scale,
+                                  .isa = getenv("LATENTMILL_ISA")};
+    const struct vae_info *info;
+    int rc = vae_open(&m->vae, &options);
+
+    if (rc == VAE_ENOMEM || rc == VAE_EIO)
+        return failed(vae_why(m->vae));
+    if (rc != VAE_OK)
+        return usage_error("%s", vae_why(m->vae));
+    info = vae_info(m->vae);
+    m->demo |= builtin;
+    m->encoder = (struct shard_encoder){
+        .kind = "vae",
+        .name = info->family,
+        .weights_sha256 = info->sha256,
+        .config = info->config,
+        .downscale = (uint32_t)info->downscale,
+        .n_scale = (size_t)info->n_scale,
+        .scale = info->scale,
+        .shift = info->shift,
+        .moments = o->moments == MOMENTS_MEAN_LOGVAR ? "mean+logvar" : "mean",
+        .numerics = info->numerics,
+        .reproducible = true};
+    return check_size(o, info);
+}
+
+static int read_model(struct models *m, const char *path)
+{
+    FILE *f = fopen(path, "rbe");
+    struct stat st;
+    int rc = 0;
+
+    if (!f || fstat(fileno(f), &st) != 0)
+        rc = usage_error("--tokenizer %s: %s", path, strerror(errno));
+    else if (!S_ISREG(st.st_mode) || st.st_size > MAX_MODEL_BYTES)
+        rc = usage_error("--tokenizer %s: is not a SentencePiece model", path);
+    else if (!(m->model_owned = malloc((size_t)st.st_size + 1)))
+        rc = failed("out of memory");
+    else if (fread(m->model_owned, 1, (size_t)st.st_size, f) != (size_t)st.st_size)
+        rc = usage_error("--tokenizer %s: cannot be read", path);
+    m->model = m->model_owned;
+    m->model_len = rc == 0 ? (size_t)st.st_size : 0;
+    if (f)
+        fclose(f);
+    return rc;
+}
+
+/* The id of a marker: a named piece, or the `next` id behind the vocabulary. */
+static int choose_marker(const struct models *m, const char *option, const char *piece,
+                         uint32_t next, uint32_t *id)
+{
+    int64_t found = piece ? tokenizer_piece_id(m->tokenizer, piece) : (int64_t)next;
+
+    if (found < 0)
+        return usage_error("%s %s: the tokenizer has no such piece", option, piece);
+    *id = (uint32_t)found;
+    return 0;
+}
+
+static int describe_tokenizer(struct models *m, const struct prepare_options *o)
+{
+    struct shard_tokenizer *d = &m->described;
+    uint32_t n = tokenizer_n_pieces(m->tokenizer);
+    int rc;
+
+    sha256_hex(m->model, m->model_len, m->model_sha256);
+    snprintf(m->model_file, sizeof(m->model_file), "tokenizer-%.12s.model",
+             m->model_sha256);
+    *d = (struct shard_tokenizer){.present = true,
+                                  .sha256 = m->model_sha256,
+                                  .file = m->model_file,
+                                  .n_pieces = n,
+                                  .bos = tokenizer_bos(m->tokenizer),
+                                  .eos = tokenizer_eos(m->tokenizer)};
+    rc = choose_marker(m, "--boi", o->boi, n, &d->boi);
+    if (rc == 0)
+        rc = choose_marker(m, "--eoi", o->eoi, n + 1, &d->eoi);
+    if (rc == 0 && d->boi == d->eoi)
+        rc = usage_error("--boi and --eoi are the same piece");
+    return rc;
+}
+
+static int open_tokenizer(struct models *m, const struct prepare_options *o)
+{
+    bool builtin = strcmp(o->tokenizer, "builtin") == 0;
+    int rc = 0;
+
+    if (strcmp(o->tokenizer, "none") == 0)
+        return o->boi || o->eoi ? usage_error("--boi and --eoi need a tokenizer") : 0;
+    if (builtin)
+        m->model = tokenizer_builtin(&m->model_len);
+    else
+        rc = read_model(m, o->tokenizer);
+    if (rc != 0)
+        return rc;
+    m->demo |= builtin;
+    rc = tokenizer_open(&m->tokenizer, m->model, m->model_len, o->tokenizer);
+    if (rc == SHARD_ENOMEM)
+        return failed("out of memory");
+    if (rc != SHARD_OK)
+        return usage_error("--tokenizer %s", tokenizer_why(m->tokenizer));
+    return describe_tokenizer(m, o);
+}
+
+int models_open(struct models *m, const struct prepare_options *o)
+{
+    int rc;
+
+    *m = (struct models){0};
+    rc = open_tokenizer(m, o);
+    return rc != 0 ? rc : open_vae(m, o);
+}
+
+void models_close(struct models *m)
+{
+    tokenizer_close(m->tokenizer);
+    vae_close(m->vae);
+    free(m->model_owned);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/models.h - open the VAE and the tokenizer that a run asked for, and check that
+ * they fit each other and the options. */
+#ifndef TOOLS_MODELS_H
+#define TOOLS_MODELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "shard/header.h"
+#include "shard/tokenizer.h"
+#include "tools/prepare.h"
+#include "vae_encode/vae.h"
+
+struct models {
+    struct vae *vae;
+    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
+    bool demo;                   /* at least one of them is embedded */
+    struct shard_tokenizer described;
+    struct shard_encoder encoder;
+    const void *model; /* the tokenizer's file, to be placed beside the shards */
+    size_t model_len;
+    void *model_owned; /* NULL for the embedded one */
+    char model_sha256[65];
+    char model_file[40];
+};
+
+/* Returns 0, or EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with
+ * models_close() in either case. */
+int models_open(struct models *m, const struct prepare_options *o);
+void models_close(struct models *m);
+
+#endif

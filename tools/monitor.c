@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/monitor.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "tools/report.h"
+
+static void stop_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGUSR1);
+}
+
+void monitor_block_signals(void)
+{
+    sigset_t set;
+
+    stop_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void stop_run(struct monitor *m)
+{
+    struct signalfd_siginfo info;
+    sigset_t interrupt;
+
+    if (read(m->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    report_progress_end(m->job);
+    fprintf(stderr, "stopping: signal %u; run the same command again to go on\n",
+            info.ssi_signo);
+    atomic_store(&m->stopped, true);
+    eventfd_write(m->job->cancel_fd, 1);
+    pipeline_cancel(m->pipeline);
+    budget_cancel(&m->job->decode_mem);
+    budget_cancel(&m->job->image_bytes);
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
+}
+
+static void *monitor_main(void *arg)
+{
+    struct monitor *m = arg;
+
+    for (;;) {
+        struct pollfd fds[] = {{.fd = m->done_fd, .events = POLLIN},
+                               {.fd = m->signal_fd, .events = POLLIN}};
+        bool stopped = atomic_load(&m->stopped);
+        int n = poll(fds, stopped ? 1 : 2, m->progress ? 1000 : -1);
+
+        if (fds[0].revents)
+            return NULL;
+        if (n > 0 && !stopped && fds[1].revents)
+            stop_run(m);
+        if (m->progress && !atomic_load(&m->stopped))
+            report_progress(m->job, m->pipeline, m->start_ns, m->total_bytes);
+    }
+}
+
+int monitor_start(struct monitor *m)
+{
+    sigset_t set;
+
+    stop_signals(&set);
+    m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+    m->done_fd = eventfd(0, EFD_CLOEXEC);
+    m->running = m->signal_fd >= 0 && m->done_fd >= 0 &&
+                 pthread_create(&m->thread, NULL, monitor_main, m) == 0;
+    return m->running ? 0 : -1;
+}
+
+void monitor_stop(struct monitor *m)
+{
+    if (m->running) {
+        eventfd_write(m->done_fd, 1);
+        pthread_join(m->thread, NULL);
+    }
+    if (m->signal_fd > 0)
+        close(m->signal_fd);
+    if (m->done_fd > 0)
+        close(m->done_fd);
+    m->running = false;
+}

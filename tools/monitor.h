@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/monitor.h - the thread that waits for signals and shows progress.
+ *
+ * SIGINT, SIGTERM and SIGUSR1 (which Slurm sends ahead of a time limit) stop the run:
+ * every wait is woken, units in hand are dropped. A second SIGINT ends the process at
+ * once. */
+#ifndef TOOLS_MONITOR_H
+#define TOOLS_MONITOR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tools/job.h"
+#include "tools/pipeline.h"
+
+struct monitor {
+    struct job *job;
+    struct pipeline *pipeline;
+    uint64_t start_ns, total_bytes;
+    int signal_fd, done_fd;
+    bool progress;
+    atomic_bool stopped; /* a signal has come */
+    pthread_t thread;
+    bool running;
+};
+
+/* Blocks the signals in this thread and those it starts, so that the monitor alone gets
+ * them, and ignores SIGPIPE. Call first of all. */
+void monitor_block_signals(void);
+
+/* Starts the thread. Returns 0 or -1. */
+int monitor_start(struct monitor *m);
+
+/* Ends it. Accepts a monitor that was never started. */
+void monitor_stop(struct monitor *m);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/pipeline.h - stages on threads, with a fixed population of samples going round.
+ *
+ * The stage folders know nothing of threads. The pipeline promises a stage:
+ *   - open, work and close of one worker all run on that worker's thread, so a decoder
+ *     handle or a ZSTD_CCtx needs no lock;
+ *   - a sample handed to work() is this worker's alone until it passes it on;
+ *   - no order holds between workers: a stage that cares sorts by unit and seq.
+ * Memory is bounded before the first thread starts: n_samples exist, in a table the
+ * caller owns. Free ones go to the first stage, which fills them; what the last stage
+ * passes on is free again. The first error wins and stops everyone. */
+#ifndef TOOLS_PIPELINE_H
+#define TOOLS_PIPELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sample;
+struct pipe_out;
+
+enum { PIPE_OK = 0, PIPE_END = 1 }; /* below 0: the run has failed */
+
+struct pipe_stage {
+    const char *name; /* the thread's name and the label in reports */
+    int n_workers;    /* >= 1 */
+    int batch;        /* most samples given to one work() call, >= 1 */
+    void *shared;     /* lent to open(); outlives the run */
+
+    int (*open)(void **worker, void *shared);
+
+    /* Transforms s[0..n) and passes each on, now or in a later call. A bad sample is
+     * marked and passed on like the others. Only the first stage may return PIPE_END; the
+     * empty samples it was given and did not pass on are then dropped. */
+    int (*work)(void *worker, struct sample **s, int n, struct pipe_out *out);
+
+    /* Runs on every worker whose open() was called, also after a failure. `worker` is
+     * what open() left, NULL included. */
+    void (*close)(void *worker);
+};
+
+/* Hands `s` to the next stage; from the last one, back to the first. Returns PIPE_OK, or
+ * PIPE_END where the run is being stopped: work() should return it at once. */
+int pipe_pass(struct pipe_out *out, struct sample *s);
+
+struct pipeline;
+
+/* Gives *out, not yet running. `stages` and `samples` are kept until pipeline_free().
+ * Returns 0, or -1 where memory is short. */
+int pipeline_new(struct pipeline **out, const struct pipe_stage *stages, int n_stages,
+                 struct sample **samples, size_t n_samples);
+
+/* Runs to the end. Returns PIPE_OK, the first error that a stage returned, or PIPE_END
+ * where pipeline_cancel() stopped it. */
+int pipeline_run(struct pipeline *p);
+
+/* Stops a run from any thread; every queue wakes its waiters. Waits inside a stage's own
+ * calls (a read, a budget) are the canceller's business. */
+void pipeline_cancel(struct pipeline *p);
+
+/* Nanoseconds that all workers of stage i have spent in work() so far. */
+uint64_t pipeline_busy_ns(const struct pipeline *p, int i);
+
+void pipeline_free(struct pipeline *p); /* accepts NULL */
+
+#endif

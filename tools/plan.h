@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/plan.h - which of the inputs are to be done, judged by the manifests there are.
+ */
+#ifndef TOOLS_PLAN_H
+#define TOOLS_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "tools/input.h"
+#include "tools/prepare.h"
+#include "tools/unit.h"
+
+struct plan {
+    struct unit *units; /* to be done, in the order given */
+    size_t n_units;
+    size_t n_complete; /* finished by an earlier run */
+    size_t n_bad;      /* of those, with a damaged or rejected input */
+};
+
+/* Sweeps old temporaries, reads the manifests of `inputs` (kept) and, where the options
+ * say so, withdraws those to be redone. A finished unit whose input has another size now,
+ * or whose shards are gone, is EXIT_USAGE, explained. Returns 0, EXIT_USAGE or
+ * EXIT_FAILED. Release with plan_free(). */
+int plan_make(struct plan *plan, const struct input_list *inputs,
+              const struct prepare_options *o);
+void plan_free(struct plan *plan);
+
+#endif

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/prepare.c - `latentmill prepare`: check everything, then run the conveyor.
+ *
+ *     read ---> encode (workers) ---> write
+ *
+ * Whatever can be refused is refused here, before any work starts. */
+#include "tools/prepare.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ingest/decode.h"
+#include "tools/clock.h"
+#include "tools/commands.h"
+#include "tools/dataset.h"
+#include "tools/exit_code.h"
+#include "tools/input.h"
+#include "tools/job.h"
+#include "tools/models.h"
+#include "tools/monitor.h"
+#include "tools/options.h"
+#include "tools/pipeline.h"
+#include "tools/plan.h"
+#include "tools/prepare_options.h"
+#include "tools/report.h"
+#include "tools/sample.h"
+#include "tools/version.h"
+#include "tools/workers.h"
+
+/* With embedded models: more than this is no demonstration any more. */
+static const uint64_t DEMO_INPUTS = 100, DEMO_BYTES = 10000000000u;
+
+/* Encoded images between reading and decoding. */
+static const uint64_t IMAGE_BYTES = (uint64_t)256 << 20;
+
+int job_fail(struct job *job, const char *fmt, ...)
+{
+    va_list ap;
+
+    pthread_mutex_lock(&job->lock);
+    if (!job->why[0]) {
+        va_start(ap, fmt);
+        vsnprintf(job->why, sizeof(job->why), fmt, ap);
+        va_end(ap);
+    }
+    pthread_mutex_unlock(&job->lock);
+    return -1;
+}
+
+static uint64_t total_bytes(const struct input_list *inputs)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < inputs->n; i++)
+        bytes += inputs->inputs[i].bytes;
+    return bytes;
+}
+
+static int check_demo(const struct prepare_options *o, const struct input_list *inputs)
+{
+    if (o->vae || (inputs->n <= DEMO_INPUTS && total_bytes(inputs) <= DEMO_BYTES))
+        return 0;
+    return usage_error("%zu inputs with %.1f GB are more than a demonstration: name the "
+                       "VAE with --vae (or --vae builtin, to use the embedded one all "
+                       "the same)",
+                       inputs->n, (double)total_bytes(inputs) / 1e9);
+}
+
+static int make_out_folder(const char *out)
+{
+    if (mkdir(out, 0777) != 0 && errno != EEXIST)
+        return usage_error("--out %s: %s", out, strerror(errno));
+    if (access(out, W_OK | X_OK) != 0)
+        return usage_error("--out %s: %s", out, strerror(errno));
+    return 0;
+}
+
+static void describe_job(struct job *job, const struct models *m)
+{
+    const struct prepare_options *o = job->options;
+    const struct vae_info *vae = vae_info(m->vae);
+    size_t side = (size_t)(o->size / vae->downscale);
+    size_t n_tensors = o->moments == MOMENTS_MEAN_LOGVAR ? 2 : 1;
+
+    job->vae = m->vae;
+    job->tokenizer = m->tokenizer;
+    job->latent_values = (size_t)vae->latent_channels * side * side;
+    job->latent_bytes =
+        job->latent_values * n_tensors * (o->latent == LATENT_FP32 ? 4 : 2);
+    job->n_workers = o->workers > 0 ? (int)o->workers : workers_allowed();
+    job->header = (struct shard_header){.software = LATENTMILL_SOFTWARE,
+                                        .demo = m->demo,
+                                        .seed = o->seed,
+                                        .caption_first = o->caption_first,
+                                        .patch = (uint32_t)o->patch,
+                                        .tokenizer = m->described,
+                                        .n_encoders = 1,
+                                        .encoders = &m->encoder};
+}
+
+static void samples_free(struct sample **samples, size_t n)
+{
+    for (size_t i = 0; samples && i < n; i++) {
+        if (samples[i]) {
+            sample_clear(samples[i]);
+            free(samples[i]->latent);
+        }
+        free(samples[i]);
+    }
+    free(samples);
+}
+
+/* The conveyor's whole population: enough for each worker to have a batch in hand, one
+ * waiting, and as many behind it that wait for an earlier sample. */
+static struct sample **samples_new(const struct job *job, size_t *n)
+{
+    struct sample **samples;
+
+    *n = (size_t)job->n_workers * (size_t)job->options->batch * 4 + 16;
+    samples = calloc(*n, sizeof(*samples));
+    for (size_t i = 0; samples && i < *n; i++) {
+        samples[i] = calloc(1, sizeof(**samples));
+        if (samples[i])
+            samples[i]->latent = malloc(job->latent_bytes);
+        if (!samples[i] || !samples[i]->latent) {
+            samples_free(samples, *n);
+            return NULL;
+        }
+    }
+    return samples;
+}
+
+static int exit_code_of(const struct job *job, const struct plan *plan, int status,
+                        bool stopped)
+{
+    const struct counters *c = &job->count;
+
+    if (status < 0 || atomic_load(&c->units_failed) > 0)
+        return EXIT_FAILED;
+    if (stopped || status == PIPE_END)
+        return EXIT_INTERRUPTED;
+    return atomic_load(&c->units_bad) + plan->n_bad > 0 ? EXIT_BAD_INPUT : EXIT_DONE;
+}
+
+static int run_conveyor(struct job *job, const struct plan *plan, uint64_t bytes)
+{
+    struct pipe_stage stages[] = {read_stage(job), encode_stage(job), write_stage(job)};
+    struct monitor monitor = {.job = job, .total_bytes = bytes};
+    struct pipeline *pipeline = NULL;
+    size_t n_samples = 0;
+    struct sample **samples = samples_new(job, &n_samples);
+    int status = -1, code;
+
+    monitor.progress = isatty(STDERR_FILENO) && !job->options->quiet;
+    monitor.start_ns = clock_ns();
+    if (!samples || pipeline_new(&pipeline, stages, 3, samples, n_samples) != 0) {
+        job_fail(job, "out of memory");
+    } else {
+        monitor.pipeline = pipeline;
+        if (monitor_start(&monitor) == 0)
+            status = pipeline_run(pipeline);
+        else
+            job_fail(job, "the monitor thread could not start: %s", strerror(errno));
+    }
+    monitor_stop(&monitor);
+    for (size_t i = 0; i < plan->n_units; i++)
+        unit_drop(&plan->units[i]);
+    code = exit_code_of(job, plan, status, atomic_load(&monitor.stopped));
+    report_progress_end(job);
+    if (status < 0)
+        fprintf(stderr, "error: %s\n",
+                job->why[0] ? job->why : "a thread could not start");
+    report_final(job, status < 0 ? NULL : pipeline, monitor.start_ns, plan->n_complete,
+                 code);
+    pipeline_free(pipeline);
+    samples_free(samples, n_samples);
+    return code;
+}
+
+static int open_log(struct job *job)
+{
+    const char *path = job->options->log;
+
+    job->log = path ? fopen(path, "ae") : NULL;
+    return path && !job->log ? usage_error("--log %s: %s", path, strerror(errno)) : 0;
+}
+
+/* Everything from the opened models to the end of the run. */
+static int prepare(const struct prepare_options *o, const struct input_list *inputs,
+                   const struct models *m)
+{
+    struct job job = {.options = o, .cancel_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct plan plan = {0};
+    char *config_text = NULL;
+    int rc;
+
+    budget_init(&job.decode_mem, (uint64_t)o->decode_mem);
+    budget_init(&job.image_bytes, IMAGE_BYTES);
+    describe_job(&job, m);
+    job.config = dataset_config(o, vae_info(m->vae), &m->described);
+    config_text =
+        job.config ? json_dumps(job.config, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    job.header.config = config_text;
+    job.cancel_fd = eventfd(0, EFD_CLOEXEC);
+    rc = config_text && job.cancel_fd >= 0 ? open_log(&job) : EXIT_FAILED;
+    if (rc == 0)
+        rc = make_out_folder(o->out);
+    if (rc == 0)
+        rc = dataset_claim(o->out, job.config);
+    if (rc == 0 && m->tokenizer)
+        rc = dataset_place_model(o->out, m->model_file, m->model, m->model_len);
+    if (rc == 0)
+        rc = plan_make(&plan, inputs, o);
+    if (rc == 0) {
+        job.units = plan.units;
+        job.n_units = plan.n_units;
+        rc = run_conveyor(&job, &plan, total_bytes(inputs));
+    }
+    plan_free(&plan);
+    free(config_text);
+    json_decref(job.config);
+    if (job.cancel_fd >= 0)
+        close(job.cancel_fd);
+    if (job.log)
+        fclose(job.log);
+    budget_free(&job.decode_mem);
+    budget_free(&job.image_bytes);
+    return rc;
+}
+
+int prepare_main(int argc, char **argv)
+{
+    struct prepare_options o;
+    struct input_list inputs = {0};
+    struct input_options names;
+    struct models models = {0};
+    int n = 0, rc = prepare_options_parse(&o, argc, argv, &n);
+
+    if (rc != OPTIONS_OK)
+        return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
+    monitor_block_signals();
+    names = (struct input_options){.name = o.name, .name_depth = (int)o.name_depth};
+    rc = input_list_expand(&inputs, n, argv, &names);
+    if (rc == 0)
+        rc = check_demo(&o, &inputs);
+    if (rc == 0)
+        rc = models_open(&models, &o);
+    if (rc == 0 && models.demo && !o.quiet)
+        fputs("warning: embedded demonstration models are in use; the shards are marked "
+              "\"demo\" (see --vae and --tokenizer)\n",
+              stderr);
+    if (rc == 0)
+        rc = prepare(&o, &inputs, &models);
+    models_close(&models);
+    input_list_free(&inputs);
+    return rc;
+}

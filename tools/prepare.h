@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/prepare.h - what one `latentmill prepare` was asked to do. */
+#ifndef TOOLS_PREPARE_H
+#define TOOLS_PREPARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum latent_dtype { LATENT_FP16, LATENT_BF16, LATENT_FP32 };
+enum moments { MOMENTS_MEAN, MOMENTS_MEAN_LOGVAR };
+
+/* The command line, defaults filled in. Strings are argv's. */
+struct prepare_options {
+    const char *out;
+
+    /* encode: what the tensors' bits depend on */
+    int64_t size;
+    int resize; /* enum resize_filter */
+    int icc;    /* enum icc_mode */
+    const char *vae;
+    double scale; /* NAN: the model's own */
+    int latent;   /* enum latent_dtype */
+    int moments;  /* enum moments */
+
+    /* text */
+    const char *tokenizer; /* "builtin", "none" or a file */
+    const char *boi, *eoi; /* NULL: the ids behind the last piece */
+    uint64_t seed;
+    double caption_first;
+    int64_t patch;
+
+    /* select: what gets in */
+    const char *image_field;
+    const char *name;
+    int64_t name_depth;
+    int64_t min_size;
+    int truncated; /* 0 reject, 1 keep */
+    int metadata;  /* 0 keep, 1 none */
+    int64_t max_metadata;
+    int64_t max_member;
+    int64_t decode_mem;
+    double max_reject_rate;
+    int64_t limit; /* 0: none */
+
+    /* not in the configuration: they alter no record */
+    int64_t workers; /* 0: what the machine allows */
+    int64_t batch;
+    const char *log;
+    bool redo;
+    bool retry_failed;
+    int damaged; /* 0 fail, 1 keep */
+    bool quiet;
+};
+
+#endif

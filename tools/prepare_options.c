@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/prepare_options.h"
+
+#include <math.h>
+
+#include "ingest/pair.h"
+#include "tools/options.h"
+
+static const char *const filters[] = {"bicubic", "lanczos", "bilinear", "area", NULL};
+static const char *const icc_modes[] = {"srgb", "ignore", NULL};
+static const char *const dtypes[] = {"fp16", "bf16", "fp32", NULL};
+static const char *const moments[] = {"mean", "mean+logvar", NULL};
+static const char *const truncated[] = {"reject", "keep", NULL};
+static const char *const metadata[] = {"keep", "none", NULL};
+static const char *const damaged[] = {"fail", "keep", NULL};
+
+static const char about[] =
+    "Reads image-caption pairs from WebDataset tars, crops and resizes the images,\n"
+    "encodes them with a VAE, tokenizes the captions, and writes one shard (or more) "
+    "and\n"
+    "one manifest an input to DIR. Run again, it does only what is missing.\n\n"
+    "INPUT is a path of a tar (plain, gz, zst, bz2 or xz), a brace pattern such as\n"
+    "part-{00000..00099}.tar, @LIST (a file with one input a line), '-' (standard "
+    "input)\n"
+    "or pipe:COMMAND.";
+
+static void set_defaults(struct prepare_options *o)
+{
+    struct pair_options pair = pair_options_default();
+
+    *o = (struct prepare_options){.size = 256,
+                                  .scale = NAN,
+                                  .tokenizer = "builtin",
+                                  .caption_first = 0.8,
+                                  .patch = 2,
+                                  .name_depth = 1,
+                                  .max_metadata = (int64_t)pair.max_metadata,
+                                  .max_member = (int64_t)pair.max_member_bytes,
+                                  .decode_mem = (int64_t)384 << 20,
+                                  .max_reject_rate = 0.5,
+                                  .batch = 4};
+}
+
+int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
+                          int *n_operands)
+{
+    const int64_t gib = (int64_t)1 << 30;
+    const struct option options[] = {
+        {"out", OPTION_STRING, &o->out, "DIR", "where shards and manifests go (needed)",
+         NULL, 0, 0},
+        {.type = OPTION_HEADING, .help = "Images"},
+        {"size", OPTION_INT, &o->size, "N", "side of the training image, pixels (256)",
+         NULL, 8, 4096},
+        {"resize", OPTION_CHOICE, &o->resize, NULL, "resampling filter (bicubic)",
+         filters, 0, 0},
+        {"icc", OPTION_CHOICE, &o->icc, NULL, "convert to sRGB by profile, or not (srgb)",
+         icc_modes, 0, 0},
+        {"min-size", OPTION_INT, &o->min_size, "N",
+         "reject images whose shorter side has fewer pixels (0)", NULL, 0, 1 << 20},
+        {"truncated", OPTION_CHOICE, &o->truncated, NULL,
+         "what to do with an image that ends early (reject)", truncated, 0, 0},
+        {"decode-mem", OPTION_BYTES, &o->decode_mem, "BYTES",
+         "memory all decoders share; what needs more is too_many_pixels (384M)", NULL,
+         1 << 20, 1024 * gib},
+        {.type = OPTION_HEADING, .help = "Latents"},
+        {"vae", OPTION_STRING, &o->vae, "PATH",
+         "diffusers AutoencoderKL folder, .safetensors file, or TAESD encoder\n"
+         "(builtin: a small demonstration model)",
+         NULL, 0, 0},
+        {"scale", OPTION_REAL, &o->scale, "X",
+         "the latents' scale, for a .safetensors file without config.json", NULL, 0,
+         1000000},
+        {"latent", OPTION_CHOICE, &o->latent, NULL, "stored type (fp16)", dtypes, 0, 0},
+        {"moments", OPTION_CHOICE, &o->moments, NULL, "of the posterior (mean)", moments,
+         0, 0},
+        {.type = OPTION_HEADING, .help = "Text"},
+        {"tokenizer", OPTION_STRING, &o->tokenizer, "FILE|none",
+         "SentencePiece BPE model (builtin: a small demonstration model)", NULL, 0, 0},
+        {"boi", OPTION_STRING, &o->boi, "PIECE",
+         "begin-of-image marker (the id behind the last piece)", NULL, 0, 0},
+        {"eoi", OPTION_STRING, &o->eoi, "PIECE",
+         "end-of-image marker (the id behind BOI)", NULL, 0, 0},
+        {"caption-first", OPTION_REAL, &o->caption_first, "P",
+         "share of samples whose caption comes before the image (0.8)", NULL, 0, 1},
+        {"seed", OPTION_SEED, &o->seed, "N", "of all draws (0)", NULL, 0, 0},
+        {"patch", OPTION_INT, &o->patch, "K",
+         "default patch window of readers: 1, 2, 4 or 8 (2); latents are stored whole",
+         NULL, 1, 8},
+        {.type = OPTION_HEADING, .help = "Selection"},
+        {"image-field", OPTION_STRING, &o->image_field, "EXT",
+         "the member that is the image (jpg, jpeg, png, webp, else by magic bytes)", NULL,
+         0, 0},
+        {"metadata", OPTION_CHOICE, &o->metadata, NULL, "the pairs' JSON (keep)",
+         metadata, 0, 0},
+        {"max-metadata", OPTION_BYTES, &o->max_metadata, "BYTES",
+         "longer JSON is dropped and counted (64K)", NULL, 0, 1 << 20},
+        {"max-member", OPTION_BYTES, &o->max_member, "BYTES",
+         "longer members are too_many_bytes (64M)", NULL, 1, 2 * gib},
+        {"max-reject-rate", OPTION_REAL, &o->max_reject_rate, "R",
+         "an input with a higher share of rejects gives no shard (0.5)", NULL, 0, 1},
+        {"limit", OPTION_INT, &o->limit, "N", "read only N pairs of each input", NULL, 1,
+         INT64_MAX},
+        {"name", OPTION_STRING, &o->name, "NAME",
+         "what the outputs are called; a brace pattern for several inputs", NULL, 0, 0},
+        {"name-depth", OPTION_INT, &o->name_depth, "N",
+         "components of the path that make the name (1)", NULL, 1, 64},
+        {.type = OPTION_HEADING, .help = "Running"},
+        {"workers", OPTION_INT, &o->workers, "N",
+         "encoding threads (what affinity, cgroup and Slurm allow)", NULL, 1, 1024},
+        {"batch", OPTION_INT, &o->batch, "N", "images a worker encodes at once (4)", NULL,
+         1, 64},
+        {"redo", OPTION_FLAG, &o->redo, NULL,
+         "do the given inputs again, also where they are complete", NULL, 0, 0},
+        {"retry-failed", OPTION_FLAG, &o->retry_failed, NULL,
+         "do damaged and rejected inputs again", NULL, 0, 0},
+        {"damaged", OPTION_CHOICE, &o->damaged, NULL,
+         "exit status for a damaged input: 42, or 0 (fail)", damaged, 0, 0},
+        {"log", OPTION_STRING, &o->log, "FILE", "append events as JSON lines", NULL, 0,
+         0},
+        {"quiet", OPTION_FLAG, &o->quiet, NULL, "no progress and no final report", NULL,
+         0, 0},
+    };
+    const struct option_table table = {
+        .usage = "latentmill prepare --out DIR [OPTION]... INPUT...",
+        .about = about,
+        .options = options,
+        .n_options = sizeof(options) / sizeof(*options)};
+    int rc;
+
+    set_defaults(o);
+    rc = options_parse(&table, argc, argv, n_operands);
+    if (rc == OPTIONS_OK && !o->out) {
+        usage_error("--out DIR is needed (see --help)");
+        rc = OPTIONS_WRONG;
+    }
+    return rc;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/publish.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char MANIFEST[] = ".manifest.json";
+static const char REJECTS[] = ".rejects.jsonl";
+
+static int fail(struct publication *p, const char *what, const char *path)
+{
+    snprintf(p->why, sizeof(p->why), "%s: cannot %s: %s", path ? path : p->base, what,
+             strerror(errno));
+    return PUBLISH_FAILED;
+}
+
+/* ".tmp.<host>.<pid>.<random>", where host is at most 32 harmless characters. */
+static void temporary_suffix(char *out, size_t cap)
+{
+    char host[33] = "";
+    uint32_t random = 0;
+
+    if (gethostname(host, sizeof(host) - 1) != 0 || !host[0])
+        snprintf(host, sizeof(host), "host");
+    for (char *c = host; *c; c++)
+        if (*c == '/' || *c == '.' || *c <= ' ')
+            *c = '-';
+    if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        random = (uint32_t)time(NULL);
+    snprintf(out, cap, ".tmp.%s.%ld.%08x", host, (long)getpid(), random);
+}
+
+static int make_folders(struct publication *p, size_t out_len)
+{
+    for (char *slash = p->dir + out_len; (slash = strchr(slash + 1, '/')) != NULL;) {
+        *slash = '\0';
+        if (mkdir(p->dir, 0777) != 0 && errno != EEXIST)
+            return fail(p, "make the folder", p->dir);
+        *slash = '/';
+    }
+    if (mkdir(p->dir, 0777) != 0 && errno != EEXIST)
+        return fail(p, "make the folder", p->dir);
+    return PUBLISH_OK;
+}
+
+int publication_init(struct publication *p, const char *out, const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    int folders = slash ? (int)(slash - name) : 0;
+
+    *p = (struct publication){0};
+    p->base = strdup(slash ? slash + 1 : name);
+    if (asprintf(&p->dir, "%s%s%.*s", out, slash ? "/" : "", folders, name) < 0)
+        p->dir = NULL;
+    if (!p->dir || !p->base)
+        return fail(p, "allocate memory", name);
+    temporary_suffix(p->temporary, sizeof(p->temporary));
+    return make_folders(p, strlen(out));
+}
+
+void publication_free(struct publication *p)
+{
+    free(p->dir);
+    free(p->base);
+    p->dir = p->base = NULL;
+}
+
+static char *join(const struct publication *p, const char *suffix, const char *temporary)
+{
+    char *path;
+
+    return asprintf(&path, "%s/%s%s%s", p->dir, p->base, suffix, temporary) < 0 ? NULL
+                                                                                : path;
+}
+
+char *publication_final(const struct publication *p, const char *suffix)
+{
+    return join(p, suffix, "");
+}
+
+char *publication_temporary(const struct publication *p, const char *suffix)
+{
+    return join(p, suffix, p->temporary);
+}
+
+void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part)
+{
+    if (part == 0)
+        snprintf(suffix, PUBLISH_SUFFIX_CAP, ".lms");
+    else
+        snprintf(suffix, PUBLISH_SUFFIX_CAP, "+%05u.lms", part);
+}
+
+bool publication_exists(const struct publication *p)
+{
+    char *path = publication_final(p, MANIFEST);
+    bool exists = path && access(path, F_OK) == 0;
+
+    free(path);
+    return exists;
+}
+
+bool publication_done(const char *out, const char *name)
+{
+    char *path;
+    bool done = asprintf(&path, "%s/%s%s", out, name, MANIFEST) >= 0;
+
+    if (done) {
+        done = access(path, F_OK) == 0;
+        free(path);
+    }
+    return done;
+}
+
+static int sync_path(const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+    int rc;
+
+    if (fd < 0)
+        return -1;
+    rc = fsync(fd);
+    return close(fd) == 0 ? rc : -1;
+}
+
+static int write_all(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, bytes, len);
+
+        if (n < 0 && errno != EINTR)
+            return -1;
+        if (n > 0) {
+            bytes += n;
+            len -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+/* Creates `path` with these bytes, fsynced. On failure nothing is left of it. */
+static int create_file(const char *path, const void *bytes, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int rc, saved;
+
+    if (fd < 0)
+        return -1;
+    rc = write_all(fd, bytes, len) == 0 ? fsync(fd) : -1;
+    saved = errno;
+    if (close(fd) != 0 && rc == 0) {
+        rc = -1;
+        saved = errno;
+    }
+    if (rc != 0) {
+        unlink(path);
+        errno = saved;
+    }
+    return rc;
+}
+
+int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap)
+{
+    char suffix[96], *temporary;
+    int rc = PUBLISH_OK;
+
+    temporary_suffix(suffix, sizeof(suffix));
+    if (asprintf(&temporary, "%s%s", path, suffix) < 0) {
+        snprintf(why, cap, "%s: out of memory", path);
+        return PUBLISH_FAILED;
+    }
+    if (create_file(temporary, bytes, len) != 0 || link(temporary, path) != 0) {
+        rc = errno == EEXIST ? PUBLISH_EXISTS : PUBLISH_FAILED;
+        snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
+    }
+    unlink(temporary);
+    free(temporary);
+    return rc;
+}
+
+/* One file of the unit, from its temporary to its final name. */
+static int rename_one(struct publication *p, const char *suffix)
+{
+    char *from = publication_temporary(p, suffix), *to = publication_final(p, suffix);
+    int rc = PUBLISH_OK;
+
+    if (!from || !to)
+        rc = fail(p, "allocate memory", NULL);
+    else if (rename(from, to) != 0)
+        /* Whoever saw a manifest has removed our temporaries: this unit is theirs. */
+        rc = errno == ENOENT && publication_exists(p) ? PUBLISH_EXISTS
+                                                      : fail(p, "rename", from);
+    free(from);
+    free(to);
+    return rc;
+}
+
+static int sync_one(struct publication *p, const char *suffix)
+{
+    char *path = publication_temporary(p, suffix);
+    int rc = PUBLISH_OK;
+
+    if (!path)
+        rc = fail(p, "allocate memory", NULL);
+    else if (sync_path(path, O_RDONLY) != 0)
+        rc = errno == ENOENT && publication_exists(p) ? PUBLISH_EXISTS
+                                                      : fail(p, "fsync", path);
+    free(path);
+    return rc;
+}
+
+static int each_file(struct publication *p, unsigned n_shards, bool has_rejects,
+                     int (*act)(struct publication *p, const char *suffix))
+{
+    char suffix[PUBLISH_SUFFIX_CAP];
+    int rc = PUBLISH_OK;
+
+    for (unsigned i = 0; i < n_shards && rc == PUBLISH_OK; i++) {
+        publication_shard_suffix(suffix, i);
+        rc = act(p, suffix);
+    }
+    return rc == PUBLISH_OK && has_rejects ? act(p, REJECTS) : rc;
+}
+
+static bool remove_final(struct publication *p, const char *suffix)
+{
+    char *path = publication_final(p, suffix);
+    bool removed = path && unlink(path) == 0;
+
+    free(path);
+    return removed;
+}
+
+/* What an older result had and this one lacks. Parts are removed from the last to the
+ * first, so that a kill in between leaves no gap that would hide the rest. */
+static void remove_older(struct publication *p, unsigned n_shards, bool has_rejects)
+{
+    char suffix[PUBLISH_SUFFIX_CAP];
+    unsigned end = n_shards;
+
+    for (;; end++) {
+        char *path;
+        bool there;
+
+        publication_shard_suffix(suffix, end);
+        path = publication_final(p, suffix);
+        there = path && access(path, F_OK) == 0;
+        free(path);
+        if (!there)
+            break;
+    }
+    while (end-- > n_shards) {
+        publication_shard_suffix(suffix, end);
+        remove_final(p, suffix);
+    }
+    if (!has_rejects)
+        remove_final(p, REJECTS);
+}
+
+static int link_manifest(struct publication *p, const char *manifest, size_t len)
+{
+    char *temporary = publication_temporary(p, MANIFEST);
+    char *final = publication_final(p, MANIFEST);
+    int rc = PUBLISH_OK;
+
+    if (!temporary || !final)
+        rc = fail(p, "allocate memory", NULL);
+    else if (create_file(temporary, manifest, len) != 0)
+        rc = fail(p, "write", temporary);
+    else if (link(temporary, final) != 0)
+        rc = errno == EEXIST || (errno == ENOENT && publication_exists(p))
+                 ? PUBLISH_EXISTS
+                 : fail(p, "link the manifest", final);
+    if (temporary)
+        unlink(temporary);
+    free(temporary);
+    free(final);
+    return rc;
+}
+
+int publication_publish(struct publication *p, unsigned n_shards, bool has_rejects,
+                        const char *manifest, size_t len, bool *renamed)
+{
+    int rc;
+
+    *renamed = false;
+    rc = each_file(p, n_shards, has_rejects, sync_one);
+    if (rc == PUBLISH_OK && publication_exists(p))
+        rc = PUBLISH_EXISTS;
+    if (rc == PUBLISH_OK) {
+        *renamed = true;
+        rc = each_file(p, n_shards, has_rejects, rename_one);
+    }
+    if (rc == PUBLISH_OK) {
+        remove_older(p, n_shards, has_rejects);
+        if (sync_path(p->dir, O_RDONLY | O_DIRECTORY) != 0)
+            rc = fail(p, "fsync", p->dir);
+    }
+    if (rc == PUBLISH_OK)
+        rc = link_manifest(p, manifest, len);
+    if (rc == PUBLISH_OK && sync_path(p->dir, O_RDONLY | O_DIRECTORY) != 0)
+        rc = fail(p, "fsync", p->dir);
+    if (rc != PUBLISH_OK)
+        publication_drop(p, n_shards);
+    return rc;
+}
+
+static int unlink_one(struct publication *p, const char *suffix)
+{
+    char *path = publication_temporary(p, suffix);
+
+    if (path)
+        unlink(path);
+    free(path);
+    return PUBLISH_OK;
+}
+
+void publication_drop(struct publication *p, unsigned n_shards)
+{
+    each_file(p, n_shards, true, unlink_one);
+    unlink_one(p, MANIFEST);
+}
+
+int publication_withdraw(struct publication *p)
+{
+    char *from = publication_final(p, MANIFEST), *to = publication_temporary(p, MANIFEST);
+    int rc = PUBLISH_OK;
+
+    if (!from || !to || (rename(from, to) != 0 && errno != ENOENT))
+        rc = fail(p, "withdraw the manifest", from);
+    else if (sync_path(p->dir, O_RDONLY | O_DIRECTORY) != 0)
+        rc = fail(p, "fsync", p->dir);
+    free(from);
+    free(to);
+    return rc;
+}
+
+/* Where `name` ends in ".tmp.<host>.<pid>.<8 hex digits>": the length before that. */
+static size_t final_length(const char *name)
+{
+    size_t len = strlen(name);
+    const char *found = NULL;
+
+    for (const char *p = name; (p = strstr(p, ".tmp.")) != NULL; p++) {
+        size_t host = strcspn(p + 5, ".");
+        const char *pid = p + 5 + host;
+        size_t digits = *pid ? strspn(pid + 1, "0123456789") : 0;
+        const char *random = pid + 1 + digits;
+
+        if (host > 0 && digits > 0 && *random == '.' && random + 9 == name + len &&
+            strspn(random + 1, "0123456789abcdef") == 8)
+            found = p;
+    }
+    return found ? (size_t)(found - name) : 0;
+}
+
+/* Length of the unit's base in a final name such as "base+00001.lms"; 0: no unit's file.
+ */
+static size_t base_length(const char *name, size_t len)
+{
+    static const char *const suffixes[] = {".lms", ".rejects.jsonl", ".manifest.json"};
+
+    for (size_t i = 0; i < 3; i++) {
+        size_t n = strlen(suffixes[i]);
+
+        if (len <= n || memcmp(name + len - n, suffixes[i], n) != 0)
+            continue;
+        len -= n;
+        if (i == 0 && len > 6 && name[len - 6] == '+' &&
+            strspn(name + len - 5, "0123456789") >= 5)
+            len -= 6;
+        return len;
+    }
+    return 0;
+}
+
+void publish_sweep(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+
+    if (!d)
+        return;
+    while ((e = readdir(d)) != NULL) {
+        size_t len = final_length(e->d_name);
+        size_t base = base_length(e->d_name, len);
+        char path[1024];
+        int n =
+            base ? snprintf(path, sizeof(path), "%.*s%s", (int)base, e->d_name, MANIFEST)
+                 : snprintf(path, sizeof(path), "%.*s", (int)len, e->d_name);
+
+        if (len > 0 && n < (int)sizeof(path) && faccessat(dirfd(d), path, F_OK, 0) == 0)
+            unlinkat(dirfd(d), e->d_name, 0);
+    }
+    closedir(d);
+}

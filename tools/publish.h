@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/publish.h - how the files of one unit get their final names: all of them, or
+ * none.
+ *
+ * Files are written as `<final name>.tmp.<host>.<pid>.<random>`. Publishing renames them,
+ * then links the manifest last: whoever sees NAME.manifest.json sees a complete unit.
+ * Several processes may work on the same unit; the first manifest wins and the others
+ * drop their work. A kill at any instant leaves temporaries, which the next run removes
+ * once the unit has its manifest. */
+#ifndef TOOLS_PUBLISH_H
+#define TOOLS_PUBLISH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum publish_status {
+    PUBLISH_OK = 0,
+    PUBLISH_EXISTS = 1, /* another process has published this unit */
+    PUBLISH_FAILED = -1
+};
+
+enum { PUBLISH_SUFFIX_CAP = 32 };
+
+/* Where one unit's files go. All strings are owned. */
+struct publication {
+    char *dir;          /* the folder that NAME's files are in */
+    char *base;         /* the last component of NAME */
+    char temporary[96]; /* ".tmp.<host>.<pid>.<random>" */
+    char why[600];
+};
+
+/* Makes the folders of NAME below out. Release with publication_free(), also on failure.
+ */
+int publication_init(struct publication *p, const char *out, const char *name);
+void publication_free(struct publication *p);
+
+/* dir/base + suffix (".lms", "+00001.lms", ...), final or temporary. Give memory (release
+ * with free()) or NULL. */
+char *publication_final(const struct publication *p, const char *suffix);
+char *publication_temporary(const struct publication *p, const char *suffix);
+
+/* ".lms" for part 0, "+00001.lms" for part 1. */
+void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part);
+
+/* NAME.manifest.json is there: the unit is complete. */
+bool publication_exists(const struct publication *p);
+
+/* The same, of a unit that has no publication yet. */
+bool publication_done(const char *out, const char *name);
+
+/* The whole protocol: fsync the n_shards shards and, if has_rejects, the rejects, which
+ * all stand under their temporary names; rename them; remove files of an older result
+ * that this one lacks; link the manifest (text of `len` bytes). On PUBLISH_EXISTS and
+ * PUBLISH_FAILED the temporaries are gone; *renamed tells whether files of this process
+ * stand under final names. */
+int publication_publish(struct publication *p, unsigned n_shards, bool has_rejects,
+                        const char *manifest, size_t len, bool *renamed);
+
+/* Removes this process's temporaries. */
+void publication_drop(struct publication *p, unsigned n_shards);
+
+/* Takes the manifest away, so that the unit is unfinished from here on. */
+int publication_withdraw(struct publication *p);
+
+/* Removes temporaries in `dir` whose unit or file is complete. */
+void publish_sweep(const char *dir);
+
+/* Writes `len` bytes to `path` exclusively and atomically, fsynced. PUBLISH_EXISTS where
+ * it is there already. `why` (cap bytes) explains a failure. */
+int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard/draw.h"
+#include "tools/job.h"
+#include "tools/sample.h"
+
+static const uint32_t stored_dtype[] = {SHARD_FP16, SHARD_BF16, SHARD_FP32};
+
+static void fill_image(struct shard_image *image, const struct sample *s, uint32_t size)
+{
+    const struct decoded *g = &s->geometry;
+
+    *image = (struct shard_image){.original_width = g->original_width,
+                                  .original_height = g->original_height,
+                                  .crop_left = g->crop_left,
+                                  .crop_top = g->crop_top,
+                                  .crop_width = g->crop_width,
+                                  .crop_height = g->crop_height,
+                                  .target_width = size,
+                                  .target_height = size};
+    memcpy(image->sha256, s->image_sha256, sizeof(image->sha256));
+}
+
+static void fill_latents(struct pair_record *pr, const struct job *job,
+                         const struct sample *s)
+{
+    const struct prepare_options *o = job->options;
+    const struct vae_info *vae = vae_info(job->vae);
+    uint32_t side = (uint32_t)(o->size / vae->downscale);
+    size_t n_tensors = o->moments == MOMENTS_MEAN_LOGVAR ? 2 : 1;
+    size_t bytes = job->latent_bytes / n_tensors;
+
+    for (size_t i = 0; i < n_tensors; i++)
+        pr->segments[1 + i] =
+            (struct shard_segment){.kind = SHARD_LATENT,
+                                   .flags = SHARD_FLAG_LOSS,
+                                   .dtype = stored_dtype[o->latent],
+                                   .n_dims = 3,
+                                   .dims = {(uint32_t)vae->latent_channels, side, side},
+                                   .data = (const char *)s->latent + i * bytes,
+                                   .n_bytes = bytes};
+    pr->record.n_segments = 1 + n_tensors;
+}
+
+int pair_record_build(struct pair_record *pr, const struct job *job,
+                      const struct sample *s)
+{
+    const struct pair *p = &s->pair;
+    const char *name = s->unit->input->name;
+    uint64_t seed = job->options->seed;
+
+    *pr = (struct pair_record){0};
+    pr->alternatives = calloc(p->n_captions, sizeof(*pr->alternatives));
+    if (!pr->alternatives)
+        return -1;
+    for (size_t i = 0; i < p->n_captions; i++)
+        pr->alternatives[i] =
+            (struct shard_alternative){.name = p->captions[i].name,
+                                       .text = p->captions[i].text,
+                                       .text_len = p->captions[i].text_len,
+                                       .ids = s->ids ? s->ids[i] : NULL,
+                                       .n_ids = s->ids ? s->n_ids[i] : SHARD_NO_IDS};
+    pr->segments[0] = (struct shard_segment){.kind = SHARD_TEXT,
+                                             .flags = SHARD_FLAG_LOSS,
+                                             .n_alternatives = p->n_captions,
+                                             .alternatives = pr->alternatives};
+    fill_image(&pr->image, s, (uint32_t)job->options->size);
+    pr->record = (struct shard_record){
+        .key = p->key,
+        .name = name,
+        .index = p->index,
+        .n_images = 1,
+        .images = &pr->image,
+        .segments = pr->segments,
+        .order = shard_draw_order(name, p->key, 0, seed, job->options->caption_first),
+        .caption_drawn =
+            shard_draw_caption(name, p->key, 0, seed, (uint32_t)p->n_captions),
+        .metadata = p->metadata,
+        .metadata_len = p->metadata_len};
+    fill_latents(pr, job, s);
+    return 0;
+}
+
+void pair_record_free(struct pair_record *pr)
+{
+    free(pr->alternatives);
+    pr->alternatives = NULL;
+}

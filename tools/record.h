@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/record.h - a finished sample as a shard's record: text, then latent. */
+#ifndef TOOLS_RECORD_H
+#define TOOLS_RECORD_H
+
+#include "shard/record.h"
+
+struct job;
+struct sample;
+
+/* A record and the arrays it points into; texts, ids and latent stay the sample's. */
+struct pair_record {
+    struct shard_record record;
+    struct shard_alternative *alternatives; /* one a caption */
+    struct shard_segment segments[3];       /* text, mean, and log-variance if stored */
+    struct shard_image image;
+};
+
+/* Fills *pr, which lives no longer than the sample. Returns 0, or -1: no memory. Release
+ * with pair_record_free() in either case. */
+int pair_record_build(struct pair_record *pr, const struct job *job,
+                      const struct sample *s);
+void pair_record_free(struct pair_record *pr);
+
+#endif

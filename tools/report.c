@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/report.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/clock.h"
+#include "tools/json_text.h"
+
+static const char *const stage_names[] = {"read", "encode", "write"};
+enum { N_STAGES = 3 };
+
+/* Takes `event`. The log is for people: a line that cannot be written is not an error. */
+static void log_event(const struct job *job, json_t *event)
+{
+    char *line = event && job->log ? json_canonical(event) : NULL;
+
+    if (line) {
+        fprintf(job->log, "%s\n", line);
+        fflush(job->log);
+    }
+    free(line);
+    json_decref(event);
+}
+
+static void explain_unit(struct job *job, const struct unit *u, enum unit_end end)
+{
+    const char *name = u->input->name;
+
+    if (end != UNIT_COMPLETE && end != UNIT_TAKEN)
+        report_progress_end(job);
+    if (end == UNIT_FAILED)
+        fprintf(stderr, "error: %s: %s; nothing of it was published, run again\n", name,
+                u->failure);
+    else if (end == UNIT_REJECTED)
+        fprintf(stderr,
+                "warning: %s: too many rejects; no shard was published, see "
+                "%s.rejects.jsonl and --max-reject-rate\n",
+                name, name);
+    else if (end == UNIT_DAMAGED)
+        fprintf(stderr,
+                "warning: %s: input damaged at byte %" PRIu64 ": %s; the samples before "
+                "it were published\n",
+                name, u->totals.damage_offset, u->totals.damage);
+}
+
+void report_unit(struct job *job, const struct unit *u, enum unit_end end)
+{
+    static const char *const names[] = {"complete", "damaged", "rejected",
+                                        "published by another process", "failed"};
+    struct counters *c = &job->count;
+
+    if (end == UNIT_FAILED)
+        atomic_fetch_add(&c->units_failed, 1);
+    else
+        atomic_fetch_add(&c->units_done, 1);
+    if (end == UNIT_DAMAGED || end == UNIT_REJECTED)
+        atomic_fetch_add(&c->units_bad, 1);
+    explain_unit(job, u, end);
+    log_event(job, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "event", "unit", "name",
+                             u->input->name, "status", names[end], "groups",
+                             (json_int_t)u->totals.groups, "bytes",
+                             (json_int_t)u->input_bytes, "failure",
+                             u->failure ? json_any_string(u->failure) : json_null()));
+}
+
+static uint64_t sum_rejects(const struct counters *c)
+{
+    uint64_t n = 0;
+
+    for (int i = 1; i < N_REJECT_REASONS; i++)
+        n += atomic_load(&c->rejects[i]);
+    return n;
+}
+
+/* The stage whose workers are busiest. */
+static int bottleneck(const struct job *job, const struct pipeline *p)
+{
+    double share[N_STAGES];
+    int top = 0;
+
+    for (int i = 0; i < N_STAGES; i++) {
+        int workers = i == 1 ? job->n_workers : 1;
+
+        share[i] = (double)pipeline_busy_ns(p, i) / workers;
+        if (share[i] > share[top])
+            top = i;
+    }
+    return top;
+}
+
+void report_progress(struct job *job, const struct pipeline *p, uint64_t start_ns,
+                     uint64_t total_bytes)
+{
+    const struct counters *c = &job->count;
+    double seconds = (double)(clock_ns() - start_ns) / 1e9;
+    uint64_t done = atomic_load(&c->encoded), bytes = atomic_load(&c->bytes_read);
+    char eta[40] = "";
+
+    if (total_bytes > bytes && bytes > 0)
+        snprintf(eta, sizeof(eta), ", %.0f s to go",
+                 seconds * (double)(total_bytes - bytes) / (double)bytes);
+    fprintf(stderr,
+            "\r\033[K%" PRIu64 " of %zu inputs, %" PRIu64
+            " images, %.1f images/s, %" PRIu64 " rejects, bottleneck %s%s",
+            (uint64_t)(atomic_load(&c->units_done) + atomic_load(&c->units_failed)),
+            job->n_units, done, (double)done / (seconds > 0 ? seconds : 1),
+            sum_rejects(c), stage_names[bottleneck(job, p)], eta);
+    fflush(stderr);
+    atomic_store(&job->progress_shown, true);
+}
+
+void report_progress_end(struct job *job)
+{
+    if (atomic_exchange(&job->progress_shown, false))
+        fputs("\r\033[K", stderr);
+}
+
+static double rate(uint64_t n, uint64_t ns)
+{
+    return ns > 0 ? (double)n * 1e9 / (double)ns : 0;
+}
+
+static void print_rejects(const struct counters *c)
+{
+    for (int i = 1; i < N_REJECT_REASONS; i++) {
+        uint64_t n = atomic_load(&c->rejects[i]);
+
+        if (n > 0)
+            fprintf(stderr, "  %-20s %8" PRIu64 "\n", reject_name((enum reject_reason)i),
+                    n);
+    }
+}
+
+static void print_stages(const struct job *job, const struct pipeline *p,
+                         uint64_t wall_ns)
+{
+    const struct counters *c = &job->count;
+    uint64_t decoded = atomic_load(&c->decoded), encoded = atomic_load(&c->encoded);
+    uint64_t tokens = atomic_load(&c->tokens);
+
+    fprintf(stderr, "  read     %5.1f %% busy   %.1f MB/s\n",
+            100 * (double)pipeline_busy_ns(p, 0) / (double)wall_ns,
+            rate(atomic_load(&c->bytes_read), wall_ns) / 1e6);
+    fprintf(stderr,
+            "  encode   %5.1f %% busy   per worker: decode %.1f images/s, tokenize %.0f "
+            "tokens/s, VAE %.2f images/s\n",
+            100 * (double)pipeline_busy_ns(p, 1) / (double)wall_ns / job->n_workers,
+            rate(decoded, atomic_load(&c->decode_ns)),
+            rate(tokens, atomic_load(&c->tokenize_ns)),
+            rate(encoded, atomic_load(&c->encode_ns)));
+    fprintf(stderr, "  write    %5.1f %% busy   %.2f MB/s\n",
+            100 * (double)pipeline_busy_ns(p, 2) / (double)wall_ns,
+            rate(atomic_load(&c->shard_bytes), wall_ns) / 1e6);
+    fprintf(stderr, "  bottleneck: %s\n", stage_names[bottleneck(job, p)]);
+}
+
+void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
+                  size_t n_skipped, int exit_code)
+{
+    const struct counters *c = &job->count;
+    uint64_t wall = clock_ns() - start_ns, rejects = sum_rejects(c);
+    uint64_t samples = atomic_load(&c->samples), upscaled = atomic_load(&c->upscaled);
+
+    report_progress_end(job);
+    if (!job->options->quiet) {
+        fprintf(stderr,
+                "%" PRIu64 " of %zu inputs done in %.1f s (%zu were complete before)\n"
+                "%" PRIu64 " samples, %" PRIu64 " rejects, %.1f images/s, %.1f MB of "
+                "shards, %.1f %% of the images upscaled\n",
+                (uint64_t)atomic_load(&c->units_done), job->n_units, (double)wall / 1e9,
+                n_skipped, samples, rejects, rate(atomic_load(&c->encoded), wall),
+                (double)atomic_load(&c->shard_bytes) / 1e6,
+                samples ? 100.0 * (double)upscaled / (double)samples : 0.0);
+        print_rejects(c);
+        if (p && atomic_load(&c->groups) > 0)
+            print_stages(job, p, wall);
+    }
+    log_event(job, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
+                             "exit_status", exit_code, "seconds", (double)wall / 1e9,
+                             "inputs", (json_int_t)atomic_load(&c->units_done), "samples",
+                             (json_int_t)samples, "rejects", (json_int_t)rejects));
+}

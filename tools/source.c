@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ingest/status.h"
+#include "tools/sha256.h"
+
+extern char **environ;
+
+struct source {
+    const struct input *input;
+    struct ingest_source callback;
+    int fd, cancel_fd;
+    pid_t child; /* 0: none */
+    EVP_MD_CTX *sha;
+    uint64_t bytes;
+    char why[512];
+};
+
+static int fail(struct source *s, int status, const char *what)
+{
+    snprintf(s->why, sizeof(s->why), "%s: %s", s->input->text, what);
+    return status;
+}
+
+static ssize_t read_bytes(void *ctx, void *buf, size_t cap)
+{
+    struct source *s = ctx;
+
+    for (;;) {
+        struct pollfd fds[] = {{.fd = s->cancel_fd, .events = POLLIN},
+                               {.fd = s->fd, .events = POLLIN}};
+        ssize_t n;
+
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return fail(s, INGEST_EIO, strerror(errno));
+        if (fds[0].revents)
+            return fail(s, INGEST_CANCELLED, "cancelled");
+        if (!fds[1].revents)
+            continue;
+        n = read(s->fd, buf, cap);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n < 0)
+            return fail(s, INGEST_EIO, strerror(errno));
+        if (n > 0 && EVP_DigestUpdate(s->sha, buf, (size_t)n) != 1)
+            return fail(s, INGEST_EIO, "SHA-256 failed");
+        s->bytes += (uint64_t)n;
+        return n;
+    }
+}
+
+static const char *callback_why(void *ctx)
+{
+    return source_why(ctx);
+}
+
+/* Runs the command in a process group of its own, so that all of it can be stopped. */
+static int start_command(struct source *s)
+{
+    char *argv[] = {"sh", "-c", s->input->text, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none, defaults;
+    int pipefd[2], rc;
+
+    if (pipe2(pipefd, O_CLOEXEC) < 0)
+        return fail(s, INGEST_EIO, strerror(errno));
+    s->fd = pipefd[0];
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, pipefd[1], 1);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                        POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &defaults);
+    rc = posix_spawn(&s->child, "/bin/sh", &actions, &attr, argv, environ);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&actions);
+    close(pipefd[1]);
+    if (rc != 0) {
+        s->child = 0;
+        return fail(s, INGEST_EIO, strerror(rc));
+    }
+    return INGEST_OK;
+}
+
+int source_open(struct source **out, const struct input *in, int cancel_fd)
+{
+    struct source *s = *out = calloc(1, sizeof(*s));
+
+    if (!s)
+        return INGEST_ENOMEM;
+    s->input = in;
+    s->fd = -1;
+    s->cancel_fd = cancel_fd;
+    s->callback = (struct ingest_source){s, read_bytes, callback_why};
+    s->sha = EVP_MD_CTX_new();
+    if (!s->sha || EVP_DigestInit_ex(s->sha, EVP_sha256(), NULL) != 1)
+        return fail(s, INGEST_ENOMEM, "SHA-256 could not start");
+    if (in->kind == INPUT_PIPE)
+        return start_command(s);
+    s->fd = in->kind == INPUT_STDIN ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                                    : open(in->text, O_RDONLY | O_CLOEXEC);
+    return s->fd < 0 ? fail(s, INGEST_EIO, strerror(errno)) : INGEST_OK;
+}
+
+const struct ingest_source *source_callback(const struct source *s)
+{
+    return &s->callback;
+}
+
+static void stop_command(struct source *s)
+{
+    int status;
+
+    if (s->child <= 0)
+        return;
+    kill(-s->child, SIGKILL);
+    while (waitpid(s->child, &status, 0) < 0 && errno == EINTR)
+        ;
+    s->child = 0;
+}
+
+int source_finish(struct source *s, bool read_all)
+{
+    char what[80];
+    int status;
+
+    if (s->child <= 0)
+        return INGEST_OK;
+    if (!read_all) {
+        stop_command(s);
+        return INGEST_OK;
+    }
+    while (waitpid(s->child, &status, 0) < 0)
+        if (errno != EINTR)
+            return fail(s, INGEST_EIO, strerror(errno));
+    s->child = 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return INGEST_OK;
+    if (WIFEXITED(status))
+        snprintf(what, sizeof(what), "the command failed with exit status %d",
+                 WEXITSTATUS(status));
+    else
+        snprintf(what, sizeof(what), "the command was ended by signal %d",
+                 WTERMSIG(status));
+    return fail(s, INGEST_EIO, what);
+}
+
+uint64_t source_bytes(const struct source *s)
+{
+    return s->bytes;
+}
+
+void source_sha256(struct source *s, char hex[65])
+{
+    unsigned char digest[32] = {0};
+
+    EVP_DigestFinal_ex(s->sha, digest, NULL);
+    sha256_to_hex(digest, hex);
+}
+
+const char *source_why(const struct source *s)
+{
+    return s ? s->why : "out of memory";
+}
+
+void source_close(struct source *s)
+{
+    if (!s)
+        return;
+    stop_command(s);
+    if (s->fd >= 0)
+        close(s->fd);
+    EVP_MD_CTX_free(s->sha);
+    free(s);
+}

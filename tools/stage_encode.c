@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/stage_encode.c - pairs -> pixels, ids and latents; nearly all of the work.
+ *
+ * One worker decodes its batch and then encodes it, so that there are as many busy
+ * threads as workers, and pixels never leave the core that made them. */
+#include <math.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/status.h"
+#include "shard/float16.h"
+#include "shard/status.h"
+#include "tools/clock.h"
+#include "tools/job.h"
+#include "tools/pipeline.h"
+#include "tools/sample.h"
+#include "vae_encode/status.h"
+
+struct encode_worker {
+    struct job *job;
+    struct image_decoder *decoder;
+    struct vae_encoder *encoder;
+    size_t image_bytes;     /* of one image of training size */
+    uint8_t *rgb;           /* batch images (size, size, 3) */
+    const uint8_t **rgb_of; /* batch pointers into rgb */
+    struct sample **good;   /* batch: those whose pixels are in rgb */
+    float *mean, *logvar;   /* batch (C,H,W); logvar NULL unless stored */
+};
+
+static void close_worker(void *worker)
+{
+    struct encode_worker *w = worker;
+
+    if (!w)
+        return;
+    image_decoder_close(w->decoder);
+    vae_encoder_close(w->encoder);
+    free(w->rgb);
+    free(w->rgb_of);
+    free(w->good);
+    free(w->mean);
+    free(w->logvar);
+    free(w);
+}
+
+static int open_worker(void **out, void *shared)
+{
+    struct job *job = shared;
+    const struct prepare_options *o = job->options;
+    struct encode_worker *w = *out = calloc(1, sizeof(*w));
+    size_t batch = (size_t)o->batch;
+    struct decode_options d = {.width = (int)o->size,
+                               .height = (int)o->size,
+                               .filter = (enum resize_filter)o->resize,
+                               .icc = (enum icc_mode)o->icc,
+                               .keep_truncated = o->truncated == 1,
+                               .min_size = (uint32_t)o->min_size};
+
+    if (!w)
+        return job_fail(job, "out of memory");
+    w->job = job;
+    w->image_bytes = (size_t)o->size * (size_t)o->size * 3;
+    w->rgb = malloc(batch * w->image_bytes);
+    w->rgb_of = calloc(batch, sizeof(*w->rgb_of));
+    w->good = calloc(batch, sizeof(struct sample *));
+    w->mean = malloc(batch * job->latent_values * sizeof(float));
+    if (o->moments == MOMENTS_MEAN_LOGVAR)
+        w->logvar = malloc(batch * job->latent_values * sizeof(float));
+    if (!w->rgb || !w->rgb_of || !w->good || !w->mean ||
+        (o->moments == MOMENTS_MEAN_LOGVAR && !w->logvar) ||
+        image_decoder_open(&w->decoder, &d) != INGEST_OK)
+        return job_fail(job, "out of memory");
+    if (vae_encoder_open(&w->encoder, job->vae, (int)o->size, (int)o->size) != VAE_OK)
+        return job_fail(job, "%s", vae_encoder_why(w->encoder));
+    return PIPE_OK;
+}
+
+static void release_image(struct job *job, struct sample *s)
+{
+    free(s->pair.image);
+    s->pair.image = NULL;
+    s->pair.image_len = 0;
+    if (s->held > 0)
+        budget_give_back(&job->image_bytes, s->held);
+    s->held = 0;
+}
+
+/* Decodes into rgb. A bad image is marked in the sample. Returns 0, 1 where the run is
+ * being stopped, or -1. */
+static int decode(struct encode_worker *w, struct sample *s, uint8_t *rgb)
+{
+    struct job *job = w->job;
+    struct pair *p = &s->pair;
+    uint64_t start = clock_ns(), total = (uint64_t)job->options->decode_mem;
+    struct decode_info info;
+    int rc;
+
+    SHA256(p->image, p->image_len, s->image_sha256);
+    if (decode_probe(p->image, p->image_len, &info, &p->reject) != REJECT_NONE)
+        return 0;
+    if (info.need > total) {
+        reject_set(&p->reject, REJECT_TOO_MANY_PIXELS,
+                   "%u x %u pixels need %llu bytes to decode; --decode-mem is %llu",
+                   info.width, info.height, (unsigned long long)info.need,
+                   (unsigned long long)total);
+        return 0;
+    }
+    if (!budget_take(&job->decode_mem, info.need))
+        return 1;
+    rc = image_decoder_run(w->decoder, p->image, p->image_len, rgb, &s->geometry);
+    budget_give_back(&job->decode_mem, info.need);
+    if (rc != INGEST_OK)
+        return job_fail(job, "out of memory");
+    p->reject = s->geometry.reject;
+    atomic_fetch_add(&job->count.decode_ns, clock_ns() - start);
+    atomic_fetch_add(&job->count.decoded, 1);
+    return 0;
+}
+
+static int tokenize(struct job *job, struct sample *s)
+{
+    const struct pair *p = &s->pair;
+    uint64_t start = clock_ns();
+
+    if (!job->tokenizer)
+        return 0;
+    s->ids = calloc(p->n_captions, sizeof(*s->ids));
+    s->n_ids = calloc(p->n_captions, sizeof(*s->n_ids));
+    if (!s->ids || !s->n_ids)
+        return job_fail(job, "out of memory");
+    for (size_t i = 0; i < p->n_captions; i++) {
+        if (tokenizer_encode(job->tokenizer, p->captions[i].text, p->captions[i].text_len,
+                             &s->ids[i], &s->n_ids[i]) != SHARD_OK)
+            return job_fail(job, "%s: caption %s of '%s' could not be tokenized",
+                            s->unit->input->name, p->captions[i].name, p->key);
+        atomic_fetch_add(&job->count.tokens, s->n_ids[i]);
+    }
+    atomic_fetch_add(&job->count.tokenize_ns, clock_ns() - start);
+    return 0;
+}
+
+/* n values as stored; returns how many are not finite in that type. */
+static size_t store(int dtype, const float *values, void *out, size_t n)
+{
+    size_t bad = 0;
+
+    if (dtype == LATENT_FP16)
+        return shard_fp32_to_fp16(values, out, n);
+    if (dtype == LATENT_BF16)
+        return shard_fp32_to_bf16(values, out, n);
+    memcpy(out, values, n * sizeof(float));
+    for (size_t i = 0; i < n; i++)
+        bad += !isfinite(values[i]);
+    return bad;
+}
+
+static void store_latent(struct encode_worker *w, struct sample *s, int i)
+{
+    static const char *const names[] = {"fp16", "bf16", "fp32"};
+    const struct job *job = w->job;
+    size_t n = job->latent_values, at = (size_t)i * n;
+    int dtype = job->options->latent;
+    size_t bad = store(dtype, w->mean + at, s->latent, n);
+
+    if (w->logvar)
+        bad += store(dtype, w->logvar + at, (char *)s->latent + job->latent_bytes / 2, n);
+    if (bad > 0)
+        reject_set(&s->pair.reject, REJECT_NOT_FINITE,
+                   "%zu of %zu latent values are not finite in %s", bad,
+                   w->logvar ? 2 * n : n, names[dtype]);
+}
+
+static int encode(struct encode_worker *w, int n)
+{
+    struct job *job = w->job;
+    int size = (int)job->options->size;
+    struct image_batch in = {.n = n, .width = size, .height = size, .rgb = w->rgb_of};
+    struct latent_batch out = {.mean = w->mean, .logvar = w->logvar};
+    uint64_t start = clock_ns();
+
+    if (n == 0)
+        return 0;
+    if (vae_encode(w->encoder, &in, &out) != VAE_OK)
+        return job_fail(job, "%s", vae_encoder_why(w->encoder));
+    for (int i = 0; i < n; i++)
+        store_latent(w, w->good[i], i);
+    atomic_fetch_add(&job->count.encode_ns, clock_ns() - start);
+    atomic_fetch_add(&job->count.encoded, (uint64_t)n);
+    return 0;
+}
+
+static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
+{
+    struct encode_worker *w = worker;
+    int n_good = 0, rc;
+
+    for (int i = 0; i < n; i++) {
+        uint8_t *rgb = w->rgb + (size_t)n_good * w->image_bytes;
+
+        if (s[i]->end_of_unit || s[i]->pair.reject.reason != REJECT_NONE) {
+            release_image(w->job, s[i]);
+            continue;
+        }
+        rc = decode(w, s[i], rgb);
+        release_image(w->job, s[i]);
+        if (rc != 0)
+            return rc < 0 ? rc : PIPE_END;
+        if (s[i]->pair.reject.reason != REJECT_NONE)
+            continue;
+        if (tokenize(w->job, s[i]) != 0)
+            return -1;
+        w->rgb_of[n_good] = rgb;
+        w->good[n_good++] = s[i];
+    }
+    rc = encode(w, n_good);
+    for (int i = 0; i < n && rc == PIPE_OK; i++)
+        rc = pipe_pass(out, s[i]);
+    return rc;
+}
+
+struct pipe_stage encode_stage(struct job *job)
+{
+    return (struct pipe_stage){.name = "encode",
+                               .n_workers = job->n_workers,
+                               .batch = (int)job->options->batch,
+                               .shared = job,
+                               .open = open_worker,
+                               .work = work,
+                               .close = close_worker};
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/stage_read.c - the conveyor's first stage: inputs -> pairs.
+ *
+ * Each worker takes the next unit that nobody has taken, reads it to its end and passes
+ * an end mark behind its last pair. An input that cannot be read ends its own unit only.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/status.h"
+#include "tools/job.h"
+#include "tools/pipeline.h"
+#include "tools/publish.h"
+#include "tools/sample.h"
+#include "tools/source.h"
+
+struct read_worker {
+    struct job *job;
+    struct unit *unit; /* NULL: take the next one */
+    struct source *source;
+    struct pair_reader *reader;
+    uint64_t seq;
+    uint64_t counted; /* bytes of this source that are in the counters */
+};
+
+static int open_worker(void **out, void *shared)
+{
+    struct read_worker *w = *out = calloc(1, sizeof(*w));
+
+    if (!w)
+        return job_fail(shared, "out of memory");
+    w->job = shared;
+    return PIPE_OK;
+}
+
+static void leave_unit(struct read_worker *w)
+{
+    pair_reader_close(w->reader);
+    source_close(w->source);
+    w->reader = NULL;
+    w->source = NULL;
+    w->unit = NULL;
+}
+
+static void close_worker(void *worker)
+{
+    if (worker)
+        leave_unit(worker);
+    free(worker);
+}
+
+static struct pair_options pair_options_of(const struct prepare_options *o)
+{
+    struct pair_options p = pair_options_default();
+
+    p.image_field = o->image_field;
+    p.keep_metadata = o->metadata == 0;
+    p.max_metadata = (size_t)o->max_metadata;
+    p.max_member_bytes = (size_t)o->max_member;
+    p.limit = (uint64_t)o->limit;
+    return p;
+}
+
+/* Takes the next unit and opens its input. PIPE_END: there is none. */
+static int take_unit(struct read_worker *w)
+{
+    struct job *job = w->job;
+    size_t i = atomic_fetch_add(&job->next_unit, 1);
+    struct pair_options options = pair_options_of(job->options);
+    int rc;
+
+    if (i >= job->n_units)
+        return PIPE_END;
+    w->unit = &job->units[i];
+    w->seq = 0;
+    w->counted = 0;
+    w->unit->taken = publication_done(job->options->out, w->unit->input->name);
+    if (w->unit->taken)
+        return INGEST_END;
+    rc = source_open(&w->source, w->unit->input, job->cancel_fd);
+    if (rc == INGEST_OK)
+        rc = pair_reader_open(&w->reader, source_callback(w->source), &options);
+    return rc;
+}
+
+static void count_bytes(struct read_worker *w)
+{
+    uint64_t bytes = source_bytes(w->source);
+
+    atomic_fetch_add(&w->job->count.bytes_read, bytes - w->counted);
+    w->counted = bytes;
+}
+
+/* The words for an input that could not be read, from whoever has them. */
+static const char *why(const struct read_worker *w)
+{
+    const char *reader = w->reader ? pair_reader_why(w->reader) : "";
+
+    return *source_why(w->source) ? source_why(w->source) : reader;
+}
+
+/* Fills the unit's totals at the end of its input. `rc` is how reading ended. */
+static int end_unit(struct read_worker *w, int rc)
+{
+    struct unit *u = w->unit;
+    uint64_t limit = (uint64_t)w->job->options->limit;
+
+    if (w->reader && !u->taken)
+        u->totals = *pair_reader_totals(w->reader);
+    if (w->source && rc == INGEST_END) {
+        rc = source_finish(w->source, limit == 0 || u->totals.groups < limit);
+        source_sha256(w->source, u->input_sha256);
+        u->input_bytes = source_bytes(w->source);
+    }
+    if (u->totals.partial_key && !(u->partial_key = strdup(u->totals.partial_key)))
+        return job_fail(w->job, "out of memory");
+    u->totals.partial_key = u->partial_key;
+    if (rc < 0 && !(u->failure = strdup(why(w))))
+        return job_fail(w->job, "out of memory");
+    return 0;
+}
+
+static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe_out *out)
+{
+    if (end_unit(w, rc) != 0)
+        return -1;
+    s->unit = w->unit;
+    s->seq = w->seq;
+    s->end_of_unit = true;
+    leave_unit(w);
+    return pipe_pass(out, s);
+}
+
+static int pass_pair(struct read_worker *w, struct sample *s, struct pipe_out *out)
+{
+    s->unit = w->unit;
+    s->seq = w->seq++;
+    s->end_of_unit = false;
+    s->held = s->pair.image_len;
+    if (s->held > 0 && !budget_take(&w->job->image_bytes, s->held)) {
+        s->held = 0;
+        return PIPE_END;
+    }
+    atomic_fetch_add(&w->job->count.groups, 1);
+    count_bytes(w);
+    return pipe_pass(out, s);
+}
+
+static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
+{
+    struct read_worker *w = worker;
+    int rc = INGEST_OK;
+
+    (void)n; /* the batch is 1 */
+    if (!w->unit)
+        rc = take_unit(w);
+    if (!w->unit)
+        return PIPE_END;
+    if (rc == INGEST_OK)
+        rc = pair_reader_next(w->reader, &s[0]->pair);
+    if (rc == INGEST_OK)
+        return pass_pair(w, s[0], out);
+    if (rc == INGEST_CANCELLED)
+        return PIPE_END;
+    if (rc == INGEST_ENOMEM)
+        return job_fail(w->job, "%s: out of memory", w->unit->input->name);
+    if (w->source)
+        count_bytes(w);
+    return pass_end(w, s[0], rc, out);
+}
+
+struct pipe_stage read_stage(struct job *job)
+{
+    /* Two inputs open: the conveyor stays full while one ends and the next begins. */
+    return (struct pipe_stage){.name = "read",
+                               .n_workers = job->n_units > 1 ? 2 : 1,
+                               .batch = 1,
+                               .shared = job,
+                               .open = open_worker,
+                               .work = work,
+                               .close = close_worker};
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/stage_write.c - the last stage: back into order, into shards, onto the disk.
+ *
+ * The one worker restores each unit's order: samples arrive in any order and wait in
+ * their unit's list until all earlier ones have been written. The list cannot grow beyond
+ * the conveyor's fixed number of samples, and the sample it waits for is always inside.
+ */
+#include <stdlib.h>
+
+#include "tools/job.h"
+#include "tools/pipeline.h"
+#include "tools/report.h"
+#include "tools/sample.h"
+#include "tools/unit.h"
+
+static int open_worker(void **out, void *shared)
+{
+    *out = shared;
+    return PIPE_OK;
+}
+
+static void close_worker(void *worker)
+{
+    (void)worker; /* the job is lent */
+}
+
+static void insert(struct unit *u, struct sample *s)
+{
+    struct sample **at = &u->waiting;
+
+    while (*at && (*at)->seq < s->seq)
+        at = &(*at)->next;
+    s->next = *at;
+    *at = s;
+}
+
+void sample_clear(struct sample *s)
+{
+    for (size_t i = 0; s->ids && i < s->pair.n_captions; i++)
+        free(s->ids[i]);
+    free(s->ids);
+    free(s->n_ids);
+    s->ids = NULL;
+    s->n_ids = NULL;
+    pair_clear(&s->pair);
+    s->unit = NULL;
+}
+
+static int write_one(struct job *job, struct sample *s)
+{
+    struct unit *u = s->unit;
+    int rc;
+
+    if (!s->end_of_unit)
+        return unit_append(u, job, s);
+    rc = unit_finish(u, job);
+    if (rc >= 0)
+        report_unit(job, u, (enum unit_end)rc);
+    return rc < 0 ? rc : 0;
+}
+
+static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
+{
+    struct job *job = worker;
+
+    for (int i = 0; i < n; i++) {
+        struct unit *u = s[i]->unit;
+
+        insert(u, s[i]);
+        while (u->waiting && u->waiting->seq == u->next_seq) {
+            struct sample *next = u->waiting;
+            int rc = write_one(job, next);
+
+            if (rc != 0)
+                return rc;
+            u->waiting = next->next;
+            u->next_seq++;
+            sample_clear(next);
+            if (pipe_pass(out, next) != PIPE_OK)
+                return PIPE_END;
+        }
+    }
+    return PIPE_OK;
+}
+
+struct pipe_stage write_stage(struct job *job)
+{
+    return (struct pipe_stage){.name = "write",
+                               .n_workers = 1,
+                               .batch = 16,
+                               .shared = job,
+                               .open = open_worker,
+                               .work = work,
+                               .close = close_worker};
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/unit.c - keep the books of one unit, and end it.
+ *
+ * Every group that was read must be found again in exactly one of: the shards, the
+ * rejects, or (where the unit as a whole is rejected) `withheld`. That sum is checked
+ * before anything gets a final name. */
+#include "tools/unit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "shard/status.h"
+#include "shard/writer.h"
+#include "tools/dataset.h"
+#include "tools/job.h"
+#include "tools/json_text.h"
+#include "tools/manifest.h"
+#include "tools/publish.h"
+#include "tools/record.h"
+#include "tools/sample.h"
+#include "tools/sha256.h"
+#include "tools/version.h"
+
+/* Judged from this many samples on. */
+enum { REJECT_RATE_FROM = 100 };
+
+struct unit_output {
+    struct publication files;
+    struct shard_header header; /* the job's with this unit's NAME */
+    struct shard_writer *shards;
+    FILE *rejects; /* opened at the first reject */
+    EVP_MD_CTX *rejects_sha;
+    uint64_t rejects_bytes;
+    uint64_t n_samples, n_rejects;
+    uint64_t by_reason[N_REJECT_REASONS];
+    uint64_t upscaled, broken_profiles;
+    time_t started;
+};
+
+static int shard_path(void *ctx, uint32_t part, char *path, size_t cap)
+{
+    struct unit_output *out = ctx;
+    char suffix[PUBLISH_SUFFIX_CAP];
+    char *temporary;
+    int n;
+
+    publication_shard_suffix(suffix, part);
+    temporary = publication_temporary(&out->files, suffix);
+    n = temporary ? snprintf(path, cap, "%s", temporary) : -1;
+    free(temporary);
+    return n >= 0 && (size_t)n < cap ? 0 : -1;
+}
+
+static int begin(struct unit *u, struct job *job)
+{
+    struct unit_output *out = u->output = calloc(1, sizeof(*out));
+    struct shard_writer_options options = {.path = shard_path, .ctx = out};
+
+    if (!out)
+        return job_fail(job, "out of memory");
+    out->started = time(NULL);
+    out->header = job->header;
+    out->header.name = u->input->name;
+    options.header = &out->header;
+    if (publication_init(&out->files, job->options->out, u->input->name) != PUBLISH_OK)
+        return job_fail(job, "%s", out->files.why);
+    if (shard_writer_open(&out->shards, &options) != SHARD_OK)
+        return job_fail(job, "%s", shard_writer_why(out->shards));
+    return 0;
+}
+
+static int open_rejects(struct unit_output *out, struct job *job)
+{
+    char *path = publication_temporary(&out->files, ".rejects.jsonl");
+
+    out->rejects = path ? fopen(path, "wxe") : NULL;
+    out->rejects_sha = EVP_MD_CTX_new();
+    if (!out->rejects || !out->rejects_sha ||
+        EVP_DigestInit_ex(out->rejects_sha, EVP_sha256(), NULL) != 1)
+        job_fail(job, "%s: %s", path ? path : "rejects", strerror(errno));
+    free(path);
+    return out->rejects && out->rejects_sha ? 0 : -1;
+}
+
+static int append_reject(struct unit *u, struct job *job, const struct sample *s)
+{
+    struct unit_output *out = u->output;
+    const struct pair *p = &s->pair;
+    json_t *object;
+    char *line;
+    size_t len;
+    int rc = 0;
+
+    if (!out->rejects && open_rejects(out, job) != 0)
+        return -1;
+    object =
+        json_pack("{s:s, s:s, s:I, s:s, s:o}", "name", u->input->name, "key", p->key,
+                  "index", (json_int_t)p->index, "reason", reject_name(p->reject.reason),
+                  "detail", json_any_string(p->reject.detail));
+    line = object ? json_canonical(object) : NULL;
+    json_decref(object);
+    if (!line)
+        return job_fail(job, "%s: a reject could not be written as JSON", u->input->name);
+    len = strlen(line);
+    line[len] = '\n'; /* in place of the NUL */
+    if (fwrite(line, 1, len + 1, out->rejects) != len + 1)
+        rc = job_fail(job, "%s: rejects: %s", u->input->name, strerror(errno));
+    EVP_DigestUpdate(out->rejects_sha, line, len + 1);
+    out->rejects_bytes += len + 1;
+    out->n_rejects++;
+    out->by_reason[p->reject.reason]++;
+    atomic_fetch_add(&job->count.rejects[p->reject.reason], 1);
+    free(line);
+    return rc;
+}
+
+static int append_record(struct unit *u, struct job *job, const struct sample *s)
+{
+    struct unit_output *out = u->output;
+    struct pair_record pr;
+    int rc;
+
+    if (pair_record_build(&pr, job, s) != 0)
+        return job_fail(job, "out of memory");
+    rc = shard_writer_append(out->shards, &pr.record);
+    pair_record_free(&pr);
+    if (rc != SHARD_OK)
+        return job_fail(job, "%s: %s", u->input->name, shard_writer_why(out->shards));
+    out->n_samples++;
+    out->upscaled += s->geometry.upscaled;
+    out->broken_profiles += s->geometry.broken_profile;
+    return 0;
+}
+
+int unit_append(struct unit *u, struct job *job, const struct sample *s)
+{
+    if (!u->output && begin(u, job) != 0)
+        return -1;
+    return s->pair.reject.reason == REJECT_NONE ? append_record(u, job, s)
+                                                : append_reject(u, job, s);
+}
+
+static json_t *count_reasons(const struct unit_output *out)
+{
+    json_t *reasons = json_object();
+
+    for (int i = 1; i < N_REJECT_REASONS; i++)
+        if (out->by_reason[i] > 0)
+            json_object_set_new(reasons, reject_name((enum reject_reason)i),
+                                json_integer((json_int_t)out->by_reason[i]));
+    return reasons;
+}
+
+static json_t *describe_input(const struct unit *u, enum unit_end end)
+{
+    static const char *const status[] = {"complete", "damaged", "rejected"};
+    const struct unit_output *out = u->output;
+    const struct pair_totals *t = &u->totals;
+    uint64_t withheld = end == UNIT_REJECTED ? out->n_samples : 0;
+    json_t *damage =
+        t->damaged ? json_pack("{s:I, s:o, s:o}", "offset", (json_int_t)t->damage_offset,
+                               "what", t->damage, "partial_key", u->partial_key)
+                   : json_null();
+
+    return json_pack(
+        "{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+        "name", u->input->name, "bytes", (json_int_t)u->input_bytes, "sha256",
+        u->input_sha256, "status", status[end], "groups", (json_int_t)t->groups,
+        "samples", (json_int_t)(out->n_samples - withheld), "withheld",
+        (json_int_t)withheld, "rejects", count_reasons(out), "skipped_members",
+        (json_int_t)t->skipped_members, "dropped_captions",
+        (json_int_t)t->dropped_captions, "dropped_metadata",
+        (json_int_t)t->dropped_metadata, "unparsed_metadata",
+        (json_int_t)t->unparsed_metadata, "upscaled", (json_int_t)out->upscaled,
+        "broken_profiles", (json_int_t)out->broken_profiles, "damage", damage);
+}
+
+static json_t *describe_shards(const struct unit *u, const struct shard_file *files,
+                               size_t n)
+{
+    json_t *shards = json_array();
+
+    for (size_t i = 0; i < n; i++) {
+        char suffix[PUBLISH_SUFFIX_CAP], hex[65];
+
+        publication_shard_suffix(suffix, (unsigned)i);
+        sha256_to_hex(files[i].sha256, hex);
+        json_array_append_new(
+            shards, json_pack("{s:o, s:I, s:s, s:I}", "name",
+                              json_sprintf("%s%s", u->output->files.base, suffix),
+                              "bytes", (json_int_t)files[i].bytes, "sha256", hex,
+                              "samples", (json_int_t)files[i].n_records));
+    }
+    return shards;
+}
+
+static json_t *describe_rejects(const struct unit *u)
+{
+    const struct unit_output *out = u->output;
+    unsigned char digest[32];
+    char hex[65];
+
+    if (!out->rejects)
+        return json_null();
+    EVP_DigestFinal_ex(out->rejects_sha, digest, NULL);
+    sha256_to_hex(digest, hex);
+    return json_pack("{s:o, s:I, s:s}", "name",
+                     json_sprintf("%s.rejects.jsonl", out->files.base), "bytes",
+                     (json_int_t)out->rejects_bytes, "sha256", hex);
+}
+
+static json_t *time_text(time_t t)
+{
+    struct tm tm;
+    char text[32];
+
+    gmtime_r(&t, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return json_string(text);
+}
+
+/* As it was given on the command line. */
+static json_t *input_path(const struct input *in)
+{
+    char *text;
+    json_t *string;
+
+    if (in->kind != INPUT_PIPE)
+        return json_any_string(in->text);
+    if (asprintf(&text, "pipe:%s", in->text) < 0)
+        return NULL;
+    string = json_any_string(text);
+    free(text);
+    return string;
+}
+
+static json_t *describe_run(const struct unit *u, const struct job *job)
+{
+    const struct input *in = u->input;
+    time_t now = time(NULL);
+    double seconds = difftime(now, u->output->started);
+    char host[65] = "";
+
+    gethostname(host, sizeof(host) - 1);
+    return json_pack(
+        "{s:{s:o, s:o}, s:o, s:o, s:f, s:o, s:i, s:s}", "input", "path", input_path(in),
+        "size", in->regular ? json_integer((json_int_t)in->bytes) : json_null(),
+        "started", time_text(u->output->started), "finished", time_text(now),
+        "samples_per_second", (double)u->output->n_samples / (seconds > 1 ? seconds : 1),
+        "host", json_any_string(host), "workers", job->n_workers, "isa",
+        vae_info(job->vae)->isa);
+}
+
+/* Gives the manifest's text, or NULL: no memory. */
+static char *manifest_text(const struct unit *u, const struct job *job, enum unit_end end,
+                           json_t *shards)
+{
+    json_t *manifest =
+        json_pack("{s:{s:s, s:s, s:[o], s:O, s:o, s:o}, s:o}", "result", "software",
+                  LATENTMILL_SOFTWARE, "config_sha256",
+                  dataset_config_sha256(job->config), "inputs", describe_input(u, end),
+                  "shards", shards, "rejects", describe_rejects(u), "libraries",
+                  manifest_library_versions(), "run", describe_run(u, job));
+    char *text = manifest ? json_canonical(manifest) : NULL;
+
+    json_decref(manifest);
+    return text;
+}
+
+static enum unit_end judge(const struct unit *u, const struct job *job)
+{
+    const struct unit_output *out = u->output;
+    uint64_t n = out->n_samples + out->n_rejects;
+
+    if (n >= REJECT_RATE_FROM &&
+        (double)out->n_rejects > job->options->max_reject_rate * (double)n)
+        return UNIT_REJECTED;
+    return u->totals.damaged ? UNIT_DAMAGED : UNIT_COMPLETE;
+}
+
+/* Another process was first. Its shards must be the same as those we renamed over them.
+ */
+static int compare_with_winner(struct unit *u, struct job *job, const json_t *shards,
+                               bool renamed)
+{
+    char *path = publication_final(&u->output->files, ".manifest.json");
+    struct manifest theirs;
+    int rc = UNIT_TAKEN;
+
+    if (renamed && path) {
+        if (manifest_read(&theirs, path) != 0)
+            rc = job_fail(job, "%s", theirs.why);
+        else if (!json_equal(theirs.shards, shards))
+            rc = job_fail(job,
+                          "%s: another process has published this input with other "
+                          "bytes; redo it with --redo",
+                          u->input->name);
+        manifest_free(&theirs);
+    }
+    free(path);
+    return rc;
+}
+
+static int close_rejects(struct unit *u, struct job *job)
+{
+    FILE *f = u->output->rejects;
+
+    if (f && (fflush(f) != 0 || fsync(fileno(f)) != 0))
+        return job_fail(job, "%s: rejects: %s", u->input->name, strerror(errno));
+    return 0;
+}
+
+static int check_sum(const struct unit *u, struct job *job)
+{
+    const struct unit_output *out = u->output;
+
+    if (u->totals.groups == out->n_samples + out->n_rejects)
+        return 0;
+    return job_fail(job,
+                    "%s: the counts do not add up: %" PRIu64 " groups, %" PRIu64
+                    " samples, %" PRIu64 " rejects; nothing was published",
+                    u->input->name, u->totals.groups, out->n_samples, out->n_rejects);
+}
+
+static int publish(struct unit *u, struct job *job, enum unit_end end)
+{
+    struct unit_output *out = u->output;
+    size_t n_files, n_publish;
+    const struct shard_file *files = shard_writer_files(out->shards, &n_files);
+    json_t *shards;
+    char *text;
+    bool renamed = false;
+    int rc;
+
+    n_publish = end == UNIT_REJECTED ? 0 : n_files;
+    shards = describe_shards(u, files, n_publish);
+    text = shards ? manifest_text(u, job, end, shards) : NULL;
+    if (!text)
+        rc = job_fail(job, "out of memory");
+    else
+        rc = publication_publish(&out->files, (unsigned)n_publish, out->rejects != NULL,
+                                 text, strlen(text), &renamed);
+    if (rc == PUBLISH_OK) {
+        rc = (int)end;
+        for (size_t i = 0; i < n_publish; i++)
+            atomic_fetch_add(&job->count.shard_bytes, files[i].bytes);
+    } else if (rc == PUBLISH_EXISTS) {
+        rc = compare_with_winner(u, job, shards, renamed);
+    } else if (text) {
+        rc = job_fail(job, "%s", out->files.why);
+    }
+    free(text);
+    json_decref(shards);
+    return rc;
+}
+
+int unit_finish(struct unit *u, struct job *job)
+{
+    enum unit_end end;
+    int rc;
+
+    if (u->failure)
+        rc = UNIT_FAILED;
+    else if (u->taken)
+        rc = UNIT_TAKEN;
+    else if ((!u->output && begin(u, job) != 0) || check_sum(u, job) != 0)
+        rc = -1;
+    else if (shard_writer_finish(u->output->shards) != SHARD_OK)
+        rc = job_fail(job, "%s", shard_writer_why(u->output->shards));
+    else if (close_rejects(u, job) != 0)
+        rc = -1;
+    else {
+        end = judge(u, job);
+        rc = publish(u, job, end);
+        if (rc == UNIT_COMPLETE || rc == UNIT_DAMAGED)
+            atomic_fetch_add(&job->count.samples, u->output->n_samples);
+        else if (rc == UNIT_REJECTED)
+            atomic_fetch_add(&job->count.withheld, u->output->n_samples);
+        atomic_fetch_add(&job->count.upscaled, u->output->upscaled);
+    }
+    unit_drop(u);
+    return rc;
+}
+
+void unit_drop(struct unit *u)
+{
+    struct unit_output *out = u->output;
+    size_t n_files = 0;
+
+    if (out) {
+        if (out->shards)
+            shard_writer_files(out->shards, &n_files);
+        shard_writer_close(out->shards);
+        if (out->rejects)
+            fclose(out->rejects);
+        EVP_MD_CTX_free(out->rejects_sha);
+        /* One more than are finished: the file in hand. */
+        if (out->files.base)
+            publication_drop(&out->files, (unsigned)n_files + 1);
+        publication_free(&out->files);
+        free(out);
+        u->output = NULL;
+    }
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/unit.h - one input and what becomes of it: shards, rejects, manifest.
+ *
+ * The reading worker fills `input_*` and `totals` before it passes the unit's end mark
+ * on; from then on, and for all other fields, the writer alone touches a unit. */
+#ifndef TOOLS_UNIT_H
+#define TOOLS_UNIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ingest/pair.h"
+#include "ingest/reject.h"
+#include "tools/input.h"
+
+struct job;
+struct sample;
+struct unit_output; /* open files and counts; exists from the first sample to the end */
+
+struct unit {
+    const struct input *input;
+    bool withdraw; /* an older result is to be replaced */
+
+    /* by the reader, at the end of the input: */
+    struct pair_totals totals;
+    char *partial_key;
+    char input_sha256[65];
+    uint64_t input_bytes;
+    char *failure; /* the input could not be read: the unit is dropped, others go on */
+    bool taken;    /* another process has published it meanwhile: nothing to do */
+
+    /* by the writer: */
+    uint64_t next_seq;
+    struct sample *waiting; /* sorted by seq */
+    struct unit_output *output;
+};
+
+enum unit_end {
+    UNIT_COMPLETE = 0,
+    UNIT_DAMAGED,  /* published, but its input is damaged */
+    UNIT_REJECTED, /* too many rejects: no shard published */
+    UNIT_TAKEN,    /* another process has published it */
+    UNIT_FAILED    /* its input could not be read: dropped */
+};
+
+/* Writes a sample into the unit's shard, or a marked one into its rejects, in order of
+ * seq. Returns 0, or -1 after job_fail(). */
+int unit_append(struct unit *u, struct job *job, const struct sample *s);
+
+/* Ends the unit: publishes it or drops it. Returns an enum unit_end, or -1. */
+int unit_finish(struct unit *u, struct job *job);
+
+/* Drops what is unfinished, temporaries included. */
+void unit_drop(struct unit *u);
+
+#endif
