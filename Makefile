@@ -116,7 +116,29 @@ TOKENIZER_SRC := \
     shard/tokenizer_spm.cc
 
 TOOLS_SRC := \
-    tools/options.c
+    tools/budget.c \
+    tools/dataset.c \
+    tools/input.c \
+    tools/json_text.c \
+    tools/manifest.c \
+    tools/models.c \
+    tools/monitor.c \
+    tools/options.c \
+    tools/pipeline.c \
+    tools/plan.c \
+    tools/prepare.c \
+    tools/prepare_options.c \
+    tools/publish.c \
+    tools/queue.c \
+    tools/record.c \
+    tools/report.c \
+    tools/sha256.c \
+    tools/source.c \
+    tools/stage_encode.c \
+    tools/stage_read.c \
+    tools/stage_write.c \
+    tools/unit.c \
+    tools/workers.c
 
 UNIT_TESTS := \
     tests/unit/test_backend_cpu.c \
