@@ -143,7 +143,9 @@ TOOLS_SRC := \
 UNIT_TESTS := \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_shard_roundtrip.c \
-    tests/unit/test_tokenizer.c
+    tests/unit/test_tokenizer.c \
+    tests/unit/test_vae_golden.c \
+    tests/unit/test_vae_sd.c
 
 # Programs that tests written in other languages run.
 TEST_PROGRAMS := \
@@ -219,6 +221,10 @@ fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
 $(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)
 	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) -lcmocka
 
+# The networks and images that tests of vae_encode/ share.
+vae_case_tests := $(filter $(BUILD)/tests/unit/test_vae_%,$(unit_programs))
+$(vae_case_tests): $(BUILD)/tests/unit/vae_case.o
+
 # Without libFuzzer a target replays the files it is given.
 fuzz_main = $(if $(LIBFUZZER),,$(BUILD)/tests/fuzz/replay.o)
 $(fuzz_programs): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(fuzz_main) $(libs)
@@ -285,7 +291,8 @@ clean:
 parallel = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 all_objects := $(call objects,$(INGEST_SRC) $(VAE_SRC) $(SHARD_SRC) $(TOKENIZER_SRC) $(TOOLS_SRC) \
-    tools/main.c $(UNIT_TESTS) $(TEST_PROGRAMS) $(FUZZ_TARGETS) tests/fuzz/replay.c)
+    tools/main.c $(UNIT_TESTS) $(TEST_PROGRAMS) $(FUZZ_TARGETS) tests/fuzz/replay.c \
+    tests/unit/vae_case.c)
 .SECONDARY: $(all_objects)
 .DELETE_ON_ERROR:
 -include $(all_objects:.o=.d)

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_vae_sd.c - the network of Stable Diffusion's VAE, 34.2 million
+ * parameters: equal to diffusers' at 64 x 64 for both back ends, at 256 x 256 for the
+ * fast one. Skipped under sanitizers, where it would take minutes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/vae_case.h"
+#include "vae_encode/status.h"
+#include "vae_encode/vae.h"
+
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+enum { CHANNELS = 4, N_PARAMETERS = 34163664 };
+
+static void skip_if_sanitized(void)
+{
+    if (SANITIZED) {
+        print_message("too slow under a sanitizer\n");
+        skip();
+    }
+}
+
+static void matches_golden(const char *dir, const char *backend, int side, double limit)
+{
+    struct vae *vae;
+    struct vae_encoder *e;
+    size_t n = (size_t)(side / 8) * (size_t)(side / 8) * CHANNELS;
+    uint8_t *image = vae_case_image(side, side);
+    float *golden = vae_case_golden("sd", side, side, 2 * n);
+    float *found = malloc(2 * n * sizeof(*found));
+    const uint8_t *const images[] = {image};
+    double error;
+
+    assert_int_equal(
+        vae_open(&vae, &(struct vae_options){.path = dir, .backend = backend}), VAE_OK);
+    assert_int_equal(vae_info(vae)->n_parameters, N_PARAMETERS);
+    assert_int_equal(vae_encoder_open(&e, vae, side, side), VAE_OK);
+    assert_int_equal(vae_encode(e, &(struct image_batch){1, side, side, images},
+                                &(struct latent_batch){found, found + n}),
+                     VAE_OK);
+    error = vae_case_error(found, golden, 2 * n);
+    print_message("%dx%d, %s: relative error %.1e\n", side, side, backend, error);
+    assert_true(error <= limit);
+    vae_encoder_close(e);
+    vae_close(vae);
+    free(found);
+    free(golden);
+    free(image);
+}
+
+static void ref_at_64(void **state)
+{
+    skip_if_sanitized();
+    matches_golden(*state, "ref", 64, 1e-4);
+}
+
+static void cpu_at_64(void **state)
+{
+    skip_if_sanitized();
+    matches_golden(*state, "cpu", 64, 1e-4);
+}
+
+/* The bound that DESIGN.md's comparison of speeds is held at. */
+static void cpu_at_256(void **state)
+{
+    skip_if_sanitized();
+    matches_golden(*state, "cpu", 256, 2e-5);
+}
+
+static int write_network(void **state)
+{
+    json_t *loaded;
+
+    *state = vae_case_mkdir();
+    if (SANITIZED)
+        return 0;
+    loaded = vae_case_load("sd");
+    vae_case_write(loaded, *state,
+                   &(struct vae_case_file){.config = true, .dtype = "BF16"});
+    json_decref(loaded);
+    return 0;
+}
+
+static int remove_network(void **state)
+{
+    vae_case_rmdir(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ref_at_64),
+        cmocka_unit_test(cpu_at_64),
+        cmocka_unit_test(cpu_at_256),
+    };
+
+    return cmocka_run_group_tests(tests, write_network, remove_network);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/vae_case.h - the cases of tests/golden: their networks as files, their
+ * images, and what diffusers makes of them.
+ *
+ * Weights and images are computed as tests/golden/make_golden.py computes them. */
+#ifndef TESTS_VAE_CASE_H
+#define TESTS_VAE_CASE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vae_case_file {
+    const char *naming; /* "name" (diffusers'), "old", "ldm" */
+    const char *root;   /* before every name: "" or "first_stage_model." */
+    const char *dtype;  /* "F32", "F16", "BF16" */
+    bool config;        /* write config.json beside it */
+    /* Damages: */
+    const char *drop;    /* a tensor that is left out */
+    const char *add;     /* a tensor of one value that is put in */
+    const char *reshape; /* a tensor that gets another dimension of 1 */
+    const char *spoil;   /* a tensor whose values are multiplied by `factor` */
+    double factor;
+};
+
+/* Gives a file of tests/golden: CASE.json; release with json_decref(). */
+json_t *vae_case_load(const char *name);
+
+/* Writes DIR/diffusion_pytorch_model.safetensors. NULL in `file` is "name", "", "F32". */
+void vae_case_write(const json_t *loaded, const char *dir,
+                    const struct vae_case_file *file);
+
+/* Give memory to be released with free(). */
+uint8_t *vae_case_image(int width, int height);
+float *vae_case_golden(const char *name, int width, int height, size_t n);
+
+/* Makes an empty folder below TMPDIR and gives its path; remove with vae_case_rmdir(). */
+char *vae_case_mkdir(void);
+void vae_case_rmdir(char *dir);
+
+/* sqrt(sum (a - b)^2 / sum b^2) */
+double vae_case_error(const float *a, const float *b, size_t n);
+
+#endif
