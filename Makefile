@@ -106,7 +106,8 @@ SHARD_SRC := \
     shard/file_map.c \
     shard/block_read.c \
     shard/key_map.c \
-    shard/reader.c
+    shard/reader.c \
+    shard/sequence.c
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
@@ -163,7 +164,8 @@ CLI_TESTS := \
     tests/cli/usage.sh
 
 # tests/fuzz/X.c; tests/fuzz/corpus/X/ is its corpus.
-FUZZ_TARGETS :=
+FUZZ_TARGETS := \
+    tests/fuzz/fuzz_shard.c
 
 ## all: the program, build/latentmill
 .PHONY: all
