@@ -153,7 +153,8 @@ TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
     tests/programs/time_encoder.c \
     tests/programs/decode_files.c \
-    tests/programs/tokenize_lines.c
+    tests/programs/tokenize_lines.c \
+    tests/programs/write_shards.c
 
 PYTHON_TESTS := \
     tests/python/test_resize_pillow.py \

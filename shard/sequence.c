@@ -44,18 +44,9 @@ static int put(struct builder *b, uint32_t token, uint8_t role)
     return SHARD_OK;
 }
 
-static bool is_first_text(const struct shard_record *rec, size_t position)
-{
-    for (size_t i = 0; i < position; i++)
-        if (rec->segments[i].kind == SHARD_TEXT)
-            return false;
-    return true;
-}
-
-static int put_text(struct builder *b, size_t position)
+static int put_text(struct builder *b, size_t position, uint32_t drawn)
 {
     const struct shard_segment *segment = &b->rec->segments[position];
-    uint32_t drawn = is_first_text(b->rec, position) ? b->caption : 0;
     uint8_t context = segment->flags == SHARD_FLAG_CONTEXT ? ROLE_CONTEXT : 0;
 
     if (drawn >= segment->n_alternatives)
@@ -92,47 +83,65 @@ static int put_image(struct builder *b, size_t position)
     return rc < 0 ? rc : put(b, b->h->tokenizer.eoi, ROLE_EOI | context);
 }
 
-/* A log-variance belongs to the mean before it and is no image of its own. */
-static bool is_logvar(const struct builder *b, size_t position)
+/* A log-variance belongs to the mean before it and is no image of its own. *run counts
+ * such tensors up to here: mean, log-variance, mean, ... */
+static bool is_logvar(const struct builder *b, size_t position, size_t *run)
 {
-    const struct shard_segment *s = b->rec->segments;
-    size_t run = 0; /* of such tensors up to here: mean, log-variance, mean, ... */
+    const struct shard_segment *segment = &b->rec->segments[position];
+    bool moments = segment->kind == SHARD_LATENT && segment->encoder < b->h->n_encoders &&
+                   strcmp(b->h->encoders[segment->encoder].moments, "mean+logvar") == 0;
 
-    for (size_t i = 0; i <= position; i++) {
-        bool moments = s[i].kind == SHARD_LATENT && s[i].encoder < b->h->n_encoders &&
-                       strcmp(b->h->encoders[s[i].encoder].moments, "mean+logvar") == 0;
-        run = moments ? run + 1 : 0;
-    }
-    return run > 0 && run % 2 == 0;
-}
-
-static int put_segment(struct builder *b, size_t position)
-{
-    switch (b->rec->segments[position].kind) {
-    case SHARD_TEXT:
-        return put_text(b, position);
-    case SHARD_LATENT:
-        return is_logvar(b, position) ? SHARD_OK : put_image(b, position);
-    default:
-        return SHARD_EINVAL; /* nothing is said of how it is seen */
-    }
+    *run = moments ? *run + 1 : 0;
+    return moments && *run % 2 == 0;
 }
 
 /* A pair is one text and one image; its order may be drawn. */
 static bool is_pair(const struct builder *b, size_t *text, size_t *image)
 {
-    size_t n_texts = 0, n_images = 0;
+    size_t n_texts = 0, n_images = 0, run = 0;
 
     for (size_t i = 0; i < b->rec->n_segments; i++) {
         if (b->rec->segments[i].kind == SHARD_TEXT) {
             *text = i;
             n_texts++;
-        } else if (b->rec->segments[i].kind == SHARD_LATENT && !is_logvar(b, i)) {
+        } else if (b->rec->segments[i].kind != SHARD_LATENT) {
+            return false;
+        } else if (!is_logvar(b, i, &run)) {
             *image = i;
             n_images++;
         }
     }
     return n_texts == 1 && n_images == 1;
+}
+
+static int put_pair(struct builder *b, enum shard_order order, size_t text, size_t image)
+{
+    int rc = SHARD_OK;
+
+    if (order == SHARD_IMAGE_FIRST)
+        rc = put_image(b, image);
+    if (rc == SHARD_OK)
+        rc = put_text(b, text, b->caption);
+    if (rc == SHARD_OK && order == SHARD_CAPTION_FIRST)
+        rc = put_image(b, image);
+    return rc;
+}
+
+static int put_as_stored(struct builder *b)
+{
+    size_t n_texts = 0, run = 0;
+    int rc = SHARD_OK;
+
+    for (size_t i = 0; i < b->rec->n_segments && rc == SHARD_OK; i++) {
+        bool logvar = is_logvar(b, i, &run);
+        if (b->rec->segments[i].kind == SHARD_TEXT)
+            rc = put_text(b, i, n_texts++ == 0 ? b->caption : 0);
+        else if (b->rec->segments[i].kind != SHARD_LATENT)
+            rc = SHARD_EINVAL; /* nothing is said of how it is seen */
+        else if (!logvar)
+            rc = put_image(b, i);
+    }
+    return rc;
 }
 
 static int put_all(struct builder *b, enum shard_order order)
@@ -144,14 +153,9 @@ static int put_all(struct builder *b, enum shard_order order)
     b->length = b->n_spans = 0;
     if (t->bos >= 0)
         rc = put(b, (uint32_t)t->bos, ROLE_BOS);
-    if (rc == SHARD_OK && is_pair(b, &text, &image)) {
-        rc = put_segment(b, order == SHARD_CAPTION_FIRST ? text : image);
-        if (rc == SHARD_OK)
-            rc = put_segment(b, order == SHARD_CAPTION_FIRST ? image : text);
-    } else {
-        for (size_t i = 0; i < b->rec->n_segments && rc == SHARD_OK; i++)
-            rc = put_segment(b, i);
-    }
+    if (rc == SHARD_OK)
+        rc = is_pair(b, &text, &image) ? put_pair(b, order, text, image)
+                                       : put_as_stored(b);
     if (rc == SHARD_OK && t->eos >= 0)
         rc = put(b, (uint32_t)t->eos, ROLE_EOS);
     return rc;

@@ -5,6 +5,9 @@
  *     image first:    BOS BOI patch*n EOI caption EOS
  *     text:           BOS text EOS
  *
+ * Only a pair (one text, one image) has an order; any other record's segments follow each
+ * other as they are stored. A log-variance is no image of its own.
+ *
  * n = (H/k)(W/k) patches of window k, left to right, top to bottom. A model without BOS
  * or EOS omits them. Patch positions hold the filler id 0 and are marked by spans. */
 #ifndef SHARD_SEQUENCE_H
@@ -33,7 +36,8 @@ struct shard_sequence {
 
 /* Builds the sequence of `rec` under order and caption (epoch 0: rec->order and
  * rec->caption_drawn). Gives *seq (release with shard_sequence_clear()). SHARD_EINVAL
- * where the patch window does not divide the grid or the drawn caption has no ids. */
+ * where the patch window does not divide the grid, a text has no ids, or a segment is
+ * neither text nor latent. */
 int shard_sequence_build(const struct shard_header *h, const struct shard_record *rec,
                          enum shard_order order, uint32_t caption, uint32_t patch,
                          struct shard_sequence *seq);

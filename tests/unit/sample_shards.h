@@ -25,9 +25,10 @@ static inline int sample_path(void *ctx, uint32_t part, char *path, size_t cap)
 /* A new folder; its name is lent until the next call. */
 static inline char *sample_folder(void)
 {
-    static char folder[64];
+    static char folder[256];
+    const char *parent = getenv("TMPDIR");
 
-    strcpy(folder, "/tmp/shard-test-XXXXXX");
+    snprintf(folder, sizeof(folder), "%s/shard-XXXXXX", parent ? parent : "/tmp");
     assert_non_null(mkdtemp(folder));
     return folder;
 }

@@ -37,7 +37,7 @@ static void remove_all(struct shard_writer *w, char *prefix)
 
 static void test_sequential(void **state)
 {
-    char prefix[80];
+    char prefix[300];
     struct shard_record rec;
     uint64_t i = 0;
     int rc;
@@ -63,7 +63,7 @@ static void test_sequential(void **state)
 
 static void test_by_position_and_text_only(void **state)
 {
-    char prefix[80];
+    char prefix[300];
     struct shard_record rec;
 
     (void)state;
@@ -89,7 +89,7 @@ static void test_by_position_and_text_only(void **state)
 
 static void test_find(void **state)
 {
-    char prefix[80];
+    char prefix[300];
     uint64_t i = 0;
 
     (void)state;
@@ -114,7 +114,7 @@ static void test_find(void **state)
  * none is lost, and numbering goes on. */
 static void test_several_files(void **state)
 {
-    char prefix[80];
+    char prefix[300];
     struct shard_record rec;
     uint64_t number = 0;
     size_t n;
@@ -139,7 +139,7 @@ static void test_several_files(void **state)
 
 static void test_same_bytes(void **state)
 {
-    char prefix[80], other[80];
+    char prefix[300], other[300];
 
     (void)state;
     make_prefix(prefix, sizeof(prefix));
@@ -154,7 +154,7 @@ static void test_same_bytes(void **state)
 
 static void test_no_records_no_file(void **state)
 {
-    char prefix[80];
+    char prefix[300];
     size_t n;
 
     (void)state;

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/programs/write_shards.c - sample shards for readers that are not ours.
+ *
+ *     write_shards PREFIX N MAX_BYTES MAX_BLOCK_BYTES
+ *
+ * writes the records 0..N-1 of tests/unit/sample_records.h to PREFIX-00000.lms and so on,
+ * and prints each as a line of JSON: what a reader must find. Bytes are printed in hex.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "shard/status.h"
+#include "shard/writer.h"
+#include "tests/unit/sample_records.h"
+
+static int path_of(void *ctx, uint32_t part, char *path, size_t cap)
+{
+    int n = snprintf(path, cap, "%s-%05u.lms", (const char *)ctx, (unsigned)part);
+    return n > 0 && (size_t)n < cap ? 0 : -1;
+}
+
+static json_t *hex(const void *data, size_t len)
+{
+    const unsigned char *p = data;
+    char *text = malloc(2 * len + 1);
+
+    if (text == NULL)
+        return NULL;
+    for (size_t i = 0; i < len; i++)
+        sprintf(text + 2 * i, "%02x", p[i]);
+    json_t *value = json_stringn(text, 2 * len);
+    free(text);
+    return value;
+}
+
+static json_t *alternatives(const struct shard_segment *segment)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < segment->n_alternatives; i++) {
+        const struct shard_alternative *a = &segment->alternatives[i];
+        json_t *ids = a->n_ids == SHARD_NO_IDS ? json_null() : json_array();
+        for (uint32_t j = 0; json_is_array(ids) && j < a->n_ids; j++)
+            json_array_append_new(ids, json_integer(a->ids[j]));
+        json_array_append_new(array, json_pack("{s:s, s:s%, s:o}", "name", a->name,
+                                               "text", a->text, a->text_len, "ids", ids));
+    }
+    return array;
+}
+
+static json_t *none_or(uint32_t position)
+{
+    return position == SHARD_NONE ? json_null() : json_integer(position);
+}
+
+static json_t *segment_to_json(const struct shard_segment *segment)
+{
+    json_t *dims = json_array();
+
+    if (segment->kind == SHARD_TEXT)
+        return json_pack("{s:i, s:i, s:o, s:o}", "kind", (int)segment->kind, "flags",
+                         (int)segment->flags, "alternatives", alternatives(segment),
+                         "dims", dims);
+    for (uint32_t i = 0; i < segment->n_dims; i++)
+        json_array_append_new(dims, json_integer(segment->dims[i]));
+    return json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "kind", (int)segment->kind,
+                     "flags", (int)segment->flags, "dtype", (int)segment->dtype, "dims",
+                     dims, "image", none_or(segment->image), "encoder",
+                     none_or(segment->encoder), "data",
+                     hex(segment->data, segment->n_bytes));
+}
+
+static json_t *image_to_json(const struct shard_image *m)
+{
+    return json_pack("{s:[i,i], s:[i,i,i,i], s:[i,i], s:o}", "original",
+                     m->original_width, m->original_height, "crop", m->crop_left,
+                     m->crop_top, m->crop_width, m->crop_height, "target",
+                     m->target_width, m->target_height, "sha256",
+                     hex(m->sha256, sizeof(m->sha256)));
+}
+
+static void print_record(const struct shard_record *rec)
+{
+    json_t *segments = json_array(), *images = json_array();
+
+    for (size_t i = 0; i < rec->n_segments; i++)
+        json_array_append_new(segments, segment_to_json(&rec->segments[i]));
+    for (size_t i = 0; i < rec->n_images; i++)
+        json_array_append_new(images, image_to_json(&rec->images[i]));
+    json_t *root = json_pack(
+        "{s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:s%}", "key", rec->key, "name", rec->name,
+        "index", (json_int_t)rec->index, "order", (int)rec->order, "caption_drawn",
+        (int)rec->caption_drawn, "images", images, "segments", segments, "metadata",
+        rec->metadata_len > 0 ? rec->metadata : "", rec->metadata_len);
+    json_dumpf(root, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(root);
+}
+
+int main(int argc, char **argv)
+{
+    struct shard_writer *w = NULL;
+    int rc = SHARD_EINVAL;
+
+    if (argc != 5) {
+        fprintf(stderr, "usage: write_shards PREFIX N MAX_BYTES MAX_BLOCK_BYTES\n");
+        return 2;
+    }
+    struct shard_writer_options options = {.header = sample_header(),
+                                           .path = path_of,
+                                           .ctx = argv[1],
+                                           .max_bytes = strtoull(argv[3], NULL, 10),
+                                           .max_block_bytes =
+                                               strtoull(argv[4], NULL, 10)};
+    rc = shard_writer_open(&w, &options);
+    for (uint64_t i = 0; i < strtoull(argv[2], NULL, 10) && rc == SHARD_OK; i++) {
+        struct sample *s = sample_make(i);
+        rc = shard_writer_append(w, &s->rec);
+        print_record(&s->rec);
+        sample_free(s);
+    }
+    if (rc == SHARD_OK)
+        rc = shard_writer_finish(w);
+    if (rc < 0)
+        fprintf(stderr, "write_shards: %s\n", shard_writer_why(w));
+    shard_writer_close(w);
+    return rc == SHARD_OK ? 0 : 1;
+}
