@@ -142,6 +142,7 @@ TOOLS_SRC := \
     tools/workers.c
 
 UNIT_TESTS := \
+    tests/unit/test_queue.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_shard_roundtrip.c \
     tests/unit/test_tokenizer.c \

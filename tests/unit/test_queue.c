@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Queues, budgets and the pipeline: nothing lost, nothing twice, every wait ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tools/budget.h"
+#include "tools/pipeline.h"
+#include "tools/queue.h"
+
+/* The pipeline knows samples by name only. */
+struct sample {
+    int value;
+    int seen; /* by the middle stage */
+};
+
+static void queue_keeps_order_and_drains_after_close(void **state)
+{
+    struct queue q;
+    struct sample a = {1, 0}, b = {2, 0}, c = {3, 0}, *got[4];
+
+    (void)state;
+    assert_int_equal(queue_init(&q, 3), 0);
+    assert_true(queue_put(&q, &a) && queue_put(&q, &b) && queue_put(&q, &c));
+    queue_close(&q);
+    assert_int_equal(queue_get(&q, got, 2), 2);
+    assert_ptr_equal(got[0], &a);
+    assert_ptr_equal(got[1], &b);
+    assert_int_equal(queue_get(&q, got, 4), 1);
+    assert_ptr_equal(got[0], &c);
+    assert_int_equal(queue_get(&q, got, 4), 0);
+    queue_free(&q);
+}
+
+static void queue_cancel_refuses_and_empties(void **state)
+{
+    struct queue q;
+    struct sample a = {1, 0}, *got[1];
+
+    (void)state;
+    assert_int_equal(queue_init(&q, 2), 0);
+    assert_true(queue_put(&q, &a));
+    queue_cancel(&q);
+    assert_false(queue_put(&q, &a));
+    assert_int_equal(queue_get(&q, got, 1), 0);
+    queue_free(&q);
+}
+
+static void *wait_for_item(void *arg)
+{
+    struct sample *got[1];
+
+    return (void *)(uintptr_t)queue_get(arg, got, 1);
+}
+
+static void queue_cancel_wakes_a_waiter(void **state)
+{
+    struct queue q;
+    pthread_t thread;
+    void *n = &q;
+
+    (void)state;
+    assert_int_equal(queue_init(&q, 1), 0);
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_item, &q), 0);
+    usleep(20000);
+    queue_cancel(&q);
+    pthread_join(thread, &n);
+    assert_null(n);
+    queue_free(&q);
+}
+
+struct ask {
+    struct budget *budget;
+    uint64_t bytes;
+    atomic_int *order;
+    int place; /* in which it was granted, from 1 */
+    bool granted;
+};
+
+static void *take(void *arg)
+{
+    struct ask *ask = arg;
+
+    ask->granted = budget_take(ask->budget, ask->bytes);
+    ask->place = atomic_fetch_add(ask->order, 1) + 1;
+    if (ask->granted)
+        budget_give_back(ask->budget, ask->bytes);
+    return NULL;
+}
+
+static void budget_serves_in_order_of_asking(void **state)
+{
+    struct budget b;
+    atomic_int order = 0;
+    struct ask large = {&b, 100, &order, 0, false}, small = {&b, 1, &order, 0, false};
+    pthread_t threads[2];
+
+    (void)state;
+    budget_init(&b, 100);
+    assert_true(budget_take(&b, 50));
+    pthread_create(&threads[0], NULL, take, &large);
+    usleep(30000);
+    pthread_create(&threads[1], NULL, take,
+                   &small); /* would fit, but must not overtake */
+    usleep(30000);
+    assert_int_equal(atomic_load(&order), 0);
+    budget_give_back(&b, 50);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    assert_true(large.granted && small.granted);
+    assert_int_equal(large.place, 1);
+    assert_int_equal(b.used, 0);
+    budget_free(&b);
+}
+
+static void budget_grants_more_than_its_total_alone(void **state)
+{
+    struct budget b;
+
+    (void)state;
+    budget_init(&b, 10);
+    assert_true(budget_take(&b, 1000));
+    budget_give_back(&b, 1000);
+    budget_cancel(&b);
+    assert_false(budget_take(&b, 1));
+    budget_free(&b);
+}
+
+enum { N_ITEMS = 5000, N_SAMPLES = 7 };
+
+struct bench {
+    atomic_int next;     /* source: the next value */
+    int fail_at;         /* middle: -1, or the value at which it fails */
+    atomic_llong sum;    /* sink */
+    atomic_int received; /* sink */
+    atomic_int n_open;   /* workers whose close has not run */
+};
+
+static int bench_open(void **worker, void *shared)
+{
+    struct bench *b = *worker = shared;
+
+    atomic_fetch_add(&b->n_open, 1);
+    return PIPE_OK;
+}
+
+static void bench_close(void *worker)
+{
+    struct bench *b = worker;
+
+    atomic_fetch_sub(&b->n_open, 1);
+}
+
+static int source_work(void *worker, struct sample **s, int n, struct pipe_out *out)
+{
+    struct bench *b = worker;
+    int value = atomic_fetch_add(&b->next, 1);
+
+    assert_int_equal(n, 1);
+    if (value >= N_ITEMS)
+        return PIPE_END;
+    *s[0] = (struct sample){.value = value};
+    return pipe_pass(out, s[0]);
+}
+
+static int middle_work(void *worker, struct sample **s, int n, struct pipe_out *out)
+{
+    struct bench *b = worker;
+
+    for (int i = 0; i < n; i++) {
+        if (s[i]->value == b->fail_at)
+            return -7;
+        s[i]->seen++;
+        if (pipe_pass(out, s[i]) != PIPE_OK)
+            return PIPE_END;
+    }
+    return PIPE_OK;
+}
+
+static int sink_work(void *worker, struct sample **s, int n, struct pipe_out *out)
+{
+    struct bench *b = worker;
+
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(s[i]->seen, 1);
+        atomic_fetch_add(&b->sum, s[i]->value);
+        atomic_fetch_add(&b->received, 1);
+        if (pipe_pass(out, s[i]) != PIPE_OK)
+            return PIPE_END;
+    }
+    return PIPE_OK;
+}
+
+static int run_bench(struct bench *b, bool cancel)
+{
+    struct pipe_stage stages[] = {
+        {"source", 2, 1, b, bench_open, source_work, bench_close},
+        {"middle", 3, 2, b, bench_open, middle_work, bench_close},
+        {"sink", 1, 4, b, bench_open, sink_work, bench_close},
+    };
+    struct sample storage[N_SAMPLES], *samples[N_SAMPLES];
+    struct pipeline *p;
+    int rc;
+
+    for (int i = 0; i < N_SAMPLES; i++)
+        samples[i] = &storage[i];
+    assert_int_equal(pipeline_new(&p, stages, 3, samples, N_SAMPLES), 0);
+    if (cancel)
+        pipeline_cancel(p);
+    rc = pipeline_run(p);
+    pipeline_free(p);
+    assert_int_equal(atomic_load(&b->n_open), 0);
+    return rc;
+}
+
+static void pipeline_carries_every_sample_once(void **state)
+{
+    struct bench b = {.fail_at = -1};
+
+    (void)state;
+    assert_int_equal(run_bench(&b, false), PIPE_OK);
+    assert_int_equal(atomic_load(&b.received), N_ITEMS);
+    assert_int_equal(atomic_load(&b.sum), (long long)N_ITEMS * (N_ITEMS - 1) / 2);
+}
+
+static void pipeline_stops_at_the_first_error(void **state)
+{
+    struct bench b = {.fail_at = 1000};
+
+    (void)state;
+    assert_int_equal(run_bench(&b, false), -7);
+    assert_true(atomic_load(&b.received) < N_ITEMS);
+}
+
+static void pipeline_can_be_cancelled(void **state)
+{
+    struct bench b = {.fail_at = -1};
+
+    (void)state;
+    assert_int_equal(run_bench(&b, true), PIPE_END);
+    assert_true(atomic_load(&b.received) < N_ITEMS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(queue_keeps_order_and_drains_after_close),
+        cmocka_unit_test(queue_cancel_refuses_and_empties),
+        cmocka_unit_test(queue_cancel_wakes_a_waiter),
+        cmocka_unit_test(budget_serves_in_order_of_asking),
+        cmocka_unit_test(budget_grants_more_than_its_total_alone),
+        cmocka_unit_test(pipeline_carries_every_sample_once),
+        cmocka_unit_test(pipeline_stops_at_the_first_error),
+        cmocka_unit_test(pipeline_can_be_cancelled),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
