@@ -142,6 +142,8 @@ TOOLS_SRC := \
     tools/workers.c
 
 UNIT_TESTS := \
+    tests/unit/test_input.c \
+    tests/unit/test_publish.c \
     tests/unit/test_queue.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_shard_roundtrip.c \

@@ -288,7 +288,9 @@ bool input_name_check(const char *name)
 {
     const char *fault = name_fault(name);
 
-    if (fault)
+    if (fault && !is_clean(name))
+        usage_error("the name of an input %s; choose another with --name", fault);
+    else if (fault)
         usage_error("the name '%s' %s; choose another with --name", name, fault);
     return !fault;
 }

@@ -159,29 +159,46 @@ static void print_stages(const struct job *job, const struct pipeline *p,
     fprintf(stderr, "  bottleneck: %s\n", stage_names[bottleneck(job, p)]);
 }
 
+static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipped)
+{
+    const struct counters *c = &job->count;
+    uint64_t samples = atomic_load(&c->samples), withheld = atomic_load(&c->withheld);
+
+    if (job->n_units == 0) {
+        fprintf(stderr, "nothing to do: all %zu inputs are complete\n", n_skipped);
+        return;
+    }
+    fprintf(stderr, "%" PRIu64 " of %zu inputs done in %.1f s",
+            (uint64_t)atomic_load(&c->units_done), job->n_units, (double)wall_ns / 1e9);
+    if (n_skipped > 0)
+        fprintf(stderr, " (%zu more were complete before)", n_skipped);
+    fprintf(stderr, "\n%" PRIu64 " samples, %" PRIu64 " rejects", samples,
+            sum_rejects(c));
+    if (withheld > 0)
+        fprintf(stderr, ", %" PRIu64 " withheld", withheld);
+    fprintf(stderr,
+            ", %.1f images/s, %.1f MB of shards, %.1f %% of the images upscaled\n",
+            rate(atomic_load(&c->encoded), wall_ns),
+            (double)atomic_load(&c->shard_bytes) / 1e6,
+            samples ? 100.0 * (double)atomic_load(&c->upscaled) / (double)samples : 0.0);
+    print_rejects(c);
+}
+
 void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
                   size_t n_skipped, int exit_code)
 {
     const struct counters *c = &job->count;
-    uint64_t wall = clock_ns() - start_ns, rejects = sum_rejects(c);
-    uint64_t samples = atomic_load(&c->samples), upscaled = atomic_load(&c->upscaled);
+    uint64_t wall = clock_ns() - start_ns;
 
     report_progress_end(job);
     if (!job->options->quiet) {
-        fprintf(stderr,
-                "%" PRIu64 " of %zu inputs done in %.1f s (%zu were complete before)\n"
-                "%" PRIu64 " samples, %" PRIu64 " rejects, %.1f images/s, %.1f MB of "
-                "shards, %.1f %% of the images upscaled\n",
-                (uint64_t)atomic_load(&c->units_done), job->n_units, (double)wall / 1e9,
-                n_skipped, samples, rejects, rate(atomic_load(&c->encoded), wall),
-                (double)atomic_load(&c->shard_bytes) / 1e6,
-                samples ? 100.0 * (double)upscaled / (double)samples : 0.0);
-        print_rejects(c);
+        print_totals(job, wall, n_skipped);
         if (p && atomic_load(&c->groups) > 0)
             print_stages(job, p, wall);
     }
     log_event(job, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
                              "exit_status", exit_code, "seconds", (double)wall / 1e9,
                              "inputs", (json_int_t)atomic_load(&c->units_done), "samples",
-                             (json_int_t)samples, "rejects", (json_int_t)rejects));
+                             (json_int_t)atomic_load(&c->samples), "rejects",
+                             (json_int_t)sum_rejects(c)));
 }

@@ -34,31 +34,47 @@ static int fail(struct source *s, int status, const char *what)
     return status;
 }
 
-static ssize_t read_bytes(void *ctx, void *buf, size_t cap)
+/* Waits for bytes or for the cancel descriptor. */
+static int wait_readable(struct source *s)
 {
-    struct source *s = ctx;
+    struct pollfd fds[] = {{.fd = s->cancel_fd, .events = POLLIN},
+                           {.fd = s->fd, .events = POLLIN}};
 
     for (;;) {
-        struct pollfd fds[] = {{.fd = s->cancel_fd, .events = POLLIN},
-                               {.fd = s->fd, .events = POLLIN}};
-        ssize_t n;
-
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             return fail(s, INGEST_EIO, strerror(errno));
         if (fds[0].revents)
             return fail(s, INGEST_CANCELLED, "cancelled");
-        if (!fds[1].revents)
-            continue;
-        n = read(s->fd, buf, cap);
-        if (n < 0 && (errno == EINTR || errno == EAGAIN))
-            continue;
-        if (n < 0)
-            return fail(s, INGEST_EIO, strerror(errno));
-        if (n > 0 && EVP_DigestUpdate(s->sha, buf, (size_t)n) != 1)
-            return fail(s, INGEST_EIO, "SHA-256 failed");
-        s->bytes += (uint64_t)n;
-        return n;
+        if (fds[1].revents)
+            return INGEST_OK;
     }
+}
+
+/* Fills the whole buffer before the end of the input, so that what has been read when a
+ * reader stops early does not depend on how a pipe cuts its bytes. */
+static ssize_t read_bytes(void *ctx, void *buf, size_t cap)
+{
+    struct source *s = ctx;
+    size_t len = 0;
+
+    while (len < cap) {
+        ssize_t n;
+        int rc = wait_readable(s);
+
+        if (rc != INGEST_OK)
+            return rc;
+        n = read(s->fd, (char *)buf + len, cap - len);
+        if (n == 0)
+            break;
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return fail(s, INGEST_EIO, strerror(errno));
+        if (n > 0)
+            len += (size_t)n;
+    }
+    if (EVP_DigestUpdate(s->sha, buf, len) != 1)
+        return fail(s, INGEST_EIO, "SHA-256 failed");
+    s->bytes += len;
+    return (ssize_t)len;
 }
 
 static const char *callback_why(void *ctx)

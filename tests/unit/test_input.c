@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What operands stand for and what inputs are called. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tools/exit_code.h"
+#include "tools/input.h"
+
+static char folder[] = "/tmp/latentmill-input-XXXXXX";
+
+static void touch(const char *name, const char *text)
+{
+    char path[256];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (!mkdtemp(folder) || chdir(folder) != 0)
+        return -1;
+    touch("part-08.tar", "12345");
+    touch("part-09.tar", "");
+    touch("part-10.tar", "");
+    touch("x.tgz", "");
+    touch("y.tar.zst", "");
+    touch("plain", "");
+    touch("list.txt", "part-08.tar\n\npipe:cat {1..3}.tar\r\n");
+    return mkdir("a", 0777) || mkdir("b", 0777) || mkdir("a/s", 0777) ||
+                   mkdir("b/s", 0777)
+               ? -1
+               : (touch("a/s/0.tar", ""), touch("b/s/0.tar", ""), 0);
+}
+
+static int tear_down(void **state)
+{
+    char command[300];
+
+    (void)state;
+    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+    return chdir("/") != 0 || system(command) != 0;
+}
+
+/* Expands up to four operands; errors go to stderr, where the test's runner hides them.
+ */
+static int expand(struct input_list *list, const struct input_options *o, char *a,
+                  char *b)
+{
+    char *operands[] = {a, b};
+
+    return input_list_expand(list, b ? 2 : 1, operands, o);
+}
+
+static const struct input_options plain = {.name = NULL, .name_depth = 1};
+
+static void ranges_are_padded_and_named(void **state)
+{
+    struct input_list list;
+
+    (void)state;
+    assert_int_equal(expand(&list, &plain, "part-{08..10}.tar", NULL), 0);
+    assert_int_equal(list.n, 3);
+    assert_string_equal(list.inputs[0].text, "part-08.tar");
+    assert_string_equal(list.inputs[0].name, "part-08");
+    assert_true(list.inputs[0].regular);
+    assert_int_equal(list.inputs[0].bytes, 5);
+    assert_string_equal(list.inputs[2].text, "part-10.tar");
+    input_list_free(&list);
+}
+
+static void alternatives_and_suffixes(void **state)
+{
+    struct input_list list;
+
+    (void)state;
+    assert_int_equal(expand(&list, &plain, "{x.tgz,y.tar.zst,plain}", NULL), 0);
+    assert_int_equal(list.n, 3);
+    assert_string_equal(list.inputs[0].name, "x");
+    assert_string_equal(list.inputs[1].name, "y");
+    assert_string_equal(list.inputs[2].name, "plain");
+    input_list_free(&list);
+}
+
+static void lists_are_literal(void **state)
+{
+    struct input_list list;
+    const struct input_options two = {.name = "n{1..2}", .name_depth = 1};
+
+    (void)state;
+    assert_int_equal(expand(&list, &two, "@list.txt", NULL), 0);
+    assert_int_equal(list.n, 2);
+    assert_string_equal(list.inputs[0].name, "n1");
+    assert_int_equal(list.inputs[1].kind, INPUT_PIPE);
+    assert_string_equal(list.inputs[1].text, "cat {1..3}.tar");
+    assert_string_equal(list.inputs[1].name, "n2");
+    input_list_free(&list);
+}
+
+static void commands_keep_their_braces_but_for_ranges(void **state)
+{
+    struct input_list list;
+    const struct input_options two = {.name = "{p,q}", .name_depth = 1};
+
+    (void)state;
+    assert_int_equal(expand(&list, &two, "pipe:echo {a,b} {3..4}", NULL), 0);
+    assert_int_equal(list.n, 2);
+    assert_string_equal(list.inputs[0].text, "echo {a,b} 3");
+    assert_string_equal(list.inputs[1].text, "echo {a,b} 4");
+    assert_string_equal(list.inputs[1].name, "q");
+    input_list_free(&list);
+}
+
+static void equal_names_need_depth(void **state)
+{
+    struct input_list list;
+    const struct input_options deep = {.name = NULL, .name_depth = 3};
+
+    (void)state;
+    assert_int_equal(expand(&list, &plain, "a/s/0.tar", "b/s/0.tar"), EXIT_USAGE);
+    input_list_free(&list);
+    assert_int_equal(expand(&list, &deep, "./a//s/./0.tar", "b/s/0.tar"), 0);
+    assert_string_equal(list.inputs[0].name, "a/s/0");
+    assert_string_equal(list.inputs[1].name, "b/s/0");
+    input_list_free(&list);
+}
+
+static void what_cannot_be_an_input(void **state)
+{
+    static char *const wrong[] = {"missing.tar", "a", "-", "pipe:cat x", "@missing.txt"};
+    struct input_list list;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        assert_int_equal(expand(&list, &plain, wrong[i], NULL), EXIT_USAGE);
+        input_list_free(&list);
+    }
+    assert_int_equal(expand(&list, &plain, "plain", "plain"), EXIT_USAGE);
+    input_list_free(&list);
+}
+
+static void what_cannot_be_a_name(void **state)
+{
+    char longest[182];
+
+    (void)state;
+    memset(longest, 'n', sizeof(longest));
+    longest[181] = '\0';
+    assert_false(input_name_check(longest));
+    longest[180] = '\0';
+    assert_true(input_name_check(longest));
+    assert_true(input_name_check("a/b.c+0001"));
+    assert_true(input_name_check("\xc3\xa4"));
+    assert_false(input_name_check(""));
+    assert_false(input_name_check("a//b"));
+    assert_false(input_name_check("a/"));
+    assert_false(input_name_check("/a"));
+    assert_false(input_name_check("../a"));
+    assert_false(input_name_check("a/."));
+    assert_false(input_name_check("a\n"));
+    assert_false(input_name_check("\xc2\x85"));
+    assert_false(input_name_check("\xff"));
+    assert_false(input_name_check("a+00001"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ranges_are_padded_and_named),
+        cmocka_unit_test(alternatives_and_suffixes),
+        cmocka_unit_test(lists_are_literal),
+        cmocka_unit_test(commands_keep_their_braces_but_for_ranges),
+        cmocka_unit_test(equal_names_need_depth),
+        cmocka_unit_test(what_cannot_be_an_input),
+        cmocka_unit_test(what_cannot_be_a_name),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A name that exists is complete: the publishing protocol, step by step. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tools/publish.h"
+
+static char folder[] = "/tmp/latentmill-publish-XXXXXX";
+
+static int set_up(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    char command[300];
+
+    (void)state;
+    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+    return chdir("/") != 0 || system(command) != 0;
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static bool exists(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* The unit's shards 0..n-1, and its rejects, under their temporary names. */
+static void write_unit(struct publication *p, unsigned n, bool rejects, const char *text)
+{
+    char suffix[PUBLISH_SUFFIX_CAP], *path;
+
+    for (unsigned i = 0; i < n; i++) {
+        publication_shard_suffix(suffix, i);
+        path = publication_temporary(p, suffix);
+        write_file(path, text);
+        free(path);
+    }
+    if (rejects) {
+        path = publication_temporary(p, ".rejects.jsonl");
+        write_file(path, text);
+        free(path);
+    }
+}
+
+static int count_files(const char *pattern)
+{
+    char command[300];
+    int n = -1;
+    FILE *f;
+
+    snprintf(command, sizeof(command), "ls -d %s 2>/dev/null | wc -l", pattern);
+    f = popen(command, "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%d", &n), 1);
+    pclose(f);
+    return n;
+}
+
+static void publishes_all_files_and_no_temporaries(void **state)
+{
+    struct publication p;
+    bool renamed;
+
+    (void)state;
+    assert_int_equal(publication_init(&p, "out1", "deep/er/unit"), PUBLISH_FAILED);
+    publication_free(&p);
+    assert_int_equal(publication_init(&p, ".", "deep/er/unit"), PUBLISH_OK);
+    write_unit(&p, 2, true, "x");
+    assert_false(publication_exists(&p));
+    assert_int_equal(publication_publish(&p, 2, true, "{}", 2, &renamed), PUBLISH_OK);
+    assert_true(renamed);
+    assert_true(publication_exists(&p) && publication_done(".", "deep/er/unit"));
+    assert_true(exists("deep/er/unit.lms") && exists("deep/er/unit+00001.lms"));
+    assert_true(exists("deep/er/unit.rejects.jsonl"));
+    assert_int_equal(count_files("deep/er/*"), 4);
+    publication_free(&p);
+}
+
+static void a_redo_removes_what_it_lacks(void **state)
+{
+    struct publication p;
+    bool renamed;
+
+    (void)state;
+    assert_int_equal(publication_init(&p, ".", "redo"), PUBLISH_OK);
+    write_unit(&p, 3, true, "old");
+    assert_int_equal(publication_publish(&p, 3, true, "{}", 2, &renamed), PUBLISH_OK);
+    assert_int_equal(publication_withdraw(&p), PUBLISH_OK);
+    assert_false(publication_exists(&p));
+    publication_free(&p);
+    assert_int_equal(publication_init(&p, ".", "redo"), PUBLISH_OK);
+    write_unit(&p, 1, false, "new");
+    assert_int_equal(publication_publish(&p, 1, false, "{}", 2, &renamed), PUBLISH_OK);
+    assert_int_equal(count_files("redo.lms"), 1);
+    assert_int_equal(count_files("redo+*"), 0);
+    assert_int_equal(count_files("redo.rejects.jsonl"), 0);
+    publish_sweep(".");
+    assert_int_equal(count_files("redo*"), 2);
+    publication_free(&p);
+}
+
+static void the_first_manifest_wins(void **state)
+{
+    struct publication a, b;
+    bool renamed;
+
+    (void)state;
+    assert_int_equal(publication_init(&a, ".", "race"), PUBLISH_OK);
+    assert_int_equal(publication_init(&b, ".", "race"), PUBLISH_OK);
+    write_unit(&a, 1, false, "a");
+    write_unit(&b, 1, true, "b");
+    assert_int_equal(publication_publish(&a, 1, false, "{}", 2, &renamed), PUBLISH_OK);
+    assert_int_equal(publication_publish(&b, 1, true, "{}", 2, &renamed), PUBLISH_EXISTS);
+    assert_false(renamed);
+    assert_int_equal(count_files("race*"), 2);
+    publication_free(&a);
+    publication_free(&b);
+}
+
+static void lost_temporaries_mean_somebody_else_was_first(void **state)
+{
+    struct publication a, b;
+    bool renamed;
+
+    (void)state;
+    assert_int_equal(publication_init(&a, ".", "swept"), PUBLISH_OK);
+    assert_int_equal(publication_init(&b, ".", "swept"), PUBLISH_OK);
+    write_unit(&a, 1, false, "a");
+    write_unit(&b, 1, false, "b");
+    assert_int_equal(publication_publish(&a, 1, false, "{}", 2, &renamed), PUBLISH_OK);
+    publish_sweep("."); /* a third process, at its start */
+    assert_int_equal(publication_publish(&b, 1, false, "{}", 2, &renamed),
+                     PUBLISH_EXISTS);
+    publication_free(&b);
+    /* Without a manifest a missing temporary is an error. */
+    assert_int_equal(publication_init(&b, ".", "nobody"), PUBLISH_OK);
+    assert_int_equal(publication_publish(&b, 1, false, "{}", 2, &renamed),
+                     PUBLISH_FAILED);
+    assert_non_null(strstr(b.why, "nobody.lms.tmp."));
+    publication_free(&a);
+    publication_free(&b);
+}
+
+static void sweep_takes_only_temporaries_of_complete_units(void **state)
+{
+    (void)state;
+    write_file("s.manifest.json", "{}");
+    write_file("s.lms.tmp.host.12.0123abcd", "");
+    write_file("s+00001.lms.tmp.host.12.0123abcd", "");
+    write_file("s.lms.tmp.host.12.0123abcd.lms", ""); /* a final name */
+    write_file("t.lms.tmp.host.12.0123abcd", "");     /* no manifest */
+    write_file("s.txt.tmp.host.12.0123abcd", "");     /* not ours */
+    write_file("dataset.json", "{}");
+    write_file("dataset.json.tmp.host.12.0123abcd", "");
+    publish_sweep(".");
+    assert_int_equal(count_files("s.lms.tmp.host.12.0123abcd s+*"), 0);
+    assert_true(exists("s.lms.tmp.host.12.0123abcd.lms"));
+    assert_true(exists("t.lms.tmp.host.12.0123abcd"));
+    assert_true(exists("s.txt.tmp.host.12.0123abcd"));
+    assert_false(exists("dataset.json.tmp.host.12.0123abcd"));
+}
+
+static void publish_file_is_exclusive(void **state)
+{
+    char why[200];
+
+    (void)state;
+    assert_int_equal(publish_file("one.json", "1", 1, why, sizeof(why)), PUBLISH_OK);
+    assert_int_equal(publish_file("one.json", "2", 1, why, sizeof(why)), PUBLISH_EXISTS);
+    assert_int_equal(publish_file("no/one.json", "1", 1, why, sizeof(why)),
+                     PUBLISH_FAILED);
+    assert_non_null(strstr(why, "no/one.json"));
+    assert_int_equal(count_files("one.json*"), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(publishes_all_files_and_no_temporaries),
+        cmocka_unit_test(a_redo_removes_what_it_lacks),
+        cmocka_unit_test(the_first_manifest_wins),
+        cmocka_unit_test(lost_temporaries_mean_somebody_else_was_first),
+        cmocka_unit_test(sweep_takes_only_temporaries_of_complete_units),
+        cmocka_unit_test(publish_file_is_exclusive),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
