@@ -46,6 +46,7 @@ INGEST_SRC := \
     ingest/header_jpeg.c \
     ingest/header_png.c \
     ingest/header_webp.c \
+    ingest/png_source.c \
     ingest/resize_axis.c \
     ingest/resize_kernel.c \
     ingest/resize.c \

@@ -29,6 +29,30 @@ int decode_jpeg(const struct decode_job *job);
 int decode_png(const struct decode_job *job);
 int decode_webp(const struct decode_job *job);
 
+/* A value of opacity alpha / 255 before white. */
+static inline uint8_t decode_on_white(unsigned value, unsigned alpha)
+{
+    return (uint8_t)((alpha * value + (255 - alpha) * 255 + 127) / 255);
+}
+
+/* rgba (n, 4) -> rgbx (n, 4), which may be the same. */
+static inline void decode_row_on_white(uint8_t *rgbx, const uint8_t *rgba, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned alpha = rgba[4 * i + 3];
+        for (int c = 0; c < 3; c++)
+            rgbx[4 * i + c] = decode_on_white(rgba[4 * i + c], alpha);
+    }
+}
+
+/* rgb (n, 3) -> rgbx (n, 4). */
+static inline void decode_row_from_rgb(uint8_t *rgbx, const uint8_t *rgb, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        for (int c = 0; c < 3; c++)
+            rgbx[4 * i + c] = rgb[3 * i + c];
+}
+
 /* The truncation of an image: a reject, unless it is to be kept. Returns true if
  * decoding goes on. */
 static inline bool decode_keeps_truncated(const struct decode_job *job, const char *what)

@@ -6,16 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <spng.h>
-
 #include "ingest/decode_codec.h"
+#include "ingest/png_source.h"
 #include "ingest/status.h"
-
-/* Larger ancillary chunks are errors; libspng's own limit is 2^31. */
-enum { MAX_CHUNK = 64 << 20 };
 
 struct png_run {
     const struct decode_job *job;
+    struct png_source source;
     spng_ctx *ctx;
     uint8_t *decoded; /* one row, or the image where interlaced */
     uint8_t *row;     /* (width, 4): the row as the resizer takes it */
@@ -23,34 +20,31 @@ struct png_run {
     int pixel_bytes;
 };
 
-static uint8_t on_white(unsigned value, unsigned alpha)
+static unsigned from_16_bit(uint16_t v)
 {
-    return (uint8_t)((alpha * value + (255 - alpha) * 255 + 127) / 255);
+    return (v * 255u + 32767u) / 65535u;
 }
 
-static unsigned from_16_bit(const uint8_t *native)
+static void rgba_16_row(uint8_t *to, const uint8_t *from, size_t n)
 {
-    uint16_t v;
-
-    memcpy(&v, native, sizeof(v));
-    return (v * 255u + 32767u) / 65535u;
+    for (size_t i = 0; i < n; i++) {
+        uint16_t v[4];
+        memcpy(v, from + 8 * i, sizeof(v));
+        for (int c = 0; c < 3; c++)
+            to[4 * i + c] = decode_on_white(from_16_bit(v[c]), from_16_bit(v[3]));
+    }
 }
 
 static void hand_over(const struct png_run *run, const uint8_t *from)
 {
     size_t n = run->job->header->info.width;
-    uint8_t *to = run->row;
 
-    for (size_t i = 0; i < n; i++, from += run->pixel_bytes, to += 4) {
-        for (int c = 0; c < 3; c++) {
-            if (run->pixel_bytes == 8)
-                to[c] = on_white(from_16_bit(from + 2 * c), from_16_bit(from + 6));
-            else if (run->pixel_bytes == 4)
-                to[c] = on_white(from[c], from[3]);
-            else
-                to[c] = from[c];
-        }
-    }
+    if (run->pixel_bytes == 8)
+        rgba_16_row(run->row, from, n);
+    else if (run->pixel_bytes == 4)
+        decode_row_on_white(run->row, from, n);
+    else
+        decode_row_from_rgb(run->row, from, n);
     resizer_row(run->job->resizer, run->row);
 }
 
@@ -58,24 +52,16 @@ static int open_png(struct png_run *run)
 {
     const struct decode_info *info = &run->job->header->info;
     struct spng_ihdr ihdr;
-    size_t width = info->width;
+    size_t rows = info->progressive ? info->height : 1;
 
     run->pixel_bytes = png_pixel_bytes(info);
-    run->row_len = width * (size_t)run->pixel_bytes;
-    size_t rows = info->progressive ? info->height : 1;
-    run->ctx = spng_ctx_new(0);
-    run->row = malloc(4 * width);
+    run->row_len = (size_t)info->width * (size_t)run->pixel_bytes;
+    run->ctx = png_source_open(&run->source, run->job->bytes, run->job->len, false);
+    run->row = malloc((size_t)4 * info->width);
     run->decoded = calloc(rows, run->row_len);
     if (!run->ctx || !run->row || !run->decoded)
         return SPNG_EMEM;
-    int err = spng_set_crc_action(run->ctx, SPNG_CRC_ERROR, SPNG_CRC_DISCARD);
-    if (err == 0)
-        err = spng_set_chunk_limits(run->ctx, MAX_CHUNK, MAX_CHUNK);
-    if (err == 0)
-        err = spng_set_png_buffer(run->ctx, run->job->bytes, run->job->len);
-    if (err == 0)
-        err = spng_get_ihdr(run->ctx, &ihdr);
-    return err;
+    return spng_get_ihdr(run->ctx, &ihdr);
 }
 
 static int decode_rows(struct png_run *run)

@@ -6,18 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <spng.h>
-
 #include "ingest/exif.h"
 #include "ingest/image_header.h"
+#include "ingest/png_source.h"
 #include "ingest/status.h"
 
 enum { SIGNATURE_LEN = 8, CHUNK_OVERHEAD = 12, IHDR_LEN = 13, PALETTE = 3 };
-
-static uint32_t read_32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 /* What the chunks behind IHDR tell. */
 struct chunks {
@@ -28,7 +22,7 @@ struct chunks {
 static void look_through_chunks(const uint8_t *p, size_t len, struct chunks *found)
 {
     while (len >= CHUNK_OVERHEAD) {
-        size_t chunk_len = read_32(p);
+        size_t chunk_len = png_read_32(p);
         if (chunk_len > len - CHUNK_OVERHEAD)
             return;
         if (memcmp(p + 4, "tRNS", 4) == 0)
@@ -68,12 +62,12 @@ enum reject_reason png_header_read(const uint8_t *bytes, size_t len,
     h->info.format = IMAGE_PNG;
     if (len < SIGNATURE_LEN + CHUNK_OVERHEAD + IHDR_LEN)
         return reject_set(reject, REJECT_TRUNCATED_IMAGE, "PNG ends in its header");
-    if (read_32(bytes + SIGNATURE_LEN) != IHDR_LEN || memcmp(ihdr - 4, "IHDR", 4) != 0)
+    if (png_read_32(bytes + SIGNATURE_LEN) != IHDR_LEN || memcmp(ihdr - 4, "IHDR", 4) != 0)
         return reject_set(reject, REJECT_CORRUPT_IMAGE, "PNG does not begin with IHDR");
     look_through_chunks(ihdr + IHDR_LEN + 4,
                         len - SIGNATURE_LEN - CHUNK_OVERHEAD - IHDR_LEN, &found);
-    h->info.width = read_32(ihdr);
-    h->info.height = read_32(ihdr + 4);
+    h->info.width = png_read_32(ihdr);
+    h->info.height = png_read_32(ihdr + 4);
     h->info.bit_depth = ihdr[8] == 16 ? 16 : 8;
     h->info.channels = channels_of(ihdr[9], found.has_trns);
     h->info.progressive = ihdr[12] == 1;
@@ -99,18 +93,16 @@ int png_pixel_bytes(const struct decode_info *info)
 int png_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
                        size_t *profile_len)
 {
+    struct png_source source;
     struct spng_iccp iccp;
-    spng_ctx *ctx = spng_ctx_new(0);
+    spng_ctx *ctx = png_source_open(&source, bytes, len, true);
     int rc = INGEST_OK;
 
     *profile = NULL;
     *profile_len = 0;
     if (!ctx)
         return INGEST_ENOMEM;
-    spng_set_chunk_limits(ctx, PROFILE_MAX, PROFILE_MAX);
-    int err = spng_set_png_buffer(ctx, bytes, len);
-    if (err == 0)
-        err = spng_get_iccp(ctx, &iccp);
+    int err = spng_get_iccp(ctx, &iccp);
     if (err == 0 && iccp.profile_len > 0) {
         *profile = malloc(iccp.profile_len);
         if (*profile) {
