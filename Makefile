@@ -148,8 +148,10 @@ UNIT_TESTS := \
     tests/unit/test_queue.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_shard_roundtrip.c \
+    tests/unit/test_safetensors.c \
     tests/unit/test_tokenizer.c \
     tests/unit/test_vae_golden.c \
+    tests/unit/test_vae_open.c \
     tests/unit/test_vae_sd.c
 
 # Programs that tests written in other languages run.

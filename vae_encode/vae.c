@@ -46,57 +46,53 @@ static int choose_backend(struct vae *vae, const char *name)
     return vae_fail(&vae->why, VAE_EINVAL, "no back end is called %s", name);
 }
 
-/* A config.json beside a single file is believed if it describes a VAE of the family that
- * the tensors' names show; other software's config.json may lie there as well. */
-static int read_config(struct vae *vae, const struct vae_source *source,
-                       const struct vae_names *names, double scale,
-                       struct vae_network *net, struct vae_scaling *scaling, bool *found)
+/* By the tensors alone. `config_why` is what was wrong with a config.json, if one lies
+ * there. */
+static int guess_network(struct vae *vae, const struct vae_source *source,
+                         const struct vae_names *names, double scale,
+                         const char *config_why, struct vae_network *net,
+                         struct vae_scaling *scaling)
 {
-    int rc = VAE_OK;
+    bool given = scale > 0;
 
-    *found = false;
-    if (source->config) {
-        rc = vae_config_parse(source->config, source->config_len, source->config_path,
-                              scale, net, scaling, &vae->why);
-        *found = rc == VAE_OK && net->family == names->family;
-        if (rc == VAE_OK && !*found && source->config_is_sure)
-            rc = vae_fail(&vae->why, VAE_EMODEL,
-                          "%s: describes an %s, but %s has the tensors of an %s",
-                          source->config_path, vae_family_name(net->family),
-                          source->weights_path, vae_family_name(names->family));
-        if (!source->config_is_sure && rc != VAE_ENOMEM)
-            rc = VAE_OK;
-    }
-    if (!*found) {
-        memset(net, 0, sizeof(*net));
-        memset(scaling, 0, sizeof(*scaling));
-    }
-    return rc;
+    memset(net, 0, sizeof(*net));
+    *scaling = (struct vae_scaling){.n = 1, .scale = {given ? scale : 1}};
+    if (names->family == VAE_FAMILY_TAESD)
+        return taesd_infer(source->weights, names, source->weights_path, net, &vae->why);
+    if (!given)
+        return vae_fail(
+            &vae->why, VAE_EINVAL,
+            "%s: its scaling factor is unknown: give it with --scale (SD 1 and "
+            "2: 0.18215; SDXL: 0.13025) or put its config.json beside it%s%s%s",
+            source->weights_path, *config_why ? " (" : "", config_why,
+            *config_why ? ")" : "");
+    return kl_infer(source->weights, names, source->weights_path, net, &vae->why);
 }
 
+/* A config.json that only lies beside a file counts if it describes a VAE of the family
+ * that the tensors' names show: it may be other software's. */
 static int describe(struct vae *vae, const struct vae_source *source,
                     const struct vae_names *names, double scale, struct vae_network *net,
                     struct vae_scaling *scaling)
 {
-    const char *what = source->weights_path;
-    bool found;
-    int rc = read_config(vae, source, names, scale, net, scaling, &found);
-    bool given = scale > 0;
+    struct vae_why config_why = {.text = ""};
+    int rc = VAE_EMODEL;
 
+    if (source->config)
+        rc = vae_config_parse(source->config, source->config_len, source->config_path,
+                              scale, net, scaling, &config_why);
+    if (rc == VAE_OK && net->family != names->family)
+        rc = vae_fail(&config_why, VAE_EMODEL,
+                      "%s is of the family %s, but the tensors of %s are of %s's",
+                      source->config_path, vae_family_name(net->family),
+                      source->weights_path, vae_family_name(names->family));
+    if (rc < 0 && source->config_is_sure)
+        return vae_fail(&vae->why, rc, "%s", config_why.text);
     if (rc < 0)
-        return rc;
-    if (!found) {
-        if (!given && names->family == VAE_FAMILY_KL)
-            return vae_fail(&vae->why, VAE_EINVAL,
-                            "%s: no AutoencoderKL config.json lies beside it, so its "
-                            "scaling factor is unknown: give it with --scale (SD 1 and "
-                            "2: 0.18215; SDXL: 0.13025)",
-                            what);
-        *scaling = (struct vae_scaling){.n = 1, .scale = {given ? scale : 1}};
-    }
-    if (names->family == VAE_FAMILY_TAESD)
-        return taesd_infer(source->weights, names, what, net, &vae->why);
-    return found ? VAE_OK : kl_infer(source->weights, names, what, net, &vae->why);
+        return guess_network(vae, source, names, scale, config_why.text, net, scaling);
+    if (net->family == VAE_FAMILY_TAESD)
+        return taesd_infer(source->weights, names, source->weights_path, net, &vae->why);
+    return VAE_OK;
 }
 
 static int check_scale(struct vae *vae, double scale)
