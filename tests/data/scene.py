@@ -11,10 +11,10 @@ import random
 from dataclasses import dataclass, field
 
 COLOURS = {
-    "red": (0.72, 0.07, 0.06), "orange": (0.90, 0.38, 0.05), "yellow": (0.88, 0.72, 0.08),
+    "red": (0.70, 0.03, 0.03), "orange": (0.88, 0.24, 0.02), "yellow": (0.86, 0.66, 0.04),
     "green": (0.10, 0.46, 0.12), "turquoise": (0.07, 0.56, 0.54), "blue": (0.06, 0.18, 0.62),
-    "purple": (0.34, 0.10, 0.50), "pink": (0.88, 0.40, 0.54), "white": (0.88, 0.87, 0.84),
-    "black": (0.035, 0.035, 0.04), "brown": (0.34, 0.18, 0.08), "grey": (0.42, 0.42, 0.42),
+    "purple": (0.34, 0.10, 0.50), "pink": (0.88, 0.30, 0.46), "white": (0.88, 0.87, 0.84),
+    "black": (0.035, 0.035, 0.04), "brown": (0.20, 0.09, 0.04), "grey": (0.42, 0.42, 0.42),
 }
 
 # The surfaces a plain body can have: finishes (a shiny red ball), then stuffs (a red metal ball).
@@ -35,13 +35,13 @@ class Kind:
 
 KINDS = {
     "ball": Kind("ball", "balls", 1.0, surface=True),
-    "cube": Kind("cube", "cubes", 1.3, surface=True),
+    "cube": Kind("cube", "cubes", 1.6, surface=True),
     "cylinder": Kind("cylinder", "cylinders", 0.7, surface=True),
     "cone": Kind("cone", "cones", 0.9, surface=True),
     "pyramid": Kind("pyramid", "pyramids", 1.4, surface=True),
     "fir": Kind("fir tree", "fir trees", 0.6, coloured=False),
     "tree": Kind("leafy tree", "leafy trees", 0.8, coloured=False),
-    "house": Kind("house", "houses", 1.2),
+    "house": Kind("house", "houses", 1.35),
     "tower": Kind("round tower", "round towers", 0.5),
     "snowman": Kind("snowman", "snowmen", 0.6, coloured=False),
     "rock": Kind("rock", "rocks", 1.5, coloured=False),
