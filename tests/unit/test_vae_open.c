@@ -231,10 +231,16 @@ static void files_without_config(void **state)
     char *path = path_of(f, WEIGHTS);
 
     vae_case_write(f->tiny, f->dir, &(struct vae_case_file){.config = false});
-    refused(
-        f, &(struct vae_options){.path = path}, VAE_EINVAL,
-        "DIR/" WEIGHTS ": no AutoencoderKL config.json lies beside it, so its scaling "
-        "factor is unknown: give it with --scale (SD 1 and 2: 0.18215; SDXL: 0.13025)");
+#define UNKNOWN_SCALE                                                                    \
+    "DIR/" WEIGHTS ": its scaling factor is unknown: give it with --scale (SD 1 and 2: " \
+    "0.18215; SDXL: 0.13025) or put its config.json beside it"
+    refused(f, &(struct vae_options){.path = path}, VAE_EINVAL, UNKNOWN_SCALE);
+    write_text(path_of(f, "config.json"), "{\"_class_name\": \"Other\"}");
+    path = path_of(f, WEIGHTS);
+    refused(f, &(struct vae_options){.path = path}, VAE_EINVAL,
+            UNKNOWN_SCALE " (DIR/config.json: _class_name is Other; AutoencoderKL and "
+                          "AutoencoderTiny can be read)");
+#undef UNKNOWN_SCALE
     refused(f, &(struct vae_options){.path = path, .scale = 1}, VAE_EMODEL,
             "DIR/" WEIGHTS
             ": block_out_channels[0] is 16, not a multiple of the 32 norm_num_groups");
