@@ -120,6 +120,12 @@ TOKENIZER_SRC := \
 TOOLS_SRC := \
     tools/budget.c \
     tools/dataset.c \
+    tools/dump.c \
+    tools/dump_files.c \
+    tools/dump_json.c \
+    tools/dump_sample.c \
+    tools/dump_text.c \
+    tools/dump_tokenizer.c \
     tools/input.c \
     tools/json_text.c \
     tools/manifest.c \
@@ -130,6 +136,7 @@ TOOLS_SRC := \
     tools/plan.c \
     tools/prepare.c \
     tools/prepare_options.c \
+    tools/print.c \
     tools/publish.c \
     tools/queue.c \
     tools/record.c \
@@ -139,16 +146,19 @@ TOOLS_SRC := \
     tools/stage_encode.c \
     tools/stage_read.c \
     tools/stage_write.c \
+    tools/tensor.c \
     tools/unit.c \
     tools/workers.c
 
 UNIT_TESTS := \
     tests/unit/test_input.c \
+    tests/unit/test_print.c \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_shard_roundtrip.c \
     tests/unit/test_safetensors.c \
+    tests/unit/test_tensor.c \
     tests/unit/test_tokenizer.c \
     tests/unit/test_vae_golden.c \
     tests/unit/test_vae_open.c \
@@ -160,6 +170,7 @@ TEST_PROGRAMS := \
     tests/programs/time_encoder.c \
     tests/programs/decode_files.c \
     tests/programs/tokenize_lines.c \
+    tests/programs/write_dump_shards.c \
     tests/programs/write_shards.c
 
 PYTHON_TESTS := \
@@ -167,6 +178,7 @@ PYTHON_TESTS := \
     tests/python/test_tokenizer.py
 
 CLI_TESTS := \
+    tests/cli/dump.sh \
     tests/cli/runner.sh \
     tests/cli/usage.sh
 

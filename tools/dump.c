@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/dump.c - `latentmill dump`: print what is in a shard.
+ *
+ * Reads only what it prints: text frames alone with --latents none, nothing behind the
+ * last sample of --limit, one block where the index knows --key. What is damaged is named
+ * on stderr and the rest is printed; the exit status then is 1. A reader of the output
+ * that goes away ends the program quietly. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shard/reader.h"
+#include "tools/commands.h"
+#include "tools/dump_files.h"
+#include "tools/dump_sample.h"
+#include "tools/dump_tokenizer.h"
+#include "tools/exit_code.h"
+#include "tools/options.h"
+
+struct dump {
+    int64_t limit; /* samples still to print */
+    const char *key, *name;
+    bool json, header;
+    int latents; /* enum dump_latents */
+
+    struct dump_tokenizer tokenizer;
+    size_t n_printed;
+    bool failed;
+    int write_error; /* errno of stdout, 0: none */
+};
+
+/* A shard that is being printed. */
+struct source {
+    const char *path;
+    struct shard_reader *reader;
+    const struct tokenizer *tokenizer;
+    bool announced;
+};
+
+static int parse(struct dump *d, int argc, char **argv, int *n_operands)
+{
+    static const char *const latents[] = {"stats", "none", "full", NULL};
+    const struct option options[] = {
+        {"limit", OPTION_INT, &d->limit, "N", "print at most N samples of all files",
+         NULL, 1, INT64_MAX},
+        {"key", OPTION_STRING, &d->key, "K", "print only samples with this key", NULL, 0,
+         0},
+        {"name", OPTION_STRING, &d->name, "NAME", "print only samples of this unit", NULL,
+         0, 0},
+        {"json", OPTION_FLAG, &d->json, NULL, "one JSON object a line", NULL, 0, 0},
+        {"header", OPTION_FLAG, &d->header, NULL,
+         "print each shard's header as JSON, and no samples", NULL, 0, 0},
+        {"latents", OPTION_CHOICE, &d->latents, NULL,
+         "mean, deviation and range (default); not even\n"
+         "read; or these and all values",
+         latents, 0, 0},
+    };
+    const struct option_table table = {
+        "latentmill dump [OPTION]... FILE|DIR...",
+        "Print the samples of shards (.lms). A DIR stands for the finished shards below "
+        "it.\n",
+        options, sizeof(options) / sizeof(options[0])};
+
+    return options_parse(&table, argc, argv, n_operands);
+}
+
+/* On stderr, behind what stdout has got so far. */
+__attribute__((format(printf, 2, 3))) static void complain(struct dump *d,
+                                                           const char *fmt, ...)
+{
+    va_list ap;
+
+    fflush(stdout);
+    fputs("error: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    d->failed = true;
+}
+
+static bool wanted(const struct dump *d, const struct shard_record *r)
+{
+    return (d->name == NULL || strcmp(d->name, r->name) == 0) &&
+           (d->key == NULL || strcmp(d->key, r->key) == 0);
+}
+
+/* A shard is announced before its first sample, so that a search prints only what it
+ * found. */
+static void announce(struct dump *d, struct source *s)
+{
+    if (s->announced || d->json)
+        return;
+    s->announced = true;
+    if (d->n_printed > 0)
+        putchar('\n');
+    const struct shard_header *h = shard_reader_header(s->reader);
+    dump_text_shard(stdout, s->path, h, shard_reader_count(s->reader));
+    s->tokenizer = dump_tokenizer_of(&d->tokenizer, s->path, h);
+}
+
+/* After each sample, so that a pipe's reader gets it now and a lost one is noticed. */
+static void flush_output(struct dump *d)
+{
+    if ((fflush(stdout) != 0 || ferror(stdout)) && d->write_error == 0)
+        d->write_error = errno;
+}
+
+static void print_record(struct dump *d, struct source *s,
+                         const struct shard_record *record)
+{
+    announce(d, s);
+    struct dump_sample sample = {.header = shard_reader_header(s->reader),
+                                 .record = record,
+                                 .tokenizer = s->tokenizer,
+                                 .latents = (enum dump_latents)d->latents};
+    if (dump_sample_view(&sample) < 0)
+        complain(d, "out of memory");
+    else if (d->json)
+        dump_json_sample(stdout, &sample);
+    else
+        dump_text_sample(stdout, &sample);
+    dump_sample_clear(&sample);
+    d->n_printed++;
+    d->limit--;
+    flush_output(d);
+}
+
+static bool more_wanted(const struct dump *d)
+{
+    return d->limit > 0 && d->write_error == 0;
+}
+
+/* Prints what a reader's call gave, if it is wanted. Returns whether the next may be
+ * read: damage to a frame costs only this sample, which the index still names. */
+static bool take(struct dump *d, struct source *s, const struct shard_record *record,
+                 int rc)
+{
+    if (rc == SHARD_OK && wanted(d, record))
+        print_record(d, s, record);
+    else if (rc == SHARD_EDAMAGED && wanted(d, record))
+        complain(d, "%s: lost: %s %s, index %" PRIu64, shard_reader_why(s->reader),
+                 record->name, record->key, record->index);
+    else if (rc < 0 && rc != SHARD_EDAMAGED)
+        complain(d, "%s", shard_reader_why(s->reader));
+    return rc == SHARD_OK || rc == SHARD_EDAMAGED;
+}
+
+static void print_key(struct dump *d, struct source *s)
+{
+    struct shard_record record;
+    uint64_t i;
+
+    int rc = shard_reader_find(s->reader, d->name, d->key, &i);
+    if (rc < 0)
+        complain(d, "%s", shard_reader_why(s->reader));
+    else if (rc == SHARD_OK)
+        take(d, s, &record, shard_reader_at(s->reader, i, &record));
+}
+
+static void print_records(struct dump *d, struct source *s)
+{
+    struct shard_record record;
+
+    while (more_wanted(d) && take(d, s, &record, shard_reader_next(s->reader, &record)))
+        continue;
+}
+
+static void print_header(struct dump *d, const struct shard_reader *r)
+{
+    size_t len;
+    const char *json = shard_reader_header_json(r, &len);
+
+    fwrite(json, 1, len, stdout);
+    putchar('\n');
+    flush_output(d);
+}
+
+static void dump_file(struct dump *d, const char *path)
+{
+    struct source s = {.path = path};
+
+    int rc = shard_reader_open(&s.reader, path);
+    if (rc < 0) {
+        complain(d, "%s", shard_reader_why(s.reader));
+    } else if (d->header) {
+        print_header(d, s.reader);
+    } else {
+        shard_reader_text_only(s.reader, d->latents == DUMP_LATENTS_NONE);
+        if (d->key != NULL)
+            print_key(d, &s);
+        else
+            print_records(d, &s);
+        /* A shard without samples has been looked at too. */
+        if (d->name == NULL && d->key == NULL && more_wanted(d))
+            announce(d, &s);
+    }
+    shard_reader_close(s.reader);
+}
+
+static int finish(struct dump *d)
+{
+    flush_output(d);
+    if (d->write_error == EPIPE)
+        return EXIT_DONE;
+    if (d->write_error != 0)
+        complain(d, "standard output: %s", strerror(d->write_error));
+    if (d->n_printed == 0 && !d->failed && !d->header && (d->key || d->name))
+        complain(d, "no such sample");
+    return d->failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+int dump_main(int argc, char **argv)
+{
+    struct dump d = {.limit = INT64_MAX};
+    struct dump_files files = {0};
+    int n_operands;
+
+    int rc = parse(&d, argc, argv, &n_operands);
+    if (rc != OPTIONS_OK)
+        return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
+    if (n_operands == 0)
+        return usage_error("dump needs a FILE or a DIR (see latentmill dump --help)");
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < n_operands; i++)
+        d.failed |= dump_files_add(&files, argv[i]) > 0;
+    for (size_t i = 0; i < files.n && more_wanted(&d); i++)
+        dump_file(&d, files.paths[i]);
+    dump_files_clear(&files);
+    dump_tokenizer_clear(&d.tokenizer);
+    return finish(&d);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/dump_files.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <jansson.h>
+
+#include "tools/manifest.h"
+
+static const char manifest_suffix[] = ".manifest.json";
+
+/* Takes `path`, which may be NULL for want of memory. */
+static bool append(struct dump_files *files, char *path)
+{
+    if (path == NULL)
+        return false;
+    if (files->n == files->cap) {
+        const size_t cap = files->cap > 0 ? 2 * files->cap : 16;
+        char **paths = reallocarray(files->paths, cap, sizeof(*paths));
+        if (paths == NULL) {
+            free(path);
+            return false;
+        }
+        files->paths = paths;
+        files->cap = cap;
+    }
+    files->paths[files->n++] = path;
+    return true;
+}
+
+__attribute__((format(printf, 1, 2))) static size_t problem(const char *fmt, ...)
+{
+    va_list ap;
+
+    fputs("error: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return 1;
+}
+
+/* `a/b.manifest.json` and "b+00001.lms" -> "a/b+00001.lms". */
+static char *beside(const char *manifest, const char *name)
+{
+    const char *slash = strrchr(manifest, '/');
+    const int folder_len = slash != NULL ? (int)(slash - manifest) + 1 : 0;
+    char *path;
+
+    return asprintf(&path, "%.*s%s", folder_len, manifest, name) < 0 ? NULL : path;
+}
+
+static size_t add_named(struct dump_files *files, const char *path)
+{
+    struct manifest manifest;
+    size_t i, problems = 0;
+    json_t *shard;
+
+    if (manifest_read(&manifest, path) < 0)
+        problems += problem(manifest.why);
+    json_array_foreach(manifest.shards, i, shard)
+    {
+        const char *name = json_string_value(json_object_get(shard, "name"));
+        if (name == NULL || strchr(name, '/') != NULL)
+            problems += problem("%s: shard %zu has no file name", path, i);
+        else if (!append(files, beside(path, name)))
+            problems += problem("%s: out of memory", path);
+    }
+    manifest_free(&manifest);
+    return problems;
+}
+
+static bool is_manifest(const char *name)
+{
+    const size_t len = strlen(name), suffix = sizeof(manifest_suffix) - 1;
+
+    return len > suffix && strcmp(name + len - suffix, manifest_suffix) == 0;
+}
+
+/* By NAME: "a" before "a+b" before "a/b". */
+static int by_name(const void *left, const void *right)
+{
+    const char *a = *(char *const *)left, *b = *(char *const *)right;
+    const size_t a_len = strlen(a) - (sizeof(manifest_suffix) - 1);
+    const size_t b_len = strlen(b) - (sizeof(manifest_suffix) - 1);
+    const int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+    return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
+}
+
+static size_t find_manifests(struct dump_files *manifests, char *folder)
+{
+    char *const roots[] = {folder, NULL};
+    size_t problems = 0;
+    FTSENT *entry;
+
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
+    if (walk == NULL)
+        return problem("%s: %s", folder, strerror(errno));
+    while ((entry = fts_read(walk)) != NULL) {
+        switch (entry->fts_info) {
+        case FTS_DNR:
+        case FTS_ERR:
+        case FTS_NS:
+            problems += problem("%s: %s", entry->fts_path, strerror(entry->fts_errno));
+            break;
+        case FTS_F:
+        case FTS_SL:
+            if (is_manifest(entry->fts_name) &&
+                !append(manifests, strdup(entry->fts_path)))
+                problems += problem("%s: out of memory", entry->fts_path);
+            break;
+        default:
+            break;
+        }
+    }
+    fts_close(walk);
+    return problems;
+}
+
+static size_t add_folder(struct dump_files *files, const char *folder)
+{
+    struct dump_files manifests = {0};
+    char *root = strdup(folder);
+    size_t problems = 0;
+
+    if (root == NULL)
+        return problem("%s: out of memory", folder);
+    for (size_t len = strlen(root); len > 1 && root[len - 1] == '/'; len--)
+        root[len - 1] = '\0';
+    problems += find_manifests(&manifests, root);
+    if (manifests.n == 0 && problems == 0)
+        problems += problem("%s: no finished shards: no manifest is below it", folder);
+    if (manifests.n > 0)
+        qsort(manifests.paths, manifests.n, sizeof(*manifests.paths), by_name);
+    for (size_t i = 0; i < manifests.n; i++)
+        problems += add_named(files, manifests.paths[i]);
+    dump_files_clear(&manifests);
+    free(root);
+    return problems;
+}
+
+size_t dump_files_add(struct dump_files *files, const char *operand)
+{
+    struct stat st;
+
+    if (stat(operand, &st) == 0 && S_ISDIR(st.st_mode))
+        return add_folder(files, operand);
+    return append(files, strdup(operand)) ? 0 : problem("%s: out of memory", operand);
+}
+
+void dump_files_clear(struct dump_files *files)
+{
+    for (size_t i = 0; i < files->n; i++)
+        free(files->paths[i]);
+    free(files->paths);
+    *files = (struct dump_files){0};
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/dump_text.c - one sample as a few lines for a person.
+ *
+ * The same bytes on every machine: fixed precision, no widths from the terminal or its
+ * tables. All text from the shard is escaped. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard/sequence.h"
+#include "shard/status.h"
+#include "tools/dump_sample.h"
+#include "tools/print.h"
+#include "tools/tensor.h"
+
+enum { INDENT = 12, LINE = 90, MOST_METADATA = 240 };
+
+static void put_string(FILE *out, const char *text)
+{
+    print_escaped(out, text, strlen(text));
+}
+
+static void put_label(FILE *out, const char *label)
+{
+    fprintf(out, "  %-*s", INDENT - 2, label);
+}
+
+static void put_special(FILE *out, const char *name, int64_t id)
+{
+    if (id >= 0)
+        fprintf(out, ", %s %" PRId64, name, id);
+    else
+        fprintf(out, ", no %s", name);
+}
+
+static void put_encoder(FILE *out, size_t i, const struct shard_encoder *e)
+{
+    char label[32];
+
+    snprintf(label, sizeof(label), "encoder %zu", i);
+    put_label(out, label);
+    put_string(out, e->kind);
+    putc(' ', out);
+    put_string(out, e->name);
+    fprintf(out, ", f %" PRIu32 ", ", e->downscale);
+    put_string(out, e->moments);
+    fputs(", scale", out);
+    for (size_t k = 0; k < e->n_scale; k++)
+        fprintf(out, " %.9g", e->scale[k]);
+    fputs(", shift", out);
+    for (size_t k = 0; k < e->n_scale; k++)
+        fprintf(out, " %.9g", e->shift[k]);
+    fputs(", weights ", out);
+    print_escaped(out, e->weights_sha256, strnlen(e->weights_sha256, 12));
+    putc('\n', out);
+}
+
+static void put_tokenizer(FILE *out, const struct shard_tokenizer *t)
+{
+    put_label(out, "tokenizer");
+    if (!t->present) {
+        fputs("none\n", out);
+        return;
+    }
+    put_string(out, t->file);
+    fprintf(out, ", %" PRIu32 " pieces", t->n_pieces);
+    put_special(out, "BOS", t->bos);
+    put_special(out, "EOS", t->eos);
+    fprintf(out, ", BOI %" PRIu32 ", EOI %" PRIu32 "\n", t->boi, t->eoi);
+}
+
+void dump_text_shard(FILE *out, const char *path, const struct shard_header *h,
+                     uint64_t n_samples)
+{
+    put_string(out, path);
+    fprintf(out, ": %" PRIu64 " sample%s of ", n_samples, n_samples == 1 ? "" : "s");
+    put_string(out, h->name);
+    fputs(", ", out);
+    put_string(out, h->software);
+    fputs(h->demo ? ", demo models\n" : "\n", out);
+    for (size_t i = 0; i < h->n_encoders; i++)
+        put_encoder(out, i, &h->encoders[i]);
+    put_tokenizer(out, &h->tokenizer);
+    put_label(out, "draws");
+    fprintf(out, "seed %" PRIu64 ", caption first %.9g, patch %" PRIu32 "\n", h->seed,
+            h->caption_first, h->patch);
+}
+
+static void put_n_tokens(FILE *out, const struct shard_alternative *a)
+{
+    if (a->n_ids == SHARD_NO_IDS)
+        fputs("not tokenized", out);
+    else
+        fprintf(out, "%" PRIu32 " token%s", a->n_ids, a->n_ids == 1 ? "" : "s");
+}
+
+static void put_caption(FILE *out, const struct dump_sample *s)
+{
+    const size_t n = s->text->n_alternatives;
+
+    put_label(out, s->kind == DUMP_PAIR ? "caption" : "text");
+    print_escaped(out, s->caption->text, s->caption->text_len);
+    putc('\n', out);
+    put_label(out, "from");
+    put_string(out, s->caption->name);
+    fputs(", ", out);
+    put_n_tokens(out, s->caption);
+    if (n > 1)
+        fprintf(out, ", %zu of %zu", (size_t)(s->caption - s->text->alternatives) + 1, n);
+    putc('\n', out);
+}
+
+/* "id:piece id:piece ...", broken where a line is full. */
+static void put_tokens(FILE *out, const struct dump_sample *s)
+{
+    const struct shard_alternative *a = s->caption;
+    size_t column = INDENT;
+
+    if (a->n_ids == SHARD_NO_IDS || a->n_ids == 0)
+        return;
+    put_label(out, "tokens");
+    for (uint32_t i = 0; i < a->n_ids; i++) {
+        if (i > 0 && column >= LINE) {
+            fprintf(out, "\n%*s", INDENT, "");
+            column = INDENT;
+        } else if (i > 0) {
+            putc(' ', out);
+            column++;
+        }
+        column += (size_t)fprintf(out, "%" PRIu32, a->ids[i]);
+        if (s->tokenizer != NULL) {
+            const char *piece = tokenizer_piece(s->tokenizer, a->ids[i]);
+            putc(':', out);
+            column += 1 + print_escaped(out, piece, strlen(piece));
+        }
+    }
+    putc('\n', out);
+}
+
+/* Positions [from, to), with what to put before them. */
+static void put_run(FILE *out, const char *what, size_t from, size_t to)
+{
+    if (to == from + 1)
+        fprintf(out, ", %s %zu", what, from);
+    else if (to > from)
+        fprintf(out, ", %s %zu-%zu", what, from, to - 1);
+}
+
+/* Where everything stands in what a trainer sees: BOI before each span, EOI behind it. */
+static void put_positions(FILE *out, const struct dump_sample *s,
+                          const struct shard_sequence *seq)
+{
+    const struct shard_tokenizer *t = &s->header->tokenizer;
+    const char *text = s->kind == DUMP_PAIR ? "caption" : "text";
+    const size_t begin = t->bos >= 0 ? 1 : 0;
+    const size_t end = seq->length - (t->eos >= 0 ? 1 : 0);
+    size_t at = begin;
+
+    fprintf(out, "%zu positions", seq->length);
+    put_run(out, "BOS", 0, begin);
+    for (size_t i = 0; i < seq->n_spans; i++) {
+        const struct shard_span *span = &seq->spans[i];
+        const size_t behind = span->offset + span->length;
+        put_run(out, text, at, span->offset - 1);
+        put_run(out, "BOI", span->offset - 1, span->offset);
+        put_run(out, "patches", span->offset, behind);
+        fprintf(out, " (%" PRIu32 " x %" PRIu32 ")", span->rows, span->cols);
+        put_run(out, "EOI", behind, behind + 1);
+        at = behind + 1;
+    }
+    put_run(out, text, at, end);
+    put_run(out, "EOS", end, seq->length);
+    putc('\n', out);
+}
+
+static void put_sequence(FILE *out, const struct dump_sample *s)
+{
+    const struct shard_record *r = s->record;
+    struct shard_sequence seq;
+
+    if (s->caption == NULL || s->caption->n_ids == SHARD_NO_IDS)
+        return;
+    put_label(out, "sequence");
+    int rc = shard_sequence_build(s->header, r, r->order, r->caption_drawn,
+                                  s->header->patch, &seq);
+    if (rc == SHARD_EINVAL) {
+        fprintf(out, "none: a segment does not fit a patch window of %" PRIu32 "\n",
+                s->header->patch);
+        return;
+    }
+    if (rc != SHARD_OK) {
+        fprintf(out, "none: %s\n", shard_strerror(rc));
+        return;
+    }
+    put_positions(out, s, &seq);
+    shard_sequence_clear(&seq);
+}
+
+static void put_shape(FILE *out, const struct shard_segment *s)
+{
+    char number[16];
+
+    for (uint32_t i = 0; i < s->n_dims; i++)
+        fprintf(out, "%s%" PRIu32, i > 0 ? " x " : "", s->dims[i]);
+    fprintf(out, "%s%s", s->n_dims > 0 ? " " : "", dump_dtype_name(s->dtype, number));
+}
+
+static void put_stats(FILE *out, const double *values, size_t n)
+{
+    const struct tensor_stats t = tensor_stats(values, n);
+
+    fprintf(out, "mean %.4f, std %.4f, min %.4f, max %.4f\n", t.mean, t.std, t.min,
+            t.max);
+}
+
+/* One line a row, each with its channel and row. */
+static void put_values(FILE *out, const struct shard_segment *s, const double *values,
+                       size_t n)
+{
+    const size_t width = s->n_dims == 3 ? s->dims[2] : n;
+    const size_t height = s->n_dims == 3 ? s->dims[1] : 1;
+
+    for (size_t i = 0; i < n; i++) {
+        if (i % width == 0)
+            fprintf(out, "%*s[%zu,%zu]", INDENT, "", i / width / height,
+                    i / width % height);
+        fprintf(out, " %.9g", values[i]);
+        if ((i + 1) % width == 0)
+            putc('\n', out);
+    }
+}
+
+static void put_tensor(FILE *out, const char *label, const struct shard_segment *s,
+                       const double *values, size_t n, bool all)
+{
+    put_label(out, label);
+    put_shape(out, s);
+    if (values == NULL) {
+        putc('\n', out);
+        return;
+    }
+    fputs(", ", out);
+    put_stats(out, values, n);
+    if (all)
+        put_values(out, s, values, n);
+}
+
+static void put_latent(FILE *out, const struct dump_sample *s)
+{
+    const bool all = s->latents == DUMP_LATENTS_FULL;
+
+    put_tensor(out, "latent", s->latent, s->values, s->n_values, all);
+    if (s->logvar != NULL)
+        put_tensor(out, "logvar", s->logvar, s->logvar_values, s->n_logvar_values, all);
+}
+
+static void put_image(FILE *out, const struct shard_image *image)
+{
+    put_label(out, "image");
+    fprintf(out,
+            "%" PRIu32 " x %" PRIu32 ", crop %" PRIu32 " x %" PRIu32 " at %" PRIu32
+            ",%" PRIu32 ", resized to %" PRIu32 " x %" PRIu32 ", sha256 ",
+            image->original_width, image->original_height, image->crop_width,
+            image->crop_height, image->crop_left, image->crop_top, image->target_width,
+            image->target_height);
+    for (size_t i = 0; i < sizeof(image->sha256); i++)
+        fprintf(out, "%02x", image->sha256[i]);
+    putc('\n', out);
+}
+
+/* What the lines above do not say of samples that are no pairs. */
+static void put_segments(FILE *out, const struct dump_sample *s)
+{
+    char number[16];
+
+    for (size_t i = 0; i < s->record->n_segments; i++) {
+        const struct shard_segment *segment = &s->record->segments[i];
+        const struct shard_alternative *a = dump_sample_drawn(s, segment);
+        put_label(out, i == 0 ? "segments" : "");
+        fprintf(out, "%s: ", dump_kind_name(segment->kind, number));
+        if (a != NULL)
+            put_n_tokens(out, a);
+        else
+            put_shape(out, segment);
+        fputs(segment->flags & SHARD_FLAG_CONTEXT ? ", context\n" : ", loss\n", out);
+    }
+}
+
+static void put_other_captions(FILE *out, const struct dump_sample *s)
+{
+    bool first = true;
+
+    for (size_t i = 0; i < s->text->n_alternatives; i++) {
+        const struct shard_alternative *a = &s->text->alternatives[i];
+        if (a == s->caption)
+            continue;
+        put_label(out, first ? "others" : "");
+        first = false;
+        put_string(out, a->name);
+        fputs(", ", out);
+        put_n_tokens(out, a);
+        fputs(": ", out);
+        print_escaped(out, a->text, a->text_len);
+        putc('\n', out);
+    }
+}
+
+static void put_metadata(FILE *out, const struct shard_record *r)
+{
+    size_t n = r->metadata_len;
+
+    if (r->metadata == NULL || n == 0)
+        return;
+    put_label(out, "metadata");
+    if (n > MOST_METADATA) {
+        /* Not within a character. */
+        for (n = MOST_METADATA; n > 0 && (r->metadata[n] & 0xc0) == 0x80; n--)
+            continue;
+    }
+    print_escaped(out, r->metadata, n);
+    if (n < r->metadata_len)
+        fprintf(out, " ... (%zu bytes)", r->metadata_len);
+    putc('\n', out);
+}
+
+void dump_text_sample(FILE *out, const struct dump_sample *s)
+{
+    putc('\n', out);
+    put_string(out, s->record->name);
+    fputs(" ", out);
+    put_string(out, s->record->key);
+    fprintf(out, ", index %" PRIu64 "\n", s->record->index);
+    if (s->kind == DUMP_PAIR) {
+        put_label(out, "order");
+        fputs(s->record->order == SHARD_CAPTION_FIRST ? "caption first\n"
+                                                      : "image first\n",
+              out);
+    } else {
+        put_segments(out, s);
+    }
+    if (s->caption != NULL) {
+        put_caption(out, s);
+        put_tokens(out, s);
+    }
+    put_sequence(out, s);
+    if (s->latent != NULL)
+        put_latent(out, s);
+    if (s->image != NULL)
+        put_image(out, s->image);
+    if (s->caption != NULL)
+        put_other_captions(out, s);
+    put_metadata(out, s->record);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/dump_tokenizer.h - the tokenizer that a shard was made with.
+ *
+ * Its model is the embedded one, or the file `tokenizer-<12 hex>.model` that `prepare`
+ * placed in the data set's folder: beside the shard, or as many folders up as NAME has.
+ * Either must have the SHA-256 that the shard's header gives. */
+#ifndef TOOLS_DUMP_TOKENIZER_H
+#define TOOLS_DUMP_TOKENIZER_H
+
+#include "shard/header.h"
+#include "shard/tokenizer.h"
+#include "tools/sha256.h"
+
+/* Holds the last one, for the next shard of the same data set. */
+struct dump_tokenizer {
+    struct tokenizer *tokenizer; /* NULL: not found */
+    char sha256[SHA256_HEX_CAP]; /* which was looked for; "": none yet */
+};
+
+/* Lent until the next call or dump_tokenizer_clear(); NULL where the shard has no ids, or
+ * after a note on stderr where its model is not to be found. */
+const struct tokenizer *dump_tokenizer_of(struct dump_tokenizer *d,
+                                          const char *shard_path,
+                                          const struct shard_header *h);
+void dump_tokenizer_clear(struct dump_tokenizer *d);
+
+#endif

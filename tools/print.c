@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/print.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+
+#include "ingest/utf8.h"
+
+/* Would change what a terminal or a reader sees around it. */
+static bool disturbs(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == 0x061c ||
+           code == 0x200e || code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+}
+
+/* A character of n bytes; n == 0: a byte that is not UTF-8. */
+static size_t print_one(FILE *out, const char *bytes, size_t n, uint32_t code)
+{
+    int printed;
+
+    if (n == 0)
+        printed = fprintf(out, "\\x%02x", (unsigned char)bytes[0]);
+    else if (code == '\n')
+        printed = fprintf(out, "\\n");
+    else if (code == '\t')
+        printed = fprintf(out, "\\t");
+    else if (code == '\r')
+        printed = fprintf(out, "\\r");
+    else if (code == '\\')
+        printed = fprintf(out, "\\\\");
+    else if (disturbs(code))
+        printed = fprintf(out, "\\u%04" PRIx32, code);
+    else
+        printed = fwrite(bytes, 1, n, out) == n ? 1 : 0;
+    return printed > 0 ? (size_t)printed : 0;
+}
+
+size_t print_escaped(FILE *out, const char *text, size_t len)
+{
+    size_t printed = 0;
+
+    for (size_t at = 0; at < len;) {
+        uint32_t code = 0;
+        const size_t n = utf8_decode(text + at, len - at, &code);
+        printed += print_one(out, text + at, n, code);
+        at += n > 0 ? n : 1;
+    }
+    return printed;
+}
+
+void print_json_string(FILE *out, const char *text, size_t len)
+{
+    putc('"', out);
+    for (size_t at = 0; at < len;) {
+        uint32_t code = 0;
+        const size_t n = utf8_decode(text + at, len - at, &code);
+        if (n == 0)
+            fputs("\xef\xbf\xbd", out);
+        else if (code == '"' || code == '\\')
+            fprintf(out, "\\%c", (int)code);
+        else if (code == '\n')
+            fputs("\\n", out);
+        else if (code < 0x20 || (code >= 0x7f && code <= 0x9f))
+            fprintf(out, "\\u%04" PRIx32, code);
+        else
+            fwrite(text + at, 1, n, out);
+        at += n > 0 ? n : 1;
+    }
+    putc('"', out);
+}
