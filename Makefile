@@ -174,6 +174,8 @@ TEST_PROGRAMS := \
     tests/programs/write_shards.c
 
 PYTHON_TESTS := \
+    tests/python/test_shard_format.py \
+    tests/python/test_shard_seekable.py \
     tests/python/test_resize_pillow.py \
     tests/python/test_tokenizer.py
 
