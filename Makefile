@@ -163,6 +163,7 @@ UNIT_TESTS := \
     tests/unit/test_safetensors.c \
     tests/unit/test_tensor.c \
     tests/unit/test_tokenizer.c \
+    tests/unit/test_vae_config.c \
     tests/unit/test_vae_golden.c \
     tests/unit/test_vae_open.c \
     tests/unit/test_vae_sd.c
@@ -189,6 +190,7 @@ CLI_TESTS := \
 
 # tests/fuzz/X.c; tests/fuzz/corpus/X/ is its corpus.
 FUZZ_TARGETS := \
+    tests/fuzz/fuzz_safetensors.c \
     tests/fuzz/fuzz_shard.c
 
 ## all: the program, build/latentmill
