@@ -34,6 +34,7 @@ INGEST_SRC := \
     ingest/status.c \
     ingest/damage.c \
     ingest/utf8.c \
+    ingest/gzip_trailer.c \
     ingest/hash_set.c \
     ingest/key.c \
     ingest/tar_header.c \
@@ -154,6 +155,12 @@ TOOLS_SRC := \
     tools/workers.c
 
 UNIT_TESTS := \
+    tests/unit/test_caption.c \
+    tests/unit/test_key.c \
+    tests/unit/test_pair.c \
+    tests/unit/test_pair_damage.c \
+    tests/unit/test_pair_faults.c \
+    tests/unit/test_tar_header.c \
     tests/unit/test_input.c \
     tests/unit/test_print.c \
     tests/unit/test_publish.c \
@@ -191,6 +198,7 @@ CLI_TESTS := \
 # tests/fuzz/X.c; tests/fuzz/corpus/X/ is its corpus.
 FUZZ_TARGETS := \
     tests/fuzz/fuzz_safetensors.c \
+    tests/fuzz/fuzz_pairs.c \
     tests/fuzz/fuzz_shard.c
 
 ## all: the program, build/latentmill
@@ -245,6 +253,10 @@ unit_programs := $(patsubst %.c,$(BUILD)/%,$(UNIT_TESTS))
 test_programs := $(patsubst %.c,$(BUILD)/%,$(TEST_PROGRAMS))
 fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(FUZZ_TARGETS))
 fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
+
+# Its own malloc(), to fail at each allocation in turn.
+$(BUILD)/tests/unit/test_pair_faults: private LDFLAGS += \
+    -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
 $(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)
 	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) -lcmocka

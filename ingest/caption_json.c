@@ -2,6 +2,7 @@
  *
  * Captions out of a sample's JSON. jansson reads a copy that is JSON where Python's is
  * not quite; the original is stored elsewhere as it is. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -100,17 +101,19 @@ int caption_list_add_json(struct caption_list *list, const char *json, size_t le
     size_t copy_len;
     char *copy = plain_json(json, len, &copy_len);
     json_t *root;
+    bool no_memory;
     int rc;
 
     *parsed = false;
     if (!copy)
         return INGEST_ENOMEM;
+    errno = 0;
     root = json_loadb(copy, copy_len,
                       JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);
+    no_memory = errno == ENOMEM; /* jansson may call it a syntax error */
     free(copy);
     if (!root)
-        return json_error_code(&error) == json_error_out_of_memory ? INGEST_ENOMEM
-                                                                   : INGEST_OK;
+        return no_memory ? INGEST_ENOMEM : INGEST_OK;
     *parsed = true;
     rc = add_object(list, root);
     json_decref(root);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * libarchive's filters under its "raw" format, which passes a stream through as it is.
- * Three things it leaves to us: what follows the end of a gzip or bzip2 stream, which it
- * ignores; a stream compressed many times over, with which a small input could keep it
- * busy for years between two calls of read(); and a read() that was cancelled, whose
- * status it does not know. */
+ * Four things it leaves to us: gzip's checksum, which it skips; what follows the end of a
+ * gzip or bzip2 stream, which it ignores; a stream compressed many times over, with which
+ * a small input could keep it busy for years between two calls of read(); and a read()
+ * that was cancelled, whose status it does not know. */
 #include "ingest/unpack.h"
 
 #include <archive.h>
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ingest/gzip_trailer.h"
 #include "ingest/status.h"
 
 enum { CHUNK = 128 << 10 };
@@ -29,6 +30,8 @@ struct unpacker {
     int status;              /* what next() returns for good, or INGEST_OK */
     uint64_t total_in;       /* bytes read() gave */
     uint64_t total_out;      /* bytes next() lent */
+    bool is_gzip;
+    struct gzip_trailer gzip;
     char why[256];
     unsigned char chunk[CHUNK]; /* lent to libarchive between two reads */
 };
@@ -61,6 +64,7 @@ static ssize_t read_source(struct unpacker *u)
         u->source_ended = true;
     } else {
         u->total_in += (uint64_t)n;
+        gzip_trailer_input(&u->gzip, u->chunk, (size_t)n);
     }
     return n;
 }
@@ -78,17 +82,22 @@ static la_ssize_t read_callback(struct archive *a, void *ctx, const void **bytes
     return n;
 }
 
-/* libarchive gave up: whose fault is it? */
+/* libarchive gave up: whose fault is it? Its own ENOMEM may mean that a stream asks for
+ * more memory than it grants. */
 static int explain(struct unpacker *u)
 {
-    const char *filter = archive_filter_name(u->archive, 0);
+    const char *message = archive_error_string(u->archive);
 
     if (u->source_status < 0)
         return u->source_status;
-    if (archive_errno(u->archive) == ENOMEM)
+    if (errno == ENOMEM)
         return fail(u, INGEST_ENOMEM, "out of memory");
-    return damage_set(u->damage, u->total_out, "the %s stream is %s", filter,
-                      u->source_ended ? "cut off" : "corrupt");
+    if (u->source_ended)
+        return damage_set(u->damage, u->total_out,
+                          "the compressed stream is cut off, or corrupt at its end");
+    return damage_set(u->damage, u->total_out,
+                      "the compressed stream is corrupt (libarchive: %s)",
+                      message ? message : "no message");
 }
 
 static int set_up(struct unpacker *u)
@@ -113,7 +122,7 @@ static int set_up(struct unpacker *u)
     return INGEST_OK;
 }
 
-/* Reads the first bytes, and with them the filter's name. */
+/* Reads the first bytes, which tell how the rest is compressed. */
 static int start(struct unpacker *u)
 {
     struct archive_entry *entry;
@@ -128,6 +137,7 @@ static int start(struct unpacker *u)
         return u->source_status;
     if (archive_filter_count(u->archive) > 2)
         return damage_set(u->damage, 0, "compressed more than once");
+    u->is_gzip = archive_filter_code(u->archive, 0) == ARCHIVE_FILTER_GZIP;
     if (rc == ARCHIVE_EOF)
         return INGEST_END;
     return rc == ARCHIVE_OK ? INGEST_OK : explain(u);
@@ -137,15 +147,18 @@ static int start(struct unpacker *u)
 static int end(struct unpacker *u)
 {
     uint64_t consumed = (uint64_t)archive_filter_bytes(u->archive, -1);
-    const char *filter = archive_filter_name(u->archive, 0);
     int rc = unpacker_drain(u);
 
     if (rc < 0)
         return rc;
     if (u->total_in > consumed)
         return damage_set(u->damage, u->total_out,
-                          "%" PRIu64 " bytes after the end of the %s stream",
-                          u->total_in - consumed, filter);
+                          "%" PRIu64 " bytes after the end of the compressed stream",
+                          u->total_in - consumed);
+    if (u->is_gzip && !gzip_trailer_ok(&u->gzip))
+        return damage_set(u->damage, u->total_out,
+                          "the gzip stream's checksum is wrong: something in it has "
+                          "changed");
     return INGEST_END;
 }
 
@@ -155,6 +168,7 @@ static int next(struct unpacker *u, const unsigned char **bytes, size_t *n)
     la_int64_t offset;
     int rc;
 
+    errno = 0;
     if (!u->archive && (rc = start(u)) != INGEST_OK)
         return rc == INGEST_END ? end(u) : rc;
     do {
@@ -168,6 +182,8 @@ static int next(struct unpacker *u, const unsigned char **bytes, size_t *n)
         return explain(u);
     *bytes = block;
     u->total_out += *n;
+    if (u->is_gzip)
+        gzip_trailer_output(&u->gzip, *bytes, *n);
     return INGEST_OK;
 }
 
@@ -181,6 +197,7 @@ int unpacker_open(struct unpacker **out, const struct ingest_source *source,
         return INGEST_ENOMEM;
     u->source = *source;
     u->damage = damage;
+    gzip_trailer_init(&u->gzip);
     return INGEST_OK;
 }
 
