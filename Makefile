@@ -192,6 +192,7 @@ PYTHON_TESTS := \
 
 CLI_TESTS := \
     tests/cli/dump.sh \
+    tests/cli/lint.sh \
     tests/cli/runner.sh \
     tests/cli/usage.sh
 

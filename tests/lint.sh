@@ -1,0 +1,249 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tests/lint.sh - the house rules that a program can check.
+#
+# usage: [CC=cc] tests/lint.sh [ROOT]
+#
+# Each rule is one function below; it prints "file:line: what is wrong" and lint adds the
+# rule's name. The exit status is 1 if any rule was broken. tests/cli/lint.sh sees each rule
+# fail once.
+set -u
+
+: "${CC:=cc}"
+cd "${1-.}" || exit 2
+code=$(mktemp -d)
+trap 'rm -rf "$code"' EXIT
+
+c_files=$(find ingest vae_encode shard tools tests \( -name '*.[ch]' -o -name '*.cc' \) 2>/dev/null | sort)
+scripts=$(find .ci ingest vae_encode shard tools tests \
+    \( -name '*.py' -o -name '*.sh' -o -path .ci/run \) 2>/dev/null | sort)
+
+# $code/FILE is FILE without comments and what stands in quotes, line for line.
+strip_comments()
+{
+    local file
+    for file in $c_files; do
+        mkdir -p "$code/$(dirname "$file")"
+        awk '{
+            out = ""
+            for (i = 1; i <= length($0); i++) {
+                c = substr($0, i, 1)
+                two = substr($0, i, 2)
+                if (inside) {
+                    if (two == "*/") { inside = 0; i++ }
+                } else if (two == "/*") {
+                    inside = 1; i++
+                } else if (two == "//") {
+                    break
+                } else if (c == "\"" || c == "\047") {
+                    for (i++; i <= length($0) && substr($0, i, 1) != c; i++)
+                        if (substr($0, i, 1) == "\\") i++
+                    out = out c c
+                } else {
+                    out = out c
+                }
+            }
+            print out
+        }' "$file" >"$code/$file"
+    done
+}
+
+# files_in FOLDER...: the C files below these folders.
+files_in()
+{
+    local file folder
+    for file in $c_files; do
+        for folder; do
+            case $file in "$folder"/*) echo "$file" ;; esac
+        done
+    done
+}
+
+# find_code PATTERN MESSAGE FILE...: where code, not comments or strings, matches.
+find_code()
+{
+    local pattern=$1 message=$2
+    shift 2
+    [ $# -gt 0 ] || return
+    (cd "$code" && grep -nHoE -- "$pattern" "$@" /dev/null) |
+        sed -E "s|^([^:]*:[0-9]+):[^A-Za-z_]*(.*)|\1: $message: \2|"
+}
+
+# find_calls NAMES MESSAGE FILE...: calls of any function of a|b|c.
+find_calls()
+{
+    local names=$1
+    shift
+    find_code "(^|[^A-Za-z0-9_])($names)[[:space:]]*\(" "$@"
+}
+
+# Dependencies point one way: ingest and shard need nothing of ours, vae_encode only the image.
+rule_dependencies()
+{
+    grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' $c_files /dev/null | awk -F: '{
+        split($1, path, "/")
+        folder = path[1]
+        header = $3
+        sub(/^[^"]*"/, "", header)
+        sub(/".*/, "", header)
+        split(header, target, "/")
+        if (folder == "tools" || folder == "tests" || target[1] == folder)
+            next
+        if (folder == "vae_encode" && header == "ingest/image.h")
+            next
+        print $1 ":" $2 ": " folder " must not include " header
+    }'
+}
+
+# Only tools/ knows threads, stderr and the process's end.
+rule_threads()
+{
+    local library
+    library="$(files_in ingest vae_encode) $(files_in shard | grep -v '^shard/python/')"
+    find_code '(^|[^A-Za-z0-9_])(pthread_[a-z_]*|thrd_[a-z_]*|stderr|perror)' \
+        'only tools/ may use' $library
+    find_calls 'exit|_exit|_Exit|quick_exit|abort|fork|signal|sigaction' \
+        'only tools/ may call' $library
+    grep -nHE '^#[[:space:]]*include[[:space:]]*<(pthread|threads|signal)\.h>' $library /dev/null |
+        sed 's/#/ only tools\/ may use #/'
+}
+
+rule_file_size()
+{
+    local file lines
+    for file in $c_files $scripts; do
+        lines=$(wc -l <"$file")
+        [ "$lines" -le 800 ] || echo "$file:$lines: longer than 800 lines: one concept a file"
+    done
+}
+
+# A function runs from a line that is "{" to one that is "}".
+rule_function_size()
+{
+    local file
+    for file in $c_files; do
+        awk -v file="$file" '
+            /^{/ { start = NR }
+            /^}/ {
+                if (start && NR - start - 1 > 100)
+                    print file ":" start ": function of " NR - start - 1 " lines: 100 at most"
+                start = 0
+            }' "$file"
+    done
+}
+
+rule_todo()
+{
+    grep -nHE '(^|[^A-Za-z])(TO''DO|FIX''ME|X''XX)([^A-Za-z|]|$)' $c_files $scripts /dev/null |
+        grep -vE '#[0-9]+' |
+        sed -E 's/^([^:]*:[0-9]+):.*/\1: needs the number of an issue, #N/'
+}
+
+compile_header()
+{
+    $CC -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -fsyntax-only -x c "$1" >/dev/null 2>&1 ||
+        echo "$1:1: does not compile alone"
+}
+
+rule_headers()
+{
+    export -f compile_header
+    export CC
+    printf '%s\n' $c_files | grep '\.h$' | xargs -r -n 1 -P "$(nproc)" bash -c 'compile_header "$1"' -
+}
+
+rule_spdx()
+{
+    local file
+    for file in $c_files $scripts Makefile; do
+        head -n 2 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
+            echo "$file:1: no SPDX line at its head"
+    done
+}
+
+rule_rooted_includes()
+{
+    local file line header
+    grep -nHE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' $c_files /dev/null |
+        while IFS=: read -r file line header; do
+            header=${header#*\"}
+            header=${header%%\"*}
+            case $header in
+            *..*) ;;
+            */*) [ -f "$header" ] && continue ;;
+            esac
+            echo "$file:$line: include from the root: $header"
+        done
+}
+
+# Functions that overrun, keep hidden state, or cannot report an error.
+rule_forbidden()
+{
+    find_calls 'strcpy|strcat|stpcpy|sprintf|vsprintf|gets|strtok|atoi|atol|atoll|atof|alloca|rand|srand|tmpnam|mktemp' \
+        'forbidden function' $c_files
+}
+
+# glibc picks its transcendental functions by the CPU, so their bits are not ours.
+rule_libm()
+{
+    local f='sin|cos|tan|asin|acos|atan|atan2|sinh|cosh|tanh|exp|exp2|expm1|log|log2|log10|log1p|pow|cbrt|hypot|erf'
+    find_calls "($f)[fl]?" 'its bits depend on the machine' $(files_in ingest vae_encode shard)
+    grep -nHE -- '-ffast-math|-Ofast|-ffp-contract=fast' Makefile | sed 's/: */: unsafe: /2'
+}
+
+# Only the JPEG decoder may jump: libjpeg reports errors so.
+rule_longjmp()
+{
+    find_calls 'setjmp|sigsetjmp|longjmp|siglongjmp' 'only ingest/decode_jpeg.c may call' \
+        $(files_in ingest vae_encode shard tools | grep -v '^ingest/decode_jpeg\.c$')
+}
+
+# No file tells where somebody built it.
+rule_paths()
+{
+    grep -nHE '(^|[^A-Za-z0-9_$}./])/(home|root|work|Users)/[A-Za-z]' \
+        $c_files $scripts Makefile $(ls ./*.md */*.md 2>/dev/null) /dev/null |
+        sed -E 's/^([^:]*:[0-9]+):.*/\1: path of one machine/'
+}
+
+rule_names()
+{
+    local file
+    for file in $c_files; do
+        case $(basename "$file") in
+        util.* | utils.* | common.* | misc.* | helpers.*)
+            echo "$file:1: a noun of its own, please: this name says nothing" ;;
+        esac
+    done
+    # status.[ch] is each folder's own list of errors.
+    printf '%s\n' $c_files | grep -v '/status\.[ch]$' | awk '{
+        name = $0
+        sub(/.*\//, "", name)
+        if (name in seen)
+            print $0 ":1: named like " seen[name]
+        seen[name] = $0
+    }'
+}
+
+# A file that the Makefile does not name is dead, or a test that never runs.
+rule_listed()
+{
+    local file
+    for file in $c_files $(printf '%s\n' $scripts | grep -E '^tests/(python/test_|cli/)'); do
+        case $file in
+        *.h | *.inc.c | tests/cli/expect.sh | tests/golden/*) continue ;;
+        esac
+        grep -qF "$file" Makefile || echo "$file:1: not in the Makefile"
+    done
+}
+
+strip_comments
+broken=0
+for rule in $(declare -F | sed -n 's/^declare -f \(rule_\)/\1/p'); do
+    while IFS= read -r line; do
+        echo "$line [${rule#rule_}]"
+        broken=$((broken + 1))
+    done < <($rule)
+done
+[ $broken = 0 ] || echo "lint: $broken places break a rule"
+[ $broken = 0 ]
