@@ -185,6 +185,7 @@ TEST_PROGRAMS := \
     tests/programs/write_shards.c
 
 PYTHON_TESTS := \
+    tests/python/test_dump.py \
     tests/python/test_shard_format.py \
     tests/python/test_shard_seekable.py \
     tests/python/test_resize_pillow.py \
