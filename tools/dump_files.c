@@ -64,7 +64,7 @@ static size_t add_named(struct dump_files *files, const char *path)
     json_t *shard;
 
     if (manifest_read(&manifest, path) < 0)
-        problems += problem(manifest.why);
+        problems += problem("%s", manifest.why);
     json_array_foreach(manifest.shards, i, shard)
     {
         const char *name = json_string_value(json_object_get(shard, "name"));

@@ -161,7 +161,9 @@ static void end(struct shard_writer *w)
     shard_writer_close(w);
 }
 
-/* The ids live until the program ends. */
+static uint32_t all_ids[1024]; /* of all texts, one behind the other */
+static size_t n_all_ids;
+
 static struct shard_alternative text_of(const char *name, const char *text, size_t len,
                                         bool tokenized)
 {
@@ -169,11 +171,13 @@ static struct shard_alternative text_of(const char *name, const char *text, size
         .name = name, .text = text, .text_len = len, .n_ids = SHARD_NO_IDS};
     uint32_t *ids;
 
-    if (tokenized) {
-        check(tokenizer_encode(tokenizer, text, len, &ids, &a.n_ids) == SHARD_OK,
-              "encode");
-        a.ids = ids;
-    }
+    if (!tokenized)
+        return a;
+    check(tokenizer_encode(tokenizer, text, len, &ids, &a.n_ids) == SHARD_OK, "encode");
+    check(n_all_ids + a.n_ids <= sizeof(all_ids) / sizeof(all_ids[0]), "all_ids is full");
+    a.ids = memcpy(all_ids + n_all_ids, ids, a.n_ids * sizeof(*ids));
+    n_all_ids += a.n_ids;
+    free(ids);
     return a;
 }
 
