@@ -166,7 +166,13 @@ UNIT_TESTS := \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
     tests/unit/test_backend_cpu.c \
+    tests/unit/test_draw.c \
+    tests/unit/test_float16.c \
+    tests/unit/test_sequence.c \
+    tests/unit/test_shard_damage.c \
+    tests/unit/test_shard_header.c \
     tests/unit/test_shard_roundtrip.c \
+    tests/unit/test_shard_writer.c \
     tests/unit/test_safetensors.c \
     tests/unit/test_tensor.c \
     tests/unit/test_tokenizer.c \

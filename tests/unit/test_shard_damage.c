@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_shard_damage.c - a damaged shard gives an error or the same records. */
+#include "tests/unit/sample_shards.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "shard/file_map.h"
+
+enum { N = 20 };
+
+static unsigned char *shard;
+static size_t shard_len;
+
+static unsigned char *read_whole(const char *path, size_t *len)
+{
+    FILE *file = fopen(path, "rb");
+    struct stat st;
+
+    assert_non_null(file);
+    assert_int_equal(fstat(fileno(file), &st), 0);
+    unsigned char *data = malloc((size_t)st.st_size);
+    assert_int_equal(fread(data, 1, (size_t)st.st_size, file), st.st_size);
+    fclose(file);
+    *len = (size_t)st.st_size;
+    return data;
+}
+
+static int setup(void **state)
+{
+    char prefix[300];
+    size_t n;
+
+    (void)state;
+    snprintf(prefix, sizeof(prefix), "%s/s", sample_folder());
+    struct shard_writer_options options = {.header = sample_header(),
+                                           .path = sample_path,
+                                           .ctx = prefix,
+                                           .max_block_bytes = 3000};
+    struct shard_writer *w;
+    assert_int_equal(shard_writer_open(&w, &options), SHARD_OK);
+    for (uint64_t i = 0; i < N; i++) {
+        struct sample *s = sample_make(i + 10);
+        assert_int_equal(shard_writer_append(w, &s->rec), SHARD_OK);
+        sample_free(s);
+    }
+    assert_int_equal(shard_writer_finish(w), SHARD_OK);
+    shard = read_whole(shard_writer_files(w, &n)[0].path, &shard_len);
+    sample_unlink(w);
+    shard_writer_close(w);
+    *strrchr(prefix, '/') = 0;
+    rmdir(prefix);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(shard);
+    return 0;
+}
+
+/* A file without a name that holds these bytes; path is /proc/self/fd/N. */
+static int open_bytes(const unsigned char *data, size_t len, char path[32])
+{
+    int fd = memfd_create("shard", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, data, len), len);
+    snprintf(path, 32, "/proc/self/fd/%d", fd);
+    return fd;
+}
+
+/* Reads all; every record is right or lost with its name. Returns how many are lost, or N
+ * where the file does not open. */
+static unsigned lost_records(const char *path, bool text_only)
+{
+    struct shard_reader *r;
+    struct shard_record rec;
+    unsigned lost = 0;
+    int rc = shard_reader_open(&r, path);
+
+    if (rc != SHARD_OK) {
+        assert_true(rc == SHARD_EFORMAT || rc == SHARD_EVERSION);
+        assert_non_null(strstr(shard_reader_why(r), path));
+        shard_reader_close(r);
+        return N;
+    }
+    shard_reader_text_only(r, text_only);
+    for (uint64_t i = 0; i < N; i++) {
+        rc = shard_reader_next(r, &rec);
+        if (rc == SHARD_OK) {
+            assert_sample(&rec, i + 10, text_only);
+            continue;
+        }
+        assert_int_equal(rc, SHARD_EDAMAGED);
+        struct sample *s = sample_make(i + 10);
+        if (rec.key[0] != 0) { /* "": the name's column is damaged as well */
+            assert_string_equal(rec.key, s->rec.key);
+            assert_string_equal(rec.name, s->rec.name);
+            assert_int_equal(rec.index, s->rec.index);
+        }
+        assert_non_null(strstr(shard_reader_why(r), path));
+        sample_free(s);
+        lost++;
+    }
+    assert_int_equal(shard_reader_next(r, &rec), SHARD_EOF);
+    shard_reader_close(r);
+    return lost;
+}
+
+static void test_any_flipped_bit(void **state)
+{
+    char path[32];
+    unsigned whole = 0, some = 0, none = 0;
+    int fd = open_bytes(shard, shard_len, path);
+
+    (void)state;
+    for (size_t i = 0; i < shard_len; i++) {
+        unsigned char flipped = shard[i] ^ (unsigned char)(1u << i % 8);
+        assert_int_equal(pwrite(fd, &flipped, 1, (off_t)i), 1);
+        unsigned lost = lost_records(path, false);
+        whole += lost == N;
+        some += lost > 0 && lost < N;
+        none += lost == 0;
+        assert_int_equal(pwrite(fd, &shard[i], 1, (off_t)i), 1);
+    }
+    assert_int_equal(lost_records(path, false), 0);
+    /* Header and frames are most of the file; what nobody needs to read is the rest. */
+    assert_true(whole > 500 && some > shard_len / 2 && none < 2500);
+    close(fd);
+}
+
+static void test_cut_anywhere(void **state)
+{
+    char path[32];
+    int fd = open_bytes(shard, shard_len, path);
+
+    (void)state;
+    for (size_t len = shard_len; len-- > 0;) {
+        assert_int_equal(ftruncate(fd, (off_t)len), 0);
+        assert_int_equal(lost_records(path, false), N);
+    }
+    close(fd);
+}
+
+static void test_bytes_behind_the_end(void **state)
+{
+    char path[32];
+    int fd = open_bytes(shard, shard_len, path);
+
+    (void)state;
+    assert_int_equal(pwrite(fd, "\0", 1, (off_t)shard_len), 1);
+    assert_int_equal(lost_records(path, false), N);
+    close(fd);
+}
+
+/* The last frame of the block that holds record 0, or its first. */
+static uint64_t frame_offset(const char *path, bool text)
+{
+    struct shard_source source;
+    struct shard_file_map map;
+
+    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_true(map.blocks[0].n_frames > 1 && map.blocks[0].n_records > 1);
+    uint64_t offset = map.frames[text ? 0 : map.blocks[0].n_frames - 1].offset;
+    shard_file_map_close(&map);
+    shard_source_close(&source);
+    return offset;
+}
+
+/* Records 10 and 11 of the samples share block 0; each has a column of its own. */
+static void test_a_frame_costs_its_own_records(void **state)
+{
+    char path[32];
+    struct shard_reader *r;
+    struct shard_record rec;
+    int fd = open_bytes(shard, shard_len, path);
+    uint64_t tensor = frame_offset(path, false);
+
+    (void)state;
+    assert_int_equal(pwrite(fd, "\xAA\x55\xAA", 3, (off_t)tensor + 20), 3);
+    unsigned lost = lost_records(path, false);
+    assert_true(lost >= 1 && lost < N / 2);
+    assert_int_equal(lost_records(path, true), 0);
+
+    assert_int_equal(shard_reader_open(&r, path), SHARD_OK);
+    assert_int_equal(shard_reader_next(r, &rec), SHARD_OK);
+    int rc = SHARD_OK;
+    while (rc == SHARD_OK)
+        rc = shard_reader_next(r, &rec);
+    assert_int_equal(rc, SHARD_EDAMAGED);
+    assert_true(strncmp(rec.key, "dir/0000", 8) == 0);
+    assert_int_equal(rec.n_segments, 0);
+    shard_reader_close(r);
+    close(fd);
+}
+
+static void check_why(const unsigned char *data, size_t len, int status, const char *why)
+{
+    char path[32], want[300];
+    struct shard_reader *r;
+    struct shard_record rec;
+    int fd = open_bytes(data, len, path);
+    int rc = shard_reader_open(&r, path);
+
+    for (int i = 0; i < N && rc == SHARD_OK; i++)
+        rc = shard_reader_next(r, &rec);
+    snprintf(want, sizeof(want), "%s: %s", path, why);
+    assert_int_equal(rc, status);
+    assert_string_equal(shard_reader_why(r), want);
+    shard_reader_close(r);
+    close(fd);
+}
+
+static void check_flip(size_t at, int status, const char *why)
+{
+    shard[at] ^= 0x10;
+    check_why(shard, shard_len, status, why);
+    shard[at] ^= 0x10;
+}
+
+static void test_words(void **state)
+{
+    char path[32], why[200];
+    int fd = open_bytes(shard, shard_len, path);
+    uint64_t text = frame_offset(path, true), tensor = frame_offset(path, false);
+
+    (void)state;
+    close(fd);
+    check_why(shard, 0, SHARD_EFORMAT, "byte 0: too short for a shard");
+    check_why((const unsigned char *)"{\"no\": \"shard\"}", 15, SHARD_EFORMAT,
+              "byte 0: not a shard: it does not start as one");
+    check_flip(16, SHARD_EVERSION, "a shard of format version 17, this reader knows 1");
+    check_flip(60, SHARD_EFORMAT, "byte 8: the header does not match its checksum");
+    snprintf(why, sizeof(why),
+             "byte %zu: the file is cut off or damaged: no seek table at its end",
+             shard_len - 10);
+    check_why(shard, shard_len - 1, SHARD_EFORMAT, why);
+    snprintf(why, sizeof(why),
+             "text frame of block 0 at byte %" PRIu64 " does not match its checksum",
+             text);
+    check_flip(text + 30, SHARD_EDAMAGED, why);
+    snprintf(why, sizeof(why),
+             "tensor frame 1 of block 0 at byte %" PRIu64 " does not match its checksum",
+             tensor);
+    check_flip(tensor + 30, SHARD_EDAMAGED, why);
+}
+
+static void test_what_is_no_file(void **state)
+{
+    struct shard_reader *r;
+
+    (void)state;
+    assert_int_equal(shard_reader_open(&r, "/nonexistent/x.lms"), SHARD_EIO);
+    assert_string_equal(shard_reader_why(r),
+                        "/nonexistent/x.lms: No such file or directory");
+    assert_int_equal(shard_reader_count(r), 0);
+    shard_reader_close(r);
+    assert_int_equal(shard_reader_open(&r, "/tmp"), SHARD_EFORMAT);
+    assert_string_equal(shard_reader_why(r), "/tmp: not a regular file");
+    shard_reader_close(r);
+    shard_reader_close(NULL);
+    assert_non_null(shard_reader_why(NULL));
+}
+
+static void test_shortened_while_open(void **state)
+{
+    char path[32];
+    struct shard_reader *r;
+    struct shard_record rec;
+    int fd = open_bytes(shard, shard_len, path);
+
+    (void)state;
+    assert_int_equal(shard_reader_open(&r, path), SHARD_OK);
+    assert_int_equal(ftruncate(fd, 1100), 0);
+    assert_int_equal(shard_reader_at(r, N - 1, &rec), SHARD_EDAMAGED);
+    assert_string_equal(rec.key, "");
+    shard_reader_close(r);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_flipped_bit),
+        cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_bytes_behind_the_end),
+        cmocka_unit_test(test_a_frame_costs_its_own_records),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_what_is_no_file),
+        cmocka_unit_test(test_shortened_while_open),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

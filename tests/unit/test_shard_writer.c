@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_shard_writer.c - where blocks and files end, and what is refused. */
+#include "tests/unit/sample_shards.h"
+
+#include "shard/file_map.h"
+
+/* A pair with a latent of 16 KiB and n_ids ids: 32 of them are 512 KiB. */
+struct pair {
+    struct shard_record rec;
+    struct shard_alternative caption;
+    struct shard_segment segments[2];
+    struct shard_image image;
+    char key[32];
+    uint32_t ids[100];
+    uint16_t data[8 * 32 * 32];
+};
+
+static struct pair *make_pair(uint32_t number, uint32_t n_ids)
+{
+    struct pair *p = calloc(1, sizeof(*p));
+
+    snprintf(p->key, sizeof(p->key), "%09u", (unsigned)number);
+    p->caption = (struct shard_alternative){
+        .name = "txt", .text = "a cat", .text_len = 5, .ids = p->ids, .n_ids = n_ids};
+    p->segments[0] = (struct shard_segment){.kind = SHARD_TEXT,
+                                            .flags = SHARD_FLAG_LOSS,
+                                            .n_alternatives = 1,
+                                            .alternatives = &p->caption};
+    p->segments[1] = (struct shard_segment){.kind = SHARD_LATENT,
+                                            .flags = SHARD_FLAG_LOSS,
+                                            .dtype = SHARD_FP16,
+                                            .n_dims = 3,
+                                            .dims = {8, 32, 32},
+                                            .data = p->data,
+                                            .n_bytes = sizeof(p->data)};
+    uint64_t state = number;
+    for (size_t i = 0; i < 8 * 32 * 32; i++) { /* finite, and not to be compressed away */
+        state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+        p->data[i] = (uint16_t)(state >> 40) & 0xBBFF;
+    }
+    p->rec = (struct shard_record){.key = p->key,
+                                   .name = "00000",
+                                   .index = number,
+                                   .n_images = 1,
+                                   .images = &p->image,
+                                   .n_segments = 2,
+                                   .segments = p->segments};
+    return p;
+}
+
+static struct shard_writer *open_writer(char *prefix, uint64_t max_bytes)
+{
+    struct shard_writer_options options = {.header = sample_header(),
+                                           .path = sample_path,
+                                           .ctx = prefix,
+                                           .max_bytes = max_bytes};
+    struct shard_writer *w;
+
+    assert_int_equal(shard_writer_open(&w, &options), SHARD_OK);
+    return w;
+}
+
+static struct shard_writer *write_pairs(char *prefix, uint32_t n, uint32_t n_ids,
+                                        uint64_t max_bytes)
+{
+    struct shard_writer *w = open_writer(prefix, max_bytes);
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct pair *p = make_pair(i, n_ids);
+        assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
+        free(p);
+    }
+    assert_int_equal(shard_writer_finish(w), SHARD_OK);
+    return w;
+}
+
+static const char *new_prefix(char *prefix, size_t cap)
+{
+    snprintf(prefix, cap, "%s/s", sample_folder());
+    return prefix;
+}
+
+static void remove_all(struct shard_writer *w, char *prefix)
+{
+    sample_unlink(w);
+    shard_writer_close(w);
+    *strrchr(prefix, '/') = 0;
+    rmdir(prefix);
+}
+
+/* Records of each block, 0 behind the last; and bytes before the index. */
+static uint64_t map_blocks(const char *path, uint32_t *n_records, size_t cap)
+{
+    struct shard_source source;
+    struct shard_file_map map;
+
+    memset(n_records, 0, cap * sizeof(n_records[0]));
+    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    for (uint32_t i = 0; i < map.index.n_blocks && i < cap; i++)
+        n_records[i] = map.blocks[i].n_records;
+    uint64_t bytes = map.index.data_bytes;
+    shard_file_map_close(&map);
+    shard_source_close(&source);
+    return bytes;
+}
+
+static void test_blocks_end_at_512_kib(void **state)
+{
+    char prefix[300];
+    uint32_t n_records[4];
+    size_t n;
+
+    (void)state;
+    new_prefix(prefix, sizeof(prefix));
+    struct shard_writer *w = write_pairs(prefix, 70, 3, 0);
+    map_blocks(shard_writer_files(w, &n)[0].path, n_records, 4);
+    assert_int_equal(n, 1);
+    assert_int_equal(n_records[0], 32);
+    assert_int_equal(n_records[1], 32);
+    assert_int_equal(n_records[2], 6);
+    assert_int_equal(n_records[3], 0);
+    remove_all(w, prefix);
+}
+
+/* Rows above 512 KiB end a block as well; token ids, however many, do not. */
+static void test_text_ends_blocks_and_ids_do_not(void **state)
+{
+    char prefix[300];
+    uint32_t with[4], without[4];
+    char *text = calloc(1, 200 << 10);
+    uint32_t *ids = calloc(300 << 10, sizeof(ids[0]));
+    size_t n;
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        new_prefix(prefix, sizeof(prefix));
+        struct shard_writer *w = open_writer(prefix, 0);
+        for (uint32_t i = 0; i < 5; i++) {
+            struct pair *p = make_pair(i, 0);
+            p->rec.n_segments = 1;
+            p->caption.text = text;
+            p->caption.text_len = 200 << 10;
+            p->caption.ids = ids;
+            p->caption.n_ids = round == 0 ? SHARD_NO_IDS : 300 << 10;
+            assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
+            free(p);
+        }
+        assert_int_equal(shard_writer_finish(w), SHARD_OK);
+        map_blocks(shard_writer_files(w, &n)[0].path, round == 0 ? without : with, 4);
+        remove_all(w, prefix);
+    }
+    assert_int_equal(without[0], 2);
+    assert_int_equal(without[1], 2);
+    assert_int_equal(without[2], 1);
+    assert_memory_equal(with, without, sizeof(with));
+    free(text);
+    free(ids);
+}
+
+/* The same rule as at 2^30: each file ends before the block that would pass the limit, so
+ * with that block it would pass it, and without it does not. */
+static void test_files_end_at_the_limit(void **state)
+{
+    const uint64_t limit = 2000000;
+    char prefix[300];
+    uint32_t n_records[8];
+    size_t n;
+
+    (void)state;
+    new_prefix(prefix, sizeof(prefix));
+    struct shard_writer *w = write_pairs(prefix, 300, 10, limit);
+    const struct shard_file *files = shard_writer_files(w, &n);
+    assert_true(n >= 3);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bytes = map_blocks(files[i].path, n_records, 8);
+        assert_true(bytes <= limit);
+        if (i + 1 < n)
+            assert_true(bytes > limit - (560 << 10));
+    }
+    remove_all(w, prefix);
+}
+
+static void test_a_block_larger_than_a_file(void **state)
+{
+    char prefix[300];
+    size_t n;
+
+    (void)state;
+    new_prefix(prefix, sizeof(prefix));
+    struct shard_writer *w = write_pairs(prefix, 70, 3, 1000);
+    shard_writer_files(w, &n);
+    assert_int_equal(n, 3);
+    remove_all(w, prefix);
+}
+
+static void test_many_small_records(void **state)
+{
+    const uint32_t n_documents = 60000;
+    char prefix[300], key[16];
+    struct shard_reader *r;
+    struct shard_record rec;
+    uint64_t i;
+    size_t n;
+
+    (void)state;
+    new_prefix(prefix, sizeof(prefix));
+    struct shard_writer *w = open_writer(prefix, 0);
+    struct pair *p = make_pair(0, 2);
+    p->rec.n_segments = 1;
+    p->rec.n_images = 0;
+    for (uint32_t j = 0; j < n_documents; j++) {
+        snprintf(p->key, sizeof(p->key), "%u", (unsigned)j);
+        assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
+    }
+    free(p);
+    assert_int_equal(shard_writer_finish(w), SHARD_OK);
+    assert_int_equal(shard_reader_open(&r, shard_writer_files(w, &n)[0].path), SHARD_OK);
+    assert_int_equal(shard_reader_count(r), n_documents);
+    for (uint32_t j = 0; j < n_documents; j += 7919) {
+        snprintf(key, sizeof(key), "%u", (unsigned)j);
+        assert_int_equal(shard_reader_find(r, "00000", key, &i), SHARD_OK);
+        assert_int_equal(i, j);
+        assert_int_equal(shard_reader_at(r, i, &rec), SHARD_OK);
+        assert_string_equal(rec.key, key);
+    }
+    shard_reader_close(r);
+    remove_all(w, prefix);
+}
+
+/* Every block has at most 256 columns; a record that alone has more is refused. */
+static void test_many_columns(void **state)
+{
+    enum { N_SEGMENTS = 300 };
+    char prefix[300];
+    uint32_t n_records[4];
+    struct shard_segment *segments = calloc(N_SEGMENTS, sizeof(segments[0]));
+    struct pair *p = make_pair(0, 0);
+    size_t n;
+
+    (void)state;
+    new_prefix(prefix, sizeof(prefix));
+    struct shard_writer *w = open_writer(prefix, 0);
+    for (uint32_t i = 0; i < N_SEGMENTS; i++) {
+        segments[i] = p->segments[1];
+        segments[i].kind = 1000 + i;
+        segments[i].dtype = SHARD_U16;
+        segments[i].image = segments[i].encoder = SHARD_NONE;
+        segments[i].n_dims = 1;
+        segments[i].dims[0] = 8;
+        segments[i].n_bytes = 16;
+    }
+    p->rec.segments = segments;
+    p->rec.n_segments = 200;
+    assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
+    p->rec.n_segments = N_SEGMENTS;
+    assert_int_equal(shard_writer_append(w, &p->rec), SHARD_EINVAL);
+    p->rec.segments = segments + 100;
+    p->rec.n_segments = 200;
+    assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
+    assert_int_equal(shard_writer_finish(w), SHARD_OK);
+    map_blocks(shard_writer_files(w, &n)[0].path, n_records, 4);
+    assert_int_equal(n_records[0], 1);
+    assert_int_equal(n_records[1], 1);
+    free(segments);
+    free(p);
+    remove_all(w, prefix);
+}
+
+static void refused(struct shard_writer *w, const struct pair *p, const char *reason)
+{
+    assert_int_equal(shard_writer_append(w, &p->rec), SHARD_EINVAL);
+    if (strstr(shard_writer_why(w), reason) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", shard_writer_why(w), reason);
+}
+
+static void refuse_changed(struct shard_writer *w, int what, const char *reason)
+{
+    struct pair *p = make_pair(7, 2);
+    char *key = calloc(1, 1026);
+
+    memset(key, 'k', 1025);
+    switch (what) {
+    case 0:
+        p->rec.key = key;
+        break;
+    case 1:
+        p->rec.key = "";
+        break;
+    case 2:
+        p->rec.name = "";
+        break;
+    case 3:
+        p->segments[0].n_alternatives = 0;
+        break;
+    case 4:
+        p->rec.caption_drawn = 1;
+        break;
+    case 5:
+        p->segments[1].image = 1;
+        break;
+    case 6:
+        p->segments[1].encoder = 3;
+        break;
+    case 7:
+        p->segments[1].flags = SHARD_FLAG_LOSS | SHARD_FLAG_CONTEXT;
+        break;
+    case 8:
+        p->segments[1].dims[0] = 7;
+        break;
+    case 9:
+        p->segments[1].n_dims = 9;
+        break;
+    case 10:
+        p->segments[1].dims[0] = p->segments[1].dims[1] = UINT32_MAX;
+        break;
+    case 11:
+        p->data[77] = 0x7C00;
+        break;
+    case 12:
+        p->data[77] = 0xFE01;
+        break;
+    case 13:
+        p->segments[1].dtype = SHARD_BF16;
+        p->data[1] = 0x7F80;
+        break;
+    default:
+        p->segments[1].encoder = SHARD_NONE;
+    }
+    refused(w, p, reason);
+    free(key);
+    free(p);
+}
+
+/* A refused record leaves the writer as it was. */
+static void test_refusals(void **state)
+{
+    static const char *const reasons[15] = {
+        "1 to 1024 bytes", "1 to 1024 bytes", "NAME",       "without an alternative",
+        "caption 1 is",    "image 1 of 1",    "encoder 3",  "flags 0x3",
+        "shape",           "9 dimensions",    "shape",      "not finite",
+        "not finite",      "not finite",      "is a latent"};
+    char prefix[300];
+    struct shard_reader *r;
+    struct shard_record rec;
+    size_t n;
+
+    (void)state;
+    new_prefix(prefix, sizeof(prefix));
+    struct shard_writer *w = open_writer(prefix, 0);
+    for (int i = 0; i < 15; i++) {
+        struct sample *s = sample_make((uint64_t)i);
+        refuse_changed(w, i, reasons[i]);
+        assert_int_equal(shard_writer_append(w, &s->rec), SHARD_OK);
+        sample_free(s);
+    }
+    assert_int_equal(shard_writer_finish(w), SHARD_OK);
+    assert_int_equal(shard_reader_open(&r, shard_writer_files(w, &n)[0].path), SHARD_OK);
+    for (uint64_t i = 0; i < 15; i++) {
+        assert_int_equal(shard_reader_next(r, &rec), SHARD_OK);
+        assert_sample(&rec, i, false);
+    }
+    assert_int_equal(shard_reader_next(r, &rec), SHARD_EOF);
+    shard_reader_close(r);
+    remove_all(w, prefix);
+}
+
+static int fixed_path(void *ctx, uint32_t part, char *path, size_t cap)
+{
+    (void)part;
+    return snprintf(path, cap, "%s", (const char *)ctx) < (int)cap ? 0 : -1;
+}
+
+static int no_path(void *ctx, uint32_t part, char *path, size_t cap)
+{
+    (void)ctx;
+    (void)part;
+    (void)path;
+    (void)cap;
+    return -1;
+}
+
+/* A write that fails ends the writer: every later call says the same. */
+static void check_dead(int (*path)(void *, uint32_t, char *, size_t), const char *target,
+                       int status, const char *reason)
+{
+    struct shard_writer_options options = {
+        .header = sample_header(), .path = path, .ctx = (char *)target};
+    struct pair *p = make_pair(1, 1);
+    struct shard_writer *w;
+
+    assert_int_equal(shard_writer_open(&w, &options), SHARD_OK);
+    assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
+    assert_int_equal(shard_writer_finish(w), status);
+    assert_non_null(strstr(shard_writer_why(w), reason));
+    assert_int_equal(shard_writer_append(w, &p->rec), status);
+    assert_int_equal(shard_writer_finish(w), status);
+    shard_writer_close(w);
+    free(p);
+}
+
+static void test_what_ends_a_writer(void **state)
+{
+    (void)state;
+    check_dead(fixed_path, "/dev/full", SHARD_EIO, "/dev/full: byte 0: No space left");
+    check_dead(fixed_path, "/nonexistent/s.lms", SHARD_EIO,
+               "/nonexistent/s.lms: No such file");
+    check_dead(no_path, "", SHARD_EINVAL, "too long");
+}
+
+static void test_a_header_that_cannot_be(void **state)
+{
+    struct shard_header h = *sample_header();
+    struct shard_writer_options options = {.header = &h, .path = no_path};
+    struct shard_writer *w;
+
+    (void)state;
+    h.patch = 3;
+    assert_int_equal(shard_writer_open(&w, &options), SHARD_EFORMAT);
+    assert_non_null(strstr(shard_writer_why(w), "patch"));
+    shard_writer_close(w);
+    h = *sample_header();
+    h.config = "not JSON";
+    assert_int_equal(shard_writer_open(&w, &options), SHARD_EINVAL);
+    shard_writer_close(w);
+    shard_writer_close(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_blocks_end_at_512_kib),
+        cmocka_unit_test(test_text_ends_blocks_and_ids_do_not),
+        cmocka_unit_test(test_files_end_at_the_limit),
+        cmocka_unit_test(test_a_block_larger_than_a_file),
+        cmocka_unit_test(test_many_small_records),
+        cmocka_unit_test(test_many_columns),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_what_ends_a_writer),
+        cmocka_unit_test(test_a_header_that_cannot_be),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
