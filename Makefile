@@ -186,6 +186,7 @@ TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
     tests/programs/time_encoder.c \
     tests/programs/decode_files.c \
+    tests/programs/encode_jpeg.c \
     tests/programs/tokenize_lines.c \
     tests/programs/write_dump_shards.c \
     tests/programs/write_shards.c
@@ -194,6 +195,7 @@ PYTHON_TESTS := \
     tests/python/test_dump.py \
     tests/python/test_shard_format.py \
     tests/python/test_shard_seekable.py \
+    tests/python/test_decode_memory.py \
     tests/python/test_resize_pillow.py \
     tests/python/test_tokenizer.py
 

@@ -5,8 +5,9 @@
  *
  * For each path, a line of text:
  *     reason original_w original_h crop_left crop_top crop_w crop_h upscaled broken need
- * and, where the reason is `none`, WIDTH * HEIGHT * 3 bytes of RGB. An image whose need
- * is above 384 MiB is too_many_pixels, as it is in the program. */
+ * peak (the peak is the process's largest resident size so far, in bytes) and, where the
+ * reason is `none`, WIDTH * HEIGHT * 3 bytes of RGB. An image whose need is above 384 MiB
+ * is too_many_pixels, as it is in the program. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,10 +38,24 @@ static uint8_t *read_file(const char *path, size_t *len)
     return bytes;
 }
 
+static uint64_t peak_bytes(void)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    uint64_t kib = 0;
+
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "VmHWM: %" SCNu64, &kib) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return kib * 1024;
+}
+
 static int decode_file(struct image_decoder *d, const char *path, uint8_t *rgb,
                        size_t rgb_len)
 {
-    struct decode_info info;
+    struct decode_info info = {0};
     struct decoded out = {0};
     size_t len = 0;
     uint8_t *bytes = read_file(path, &len);
@@ -61,9 +76,10 @@ static int decode_file(struct image_decoder *d, const char *path, uint8_t *rgb,
         fprintf(stderr, "%s: %s\n", path, ingest_strerror(rc));
         return 1;
     }
-    printf("%s %u %u %u %u %u %u %d %d %" PRIu64 "\n", reject_name(out.reject.reason),
-           out.original_width, out.original_height, out.crop_left, out.crop_top,
-           out.crop_width, out.crop_height, out.upscaled, out.broken_profile, info.need);
+    printf("%s %u %u %u %u %u %u %d %d %" PRIu64 " %" PRIu64 "\n",
+           reject_name(out.reject.reason), out.original_width, out.original_height,
+           out.crop_left, out.crop_top, out.crop_width, out.crop_height, out.upscaled,
+           out.broken_profile, info.need, peak_bytes());
     if (out.reject.reason != REJECT_NONE)
         fprintf(stderr, "%s: %s: %s\n", path, reject_name(out.reject.reason),
                 out.reject.detail);
