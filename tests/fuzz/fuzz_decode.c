@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/fuzz/fuzz_decode.c - any bytes as an image: all three formats' fronts.
+ *
+ * The magic bytes decide which decoder is met. Images of more than a megapixel are only
+ * probed, so that a run is fast. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "ingest/decode.h"
+#include "ingest/status.h"
+
+enum { SIDE = 24, MOST_PIXELS = 1 << 20 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void decode(const uint8_t *data, size_t size, bool keep_truncated)
+{
+    static uint8_t rgb[SIDE * SIDE * 3];
+    const struct decode_options options = {
+        .width = SIDE,
+        .height = SIDE,
+        .filter = RESIZE_BICUBIC,
+        .icc = ICC_SRGB,
+        .keep_truncated = keep_truncated,
+    };
+    struct image_decoder *d;
+    struct decoded out;
+
+    if (image_decoder_open(&d, &options) != INGEST_OK)
+        abort();
+    int rc = image_decoder_run(d, data, size, rgb, &out);
+    assert(rc == INGEST_OK);
+    assert(out.reject.reason == REJECT_NONE || out.reject.detail[0] != '\0');
+    assert(out.reject.reason != REJECT_NONE || out.crop_width > 0);
+    image_decoder_close(d);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct decode_info info;
+    struct reject reject;
+
+    if (decode_probe(data, size, &info, &reject) != REJECT_NONE ||
+        (uint64_t)info.width * info.height > MOST_PIXELS)
+        return 0;
+    decode(data, size, true);
+    decode(data, size, false);
+    return 0;
+}
