@@ -44,6 +44,7 @@ INGEST_SRC := \
     ingest/caption_json.c \
     ingest/group.c \
     ingest/pair.c \
+    ingest/plain_json.c \
     ingest/reject.c \
     ingest/exif.c \
     ingest/image_header.c \

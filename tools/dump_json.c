@@ -6,10 +6,12 @@
  * that none of its digits change; metadata that is not is a string. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <jansson.h>
 
+#include "ingest/plain_json.h"
 #include "tools/dump_sample.h"
 #include "tools/print.h"
 #include "tools/tensor.h"
@@ -182,25 +184,33 @@ static void put_source(FILE *out, const struct dump_sample *s)
     fputs("\"}", out);
 }
 
+/* Whether it is JSON; numbers may be longer than this machine's. */
+static bool is_json(const char *text, size_t len)
+{
+    const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL;
+    json_t *parsed = json_loadb(text, len, flags, NULL);
+
+    json_decref(parsed);
+    return parsed != NULL;
+}
+
 static void put_metadata(FILE *out, const struct shard_record *r)
 {
+    size_t len;
+
     if (r->metadata == NULL || r->metadata_len == 0) {
         fputs("null", out);
         return;
     }
-    json_t *parsed =
-        json_loadb(r->metadata, r->metadata_len,
-                   JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
-    if (parsed == NULL) {
+    char *plain = plain_json(r->metadata, r->metadata_len, &len);
+    if (plain == NULL || !is_json(plain, len)) {
         print_json_string(out, r->metadata, r->metadata_len);
-        return;
+    } else {
+        /* Within JSON a line can end only between its tokens. */
+        for (size_t i = 0; i < len; i++)
+            putc(plain[i] == '\n' || plain[i] == '\r' ? ' ' : plain[i], out);
     }
-    json_decref(parsed);
-    /* Within JSON a line can end only between its tokens. */
-    for (size_t i = 0; i < r->metadata_len; i++) {
-        const char c = r->metadata[i];
-        putc(c == '\n' || c == '\r' ? ' ' : c, out);
-    }
+    free(plain);
 }
 
 void dump_json_sample(FILE *out, const struct dump_sample *s)

@@ -282,7 +282,7 @@ static void write_pairs(const char *name, char *path, const struct model *model)
           TEXT("json.captions[1]", "Two dogs run over 25 metres of grass.", tokenized),
           TEXT("json.captions[2]", "犬が走る。", tokenized)},
          "{\"url\": \"http://example.org/1.jpg\",\n \"width\": 20, \"big\": "
-         "12345678901234567890}"},
+         "12345678901234567890, \"clip\": NaN, \"note\": \"NaN\"}"},
         {"odd",
          3,
          SHARD_CAPTION_FIRST,
