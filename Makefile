@@ -203,6 +203,9 @@ PYTHON_TESTS := \
 CLI_TESTS := \
     tests/cli/dump.sh \
     tests/cli/lint.sh \
+    tests/cli/prepare_bytes.sh \
+    tests/cli/prepare_faults.sh \
+    tests/cli/prepare_refused.sh \
     tests/cli/runner.sh \
     tests/cli/usage.sh
 

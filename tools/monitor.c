@@ -25,6 +25,7 @@ void monitor_block_signals(void)
     stop_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond ulimit -f is an error like a full disk */
 }
 
 static void stop_run(struct monitor *m)

@@ -27,7 +27,7 @@ struct monitor {
 };
 
 /* Blocks the signals in this thread and those it starts, so that the monitor alone gets
- * them, and ignores SIGPIPE. Call first of all. */
+ * them, and ignores SIGPIPE and SIGXFSZ. Call first of all. */
 void monitor_block_signals(void);
 
 /* Starts the thread. Returns 0 or -1. */

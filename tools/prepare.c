@@ -218,6 +218,10 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
         rc = dataset_place_model(o->out, m->model_file, m->model, m->model_len);
     if (rc == 0)
         rc = plan_make(&plan, inputs, o);
+    if (rc == 0 && m->demo && !o->quiet)
+        fputs("warning: embedded demonstration models are in use; the shards are marked "
+              "\"demo\" (see --vae and --tokenizer)\n",
+              stderr);
     if (rc == 0) {
         job.units = plan.units;
         job.n_units = plan.n_units;
@@ -252,10 +256,6 @@ int prepare_main(int argc, char **argv)
         rc = check_demo(&o, &inputs);
     if (rc == 0)
         rc = models_open(&models, &o);
-    if (rc == 0 && models.demo && !o.quiet)
-        fputs("warning: embedded demonstration models are in use; the shards are marked "
-              "\"demo\" (see --vae and --tokenizer)\n",
-              stderr);
     if (rc == 0)
         rc = prepare(&o, &inputs, &models);
     models_close(&models);

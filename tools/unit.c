@@ -163,9 +163,10 @@ static json_t *describe_input(const struct unit *u, enum unit_end end)
     const struct unit_output *out = u->output;
     const struct pair_totals *t = &u->totals;
     uint64_t withheld = end == UNIT_REJECTED ? out->n_samples : 0;
+    json_t *key = u->partial_key ? json_any_string(u->partial_key) : json_null();
     json_t *damage =
         t->damaged ? json_pack("{s:I, s:o, s:o}", "offset", (json_int_t)t->damage_offset,
-                               "what", t->damage, "partial_key", u->partial_key)
+                               "what", json_any_string(t->damage), "partial_key", key)
                    : json_null();
 
     return json_pack(

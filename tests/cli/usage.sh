@@ -21,5 +21,5 @@ run latentmill grind
 expect_status 2
 expect_stdout </dev/null
 expect_stderr <<'END'
-latentmill: no command named 'grind' (see latentmill --help)
+error: no command named 'grind' (see latentmill --help)
 END

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+# Bad input, signals and full disks: nothing is lost silently, nothing half-done is published.
+. tests/cli/expect.sh
+
+scenes=tests/data/scenes-000.tar
+few="--quiet --limit 3"
+
+field()
+{
+    jq -c "$1" "$2"
+}
+
+# Damage in the middle: what is before it counts, the manifest says where, the others go on.
+head -c 300000 $scenes >"$T/cut.tar"
+run latentmill prepare --out "$T/o" "$T/cut.tar" tests/data/scenes-001.tar
+expect_status 42
+expect_match stderr '^warning: cut: input damaged at byte 300000: '
+expect "the damage is recorded" test "$(field '.result.inputs[0].status' \
+    "$T/o/cut.manifest.json")" = '"damaged"'
+expect "the cut key is named" test \
+    "$(field '.result.inputs[0].damage.partial_key' "$T/o/cut.manifest.json")" != null
+expect "every group is somewhere" test "$(field \
+    '.result.inputs[0] | .groups - .samples - ([.rejects[]] | add // 0)' \
+    "$T/o/cut.manifest.json")" = 0
+expect "the other input is complete" test "$(field '.result.inputs[0].status' \
+    "$T/o/scenes-001.manifest.json")" = '"complete"'
+run latentmill dump --json --latents none "$T/o/cut.lms"
+expect_status 0
+expect "dump has the samples of the manifest" test "$(wc -l <"$T/.stdout")" = \
+    "$(field '.result.inputs[0].samples' "$T/o/cut.manifest.json")"
+
+# Run again: skipped, and said so; --damaged keep takes it; --retry-failed does it again.
+run latentmill prepare --quiet --out "$T/o" "$T/cut.tar"
+expect_status 42
+run latentmill prepare --quiet --out "$T/o" --damaged keep "$T/cut.tar"
+expect_status 0
+run latentmill prepare --quiet --out "$T/o" --retry-failed "$T/cut.tar"
+expect_status 42
+
+# Too many rejects: no shard, the rejects say why.
+mkdir "$T/w"
+for i in $(seq 100 219); do
+    printf 'not an image' >"$T/w/$i.jpg"
+    printf 'a caption' >"$T/w/$i.txt"
+done
+tar -C "$T/w" --sort=name -cf "$T/bad.tar" .
+run latentmill prepare --quiet --out "$T/o" "$T/bad.tar"
+expect_status 42
+expect_match stderr '^warning: bad: too many rejects; no shard was published'
+expect "no shard is there" test ! -e "$T/o/bad.lms"
+expect "all rejects are" test "$(grep -c '"unsupported_format"' \
+    "$T/o/bad.rejects.jsonl")" = 120
+expect "the manifest says so" test "$(field '.result.inputs[0].status' \
+    "$T/o/bad.manifest.json")" = '"rejected"'
+
+# A command that fails gives no result, and the others go on.
+run latentmill prepare $few --out "$T/p" --name '{one,two}' "pipe:cat $scenes; exit 3" \
+    "pipe:cat $scenes"
+expect_status 0
+run latentmill prepare --quiet --out "$T/q" --name '{one,two}' "pipe:cat $scenes; exit 3" \
+    "pipe:cat $scenes"
+expect_status 1
+expect_match stderr '^error: one: .*: the command failed with exit status 3; nothing of it'
+expect "nothing of it is there" test -z "$(ls "$T/q" | grep '^one')"
+expect "the other is complete" test -e "$T/q/two.manifest.json"
+
+# Not a tar, and nothing at all.
+run latentmill prepare --quiet --out "$T/o" --name letter - <README.md
+expect_status 42
+expect_match stderr '^warning: letter: input damaged at byte 0'
+run latentmill prepare --quiet --out "$T/o" --name nothing - </dev/null
+expect_status 42
+
+# An empty archive is complete, and has its manifest.
+tar -cf "$T/empty.tar" -T /dev/null
+run latentmill prepare --quiet --out "$T/o" "$T/empty.tar"
+expect_status 0
+expect "its manifest has no shard" test "$(field '.result.shards' \
+    "$T/o/empty.manifest.json")" = '[]'
+
+# SIGTERM, while a command is silent: the wait ends, nothing is published, status 75.
+for signal in TERM INT; do
+    "$BUILD/latentmill" prepare --quiet --out "$T/s" --name slow \
+        "pipe:cat $scenes; sleep 60" 2>"$T/stop" &
+    sleep 1.5
+    kill -$signal $!
+    wait $!
+    expect "status 75 after SIG$signal" test $? = 75
+    expect "it says what to do" grep -q 'run the same command again' "$T/stop"
+    expect "nothing is published" test -z "$(ls "$T/s" | grep '^slow')"
+done
+
+# A full disk ends the run with its name, and leaves nothing under a final name.
+(
+    ulimit -f 100
+    "$BUILD/latentmill" prepare --quiet --out "$T/f" --workers 1 $scenes
+) >"$T/full" 2>&1
+expect "a full disk is status 1" test $? = 1
+expect "it is named" grep -q '^error: .*File too large' "$T/full"
+expect "no final name" test ! -e "$T/f/scenes-000.lms"
+expect "no manifest" test ! -e "$T/f/scenes-000.manifest.json"
+run latentmill prepare --quiet --out "$T/f" $scenes
+expect_status 0

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+# What `prepare` refuses before any work: one line that says why, exit status 2, no output.
+. tests/cli/expect.sh
+
+scenes=tests/data/scenes-000.tar
+
+refused()
+{
+    run latentmill prepare "$@"
+    expect_status 2
+    expect_stdout </dev/null
+    expect "no shard is written" test ! -e "$T/o/scenes-000.lms"
+}
+
+refused $scenes
+expect_stderr <<'END'
+error: --out DIR is needed (see --help)
+END
+refused --out "$T/o"
+expect_stderr <<'END'
+error: no input given (see --help)
+END
+refused --out "$T/o" --sise 256 $scenes
+expect_stderr <<'END'
+error: unknown option --sise (see --help)
+END
+refused --out "$T/o" --size 250 $scenes
+expect_stderr <<'END'
+error: --size 250: must be a multiple of 8, the VAE's downscale
+END
+refused --out "$T/o" --size many $scenes
+expect_stderr <<'END'
+error: --size many: a whole number from 8 to 4096
+END
+refused --out "$T/o" --patch 3 $scenes
+expect_stderr <<'END'
+error: --patch 3: must be 1, 2, 4 or 8
+END
+refused --out "$T/o" --size 264 --patch 2 $scenes
+expect_stderr <<'END'
+error: --patch 2: does not divide the latent grid of 33 x 33
+END
+refused --out "$T/o" --caption-first 1.5 $scenes
+expect_stderr <<'END'
+error: --caption-first 1.5: a number from 0 to 1
+END
+refused --out "$T/o" --latent fp8 $scenes
+expect_stderr <<'END'
+error: --latent fp8: must be one of fp16|bf16|fp32
+END
+refused --out "$T/o" --boi '<no such piece>' $scenes
+expect_stderr <<'END'
+error: --boi <no such piece>: the tokenizer has no such piece
+END
+refused --out "$T/o" --tokenizer none --boi x $scenes
+expect_stderr <<'END'
+error: --boi and --eoi need a tokenizer
+END
+refused --out "$T/o" "$T/missing.tar"
+expect_stderr <<'END'
+error: $T/missing.tar: No such file or directory
+END
+refused --out "$T/missing/o" $scenes
+expect_stderr <<'END'
+error: --out $T/missing/o: No such file or directory
+END
+refused --out "$T/o" -
+expect_stderr <<'END'
+error: -: this input needs a name for its outputs: --name NAME
+END
+mkdir "$T/a" "$T/b"
+cp $scenes "$T/a/x.tar"
+cp $scenes "$T/b/x.tar"
+refused --out "$T/o" "$T/a/x.tar" "$T/b/x.tar"
+expect_stderr <<'END'
+error: $T/a/x.tar and $T/b/x.tar would both be named 'x': --name-depth 2 tells them apart
+END
+refused --out "$T/o" --tokenizer $scenes $scenes
+expect_match stderr '^error: --tokenizer .*scenes-000.tar'
+refused --out "$T/o" --vae $scenes $scenes
+expect_match stderr '^error: .*scenes-000.tar'
+LATENTMILL_ISA=abacus refused --out "$T/o" $scenes
+expect_match stderr '^error: .*abacus'
+
+# More than a demonstration: the embedded VAE must be asked for.
+for i in $(seq 101); do
+    ln -s "$PWD/$scenes" "$T/many-$i.tar"
+done
+refused --out "$T/o" "$T/many-{1..101}.tar"
+expect_match stderr '^error: 101 inputs with .* are more than a demonstration'
+
+# A folder keeps its configuration; every difference is named.
+run latentmill prepare --quiet --out "$T/kept" --limit 1 $scenes
+expect_status 0
+run latentmill prepare --quiet --out "$T/kept" --limit 1 --seed 7 --latent bf16 $scenes
+expect_status 2
+expect_stderr <<'END'
+error: $T/kept/dataset.json was made with another configuration; use another --out folder, or these values:
+  encode.latent: "fp16" there, "bf16" here
+  text.seed: "0" there, "7" here
+END
+
+# A finished input that has changed is not silently skipped.
+cp $scenes "$T/grown.tar"
+run latentmill prepare --quiet --out "$T/kept" --limit 1 "$T/grown.tar"
+expect_status 0
+cp "$T/kept/grown.lms" "$T/before.lms"
+printf x >>"$T/grown.tar"
+run latentmill prepare --quiet --out "$T/kept" --limit 1 "$T/grown.tar"
+expect_status 2
+expect_match stderr "^error: grown is complete, made from .T/grown.tar with [0-9]+ bytes, but"
+run latentmill prepare --quiet --out "$T/kept" --limit 1 --redo "$T/grown.tar"
+expect_status 0
+expect "the first pair is the same" cmp "$T/before.lms" "$T/kept/grown.lms"
+
+# A shard that is gone is missed.
+rm "$T/kept/grown.lms"
+run latentmill prepare --quiet --out "$T/kept" --limit 1 "$T/grown.tar"
+expect_status 2
+expect_match stderr '^error: grown: its manifest names grown.lms .* redo it with --redo$'
