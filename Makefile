@@ -144,10 +144,10 @@ TOOLS_SRC := \
     tools/print.c \
     tools/publish.c \
     tools/queue.c \
-    tools/record.c \
+    tools/pair_record.c \
     tools/report.c \
     tools/sha256.c \
-    tools/source.c \
+    tools/input_source.c \
     tools/stage_encode.c \
     tools/stage_read.c \
     tools/stage_write.c \

@@ -12,7 +12,7 @@
 #include "tools/pipeline.h"
 #include "tools/publish.h"
 #include "tools/sample.h"
-#include "tools/source.h"
+#include "tools/input_source.h"
 
 struct read_worker {
     struct job *job;

@@ -22,7 +22,7 @@
 #include "tools/json_text.h"
 #include "tools/manifest.h"
 #include "tools/publish.h"
-#include "tools/record.h"
+#include "tools/pair_record.h"
 #include "tools/sample.h"
 #include "tools/sha256.h"
 #include "tools/version.h"

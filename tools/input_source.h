@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/source.h - the bytes of one input, for ingest/ to read.
+ * tools/input_source.h - the bytes of one input, for ingest/ to read.
  *
  * Every wait ends when the cancel descriptor becomes readable. The bytes are counted and
  * hashed on their way. One source belongs to one thread. */
-#ifndef TOOLS_SOURCE_H
-#define TOOLS_SOURCE_H
+#ifndef TOOLS_INPUT_SOURCE_H
+#define TOOLS_INPUT_SOURCE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/record.h"
+#include "tools/pair_record.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/record.h - a finished sample as a shard's record: text, then latent. */
-#ifndef TOOLS_RECORD_H
-#define TOOLS_RECORD_H
+ * tools/pair_record.h - a finished sample as a shard's record: text, then latent. */
+#ifndef TOOLS_PAIR_RECORD_H
+#define TOOLS_PAIR_RECORD_H
 
 #include "shard/record.h"
 

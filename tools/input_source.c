@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/source.h"
+#include "tools/input_source.h"
 
 #include <errno.h>
 #include <fcntl.h>
