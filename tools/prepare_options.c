@@ -132,6 +132,9 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
     if (rc == OPTIONS_OK && !o->out) {
         usage_error("--out DIR is needed (see --help)");
         rc = OPTIONS_WRONG;
+    } else if (rc == OPTIONS_OK && o->scale == 0) {
+        usage_error("--scale 0: must be above 0");
+        rc = OPTIONS_WRONG;
     }
     return rc;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * AutoencoderKL's encoder: conv_in; blocks of resnets (with attention behind each, where
  * the block has it), each but the last followed by a halving; resnet, attention, resnet
- * at the lowest resolution; norm, SiLU, conv_out; quant_conv. */
+ * at the lowest resolution; norm, SiLU, conv_out; quant_conv. And the way back: all of
+ * this read off the tensors' shapes, but for the number of norm groups. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>

@@ -183,7 +183,9 @@ int vae_config_parse(const char *text, size_t len, const char *what, double scal
 
     memset(net, 0, sizeof(*net));
     memset(scaling, 0, sizeof(*scaling));
-    if (!root) {
+    if (!root && error.text[0] == '\0') { /* jansson has no words for it */
+        c.status = vae_fail(why, VAE_ENOMEM, "%s: out of memory", what);
+    } else if (!root) {
         c.status =
             vae_fail(why, VAE_EFORMAT, "%s: line %d: %s", what, error.line, error.text);
     } else if (kind && strcmp(kind, "AutoencoderKL") == 0) {

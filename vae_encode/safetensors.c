@@ -202,6 +202,8 @@ static int parse_header(struct safetensors *s)
     data_start = LENGTH_BYTES + (size_t)header_len;
     s->header = json_loadb((const char *)s->bytes + LENGTH_BYTES, (size_t)header_len,
                            JSON_REJECT_DUPLICATES, &error);
+    if (!s->header && error.text[0] == '\0') /* jansson has no words for it */
+        return fail(s, VAE_ENOMEM, "out of memory");
     if (!s->header)
         return fail(s, VAE_EFORMAT, "header: %s (byte %zu)", error.text,
                     LENGTH_BYTES + (size_t)(error.position < 0 ? 0 : error.position));

@@ -64,18 +64,22 @@ static void refused(const struct fixture *f, const struct vae_options *options,
                     int status, const char *why)
 {
     struct vae *vae;
-    char said[2048] = "";
+    char *said = NULL;
+    size_t len;
+    FILE *text = open_memstream(&said, &len);
     int rc = vae_open(&vae, options);
     const char *rest = vae_why(vae), *dir;
 
+    assert_non_null(text);
     while ((dir = strstr(rest, f->dir))) {
-        strncat(said, rest, (size_t)(dir - rest));
-        strcat(said, "DIR");
+        fprintf(text, "%.*sDIR", (int)(dir - rest), rest);
         rest = dir + strlen(f->dir);
     }
-    strcat(said, rest);
+    fputs(rest, text);
+    assert_int_equal(fclose(text), 0);
     assert_string_equal(said, why);
     assert_int_equal(rc, status);
+    free(said);
     vae_close(vae);
 }
 
