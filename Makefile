@@ -194,6 +194,8 @@ TEST_PROGRAMS := \
 
 PYTHON_TESTS := \
     tests/python/test_dump.py \
+    tests/python/test_pairs.py \
+    tests/python/test_pairs_shared.py \
     tests/python/test_shard_format.py \
     tests/python/test_shard_seekable.py \
     tests/python/test_decode_memory.py \

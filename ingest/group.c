@@ -161,27 +161,33 @@ static int position(const char *field, const char *const *list, int n)
     return i;
 }
 
+/* Formats that are not decoded count too: their reject then says so. */
 static bool has_image_magic(const unsigned char *p, size_t len)
 {
     static const struct {
-        size_t at, len;
-        const char *bytes;
+        size_t len;
+        const char *bytes; /* a '?' stands for any byte */
     } magics[] = {
-        {0, 3, "\xFF\xD8\xFF"},
-        {0, 8, "\x89PNG\r\n\x1A\n"},
-        {8, 4, "WEBP"},
-        {0, 4, "GIF8"},
-        {0, 4, "II*\0"},
-        {0, 4, "MM\0*"},
-        {4, 8, "ftypavif"},
-        {4, 8, "ftypheic"},
-        {0, 12, "\0\0\0\x0CJXL \r\n\x87\n"},
+        {3, "\xFF\xD8\xFF"},
+        {8, "\x89PNG\r\n\x1A\n"},
+        {12, "RIFF????WEBP"},
+        {4, "GIF8"},
+        {4, "II*\0"},
+        {4, "MM\0*"},
+        {12, "????ftypavif"},
+        {12, "????ftypheic"},
+        {12, "\0\0\0\x0CJXL \r\n\x87\n"},
     };
 
-    for (size_t i = 0; i < sizeof(magics) / sizeof(*magics); i++)
-        if (len >= magics[i].at + magics[i].len &&
-            memcmp(p + magics[i].at, magics[i].bytes, magics[i].len) == 0)
+    for (size_t i = 0; i < sizeof(magics) / sizeof(*magics); i++) {
+        const char *bytes = magics[i].bytes;
+        size_t n = 0;
+        while (n < magics[i].len && n < len &&
+               (bytes[n] == '?' || (unsigned char)bytes[n] == p[n]))
+            n++;
+        if (n == magics[i].len)
             return true;
+    }
     return false;
 }
 

@@ -2,7 +2,6 @@
 #include "ingest/key.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +60,7 @@ const char *key_problem(const char *key, size_t len)
 char *key_escape(const char *key, size_t len)
 {
     static const char dots[] = "...";
+    static const char hex[] = "0123456789ABCDEF";
     size_t shown = len <= KEY_MAX_BYTES ? len : KEY_MAX_BYTES;
     char *text = malloc(shown * 4 + sizeof(dots));
     char *out = text;
@@ -81,7 +81,10 @@ char *key_escape(const char *key, size_t len)
             out += 2;
             i++;
         } else {
-            out += sprintf(out, "\\x%02X", (unsigned char)key[i]);
+            memcpy(out, "\\x", 2);
+            out[2] = hex[(unsigned char)key[i] >> 4];
+            out[3] = hex[key[i] & 15];
+            out += 4;
             i++;
         }
     }

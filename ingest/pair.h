@@ -12,10 +12,18 @@
  *         explain(pair_reader_why(r));
  *     pair_reader_close(r);
  *
- * A pair is one group of consecutive members with one key (the WebDataset rule). Every
+ * A pair is one group of consecutive members with one key (the WebDataset rule: folder
+ * and file name up to its first dot; what follows is the field, in lower case). Every
  * group comes out exactly once: a good pair, or one whose reject says what is wrong.
+ *
  * Damage to the archive ends the stream like its end does; pair_reader_totals() then says
- * where. One reader belongs to one thread. */
+ * where, and whose group it cut: that one does not come out. An archive without its two
+ * zero blocks is damaged, and so is an input that is empty or no tar archive at all: a
+ * download that failed leaves such files. After damage, as after the archive's end, the
+ * input is still read to its end, so that its hash is that of all its bytes; only `limit`
+ * stops before, at a place that is no property of the input.
+ *
+ * One reader belongs to one thread. */
 #ifndef INGEST_PAIR_H
 #define INGEST_PAIR_H
 
@@ -28,10 +36,11 @@
 
 struct pair_reader;
 
-/* Where the bytes come from. read() fills buf with up to cap bytes and returns how many,
- * 0 at the end of the input, or < 0: INGEST_EIO or INGEST_CANCELLED. It may block, but
- * must be able to return INGEST_CANCELLED while it waits. why() explains an INGEST_EIO
- * (lent until the next read). */
+/* Where the bytes come from: a tar archive, plain or in gzip, zstd, bzip2 or xz. read()
+ * fills buf with up to cap bytes and returns how many, 0 at the end of the input, or < 0:
+ * INGEST_EIO or INGEST_CANCELLED. It may block, but must be able to return
+ * INGEST_CANCELLED while it waits. why() explains an INGEST_EIO (lent until the next
+ * read). */
 struct ingest_source {
     void *ctx;
     ssize_t (*read)(void *ctx, void *buf, size_t cap);
@@ -42,7 +51,8 @@ struct ingest_source {
 enum { PAIR_MAX_TEXT = 1 << 20 };
 
 struct pair_options {
-    const char *image_field; /* NULL: the first of jpg, jpeg, png, webp, else magic */
+    const char *image_field; /* NULL: the first of jpg, jpeg, png, webp, else the only
+                              * member that looks like an image */
     bool keep_metadata;      /* false: --metadata none */
     size_t max_metadata;     /* bytes of JSON kept with a record (64 KiB) */
     size_t max_member_bytes; /* longer images and caption files: too_many_bytes */
@@ -53,8 +63,8 @@ struct pair_options {
 struct pair_options pair_options_default(void);
 
 struct pair_caption {
-    char *name;      /* "txt", "json.captions[2]" */
-    char *text;      /* UTF-8, may contain NUL, NUL-terminated besides */
+    char *name; /* "txt", "caption", "cap", "json.captions[2]", "json.caption", ... */
+    char *text; /* UTF-8, may contain NUL, NUL-terminated besides */
     size_t text_len; /* bytes */
 };
 

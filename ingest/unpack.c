@@ -29,6 +29,7 @@ struct unpacker {
     int source_status;       /* read()'s failure, or INGEST_OK */
     int status;              /* what next() returns for good, or INGEST_OK */
     uint64_t total_in;       /* bytes read() gave */
+    uint64_t data_in;        /* up to the last of them that is not 0 */
     uint64_t total_out;      /* bytes next() lent */
     bool is_gzip;
     struct gzip_trailer gzip;
@@ -44,6 +45,18 @@ static int fail(struct unpacker *u, int status, const char *fmt, ...)
     vsnprintf(u->why, sizeof(u->why), fmt, ap);
     va_end(ap);
     return status;
+}
+
+static void note_input(struct unpacker *u, size_t n)
+{
+    size_t n_data = n;
+
+    while (n_data > 0 && u->chunk[n_data - 1] == 0)
+        n_data--;
+    if (n_data > 0)
+        u->data_in = u->total_in + n_data;
+    u->total_in += n;
+    gzip_trailer_input(&u->gzip, u->chunk, n);
 }
 
 /* Bytes now in chunk, 0 at the end, or < 0; both ends are kept. */
@@ -63,8 +76,7 @@ static ssize_t read_source(struct unpacker *u)
     } else if (n == 0) {
         u->source_ended = true;
     } else {
-        u->total_in += (uint64_t)n;
-        gzip_trailer_input(&u->gzip, u->chunk, (size_t)n);
+        note_input(u, (size_t)n);
     }
     return n;
 }
@@ -143,7 +155,7 @@ static int start(struct unpacker *u)
     return rc == ARCHIVE_OK ? INGEST_OK : explain(u);
 }
 
-/* The decompressor is done: is the input? */
+/* The decompressor is done: is the input? Padding with zeros is no damage. */
 static int end(struct unpacker *u)
 {
     uint64_t consumed = (uint64_t)archive_filter_bytes(u->archive, -1);
@@ -151,10 +163,9 @@ static int end(struct unpacker *u)
 
     if (rc < 0)
         return rc;
-    if (u->total_in > consumed)
+    if (u->data_in > consumed)
         return damage_set(u->damage, u->total_out,
-                          "%" PRIu64 " bytes after the end of the compressed stream",
-                          u->total_in - consumed);
+                          "data after the end of the compressed stream");
     if (u->is_gzip && !gzip_trailer_ok(&u->gzip))
         return damage_set(u->damage, u->total_out,
                           "the gzip stream's checksum is wrong: something in it has "

@@ -4,16 +4,15 @@
  *     list_pairs FILE [CHUNK [IMAGE_FIELD]]
  *
  * One object for each group, then one with the totals. CHUNK is the most bytes that one
- * read gives (1 MiB). Images and metadata are told by length and XXH3-64. */
+ * read gives (1 MiB). Images and metadata are told by their SHA-256. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <jansson.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "ingest/pair.h"
 #include "ingest/status.h"
@@ -44,14 +43,17 @@ static void print(json_t *object)
     json_decref(object);
 }
 
-static json_t *hash_of(const void *bytes, size_t len)
+static json_t *digest(const void *bytes, size_t len)
 {
-    char text[17];
+    unsigned char sum[SHA256_DIGEST_LENGTH];
+    char text[2 * sizeof(sum) + 1];
 
     if (!bytes)
         return json_null();
-    snprintf(text, sizeof(text), "%016" PRIx64, (uint64_t)XXH3_64bits(bytes, len));
-    return json_pack("[I,s]", (json_int_t)len, text);
+    SHA256(bytes, len, sum);
+    for (size_t i = 0; i < sizeof(sum); i++)
+        snprintf(text + 2 * i, 3, "%02x", sum[i]);
+    return json_string(text);
 }
 
 static void print_pair(const struct pair *p)
@@ -64,9 +66,9 @@ static void print_pair(const struct pair *p)
                                         p->captions[i].text, p->captions[i].text_len));
     print(json_pack("{s:s,s:I,s:s,s:s,s:o,s:o,s:o}", "key", p->key, "index",
                     (json_int_t)p->index, "reject", reject_name(p->reject.reason),
-                    "detail", p->reject.detail, "image", hash_of(p->image, p->image_len),
+                    "detail", p->reject.detail, "image", digest(p->image, p->image_len),
                     "captions", captions, "metadata",
-                    hash_of(p->metadata, p->metadata_len)));
+                    digest(p->metadata, p->metadata_len)));
 }
 
 static void print_totals(const struct pair_totals *t)

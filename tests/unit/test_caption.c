@@ -22,9 +22,10 @@ static const char *captions_of(const char *json)
 
     assert_int_equal(caption_list_add_json(&list, json, strlen(json), &parsed),
                      INGEST_OK);
-    at = (size_t)sprintf(out, "%s", parsed ? "" : "!");
+    at = (size_t)snprintf(out, sizeof(out), "%s", parsed ? "" : "!");
     for (size_t i = 0; i < list.n; i++)
-        at += (size_t)sprintf(out + at, "%s=%s|", list.items[i].name, list.items[i].text);
+        at += (size_t)snprintf(out + at, sizeof(out) - at, "%s=%s|", list.items[i].name,
+                               list.items[i].text);
     caption_list_free(&list);
     return out;
 }

@@ -145,7 +145,7 @@ static void pax_records(void **state)
 static void broken_pax_records(void **state)
 {
     static const char *const broken[] = {"path=a\n",
-                                         "10 path=a",
+                                         "9 path=ab",
                                          "11 path=a\n",
                                          "8 path=a\n",
                                          "5 abc\n",
