@@ -7,18 +7,14 @@ is the process's largest resident size less that of decoding a tiny image.
 import io
 import os
 import struct
-import subprocess
 import sys
 import tempfile
 import zlib
 
-try:
-    from PIL import Image
-except ImportError as e:
-    print(f"skipped: {e}")
-    sys.exit(77)
+import decoding
+from PIL import Image
 
-PROGRAM = os.path.join(os.environ.get("BUILD", "build"), "tests/programs/decode_files")
+PROGRAM = os.path.join(decoding.PROGRAMS, "decode_files")
 MIB = 1 << 20
 BUDGET = 384 * MIB
 
@@ -116,12 +112,7 @@ def cases():
 
 
 def decode(path):
-    """Reason, need, largest resident size of a process that decodes `path`."""
-    run = subprocess.run([PROGRAM, "bicubic", "256", "256", "srgb", "reject", "0"],
-                         input=path.encode() + b"\n", check=True, stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL)
-    fields = run.stdout.split(b"\n", 1)[0].decode().split()
-    return fields[0], int(fields[9]), int(fields[10])
+    return decoding.decode_files([path], size=(256, 256), icc="srgb")[0]
 
 
 def main():
@@ -134,16 +125,16 @@ def main():
         path = os.path.join(folder, "image")
         with open(path, "wb") as f:
             f.write(png(8, 8, 8, 2))
-        _, _, least = decode(path)
+        least = decode(path).peak
         for name, data, expected in cases():
             with open(path, "wb") as f:
                 f.write(data)
-            reason, need, peak = decode(path)
-            held = max(0, peak - least - len(data))
-            good = (reason == expected and (need <= BUDGET) == (expected == "none")
-                    and peak < 1024 * MIB and (expected != "none" or held <= need))
-            print(f"{'ok' if good else 'FAILED'}: {name}: {reason}, need {need / MIB:.1f} MiB, "
-                  f"held {held / MIB:.1f} MiB")
+            ours = decode(path)
+            held = max(0, ours.peak - least - len(data))
+            good = (ours.reason == expected and (ours.need <= BUDGET) == (expected == "none")
+                    and ours.peak < 1024 * MIB and (expected != "none" or held <= ours.need))
+            print(f"{'ok' if good else 'FAILED'}: {name}: {ours.reason}, need "
+                  f"{ours.need / MIB:.1f} MiB, held {held / MIB:.1f} MiB")
             failed |= not good
     return failed
 
