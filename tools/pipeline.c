@@ -63,7 +63,8 @@ static int work_until_end(struct stage_state *st, void *worker, struct sample **
     const struct pipe_stage *stage = st->stage;
     size_t n;
 
-    while ((n = queue_get(st->in, batch, (size_t)stage->batch)) > 0) {
+    while ((n = queue_get(st->in, batch, (size_t)stage->batch,
+                          (size_t)stage->n_workers)) > 0) {
         uint64_t start = clock_ns();
         int rc = stage->work(worker, batch, (int)n, &st->out);
 

@@ -31,14 +31,17 @@ bool queue_put(struct queue *q, struct sample *item)
     return taken;
 }
 
-size_t queue_get(struct queue *q, struct sample **items, size_t max)
+size_t queue_get(struct queue *q, struct sample **items, size_t max, size_t n_getters)
 {
-    size_t n = 0;
+    size_t n = 0, share;
 
     pthread_mutex_lock(&q->lock);
     while (q->n == 0 && !q->closed && !q->cancelled)
         pthread_cond_wait(&q->not_empty, &q->lock);
-    while (n < max && q->n > 0 && !q->cancelled) {
+    share = (q->n + n_getters - 1) / n_getters;
+    if (max > share)
+        max = share;
+    while (n < max && !q->cancelled) {
         items[n++] = q->items[q->head];
         q->head = (q->head + 1) % q->cap;
         q->n--;

@@ -31,8 +31,9 @@ int queue_init(struct queue *q, size_t cap);
 /* Waits for room. Returns false after a cancel: the item is still the caller's. */
 bool queue_put(struct queue *q, struct sample *item);
 
-/* Waits for at least one item and takes up to max. Returns how many: 0 is the end. */
-size_t queue_get(struct queue *q, struct sample **items, size_t max);
+/* Waits for at least one item and takes up to max, but leaves the other `n_getters` - 1
+ * their share of what is there. Returns how many: 0 is the end. */
+size_t queue_get(struct queue *q, struct sample **items, size_t max, size_t n_getters);
 
 void queue_close(struct queue *q);
 void queue_cancel(struct queue *q);

@@ -30,12 +30,26 @@ static void queue_keeps_order_and_drains_after_close(void **state)
     assert_int_equal(queue_init(&q, 3), 0);
     assert_true(queue_put(&q, &a) && queue_put(&q, &b) && queue_put(&q, &c));
     queue_close(&q);
-    assert_int_equal(queue_get(&q, got, 2), 2);
+    assert_int_equal(queue_get(&q, got, 2, 1), 2);
     assert_ptr_equal(got[0], &a);
     assert_ptr_equal(got[1], &b);
-    assert_int_equal(queue_get(&q, got, 4), 1);
+    assert_int_equal(queue_get(&q, got, 4, 1), 1);
     assert_ptr_equal(got[0], &c);
-    assert_int_equal(queue_get(&q, got, 4), 0);
+    assert_int_equal(queue_get(&q, got, 4, 1), 0);
+    queue_free(&q);
+}
+
+static void queue_leaves_others_their_share(void **state)
+{
+    struct queue q;
+    struct sample a = {1, 0}, b = {2, 0}, c = {3, 0}, *got[3];
+
+    (void)state;
+    assert_int_equal(queue_init(&q, 3), 0);
+    assert_true(queue_put(&q, &a) && queue_put(&q, &b) && queue_put(&q, &c));
+    assert_int_equal(queue_get(&q, got, 3, 2), 2);
+    assert_int_equal(queue_get(&q, got, 3, 2), 1);
+    assert_ptr_equal(got[0], &c);
     queue_free(&q);
 }
 
@@ -49,7 +63,7 @@ static void queue_cancel_refuses_and_empties(void **state)
     assert_true(queue_put(&q, &a));
     queue_cancel(&q);
     assert_false(queue_put(&q, &a));
-    assert_int_equal(queue_get(&q, got, 1), 0);
+    assert_int_equal(queue_get(&q, got, 1, 1), 0);
     queue_free(&q);
 }
 
@@ -57,7 +71,7 @@ static void *wait_for_item(void *arg)
 {
     struct sample *got[1];
 
-    return (void *)(uintptr_t)queue_get(arg, got, 1);
+    return (void *)(uintptr_t)queue_get(arg, got, 1, 1);
 }
 
 static void queue_cancel_wakes_a_waiter(void **state)
@@ -252,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queue_keeps_order_and_drains_after_close),
+        cmocka_unit_test(queue_leaves_others_their_share),
         cmocka_unit_test(queue_cancel_refuses_and_empties),
         cmocka_unit_test(queue_cancel_wakes_a_waiter),
         cmocka_unit_test(budget_serves_in_order_of_asking),
