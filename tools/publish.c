@@ -41,7 +41,9 @@ static void temporary_suffix(char *out, size_t cap)
 
 static int make_folders(struct publication *p, size_t out_len)
 {
-    for (char *slash = p->dir + out_len; (slash = strchr(slash + 1, '/')) != NULL;) {
+    char *slash = p->dir + out_len; /* at the first folder's slash, or at the end */
+
+    while (*slash && (slash = strchr(slash + 1, '/')) != NULL) {
         *slash = '\0';
         if (mkdir(p->dir, 0777) != 0 && errno != EEXIST)
             return fail(p, "make the folder", p->dir);
