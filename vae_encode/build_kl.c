@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vae_encode/names.h"
+#include "vae_encode/families.h"
 #include "vae_encode/status.h"
 
 enum { ASSUMED_NORM_GROUPS = 32 };

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vae_encode/names.h"
+#include "vae_encode/families.h"
 #include "vae_encode/status.h"
 
 enum layer_kind { LAYER_NONE, LAYER_BLOCK, LAYER_HALVING, LAYER_CONV };

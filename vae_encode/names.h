@@ -4,9 +4,9 @@
 #ifndef VAE_ENCODE_NAMES_H
 #define VAE_ENCODE_NAMES_H
 
-#include "vae_encode/graph_build.h"
 #include "vae_encode/network.h"
 #include "vae_encode/safetensors.h"
+#include "vae_encode/why.h"
 
 /* Names of AutoencoderKL's layers, as parts to be put together. */
 struct kl_names {
@@ -30,19 +30,5 @@ struct vae_names {
 /* Tells the families and namings apart. VAE_EMODEL where it is none we know. */
 int vae_names_detect(const struct safetensors *file, const char *what,
                      struct vae_names *names, struct vae_why *why);
-
-/* Describes the network by the tensors alone: for files without a config. What cannot be
- * seen in them is assumed: 32 norm groups. */
-int kl_infer(const struct safetensors *file, const struct vae_names *names,
-             const char *what, struct vae_network *net, struct vae_why *why);
-/* Sets the blocks of `net`. latent_channels, where not 0, is what the config says. */
-int taesd_infer(const struct safetensors *file, const struct vae_names *names,
-                const char *what, struct vae_network *net, struct vae_why *why);
-
-/* Build all steps. Failures stick in b->status. */
-void kl_build(struct graph_builder *b, const struct vae_names *names,
-              const struct vae_network *net);
-void taesd_build(struct graph_builder *b, const struct vae_names *names,
-                 const struct vae_network *net);
 
 #endif

@@ -11,9 +11,9 @@
 
 #include "vae_encode/backend.h"
 #include "vae_encode/config.h"
-#include "vae_encode/names.h"
-#include "vae_encode/vae_source.h"
+#include "vae_encode/families.h"
 #include "vae_encode/status.h"
+#include "vae_encode/vae_source.h"
 
 enum { MAX_SIDE = 1 << 15 };
 

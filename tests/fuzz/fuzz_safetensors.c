@@ -11,7 +11,7 @@
 
 #include "vae_encode/backend.h"
 #include "vae_encode/config.h"
-#include "vae_encode/names.h"
+#include "vae_encode/families.h"
 #include "vae_encode/status.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -419,6 +419,14 @@ static void taesd_is_read_by_its_layers(void **state)
         vae_close(vae);
     }
     assert_memory_equal(values[0], values[1], sizeof(values[0]));
+    for (int i = 0; i < 2;
+         i++) { /* a given scale comes before 1 and before config.json */
+        assert_int_equal(
+            vae_open(&vae, &(struct vae_options){.path = path, .scale = 0.25}), VAE_OK);
+        assert_true(vae_info(vae)->scale[0] == 0.25);
+        vae_close(vae);
+        vae_case_write(small, f->dir, &(struct vae_case_file){.config = i == 0});
+    }
     free(image);
     json_decref(small);
 }

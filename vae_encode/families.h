@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * vae_encode/families.h - the two families of encoders: build_kl.c and build_taesd.c.
+ * Internal to vae_encode/. */
+#ifndef VAE_ENCODE_FAMILIES_H
+#define VAE_ENCODE_FAMILIES_H
+
+#include "vae_encode/graph_build.h"
+#include "vae_encode/names.h"
+#include "vae_encode/network.h"
+
+/* Describes the network by the tensors alone: for files without a config. What cannot be
+ * seen in them is assumed: 32 norm groups. */
+int kl_infer(const struct safetensors *file, const struct vae_names *names,
+             const char *what, struct vae_network *net, struct vae_why *why);
+/* Sets the blocks of `net`. latent_channels, where not 0, is what the config says. */
+int taesd_infer(const struct safetensors *file, const struct vae_names *names,
+                const char *what, struct vae_network *net, struct vae_why *why);
+
+/* Build all steps. Failures stick in b->status. */
+void kl_build(struct graph_builder *b, const struct vae_names *names,
+              const struct vae_network *net);
+void taesd_build(struct graph_builder *b, const struct vae_names *names,
+                 const struct vae_network *net);
+
+#endif
