@@ -210,6 +210,7 @@ CLI_TESTS := \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_refused.sh \
     tests/cli/runner.sh \
+    tests/cli/sample_set.sh \
     tests/cli/usage.sh
 
 # tests/fuzz/X.c; tests/fuzz/corpus/X/ is its corpus.
@@ -303,7 +304,10 @@ check:
 	@$(MAKE) --no-print-directory test
 
 ## test: the same without a look at the installed packages; TESTS="..." runs only these
-TESTS = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
+TESTS = $(if $(SANITIZE),$(sanitized_tests),$(all_tests))
+all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
+# Without the SD-size network, which is too slow then, and what runs no code of ours.
+sanitized_tests = $(filter-out %/test_vae_sd %/lint.sh %/runner.sh,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' PYTHON='$(VENV)/bin/python' tests/run.sh $(TESTS)
@@ -314,6 +318,19 @@ unit: $(unit_programs)
 
 ## everything: all programs, those of the tests too
 everything: all $(unit_programs) $(test_programs) $(fuzz_programs)
+
+## asan: the tests under clang's address and undefined-behaviour sanitizers
+.PHONY: asan tsan
+asan:
+	@TEST_TIMEOUT=300 $(MAKE) --no-print-directory $(parallel) BUILD='$(BUILD)/asan' \
+	    CC=clang CXX=clang++ SANITIZE=address,undefined test
+
+## tsan: the tests of tools/ and a small run under clang's thread sanitizer
+tsan:
+	@TEST_TIMEOUT=300 $(MAKE) --no-print-directory $(parallel) BUILD='$(BUILD)/tsan' \
+	    CC=clang CXX=clang++ SANITIZE=thread test TESTS='$(thread_tests)'
+thread_tests = $(patsubst %.c,$(BUILD)/tsan/%,$(shell grep -l '"tools/' $(UNIT_TESTS))) \
+    tests/cli/sample_set.sh
 
 ## lint: the house rules that a program can check
 .PHONY: lint
