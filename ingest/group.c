@@ -369,6 +369,11 @@ static int finish_captions(struct group *g, struct pair *p, struct pair_totals *
         explain_none(g, &list, parsed, &p->reject);
         goto out;
     }
+    if (list.n > PAIR_MAX_CAPTIONS) {
+        reject_set(&p->reject, REJECT_TOO_MANY_CAPTIONS,
+                   "%zu different captions, more than %d", list.n, PAIR_MAX_CAPTIONS);
+        goto out;
+    }
     totals->dropped_captions += list.n_not_utf8;
     totals->unparsed_metadata += look && !parsed;
     p->captions = list.items;

@@ -47,8 +47,12 @@ struct ingest_source {
     const char *(*why)(void *ctx);
 };
 
-/* Longest caption file, and longest JSON in which captions are looked for, in bytes. */
-enum { PAIR_MAX_TEXT = 1 << 20 };
+enum {
+    /* Longest caption file, and longest JSON in which captions are looked for, in bytes.
+     */
+    PAIR_MAX_TEXT = 1 << 20,
+    PAIR_MAX_CAPTIONS = 4096 /* of one pair; more are too_many_captions */
+};
 
 struct pair_options {
     const char *image_field; /* NULL: the first of jpg, jpeg, png, webp, else the only

@@ -13,6 +13,7 @@
     X(NO_CAPTION, "no_caption")                                                          \
     X(EMPTY_CAPTION, "empty_caption")                                                    \
     X(CAPTION_NOT_UTF8, "caption_not_utf8")                                              \
+    X(TOO_MANY_CAPTIONS, "too_many_captions")                                            \
     X(BAD_KEY, "bad_key")                                                                \
     X(DUPLICATE_KEY, "duplicate_key")                                                    \
     X(BAD_METADATA, "bad_metadata")                                                      \

@@ -125,9 +125,7 @@ static int set_up(struct unpacker *u)
     for (size_t i = 0; i < sizeof(support) / sizeof(*support); i++) {
         int rc = support[i](u->archive);
         if (rc == ARCHIVE_WARN) /* it would start a program to decompress */
-            return fail(u, INGEST_EIO,
-                        "this libarchive was built without gzip, zstd, "
-                        "bzip2 or xz");
+            return fail(u, INGEST_EIO, "this libarchive lacks gzip, zstd, bzip2 or xz");
         if (rc != ARCHIVE_OK)
             return fail(u, INGEST_ENOMEM, "out of memory");
     }

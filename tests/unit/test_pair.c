@@ -326,6 +326,54 @@ static void metadata_is_kept_byte_for_byte(void **state)
     free(t.bytes);
 }
 
+/* KEY.jpg and a KEY.json that lists so many different captions. */
+static void put_captions(struct made_tar *t, const char *key, int n)
+{
+    size_t cap = (size_t)n * 8 + 32;
+    char *json = malloc(cap);
+    char name[32];
+    size_t at;
+
+    assert_non_null(json);
+    at = (size_t)snprintf(json, cap, "{\"captions\":[0");
+    for (int i = 0; i < n; i++)
+        at += (size_t)snprintf(json + at, cap - at, ",\"%d\"", i);
+    snprintf(json + at, cap - at, "]}");
+    snprintf(name, sizeof(name), "%s.jpg", key);
+    tar_put_image(t, name);
+    snprintf(name, sizeof(name), "%s.json", key);
+    tar_put_text(t, name, json);
+    free(json);
+}
+
+static void captions_are_counted(void **state)
+{
+    struct made_tar t = {0};
+    struct pair_options options = pair_options_default();
+    struct memory_input in = {.chunk = 1 << 20};
+    struct ingest_source source = memory_source(&in);
+    struct pair_reader *r;
+    struct pair p;
+
+    (void)state;
+    put_captions(&t, "a", PAIR_MAX_CAPTIONS);
+    put_captions(&t, "b", PAIR_MAX_CAPTIONS + 1);
+    tar_put_end(&t);
+    in.bytes = t.bytes;
+    in.len = t.len;
+    assert_int_equal(pair_reader_open(&r, &source, &options), INGEST_OK);
+    assert_int_equal(pair_reader_next(r, &p), INGEST_OK);
+    assert_int_equal(p.n_captions, PAIR_MAX_CAPTIONS);
+    assert_string_equal(p.captions[4095].name, "json.captions[4096]");
+    pair_clear(&p);
+    assert_int_equal(pair_reader_next(r, &p), INGEST_OK);
+    assert_int_equal(p.reject.reason, REJECT_TOO_MANY_CAPTIONS);
+    assert_string_equal(p.reject.detail, "4097 different captions, more than 4096");
+    pair_clear(&p);
+    pair_reader_close(r);
+    free(t.bytes);
+}
+
 static void long_members_are_not_read(void **state)
 {
     struct run *run = start();
@@ -549,6 +597,7 @@ int main(void)
         cmocka_unit_test(what_is_not_needed_is_dropped_and_counted),
         cmocka_unit_test(metadata_can_be_left_out),
         cmocka_unit_test(metadata_is_kept_byte_for_byte),
+        cmocka_unit_test(captions_are_counted),
         cmocka_unit_test(long_members_are_not_read),
         cmocka_unit_test(keys_are_unique),
         cmocka_unit_test(bad_keys_are_rejected),
