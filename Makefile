@@ -218,7 +218,8 @@ FUZZ_TARGETS := \
     tests/fuzz/fuzz_decode.c \
     tests/fuzz/fuzz_safetensors.c \
     tests/fuzz/fuzz_pairs.c \
-    tests/fuzz/fuzz_shard.c
+    tests/fuzz/fuzz_shard.c \
+    tests/fuzz/fuzz_tokenizer.c
 
 ## all: the program, build/latentmill
 .PHONY: all
