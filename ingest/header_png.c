@@ -53,43 +53,6 @@ static int channels_of(int colour_type, bool has_trns)
     }
 }
 
-enum reject_reason png_header_read(const uint8_t *bytes, size_t len,
-                                   struct image_header *h, struct reject *reject)
-{
-    const uint8_t *ihdr = bytes + SIGNATURE_LEN + 8;
-    struct chunks found = {.orientation = 1};
-
-    h->info.format = IMAGE_PNG;
-    if (len < SIGNATURE_LEN + CHUNK_OVERHEAD + IHDR_LEN)
-        return reject_set(reject, REJECT_TRUNCATED_IMAGE, "PNG ends in its header");
-    if (png_read_32(bytes + SIGNATURE_LEN) != IHDR_LEN || memcmp(ihdr - 4, "IHDR", 4) != 0)
-        return reject_set(reject, REJECT_CORRUPT_IMAGE, "PNG does not begin with IHDR");
-    look_through_chunks(ihdr + IHDR_LEN + 4,
-                        len - SIGNATURE_LEN - CHUNK_OVERHEAD - IHDR_LEN, &found);
-    h->info.width = png_read_32(ihdr);
-    h->info.height = png_read_32(ihdr + 4);
-    h->info.bit_depth = ihdr[8] == 16 ? 16 : 8;
-    h->info.channels = channels_of(ihdr[9], found.has_trns);
-    h->info.progressive = ihdr[12] == 1;
-    if (h->info.width == 0 || h->info.height == 0 || h->info.channels == 0)
-        return reject_set(reject, REJECT_CORRUPT_IMAGE,
-                          "PNG of %u x %u pixels, colour type %d", h->info.width,
-                          h->info.height, ihdr[9]);
-    h->orientation = found.orientation;
-    h->profile_len = found.has_profile ? PROFILE_MAX : 0;
-    if (h->info.progressive)
-        h->info.need =
-            (uint64_t)h->info.width * h->info.height * png_pixel_bytes(&h->info);
-    return REJECT_NONE;
-}
-
-int png_pixel_bytes(const struct decode_info *info)
-{
-    if (info->bit_depth == 16)
-        return 8;
-    return info->channels == 2 || info->channels == 4 ? 4 : 3;
-}
-
 int png_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
                        size_t *profile_len)
 {
@@ -116,4 +79,56 @@ int png_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
     }
     spng_ctx_free(ctx);
     return rc;
+}
+
+/* The profile is compressed, so only inflating it tells its size. */
+static size_t profile_len_of(const uint8_t *bytes, size_t len)
+{
+    uint8_t *profile;
+    size_t profile_len;
+    int rc = png_header_profile(bytes, len, &profile, &profile_len);
+
+    free(profile);
+    if (rc != INGEST_OK)
+        return PROFILE_MAX;
+    return profile_len > 0 ? profile_len : 1; /* 1: broken, but there */
+}
+
+enum reject_reason png_header_read(const uint8_t *bytes, size_t len,
+                                   struct image_header *h, struct reject *reject)
+{
+    const uint8_t *ihdr = bytes + SIGNATURE_LEN + 8;
+    struct chunks found = {.orientation = 1};
+
+    h->info.format = IMAGE_PNG;
+    if (len < SIGNATURE_LEN + CHUNK_OVERHEAD + IHDR_LEN)
+        return reject_set(reject, REJECT_TRUNCATED_IMAGE, "PNG ends in its header");
+    if (png_read_32(bytes + SIGNATURE_LEN) != IHDR_LEN ||
+        memcmp(ihdr - 4, "IHDR", 4) != 0)
+        return reject_set(reject, REJECT_CORRUPT_IMAGE, "PNG does not begin with IHDR");
+    look_through_chunks(ihdr + IHDR_LEN + 4,
+                        len - SIGNATURE_LEN - CHUNK_OVERHEAD - IHDR_LEN, &found);
+    h->info.width = png_read_32(ihdr);
+    h->info.height = png_read_32(ihdr + 4);
+    h->info.bit_depth = ihdr[8] == 16 ? 16 : 8;
+    h->info.channels = channels_of(ihdr[9], found.has_trns);
+    h->info.progressive = ihdr[12] == 1;
+    if (h->info.width == 0 || h->info.height == 0 || h->info.channels == 0)
+        return reject_set(reject, REJECT_CORRUPT_IMAGE,
+                          "PNG of %u x %u pixels, colour type %d", h->info.width,
+                          h->info.height, ihdr[9]);
+    h->orientation = found.orientation;
+    if (found.has_profile)
+        h->profile_len = profile_len_of(bytes, len);
+    if (h->info.progressive)
+        h->info.need =
+            (uint64_t)h->info.width * h->info.height * png_pixel_bytes(&h->info);
+    return REJECT_NONE;
+}
+
+int png_pixel_bytes(const struct decode_info *info)
+{
+    if (info->bit_depth == 16)
+        return 8;
+    return info->channels == 2 || info->channels == 4 ? 4 : 3;
 }
