@@ -118,8 +118,7 @@ static void utf8_is_strict(void **state)
                                       "\xF0\x8F\xBF\xBF",
                                       "\xF4\x90\x80\x80",
                                       "\xF5\x80\x80\x80",
-                                      "\xC3"
-                                      "A"};
+                                      "\303A"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
