@@ -62,12 +62,13 @@ static void make_keys_and_values(const struct cpu_kernels *k,
     /* the lanes of missing keys */
     memset(scratch->keys + (whole - CPU_BLOCK) * a->channels, 0,
            (size_t)CPU_BLOCK * a->channels * sizeof(*scratch->keys));
-    for (int x = 0; x < n; x += t->cols) {
-        t->cols = n - x < QUERIES ? n - x : QUERIES;
-        cpu_tile_load(k, t, in, a->channels, 0, x, 0, &scratch->affine, NULL);
+    for (t->x = 0; t->x < n; t->x += t->cols) {
+        float *values = scratch->values + (size_t)t->x * CPU_BLOCK;
+        t->cols = cpu_min(QUERIES, n - t->x);
+        cpu_tile_load(k, t, in, a->channels, &scratch->affine);
         project(k, t, &a->k, scratch->queries, t->cols, scratch->acc);
-        store_keys(scratch->keys, scratch->queries, a->channels, x, t->cols);
-        project(k, t, &a->v, scratch->values + (size_t)x * CPU_BLOCK, n, scratch->acc);
+        store_keys(scratch->keys, scratch->queries, a->channels, t->x, t->cols);
+        project(k, t, &a->v, values, n, scratch->acc);
     }
 }
 
@@ -77,7 +78,7 @@ static void multiply_all(const struct cpu_kernels *k, const struct cpu_tile *t,
     const int blocks = (int)cpu_blocks(w->c_out);
 
     for (int first = 0; first < blocks; first += k->group) {
-        int n = blocks - first < k->group ? blocks - first : k->group;
+        int n = cpu_min(k->group, blocks - first);
         cpu_tile_multiply(k, t, w, first, n, out + (size_t)first * t->cols * CPU_BLOCK);
     }
 }
@@ -121,7 +122,6 @@ void cpu_attention_run(const struct cpu_kernels *k, const struct cpu_attention *
                        struct cpu_scratch *scratch)
 {
     const int n = in->height * in->width;
-    const size_t plane = (size_t)n * CPU_BLOCK;
     const struct cpu_activation line = {.data = in->data, .height = 1, .width = n};
     struct cpu_tile t = {.data = scratch->tile, .rows = 1, .kernel = 1, .stride = 1};
 
@@ -130,20 +130,20 @@ void cpu_attention_run(const struct cpu_kernels *k, const struct cpu_attention *
         memset(out->sums, 0,
                cpu_blocks(a->channels) * 2 * CPU_BLOCK * sizeof(*out->sums));
     make_keys_and_values(k, a, &t, &line, scratch);
-    for (int x = 0; x < n; x += t.cols) {
-        t.cols = n - x < QUERIES ? n - x : QUERIES;
-        cpu_tile_load(k, &t, &line, a->channels, 0, x, 0, &scratch->affine, NULL);
+    for (t.x = 0; t.x < n; t.x += t.cols) {
+        const size_t first = (size_t)t.x * CPU_BLOCK;
+        const struct cpu_target target = {
+            .out = out->data + first,
+            .residual = in->data + first,
+            .plane = (size_t)n * CPU_BLOCK,
+            .bias = a->proj.bias,
+            .sums = out->sums,
+        };
+        t.cols = cpu_min(QUERIES, n - t.x);
+        cpu_tile_load(k, &t, &line, a->channels, &scratch->affine);
         attend(k, a, &t, n, scratch);
         struct cpu_tile attended = t;
         attended.data = scratch->queries;
-        cpu_tile_project(k, &attended, &a->proj.weights,
-                         &(struct cpu_target){
-                             .out = out->data + (size_t)x * CPU_BLOCK,
-                             .residual = in->data + (size_t)x * CPU_BLOCK,
-                             .plane = plane,
-                             .bias = a->proj.bias,
-                             .sums = out->sums,
-                         },
-                         scratch->acc);
+        cpu_tile_project(k, &attended, &a->proj.weights, &target, scratch->acc);
     }
 }

@@ -17,28 +17,6 @@ void cpu_conv_measure(struct cpu_scratch_size *size, const struct cpu_conv *conv
     cpu_raise(&size->affine, cpu_blocks(w->c_in) * CPU_BLOCK);
 }
 
-/* The output pixels from (y, x) on that `t` has room for. */
-static void run_tile(const struct cpu_kernels *k, const struct cpu_conv *conv,
-                     struct cpu_tile *t, int y, int x, const struct cpu_activation *in,
-                     const float *residual, const struct cpu_activation *out,
-                     struct cpu_scratch *scratch)
-{
-    const size_t first = ((size_t)y * out->width + x) * CPU_BLOCK;
-    const struct cpu_target target = {
-        .out = out->data + first,
-        .residual = residual ? residual + first : NULL,
-        .row = (size_t)out->width * CPU_BLOCK,
-        .plane = (size_t)out->height * out->width * CPU_BLOCK,
-        .bias = conv->bias,
-        .relu = conv->relu,
-        .sums = out->sums,
-    };
-
-    cpu_tile_load(k, t, in, conv->weights.c_in, y, x, conv->pad_before, &scratch->affine,
-                  scratch->staging);
-    cpu_tile_project(k, t, &conv->weights, &target, scratch->acc);
-}
-
 void cpu_conv_run(const struct cpu_kernels *k, const struct cpu_conv *conv,
                   const struct cpu_activation *in, const float *residual,
                   const struct cpu_activation *out, struct cpu_scratch *scratch)
@@ -47,16 +25,32 @@ void cpu_conv_run(const struct cpu_kernels *k, const struct cpu_conv *conv,
     const struct cpu_tiling tiling =
         cpu_tiling_choose(w, conv->stride, out->height, out->width);
     struct cpu_tile t = {
-        .data = scratch->tile, .kernel = w->kernel, .stride = conv->stride};
+        .data = scratch->tile,
+        .staging = scratch->staging,
+        .kernel = w->kernel,
+        .stride = conv->stride,
+        .pad_before = conv->pad_before,
+    };
 
     cpu_affine_from_sums(&scratch->affine, &conv->norm, in, w->c_in);
     if (out->sums)
         memset(out->sums, 0, cpu_blocks(w->c_out) * 2 * CPU_BLOCK * sizeof(*out->sums));
-    for (int y = 0; y < out->height; y += t.rows) {
-        t.rows = tiling.rows < out->height - y ? tiling.rows : out->height - y;
-        for (int x = 0; x < out->width; x += t.cols) {
-            t.cols = tiling.cols < out->width - x ? tiling.cols : out->width - x;
-            run_tile(k, conv, &t, y, x, in, residual, out, scratch);
+    for (t.y = 0; t.y < out->height; t.y += t.rows) {
+        t.rows = cpu_min(tiling.rows, out->height - t.y);
+        for (t.x = 0; t.x < out->width; t.x += t.cols) {
+            size_t first = ((size_t)t.y * out->width + t.x) * CPU_BLOCK;
+            const struct cpu_target target = {
+                .out = out->data + first,
+                .residual = residual ? residual + first : NULL,
+                .row = (size_t)out->width * CPU_BLOCK,
+                .plane = (size_t)out->height * out->width * CPU_BLOCK,
+                .bias = conv->bias,
+                .relu = conv->relu,
+                .sums = out->sums,
+            };
+            t.cols = cpu_min(tiling.cols, out->width - t.x);
+            cpu_tile_load(k, &t, in, w->c_in, &scratch->affine);
+            cpu_tile_project(k, &t, w, &target, scratch->acc);
         }
     }
 }

@@ -19,6 +19,11 @@ static inline size_t cpu_blocks(size_t channels)
     return (channels + CPU_BLOCK - 1) / CPU_BLOCK;
 }
 
+static inline int cpu_min(int a, int b)
+{
+    return a < b ? a : b;
+}
+
 /* For each of rows x cols pixels and each output channel: one chain of fused
  * multiply-adds from zero, over taps and their input channels in order. The chain's sum
  * is stored in `acc` or added to it. */

@@ -48,7 +48,7 @@ static struct cpu_weights pack_weights(struct arena *a, const float *from, int c
     for (int o = 0; o < c_out; o++) {
         float *lane = to + o / CPU_BLOCK * per_block + o % CPU_BLOCK;
         for (int first = 0; first < c_in; first += CPU_BLOCK) {
-            int end = first + CPU_BLOCK < c_in ? first + CPU_BLOCK : c_in;
+            int end = cpu_min(first + CPU_BLOCK, c_in);
             for (int t = 0; t < taps; t++)
                 for (int i = first; i < end; i++, lane += CPU_BLOCK)
                     *lane = from[((size_t)o * c_in + i) * taps + t];

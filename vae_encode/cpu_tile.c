@@ -1,10 +1,13 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ * vae_encode/cpu_tile.c - tiles in, chains of products, tiles out. */
 #include "vae_encode/cpu_tile.h"
 
 #include <math.h>
 #include <string.h>
 
 enum {
+    /* A tile of output pixels at most, and its input: 768 KiB, so that it stays in the
+     * second-level cache; more only where one row needs more. */
     TILE_ROWS = 16,
     TILE_COLS = 32,
     TILE_FLOATS = 192 * 1024,
@@ -14,11 +17,6 @@ enum {
     CHAIN_3X3 = CPU_BLOCK,
     CHAIN_1X1 = 8 * CPU_BLOCK
 };
-
-static int min_int(int a, int b)
-{
-    return a < b ? a : b;
-}
 
 void cpu_affine_from_sums(struct cpu_affine *affine, const struct cpu_norm *norm,
                           const struct cpu_activation *in, int channels)
@@ -37,7 +35,7 @@ void cpu_affine_from_sums(struct cpu_affine *affine, const struct cpu_norm *norm
         }
         double mean = sum / n;
         double variance = square / n - mean * mean;
-        double inverse = 1 / sqrt((variance > 0 ? variance : 0) + (double)norm->eps);
+        double inverse = 1 / sqrt((variance < 0 ? 0 : variance) + (double)norm->eps);
         for (int c = g * per_group; c < (g + 1) * per_group; c++) {
             double scale = inverse * (double)norm->weight[c];
             affine->scale[c] = (float)scale;
@@ -56,8 +54,9 @@ static int input_extent(int n_out, int kernel, int stride)
 struct cpu_tiling cpu_tiling_choose(const struct cpu_weights *w, int stride, int height,
                                     int width)
 {
-    struct cpu_tiling t = {.rows = min_int(height, TILE_ROWS),
-                           .cols = min_int(width, TILE_COLS)};
+    struct cpu_tiling t = {.rows = cpu_min(height, TILE_ROWS),
+                           .cols = cpu_min(width, TILE_COLS)};
+
     t.row = (size_t)input_extent(t.cols, w->kernel, stride) * CPU_BLOCK;
     size_t row = t.row * cpu_blocks(w->c_in);
     while (t.rows > 1 && input_extent(t.rows, w->kernel, stride) * row > TILE_FLOATS)
@@ -87,15 +86,15 @@ static void split_columns(float *out, const float *in, int n)
 }
 
 void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
-                   const struct cpu_activation *in, int channels, int y, int x,
-                   int pad_before, const struct cpu_affine *affine, float *staging)
+                   const struct cpu_activation *in, int channels,
+                   const struct cpu_affine *affine)
 {
     const int rows = input_extent(t->rows, t->kernel, t->stride);
     const int cols = input_extent(t->cols, t->kernel, t->stride);
-    const int top = y * t->stride - pad_before;
-    const int left = x * t->stride - pad_before;
+    const int top = t->y * t->stride - t->pad_before;
+    const int left = t->x * t->stride - t->pad_before;
     const int before = left < 0 ? -left : 0;
-    const int inside = min_int(cols, in->width - left) - before;
+    const int inside = cpu_min(cols, in->width - left) - before;
     const size_t pixel = CPU_BLOCK * sizeof(float);
 
     t->row = (size_t)cols * CPU_BLOCK;
@@ -104,7 +103,7 @@ void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
         const float *from = in->data + (size_t)b * in->height * in->width * CPU_BLOCK;
         for (int r = 0; r < rows; r++) {
             float *to = t->data + b * t->plane + r * t->row;
-            float *line = t->stride == 2 ? staging : to;
+            float *line = t->stride == 2 ? t->staging : to;
             if (top + r < 0 || top + r >= in->height) {
                 memset(to, 0, cols * pixel);
                 continue;
@@ -125,14 +124,14 @@ void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
 static int set_taps(struct cpu_product *p, const struct cpu_tile *t,
                     const struct cpu_weights *w, int c)
 {
-    const int channels = min_int(w->c_in - c, w->kernel == 3 ? CHAIN_3X3 : CHAIN_1X1);
+    const int channels = cpu_min(w->c_in - c, w->kernel == 3 ? CHAIN_3X3 : CHAIN_1X1);
     const int n_even = (input_extent(t->cols, t->kernel, t->stride) + 1) / 2;
 
     p->n_taps = 0;
     if (w->kernel == 1) {
         for (int i = 0; i < channels; i += CPU_BLOCK, p->n_taps++) {
             p->taps[p->n_taps].offset = (ptrdiff_t)(i / CPU_BLOCK * t->plane);
-            p->taps[p->n_taps].channels = min_int(channels - i, CPU_BLOCK);
+            p->taps[p->n_taps].channels = cpu_min(channels - i, CPU_BLOCK);
         }
         return channels;
     }
@@ -175,7 +174,7 @@ void cpu_tile_project(const struct cpu_kernels *k, const struct cpu_tile *t,
     const int blocks = (int)cpu_blocks(w->c_out);
 
     for (int first = 0; first < blocks; first += k->group) {
-        int n = min_int(k->group, blocks - first);
+        int n = cpu_min(k->group, blocks - first);
         cpu_tile_multiply(k, t, w, first, n, acc);
         for (int b = first; b < first + n; b++) {
             size_t plane = b * target->plane;

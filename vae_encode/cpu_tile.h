@@ -33,14 +33,15 @@ struct cpu_affine {
 void cpu_affine_from_sums(struct cpu_affine *affine, const struct cpu_norm *norm,
                           const struct cpu_activation *in, int channels);
 
-/* Input pixels of rows x cols output pixels: (channels / 16, plane). With stride 2 a
- * row's even columns come before its odd ones, so that neighbouring outputs' inputs are
- * always neighbours. */
+/* The input of rows x cols output pixels from (y, x) on: (channels / 16, plane). With
+ * stride 2 a row's even columns come before its odd ones, so that neighbouring outputs'
+ * inputs are always neighbours. */
 struct cpu_tile {
     float *data;
-    int rows, cols;
-    int kernel, stride;
-    size_t row, plane; /* floats */
+    float *staging; /* one row of one block, for stride 2 */
+    int kernel, stride, pad_before;
+    int y, x, rows, cols;
+    size_t row, plane; /* floats; set by cpu_tile_load() */
 };
 
 /* How a layer is cut: at most rows x cols output pixels a tile. */
@@ -52,11 +53,9 @@ struct cpu_tiling {
 struct cpu_tiling cpu_tiling_choose(const struct cpu_weights *w, int stride, int height,
                                     int width);
 
-/* Loads the input of the output pixels from (y, x) on; t->rows, cols, kernel, stride and
- * data are set by the caller, row and plane here. `staging` holds one row of the tile. */
 void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
-                   const struct cpu_activation *in, int channels, int y, int x,
-                   int pad_before, const struct cpu_affine *affine, float *staging);
+                   const struct cpu_activation *in, int channels,
+                   const struct cpu_affine *affine);
 
 /* Output channel blocks [block, block + n_blocks) of the tile's product with `w`, without
  * bias: (n_blocks, rows, cols, 16). n_blocks is at most k->group. */

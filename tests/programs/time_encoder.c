@@ -22,50 +22,54 @@ static double cpu_seconds(void)
 }
 
 #ifdef __x86_64__
-/* Twelve independent chains of AVX2 or AVX-512 multiply-adds, written so that nothing is
- * loaded: what one core can do. */
-__attribute__((target("avx2,fma"))) static double peak_avx2(void)
-{
-    const int n = 20000000;
-    double begin = cpu_seconds();
+/* Ten independent chains of multiply-adds on registers: what one core can do. */
+#define CHAIN(r, n) "vfmadd231ps %%" r "14, %%" r "15, %%" r n "\n"
+#define CHAINS(r)                                                                        \
+    CHAIN(r, "0")                                                                        \
+    CHAIN(r, "1")                                                                        \
+    CHAIN(r, "2")                                                                        \
+    CHAIN(r, "3")                                                                        \
+    CHAIN(r, "4")                                                                        \
+    CHAIN(r, "5") CHAIN(r, "6") CHAIN(r, "7") CHAIN(r, "8") CHAIN(r, "9")
 
+__attribute__((target("avx512f"))) static void chains_avx512(int n)
+{
+    __asm__ volatile("vzeroall");
     for (int i = 0; i < n; i++)
-        __asm__ volatile("vfmadd231ps %%ymm14, %%ymm15, %%ymm0\n"
-                         "vfmadd231ps %%ymm14, %%ymm15, %%ymm1\n"
-                         "vfmadd231ps %%ymm14, %%ymm15, %%ymm2\n"
-                         "vfmadd231ps %%ymm14, %%ymm15, %%ymm3\n"
-                         "vfmadd231ps %%ymm14, %%ymm15, %%ymm4\n"
-                         "vfmadd231ps %%ymm14, %%ymm15, %%ymm5\n"
-                         "vfmadd231ps %%ymm14, %%ymm15, %%ymm6\n"
-                         "vfmadd231ps %%ymm14, %%ymm15, %%ymm7\n"
-                         "vfmadd231ps %%ymm14, %%ymm15, %%ymm8\n"
-                         "vfmadd231ps %%ymm14, %%ymm15, %%ymm9\n" ::
+        __asm__ volatile(CHAINS("zmm")::
                              : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
                                "xmm7", "xmm8", "xmm9");
-    return 10 * 16 * (double)n / (cpu_seconds() - begin);
 }
 
-__attribute__((target("avx512f"))) static double peak_avx512(void)
+__attribute__((target("avx2,fma"))) static void chains_avx2(int n)
 {
-    const int n = 20000000;
-    double begin = cpu_seconds();
-
+    __asm__ volatile("vzeroall");
     for (int i = 0; i < n; i++)
-        __asm__ volatile("vfmadd231ps %%zmm14, %%zmm15, %%zmm0\n"
-                         "vfmadd231ps %%zmm14, %%zmm15, %%zmm1\n"
-                         "vfmadd231ps %%zmm14, %%zmm15, %%zmm2\n"
-                         "vfmadd231ps %%zmm14, %%zmm15, %%zmm3\n"
-                         "vfmadd231ps %%zmm14, %%zmm15, %%zmm4\n"
-                         "vfmadd231ps %%zmm14, %%zmm15, %%zmm5\n"
-                         "vfmadd231ps %%zmm14, %%zmm15, %%zmm6\n"
-                         "vfmadd231ps %%zmm14, %%zmm15, %%zmm7\n"
-                         "vfmadd231ps %%zmm14, %%zmm15, %%zmm8\n"
-                         "vfmadd231ps %%zmm14, %%zmm15, %%zmm9\n" ::
+        __asm__ volatile(CHAINS("ymm")::
                              : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
                                "xmm7", "xmm8", "xmm9");
-    return 10 * 32 * (double)n / (cpu_seconds() - begin);
 }
 #endif
+
+/* 0: unknown */
+static double peak_flops(const char *isa)
+{
+#ifdef __x86_64__
+    const int n = 20000000, lanes = strcmp(isa, "avx512") == 0 ? 16 : 8;
+    double begin = cpu_seconds();
+
+    if (strcmp(isa, "portable") == 0)
+        return 0;
+    if (lanes == 16)
+        chains_avx512(n);
+    else
+        chains_avx2(n);
+    return 2.0 * lanes * 10 * n / (cpu_seconds() - begin);
+#else
+    (void)isa;
+    return 0;
+#endif
+}
 
 /* Multiply-adds counted as two, of one image. */
 static double flops(const struct vae_graph *g, int size)
@@ -91,8 +95,8 @@ int main(int argc, char **argv)
 {
     static const int sd[] = {128, 256, 512, 512};
     const int taesd = argc > 1 && strcmp(argv[1], "taesd") == 0;
-    const int size = argc > 2 ? atoi(argv[2]) : 256;
-    const int repeats = argc > 3 ? atoi(argv[3]) : 1;
+    const int size = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 256;
+    const int repeats = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 1;
     const char *isa = argc > 4 ? argv[4] : NULL;
     struct random_graph r;
     void *packed, *state;
@@ -119,13 +123,10 @@ int main(int argc, char **argv)
         double begin = cpu_seconds();
         vae_backend_cpu.encode(state, &in, &(struct latent_batch){.mean = mean});
         double seconds = cpu_seconds() - begin;
-        double peak = 0;
-#ifdef __x86_64__
-        peak = __builtin_cpu_supports("avx512f") ? peak_avx512() : peak_avx2();
-#endif
         printf("%s %d x %d, %s: %.3f s, %.1f GFLOPS of %.1f at the peak\n",
                taesd ? "taesd" : "sd", size, size, vae_backend_cpu.isa(packed), seconds,
-               flops(&r.g, size) / seconds * 1e-9, peak * 1e-9);
+               flops(&r.g, size) / seconds * 1e-9,
+               peak_flops(vae_backend_cpu.isa(packed)) * 1e-9);
     }
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
