@@ -31,6 +31,7 @@ build,check,ci  libsentencepiece-dev  pkg-config --exists sentencepiece
 check,ci        libcmocka-dev         pkg-config --exists cmocka
 check,ci        python3               command -v python3
 check,ci        python3-venv          python3 -c 'import ensurepip, venv'
+check,ci        jq                    command -v jq
 check,ci        zstd                  command -v zstd
 check,ci        ca-certificates       test -e /etc/ssl/certs/ca-certificates.crt
 ci              clang                 command -v clang
