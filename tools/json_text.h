@@ -5,7 +5,8 @@
 
 #include <jansson.h>
 
-/* Canonical text: sorted keys, no white space. Give with free(); NULL: no memory. */
+/* Canonical text: sorted keys, no white space, reals as short as they can be. Give with
+ * free(); NULL: no memory. */
 char *json_canonical(const json_t *value);
 
 /* A JSON string of text that may not be UTF-8 (a path, say): then every byte outside

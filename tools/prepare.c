@@ -23,6 +23,7 @@
 #include "tools/exit_code.h"
 #include "tools/input.h"
 #include "tools/job.h"
+#include "tools/json_text.h"
 #include "tools/models.h"
 #include "tools/monitor.h"
 #include "tools/options.h"
@@ -205,8 +206,7 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
     budget_init(&job.image_bytes, IMAGE_BYTES);
     describe_job(&job, m);
     job.config = dataset_config(o, vae_info(m->vae), &m->described);
-    config_text =
-        job.config ? json_dumps(job.config, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    config_text = job.config ? json_canonical(job.config) : NULL;
     job.header.config = config_text;
     job.cancel_fd = eventfd(0, EFD_CLOEXEC);
     rc = config_text && job.cancel_fd >= 0 ? open_log(&job) : EXIT_FAILED;
