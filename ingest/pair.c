@@ -190,7 +190,7 @@ static int note_damage(struct pair_reader *r)
 
     r->totals.damaged = true;
     r->totals.damage_offset = r->damage.offset;
-    memcpy(r->totals.damage, r->damage.what, sizeof(r->totals.damage));
+    snprintf(r->totals.damage, sizeof(r->totals.damage), "%s", r->damage.what);
     if (group_is_open(r->group)) {
         r->partial_key = group_printable_key(r->group);
         r->totals.partial_key = r->partial_key;

@@ -408,6 +408,26 @@ static void long_members_are_not_read(void **state)
     free(run);
 }
 
+static void caption_files_have_a_limit_of_their_own(void **state)
+{
+    struct run *run = start();
+    char *text = calloc(1, PAIR_MAX_TEXT + 2);
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, ' ', PAIR_MAX_TEXT);
+    tar_put_image(&run->tar, "a.jpg");
+    tar_put_text(&run->tar, "a.txt", text);
+    text[PAIR_MAX_TEXT] = ' ';
+    tar_put_image(&run->tar, "b.jpg");
+    tar_put_text(&run->tar, "b.txt", text);
+    tar_put_end(&run->tar);
+    finish(run, "a: empty_caption: nothing but white space\n"
+                "b: too_many_bytes: the txt has 1048577 bytes, more than 1048576\n");
+    free(text);
+    free(run);
+}
+
 static void keys_are_unique(void **state)
 {
     struct run *run = start();
@@ -599,6 +619,7 @@ int main(void)
         cmocka_unit_test(metadata_is_kept_byte_for_byte),
         cmocka_unit_test(captions_are_counted),
         cmocka_unit_test(long_members_are_not_read),
+        cmocka_unit_test(caption_files_have_a_limit_of_their_own),
         cmocka_unit_test(keys_are_unique),
         cmocka_unit_test(bad_keys_are_rejected),
         cmocka_unit_test(long_names_are_read),
