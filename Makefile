@@ -107,7 +107,7 @@ SHARD_SRC := \
     shard/index.c \
     shard/sink.c \
     shard/writer.c \
-    shard/source.c \
+    shard/positioned_file.c \
     shard/index_read.c \
     shard/file_map.c \
     shard/block_read.c \
@@ -172,6 +172,7 @@ UNIT_TESTS := \
     tests/unit/test_sequence.c \
     tests/unit/test_shard_damage.c \
     tests/unit/test_shard_header.c \
+    tests/unit/test_shard_oom.c \
     tests/unit/test_shard_roundtrip.c \
     tests/unit/test_shard_writer.c \
     tests/unit/test_safetensors.c \

@@ -60,7 +60,9 @@ static int read_header(struct shard_file_map *map)
     map->header_end = SHARD_SKIPPABLE_HEAD + len;
     rc = shard_header_from_json(map->json, map->json_len, &map->header, reason,
                                 sizeof(reason));
-    return rc == SHARD_EFORMAT ? bad(map, SHARD_SKIPPABLE_HEAD, reason) : rc;
+    if (rc == SHARD_ENOMEM)
+        return shard_source_fail(map->source, rc, "out of memory");
+    return rc < 0 ? bad(map, SHARD_SKIPPABLE_HEAD, reason) : rc;
 }
 
 /* Gives the seek table's entries. */

@@ -11,7 +11,7 @@
 
 #include "shard/header.h"
 #include "shard/index_read.h"
-#include "shard/source.h"
+#include "shard/positioned_file.h"
 
 struct shard_block_place {
     uint32_t first_frame, n_frames; /* the text frame, then its columns */

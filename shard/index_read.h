@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "shard/index.h"
-#include "shard/source.h"
+#include "shard/positioned_file.h"
 
 struct shard_index_entry {
     uint64_t offset, bytes, raw_bytes, checksum; /* offset from the payload's start */

@@ -7,7 +7,7 @@
 #include <xxhash.h>
 
 #include "shard/format.h"
-#include "shard/source.h"
+#include "shard/positioned_file.h"
 #include "shard/status.h"
 #include "shard/wire.h"
 

@@ -9,7 +9,7 @@
 #include "shard/block_read.h"
 #include "shard/file_map.h"
 #include "shard/key_map.h"
-#include "shard/source.h"
+#include "shard/positioned_file.h"
 
 struct shard_reader {
     struct shard_source source;
@@ -99,7 +99,9 @@ int shard_reader_find(struct shard_reader *r, const char *name, const char *key,
     if (!r->ready)
         return SHARD_NOT_FOUND;
     int rc = shard_key_map_load(&r->keys, &r->map.index);
-    return rc < 0 ? rc : shard_key_map_find(&r->keys, name, key, i);
+    if (rc == SHARD_OK)
+        rc = shard_key_map_find(&r->keys, name, key, i);
+    return rc == SHARD_ENOMEM ? shard_source_fail(&r->source, rc, "out of memory") : rc;
 }
 
 const char *shard_reader_why(const struct shard_reader *r)

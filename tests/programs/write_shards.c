@@ -29,7 +29,7 @@ static json_t *hex(const void *data, size_t len)
     if (text == NULL)
         return NULL;
     for (size_t i = 0; i < len; i++)
-        sprintf(text + 2 * i, "%02x", p[i]);
+        snprintf(text + 2 * i, 3, "%02x", p[i]);
     json_t *value = json_stringn(text, 2 * len);
     free(text);
     return value;

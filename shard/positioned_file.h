@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/source.h - internal to shard/: a file that is read by position, and the words for
+ * shard/positioned_file.h - internal to shard/: a file that is read by position, and the words for
  * what went wrong with it. */
-#ifndef SHARD_SOURCE_H
-#define SHARD_SOURCE_H
+#ifndef SHARD_POSITIONED_FILE_H
+#define SHARD_POSITIONED_FILE_H
 
 #include <stddef.h>
 #include <stdint.h>
