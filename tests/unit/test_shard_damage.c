@@ -240,6 +240,11 @@ static void test_words(void **state)
              "byte %zu: the file is cut off or damaged: no seek table at its end",
              shard_len - 10);
     check_why(shard, shard_len - 1, SHARD_EFORMAT, why);
+    size_t n_entries = shard[shard_len - 9] + 256u * shard[shard_len - 8];
+    snprintf(why, sizeof(why),
+             "byte %zu: the seek table does not say what the index says",
+             shard_len - 17 - 8 * n_entries);
+    check_flip(shard_len - 9 - 8 - 4, SHARD_EFORMAT, why); /* a frame's raw bytes */
     snprintf(why, sizeof(why),
              "text frame of block 0 at byte %" PRIu64 " does not match its checksum",
              text);
