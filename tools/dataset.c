@@ -51,12 +51,10 @@ static json_t *text_group(const struct prepare_options *o,
                                         "n_pieces", (json_int_t)t->n_pieces, "boi",
                                         (json_int_t)t->boi, "eoi", (json_int_t)t->eoi)
                             : json_null();
-    char seed[24];
 
-    /* A seed may need all 64 bits, which JSON's integers don't have. */
-    snprintf(seed, sizeof(seed), "%llu", (unsigned long long)o->seed);
-    return json_pack("{s:o, s:s, s:f, s:I}", "tokenizer", tokenizer, "seed", seed,
-                     "caption_first", o->caption_first, "patch", (json_int_t)o->patch);
+    return json_pack("{s:o, s:I, s:f, s:I}", "tokenizer", tokenizer, "seed",
+                     (json_int_t)o->seed, "caption_first", o->caption_first, "patch",
+                     (json_int_t)o->patch);
 }
 
 static json_t *select_group(const struct prepare_options *o)

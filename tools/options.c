@@ -104,19 +104,6 @@ static int parse_integer(const struct option *o, const char *text)
     return OPTIONS_OK;
 }
 
-static int parse_seed(const struct option *o, const char *text)
-{
-    char *end;
-    unsigned long long v;
-
-    errno = 0;
-    v = strtoull(text, &end, 10);
-    if (end == text || *end || errno || strchr(text, '-'))
-        return wrong(o, text, "a whole number from 0 to 2^64 - 1");
-    *(uint64_t *)o->value = v;
-    return OPTIONS_OK;
-}
-
 static int parse_real(const struct option *o, const char *text)
 {
     char want[80], *end;
@@ -156,8 +143,6 @@ static int parse_value(const struct option *o, const char *text)
     case OPTION_INT:
     case OPTION_BYTES:
         return parse_integer(o, text);
-    case OPTION_SEED:
-        return parse_seed(o, text);
     case OPTION_REAL:
         return parse_real(o, text);
     default:

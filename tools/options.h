@@ -14,7 +14,6 @@ enum option_type {
     OPTION_FLAG,   /* bool *, set to true */
     OPTION_STRING, /* const char **, not empty */
     OPTION_INT,    /* int64_t *, min <= value <= max */
-    OPTION_SEED,   /* uint64_t *, any */
     OPTION_BYTES,  /* int64_t *, min <= value <= max; suffixes K, M, G or KiB, MiB, GiB */
     OPTION_REAL,   /* double *, finite, min <= value <= max */
     OPTION_CHOICE, /* int *, position in choices */

@@ -51,7 +51,7 @@ int pair_record_build(struct pair_record *pr, const struct job *job,
 {
     const struct pair *p = &s->pair;
     const char *name = s->unit->input->name;
-    uint64_t seed = job->options->seed;
+    uint64_t seed = job->header.seed;
 
     *pr = (struct pair_record){0};
     pr->alternatives = calloc(p->n_captions, sizeof(*pr->alternatives));

@@ -98,7 +98,7 @@ static void describe_job(struct job *job, const struct models *m)
     job->n_workers = o->workers > 0 ? (int)o->workers : workers_allowed();
     job->header = (struct shard_header){.software = LATENTMILL_SOFTWARE,
                                         .demo = m->demo,
-                                        .seed = o->seed,
+                                        .seed = (uint64_t)o->seed,
                                         .caption_first = o->caption_first,
                                         .patch = (uint32_t)o->patch,
                                         .tokenizer = m->described,

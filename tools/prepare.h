@@ -25,7 +25,7 @@ struct prepare_options {
     /* text */
     const char *tokenizer; /* "builtin", "none" or a file */
     const char *boi, *eoi; /* NULL: the ids behind the last piece */
-    uint64_t seed;
+    int64_t seed;          /* not negative */
     double caption_first;
     int64_t patch;
 

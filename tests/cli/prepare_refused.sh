@@ -97,7 +97,7 @@ expect_status 2
 expect_stderr <<'END'
 error: $T/kept/dataset.json was made with another configuration; use another --out folder, or these values:
   encode.latent: "fp16" there, "bf16" here
-  text.seed: "0" there, "7" here
+  text.seed: 0 there, 7 here
 END
 
 # A finished input that has changed is not silently skipped.
