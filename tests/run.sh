@@ -10,14 +10,14 @@
 #     DIR           of files: replayed by $BUILD/tests/fuzz/<name of DIR>
 #     other         a program, run as it is; cmocka's programs count each of their tests
 # A test succeeds with 0, is skipped with 77 (its last line of output says why), else fails;
-# also after $TEST_TIMEOUT seconds (default 120). It finds BUILD, LATENTMILL_SHARED (default
+# also after $TEST_TIMEOUT seconds (default 300). It finds BUILD, LATENTMILL_SHARED (default
 # ../shared) and an empty TMPDIR of its own in its environment. $JOBS of them (default: one a
 # core) run at once. The output of a test that failed is shown, and all is kept below
 # $BUILD/tests/log. The last line is "N passed, N failed, N skipped"; the exit status is 1 if
 # anything failed, or if nothing ran.
 set -u
 
-: "${BUILD:=build}" "${PYTHON:=build/venv/bin/python}" "${TEST_TIMEOUT:=120}"
+: "${BUILD:=build}" "${PYTHON:=build/venv/bin/python}" "${TEST_TIMEOUT:=300}"
 : "${JOBS:=$(nproc)}" "${LATENTMILL_SHARED:=../shared}"
 export BUILD LATENTMILL_SHARED CMOCKA_MESSAGE_OUTPUT=TAP
 logs=$BUILD/tests/log
