@@ -153,8 +153,10 @@ void resizer_row(struct resizer *r, const uint8_t *rgbx)
         int32_t *sums = r->sums + (size_t)(j % r->n_sums) * r->line_len;
         int tap = row - down->first[j];
 
+        if (tap == 0)
+            memset(sums, 0, r->line_len * sizeof(*sums));
         resize_add_line(sums, line, down->taps[(size_t)j * down->max_taps + tap],
-                        r->line_len, tap == 0);
+                        r->line_len);
         if (tap == down->n_taps[j] - 1) {
             finish_output_row(r, j, sums);
             r->out_row = j + 1;
