@@ -156,6 +156,8 @@ TOOLS_SRC := \
     tools/workers.c
 
 UNIT_TESTS := \
+    tests/unit/test_decode.c \
+    tests/unit/test_resize.c \
     tests/unit/test_caption.c \
     tests/unit/test_key.c \
     tests/unit/test_pair.c \

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the image decoders' fronts read: EXIF, profiles in pieces, limits, bad options.
+ * Pixels are compared with Pillow's in tests/python. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jpeglib.h>
+
+#include "ingest/decode.h"
+#include "ingest/exif.h"
+#include "ingest/image_header.h"
+#include "ingest/status.h"
+
+struct bytes {
+    uint8_t *at;
+    size_t len;
+};
+
+static void put(struct bytes *b, const void *data, size_t len)
+{
+    b->at = realloc(b->at, b->len + len);
+    assert_non_null(b->at);
+    memcpy(b->at + b->len, data, len);
+    b->len += len;
+}
+
+/* A JPEG of 40 x 24 pixels; free its bytes. */
+static struct bytes make_jpeg(bool progressive)
+{
+    struct jpeg_compress_struct cinfo;
+    struct jpeg_error_mgr errors;
+    unsigned char *out = NULL;
+    unsigned long len = 0;
+    uint8_t row[40 * 3];
+
+    cinfo.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&cinfo);
+    jpeg_mem_dest(&cinfo, &out, &len);
+    cinfo.image_width = 40;
+    cinfo.image_height = 24;
+    cinfo.input_components = 3;
+    cinfo.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&cinfo);
+    if (progressive)
+        jpeg_simple_progression(&cinfo);
+    jpeg_start_compress(&cinfo, TRUE);
+    for (int y = 0; y < 24; y++) {
+        JSAMPROW rows = row;
+        for (int i = 0; i < 40 * 3; i++)
+            row[i] = (uint8_t)(i * 5 + y * 11);
+        jpeg_write_scanlines(&cinfo, &rows, 1);
+    }
+    jpeg_finish_compress(&cinfo);
+    jpeg_destroy_compress(&cinfo);
+    return (struct bytes){out, len};
+}
+
+static enum reject_reason decode(const struct bytes *b, struct decoded *out)
+{
+    const struct decode_options options = {.width = 8, .height = 8};
+    static uint8_t rgb[8 * 8 * 3];
+    struct image_decoder *d;
+
+    assert_int_equal(image_decoder_open(&d, &options), INGEST_OK);
+    assert_int_equal(image_decoder_run(d, b->at, b->len, rgb, out), INGEST_OK);
+    image_decoder_close(d);
+    return out->reject.reason;
+}
+
+/* One IFD with one entry. */
+static void put_exif(struct bytes *b, bool big, unsigned type, unsigned count,
+                     unsigned value)
+{
+    uint8_t t[26] = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01};
+
+    t[12] = (uint8_t)type;
+    t[14] = (uint8_t)count;
+    t[18] = (uint8_t)value;
+    if (big) {
+        const uint8_t head[] = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0};
+        memset(t, 0, sizeof(t));
+        memcpy(t, head, sizeof(head));
+        t[13] = (uint8_t)type;
+        t[17] = (uint8_t)count;
+        t[type == 3 ? 19 : 21] = (uint8_t)value;
+    }
+    put(b, t, sizeof(t));
+}
+
+static int orientation(bool big, unsigned type, unsigned count, unsigned value)
+{
+    struct bytes b = {0};
+
+    put_exif(&b, big, type, count, value);
+    int o = exif_orientation(b.at, b.len);
+    free(b.at);
+    return o;
+}
+
+static void exif_orientation_is_read(void **state)
+{
+    (void)state;
+    for (unsigned o = 1; o <= 8; o++) {
+        assert_int_equal(orientation(false, 3, 1, o), o);
+        assert_int_equal(orientation(true, 3, 1, o), o);
+        assert_int_equal(orientation(false, 4, 1, o), o);
+        assert_int_equal(orientation(true, 4, 1, o), o);
+    }
+    assert_int_equal(orientation(false, 3, 1, 0), 1);
+    assert_int_equal(orientation(false, 3, 1, 9), 1);
+    assert_int_equal(orientation(true, 3, 2, 6), 1);
+    assert_int_equal(orientation(true, 2, 1, 6), 1);
+}
+
+static void damaged_exif_is_orientation_1(void **state)
+{
+    (void)state;
+    struct bytes b = {0};
+
+    put_exif(&b, false, 3, 1, 6);
+    for (size_t len = 0; len < b.len - 4; len++) {
+        uint8_t *cut = malloc(len ? len : 1);
+        assert_non_null(cut);
+        memcpy(cut, b.at, len);
+        assert_int_equal(exif_orientation(cut, len), len < 22 ? 1 : 6);
+        free(cut);
+    }
+    b.at[4] = 255;
+    assert_int_equal(exif_orientation(b.at, b.len), 1);
+    memset(b.at + 4, 255, 4);
+    assert_int_equal(exif_orientation(b.at, b.len), 1);
+    free(b.at);
+}
+
+/* Puts APP2 pieces of a profile behind SOI: "number/count:text ...". */
+static struct bytes jpeg_with_profile(const char *pieces)
+{
+    struct bytes plain = make_jpeg(false), b = {0};
+    int number, count, used;
+    char text[16];
+
+    put(&b, plain.at, 2);
+    for (; sscanf(pieces, "%d/%d:%15s %n", &number, &count, text, &used) == 3;
+         pieces += used) {
+        const uint8_t head[] = {0xFF, 0xE2, 0, (uint8_t)(16 + strlen(text))};
+        const uint8_t numbers[] = {(uint8_t)number, (uint8_t)count};
+        put(&b, head, sizeof(head));
+        put(&b, "ICC_PROFILE", 12);
+        put(&b, numbers, sizeof(numbers));
+        put(&b, text, strlen(text));
+    }
+    put(&b, plain.at + 2, plain.len - 2);
+    free(plain.at);
+    return b;
+}
+
+static void expect_profile(const char *pieces, const char *expected)
+{
+    struct bytes b = jpeg_with_profile(pieces);
+    struct image_header h;
+    struct reject reject;
+    struct decoded out;
+    uint8_t *profile;
+    size_t len;
+
+    assert_int_equal(image_header_read(b.at, b.len, &h, &reject), REJECT_NONE);
+    assert_true(h.profile_len > 0);
+    assert_int_equal(jpeg_header_profile(b.at, b.len, &profile, &len), INGEST_OK);
+    assert_int_equal(len, expected ? strlen(expected) : 0);
+    if (expected)
+        assert_memory_equal(profile, expected, len);
+    else
+        assert_null(profile);
+    assert_int_equal(decode(&b, &out), REJECT_NONE);
+    assert_true(out.broken_profile);
+    free(profile);
+    free(b.at);
+}
+
+static void jpeg_profile_pieces_are_joined(void **state)
+{
+    (void)state;
+    expect_profile("1/1:whole", "whole");
+    expect_profile("1/3:one 2/3:two 3/3:three", "onetwothree");
+    expect_profile("3/3:three 1/3:one 2/3:two", "onetwothree");
+    expect_profile("1/3:one 2/3:two", NULL);
+    expect_profile("1/2:one 1/2:one", NULL);
+    expect_profile("1/2:one 2/3:two", NULL);
+    expect_profile("0/1:zero", NULL);
+    expect_profile("2/1:two", NULL);
+}
+
+static void a_bomb_of_scans_is_corrupt(void **state)
+{
+    (void)state;
+    struct bytes jpeg = make_jpeg(true), bomb = {0};
+    struct decoded out;
+    size_t scan = jpeg.len;
+
+    assert_int_equal(decode(&jpeg, &out), REJECT_NONE);
+    while (jpeg.at[scan - 2] != 0xFF || jpeg.at[scan - 1] != 0xDA)
+        scan--;
+    put(&bomb, jpeg.at, jpeg.len - 2);
+    for (int i = 0; i < 150; i++)
+        put(&bomb, jpeg.at + scan - 2, jpeg.len - scan);
+    put(&bomb, "\xFF\xD9", 2);
+    assert_int_equal(decode(&bomb, &out), REJECT_CORRUPT_IMAGE);
+    assert_non_null(strstr(out.reject.detail, "scans"));
+    free(jpeg.at);
+    free(bomb.at);
+}
+
+/* Every shorter file is a typed reject or, where only the end marker is cut, a sample. */
+static void a_cut_anywhere_is_told(void **state)
+{
+    (void)state;
+    for (int progressive = 0; progressive < 2; progressive++) {
+        struct bytes jpeg = make_jpeg(progressive);
+        struct decoded out;
+        for (size_t len = 0; len < jpeg.len; len++) {
+            struct bytes cut = {malloc(len ? len : 1), len};
+            assert_non_null(cut.at);
+            memcpy(cut.at, jpeg.at, len);
+            enum reject_reason reason = decode(&cut, &out);
+            if (len < 3 && len > 0)
+                assert_int_equal(reason, REJECT_UNSUPPORTED_FORMAT);
+            else if (len < jpeg.len - 2 || progressive)
+                assert_int_equal(reason, REJECT_TRUNCATED_IMAGE);
+            else
+                assert_int_equal(reason, REJECT_NONE);
+            free(cut.at);
+        }
+        free(jpeg.at);
+    }
+}
+
+static void a_large_png(struct bytes *b, uint32_t width, uint32_t height)
+{
+    uint8_t head[33] = "\x89PNG\r\n\x1a\n\0\0\0\x0DIHDR";
+
+    for (int i = 0; i < 4; i++) {
+        head[16 + i] = (uint8_t)(width >> (24 - 8 * i));
+        head[20 + i] = (uint8_t)(height >> (24 - 8 * i));
+    }
+    head[24] = 8;
+    head[25] = 2;
+    put(b, head, sizeof(head));
+}
+
+static void limits_hold_before_any_decoding(void **state)
+{
+    (void)state;
+    static const uint32_t sizes[][2] = {
+        {65536, 1}, {1, 65536}, {65535, 65535}, {UINT32_MAX, UINT32_MAX}};
+    struct decode_info info;
+    struct reject reject;
+
+    for (size_t i = 0; i < 4; i++) {
+        struct bytes b = {0};
+        a_large_png(&b, sizes[i][0], sizes[i][1]);
+        assert_int_equal(decode_probe(b.at, b.len, &info, &reject),
+                         REJECT_TOO_MANY_PIXELS);
+        free(b.at);
+    }
+    struct bytes b = {0};
+    a_large_png(&b, 20000, 20000);
+    assert_int_equal(decode_probe(b.at, b.len, &info, &reject), REJECT_NONE);
+    assert_int_equal(info.format, IMAGE_PNG);
+    assert_true(info.need >= (1 << 20) && info.need < (64 << 20));
+    free(b.at);
+}
+
+static void probing_tells_the_kind(void **state)
+{
+    (void)state;
+    struct bytes jpeg = make_jpeg(true);
+    struct decode_info info;
+    struct reject reject;
+
+    assert_int_equal(decode_probe(jpeg.at, jpeg.len, &info, &reject), REJECT_NONE);
+    assert_int_equal(info.format, IMAGE_JPEG);
+    assert_int_equal(info.width, 40);
+    assert_int_equal(info.height, 24);
+    assert_int_equal(info.channels, 3);
+    assert_true(info.progressive);
+    free(jpeg.at);
+    assert_int_equal(decode_probe("GIF89a", 6, &info, &reject),
+                     REJECT_UNSUPPORTED_FORMAT);
+    assert_int_equal(decode_probe("", 0, &info, &reject), REJECT_TRUNCATED_IMAGE);
+}
+
+static void impossible_options_are_refused(void **state)
+{
+    (void)state;
+    static const struct decode_options bad[] = {
+        {.width = 0, .height = 8},
+        {.width = 8, .height = -1},
+        {.width = 100000, .height = 8},
+        {.width = 8, .height = 8, .filter = (enum resize_filter)4},
+    };
+    struct image_decoder *d;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(image_decoder_open(&d, &bad[i]), INGEST_EINVAL);
+        assert_null(d);
+    }
+    image_decoder_close(NULL);
+    assert_int_equal(resize_filter_from_name("lanczos"), RESIZE_LANCZOS);
+    assert_int_equal(resize_filter_from_name("nearest"), -1);
+    assert_string_equal(resize_filter_name(RESIZE_AREA), "area");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exif_orientation_is_read),
+        cmocka_unit_test(damaged_exif_is_orientation_1),
+        cmocka_unit_test(jpeg_profile_pieces_are_joined),
+        cmocka_unit_test(a_bomb_of_scans_is_corrupt),
+        cmocka_unit_test(a_cut_anywhere_is_told),
+        cmocka_unit_test(limits_hold_before_any_decoding),
+        cmocka_unit_test(probing_tells_the_kind),
+        cmocka_unit_test(impossible_options_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
