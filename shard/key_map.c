@@ -40,8 +40,9 @@ static int split_table(struct shard_key_map *m, const struct shard_buffer *table
     for (size_t i = 0; i < m->n_names && rc == SHARD_OK; i++) {
         uint32_t len = wire_load_u32(lengths + 4 * i);
         const unsigned char *name = wire_take(&c, len);
-        rc = name == NULL ? SHARD_EFORMAT
-                          : add_string(&m->names, name, len, &m->name_start[i]);
+        rc = name == NULL || len == 0 || len > SHARD_MAX_NAME
+                 ? SHARD_EFORMAT
+                 : add_string(&m->names, name, len, &m->name_start[i]);
     }
     return rc == SHARD_OK && c.left != 0 ? SHARD_EFORMAT : rc;
 }
@@ -75,8 +76,11 @@ static int load_keys(struct shard_key_map *m, const struct shard_index_file *x)
     int rc = m->key_start != NULL
                  ? shard_index_load(x, INDEX_KEY_LENGTH, 2 * x->n_records, &lengths)
                  : SHARD_ENOMEM;
-    for (uint64_t i = 0; i < x->n_records && rc == SHARD_OK; i++)
-        sum += wire_load_u16(lengths.data + 2 * i);
+    for (uint64_t i = 0; i < x->n_records && rc == SHARD_OK; i++) {
+        uint16_t len = wire_load_u16(lengths.data + 2 * i);
+        rc = len == 0 || len > SHARD_MAX_KEY ? SHARD_EFORMAT : SHARD_OK;
+        sum += len;
+    }
     if (rc == SHARD_OK)
         rc = shard_index_load(x, INDEX_KEYS, sum, &bytes);
 
