@@ -220,6 +220,7 @@ CLI_TESTS := \
 # tests/fuzz/X.c; tests/fuzz/corpus/X/ is its corpus.
 FUZZ_TARGETS := \
     tests/fuzz/fuzz_decode.c \
+    tests/fuzz/fuzz_dump.c \
     tests/fuzz/fuzz_safetensors.c \
     tests/fuzz/fuzz_pairs.c \
     tests/fuzz/fuzz_shard.c \

@@ -55,8 +55,8 @@ static int parse(struct dump *d, int argc, char **argv, int *n_operands)
         {"header", OPTION_FLAG, &d->header, NULL,
          "print each shard's header as JSON, and no samples", NULL, 0, 0},
         {"latents", OPTION_CHOICE, &d->latents, NULL,
-         "mean, deviation and range (default); not even\n"
-         "read; or these and all values",
+         "of latents: their statistics (default), only the\n"
+         "shape (and they are not read), or all values too",
          latents, 0, 0},
     };
     const struct option_table table = {

@@ -49,14 +49,17 @@ const struct shard_alternative *dump_sample_drawn(const struct dump_sample *s,
     return &segment->alternatives[drawn];
 }
 
-/* Gives the values of a tensor that was read and has a known dtype. */
+/* Gives the values of a tensor that was read and is what its shape and dtype say. */
 static int read_values(const struct shard_segment *s, double **values, size_t *n)
 {
-    const size_t size = tensor_dtype_size(s->dtype);
+    size_t bytes = tensor_dtype_size(s->dtype);
 
-    if (s->data == NULL || size == 0 || s->n_bytes < size)
+    for (uint32_t i = 0; i < s->n_dims; i++)
+        if (__builtin_mul_overflow(bytes, s->dims[i], &bytes))
+            return 0;
+    if (s->data == NULL || bytes == 0 || bytes != s->n_bytes)
         return 0;
-    *n = s->n_bytes / size;
+    *n = bytes / tensor_dtype_size(s->dtype);
     *values = calloc(*n, sizeof(**values));
     if (*values == NULL)
         return -1;

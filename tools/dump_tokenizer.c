@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/dump_tokenizer.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "shard/status.h"
 
@@ -35,85 +35,85 @@ static void open_model(struct dump_tokenizer *d, const void *model, size_t len,
     d->tokenizer = NULL;
 }
 
-/* Gives *model (release with free()). Returns 0, or -1 with errno. */
-static int read_file(const char *path, void **model, size_t *len)
+/* Gives the whole file (release with free()), or NULL. */
+static void *read_file(const char *path, size_t *len)
 {
-    long size = -1;
+    FILE *file = fopen(path, "rbe");
+    struct stat st;
+    void *bytes = NULL;
 
-    *model = NULL;
-    FILE *file = fopen(path, "rb");
     if (file == NULL)
-        return -1;
-    if (fseek(file, 0, SEEK_END) == 0)
-        size = ftell(file);
-    if (size > MAX_MODEL)
-        errno = EFBIG;
-    else if (size >= 0 && fseek(file, 0, SEEK_SET) == 0)
-        *model = malloc((size_t)size + 1);
-    if (*model != NULL)
-        *len = fread(*model, 1, (size_t)size, file);
+        return NULL;
+    if (fstat(fileno(file), &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= MAX_MODEL)
+        bytes = malloc((size_t)st.st_size + 1);
+    if (bytes != NULL)
+        *len = fread(bytes, 1, (size_t)st.st_size, file);
     fclose(file);
-    return *model != NULL ? 0 : -1;
+    return bytes;
 }
 
 /* Whether the file is there and is the model looked for. */
 static bool try_file(struct dump_tokenizer *d, const char *path)
 {
-    void *model;
     size_t len;
+    void *model = read_file(path, &len);
 
-    if (read_file(path, &model, &len) < 0) {
-        if (errno != ENOENT)
-            fprintf(stderr, "note: %s: %s\n", path, strerror(errno));
-        return false;
-    }
-    const bool right = has_sha256(model, len, d->sha256);
+    const bool right = model != NULL && has_sha256(model, len, d->sha256);
     if (right)
         open_model(d, model, len, path);
-    else
-        fprintf(stderr, "note: %s: its SHA-256 is not the one that the shard gives\n",
-                path);
     free(model);
     return right;
 }
 
+/* In the shard's folder, or `up` folders further up. Gives the path, or NULL. */
+static char *model_path(const char *shard_path, size_t up, const char *sha256)
+{
+    const char *slash = strrchr(shard_path, '/');
+    char *path = NULL;
+    size_t len;
+
+    FILE *out = open_memstream(&path, &len);
+    if (out == NULL)
+        return NULL;
+    fwrite(shard_path, 1, slash != NULL ? (size_t)(slash - shard_path) + 1 : 0, out);
+    for (; up > 0; up--)
+        fputs("../", out);
+    fprintf(out, "tokenizer-%.*s.model", HEX_IN_NAME, sha256);
+    if (fclose(out) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+/* A NAME with folders puts its shard so many folders below the model. */
 static bool try_folders(struct dump_tokenizer *d, const char *shard_path,
                         const char *name)
 {
-    const char *slash = strrchr(shard_path, '/');
-    const size_t folder_len = slash != NULL ? (size_t)(slash - shard_path) + 1 : 0;
-    const size_t cap = folder_len + 3 * strlen(name) + 64;
+    size_t depth = 0;
     bool found = false;
 
-    char *path = malloc(cap);
-    if (path == NULL)
-        return false;
-    memcpy(path, shard_path, folder_len);
-    /* One folder further up for each that NAME has. */
-    size_t len = folder_len;
-    for (const char *at = name; at != NULL && !found; at = strchr(at, '/')) {
-        if (at != name) {
-            len += (size_t)snprintf(path + len, cap - len, "../");
-            at++;
-        }
-        snprintf(path + len, cap - len, "tokenizer-%.*s.model", HEX_IN_NAME, d->sha256);
-        found = try_file(d, path);
+    for (const char *c = name; *c != '\0'; c++)
+        depth += *c == '/';
+    for (size_t up = 0; up <= depth && !found; up++) {
+        char *path = model_path(shard_path, up, d->sha256);
+        found = path != NULL && try_file(d, path);
+        free(path);
     }
-    free(path);
     return found;
 }
 
-static void find(struct dump_tokenizer *d, const char *shard_path, const char *name)
+static void find(struct dump_tokenizer *d, const char *shard_path, const char *name,
+                 bool first)
 {
     size_t len;
     const void *embedded = tokenizer_builtin(&len);
 
     if (has_sha256(embedded, len, d->sha256))
         open_model(d, embedded, len, "the embedded tokenizer");
-    else if (!try_folders(d, shard_path, name))
+    else if (!try_folders(d, shard_path, name) && first)
         fprintf(stderr,
-                "note: %s: its tokenizer-%.*s.model is not beside it: ids are printed "
-                "without their pieces\n",
+                "note: %s: no tokenizer-%.*s.model with the SHA-256 that the shard gives "
+                "is beside it: ids are printed without their pieces\n",
                 shard_path, HEX_IN_NAME, d->sha256);
 }
 
@@ -123,11 +123,12 @@ const struct tokenizer *dump_tokenizer_of(struct dump_tokenizer *d,
 {
     if (!h->tokenizer.present || !is_sha256(h->tokenizer.sha256))
         return NULL;
-    if (strcmp(d->sha256, h->tokenizer.sha256) == 0)
+    const bool first = strcmp(d->sha256, h->tokenizer.sha256) != 0;
+    if (!first && d->tokenizer != NULL)
         return d->tokenizer;
     dump_tokenizer_clear(d);
     memcpy(d->sha256, h->tokenizer.sha256, sizeof(d->sha256));
-    find(d, shard_path, h->name);
+    find(d, shard_path, h->name, first);
     return d->tokenizer;
 }
 

@@ -13,12 +13,12 @@
 
 /* Holds the last one, for the next shard of the same data set. */
 struct dump_tokenizer {
-    struct tokenizer *tokenizer; /* NULL: not found */
+    struct tokenizer *tokenizer; /* NULL: not found; the next shard may have more luck */
     char sha256[SHA256_HEX_CAP]; /* which was looked for; "": none yet */
 };
 
-/* Lent until the next call or dump_tokenizer_clear(); NULL where the shard has no ids, or
- * after a note on stderr where its model is not to be found. */
+/* Lent until the next call or dump_tokenizer_clear(); NULL where the shard has no ids or
+ * its model is not to be found, of which a note on stderr tells once. */
 const struct tokenizer *dump_tokenizer_of(struct dump_tokenizer *d,
                                           const char *shard_path,
                                           const struct shard_header *h);

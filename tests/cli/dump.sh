@@ -147,7 +147,7 @@ END
 # The tokenizer: beside the shard, as many folders up as NAME has, or told to be missing.
 tokens()
 {
-    latentmill dump --latents none --key document "$1" | grep "^  tokens"
+    latentmill dump --latents none --key document "$@" | grep "^  tokens"
 }
 run tokens "$T/w/others.lms"
 expect_match stdout '3417:▁Once'
@@ -156,7 +156,7 @@ expect_stdout <<'END'
   tokens    3417 1346 259 905 3874
 END
 expect_stderr <<END
-note: \$T/d/b/c/deep.lms: its $model is not beside it: ids are printed without their pieces
+note: \$T/d/b/c/deep.lms: no $model with the SHA-256 that the shard gives is beside it: ids are printed without their pieces
 END
 cp "$T/w/$model" "$T/d/b"
 run tokens "$T/d/b/c/deep.lms"
@@ -165,7 +165,11 @@ expect_stderr </dev/null
 printf x >>"$T/d/b/$model"
 run tokens "$T/d/b/c/deep.lms"
 expect_match stdout '  tokens    3417 1346'
-expect_match stderr "^note: .*/\.\./$model: its SHA-256 is not the one that the shard gives\$"
+expect_match stderr "^note: .*: no $model with the SHA-256 that the shard gives"
+# The note comes once, and a shard that has its model still gets its pieces.
+run tokens "$T/d/b/c/deep.lms" "$T/d/b/c/deep.lms" "$T/w/others.lms"
+expect "one note" [ "$(wc -l <"$T/.stderr")" = 1 ]
+expect_match stdout '3417:▁Once'
 
 # Damage is named, costs its own samples, and the other files go on.
 cp "$T/w/pairs.lms" "$T/damaged.lms"
