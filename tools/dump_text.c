@@ -259,10 +259,11 @@ static void put_image(FILE *out, const struct shard_image *image)
     put_label(out, "image");
     fprintf(out,
             "%" PRIu32 " x %" PRIu32 ", crop %" PRIu32 " x %" PRIu32 " at %" PRIu32
-            ",%" PRIu32 ", resized to %" PRIu32 " x %" PRIu32 ", sha256 ",
+            ",%" PRIu32 ", resized to %" PRIu32 " x %" PRIu32 "\n",
             image->original_width, image->original_height, image->crop_width,
             image->crop_height, image->crop_left, image->crop_top, image->target_width,
             image->target_height);
+    put_label(out, "sha256");
     for (size_t i = 0; i < sizeof(image->sha256); i++)
         fprintf(out, "%02x", image->sha256[i]);
     putc('\n', out);

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our token ids equal those of PyPI's sentencepiece, line by line, over the text in the
-shared data, for a real 32,000-piece model and for the embedded one."""
+shared data, for a real 32,000-piece model and for the embedded one; and the embedded one is
+what its training script makes."""
 
 import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 try:
     import sentencepiece
@@ -62,6 +64,18 @@ def test_refusals():
         assert f"{path}: " in done.stderr and reason in done.stderr, done.stderr
 
 
+def test_training():
+    with tempfile.TemporaryDirectory() as folder:
+        made = [pathlib.Path(folder) / name for name in ("first", "second")]
+        for out in made:
+            subprocess.run([sys.executable, "shard/default/train_tokenizer.py", "--shared",
+                            SPM.parents[1], "--out", out], check=True, capture_output=True)
+        first, second = [out.read_bytes() for out in made]
+    assert first == second, "two trainings give two models"
+    if sentencepiece.__version__ == "0.2.3":  # that of the committed model
+        assert first == EMBEDDED.read_bytes(), "train_tokenizer.py makes another model"
+
+
 def main():
     compare("builtin", EMBEDDED, ODD_LINES)
     if not SPM.is_dir():
@@ -74,6 +88,7 @@ def main():
     compare("builtin", EMBEDDED, lines)
     compare(mistral, mistral, lines + ODD_LINES)
     test_refusals()
+    test_training()
 
 
 if __name__ == "__main__":
