@@ -79,12 +79,6 @@ int cpu_model_pack(struct cpu_model **model, const struct vae_graph *g,
                    const struct cpu_kernels *kernels);
 void cpu_model_free(struct cpu_model *model); /* accepts NULL */
 
-/* Slot sizes follow from the steps; both need these. */
-static inline int cpu_step_c_in(const struct cpu_step *s)
-{
-    return s->kind == VAE_STEP_CONV ? s->u.conv.weights.c_in : s->u.attention.channels;
-}
-
 static inline int cpu_step_c_out(const struct cpu_step *s)
 {
     return s->kind == VAE_STEP_CONV ? s->u.conv.weights.c_out : s->u.attention.channels;
