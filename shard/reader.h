@@ -30,7 +30,7 @@ struct shard_reader;
  * either way. *out is NULL only for SHARD_ENOMEM. */
 int shard_reader_open(struct shard_reader **out, const char *path);
 
-/* Lent; lives as long as the reader. */
+/* Of a reader that opened. Lent; lives as long as the reader. */
 const struct shard_header *shard_reader_header(const struct shard_reader *r);
 const char *shard_reader_header_json(const struct shard_reader *r, size_t *len);
 uint64_t shard_reader_count(const struct shard_reader *r);
@@ -40,7 +40,8 @@ uint64_t shard_reader_count(const struct shard_reader *r);
 void shard_reader_text_only(struct shard_reader *r, bool on);
 
 /* Returns SHARD_OK, SHARD_EOF, or < 0. SHARD_EDAMAGED: this record is lost, rec->name,
- * key and index (from the index) still name it, and the next call goes on behind it.
+ * key and index (from the index; "" where that is damaged too) still name it, and the
+ * next call goes on behind it.
  * Every pointer in *rec is lent: it dies at the next call on `r`. */
 int shard_reader_next(struct shard_reader *r, struct shard_record *rec);
 

@@ -184,23 +184,32 @@ static bool finite32(const unsigned char *p, size_t n)
     return bad == 0;
 }
 
-size_t shard_record_not_finite(const struct shard_record *rec)
+static bool is_finite(const struct shard_segment *segment)
 {
-    size_t i;
-
-    for (i = 0; i < rec->n_segments; i++) {
-        const struct shard_segment *segment = &rec->segments[i];
-        bool ok = true;
-        if (segment->kind == SHARD_TEXT)
-            continue;
-        if (segment->dtype == SHARD_FP16)
-            ok = finite16(segment->data, segment->n_bytes / 2, 0x7C00);
-        else if (segment->dtype == SHARD_BF16)
-            ok = finite16(segment->data, segment->n_bytes / 2, 0x7F80);
-        else if (segment->dtype == SHARD_FP32)
-            ok = finite32(segment->data, segment->n_bytes / 4);
-        if (!ok)
-            break;
+    switch (segment->dtype) {
+    case SHARD_FP16:
+        return finite16(segment->data, segment->n_bytes / 2, 0x7C00);
+    case SHARD_BF16:
+        return finite16(segment->data, segment->n_bytes / 2, 0x7F80);
+    case SHARD_FP32:
+        return finite32(segment->data, segment->n_bytes / 4);
+    default:
+        return true;
     }
-    return i;
+}
+
+int shard_record_check_values(const struct shard_record *rec, char *why, size_t cap)
+{
+    struct check c = {.rec = rec, .why = why, .cap = cap};
+
+    for (size_t i = 0; i < rec->n_segments; i++) {
+        const struct shard_segment *segment = &rec->segments[i];
+        if (segment->kind == SHARD_TEXT || segment->n_bytes == 0)
+            continue;
+        if (segment->data == NULL)
+            return refuse(&c, "segment %zu has no data: was only its text read?", i);
+        if (!is_finite(segment))
+            return refuse(&c, "segment %zu has a value that is not finite", i);
+    }
+    return SHARD_OK;
 }

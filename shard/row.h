@@ -19,15 +19,14 @@ struct shard_row_size {
     size_t tensor_bytes;
 };
 
-/* Checks what FORMAT.md asks of a record, for records to be written (with their data) and
- * for records just read (without). Fills *size. Returns SHARD_OK or SHARD_EINVAL, with
- * the reason in why. */
+/* Checks what FORMAT.md asks of a record, be it just read or about to be written. Fills
+ * *size. Returns SHARD_OK or SHARD_EINVAL, with the reason in why. */
 int shard_record_check(const struct shard_record *rec, size_t n_encoders,
                        struct shard_row_size *size, char *why, size_t cap);
 
-/* The position of the first float tensor that holds a value that is not finite, or
- * rec->n_segments. */
-size_t shard_record_not_finite(const struct shard_record *rec);
+/* Checks what only a record to be written can be asked for: its tensors' bytes are there,
+ * and floats are finite. Of a record that shard_record_check() has passed. */
+int shard_record_check_values(const struct shard_record *rec, char *why, size_t cap);
 
 /* Writes the row (size->bytes at `row`), its checksums included. */
 void shard_row_write(const struct shard_record *rec, const struct shard_row_size *size,

@@ -348,10 +348,10 @@ int shard_writer_append(struct shard_writer *w, const struct shard_record *rec)
 
     if (w->failed != SHARD_OK)
         return w->failed;
-    if (shard_record_check(rec, w->header.n_encoders, &size, reason, sizeof(reason)) < 0)
+    if (shard_record_check(rec, w->header.n_encoders, &size, reason, sizeof(reason)) <
+            0 ||
+        shard_record_check_values(rec, reason, sizeof(reason)) < 0)
         return refuse(w, rec, reason);
-    if (shard_record_not_finite(rec) < rec->n_segments)
-        return refuse(w, rec, "a tensor has a value that is not finite");
 
     int rc = SHARD_OK;
     if (w->block.n_records > 0 &&
