@@ -52,6 +52,11 @@ static uint64_t peak_bytes(void)
     return kib * 1024;
 }
 
+static int to_int(const char *text)
+{
+    return (int)strtol(text, NULL, 10);
+}
+
 static int decode_file(struct image_decoder *d, const char *path, uint8_t *rgb,
                        size_t rgb_len)
 {
@@ -97,12 +102,12 @@ int main(int argc, char **argv)
         return 2;
     int filter = resize_filter_from_name(argv[1]);
     struct decode_options options = {
-        .width = atoi(argv[2]),
-        .height = atoi(argv[3]),
+        .width = to_int(argv[2]),
+        .height = to_int(argv[3]),
         .filter = (enum resize_filter)filter,
         .icc = strcmp(argv[4], "ignore") == 0 ? ICC_IGNORE : ICC_SRGB,
         .keep_truncated = strcmp(argv[5], "keep") == 0,
-        .min_size = (uint32_t)atoi(argv[6]),
+        .min_size = (uint32_t)to_int(argv[6]),
     };
     if (filter < 0 || image_decoder_open(&d, &options) != INGEST_OK)
         return 2;

@@ -12,6 +12,11 @@
 
 #include <jpeglib.h>
 
+static int to_int(const char *text)
+{
+    return (int)strtol(text, NULL, 10);
+}
+
 static void set_options(struct jpeg_compress_struct *cinfo, int argc, char **argv)
 {
     for (int i = 5; i < argc; i++) {
@@ -36,9 +41,9 @@ int main(int argc, char **argv)
     cinfo.err = jpeg_std_error(&errors);
     jpeg_create_compress(&cinfo);
     jpeg_stdio_dest(&cinfo, stdout);
-    cinfo.image_width = (JDIMENSION)atoi(argv[1]);
-    cinfo.image_height = (JDIMENSION)atoi(argv[2]);
-    cinfo.input_components = atoi(argv[3]);
+    cinfo.image_width = (JDIMENSION)to_int(argv[1]);
+    cinfo.image_height = (JDIMENSION)to_int(argv[2]);
+    cinfo.input_components = to_int(argv[3]);
     cinfo.in_color_space = cinfo.input_components == 1   ? JCS_GRAYSCALE
                            : cinfo.input_components == 3 ? JCS_RGB
                                                          : JCS_CMYK;

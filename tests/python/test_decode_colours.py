@@ -5,8 +5,10 @@ Pillow cannot be asked about the first two, so the formulas, in numpy, are the r
 resize that follows is Pillow's.
 """
 import io
+import os
 import struct
 import sys
+import tarfile
 import zlib
 
 import decoding
@@ -240,6 +242,28 @@ def test_many_profiles():
         assert np.array_equal(ours.rgb, (alone + alone[::-1])[i]), f"profile {i}"
     assert not np.array_equal(alone[0], alone[39])
     print("40 profiles: as if alone")
+
+
+def photos_with_profiles():
+    pairs = os.path.join(decoding.SHARED, "data/pairs")
+    for tar in sorted(os.listdir(pairs)) if os.path.isdir(pairs) else []:
+        with tarfile.open(os.path.join(pairs, tar)) as tf:
+            images = [tf.extractfile(m).read() for m in tf if m.name.endswith(".jpg")]
+        yield from [data for data in images if b"ICC_PROFILE" in data[:20000]]
+
+
+def test_no_processor_shows():
+    """lcms2 calls libm, which picks its functions by processor: its bytes are the same still."""
+    images = list(photos_with_profiles())
+    images += [with_profile(decoding.picture(RNG, *SIZE), "PNG", WIDE),
+               with_profile(decoding.picture(RNG, *SIZE, 4), "JPEG", cmyk_profile(), "CMYK")]
+    with_fma = decoding.decode(images, icc="srgb")
+    os.environ["GLIBC_TUNABLES"] = "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-FMA_Usable,-AVX2_Usable"
+    without = decoding.decode(images, icc="srgb")
+    del os.environ["GLIBC_TUNABLES"]
+    for i, (a, b) in enumerate(zip(with_fma, without)):
+        assert np.array_equal(a.rgb, b.rgb), f"image {i} differs without FMA"
+    print(f"{len(images)} images with profiles: the same without FMA")
 
 
 def test_small_and_truncated():

@@ -148,8 +148,8 @@ static void down_equals_the_plain_loop(void **state)
     line[0] = 255;
     for (size_t t = 0; t < sizeof(taps) / sizeof(taps[0]); t++) {
         for (size_t n = 1; n <= N; n++) {
-            resize_add_line(fast, line, taps[t] / 37, n);
-            resize_add_line_plain(plain, line, taps[t] / 37, n);
+            resize_add_line(fast, line, taps[t] / 1000, n);
+            resize_add_line_plain(plain, line, taps[t] / 1000, n);
         }
         resize_add_line(fast, line, taps[t], N);
         resize_add_line_plain(plain, line, taps[t], N);
