@@ -57,27 +57,47 @@ void shard_reader_text_only(struct shard_reader *r, bool on)
     r->text_only = on;
 }
 
+static int load_keys(struct shard_reader *r)
+{
+    int rc = shard_key_map_load(&r->keys, &r->map.index);
+
+    return rc == SHARD_ENOMEM ? shard_source_fail(&r->source, rc, "out of memory") : rc;
+}
+
+static int no_record(struct shard_reader *r, uint64_t i)
+{
+    shard_source_fail(&r->source, SHARD_NOT_FOUND, "no record %" PRIu64, i);
+    return SHARD_NOT_FOUND;
+}
+
+int shard_reader_identify(struct shard_reader *r, uint64_t i, struct shard_record *rec)
+{
+    *rec = (struct shard_record){.key = "", .name = ""};
+    if (i >= shard_reader_count(r))
+        return no_record(r, i);
+    int rc = load_keys(r);
+    if (rc != SHARD_OK)
+        return rc;
+    rec->key = shard_key_map_key(&r->keys, (size_t)i);
+    rec->name = shard_key_map_name(&r->keys, (size_t)i);
+    rec->index = shard_key_map_index(&r->keys, (size_t)i);
+    return SHARD_OK;
+}
+
 /* A lost record still has its name in the index. */
 static void name_lost_record(struct shard_reader *r, uint64_t i, struct shard_record *rec)
 {
     char why[sizeof(r->source.why)];
 
     memcpy(why, r->source.why, sizeof(why));
-    *rec = (struct shard_record){.key = "", .name = ""};
-    if (shard_key_map_load(&r->keys, &r->map.index) == SHARD_OK) {
-        rec->key = shard_key_map_key(&r->keys, (size_t)i);
-        rec->name = shard_key_map_name(&r->keys, (size_t)i);
-        rec->index = shard_key_map_index(&r->keys, (size_t)i);
-    }
+    shard_reader_identify(r, i, rec);
     memcpy(r->source.why, why, sizeof(why));
 }
 
 int shard_reader_at(struct shard_reader *r, uint64_t i, struct shard_record *rec)
 {
-    if (i >= shard_reader_count(r)) {
-        shard_source_fail(&r->source, SHARD_NOT_FOUND, "no record %" PRIu64, i);
-        return SHARD_NOT_FOUND;
-    }
+    if (i >= shard_reader_count(r))
+        return no_record(r, i);
     uint32_t block = r->map.record_block[i];
     uint32_t row = (uint32_t)(i - r->map.blocks[block].first_record);
 
@@ -98,10 +118,8 @@ int shard_reader_find(struct shard_reader *r, const char *name, const char *key,
 {
     if (!r->ready)
         return SHARD_NOT_FOUND;
-    int rc = shard_key_map_load(&r->keys, &r->map.index);
-    if (rc == SHARD_OK)
-        rc = shard_key_map_find(&r->keys, name, key, i);
-    return rc == SHARD_ENOMEM ? shard_source_fail(&r->source, rc, "out of memory") : rc;
+    int rc = load_keys(r);
+    return rc == SHARD_OK ? shard_key_map_find(&r->keys, name, key, i) : rc;
 }
 
 const char *shard_reader_why(const struct shard_reader *r)

@@ -48,6 +48,10 @@ int shard_reader_next(struct shard_reader *r, struct shard_record *rec);
 /* Record `i` of shard_reader_count(), by position; next() then goes on with i + 1. */
 int shard_reader_at(struct shard_reader *r, uint64_t i, struct shard_record *rec);
 
+/* Only name, key and index of record `i`, from the index: no block is read. Lent until
+ * close. */
+int shard_reader_identify(struct shard_reader *r, uint64_t i, struct shard_record *rec);
+
 /* Position of (NAME, key): SHARD_OK or SHARD_NOT_FOUND. name NULL: any. */
 int shard_reader_find(struct shard_reader *r, const char *name, const char *key,
                       uint64_t *i);

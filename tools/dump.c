@@ -2,9 +2,9 @@
  * tools/dump.c - `latentmill dump`: print what is in a shard.
  *
  * Reads only what it prints: text frames alone with --latents none, nothing behind the
- * last sample of --limit, one block where the index knows --key. What is damaged is named
- * on stderr and the rest is printed; the exit status then is 1. A reader of the output
- * that goes away ends the program quietly. */
+ * last sample of --limit, only the blocks that the index gives for --key and --name. What
+ * is damaged is named on stderr and the rest is printed; the exit status then is 1. A
+ * reader of the output that goes away ends the program quietly. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -83,12 +83,6 @@ __attribute__((format(printf, 2, 3))) static void complain(struct dump *d,
     d->failed = true;
 }
 
-static bool wanted(const struct dump *d, const struct shard_record *r)
-{
-    return (d->name == NULL || strcmp(d->name, r->name) == 0) &&
-           (d->key == NULL || strcmp(d->key, r->key) == 0);
-}
-
 /* A shard is announced before its first sample, so that a search prints only what it
  * found. */
 static void announce(struct dump *d, struct source *s)
@@ -135,39 +129,59 @@ static bool more_wanted(const struct dump *d)
     return d->limit > 0 && d->write_error == 0;
 }
 
-/* Prints what a reader's call gave, if it is wanted. Returns whether the next may be
- * read: damage to a frame costs only this sample, which the index still names. */
-static bool take(struct dump *d, struct source *s, const struct shard_record *record,
-                 int rc)
+/* A frame's damage costs only this sample, which the index may still name. */
+static void complain_of_loss(struct dump *d, const struct source *s,
+                             const struct shard_record *record)
 {
-    if (rc == SHARD_OK && wanted(d, record))
-        print_record(d, s, record);
-    else if (rc == SHARD_EDAMAGED && wanted(d, record))
+    if (record->key[0] == '\0')
+        complain(d, "%s: a sample is lost", shard_reader_why(s->reader));
+    else
         complain(d, "%s: lost: %s %s, index %" PRIu64, shard_reader_why(s->reader),
                  record->name, record->key, record->index);
-    else if (rc < 0 && rc != SHARD_EDAMAGED)
+}
+
+/* Prints record `i`. Returns whether another may be read. */
+static bool print_at(struct dump *d, struct source *s, uint64_t i)
+{
+    struct shard_record record;
+    int rc = shard_reader_at(s->reader, i, &record);
+
+    if (rc == SHARD_OK)
+        print_record(d, s, &record);
+    else if (rc == SHARD_EDAMAGED)
+        complain_of_loss(d, s, &record);
+    else
         complain(d, "%s", shard_reader_why(s->reader));
     return rc == SHARD_OK || rc == SHARD_EDAMAGED;
 }
 
-static void print_key(struct dump *d, struct source *s)
+/* SHARD_OK: --key and --name want record `i`; SHARD_NOT_FOUND: they don't. */
+static int wanted(const struct dump *d, struct shard_reader *r, uint64_t i)
 {
     struct shard_record record;
-    uint64_t i;
 
-    int rc = shard_reader_find(s->reader, d->name, d->key, &i);
-    if (rc < 0)
-        complain(d, "%s", shard_reader_why(s->reader));
-    else if (rc == SHARD_OK)
-        take(d, s, &record, shard_reader_at(s->reader, i, &record));
+    if (d->key == NULL && d->name == NULL)
+        return SHARD_OK;
+    int rc = shard_reader_identify(r, i, &record);
+    if (rc != SHARD_OK)
+        return rc;
+    return (d->name == NULL || strcmp(d->name, record.name) == 0) &&
+                   (d->key == NULL || strcmp(d->key, record.key) == 0)
+               ? SHARD_OK
+               : SHARD_NOT_FOUND;
 }
 
 static void print_records(struct dump *d, struct source *s)
 {
-    struct shard_record record;
+    const uint64_t n = shard_reader_count(s->reader);
 
-    while (more_wanted(d) && take(d, s, &record, shard_reader_next(s->reader, &record)))
-        continue;
+    for (uint64_t i = 0; i < n && more_wanted(d); i++) {
+        int rc = wanted(d, s->reader, i);
+        if (rc < 0)
+            complain(d, "%s", shard_reader_why(s->reader));
+        if (rc < 0 || (rc == SHARD_OK && !print_at(d, s, i)))
+            return;
+    }
 }
 
 static void print_header(struct dump *d, const struct shard_reader *r)
@@ -191,10 +205,7 @@ static void dump_file(struct dump *d, const char *path)
         print_header(d, s.reader);
     } else {
         shard_reader_text_only(s.reader, d->latents == DUMP_LATENTS_NONE);
-        if (d->key != NULL)
-            print_key(d, &s);
-        else
-            print_records(d, &s);
+        print_records(d, &s);
         /* A shard without samples has been looked at too. */
         if (d->name == NULL && d->key == NULL && more_wanted(d))
             announce(d, &s);

@@ -51,6 +51,17 @@ run latentmill dump --header "$T/w/pairs.lms" "$T/w/raw.lms"
 expect_status 0
 expect_stdout tests/cli/dump/header.jsonl
 
+# --key and --name find a sample without reading the blocks of others: this one is damaged.
+cp "$T/w/pairs.lms" "$T/damaged.lms"
+frame=$(LC_ALL=C grep -abo '\x28\xb5\x2f\xfd' -P "$T/damaged.lms" | head -n 1 | cut -d : -f 1)
+printf xxxx | dd of="$T/damaged.lms" bs=1 seek=$((frame + 40)) conv=notrunc status=none
+run latentmill dump --latents none --key empty "$T/damaged.lms"
+expect_status 0
+expect_match stdout '^pairs empty, index 4$'
+run latentmill dump --latents none --key 000000001 --name pairs "$T/damaged.lms"
+expect_status 1
+expect_match stderr 'text frame of block 0 .*: lost: pairs 000000001, index 1$'
+
 # What is printed, in one line each.
 names()
 {

@@ -106,6 +106,17 @@ static void test_find(void **state)
     assert_int_equal(shard_reader_find(r, "unit", "dir/000006", &i), SHARD_NOT_FOUND);
     assert_int_equal(shard_reader_find(r, NULL, "dir/1", &i), SHARD_NOT_FOUND);
     assert_int_equal(shard_reader_find(r, NULL, "", &i), SHARD_NOT_FOUND);
+
+    struct shard_record rec;
+    assert_int_equal(shard_reader_identify(r, 6, &rec), SHARD_OK);
+    assert_string_equal(rec.name, "other/unit");
+    assert_string_equal(rec.key, "dir/000006");
+    assert_int_equal(rec.n_segments, 0);
+    const uint64_t index = rec.index;
+    assert_int_equal(shard_reader_at(r, 6, &rec), SHARD_OK);
+    assert_int_equal(rec.index, index);
+    assert_int_equal(shard_reader_identify(r, 100, &rec), SHARD_NOT_FOUND);
+    assert_string_equal(rec.key, "");
     shard_reader_close(r);
     remove_all(w, prefix);
 }
