@@ -83,7 +83,7 @@ VAE_SRC := \
     vae_encode/why.c
 
 # The kernels: one source, compiled for each instruction set the compiler's target has.
-ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine)),)
+ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 VAE_SRC += \
     vae_encode/cpu_avx2.c \
     vae_encode/cpu_avx512.c
