@@ -28,7 +28,8 @@ struct shard_writer_options {
     uint64_t max_block_bytes; /* 0: 512 KiB, of raw tensors and of raw text */
 };
 
-/* One finished file; lent by shard_writer_files() until close. */
+/* One file; lent by shard_writer_files() until close. After a failure the last one may be
+ * unfinished: there it is, with 0 bytes said of it. */
 struct shard_file {
     char *path;
     uint64_t bytes;
