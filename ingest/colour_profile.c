@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include <lcms2.h>
-#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 enum { N_CACHED = 16, LATTICE = 9 };

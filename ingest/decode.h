@@ -5,11 +5,13 @@
  * that the caller can take that much from its budget before image_decoder_run()
  * allocates it. The format is told by magic bytes, never by an extension.
  *
- * image_decoder_run() decodes, orients by EXIF, converts CMYK, 16 bit and alpha, crops
- * the centred square (or the centred box of the target's aspect), resizes with
- * antialiasing and applies the colour profile. The result equals Pillow's
+ * image_decoder_run() decodes, orients by EXIF (not by XMP), converts CMYK, 16 bit and
+ * alpha, crops the centred square (or the centred box of the target's aspect), resizes
+ * with antialiasing and applies the colour profile. The result equals Pillow's
  *     exif_transpose(im).resize((W, H), filter, box=crop)
- * within 1 level, and is the same on every machine. One decoder belongs to one thread. */
+ * within 1 level, with the order of passes that Pillow has since version 13 (older ones
+ * differ by a few levels on tall images), and is the same on every machine. `area` is
+ * Pillow's Image.Resampling.BOX. One decoder belongs to one thread. */
 #ifndef INGEST_DECODE_H
 #define INGEST_DECODE_H
 
@@ -36,7 +38,9 @@ enum icc_mode { ICC_SRGB, ICC_IGNORE };
  * width * height * 8
  *
  * Larger sides or more pixels than the limits here are too_many_pixels whatever they
- * need. A decoder keeps besides a bounded number of colour transforms between images.
+ * need. Not in the table is what does not come from the image: where the image is smaller
+ * than the target, the resizer's sums may take 12 bytes a pixel of the target; and a
+ * decoder keeps a bounded number of colour transforms between images.
  *
  * DECODE_TABLE_NUMBER is raised when the table or a limit changes: which images are
  * too_many_pixels depends on it, so it is part of a data set's configuration. */

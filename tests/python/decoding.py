@@ -2,9 +2,11 @@
 """What the image tests share: our decoder, Pillow's answer, and their comparison."""
 import io
 import os
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 try:
     import numpy as np
@@ -130,3 +132,13 @@ def picture(rng, w, h, bands=3):
     y, x = np.mgrid[0:h, 0:w]
     smooth = np.stack([128 + 100 * np.sin(x / 17 + c) * np.cos(y / (11 + c)) for c in range(bands)], 2)
     return np.clip(smooth + rng.normal(0, 20, smooth.shape), 0, 255).astype(np.uint8)
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_file(w, h, depth, colour, compressed, extra=b"", interlaced=False):
+    """A PNG around its compressed rows; `extra` chunks stand before them."""
+    head = struct.pack(">IIBBBBB", w, h, depth, colour, 0, 0, int(interlaced))
+    return (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", head) + extra
+            + png_chunk(b"IDAT", compressed) + png_chunk(b"IEND", b""))

@@ -19,17 +19,12 @@ RNG = np.random.default_rng(2)
 SIZE = (61, 47)
 
 
-def png(samples, depth, colour, extra=b""):
+def png(samples, depth, colour):
     """samples (h, w, channels) -> PNG of this bit depth and colour type."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     h, w = samples.shape[:2]
     rows = samples.astype(">u2" if depth == 16 else "u1").reshape(h, -1)
     raw = b"".join(b"\0" + row.tobytes() for row in rows)
-    return (b"\x89PNG\r\n\x1a\n"
-            + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, colour, 0, 0, 0)) + extra
-            + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
+    return decoding.png_file(w, h, depth, colour, zlib.compress(raw))
 
 
 def expect(name, data, wanted, levels=1, **options):

@@ -21,9 +21,6 @@ BUDGET = 384 * MIB
 
 def png(w, h, depth, colour, interlaced=False):
     """Zeros, without holding them: 1 byte of filter and a row of zeros, again and again."""
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
     passes = [(w, h)]
     if interlaced:
@@ -33,10 +30,8 @@ def png(w, h, depth, colour, interlaced=False):
     z = zlib.compressobj(1)
     data = b"".join(z.compress(bytes(1 + (pw * bits + 7) // 8)) for pw, ph in passes
                     for _ in range(ph) if pw)
-    return (b"\x89PNG\r\n\x1a\n"
-            + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, colour, 0, 0, int(interlaced)))
-            + (chunk(b"PLTE", bytes(3)) if colour == 3 else b"")
-            + chunk(b"IDAT", data + z.flush()) + chunk(b"IEND", b""))
+    palette = decoding.png_chunk(b"PLTE", bytes(3)) if colour == 3 else b""
+    return decoding.png_file(w, h, depth, colour, data + z.flush(), palette, interlaced)
 
 
 def jpeg(w, h, sampling, progressive):
