@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bodies that things are made of, and where rays meet them.
 
-A ray bundle is origin (N, 3) and direction (N, 3) of unit length. Every body answers hit() with the
-distance of the first meeting (inf: none) and normal() for points on it. Axes: x right, y up, z away.
-"""
+A ray bundle is origin (N, 3) and direction (N, 3) of unit length. Every body answers
+hit() with the distance of the first meeting (inf: none) and normal() for points on it.
+Axes: x right, y up, z away."""
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ FAR = np.float32(np.inf)
 
 @dataclass
 class Surface:
-    """How a body looks: `paint` says the pattern, see render.py."""
+    """How a body looks: `paint` says the pattern, see paint.py."""
 
     colour: tuple
     paint: str = "plain"
@@ -49,7 +50,7 @@ class Ball:
 
 @dataclass
 class Round:
-    """Upright cylinder, cone or a piece of one: radius `low` at `bottom`, `high` at `top`, closed."""
+    """Upright cylinder, cone or piece of one, closed: radius `low` below, `high` above."""
 
     x: float
     z: float
@@ -116,14 +117,18 @@ class Convex:
         return np.where((enter < leave) & (enter > NEAR), enter, FAR)
 
     def normal(self, point):
-        depth = point @ self.normals.T.astype(np.float32) - self.offsets.astype(np.float32)
+        depth = point @ self.normals.T.astype(np.float32) - self.offsets.astype(
+            np.float32
+        )
         return self.normals.astype(np.float32)[np.argmax(depth, axis=1)]
 
 
 def convex(centre, turn, faces, surface):
-    """Convex body from (normal, offset) pairs around `centre`, turned about the upright axis."""
+    """From (normal, offset) pairs around `centre`, turned about the upright axis."""
     c, s = np.cos(turn), np.sin(turn)
-    normals = np.array([(n[0] * c + n[2] * s, n[1], -n[0] * s + n[2] * c) for n, _ in faces], float)
+    normals = np.array(
+        [(n[0] * c + n[2] * s, n[1], -n[0] * s + n[2] * c) for n, _ in faces], float
+    )
     lengths = np.linalg.norm(normals, axis=1)
     normals /= lengths[:, None]
     offsets = np.array([o for _, o in faces]) / lengths + normals @ np.array(centre)

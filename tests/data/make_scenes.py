@@ -5,13 +5,15 @@
 usage: make_scenes.py [--out DIR]
        make_scenes.py --captions N
 
-Writes scenes-000.tar and scenes-001.tar to DIR (default: this script's folder): rendered scenes in all
-kinds of image files and, among them, samples that must be rejected, as WebDataset tars laid out like
-img2dataset's. Needs numpy and pillow; the same versions of them give the same bytes.
+Writes scenes-000.tar and scenes-001.tar to DIR (default: this script's folder): rendered
+scenes in all kinds of image files and, among them, samples that must be rejected, as
+WebDataset tars laid out like img2dataset's. Needs numpy and pillow; the same versions of
+them give the same bytes.
 
---captions N writes N captions of random scenes to stdout, one a line, the same on every machine; it
-needs nothing but Python.
+--captions N writes N captions of random scenes to stdout, one a line, the same on every
+machine; it needs nothing but Python.
 """
+
 import argparse
 import hashlib
 import io
@@ -22,8 +24,8 @@ import tarfile
 
 import scene
 
-# Width, height, field, seed and place of each scene, and how encode.py makes its file: a function's
-# name, then what it is given besides the picture.
+# Width, height, field, seed and place of each scene, and how encode.py makes its file: a
+# function's name, then what it is given besides the picture.
 GOOD = (
     (480, 320, "jpg", 9, "meadow", "jpeg"),
     (320, 480, "jpg", 3, "desert", "jpeg"),
@@ -99,24 +101,38 @@ def make_good(key, row):
     if options.get("profile"):
         picture, options["profile"] = encode.to_wide(picture), encode.wide_profile()
     image = getattr(encode, encoder)(picture, **options)
-    words = scene.captions(drawn, 3 + seed % 3, width, height, grey=options.get("mode") == "L")
+    words = scene.captions(
+        drawn, 3 + seed % 3, width, height, grey=options.get("mode") == "L"
+    )
     sample = Sample(key)
     sample.members[field] = image
     sample.members["txt"] = words[0].encode()
-    sample.members["json"] = describe(key, image, width, height, caption=words[0], captions=words)
+    sample.members["json"] = describe(
+        key, image, width, height, caption=words[0], captions=words
+    )
     return sample
 
 
 def describe(key, image, width, height, **captions):
     """img2dataset's JSON for one sample."""
-    facts = dict(captions, key=key, status="success", error_message=None, width=width, height=height,
-                 original_width=width, original_height=height, sha256=hashlib.sha256(image).hexdigest(),
-                 license="Apache-2.0")
+    facts = dict(
+        captions,
+        key=key,
+        status="success",
+        error_message=None,
+        width=width,
+        height=height,
+        original_width=width,
+        original_height=height,
+        sha256=hashlib.sha256(image).hexdigest(),
+        license="Apache-2.0",
+    )
     return json.dumps(facts, ensure_ascii=False, indent=4).encode()
 
 
 def make_bad(good):
-    """Samples that must be rejected, made of good ones, with the place in the tar of each."""
+    """Samples that must be rejected, made of good ones, each with its place."""
+
     def broken(row, key, drop=(), **members):
         sample = Sample(key)
         for field, body in {**good[row].members, **members}.items():
@@ -129,16 +145,25 @@ def make_bad(good):
 
     png = bytearray(image(20))
     png[len(png) // 2] ^= 0x55
-    gif = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+    gif = b"GIF89a" + bytes((1, 0, 1, 0, 128, 0, 0, 255, 255, 255, 0, 0, 0))
+    gif += b"," + bytes((0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 68, 1, 0)) + b";"
     bare = describe("000000904", image(3), 640, 256)
     return [
-        (4, broken(0, "000000900", jpg=image(0)[:len(image(0)) * 2 // 3])),
+        (4, broken(0, "000000900", jpg=image(0)[: len(image(0)) * 2 // 3])),
         (8, broken(20, "000000901", png=bytes(png))),
         (11, broken(1, "000000902", drop=("txt", "json"))),
         (14, broken(2, "000000903", drop=("json",), txt=b" \n")),
         (17, broken(3, "000000904", drop=("txt",), json=bare)),
         (20, broken(4, "000000905", drop=("jpg",))),
-        (23, broken(5, "000000906", drop=("json",), txt="Ein gr\u00fcner Kegel".encode("latin-1"))),
+        (
+            23,
+            broken(
+                5,
+                "000000906",
+                drop=("json",),
+                txt="Ein gr\u00fcner Kegel".encode("latin-1"),
+            ),
+        ),
         (26, broken(6, "000000907", jpg=gif)),
         (29, broken(7, "000000908", drop=("txt",), json=b'{"caption": "cut off')),
         (32, broken(28, "000000909", webp=image(28)[:1000])),
@@ -161,7 +186,10 @@ def write_scenes(out):
     for i, row in enumerate(GOOD):
         good.append(make_good("%05d%04d" % (i // 20, i % 20), row))
         size = sum(map(len, good[-1].members.values()))
-        print("%s %7d bytes  %s" % (good[-1].key, size, good[-1].members["txt"].decode()), file=sys.stderr)
+        print(
+            "%s %7d bytes  %s" % (good[-1].key, size, good[-1].members["txt"].decode()),
+            file=sys.stderr,
+        )
     order = list(good)
     for place, sample in sorted(make_bad(good), key=lambda b: -b[0]):
         order.insert(place, sample)
@@ -172,8 +200,12 @@ def write_scenes(out):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", metavar="DIR", default=os.path.dirname(os.path.abspath(__file__)))
-    parser.add_argument("--captions", type=int, metavar="N", help="write N captions to stdout instead")
+    parser.add_argument(
+        "--out", metavar="DIR", default=os.path.dirname(os.path.abspath(__file__))
+    )
+    parser.add_argument(
+        "--captions", type=int, metavar="N", help="write N captions to stdout instead"
+    )
     args = parser.parse_args()
     if args.captions is not None:
         write_captions(args.captions)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Smooth noise over points of a plane or of space, from hashed lattice points. Shapes: arrays of any
-shape in, the same shape out, values in [0, 1)."""
+"""Smooth noise over points of a plane or of space, from hashed lattice points. Shapes:
+arrays of any shape in, the same shape out, values in [0, 1)."""
+
 import numpy as np
 
 _PRIMES = (np.uint32(374761393), np.uint32(668265263), np.uint32(2246822519))
@@ -39,6 +40,8 @@ def fractal(seed, octaves, *coordinates):
     weight = 0.5
     for octave in range(octaves):
         scale = 2.0**octave
-        total += np.float32(weight) * value(seed + octave, *[c * np.float32(scale) for c in coordinates])
+        total += np.float32(weight) * value(
+            seed + octave, *[c * np.float32(scale) for c in coordinates]
+        )
         weight /= 2
     return total / (1 - 0.5**octaves)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draw a scene of scene.py: rays through each pixel, light, shadows, one reflection, grain of film."""
+"""Draw a scene of scene.py: rays through each pixel, light, shadows, one reflection,
+grain of film."""
+
 import numpy as np
 
 import noise
 from bodies import FAR
-from paint import GROUNDS, Room, Sky, mix, smooth, surface_colour
+from paint import GROUNDS, mix, smooth, surface_colour
 from scene import KINDS, SIZES, Dice
+from sky import Room, Sky
 from things import bodies_of
 
 SAMPLES = 2  # a pixel's side is cut into so many
@@ -20,7 +23,8 @@ class Stage:
         self.ground = GROUNDS.get(scene.place)
         indoor = scene.place in ("studio", "table", "cutout")
         self.sky = Room(scene) if indoor else Sky(scene)
-        # Half the view's width and height at distance 1; the eye's height; where the horizon is.
+        # Half the view's width and height at distance 1; the eye's height; where the
+        # horizon is.
         longest = max(width, height)
         reach = 0.52 if longest < 1.8 * min(width, height) else 0.85
         self.half_x, self.half_y = reach * width / longest, reach * height / longest
@@ -48,7 +52,7 @@ class Stage:
 
 
 def render(scene, width, height, grain=0.008):
-    """The picture as (height, width, 3) in [0, 1], sRGB-encoded, and its cover (height, width)."""
+    """Picture (height, width, 3) in [0, 1], sRGB-encoded, and cover (height, width)."""
     stage = Stage(scene, width, height)
     w, h = width * SAMPLES, height * SAMPLES
     light, cover = np.empty((h, w, 3), np.float32), np.empty((h, w), np.float32)
@@ -56,13 +60,17 @@ def render(scene, width, height, grain=0.008):
     band = max(1, 400_000 // w)
     for top in range(0, h, band):
         rows = np.arange(top, min(top + band, h), dtype=np.float32)
-        y = (1 - (rows + 0.5) / h * 2 - np.float32(stage.horizon)) * np.float32(stage.half_y)
-        direction = np.stack(np.broadcast_arrays(x[None, :], y[:, None], np.float32(1)), -1).reshape(-1, 3)
+        y = (1 - (rows + 0.5) / h * 2 - np.float32(stage.horizon)) * np.float32(
+            stage.half_y
+        )
+        direction = np.stack(
+            np.broadcast_arrays(x[None, :], y[:, None], np.float32(1)), -1
+        ).reshape(-1, 3)
         direction = direction / np.linalg.norm(direction, axis=1, keepdims=True)
         origin = np.broadcast_to(np.float32((0, stage.eye, 0)), direction.shape)
         colour, hit = trace(stage, origin, direction, bounces=1)
-        light[top:top + band] = colour.reshape(-1, w, 3)
-        cover[top:top + band] = hit.reshape(-1, w)
+        light[top : top + band] = colour.reshape(-1, w, 3)
+        cover[top : top + band] = hit.reshape(-1, w)
     shrink = (height, SAMPLES, width, SAMPLES)
     picture = develop(stage, light.reshape(shrink + (3,)).mean((1, 3)), grain)
     return picture, cover.reshape(shrink).mean((1, 3))
@@ -86,7 +94,7 @@ def nearest(stage, origin, direction):
 
 
 def trace(stage, origin, direction, bounces):
-    """Light (N, 3) that comes along each ray, and whether a body or the ground was met."""
+    """Light (N, 3) that comes along each ray, and whether it met a body or the ground."""
     t, which = nearest(stage, origin, direction)
     colour = stage.sky.colour(direction)
     for i in range(-1, len(stage.bodies)):
@@ -102,7 +110,9 @@ def trace(stage, origin, direction, bounces):
 def shade(stage, i, point, direction, bounces):
     if i < 0:
         normal = ground_normal(stage.scene.place, point)
-        albedo, mirror, gloss = stage.ground(point), *ground_mirror(stage.scene.place, direction)
+        albedo, mirror, gloss = stage.ground(point), *ground_mirror(
+            stage.scene.place, direction
+        )
     else:
         surface = stage.bodies[i].surface
         normal = stage.bodies[i].normal(point)
@@ -110,7 +120,10 @@ def shade(stage, i, point, direction, bounces):
         if surface.paint in ("leaves", "stone", "snow"):
             normal = rough(normal, point / np.float32(surface.scale), 0.8)
         facing = np.clip(-np.einsum("ij,ij->i", normal, direction), 0, 1)
-        mirror = surface.mirror + (1 - surface.mirror) * (surface.gloss > 0) * 0.5 * (1 - facing) ** 5
+        mirror = (
+            surface.mirror
+            + (1 - surface.mirror) * (surface.gloss > 0) * 0.5 * (1 - facing) ** 5
+        )
         gloss = surface.gloss
     sky = stage.sky
     toward = np.clip(normal @ sky.to_sun, 0, 1)
@@ -128,7 +141,10 @@ def shade(stage, i, point, direction, bounces):
         share = np.broadcast_to(mirror, lit.shape)[:, None]
         colour = colour * (1 - share) + seen * tint * share
     if gloss:
-        colour = colour + (gloss * lit * np.clip(back @ sky.to_sun, 0, 1) ** 60)[:, None] * sky.sun
+        colour = (
+            colour
+            + (gloss * lit * np.clip(back @ sky.to_sun, 0, 1) ** 60)[:, None] * sky.sun
+        )
     return colour
 
 
@@ -142,7 +158,9 @@ def ground_normal(place, point):
             normal[:, axis] = strength * wave
     elif place in ("meadow", "desert", "snow"):
         for axis, seed in ((0, 53), (2, 54)):
-            normal[:, axis] = 0.5 * (noise.fractal(seed, 4, point[:, 0] * 0.9, point[:, 2] * 0.7) - 0.5)
+            normal[:, axis] = 0.5 * (
+                noise.fractal(seed, 4, point[:, 0] * 0.9, point[:, 2] * 0.7) - 0.5
+            )
     return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
@@ -165,7 +183,7 @@ def rough(normal, local, strength):
 
 
 def sunlight(stage, point):
-    """Share of the sun that reaches each point; a wide sun makes soft edges, by one random ray each."""
+    """Share of the sun that reaches each point: a ray to a random place on its disc."""
     spread = 0.05 if isinstance(stage.sky, Room) else 0.015
     if stage.scene.weather in ("overcast", "fog"):
         spread = 0.2
@@ -186,21 +204,29 @@ def contact(stage, i, point):
         return 0.55 + 0.45 * smooth(-0.05, 0.6, point[:, 1]) if stage.ground else share
     for x, z, radius, stands in stage.feet:
         if stands:
-            near = ((point[:, 0] - x) ** 2 + (point[:, 2] - z) ** 2) / (1.3 * radius + 1e-3) ** 2
+            near = ((point[:, 0] - x) ** 2 + (point[:, 2] - z) ** 2) / (
+                1.3 * radius + 1e-3
+            ) ** 2
             share *= 1 - np.float32(0.55) * np.exp(-near)
     return share
 
 
 def develop(stage, light, grain):
-    """Linear light to a picture: exposure, highlights rolled off, darker corners, grain, sRGB."""
+    """Linear light to a picture: exposure, soft highlights, dark corners, grain, sRGB."""
     h, w, _ = light.shape
     exposure = {"night": 3.2, "dawn": 1.1}.get(stage.scene.time, 0.9)
     grey = light.mean(2, keepdims=True)
     light = grey + np.float32(1.1) * (light - grey)
     light = 1 - np.exp(-np.float32(exposure * 1.25) * np.maximum(light, 0))
     if not stage.cutout:
-        y, x = np.mgrid[-1:1:h * 1j, -1:1:w * 1j].astype(np.float32)
+        y, x = np.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j].astype(np.float32)
         light *= (1 - 0.16 * (x * x + y * y) / 2)[..., None]
-    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-6) ** (1 / 2.4) - 0.055)
-    film = np.random.Generator(np.random.PCG64(stage.scene.seed)).standard_normal(light.shape, np.float32)
+    encoded = np.where(
+        light <= 0.0031308,
+        12.92 * light,
+        1.055 * np.maximum(light, 1e-6) ** (1 / 2.4) - 0.055,
+    )
+    film = np.random.Generator(np.random.PCG64(stage.scene.seed)).standard_normal(
+        light.shape, np.float32
+    )
     return np.clip(encoded + np.float32(grain) * film, 0, 1)

@@ -1,23 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is in a scene, and sentences that truly say so.
 
-scene_draw() draws a place, light, weather and a few things from a seed; captions() describes them.
-render.py draws the same scene as pixels.
+scene_draw() draws a place, light, weather and a few things from a seed; captions()
+describes them. render.py draws the same scene as pixels.
 
-Standard library only, and of it only random.Random(seed).random(), whose values Python promises to
-keep: the same seed gives the same text on every machine.
+Standard library only, and of it only random.Random(seed).random(), whose values Python
+promises to keep: the same seed gives the same text on every machine. The default tokenizer
+is trained on these texts, so the captions of a seed should stay what they are.
 """
+
 import random
 from dataclasses import dataclass, field
 
 COLOURS = {
-    "red": (0.70, 0.03, 0.03), "orange": (0.88, 0.24, 0.02), "yellow": (0.86, 0.66, 0.04),
-    "green": (0.10, 0.46, 0.12), "turquoise": (0.07, 0.56, 0.54), "blue": (0.06, 0.18, 0.62),
-    "purple": (0.34, 0.10, 0.50), "pink": (0.88, 0.30, 0.46), "white": (0.88, 0.87, 0.84),
-    "black": (0.035, 0.035, 0.04), "brown": (0.20, 0.09, 0.04), "grey": (0.42, 0.42, 0.42),
+    "red": (0.70, 0.03, 0.03),
+    "orange": (0.88, 0.24, 0.02),
+    "yellow": (0.86, 0.66, 0.04),
+    "green": (0.10, 0.46, 0.12),
+    "turquoise": (0.07, 0.56, 0.54),
+    "blue": (0.06, 0.18, 0.62),
+    "purple": (0.34, 0.10, 0.50),
+    "pink": (0.88, 0.30, 0.46),
+    "white": (0.88, 0.87, 0.84),
+    "black": (0.035, 0.035, 0.04),
+    "brown": (0.20, 0.09, 0.04),
+    "grey": (0.42, 0.42, 0.42),
 }
 
-# The surfaces a plain body can have: finishes (a shiny red ball), then stuffs (a red metal ball).
+# The surfaces a plain body can have: finishes (a shiny red ball), then stuffs (a red
+# metal ball).
 FINISHES = ("matte", "shiny", "striped")
 MATERIALS = FINISHES + ("metal", "marble", "wooden")
 
@@ -60,23 +71,51 @@ class Place:
 
 PLAIN = ("ball", "cube", "cylinder", "cone", "pyramid")
 PLACES = {
-    "meadow": Place(("in a meadow", "on the grass"), "meadow",
-                    ("fir", "tree", "house", "ball", "rock", "tower", "balloon"),
-                    ("", "hills", "mountains")),
-    "desert": Place(("in a sandy desert", "on the sand"), "desert",
-                    ("pyramid", "rock", "tower", "ball", "balloon", "cone"), ("", "hills", "mountains")),
-    "lake": Place(("on a calm lake", "on still water"), "lake", ("ball", "cone", "rock", "balloon"),
-                  ("hills", "mountains")),
-    "snow": Place(("in a snowy field", "in the snow"), "snowy landscape",
-                  ("fir", "house", "snowman", "rock", "tower", "balloon"), ("", "hills", "mountains")),
-    "square": Place(("on a paved square", "on stone tiles"), "town square",
-                    ("house", "tower", "tree", "ball", "cone"), ("", "hills")),
-    "studio": Place(("on a checkered floor", "on a floor of black and white tiles"), "studio", PLAIN,
-                    indoor=True),
-    "table": Place(("on a wooden table", "on a table of wooden planks"), "table", PLAIN, indoor=True),
+    "meadow": Place(
+        ("in a meadow", "on the grass"),
+        "meadow",
+        ("fir", "tree", "house", "ball", "rock", "tower", "balloon"),
+        ("", "hills", "mountains"),
+    ),
+    "desert": Place(
+        ("in a sandy desert", "on the sand"),
+        "desert",
+        ("pyramid", "rock", "tower", "ball", "balloon", "cone"),
+        ("", "hills", "mountains"),
+    ),
+    "lake": Place(
+        ("on a calm lake", "on still water"),
+        "lake",
+        ("ball", "cone", "rock", "balloon"),
+        ("hills", "mountains"),
+    ),
+    "snow": Place(
+        ("in a snowy field", "in the snow"),
+        "snowy landscape",
+        ("fir", "house", "snowman", "rock", "tower", "balloon"),
+        ("", "hills", "mountains"),
+    ),
+    "square": Place(
+        ("on a paved square", "on stone tiles"),
+        "town square",
+        ("house", "tower", "tree", "ball", "cone"),
+        ("", "hills"),
+    ),
+    "studio": Place(
+        ("on a checkered floor", "on a floor of black and white tiles"),
+        "studio",
+        PLAIN,
+        indoor=True,
+    ),
+    "table": Place(
+        ("on a wooden table", "on a table of wooden planks"), "table", PLAIN, indoor=True
+    ),
     # Nothing but the things: what an image with an alpha channel shows.
-    "cutout": Place(("on a plain white background", "isolated on white"), "white background",
-                    PLAIN + ("snowman", "fir", "house")),
+    "cutout": Place(
+        ("on a plain white background", "isolated on white"),
+        "white background",
+        PLAIN + ("snowman", "fir", "house"),
+    ),
 }
 
 TIMES = {
@@ -147,7 +186,11 @@ def scene_draw(seed, place=None):
         seed=seed,
         place=place,
         time=time,
-        weather=dice.pick([w for w in WEATHERS if time != "night" or w == "clear"]) if outdoor else "clear",
+        weather=(
+            dice.pick([w for w in WEATHERS if time != "night" or w == "clear"])
+            if outdoor
+            else "clear"
+        ),
         background=dice.pick(rules.backgrounds),
         light=dice.pick(("left", "right")),
     )
@@ -171,7 +214,7 @@ def _thing_draw(dice, rules, n, i):
 
 
 def captions(scene, n, width=0, height=0, grey=False):
-    """`n` (at most 6) different captions of the scene, without colours for a grey picture."""
+    """`n` (at most 6) different captions; without colours for a grey picture."""
     words = _Words(scene, Dice("captions of %d" % scene.seed), grey)
     styles = (_tags, _short, _sentence, _positions, _story, _count, _alt)
     found = []
@@ -209,7 +252,12 @@ class _Words:
         if not detail:
             return [colour] if colour else []
         before = thing.material in FINISHES
-        words = (thing.size, thing.material if before else "", colour, "" if before else thing.material)
+        words = (
+            thing.size,
+            thing.material if before else "",
+            colour,
+            "" if before else thing.material,
+        )
         return [w for w in words if w]
 
     def thing(self, thing, detail):
@@ -224,7 +272,11 @@ class _Words:
         for one, alike in groups.items():
             adjectives = self.adjectives(alike[0], detail)
             many = " ".join(adjectives + [KINDS[alike[0].kind].many])
-            out.append(_article(one) if len(alike) == 1 else "%s %s" % (numbers[len(alike)], many))
+            out.append(
+                _article(one)
+                if len(alike) == 1
+                else "%s %s" % (numbers[len(alike)], many)
+            )
         return out
 
     def things_there(self, detail):
@@ -233,13 +285,23 @@ class _Words:
         ground = [t for t in self.scene.things if t.kind != "balloon"]
         if not ground:
             return "%s above a %s" % (_list(self.counted(air, detail)), self.rules.noun)
-        text = "%s %s" % (_list(self.counted(ground, detail)), self.pick(self.rules.where))
+        text = "%s %s" % (
+            _list(self.counted(ground, detail)),
+            self.pick(self.rules.where),
+        )
         if air:
-            text += ", %s %s" % (_list(self.counted(air, detail)), self.pick(("above", "in the air")))
+            text += ", %s %s" % (
+                _list(self.counted(air, detail)),
+                self.pick(("above", "in the air")),
+            )
         return text
 
     def when(self):
-        return self.pick(TIMES[self.scene.time]) if self.outdoor else "in the light of a lamp"
+        return (
+            self.pick(TIMES[self.scene.time])
+            if self.outdoor
+            else "in the light of a lamp"
+        )
 
     def weather(self):
         if self.scene.time == "night":
@@ -247,11 +309,16 @@ class _Words:
         return self.pick(WEATHERS[self.scene.weather])
 
     def background(self):
-        return self.pick({
-            "": ("",),
-            "hills": (", with low hills in the background", ", hills behind"),
-            "mountains": (", with mountains in the distance", ", snow-capped mountains behind"),
-        }[self.scene.background])
+        return self.pick(
+            {
+                "": ("",),
+                "hills": (", with low hills in the background", ", hills behind"),
+                "mountains": (
+                    ", with mountains in the distance",
+                    ", snow-capped mountains behind",
+                ),
+            }[self.scene.background]
+        )
 
     def side(self, thing):
         if thing.x < -0.25:
@@ -275,38 +342,66 @@ def _short(words, width, height):
 def _sentence(words, width, height):
     text = words.things_there(True)
     if words.outdoor:
-        text += " " + words.pick((words.when(), words.weather(), words.when() + " " + words.weather()))
+        text += " " + words.pick(
+            (words.when(), words.weather(), words.when() + " " + words.weather())
+        )
         text += words.background()
-    kind = "black-and-white picture" if words.grey else words.pick(("picture", "rendered image", "rendering"))
+    kind = (
+        "black-and-white picture"
+        if words.grey
+        else words.pick(("picture", "rendered image", "rendering"))
+    )
     return words.pick(("A %s of %s." % (kind, text), _capital(text) + "."))
 
 
 def _positions(words, width, height):
-    parts = ["%s %s" % (_article(words.thing(t, True)), words.side(t))
-             for t in sorted(words.scene.things, key=lambda t: t.x)]
-    return _capital(_list(parts)) + words.pick((".", "; everything is %s." % words.rules.where[0]))
+    parts = [
+        "%s %s" % (_article(words.thing(t, True)), words.side(t))
+        for t in sorted(words.scene.things, key=lambda t: t.x)
+    ]
+    return _capital(_list(parts)) + words.pick(
+        (".", "; everything is %s." % words.rules.where[0])
+    )
 
 
 def _story(words, width, height):
-    opening = words.pick(("We see", "The picture shows", "There is nothing here but", "You can see"))
+    opening = words.pick(
+        ("We see", "The picture shows", "There is nothing here but", "You can see")
+    )
     text = "%s %s%s." % (opening, words.things_there(True), words.background())
     if words.outdoor:
         text += " It was made %s, %s." % (words.when(), words.weather())
-    return text + " " + words.pick((
-        "The light comes from the %s.", "Light falls in from the %s.",
-        "Everything is lit from the %s.")) % words.scene.light
+    return (
+        text
+        + " "
+        + words.pick(
+            (
+                "The light comes from the %s.",
+                "Light falls in from the %s.",
+                "Everything is lit from the %s.",
+            )
+        )
+        % words.scene.light
+    )
 
 
 def _count(words, width, height):
     n = len(words.scene.things)
     digits = [str(i) for i in range(len(NUMBERS))]
     noun = words.pick(("thing", "object"))
-    return "%d %s%s: %s" % (n, noun, "" if n == 1 else "s",
-                            _list(words.counted(words.scene.things, False, digits)))
+    return "%d %s%s: %s" % (
+        n,
+        noun,
+        "" if n == 1 else "s",
+        _list(words.counted(words.scene.things, False, digits)),
+    )
 
 
 def _alt(words, width, height):
     text = "Scene no. %d: %s" % (words.scene.seed, words.things_there(False))
     if width and height:
-        text += words.pick((" (%d x %d pixels)", ", %dx%d", " - %d by %d")) % (width, height)
+        text += words.pick((" (%d x %d pixels)", ", %dx%d", " - %d by %d")) % (
+            width,
+            height,
+        )
     return text
