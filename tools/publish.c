@@ -181,8 +181,12 @@ int publish_file(const char *path, const void *bytes, size_t len, char *why, siz
         return PUBLISH_FAILED;
     }
     if (create_file(temporary, bytes, len) != 0 || link(temporary, path) != 0) {
-        rc = errno == EEXIST ? PUBLISH_EXISTS : PUBLISH_FAILED;
-        snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
+        int error = errno;
+        /* Whoever saw the other's file may have swept our temporary. */
+        bool exists = error == EEXIST || (error == ENOENT && access(path, F_OK) == 0);
+
+        rc = exists ? PUBLISH_EXISTS : PUBLISH_FAILED;
+        snprintf(why, cap, "%s: cannot write it: %s", path, strerror(error));
     }
     unlink(temporary);
     free(temporary);
