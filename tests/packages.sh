@@ -27,7 +27,7 @@ build,check,ci  liblcms2-dev          pkg-config --exists lcms2
 build,check,ci  libssl-dev            pkg-config --exists libcrypto
 build,check,ci  libxxhash-dev         pkg-config --exists libxxhash
 build,check,ci  libjansson-dev        pkg-config --exists jansson
-build,check,ci  libsentencepiece-dev  pkg-config --exists sentencepiece
+build,check,ci  libsentencepiece-dev  has_header sentencepiece_processor.h
 check,ci        libcmocka-dev         pkg-config --exists cmocka
 check,ci        python3               command -v python3
 check,ci        python3-venv          python3 -c 'import ensurepip, venv'
@@ -38,6 +38,12 @@ ci              clang                 command -v clang
 ci              libclang-rt-dev       clang_has_runtime
 ci              git                   command -v git
 "
+
+# SentencePiece's own .pc file names a package that Debian 13 does not require with it.
+has_header()
+{
+    c++ -E -include "$1" -x c++ /dev/null
+}
 
 clang_has_runtime()
 {
