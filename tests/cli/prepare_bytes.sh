@@ -4,7 +4,7 @@
 . tests/cli/expect.sh
 
 scenes=tests/data/scenes-000.tar
-options="--quiet --limit 12"
+options="--quiet --limit 8"
 
 same()
 {
@@ -46,7 +46,7 @@ expect "gzip gives the same shard" cmp "$T/gz/scenes-000.lms" "$T/plain/scenes-0
 
 for isa in avx2 avx512 portable; do
     [ $isa = portable ] || grep -qw "${isa/avx512/avx512f}" /proc/cpuinfo || continue
-    few=12
+    few=8
     [ $isa = portable ] && few=2
     LATENTMILL_ISA=$isa run latentmill prepare --quiet --limit $few --out "$T/isa" $scenes
     expect_status 0
@@ -74,11 +74,12 @@ same "$T/killed" "a killed run"
 
 # Several processes on one folder: one result.
 for i in 1 2 3; do
-    "$BUILD/latentmill" prepare $options --workers 1 --out "$T/raced" $scenes 2>/dev/null &
+    "$BUILD/latentmill" prepare $options --workers 1 --out "$T/raced" $scenes 2>>"$T/talk" &
     pids="${pids-} $!"
 done
 for pid in $pids; do
     expect "each of several processes ends well" wait "$pid"
 done
+cat "$T/talk"
 expect "no temporaries are left" test -z "$(ls "$T/raced" | grep '\.tmp\.')"
 same "$T/raced" "three processes at once"
