@@ -18,6 +18,8 @@
 
 extern char **environ;
 
+enum { WAIT_MS = 5 };
+
 struct source {
     const struct input *input;
     struct ingest_source callback;
@@ -153,10 +155,26 @@ static void stop_command(struct source *s)
     s->child = 0;
 }
 
+/* A command may go on long after it has closed its output, so this wait too must end
+ * with a cancel. It looks again every few milliseconds: most commands are gone at once. */
+static int wait_for_command(struct source *s, int *status)
+{
+    struct pollfd cancel = {.fd = s->cancel_fd, .events = POLLIN};
+    pid_t pid;
+
+    while ((pid = waitpid(s->child, status, WNOHANG)) == 0)
+        if (poll(&cancel, 1, WAIT_MS) > 0)
+            return fail(s, INGEST_CANCELLED, "cancelled");
+    if (pid < 0)
+        return fail(s, INGEST_EIO, strerror(errno));
+    s->child = 0;
+    return INGEST_OK;
+}
+
 int source_finish(struct source *s, bool read_all)
 {
     char what[80];
-    int status;
+    int status, rc;
 
     if (s->child <= 0)
         return INGEST_OK;
@@ -164,10 +182,9 @@ int source_finish(struct source *s, bool read_all)
         stop_command(s);
         return INGEST_OK;
     }
-    while (waitpid(s->child, &status, 0) < 0)
-        if (errno != EINTR)
-            return fail(s, INGEST_EIO, strerror(errno));
-    s->child = 0;
+    rc = wait_for_command(s, &status);
+    if (rc != INGEST_OK)
+        return rc;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return INGEST_OK;
     if (WIFEXITED(status))

@@ -22,7 +22,7 @@ int source_open(struct source **out, const struct input *in, int cancel_fd);
 const struct ingest_source *source_callback(const struct source *s);
 
 /* Call after the last read. Where everything was read, waits for a command to end and
- * returns INGEST_EIO if it failed; otherwise stops it. */
+ * returns INGEST_EIO if it failed, or INGEST_CANCELLED; otherwise stops it. */
 int source_finish(struct source *s, bool read_all);
 
 uint64_t source_bytes(const struct source *s);

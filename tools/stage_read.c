@@ -99,7 +99,8 @@ static const char *why(const struct read_worker *w)
     return *source_why(w->source) ? source_why(w->source) : reader;
 }
 
-/* Fills the unit's totals at the end of its input. `rc` is how reading ended. */
+/* Fills the unit's totals at the end of its input. `rc` is how reading ended. PIPE_END
+ * where the run is being stopped. */
 static int end_unit(struct read_worker *w, int rc)
 {
     struct unit *u = w->unit;
@@ -112,18 +113,21 @@ static int end_unit(struct read_worker *w, int rc)
         source_sha256(w->source, u->input_sha256);
         u->input_bytes = source_bytes(w->source);
     }
+    if (rc == INGEST_CANCELLED)
+        return PIPE_END;
     if (u->totals.partial_key && !(u->partial_key = strdup(u->totals.partial_key)))
         return job_fail(w->job, "out of memory");
     u->totals.partial_key = u->partial_key;
     if (rc < 0 && !(u->failure = strdup(why(w))))
         return job_fail(w->job, "out of memory");
-    return 0;
+    return PIPE_OK;
 }
 
 static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe_out *out)
 {
-    if (end_unit(w, rc) != 0)
-        return -1;
+    rc = end_unit(w, rc);
+    if (rc != PIPE_OK)
+        return rc;
     s->unit = w->unit;
     s->seq = w->seq;
     s->end_of_unit = true;

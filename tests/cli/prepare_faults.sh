@@ -78,14 +78,18 @@ expect_status 0
 expect "its manifest has no shard" test "$(field '.result.shards' \
     "$T/o/empty.manifest.json")" = '[]'
 
-# SIGTERM, while a command is silent: the wait ends, nothing is published, status 75.
-for signal in TERM INT; do
+# SIGTERM, while a command is silent or has closed its output and goes on: the wait ends,
+# nothing is published, status 75.
+for signal_and_silence in "TERM :" "INT :" "TERM exec >&-"; do
+    signal=${signal_and_silence%% *}
     "$BUILD/latentmill" prepare --quiet --out "$T/s" --name slow \
-        "pipe:cat $scenes; sleep 60" 2>"$T/stop" &
+        "pipe:cat $scenes; ${signal_and_silence#* }; sleep 60" 2>"$T/stop" &
     sleep 1.5
     kill -$signal $!
+    killed_at=$SECONDS
     wait $!
     expect "status 75 after SIG$signal" test $? = 75
+    expect "the wait ends at once" test $((SECONDS - killed_at)) -le 10
     expect "it says what to do" grep -q 'run the same command again' "$T/stop"
     expect "nothing is published" test -z "$(ls "$T/s" | grep '^slow')"
 done
