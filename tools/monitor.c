@@ -39,10 +39,7 @@ static void stop_run(struct monitor *m)
     fprintf(stderr, "stopping: signal %u; run the same command again to go on\n",
             info.ssi_signo);
     atomic_store(&m->stopped, true);
-    eventfd_write(m->job->cancel_fd, 1);
     pipeline_cancel(m->pipeline);
-    budget_cancel(&m->job->decode_mem);
-    budget_cancel(&m->job->image_bytes);
     sigemptyset(&interrupt);
     sigaddset(&interrupt, SIGINT);
     pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);

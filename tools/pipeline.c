@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "tools/clock.h"
@@ -35,7 +34,8 @@ struct pipeline {
     int n_queues;
     pthread_t *threads;
     size_t n_threads;
-    size_t n_samples;
+    void (*end_waits)(void *shared); /* NULL: the stages have no waits of their own */
+    void *shared;
     atomic_int status; /* the first error, or PIPE_END after a cancel */
 };
 
@@ -51,11 +51,19 @@ static void stop(struct pipeline *p, int status)
     atomic_compare_exchange_strong(&p->status, &none, status);
     for (int i = 0; i < p->n_queues; i++)
         queue_cancel(&p->queues[i]);
+    if (p->end_waits)
+        p->end_waits(p->shared);
 }
 
 void pipeline_cancel(struct pipeline *p)
 {
     stop(p, PIPE_END);
+}
+
+void pipeline_on_stop(struct pipeline *p, void (*end_waits)(void *shared), void *shared)
+{
+    p->end_waits = end_waits;
+    p->shared = shared;
 }
 
 static int work_until_end(struct stage_state *st, void *worker, struct sample **batch)
@@ -106,7 +114,6 @@ int pipeline_new(struct pipeline **out, const struct pipe_stage *stages, int n_s
     for (int i = 0; i < n_stages; i++)
         n_threads += (size_t)stages[i].n_workers;
     p->n_stages = n_stages;
-    p->n_samples = n_samples;
     p->stages = calloc((size_t)n_stages, sizeof(*p->stages));
     p->queues = calloc((size_t)n_stages, sizeof(*p->queues));
     p->threads = calloc(n_threads, sizeof(*p->threads));

@@ -54,9 +54,13 @@ int pipeline_new(struct pipeline **out, const struct pipe_stage *stages, int n_s
  * where pipeline_cancel() stopped it. */
 int pipeline_run(struct pipeline *p);
 
-/* Stops a run from any thread; every queue wakes its waiters. Waits inside a stage's own
- * calls (a read, a budget) are the canceller's business. */
+/* Stops a run from any thread; every queue wakes its waiters. */
 void pipeline_cancel(struct pipeline *p);
+
+/* Calls end_waits(shared) whenever the run is stopped, by an error or by
+ * pipeline_cancel(): on any thread, perhaps more than once. It must end the waits inside
+ * the stages' own calls (a read, a budget), which the pipeline knows nothing of. */
+void pipeline_on_stop(struct pipeline *p, void (*end_waits)(void *shared), void *shared);
 
 /* Nanoseconds that all workers of stage i have spent in work() so far. */
 uint64_t pipeline_busy_ns(const struct pipeline *p, int i);

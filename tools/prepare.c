@@ -150,6 +150,16 @@ static int exit_code_of(const struct job *job, const struct plan *plan, int stat
     return atomic_load(&c->units_bad) + plan->n_bad > 0 ? EXIT_BAD_INPUT : EXIT_DONE;
 }
 
+/* Wakes whoever waits for an input or for a budget. */
+static void end_waits(void *shared)
+{
+    struct job *job = shared;
+
+    eventfd_write(job->cancel_fd, 1);
+    budget_cancel(&job->decode_mem);
+    budget_cancel(&job->image_bytes);
+}
+
 static int run_conveyor(struct job *job, const struct plan *plan, uint64_t bytes)
 {
     struct pipe_stage stages[] = {read_stage(job), encode_stage(job), write_stage(job)};
@@ -164,6 +174,7 @@ static int run_conveyor(struct job *job, const struct plan *plan, uint64_t bytes
     if (!samples || pipeline_new(&pipeline, stages, 3, samples, n_samples) != 0) {
         job_fail(job, "out of memory");
     } else {
+        pipeline_on_stop(pipeline, end_waits, job);
         monitor.pipeline = pipeline;
         if (monitor_start(&monitor) == 0)
             status = pipeline_run(pipeline);

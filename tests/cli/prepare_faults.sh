@@ -94,12 +94,16 @@ for signal_and_silence in "TERM :" "INT :" "TERM exec >&-"; do
     expect "nothing is published" test -z "$(ls "$T/s" | grep '^slow')"
 done
 
-# A full disk ends the run with its name, and leaves nothing under a final name.
+# A full disk ends the run with its name, also the wait for another input, and
+# leaves nothing under a final name.
+started_at=$SECONDS
 (
     ulimit -f 100
-    "$BUILD/latentmill" prepare --quiet --out "$T/f" --workers 1 $scenes
+    "$BUILD/latentmill" prepare --quiet --out "$T/f" --workers 1 \
+        --name '{scenes-000,silent}' $scenes "pipe:sleep 60"
 ) >"$T/full" 2>&1
 expect "a full disk is status 1" test $? = 1
+expect "no wait goes on" test $((SECONDS - started_at)) -le 30
 expect "it is named" grep -q '^error: .*File too large' "$T/full"
 expect "no final name" test ! -e "$T/f/scenes-000.lms"
 expect "no manifest" test ! -e "$T/f/scenes-000.manifest.json"

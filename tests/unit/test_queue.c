@@ -155,6 +155,7 @@ struct bench {
     atomic_llong sum;    /* sink */
     atomic_int received; /* sink */
     atomic_int n_open;   /* workers whose close has not run */
+    struct budget *gate; /* source: of which each value takes a byte; or NULL */
 };
 
 static int bench_open(void **worker, void *shared)
@@ -178,7 +179,7 @@ static int source_work(void *worker, struct sample **s, int n, struct pipe_out *
     int value = atomic_fetch_add(&b->next, 1);
 
     assert_int_equal(n, 1);
-    if (value >= N_ITEMS)
+    if (value >= N_ITEMS || (b->gate && !budget_take(b->gate, 1)))
         return PIPE_END;
     *s[0] = (struct sample){.value = value};
     return pipe_pass(out, s[0]);
@@ -212,6 +213,14 @@ static int sink_work(void *worker, struct sample **s, int n, struct pipe_out *ou
     return PIPE_OK;
 }
 
+static void end_waits(void *shared)
+{
+    struct bench *b = shared;
+
+    if (b->gate)
+        budget_cancel(b->gate);
+}
+
 static int run_bench(struct bench *b, bool cancel)
 {
     struct pipe_stage stages[] = {
@@ -226,6 +235,7 @@ static int run_bench(struct bench *b, bool cancel)
     for (int i = 0; i < N_SAMPLES; i++)
         samples[i] = &storage[i];
     assert_int_equal(pipeline_new(&p, stages, 3, samples, N_SAMPLES), 0);
+    pipeline_on_stop(p, end_waits, b);
     if (cancel)
         pipeline_cancel(p);
     rc = pipeline_run(p);
@@ -253,6 +263,17 @@ static void pipeline_stops_at_the_first_error(void **state)
     assert_true(atomic_load(&b.received) < N_ITEMS);
 }
 
+static void pipeline_ends_the_stages_waits_at_an_error(void **state)
+{
+    struct budget gate;
+    struct bench b = {.fail_at = 0, .gate = &gate};
+
+    (void)state;
+    budget_init(&gate, 1);
+    assert_int_equal(run_bench(&b, false), -7);
+    budget_free(&gate);
+}
+
 static void pipeline_can_be_cancelled(void **state)
 {
     struct bench b = {.fail_at = -1};
@@ -273,6 +294,7 @@ int main(void)
         cmocka_unit_test(budget_grants_more_than_its_total_alone),
         cmocka_unit_test(pipeline_carries_every_sample_once),
         cmocka_unit_test(pipeline_stops_at_the_first_error),
+        cmocka_unit_test(pipeline_ends_the_stages_waits_at_an_error),
         cmocka_unit_test(pipeline_can_be_cancelled),
     };
 
