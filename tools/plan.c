@@ -47,6 +47,12 @@ static int check_size(const struct manifest *m, const struct input *in)
                        in->name, m->input_path, m->input_size, in->text, in->bytes);
 }
 
+static int out_of_memory(void)
+{
+    fputs("error: out of memory\n", stderr);
+    return EXIT_FAILED;
+}
+
 /* What the manifest of a finished unit says. Sets *redo; returns 0 or an exit code. */
 static int judge(struct plan *plan, const struct publication *p, const struct input *in,
                  const struct prepare_options *o, bool *redo)
@@ -57,7 +63,7 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
     int rc = 0;
 
     if (!path)
-        return usage_error("out of memory");
+        return out_of_memory();
     if (manifest_read(&m, path) != 0) {
         rc = usage_error("%s; redo it with --redo", m.why);
     } else {
@@ -83,6 +89,16 @@ static int failed(struct publication *p)
     return EXIT_FAILED;
 }
 
+/* Unless it is the folder swept last. */
+static void sweep(const struct publication *p, char **swept)
+{
+    if (*swept && strcmp(*swept, p->dir) == 0)
+        return;
+    publish_sweep(p->dir);
+    free(*swept);
+    *swept = strdup(p->dir);
+}
+
 static int plan_one(struct plan *plan, const struct input *in,
                     const struct prepare_options *o, char **swept)
 {
@@ -92,11 +108,7 @@ static int plan_one(struct plan *plan, const struct input *in,
 
     if (publication_init(&p, o->out, in->name) != PUBLISH_OK)
         return failed(&p);
-    if (!*swept || strcmp(*swept, p.dir) != 0) {
-        publish_sweep(p.dir);
-        free(*swept);
-        *swept = strdup(p.dir);
-    }
+    sweep(&p, swept);
     done = publication_exists(&p);
     if (done && !redo)
         rc = judge(plan, &p, in, o, &redo);
@@ -131,14 +143,26 @@ int plan_make(struct plan *plan, const struct input_list *inputs,
     int rc = 0;
 
     *plan = (struct plan){.units = calloc(inputs->n, sizeof(struct unit))};
-    if (!plan->units) {
-        fputs("error: out of memory\n", stderr);
-        return EXIT_FAILED;
-    }
+    if (!plan->units)
+        return out_of_memory();
     for (size_t i = 0; i < inputs->n && rc == 0; i++)
         rc = plan_one(plan, &inputs->inputs[i], o, &swept);
     free(swept);
     return rc == 0 ? withdraw_old(plan, o) : rc;
+}
+
+void plan_sweep(const struct plan *plan, const struct prepare_options *o)
+{
+    char *swept = NULL;
+
+    for (size_t i = 0; i < plan->n_units; i++) {
+        struct publication p;
+
+        if (publication_init(&p, o->out, plan->units[i].input->name) == PUBLISH_OK)
+            sweep(&p, &swept);
+        publication_free(&p);
+    }
+    free(swept);
 }
 
 void plan_free(struct plan *plan)

@@ -24,6 +24,10 @@ struct plan {
  * EXIT_FAILED. Release with plan_free(). */
 int plan_make(struct plan *plan, const struct input_list *inputs,
               const struct prepare_options *o);
+
+/* At the end of a run: removes the temporaries of units that are complete now, which an
+ * earlier run, killed, had left. */
+void plan_sweep(const struct plan *plan, const struct prepare_options *o);
 void plan_free(struct plan *plan);
 
 #endif

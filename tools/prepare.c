@@ -220,7 +220,12 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
     config_text = job.config ? json_canonical(job.config) : NULL;
     job.header.config = config_text;
     job.cancel_fd = eventfd(0, EFD_CLOEXEC);
-    rc = config_text && job.cancel_fd >= 0 ? open_log(&job) : EXIT_FAILED;
+    if (config_text && job.cancel_fd >= 0) {
+        rc = open_log(&job);
+    } else {
+        fputs("error: out of memory or descriptors\n", stderr);
+        rc = EXIT_FAILED;
+    }
     if (rc == 0)
         rc = make_out_folder(o->out);
     if (rc == 0)
@@ -237,6 +242,7 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
         job.units = plan.units;
         job.n_units = plan.n_units;
         rc = run_conveyor(&job, &plan, total_bytes(inputs));
+        plan_sweep(&plan, o);
     }
     plan_free(&plan);
     free(config_text);

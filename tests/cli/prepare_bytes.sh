@@ -65,11 +65,13 @@ for delay in 0.05 0.4 1.0 1.6; do
             cmp "$file" "$T/one/$(basename "$file")"
     done
 done
-run latentmill prepare $options --out "$T/killed" $scenes
-expect_status 0
+touch "$T/killed/scenes-000.lms.tmp.host.1.0123abcd"
 run latentmill prepare $options --out "$T/killed" $scenes
 expect_status 0
 expect "no temporaries are left" test -z "$(ls "$T/killed" | grep '\.tmp\.')"
+run latentmill prepare $options --redo --out "$T/killed" $scenes
+expect_status 0
+expect "nor the old manifest" test -z "$(ls "$T/killed" | grep '\.tmp\.')"
 same "$T/killed" "a killed run"
 
 # Several processes on one folder: one result.
