@@ -313,8 +313,9 @@ check:
 ## test: the same without a look at the installed packages; TESTS="..." runs only these
 TESTS = $(if $(SANITIZE),$(sanitized_tests),$(all_tests))
 all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
-# Without the SD-size network, which is too slow then, and what runs no code of ours.
-sanitized_tests = $(filter-out %/test_vae_sd %/lint.sh %/runner.sh,$(all_tests))
+# Without what is too slow then (the SD-size network, runs that compare bytes) and what runs
+# no code of ours.
+sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/runner.sh,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' PYTHON='$(VENV)/bin/python' tests/run.sh $(TESTS)
