@@ -16,6 +16,7 @@
 #include "ingest/status.h"
 #include "ingest/tar.h"
 #include "ingest/unpack.h"
+#include "ingest/utf8.h"
 
 struct pair_reader {
     struct pair_options options;
@@ -54,6 +55,15 @@ void pair_clear(struct pair *p)
     *p = (struct pair){0};
 }
 
+const char *pair_image_field_problem(const char *field)
+{
+    if (!utf8_valid(field, strlen(field)))
+        return "is not UTF-8";
+    if (field[0] == '\0' || field[0] == '.' || strchr(field, '/'))
+        return "what follows a name's first dot is meant, as in 'jpg'";
+    return NULL;
+}
+
 /* A field is compared in lower case, without the dot before it. */
 static int take_image_field(struct pair_reader *r)
 {
@@ -61,11 +71,9 @@ static int take_image_field(struct pair_reader *r)
 
     if (!field)
         return INGEST_OK;
-    if (field[0] == '\0' || field[0] == '.' || strchr(field, '/')) {
-        snprintf(
-            r->why, sizeof(r->why),
-            "image field '%s': what follows a name's first dot is meant, as in 'jpg'",
-            field);
+    if (pair_image_field_problem(field)) {
+        snprintf(r->why, sizeof(r->why), "image field '%s': %s", field,
+                 pair_image_field_problem(field));
         return INGEST_EINVAL;
     }
     r->image_field = strdup(field);

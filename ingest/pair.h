@@ -66,6 +66,9 @@ struct pair_options {
 /* The defaults above; max_member_bytes 64 MiB. */
 struct pair_options pair_options_default(void);
 
+/* NULL, or what is wrong with it as an image_field, for a person. Static. */
+const char *pair_image_field_problem(const char *field);
+
 struct pair_caption {
     char *name; /* "txt", "caption", "cap", "json.captions[2]", "json.caption", ... */
     char *text; /* UTF-8, may contain NUL, NUL-terminated besides */

@@ -42,9 +42,10 @@ static int check_size(const struct prepare_options *o, const struct vae_info *va
 static int open_vae(struct models *m, const struct prepare_options *o)
 {
     bool builtin = !o->vae || strcmp(o->vae, "builtin") == 0;
+    const char *isa = getenv("LATENTMILL_ISA"); /* unset or empty: the best */
     struct vae_options options = {.path = builtin ? NULL : o->vae,
                                   .scale = o->scale,
-                                  .isa = getenv("LATENTMILL_ISA")};
+                                  .isa = isa && *isa ? isa : NULL};
     const struct vae_info *info;
     int rc = vae_open(&m->vae, &options);
 

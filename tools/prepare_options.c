@@ -41,6 +41,23 @@ static void set_defaults(struct prepare_options *o)
                                   .batch = 4};
 }
 
+/* What the table cannot say. */
+static int check_values(const struct prepare_options *o)
+{
+    const char *field_problem =
+        o->image_field ? pair_image_field_problem(o->image_field) : NULL;
+
+    if (!o->out)
+        usage_error("--out DIR is needed (see --help)");
+    else if (o->scale == 0)
+        usage_error("--scale 0: must be above 0");
+    else if (field_problem)
+        usage_error("--image-field %s: %s", o->image_field, field_problem);
+    else
+        return OPTIONS_OK;
+    return OPTIONS_WRONG;
+}
+
 int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
                           int *n_operands)
 {
@@ -129,12 +146,5 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
 
     set_defaults(o);
     rc = options_parse(&table, argc, argv, n_operands);
-    if (rc == OPTIONS_OK && !o->out) {
-        usage_error("--out DIR is needed (see --help)");
-        rc = OPTIONS_WRONG;
-    } else if (rc == OPTIONS_OK && o->scale == 0) {
-        usage_error("--scale 0: must be above 0");
-        rc = OPTIONS_WRONG;
-    }
-    return rc;
+    return rc == OPTIONS_OK ? check_values(o) : rc;
 }

@@ -48,6 +48,10 @@ refused --out "$T/o" --latent fp8 $scenes
 expect_stderr <<'END'
 error: --latent fp8: must be one of fp16|bf16|fp32
 END
+refused --out "$T/o" --image-field .jpg $scenes
+expect_stderr <<'END'
+error: --image-field .jpg: what follows a name's first dot is meant, as in 'jpg'
+END
 refused --out "$T/o" --boi '<no such piece>' $scenes
 expect_stderr <<'END'
 error: --boi <no such piece>: the tokenizer has no such piece

@@ -583,7 +583,7 @@ static void a_limit_stops_early(void **state)
 
 static void options_are_checked(void **state)
 {
-    static const char *const bad[] = {"", ".jpg", "a/b"};
+    static const char *const bad[] = {"", ".jpg", "a/b", "\xff"};
     struct pair_options options = pair_options_default();
     struct memory_input in = {.chunk = 1};
     struct ingest_source source = memory_source(&in);
