@@ -44,14 +44,6 @@ const char *resize_filter_name(enum resize_filter filter)
     return (unsigned)filter < N_FILTERS ? filter_names[filter] : "unknown";
 }
 
-int resize_filter_from_name(const char *name)
-{
-    for (int i = 0; i < N_FILTERS; i++)
-        if (strcmp(name, filter_names[i]) == 0)
-            return i;
-    return -1;
-}
-
 int image_decoder_open(struct image_decoder **out, const struct decode_options *options)
 {
     *out = NULL;

@@ -28,14 +28,15 @@ enum icc_mode { ICC_SRGB, ICC_IGNORE };
 /* The table of bytes held at once while one image is decoded, the codec's library and the
  * resizer included, the input's bytes and the result not:
  *
- *     always                                  DECODE_HELD_FIXED
- *                                             + DECODE_HELD_PER_LINE * (width + height)
- *     ICC profile of p bytes                  DECODE_HELD_PER_PROFILE_BYTE * p
- *     JPEG of several scans (progressive)     2 for each coefficient: 64 a block, blocks
- * of each component as its sampling says PNG, interlaced                         width *
- * height * bytes of a pixel as decoded: 3; with alpha 4; of 16 bits 8 WebP, lossy width *
- * height * 3 WebP, lossy with alpha                  width * height * 9 WebP, lossless
- * width * height * 8
+ *     always                    DECODE_HELD_FIXED
+ *                               + DECODE_HELD_PER_LINE * (width + height)
+ *     ICC profile of p bytes    DECODE_HELD_PER_PROFILE_BYTE * p
+ *     JPEG of several scans     2 for each coefficient: 64 a block, blocks of each
+ *                               component as its sampling says
+ *     PNG, interlaced           width * height * 3; with alpha 4; of 16 bits 8
+ *     WebP, lossy               width * height * 3
+ *     WebP, lossy with alpha    width * height * 9
+ *     WebP, lossless            width * height * 8
  *
  * Larger sides or more pixels than the limits here are too_many_pixels whatever they
  * need. Not in the table is what does not come from the image: where the image is smaller
@@ -95,8 +96,7 @@ int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
 /* Accepts NULL. */
 void image_decoder_close(struct image_decoder *d);
 
-/* "bicubic", ... for the configuration and the command line; -1 where not found. */
+/* "bicubic", ... for the configuration; "unknown" for no filter's number. */
 const char *resize_filter_name(enum resize_filter filter);
-int resize_filter_from_name(const char *name);
 
 #endif

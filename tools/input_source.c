@@ -156,7 +156,7 @@ static void stop_command(struct source *s)
 }
 
 /* A command may go on long after it has closed its output, so this wait too must end
- * with a cancel. It looks again every few milliseconds: most commands are gone at once. */
+ * with a cancel. Looks again every few milliseconds: most commands are gone at once. */
 static int wait_for_command(struct source *s, int *status)
 {
     struct pollfd cancel = {.fd = s->cancel_fd, .events = POLLIN};

@@ -6,8 +6,8 @@
  * Operation: any number of threads put and get. queue_close() is the normal end: getters
  *   drain what is left, then see the end. queue_cancel() is the abrupt one: everyone
  *   wakes at once, and what is left is nobody's (the items belong to the pipeline's
- * table). Safety: all fields are guarded by `lock`; no other lock is taken while it is
- * held. */
+ *   table).
+ * Safety: all fields are guarded by `lock`; no other lock is taken while it is held. */
 #ifndef TOOLS_QUEUE_H
 #define TOOLS_QUEUE_H
 

@@ -55,8 +55,7 @@ enum vae_step_kind { VAE_STEP_CONV, VAE_STEP_ATTENTION };
 
 struct vae_step {
     enum vae_step_kind kind;
-    const char
-        *name; /* the tensor prefix it came from: "down_blocks.0.resnets.0.conv1" */
+    const char *name; /* the tensors' prefix: "down_blocks.0.resnets.0.conv1" */
     int in, out;
     int downscale_in; /* the input is (H / downscale_in, W / downscale_in) */
     union {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vae_encode/network.h"
 #include "vae_encode/status.h"
 
 enum { N_SLOTS = 4, MAX_TENSOR_DIMS = 4 };
@@ -156,7 +157,7 @@ static const float *take_vector(struct graph_builder *b, const char *prefix,
 static struct vae_norm take_norm(struct graph_builder *b, const char *prefix,
                                  int channels, int groups, bool silu)
 {
-    struct vae_norm norm = {.groups = groups, .eps = 1e-6f, .silu = silu};
+    struct vae_norm norm = {.groups = groups, .eps = (float)VAE_NORM_EPS, .silu = silu};
 
     norm.weight = take_vector(b, prefix, ".weight", channels);
     norm.bias = take_vector(b, prefix, ".bias", channels);

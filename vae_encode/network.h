@@ -3,8 +3,8 @@
  * to vae_encode/.
  *
  * Filled from a diffusers config.json (config.c) or from the tensors' names and shapes
- * (names_kl.c, taesd.c); the graph is built from it and its JSON is recorded in shards.
- */
+ * (build_kl.c, build_taesd.c); the graph is built from it and its JSON is recorded in
+ * shards. */
 #ifndef VAE_ENCODE_NETWORK_H
 #define VAE_ENCODE_NETWORK_H
 

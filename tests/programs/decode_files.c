@@ -100,7 +100,9 @@ int main(int argc, char **argv)
 
     if (argc != 7)
         return 2;
-    int filter = resize_filter_from_name(argv[1]);
+    int filter = RESIZE_AREA;
+    while (filter >= 0 && strcmp(argv[1], resize_filter_name(filter)) != 0)
+        filter--;
     struct decode_options options = {
         .width = to_int(argv[2]),
         .height = to_int(argv[3]),
