@@ -4,12 +4,12 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "ingest/utf8.h"
 #include "tools/exit_code.h"
 #include "tools/options.h"
 
@@ -250,14 +250,13 @@ static char *name_of_path(const char *path, int depth)
 /* UTF-8 without control characters, C1's included. */
 static bool is_clean(const char *text)
 {
-    json_t *valid = json_string(text);
+    uint32_t c;
 
-    if (!valid)
-        return false;
-    json_decref(valid);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++)
-        if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] < 0xa0))
+    for (size_t len = strlen(text), n; len > 0; text += n, len -= n) {
+        n = utf8_decode(text, len, &c);
+        if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0))
             return false;
+    }
     return true;
 }
 

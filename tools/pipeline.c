@@ -156,7 +156,9 @@ join:
 
 uint64_t pipeline_busy_ns(const struct pipeline *p, int i)
 {
-    return atomic_load(&p->stages[i].busy_ns);
+    const struct stage_state *st = &p->stages[i];
+
+    return atomic_load(&st->busy_ns) / (uint64_t)st->stage->n_workers;
 }
 
 void pipeline_free(struct pipeline *p)

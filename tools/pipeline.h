@@ -62,7 +62,7 @@ void pipeline_cancel(struct pipeline *p);
  * the stages' own calls (a read, a budget), which the pipeline knows nothing of. */
 void pipeline_on_stop(struct pipeline *p, void (*end_waits)(void *shared), void *shared);
 
-/* Nanoseconds that all workers of stage i have spent in work() so far. */
+/* Nanoseconds that a worker of stage i has spent in work() so far, on average. */
 uint64_t pipeline_busy_ns(const struct pipeline *p, int i);
 
 void pipeline_free(struct pipeline *p); /* accepts NULL */

@@ -78,18 +78,13 @@ static uint64_t sum_rejects(const struct counters *c)
 }
 
 /* The stage whose workers are busiest. */
-static int bottleneck(const struct job *job, const struct pipeline *p)
+static int bottleneck(const struct pipeline *p)
 {
-    double share[N_STAGES];
     int top = 0;
 
-    for (int i = 0; i < N_STAGES; i++) {
-        int workers = i == 1 ? job->n_workers : 1;
-
-        share[i] = (double)pipeline_busy_ns(p, i) / workers;
-        if (share[i] > share[top])
+    for (int i = 1; i < N_STAGES; i++)
+        if (pipeline_busy_ns(p, i) > pipeline_busy_ns(p, top))
             top = i;
-    }
     return top;
 }
 
@@ -109,7 +104,7 @@ void report_progress(struct job *job, const struct pipeline *p, uint64_t start_n
             " images, %.1f images/s, %" PRIu64 " rejects, bottleneck %s%s",
             (uint64_t)(atomic_load(&c->units_done) + atomic_load(&c->units_failed)),
             job->n_units, done, (double)done / (seconds > 0 ? seconds : 1),
-            sum_rejects(c), stage_names[bottleneck(job, p)], eta);
+            sum_rejects(c), stage_names[bottleneck(p)], eta);
     fflush(stderr);
     atomic_store(&job->progress_shown, true);
 }
@@ -136,10 +131,9 @@ static void print_rejects(const struct counters *c)
     }
 }
 
-static void print_stages(const struct job *job, const struct pipeline *p,
+static void print_stages(const struct counters *c, const struct pipeline *p,
                          uint64_t wall_ns)
 {
-    const struct counters *c = &job->count;
     uint64_t decoded = atomic_load(&c->decoded), encoded = atomic_load(&c->encoded);
     uint64_t tokens = atomic_load(&c->tokens);
 
@@ -149,14 +143,14 @@ static void print_stages(const struct job *job, const struct pipeline *p,
     fprintf(stderr,
             "  encode   %5.1f %% busy   per worker: decode %.1f images/s, tokenize %.0f "
             "tokens/s, VAE %.2f images/s\n",
-            100 * (double)pipeline_busy_ns(p, 1) / (double)wall_ns / job->n_workers,
+            100 * (double)pipeline_busy_ns(p, 1) / (double)wall_ns,
             rate(decoded, atomic_load(&c->decode_ns)),
             rate(tokens, atomic_load(&c->tokenize_ns)),
             rate(encoded, atomic_load(&c->encode_ns)));
     fprintf(stderr, "  write    %5.1f %% busy   %.2f MB/s\n",
             100 * (double)pipeline_busy_ns(p, 2) / (double)wall_ns,
             rate(atomic_load(&c->shard_bytes), wall_ns) / 1e6);
-    fprintf(stderr, "  bottleneck: %s\n", stage_names[bottleneck(job, p)]);
+    fprintf(stderr, "  bottleneck: %s\n", stage_names[bottleneck(p)]);
 }
 
 static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipped)
@@ -194,7 +188,7 @@ void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
     if (!job->options->quiet) {
         print_totals(job, wall, n_skipped);
         if (p && atomic_load(&c->groups) > 0)
-            print_stages(job, p, wall);
+            print_stages(c, p, wall);
     }
     log_event(job, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
                              "exit_status", exit_code, "seconds", (double)wall / 1e9,

@@ -78,14 +78,17 @@ static int begin(struct unit *u, struct job *job)
 static int open_rejects(struct unit_output *out, struct job *job)
 {
     char *path = publication_temporary(&out->files, ".rejects.jsonl");
+    int rc = 0;
 
     out->rejects = path ? fopen(path, "wxe") : NULL;
     out->rejects_sha = EVP_MD_CTX_new();
-    if (!out->rejects || !out->rejects_sha ||
-        EVP_DigestInit_ex(out->rejects_sha, EVP_sha256(), NULL) != 1)
-        job_fail(job, "%s: %s", path ? path : "rejects", strerror(errno));
+    if (!out->rejects)
+        rc = job_fail(job, "%s: %s", path ? path : "rejects", strerror(errno));
+    else if (!out->rejects_sha ||
+             EVP_DigestInit_ex(out->rejects_sha, EVP_sha256(), NULL) != 1)
+        rc = job_fail(job, "%s: SHA-256 could not start", path);
     free(path);
-    return out->rejects && out->rejects_sha ? 0 : -1;
+    return rc;
 }
 
 static int append_reject(struct unit *u, struct job *job, const struct sample *s)
@@ -379,11 +382,12 @@ int unit_finish(struct unit *u, struct job *job)
     else {
         end = judge(u, job);
         rc = publish(u, job, end);
-        if (rc == UNIT_COMPLETE || rc == UNIT_DAMAGED)
+        if (rc == UNIT_COMPLETE || rc == UNIT_DAMAGED) {
             atomic_fetch_add(&job->count.samples, u->output->n_samples);
-        else if (rc == UNIT_REJECTED)
+            atomic_fetch_add(&job->count.upscaled, u->output->upscaled);
+        } else if (rc == UNIT_REJECTED) {
             atomic_fetch_add(&job->count.withheld, u->output->n_samples);
-        atomic_fetch_add(&job->count.upscaled, u->output->upscaled);
+        }
     }
     unit_drop(u);
     return rc;
