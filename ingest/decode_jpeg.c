@@ -190,11 +190,22 @@ static enum outcome decode_rows(struct jpeg_run *run)
 
 static bool is_unsupported(int code)
 {
-    return code == JERR_ARITH_NOTIMPL || code == JERR_BAD_PRECISION ||
-           code == JERR_SOF_UNSUPPORTED || code == JERR_NOTIMPL ||
-           code == JERR_NOT_COMPILED || code == JERR_CCIR601_NOTIMPL ||
-           code == JERR_FRACT_SAMPLE_NOTIMPL || code == JERR_CONVERSION_NOTIMPL ||
-           code == JERR_COMPONENT_COUNT;
+    switch (code) {
+#if JPEG_LIB_VERSION < 70 /* later interfaces, as Ubuntu's, always know arithmetic coding */
+    case JERR_ARITH_NOTIMPL:
+#endif
+    case JERR_BAD_PRECISION:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_NOTIMPL:
+    case JERR_NOT_COMPILED:
+    case JERR_CCIR601_NOTIMPL:
+    case JERR_FRACT_SAMPLE_NOTIMPL:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_COMPONENT_COUNT:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void explain(struct jpeg_run *run, enum reject_reason reason)
