@@ -191,8 +191,8 @@ static enum outcome decode_rows(struct jpeg_run *run)
 static bool is_unsupported(int code)
 {
     switch (code) {
-#if JPEG_LIB_VERSION <                                                                   \
-    70 /* later interfaces, as Ubuntu's, always know arithmetic coding */
+#if JPEG_LIB_VERSION < 70
+    /* Later interfaces, as Ubuntu's, always know arithmetic coding. */
     case JERR_ARITH_NOTIMPL:
 #endif
     case JERR_BAD_PRECISION:
