@@ -4,10 +4,8 @@
  * not quite; the original is stored elsewhere as it is. */
 #include <errno.h>
 #include <jansson.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ingest/caption.h"
 #include "ingest/plain_json.h"

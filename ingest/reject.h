@@ -6,8 +6,6 @@
 #ifndef INGEST_REJECT_H
 #define INGEST_REJECT_H
 
-#include <stddef.h>
-
 #define INGEST_REASONS(X)                                                                \
     X(NO_IMAGE, "no_image")                                                              \
     X(NO_CAPTION, "no_caption")                                                          \

@@ -8,7 +8,6 @@
 #ifndef INGEST_RESIZE_KERNEL_H
 #define INGEST_RESIZE_KERNEL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -8,7 +8,6 @@
 #define INGEST_UNPACK_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "ingest/damage.h"
 #include "ingest/pair.h"

@@ -7,7 +7,6 @@
 #define SHARD_FORMAT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define SHARD_VERSION 1
@@ -16,7 +15,6 @@
 #define SHARD_MAGIC_INDEX UINT32_C(0x184D2A5C)
 #define SHARD_MAGIC_SEEK_TABLE UINT32_C(0x184D2A5E)
 #define SHARD_MAGIC_SEEKABLE UINT32_C(0x8F92EAB1) /* last four bytes of the file */
-#define SHARD_MAGIC_ZSTD UINT32_C(0xFD2FB528)
 #define SHARD_MAGIC_TEXT                                                                 \
     UINT32_C(0x58544D4C) /* "LMTX": start of a text frame's content */
 #define SHARD_MAGIC_HEADER_TEXT "LMSHARD\n"

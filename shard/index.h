@@ -6,7 +6,6 @@
 #ifndef SHARD_INDEX_H
 #define SHARD_INDEX_H
 
-#include <stddef.h>
 #include <stdint.h>
 #include <zstd.h>
 

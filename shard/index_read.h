@@ -5,7 +5,6 @@
 #ifndef SHARD_INDEX_READ_H
 #define SHARD_INDEX_READ_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "shard/index.h"

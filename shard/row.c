@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shard/row.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL /* hash states on the stack */

@@ -7,7 +7,6 @@
 #define SHARD_ROW_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "shard/record.h"
 

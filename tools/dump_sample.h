@@ -6,7 +6,6 @@
 #ifndef TOOLS_DUMP_SAMPLE_H
 #define TOOLS_DUMP_SAMPLE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -4,7 +4,6 @@
  * The same bytes on every machine: fixed precision, no widths from the terminal or its
  * tables. All text from the shard is escaped. */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "shard/sequence.h"

@@ -5,7 +5,6 @@
 #include <lcms2.h>
 #include <spng.h>
 #include <stdio.h>
-#include <string.h>
 #include <webp/decode.h>
 #include <xxhash.h>
 #include <zstd.h>

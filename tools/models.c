@@ -54,7 +54,7 @@ static int open_vae(struct models *m, const struct prepare_options *o)
     if (rc != VAE_OK)
         return usage_error("%s", vae_why(m->vae));
     info = vae_info(m->vae);
-    m->demo |= builtin;
+    m->demo |= info->builtin;
     m->encoder = (struct shard_encoder){
         .kind = "vae",
         .name = info->family,

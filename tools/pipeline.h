@@ -12,7 +12,6 @@
 #ifndef TOOLS_PIPELINE_H
 #define TOOLS_PIPELINE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

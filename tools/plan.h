@@ -4,7 +4,6 @@
 #ifndef TOOLS_PLAN_H
 #define TOOLS_PLAN_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "tools/input.h"

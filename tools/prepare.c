@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ingest/decode.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/dataset.h"

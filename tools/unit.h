@@ -7,11 +7,9 @@
 #define TOOLS_UNIT_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "ingest/pair.h"
-#include "ingest/reject.h"
 #include "tools/input.h"
 
 struct job;

@@ -4,7 +4,6 @@
  * layer is a convolution to the latent. What layer N is can be seen in its tensors'
  * names. */
 #include <stdio.h>
-#include <string.h>
 
 #include "vae_encode/families.h"
 #include "vae_encode/status.h"

@@ -14,7 +14,6 @@
 #define VAE_ENCODE_GRAPH_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 enum { VAE_MAX_SLOTS = 8 };
 

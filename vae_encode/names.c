@@ -4,7 +4,6 @@
  * builder can name what is missing. */
 #include "vae_encode/names.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "vae_encode/status.h"

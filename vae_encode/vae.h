@@ -14,7 +14,6 @@
 #define VAE_ENCODE_VAE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "ingest/image.h"
