@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/main.c - the program: find the subcommand and run it. */
+#include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,8 +34,23 @@ static void print_usage(FILE *out)
           out);
 }
 
+/* A file opened later must not become standard output or error: what is said there would
+ * end up in it. Where one of the three is closed, using it stays an error, but for
+ * stderr's, which is lost. */
+static bool hold_standard_streams(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_RDWR};
+
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", modes[fd]) < 0)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!hold_standard_streams())
+        return EXIT_FAILED;
     /* Names are UTF-8 whatever the environment says; numbers keep their point. */
     setlocale(LC_CTYPE, "C.UTF-8");
     if (argc < 2) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "shard/status.h"
 #include "tools/exit_code.h"
@@ -47,8 +48,14 @@ static int open_vae(struct models *m, const struct prepare_options *o)
                                   .scale = o->scale,
                                   .isa = isa && *isa ? isa : NULL};
     const struct vae_info *info;
-    int rc = vae_open(&m->vae, &options);
+    struct stat st;
+    int rc;
 
+    if (!builtin && (stat(o->vae, &st) != 0 || access(o->vae, R_OK) != 0))
+        return usage_error("--vae %s: %s", o->vae, strerror(errno));
+    if (!builtin && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return usage_error("--vae %s: is neither a file nor a folder", o->vae);
+    rc = vae_open(&m->vae, &options);
     if (rc == VAE_ENOMEM || rc == VAE_EIO)
         return failed(vae_why(m->vae));
     if (rc != VAE_OK)

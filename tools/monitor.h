@@ -3,7 +3,7 @@
  *
  * SIGINT, SIGTERM and SIGUSR1 (which Slurm sends ahead of a time limit) stop the run:
  * every wait is woken, units in hand are dropped. A second SIGINT ends the process at
- * once. */
+ * once. Before the run no unit is in hand, and each of them ends the process. */
 #ifndef TOOLS_MONITOR_H
 #define TOOLS_MONITOR_H
 
@@ -26,8 +26,12 @@ struct monitor {
     bool running;
 };
 
+/* From here on the signals end the process with EXIT_INTERRUPTED, whatever it waits for;
+ * SIGPIPE and SIGXFSZ are ignored. Call first of all. */
+void monitor_exit_on_signals(void);
+
 /* Blocks the signals in this thread and those it starts, so that the monitor alone gets
- * them, and ignores SIGPIPE and SIGXFSZ. Call first of all. */
+ * them. Call before the first thread starts. */
 void monitor_block_signals(void);
 
 /* Starts the thread. Returns 0 or -1. */

@@ -83,6 +83,14 @@ refused --out "$T/o" --tokenizer $scenes $scenes
 expect_match stderr '^error: --tokenizer .*scenes-000.tar'
 refused --out "$T/o" --vae $scenes $scenes
 expect_match stderr '^error: .*scenes-000.tar'
+refused --out "$T/o" --vae "$T/missing" $scenes
+expect_stderr <<'END'
+error: --vae $T/missing: No such file or directory
+END
+refused --out "$T/o" --vae /dev/null $scenes
+expect_stderr <<'END'
+error: --vae /dev/null: is neither a file nor a folder
+END
 LATENTMILL_ISA=abacus refused --out "$T/o" $scenes
 expect_match stderr '^error: .*abacus'
 
