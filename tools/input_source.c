@@ -133,8 +133,9 @@ int source_open(struct source **out, const struct input *in, int cancel_fd)
         return fail(s, INGEST_ENOMEM, "SHA-256 could not start");
     if (in->kind == INPUT_PIPE)
         return start_command(s);
+    /* A FIFO without a writer must not hold up open(): it is waited for with poll(). */
     s->fd = in->kind == INPUT_STDIN ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-                                    : open(in->text, O_RDONLY | O_CLOEXEC);
+                                    : open(in->text, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     return s->fd < 0 ? fail(s, INGEST_EIO, strerror(errno)) : INGEST_OK;
 }
 

@@ -8,24 +8,50 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "tools/exit_code.h"
 #include "tools/report.h"
 
-static void stop_signals(sigset_t *set)
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGUSR1};
+enum { N_STOP_SIGNALS = sizeof(stop_signals) / sizeof(*stop_signals) };
+
+static void fill_stop_signals(sigset_t *set)
 {
     sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGUSR1);
+    for (int i = 0; i < N_STOP_SIGNALS; i++)
+        sigaddset(set, stop_signals[i]);
+}
+
+static void exit_interrupted(int signal)
+{
+    static const char text[] =
+        "stopping: signal before any work; run the same command again to go on\n";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+    (void)signal;
+    (void)ignored;
+    _exit(EXIT_INTERRUPTED);
+}
+
+void monitor_exit_on_signals(void)
+{
+    sigset_t set;
+
+    for (int i = 0; i < N_STOP_SIGNALS; i++)
+        signal(stop_signals[i], exit_interrupted);
+    fill_stop_signals(&set);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond ulimit -f is an error like a full disk */
 }
 
 void monitor_block_signals(void)
 {
     sigset_t set;
 
-    stop_signals(&set);
+    fill_stop_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a write beyond ulimit -f is an error like a full disk */
+    for (int i = 0; i < N_STOP_SIGNALS; i++)
+        signal(stop_signals[i], SIG_DFL);
 }
 
 static void stop_run(struct monitor *m)
@@ -68,7 +94,7 @@ int monitor_start(struct monitor *m)
 {
     sigset_t set;
 
-    stop_signals(&set);
+    fill_stop_signals(&set);
     m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
     m->done_fd = eventfd(0, EFD_CLOEXEC);
     m->running = m->signal_fd >= 0 && m->done_fd >= 0 &&

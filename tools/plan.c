@@ -75,6 +75,11 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
             if (rc == 0)
                 rc = check_shards(p, &m, in->name);
             plan->n_bad += bad;
+            if (rc == 0 && bad)
+                fprintf(stderr,
+                        "warning: %s: an earlier run found its input %s; do it again "
+                        "with --retry-failed\n",
+                        in->name, m.status);
         }
     }
     manifest_free(&m);

@@ -168,6 +168,7 @@ static int run_conveyor(struct job *job, const struct plan *plan, uint64_t bytes
     struct sample **samples = samples_new(job, &n_samples);
     int status = -1, code;
 
+    monitor_block_signals();
     monitor.progress = isatty(STDERR_FILENO) && !job->options->quiet;
     monitor.start_ns = clock_ns();
     if (!samples || pipeline_new(&pipeline, stages, 3, samples, n_samples) != 0) {
@@ -220,20 +221,20 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
     job.header.config = config_text;
     job.cancel_fd = eventfd(0, EFD_CLOEXEC);
     if (config_text && job.cancel_fd >= 0) {
-        rc = open_log(&job);
+        rc = make_out_folder(o->out);
     } else {
         fputs("error: out of memory or descriptors\n", stderr);
         rc = EXIT_FAILED;
     }
     if (rc == 0)
-        rc = make_out_folder(o->out);
+        rc = open_log(&job); /* which may be in that folder */
     if (rc == 0)
         rc = dataset_claim(o->out, job.config);
     if (rc == 0 && m->tokenizer)
         rc = dataset_place_model(o->out, m->model_file, m->model, m->model_len);
     if (rc == 0)
         rc = plan_make(&plan, inputs, o);
-    if (rc == 0 && m->demo && !o->quiet)
+    if (rc == 0 && m->demo)
         fputs("warning: embedded demonstration models are in use; the shards are marked "
               "\"demo\" (see --vae and --tokenizer)\n",
               stderr);
@@ -265,7 +266,7 @@ int prepare_main(int argc, char **argv)
 
     if (rc != OPTIONS_OK)
         return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
-    monitor_block_signals();
+    monitor_exit_on_signals();
     names = (struct input_options){.name = o.name, .name_depth = (int)o.name_depth};
     rc = input_list_expand(&inputs, n, argv, &names);
     if (rc == 0)

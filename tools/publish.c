@@ -39,11 +39,15 @@ static void temporary_suffix(char *out, size_t cap)
     snprintf(out, cap, ".tmp.%s.%ld.%08x", host, (long)getpid(), random);
 }
 
+/* Those below the output folder. That one is never made anew: where somebody has removed
+ * it, its dataset.json and its finished units are gone too. */
 static int make_folders(struct publication *p, size_t out_len)
 {
     char *slash = p->dir + out_len; /* at the first folder's slash, or at the end */
 
-    while (*slash && (slash = strchr(slash + 1, '/')) != NULL) {
+    if (!*slash)
+        return PUBLISH_OK;
+    while ((slash = strchr(slash + 1, '/')) != NULL) {
         *slash = '\0';
         if (mkdir(p->dir, 0777) != 0 && errno != EEXIST)
             return fail(p, "make the folder", p->dir);
@@ -175,6 +179,8 @@ int publish_file(const char *path, const void *bytes, size_t len, char *why, siz
     char suffix[96], *temporary;
     int rc = PUBLISH_OK;
 
+    if (access(path, F_OK) == 0)
+        return PUBLISH_EXISTS; /* the disk may be full: do not write in vain */
     temporary_suffix(suffix, sizeof(suffix));
     if (asprintf(&temporary, "%s%s", path, suffix) < 0) {
         snprintf(why, cap, "%s: out of memory", path);

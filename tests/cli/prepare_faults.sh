@@ -32,6 +32,7 @@ expect "dump has the samples of the manifest" test "$(wc -l <"$T/.stdout")" = \
 # Run again: skipped, and said so; --damaged keep takes it; --retry-failed does it again.
 run latentmill prepare --quiet --out "$T/o" "$T/cut.tar"
 expect_status 42
+expect_match stderr '^warning: cut: an earlier run found its input damaged; .*--retry-failed'
 run latentmill prepare --quiet --out "$T/o" --damaged keep "$T/cut.tar"
 expect_status 0
 run latentmill prepare --quiet --out "$T/o" --retry-failed "$T/cut.tar"
@@ -93,6 +94,48 @@ for signal_and_silence in "TERM :" "INT :" "TERM exec >&-"; do
     expect "it says what to do" grep -q 'run the same command again' "$T/stop"
     expect "nothing is published" test -z "$(ls "$T/s" | grep '^slow')"
 done
+
+# Whatever it waits for: SIGTERM ends it soon. A FIFO that nobody writes, as input,
+# list or tokenizer.
+stopped()
+{
+    run timeout --preserve-status --kill-after=5 1.5 \
+        "$BUILD/latentmill" prepare --quiet --out "$T/s" "$@"
+    expect_status 75
+    expect_match stderr 'run the same command again'
+}
+mkfifo "$T/fifo"
+stopped "$T/fifo"
+stopped "@$T/fifo"
+stopped --tokenizer "$T/fifo" $scenes
+expect "nothing is published" test -z "$(ls "$T/s" | grep '^fifo')"
+cat $scenes >"$T/fifo" &
+run latentmill prepare $few --out "$T/t" "$T/fifo"
+expect_status 0
+expect "a FIFO is read once somebody writes" test -e "$T/t/fifo.manifest.json"
+
+# Closed standard streams: no file takes their place.
+run latentmill prepare $few --out "$T/t" --log "$T/t/log" $scenes <&- >&- 2>&-
+expect_status 0
+expect "the shard is whole" \
+    "$BUILD/latentmill" dump --latents none --json "$T/t/scenes-000.lms" >/dev/null
+expect "the log has only its own lines" test "$(jq -r .event "$T/t/log" | tr '\n' ' ')" = \
+    "unit end "
+run latentmill prepare $few --out "$T/t" --name closed - <&-
+expect_status 1
+expect_match stderr '^error: closed: -: Bad file descriptor'
+
+# The output folder is removed meanwhile: no units in a folder without dataset.json.
+"$BUILD/latentmill" prepare $few --out "$T/g" --name gone \
+    "pipe:touch $T/started; sleep 1.5; cat $scenes" 2>"$T/gone" &
+for i in $(seq 100); do
+    [ -e "$T/started" ] && break
+    sleep 0.1
+done
+rm -r "$T/g"
+wait $!
+expect "that is status 1" test $? = 1
+expect "the folder is not made anew" test ! -e "$T/g"
 
 # A full disk ends the run with its name, also the wait for another input, and
 # leaves nothing under a final name.
