@@ -57,7 +57,7 @@ void report_unit(struct job *job, const struct unit *u, enum unit_end end)
         atomic_fetch_add(&c->units_failed, 1);
     else
         atomic_fetch_add(&c->units_done, 1);
-    if (end == UNIT_DAMAGED || end == UNIT_REJECTED)
+    if (unit_end_is_bad(end, job->options))
         atomic_fetch_add(&c->units_bad, 1);
     explain_unit(job, u, end);
     log_event(job, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "event", "unit", "name",

@@ -393,6 +393,11 @@ int unit_finish(struct unit *u, struct job *job)
     return rc;
 }
 
+bool unit_end_is_bad(enum unit_end end, const struct prepare_options *o)
+{
+    return end == UNIT_REJECTED || (end == UNIT_DAMAGED && o->damaged == 0);
+}
+
 void unit_drop(struct unit *u)
 {
     struct unit_output *out = u->output;

@@ -11,6 +11,7 @@
 
 #include "ingest/pair.h"
 #include "tools/input.h"
+#include "tools/prepare.h"
 
 struct job;
 struct sample;
@@ -48,6 +49,9 @@ int unit_append(struct unit *u, struct job *job, const struct sample *s);
 
 /* Ends the unit: publishes it or drops it. Returns an enum unit_end, or -1. */
 int unit_finish(struct unit *u, struct job *job);
+
+/* Whether a unit that has ended so makes the exit status 42. */
+bool unit_end_is_bad(enum unit_end end, const struct prepare_options *o);
 
 /* Drops what is unfinished, temporaries included. */
 void unit_drop(struct unit *u);

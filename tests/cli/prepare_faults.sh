@@ -37,6 +37,8 @@ run latentmill prepare --quiet --out "$T/o" --damaged keep "$T/cut.tar"
 expect_status 0
 run latentmill prepare --quiet --out "$T/o" --retry-failed "$T/cut.tar"
 expect_status 42
+run latentmill prepare --quiet --out "$T/o" --redo --damaged keep "$T/cut.tar"
+expect_status 0
 
 # Too many rejects: no shard, the rejects say why.
 mkdir "$T/w"
