@@ -75,8 +75,12 @@ static int check_demo(const struct prepare_options *o, const struct input_list *
 
 static int make_out_folder(const char *out)
 {
+    struct stat st;
+
     if (mkdir(out, 0777) != 0 && errno != EEXIST)
         return usage_error("--out %s: %s", out, strerror(errno));
+    if (stat(out, &st) == 0 && !S_ISDIR(st.st_mode))
+        return usage_error("--out %s: is not a folder", out);
     if (access(out, W_OK | X_OK) != 0)
         return usage_error("--out %s: %s", out, strerror(errno));
     return 0;
@@ -159,10 +163,10 @@ static void end_waits(void *shared)
     budget_cancel(&job->image_bytes);
 }
 
-static int run_conveyor(struct job *job, const struct plan *plan, uint64_t bytes)
+static int run_conveyor(struct job *job, const struct plan *plan)
 {
     struct pipe_stage stages[] = {read_stage(job), encode_stage(job), write_stage(job)};
-    struct monitor monitor = {.job = job, .total_bytes = bytes};
+    struct monitor monitor = {.job = job};
     struct pipeline *pipeline = NULL;
     size_t n_samples = 0;
     struct sample **samples = samples_new(job, &n_samples);
@@ -171,6 +175,8 @@ static int run_conveyor(struct job *job, const struct plan *plan, uint64_t bytes
     monitor_block_signals();
     monitor.progress = isatty(STDERR_FILENO) && !job->options->quiet;
     monitor.start_ns = clock_ns();
+    for (size_t i = 0; i < plan->n_units; i++)
+        monitor.total_bytes += plan->units[i].input->bytes;
     if (!samples || pipeline_new(&pipeline, stages, 3, samples, n_samples) != 0) {
         job_fail(job, "out of memory");
     } else {
@@ -241,7 +247,7 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
     if (rc == 0) {
         job.units = plan.units;
         job.n_units = plan.n_units;
-        rc = run_conveyor(&job, &plan, total_bytes(inputs));
+        rc = run_conveyor(&job, &plan);
         plan_sweep(&plan, o);
     }
     plan_free(&plan);

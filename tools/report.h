@@ -16,7 +16,7 @@
 void report_unit(struct job *job, const struct unit *u, enum unit_end end);
 
 /* One progress line over the last one. start_ns: clock_ns() at the start of the run;
- * total_bytes: of all inputs, 0 where it is not known. */
+ * total_bytes: of the inputs to be done, 0 where it is not known. */
 void report_progress(struct job *job, const struct pipeline *p, uint64_t start_ns,
                      uint64_t total_bytes);
 

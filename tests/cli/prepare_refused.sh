@@ -68,6 +68,11 @@ refused --out "$T/missing/o" $scenes
 expect_stderr <<'END'
 error: --out $T/missing/o: No such file or directory
 END
+touch "$T/file"
+refused --out "$T/file" $scenes
+expect_stderr <<'END'
+error: --out $T/file: is not a folder
+END
 refused --out "$T/o" -
 expect_stderr <<'END'
 error: -: this input needs a name for its outputs: --name NAME
