@@ -57,11 +57,16 @@ void shard_reader_text_only(struct shard_reader *r, bool on)
     r->text_only = on;
 }
 
+static int out_of_memory(struct shard_reader *r)
+{
+    return shard_source_fail(&r->source, SHARD_ENOMEM, "out of memory");
+}
+
 static int load_keys(struct shard_reader *r)
 {
     int rc = shard_key_map_load(&r->keys, &r->map.index);
 
-    return rc == SHARD_ENOMEM ? shard_source_fail(&r->source, rc, "out of memory") : rc;
+    return rc == SHARD_ENOMEM ? out_of_memory(r) : rc;
 }
 
 static int no_record(struct shard_reader *r, uint64_t i)
@@ -119,7 +124,9 @@ int shard_reader_find(struct shard_reader *r, const char *name, const char *key,
     if (!r->ready)
         return SHARD_NOT_FOUND;
     int rc = load_keys(r);
-    return rc == SHARD_OK ? shard_key_map_find(&r->keys, name, key, i) : rc;
+    if (rc == SHARD_OK)
+        rc = shard_key_map_find(&r->keys, name, key, i);
+    return rc == SHARD_ENOMEM ? out_of_memory(r) : rc;
 }
 
 const char *shard_reader_why(const struct shard_reader *r)

@@ -4,6 +4,8 @@
 #include "tests/unit/sample_shards.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
 
 #ifndef __has_feature
 #define __has_feature(x) 0
@@ -107,17 +109,46 @@ static int read_all(void)
     return rc == SHARD_EOF ? SHARD_OK : rc;
 }
 
-/* The number of allocations until `run` gets through. */
+/* jansson drops bytes where it cannot grow a string, and then trusts its length: its own
+ * allocations are counted, but do not fail. */
+static void *json_malloc(size_t size)
+{
+    return counted(__libc_malloc(size));
+}
+
+/* libcrypto keeps what it has looked up: its allocations are none of ours either. */
+static void *crypto_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return __libc_malloc(size);
+}
+
+static void *crypto_realloc(void *p, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return __libc_realloc(p, size);
+}
+
+static void crypto_free(void *p, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    __libc_free(p);
+}
+
+/* The number of allocations of a whole `run`. */
 static long fail_each(int (*run)(void))
 {
+    bool happened = true;
     long n = 0;
-    int rc = SHARD_ENOMEM;
 
-    while (rc != SHARD_OK && n < 20000) {
+    while (happened && n < 20000) {
         long before = n_live;
         until_failure = n++;
-        rc = run();
-        bool happened = until_failure < 0;
+        int rc = run();
+        happened = until_failure < 0;
         until_failure = -1;
         assert_int_equal(n_live, before);
         assert_true(rc <= SHARD_OK);
@@ -129,6 +160,7 @@ static long fail_each(int (*run)(void))
 static void test_each_allocation(void **state)
 {
     (void)state;
+    json_set_alloc_funcs(json_malloc, free);
     assert_int_equal(write_all(), SHARD_OK); /* libcrypto sets itself up only once */
     assert_int_equal(read_all(), SHARD_OK);
     assert_in_range(fail_each(write_all), 100, 19999);
@@ -140,6 +172,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_allocation)};
 
+    if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1)
+        return 1;
     for (uint64_t i = 0; i < SAMPLE_KINDS; i++)
         samples[i] = sample_make(i + 10);
     snprintf(prefix, sizeof(prefix), "%s/s", sample_folder());
