@@ -196,13 +196,13 @@ static size_t stem_length(const char *file)
     static const char *const packed[] = {"", ".gz", ".zst", ".bz2", ".xz"};
     size_t len = strlen(file);
 
-    if (len > 4 && strcmp(file + len - 4, ".tgz") == 0)
+    if (len >= 4 && strcmp(file + len - 4, ".tgz") == 0)
         return len - 4;
     for (size_t s = 0; s < 2; s++) {
         for (size_t p = 0; p < 5; p++) {
             size_t n = strlen(suffixes[s]) + strlen(packed[p]);
 
-            if (len > n &&
+            if (len >= n &&
                 strncmp(file + len - n, suffixes[s], strlen(suffixes[s])) == 0 &&
                 strcmp(file + len - strlen(packed[p]), packed[p]) == 0)
                 return len - n;

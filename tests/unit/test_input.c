@@ -40,6 +40,9 @@ static int set_up(void **state)
     touch("x.tgz", "");
     touch("y.tar.zst", "");
     touch("plain", "");
+    touch(".tar", "");
+    touch(".tgz", "");
+    touch(".tar.gz", "");
     touch("list.txt", "part-08.tar\n\npipe:cat {1..3}.tar\r\n");
     return mkdir("a", 0777) || mkdir("b", 0777) || mkdir("a/s", 0777) ||
                    mkdir("b/s", 0777)
@@ -141,7 +144,8 @@ static void equal_names_need_depth(void **state)
 
 static void what_cannot_be_an_input(void **state)
 {
-    static char *const wrong[] = {"missing.tar", "a", "-", "pipe:cat x", "@missing.txt"};
+    static char *const wrong[] = {"missing.tar", "a", "-", "pipe:cat x", "@missing.txt",
+                                  ".tar", ".tgz", ".tar.gz"};
     struct input_list list;
 
     (void)state;
