@@ -45,6 +45,8 @@ struct ingest_source {
     void *ctx;
     ssize_t (*read)(void *ctx, void *buf, size_t cap);
     const char *(*why)(void *ctx);
+    /* NULL, or asked between reads too: few bytes can decompress to very many. */
+    bool (*cancelled)(void *ctx);
 };
 
 enum {

@@ -176,6 +176,8 @@ static int next(struct unpacker *u, const unsigned char **bytes, size_t *n)
     la_int64_t offset;
     int rc;
 
+    if (u->source.cancelled && u->source.cancelled(u->source.ctx))
+        return fail(u, INGEST_CANCELLED, "cancelled");
     errno = 0;
     if (!u->archive && (rc = start(u)) != INGEST_OK)
         return rc == INGEST_END ? end(u) : rc;

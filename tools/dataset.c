@@ -27,9 +27,6 @@ static json_t *real_array(const double *values, int n)
 
 static json_t *encode_group(const struct prepare_options *o, const struct vae_info *vae)
 {
-    static const char *const dtypes[] = {"fp16", "bf16", "fp32"};
-    static const char *const moments[] = {"mean", "mean+logvar"};
-
     return json_pack(
         "{s:[II], s:s, s:s, s:s, s:{s:s, s:s, s:o, s:o, s:o}, s:s, s:s, s:s}", "size",
         (json_int_t)o->size, (json_int_t)o->size, "crop", "centre", "resize",
@@ -37,8 +34,8 @@ static json_t *encode_group(const struct prepare_options *o, const struct vae_in
         o->icc == ICC_SRGB ? "srgb" : "ignore", "vae", "family", vae->family, "sha256",
         vae->sha256, "config", json_loads(vae->config, JSON_DECODE_ANY, NULL), "scale",
         real_array(vae->scale, vae->n_scale), "shift",
-        real_array(vae->shift, vae->n_scale), "latent", dtypes[o->latent], "moments",
-        moments[o->moments], "numerics", vae->numerics);
+        real_array(vae->shift, vae->n_scale), "latent", latent_dtype_names[o->latent],
+        "moments", moments_names[o->moments], "numerics", vae->numerics);
 }
 
 static json_t *text_group(const struct prepare_options *o,

@@ -79,6 +79,14 @@ static ssize_t read_bytes(void *ctx, void *buf, size_t cap)
     return (ssize_t)len;
 }
 
+static bool is_cancelled(void *ctx)
+{
+    const struct source *s = ctx;
+    struct pollfd cancel = {.fd = s->cancel_fd, .events = POLLIN};
+
+    return poll(&cancel, 1, 0) > 0;
+}
+
 static const char *callback_why(void *ctx)
 {
     return source_why(ctx);
@@ -127,7 +135,7 @@ int source_open(struct source **out, const struct input *in, int cancel_fd)
     s->input = in;
     s->fd = -1;
     s->cancel_fd = cancel_fd;
-    s->callback = (struct ingest_source){s, read_bytes, callback_why};
+    s->callback = (struct ingest_source){s, read_bytes, callback_why, is_cancelled};
     s->sha = EVP_MD_CTX_new();
     if (!s->sha || EVP_DigestInit_ex(s->sha, EVP_sha256(), NULL) != 1)
         return fail(s, INGEST_ENOMEM, "SHA-256 could not start");

@@ -49,7 +49,8 @@ struct job {
     atomic_size_t next_unit;
 
     struct budget decode_mem, image_bytes;
-    int cancel_fd; /* becomes readable when the run is to stop */
+    int cancel_fd;        /* becomes readable when the run is to stop */
+    atomic_bool stopping; /* the same, for those who ask often */
     struct counters count;
     atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
 

@@ -58,22 +58,23 @@ static int open_vae(struct models *m, const struct prepare_options *o)
     rc = vae_open(&m->vae, &options);
     if (rc == VAE_ENOMEM || rc == VAE_EIO)
         return failed(vae_why(m->vae));
+    if (rc == VAE_EINVAL && options.isa)
+        return usage_error("LATENTMILL_ISA=%s: %s", isa, vae_why(m->vae));
     if (rc != VAE_OK)
         return usage_error("%s", vae_why(m->vae));
     info = vae_info(m->vae);
     m->demo |= info->builtin;
-    m->encoder = (struct shard_encoder){
-        .kind = "vae",
-        .name = info->family,
-        .weights_sha256 = info->sha256,
-        .config = info->config,
-        .downscale = (uint32_t)info->downscale,
-        .n_scale = (size_t)info->n_scale,
-        .scale = info->scale,
-        .shift = info->shift,
-        .moments = o->moments == MOMENTS_MEAN_LOGVAR ? "mean+logvar" : "mean",
-        .numerics = info->numerics,
-        .reproducible = true};
+    m->encoder = (struct shard_encoder){.kind = "vae",
+                                        .name = info->family,
+                                        .weights_sha256 = info->sha256,
+                                        .config = info->config,
+                                        .downscale = (uint32_t)info->downscale,
+                                        .n_scale = (size_t)info->n_scale,
+                                        .scale = info->scale,
+                                        .shift = info->shift,
+                                        .moments = moments_names[o->moments],
+                                        .numerics = info->numerics,
+                                        .reproducible = true};
     return check_size(o, info);
 }
 

@@ -71,23 +71,39 @@ static void stop_run(struct monitor *m)
     pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
 }
 
+enum { GRACE_MS = 20000 };
+
+/* All waits have been ended, but a large image may still be in hand. What is published is
+ * complete at any instant, so there is no need to wait for longer than schedulers do. */
+static void leave(void)
+{
+    static const char text[] =
+        "stopping: still at work after 20 s; temporaries are left to the next run\n";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+    (void)ignored;
+    _exit(EXIT_INTERRUPTED);
+}
+
 static void *monitor_main(void *arg)
 {
     struct monitor *m = arg;
+    struct pollfd fds[] = {{.fd = m->done_fd, .events = POLLIN},
+                           {.fd = m->signal_fd, .events = POLLIN}};
 
     for (;;) {
-        struct pollfd fds[] = {{.fd = m->done_fd, .events = POLLIN},
-                               {.fd = m->signal_fd, .events = POLLIN}};
-        bool stopped = atomic_load(&m->stopped);
-        int n = poll(fds, stopped ? 1 : 2, m->progress ? 1000 : -1);
-
+        poll(fds, 2, m->progress ? 1000 : -1);
         if (fds[0].revents)
             return NULL;
-        if (n > 0 && !stopped && fds[1].revents)
-            stop_run(m);
-        if (m->progress && !atomic_load(&m->stopped))
+        if (fds[1].revents)
+            break;
+        if (m->progress)
             report_progress(m->job, m->pipeline, m->start_ns, m->total_bytes);
     }
+    stop_run(m);
+    if (poll(fds, 1, GRACE_MS) == 0)
+        leave();
+    return NULL;
 }
 
 int monitor_start(struct monitor *m)

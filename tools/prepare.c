@@ -158,6 +158,7 @@ static void end_waits(void *shared)
 {
     struct job *job = shared;
 
+    atomic_store(&job->stopping, true);
     eventfd_write(job->cancel_fd, 1);
     budget_cancel(&job->decode_mem);
     budget_cancel(&job->image_bytes);

@@ -9,6 +9,10 @@
 enum latent_dtype { LATENT_FP16, LATENT_BF16, LATENT_FP32 };
 enum moments { MOMENTS_MEAN, MOMENTS_MEAN_LOGVAR };
 
+/* Their names on the command line and in files, in the enums' order, NULL-terminated. */
+extern const char *const latent_dtype_names[];
+extern const char *const moments_names[];
+
 /* The command line, defaults filled in. Strings are argv's. */
 struct prepare_options {
     const char *out;

@@ -8,8 +8,8 @@
 
 static const char *const filters[] = {"bicubic", "lanczos", "bilinear", "area", NULL};
 static const char *const icc_modes[] = {"srgb", "ignore", NULL};
-static const char *const dtypes[] = {"fp16", "bf16", "fp32", NULL};
-static const char *const moments[] = {"mean", "mean+logvar", NULL};
+const char *const latent_dtype_names[] = {"fp16", "bf16", "fp32", NULL};
+const char *const moments_names[] = {"mean", "mean+logvar", NULL};
 static const char *const truncated[] = {"reject", "keep", NULL};
 static const char *const metadata[] = {"keep", "none", NULL};
 static const char *const damaged[] = {"fail", "keep", NULL};
@@ -87,9 +87,10 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
         {"scale", OPTION_REAL, &o->scale, "X",
          "the latents' scale, for a .safetensors file without config.json", NULL, 0,
          1000000},
-        {"latent", OPTION_CHOICE, &o->latent, NULL, "stored type (fp16)", dtypes, 0, 0},
-        {"moments", OPTION_CHOICE, &o->moments, NULL, "of the posterior (mean)", moments,
-         0, 0},
+        {"latent", OPTION_CHOICE, &o->latent, NULL, "stored type (fp16)",
+         latent_dtype_names, 0, 0},
+        {"moments", OPTION_CHOICE, &o->moments, NULL, "of the posterior (mean)",
+         moments_names, 0, 0},
         {.type = OPTION_HEADING, .help = "Text"},
         {"tokenizer", OPTION_STRING, &o->tokenizer, "FILE|none",
          "SentencePiece BPE model (builtin: a small demonstration model)", NULL, 0, 0},

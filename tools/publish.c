@@ -174,6 +174,20 @@ static int create_file(const char *path, const void *bytes, size_t len)
     return rc;
 }
 
+static int sync_folder_of(const char *path, char *why, size_t cap)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    int rc = PUBLISH_OK;
+
+    if (!dir || sync_path(dir, O_RDONLY | O_DIRECTORY) != 0) {
+        snprintf(why, cap, "%s: cannot fsync its folder: %s", path, strerror(errno));
+        rc = PUBLISH_FAILED;
+    }
+    free(dir);
+    return rc;
+}
+
 int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap)
 {
     char suffix[96], *temporary;
@@ -196,7 +210,7 @@ int publish_file(const char *path, const void *bytes, size_t len, char *why, siz
     }
     unlink(temporary);
     free(temporary);
-    return rc;
+    return rc == PUBLISH_OK ? sync_folder_of(path, why, cap) : rc;
 }
 
 /* One file of the unit, from its temporary to its final name. */

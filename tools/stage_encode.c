@@ -19,6 +19,7 @@
 
 struct encode_worker {
     struct job *job;
+    struct vae_cancel cancel;
     struct image_decoder *decoder;
     struct vae_encoder *encoder;
     size_t image_bytes;     /* of one image of training size */
@@ -42,6 +43,11 @@ static void close_worker(void *worker)
     free(w->mean);
     free(w->logvar);
     free(w);
+}
+
+static bool is_stopping(void *job)
+{
+    return atomic_load(&((struct job *)job)->stopping);
 }
 
 static int open_worker(void **out, void *shared)
@@ -73,6 +79,8 @@ static int open_worker(void **out, void *shared)
         return job_fail(job, "out of memory");
     if (vae_encoder_open(&w->encoder, job->vae, (int)o->size, (int)o->size) != VAE_OK)
         return job_fail(job, "%s", vae_encoder_why(w->encoder));
+    w->cancel = (struct vae_cancel){is_stopping, job};
+    vae_encoder_set_cancel(w->encoder, &w->cancel);
     return PIPE_OK;
 }
 
@@ -157,7 +165,6 @@ static size_t store(int dtype, const float *values, void *out, size_t n)
 
 static void store_latent(struct encode_worker *w, struct sample *s, int i)
 {
-    static const char *const names[] = {"fp16", "bf16", "fp32"};
     const struct job *job = w->job;
     size_t n = job->latent_values, at = (size_t)i * n;
     int dtype = job->options->latent;
@@ -168,7 +175,7 @@ static void store_latent(struct encode_worker *w, struct sample *s, int i)
     if (bad > 0)
         reject_set(&s->pair.reject, REJECT_NOT_FINITE,
                    "%zu of %zu latent values are not finite in %s", bad,
-                   w->logvar ? 2 * n : n, names[dtype]);
+                   w->logvar ? 2 * n : n, latent_dtype_names[dtype]);
 }
 
 static int encode(struct encode_worker *w, int n)
@@ -178,10 +185,14 @@ static int encode(struct encode_worker *w, int n)
     struct image_batch in = {.n = n, .width = size, .height = size, .rgb = w->rgb_of};
     struct latent_batch out = {.mean = w->mean, .logvar = w->logvar};
     uint64_t start = clock_ns();
+    int rc;
 
     if (n == 0)
         return 0;
-    if (vae_encode(w->encoder, &in, &out) != VAE_OK)
+    rc = vae_encode(w->encoder, &in, &out);
+    if (rc == VAE_CANCELLED)
+        return PIPE_END;
+    if (rc != VAE_OK)
         return job_fail(job, "%s", vae_encoder_why(w->encoder));
     for (int i = 0; i < n; i++)
         store_latent(w, w->good[i], i);

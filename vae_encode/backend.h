@@ -11,6 +11,11 @@
 #include "vae_encode/graph.h"
 #include "vae_encode/vae.h"
 
+static inline bool vae_cancelled(const struct vae_cancel *cancel)
+{
+    return cancel && cancel->asked(cancel->ctx);
+}
+
 struct vae_backend {
     const char *name;     /* "ref", "cpu" */
     const char *numerics; /* "direct-1": raised when this back end's bits change */
@@ -21,7 +26,9 @@ struct vae_backend {
     uint64_t (*packed_bytes)(const void *packed);
     /* Gives *state; `packed` is kept. width and height are the images' size in pixels. */
     int (*open)(void **state, const void *packed, int width, int height);
-    int (*encode)(void *state, const struct image_batch *in, struct latent_batch *out);
+    /* `cancel` may be NULL. VAE_CANCELLED where it has been asked for. */
+    int (*encode)(void *state, const struct image_batch *in, struct latent_batch *out,
+                  const struct vae_cancel *cancel);
     void (*close)(void *state);
     void (*free_packed)(void *packed);
 };

@@ -279,7 +279,8 @@ static void store_moment(const struct cpu_state *s, int first, float *out)
     }
 }
 
-static int cpu_encode(void *state, const struct image_batch *in, struct latent_batch *out)
+static int cpu_encode(void *state, const struct image_batch *in, struct latent_batch *out,
+                      const struct vae_cancel *cancel)
 {
     struct cpu_state *s = state;
     const struct cpu_model *m = s->model;
@@ -291,8 +292,11 @@ static int cpu_encode(void *state, const struct image_batch *in, struct latent_b
         return VAE_EINVAL;
     for (int i = 0; i < in->n; i++) {
         load_image(s, in->rgb[i]);
-        for (int step = 0; step < m->n_steps; step++)
+        for (int step = 0; step < m->n_steps; step++) {
+            if (vae_cancelled(cancel))
+                return VAE_CANCELLED;
             run_step(s, &m->steps[step]);
+        }
         store_moment(s, 0, out->mean + i * n);
         if (!out->logvar)
             continue;

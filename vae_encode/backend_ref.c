@@ -221,7 +221,8 @@ static float clamp_logvar(float v)
     return v < -30 ? -30 : v > 20 ? 20 : v;
 }
 
-static int ref_encode(void *state, const struct image_batch *in, struct latent_batch *out)
+static int ref_encode(void *state, const struct image_batch *in, struct latent_batch *out,
+                      const struct vae_cancel *cancel)
 {
     struct ref_state *s = state;
     const struct vae_graph *g = s->graph;
@@ -236,6 +237,8 @@ static int ref_encode(void *state, const struct image_batch *in, struct latent_b
         for (int j = 0; j < g->n_steps; j++) {
             const struct vae_step *step = &g->steps[j];
             int h = s->height / step->downscale_in, w = s->width / step->downscale_in;
+            if (vae_cancelled(cancel))
+                return VAE_CANCELLED;
             if (step->kind == VAE_STEP_CONV)
                 run_conv(s, step, h, w);
             else

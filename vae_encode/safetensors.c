@@ -234,12 +234,14 @@ static int map_file(struct safetensors *s, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     int rc = VAE_OK;
 
+    /* What is not there or not ours to read stays so: no reason to try again. */
     if (fd < 0)
-        return fail(s, VAE_EIO, "%s", strerror(errno));
+        return fail(s, errno == ENOENT || errno == EACCES ? VAE_EMODEL : VAE_EIO, "%s",
+                    strerror(errno));
     if (fstat(fd, &st) != 0) {
         rc = fail(s, VAE_EIO, "%s", strerror(errno));
     } else if (!S_ISREG(st.st_mode)) {
-        rc = fail(s, VAE_EIO, "not a regular file");
+        rc = fail(s, VAE_EMODEL, "not a regular file");
     } else if (st.st_size < LENGTH_BYTES) {
         rc = fail(s, VAE_EFORMAT, "not a safetensors file: only %lld bytes",
                   (long long)st.st_size);

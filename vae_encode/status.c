@@ -6,6 +6,8 @@ const char *vae_strerror(int status)
     switch (status) {
     case VAE_OK:
         return "success";
+    case VAE_CANCELLED:
+        return "cancelled";
     case VAE_ENOMEM:
         return "out of memory";
     case VAE_EIO:

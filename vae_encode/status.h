@@ -5,6 +5,7 @@
 
 enum vae_status {
     VAE_OK = 0,
+    VAE_CANCELLED = 1, /* the caller wanted no more: not an error */
     VAE_ENOMEM = -1,
     VAE_EIO = -2,     /* a file could not be read */
     VAE_EFORMAT = -3, /* a file is not what it should be: safetensors, config.json */

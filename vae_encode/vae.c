@@ -31,6 +31,7 @@ struct vae_encoder {
     void *state;
     int width, height;
     struct vae_why why;
+    const struct vae_cancel *cancel; /* NULL: never */
 };
 
 static int choose_backend(struct vae *vae, const char *name)
@@ -140,7 +141,8 @@ static int build_and_pack(struct vae *vae, const struct vae_source *source,
         vae->info.n_parameters = b.n_parameters;
         rc = vae->backend->pack(&vae->packed, &b.graph, isa);
         if (rc == VAE_EINVAL)
-            vae_fail(&vae->why, rc, "this machine has no %s", isa ? isa : "known ISA");
+            vae_fail(&vae->why, rc, "this machine has no %s of portable, avx2, avx512",
+                     isa ? isa : "any");
         else if (rc < 0)
             vae_fail(&vae->why, rc, "%s: %s", vae->info.path, vae_strerror(rc));
     }
@@ -250,10 +252,15 @@ int vae_encode(struct vae_encoder *e, const struct image_batch *in,
     if (out->logvar && !e->vae->info.has_posterior)
         return vae_fail(&e->why, VAE_EINVAL, "%s is a %s: it has no log-variance",
                         e->vae->info.path, e->vae->info.family);
-    rc = e->vae->backend->encode(e->state, in, out);
+    rc = e->vae->backend->encode(e->state, in, out, e->cancel);
     if (rc < 0)
         vae_fail(&e->why, rc, "%s", vae_strerror(rc));
     return rc;
+}
+
+void vae_encoder_set_cancel(struct vae_encoder *e, const struct vae_cancel *cancel)
+{
+    e->cancel = cancel;
 }
 
 const char *vae_encoder_why(const struct vae_encoder *e)

@@ -71,8 +71,19 @@ const struct vae_info *vae_info(const struct vae *vae);
 int vae_encoder_open(struct vae_encoder **e, const struct vae *vae, int width,
                      int height);
 
+/* asked(ctx) is called between the steps of the network, on the encoder's thread. */
+struct vae_cancel {
+    bool (*asked)(void *ctx);
+    void *ctx;
+};
+
+/* From now on vae_encode() ends early where *cancel says so. `cancel` is kept until the
+ * encoder is closed. */
+void vae_encoder_set_cancel(struct vae_encoder *e, const struct vae_cancel *cancel);
+
 /* Encodes in->n >= 1 images of the encoder's size. A latent that is not finite is left in
- * place for the caller to find. */
+ * place for the caller to find. Returns VAE_OK, VAE_CANCELLED (what is in *out is then
+ * worthless), or < 0. */
 int vae_encode(struct vae_encoder *e, const struct image_batch *in,
                struct latent_batch *out);
 

@@ -139,6 +139,29 @@ wait $!
 expect "that is status 1" test $? = 1
 expect "the folder is not made anew" test ! -e "$T/g"
 
+# Work in hand does not hold a signal up: large images, and few bytes that become many.
+python3 - "$T/bomb.tar.bz2" <<'END'
+import bz2, sys
+piece = bz2.compress(bytes(1 << 27))
+with open(sys.argv[1], "wb") as f:
+    f.write(piece * 400)
+END
+stopped_within()
+{
+    local seconds=$1 start
+    shift
+    "$BUILD/latentmill" prepare --quiet --out "$T/b" "$@" 2>/dev/null &
+    sleep 1
+    start=$SECONDS
+    kill -TERM $!
+    wait $!
+    expect "status 75 ($*)" test $? = 75
+    expect "it stops at once ($*)" test $((SECONDS - start)) -le "$seconds"
+}
+stopped_within 5 --size 1024 --batch 16 --workers 1 $scenes
+rm -r "$T/b"
+stopped_within 5 "$T/bomb.tar.bz2"
+
 # A full disk ends the run with its name, also the wait for another input, and
 # leaves nothing under a final name.
 started_at=$SECONDS

@@ -121,7 +121,7 @@ int main(int argc, char **argv)
         .n = 1, .width = size, .height = size, .rgb = (const uint8_t *const *)&rgb};
     for (int i = 0; i < repeats; i++) {
         double begin = cpu_seconds();
-        vae_backend_cpu.encode(state, &in, &(struct latent_batch){.mean = mean});
+        vae_backend_cpu.encode(state, &in, &(struct latent_batch){.mean = mean}, NULL);
         double seconds = cpu_seconds() - begin;
         printf("%s %d x %d, %s: %.3f s, %.1f GFLOPS of %.1f at the peak\n",
                taesd ? "taesd" : "sd", size, size, vae_backend_cpu.isa(packed), seconds,

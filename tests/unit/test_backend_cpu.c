@@ -68,7 +68,7 @@ static float *encode_by(const struct vae_backend *backend, const struct vae_grap
         struct latent_batch out = {.mean = moments + i * n};
         if (g->has_posterior)
             out.logvar = moments + (p->n + i) * n;
-        assert_int_equal(backend->encode(state, &in, &out), VAE_OK);
+        assert_int_equal(backend->encode(state, &in, &out, NULL), VAE_OK);
     }
     backend->close(state);
     backend->free_packed(packed);
@@ -318,11 +318,11 @@ static void test_requests(void **state)
     assert_int_equal(vae_backend_cpu.open(&encoder, packed, 2, 2), VAE_OK);
     struct image_batch in = {.n = 1, .width = 4, .height = 2, .rgb = images};
     struct latent_batch out = {.mean = latent};
-    assert_int_equal(vae_backend_cpu.encode(encoder, &in, &out), VAE_EINVAL);
+    assert_int_equal(vae_backend_cpu.encode(encoder, &in, &out, NULL), VAE_EINVAL);
     in.width = 2;
-    assert_int_equal(vae_backend_cpu.encode(encoder, &in, &out), VAE_OK);
+    assert_int_equal(vae_backend_cpu.encode(encoder, &in, &out, NULL), VAE_OK);
     out.logvar = latent; /* this network has none */
-    assert_int_equal(vae_backend_cpu.encode(encoder, &in, &out), VAE_EINVAL);
+    assert_int_equal(vae_backend_cpu.encode(encoder, &in, &out, NULL), VAE_EINVAL);
     vae_backend_cpu.close(encoder);
     vae_backend_cpu.free_packed(packed);
     vae_backend_cpu.free_packed(NULL);
