@@ -21,7 +21,8 @@ echo 'echo what went wrong; exit 3' | script bad.sh
 echo 'sleep 20' | script slow.sh
 script tap <<'END'
 #!/bin/sh
-echo "1..3"; echo "ok 1 - one"; echo "not ok 2 # SKIP two"; echo "ok 3 - three"
+echo "1..4"; echo "ok 1 - one"; echo "not ok 2 # SKIP two"; echo "ok 3 - three"
+echo "ok 4 # SKIP four"
 END
 script tap_bad <<'END'
 #!/bin/sh
@@ -50,10 +51,11 @@ END
 run runner "$T/tests/tap" "$T/tests/skipped.sh"
 expect_status 0
 expect_stdout <<'END'
-PASS  tap (2 of 3, TIME)
+PASS  tap (2 of 4, TIME)
 SKIP  tap: two
+SKIP  tap: four
 SKIP  skipped: the reason
-2 passed, 0 failed, 2 skipped
+2 passed, 0 failed, 3 skipped
 END
 
 run runner "$T/tests/bad.sh" "$T/tests/slow.sh" "$T/tests/tap_bad" "$T/tests/good.sh"
