@@ -396,7 +396,9 @@ int group_finish(struct group *g, struct pair *p, struct pair_totals *totals)
     if (g->key_problem)
         reject_set(&p->reject, REJECT_BAD_KEY, "%s", g->key_problem);
     else if (g->duplicate)
-        reject_set(&p->reject, REJECT_DUPLICATE_KEY, "an earlier sample has this key");
+        reject_set(
+            &p->reject, REJECT_DUPLICATE_KEY,
+            "an earlier sample has this key (or a pair's files are not neighbours)");
     else
         finish_image(g, p);
     if (p->reject.reason == REJECT_NONE)
