@@ -204,9 +204,10 @@ static void files_that_cannot_be_mapped(void **state)
         const char *path, *why;
         int status;
     } cases[] = {
-        {"tests/no-such-file", "tests/no-such-file: No such file or directory", VAE_EIO},
-        {"tests", "tests: not a regular file", VAE_EIO},
-        {"/dev/null", "/dev/null: not a regular file", VAE_EIO},
+        {"tests/no-such-file", "tests/no-such-file: No such file or directory",
+         VAE_EMODEL},
+        {"tests", "tests: not a regular file", VAE_EMODEL},
+        {"/dev/null", "/dev/null: not a regular file", VAE_EMODEL},
         {"Makefile", "Makefile: not a safetensors file: no header at byte 0",
          VAE_EFORMAT},
     };
