@@ -88,9 +88,12 @@ VAE_SRC += \
     vae_encode/cpu_avx2.c \
     vae_encode/cpu_avx512.c
 endif
-isa_cpu_portable := -O3
-isa_cpu_avx2     := -O3 -mavx2 -mfma
-isa_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
+extra_cpu_portable := -O3
+extra_cpu_avx2     := -O3 -mavx2 -mfma
+extra_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
+
+# SentencePiece does not tell its version at run time.
+extra_manifest := -DSENTENCEPIECE_VERSION='"$(shell pkg-config --modversion sentencepiece 2>/dev/null)"'
 
 SHARD_SRC := \
     shard/status.c \
@@ -254,7 +257,7 @@ $(BUILD)/latentmill: $(BUILD)/tools/main.o $(libs)
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(lm_cflags) $(isa_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
+	$(CC) $(lm_cflags) $(extra_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
 
 $(BUILD)/%.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D)

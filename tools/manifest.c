@@ -59,10 +59,11 @@ json_t *manifest_library_versions(void)
     unsigned webp = (unsigned)WebPGetDecoderVersion();
     unsigned lcms = (unsigned)cmsGetEncodedCMMversion();
     unsigned xxhash = XXH_versionNumber();
-    json_t *versions = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s}", "jansson", jansson_version_str(), "libarchive",
-        archive_version_string(), "libjpeg-turbo", VERSION_STRING(LIBJPEG_TURBO_VERSION),
-        "libspng", spng_version_string(), "zstd", ZSTD_versionString());
+    json_t *versions =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "jansson", jansson_version_str(),
+                  "libarchive", archive_version_string(), "libjpeg-turbo",
+                  VERSION_STRING(LIBJPEG_TURBO_VERSION), "libspng", spng_version_string(),
+                  "sentencepiece", SENTENCEPIECE_VERSION, "zstd", ZSTD_versionString());
 
     if (!versions)
         return NULL;

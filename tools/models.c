@@ -64,6 +64,11 @@ static int open_vae(struct models *m, const struct prepare_options *o)
         return usage_error("%s", vae_why(m->vae));
     info = vae_info(m->vae);
     m->demo |= info->builtin;
+    if (info->replaced_scale != 0)
+        fprintf(stderr,
+                "warning: --scale %g is recorded, though config.json says %g: the "
+                "trainer's latents will be scaled by it\n",
+                o->scale, info->replaced_scale);
     m->encoder = (struct shard_encoder){.kind = "vae",
                                         .name = info->family,
                                         .weights_sha256 = info->sha256,
@@ -107,6 +112,8 @@ static int choose_marker(const struct models *m, const char *option, const char 
 
     if (found < 0)
         return usage_error("%s %s: the tokenizer has no such piece", option, piece);
+    if (found == tokenizer_bos(m->tokenizer) || found == tokenizer_eos(m->tokenizer))
+        return usage_error("%s %s: is the tokenizer's BOS or EOS", option, piece);
     *id = (uint32_t)found;
     return 0;
 }

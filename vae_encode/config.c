@@ -122,8 +122,11 @@ static void read_scaling(struct config *c, const struct vae_network *net,
     double shift = read_number(c, "shift_factor", 0);
     size_t n = (size_t)net->latent_channels;
 
-    if (c->given_scale > 0)
+    if (c->given_scale > 0) {
+        if (value_of(c, "scaling_factor") && scale != c->given_scale)
+            scaling->replaced = scale;
         scale = c->given_scale;
+    }
     if (!(scale > 0))
         refuse(c, "scaling_factor", "above 0");
     scaling->n = 1;

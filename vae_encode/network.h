@@ -44,6 +44,7 @@ struct vae_scaling {
     int n; /* 1 or latent_channels */
     double scale[VAE_MAX_LATENT_CHANNELS];
     double shift[VAE_MAX_LATENT_CHANNELS];
+    double replaced; /* the config's own factor where another was asked for; 0: none */
 };
 
 #define VAE_NORM_EPS 1e-6 /* of every AutoencoderKL; no config names it */

@@ -173,6 +173,7 @@ static int load(struct vae *vae, const struct vae_source *source,
     vae->info.family = vae_family_name(net.family);
     vae->info.latent_channels = net.latent_channels;
     vae->info.n_scale = scaling.n;
+    vae->info.replaced_scale = scaling.replaced;
     memcpy(vae->info.scale, scaling.scale, sizeof(scaling.scale));
     memcpy(vae->info.shift, scaling.shift, sizeof(scaling.shift));
     vae->info.config = vae->config;

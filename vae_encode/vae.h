@@ -40,6 +40,7 @@ struct vae_info {
     int n_scale;         /* length of scale and shift: 1 or C */
     double scale[VAE_MAX_LATENT_CHANNELS]; /* trainer's latent = (raw - shift) * scale */
     double shift[VAE_MAX_LATENT_CHANNELS];
+    double replaced_scale; /* config.json's factor, where options.scale took its place */
     char sha256[65];       /* hex, of the safetensors file */
     const char *config;    /* the network's configuration as canonical JSON */
     const char *numerics;  /* "direct-1": raised when bits change */

@@ -56,6 +56,10 @@ refused --out "$T/o" --boi '<no such piece>' $scenes
 expect_stderr <<'END'
 error: --boi <no such piece>: the tokenizer has no such piece
 END
+refused --out "$T/o" --eoi '</s>' $scenes
+expect_stderr <<'END'
+error: --eoi </s>: is the tokenizer's BOS or EOS
+END
 refused --out "$T/o" --tokenizer none --boi x $scenes
 expect_stderr <<'END'
 error: --boi and --eoi need a tokenizer
@@ -135,3 +139,12 @@ rm "$T/kept/grown.lms"
 run latentmill prepare --quiet --out "$T/kept" --limit 1 "$T/grown.tar"
 expect_status 2
 expect_match stderr '^error: grown: its manifest names grown.lms .* redo it with --redo$'
+
+# A scale other than the model's own is taken, but not silently.
+run latentmill prepare --quiet --out "$T/scaled" --limit 1 --vae vae_encode/default --scale 2 $scenes
+expect_status 0
+expect_match stderr '^warning: --scale 2 is recorded, though config.json says 0.76072'
+run latentmill prepare --quiet --out "$T/same" --limit 1 --vae vae_encode/default \
+    --scale 0.76072 --tokenizer none $scenes
+expect_status 0
+expect_stderr </dev/null
