@@ -13,7 +13,7 @@ try:
     import PIL
     from PIL import Image, ImageOps
 except ImportError as e:
-    print(f"skipped: {e}")
+    print(e)
     sys.exit(77)
 
 PROGRAMS = os.path.join(os.environ.get("BUILD", "build"), "tests/programs")

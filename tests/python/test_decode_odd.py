@@ -57,7 +57,7 @@ def compare(path, ours, seen):
 def main():
     folder = os.path.join(decoding.SHARED, "data/odd")
     if not os.path.isdir(folder):
-        print(f"skipped: {folder} is missing")
+        print(f"{folder} is missing")
         return 77
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = None

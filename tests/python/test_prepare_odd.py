@@ -47,7 +47,7 @@ def reasons():
 
 def main():
     if not os.path.isdir(ODD):
-        print("no shared/data/odd")
+        print(f"{ODD} is missing")
         return 77
     with tempfile.TemporaryDirectory() as folder:
         tar = os.path.join(folder, "odd.tar")
