@@ -28,7 +28,9 @@ lm_cxxflags = -std=c++17 -I. -pthread $(WARNINGS) $(WERROR) $(sanitize) $(CXXFLA
 lm_ldflags  = -pthread $(sanitize) $(LDFLAGS)
 lm_libs     = $(pkg_libs) -lsentencepiece -lm
 pkg_cflags := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-pkg_libs   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+# Debian 13's lcms2.pc names Little CMS's plug-ins too, which are under the GPL and not used here.
+pkg_libs   := $(filter-out -llcms2_fast_float -llcms2_threaded,\
+              $(shell pkg-config --libs $(PACKAGES) 2>/dev/null))
 
 INGEST_SRC := \
     ingest/status.c \
