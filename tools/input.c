@@ -260,6 +260,20 @@ static bool is_clean(const char *text)
     return true;
 }
 
+/* "x.lms" and the like: as a folder it would stand where NAME x has its shard. */
+static bool is_output_name(const char *component, size_t len)
+{
+    static const char *const suffixes[] = {".lms", ".json", ".jsonl", ".model"};
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
+        size_t n = strlen(suffixes[i]);
+
+        if (len >= n && memcmp(component + len - n, suffixes[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const char *name_fault(const char *name)
 {
     size_t len = strlen(name);
@@ -277,6 +291,8 @@ static const char *name_fault(const char *name)
             return "has a component longer than 180 bytes";
         if (p[n] == '\0')
             break;
+        if (is_output_name(p, n))
+            return "has a folder that is called like an output file";
     }
     if (len >= 6 && name[len - 6] == '+' && strspn(name + len - 5, "0123456789") == 5)
         return "ends in '+' and five digits, which numbers the shards of one input";

@@ -5,6 +5,7 @@
 #include <lcms2.h>
 #include <spng.h>
 #include <stdio.h>
+#include <string.h>
 #include <webp/decode.h>
 #include <xxhash.h>
 #include <zstd.h>
@@ -36,6 +37,12 @@ int manifest_read(struct manifest *m, const char *path)
     m->input_size = m->has_input_size ? (uint64_t)json_integer_value(size) : 0;
     m->shards = shards;
     return 0;
+}
+
+bool manifest_is_bad(const struct manifest *m, bool damage_counts)
+{
+    return strcmp(m->status, "rejected") == 0 ||
+           (damage_counts && strcmp(m->status, "damaged") == 0);
 }
 
 void manifest_free(struct manifest *m)

@@ -25,6 +25,9 @@ struct manifest {
 int manifest_read(struct manifest *m, const char *path);
 void manifest_free(struct manifest *m);
 
+/* The input was rejected as a whole, or damaged where that counts: exit status 42. */
+bool manifest_is_bad(const struct manifest *m, bool damage_counts);
+
 /* {"zstd": "1.5.4", ...}: the libraries that output bytes can depend on. NULL: no memory.
  */
 json_t *manifest_library_versions(void);

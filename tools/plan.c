@@ -67,8 +67,7 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
     if (manifest_read(&m, path) != 0) {
         rc = usage_error("%s; redo it with --redo", m.why);
     } else {
-        bad = strcmp(m.status, "rejected") == 0 ||
-              (strcmp(m.status, "damaged") == 0 && o->damaged == 0);
+        bad = manifest_is_bad(&m, o->damaged == 0);
         *redo = bad && o->retry_failed;
         if (!*redo) {
             rc = check_size(&m, in);

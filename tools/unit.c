@@ -364,6 +364,21 @@ static int publish(struct unit *u, struct job *job, enum unit_end end)
     return rc;
 }
 
+/* Somebody else's result counts for this run's exit status like its own. */
+static void count_taken(const struct unit *u, struct job *job)
+{
+    struct manifest theirs;
+    char *path;
+
+    if (asprintf(&path, "%s/%s.manifest.json", job->options->out, u->input->name) < 0)
+        return;
+    if (manifest_read(&theirs, path) == 0 &&
+        manifest_is_bad(&theirs, job->options->damaged == 0))
+        atomic_fetch_add(&job->count.units_bad, 1);
+    manifest_free(&theirs);
+    free(path);
+}
+
 int unit_finish(struct unit *u, struct job *job)
 {
     enum unit_end end;
@@ -389,6 +404,8 @@ int unit_finish(struct unit *u, struct job *job)
             atomic_fetch_add(&job->count.withheld, u->output->n_samples);
         }
     }
+    if (rc == UNIT_TAKEN)
+        count_taken(u, job);
     unit_drop(u);
     return rc;
 }

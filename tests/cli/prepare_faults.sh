@@ -139,6 +139,17 @@ wait $!
 expect "that is status 1" test $? = 1
 expect "the folder is not made anew" test ! -e "$T/g"
 
+# Another process is first: its result counts for both.
+"$BUILD/latentmill" prepare --quiet --out "$T/first" --name cut \
+    "pipe:sleep 4; cat $T/cut.tar" 2>"$T/talk" &
+slow=$!
+sleep 1
+run latentmill prepare --quiet --out "$T/first" --name cut - <"$T/cut.tar"
+expect_status 42
+wait $slow
+expect "the slower one ends as the first did" test $? = 42
+cat "$T/talk"
+
 # Work in hand does not hold a signal up: large images, and few bytes that become many.
 python3 - "$T/bomb.tar.bz2" <<'END'
 import bz2, sys
