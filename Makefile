@@ -269,8 +269,10 @@ $(BUILD)/shard/tokenizer_builtin.o: shard/default/tokenizer.model
 $(BUILD)/vae_encode/vae_builtin.o: vae_encode/default/diffusion_pytorch_model.safetensors \
     vae_encode/default/config.json
 
-# What every object depends on besides its sources: the compilers and their flags.
-flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags)
+# What every object depends on besides its sources: the compilers and their flags, those of
+# single files too (one of them tells SentencePiece's version).
+flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags) \
+    $(extra_cpu_portable) $(extra_cpu_avx2) $(extra_cpu_avx512) $(extra_manifest)
 $(BUILD)/flags: $(if $(pkg_libs),,need-packages) force
 	@mkdir -p $(@D)
 	@echo '$(flags_now)' | cmp -s - $@ || echo '$(flags_now)' > $@
