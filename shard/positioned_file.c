@@ -38,7 +38,7 @@ int shard_source_open(struct shard_source *s, const char *path)
         snprintf(s->why, sizeof(s->why), "out of memory");
         return SHARD_ENOMEM;
     }
-    s->fd = open(path, O_RDONLY | O_CLOEXEC);
+    s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no wait for a FIFO */
     if (s->fd < 0 || fstat(s->fd, &st) != 0)
         return shard_source_fail(s, SHARD_EIO, "%s", strerror(errno));
     if (!S_ISREG(st.st_mode))

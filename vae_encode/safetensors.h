@@ -27,7 +27,8 @@ struct safetensors_tensor {
 struct safetensors;
 
 /* Give *out, even on failure, so that safetensors_why() can explain; NULL only for
- * VAE_ENOMEM. VAE_EIO or VAE_EFORMAT. `bytes` is kept, `what` names it in messages. */
+ * VAE_ENOMEM. VAE_EIO; VAE_EMODEL where the file is not there or cannot be one; or
+ * VAE_EFORMAT. `bytes` is kept, `what` names it in messages. */
 int safetensors_open(struct safetensors **out, const char *path);
 int safetensors_open_memory(struct safetensors **out, const void *bytes, size_t len,
                             const char *what);

@@ -27,11 +27,12 @@ static char *path_in(const char *dir, const char *name)
     return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
 }
 
-static bool exists(const char *path)
+/* A FIFO is none: opening it would wait for a writer. */
+static bool is_file(const char *path)
 {
     struct stat st;
 
-    return path && stat(path, &st) == 0;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 static bool is_folder(const char *path)
@@ -43,12 +44,14 @@ static bool is_folder(const char *path)
 
 static int read_config(struct vae_source *s, struct vae_why *why)
 {
-    FILE *f = fopen(s->config_path, "re");
+    FILE *f;
     int rc = VAE_OK;
 
     s->config = malloc(MAX_CONFIG_BYTES + 1);
+    f = fopen(s->config_path, "re");
     if (!f) {
-        rc = vae_fail(why, VAE_EIO, "%s: %s", s->config_path, strerror(errno));
+        rc = vae_fail(why, errno == EACCES ? VAE_EMODEL : VAE_EIO, "%s: %s",
+                      s->config_path, strerror(errno));
     } else if (!s->config) {
         rc = no_memory(why);
     } else {
@@ -70,7 +73,7 @@ static int find_in_folder(struct vae_source *s, const char *path, struct vae_why
     const char *dir = path;
 
     s->config_path = path_in(path, "config.json");
-    if (vae && s->config_path && !exists(s->config_path)) {
+    if (vae && s->config_path && !is_file(s->config_path)) {
         free(s->config_path);
         s->config_path = path_in(vae, "config.json");
         dir = vae;
@@ -79,7 +82,7 @@ static int find_in_folder(struct vae_source *s, const char *path, struct vae_why
     free(vae);
     if (!s->config_path || !s->weights_path)
         return no_memory(why);
-    if (!exists(s->config_path))
+    if (!is_file(s->config_path))
         return vae_fail(why, VAE_EMODEL,
                         "%s: neither config.json nor vae/config.json is in this folder: "
                         "not a diffusers model",
@@ -98,7 +101,7 @@ static int find_file(struct vae_source *s, const char *path, struct vae_why *why
     free(dir);
     if (!s->weights_path || !s->config_path)
         return no_memory(why);
-    return exists(path) && exists(s->config_path) ? read_config(s, why) : VAE_OK;
+    return is_file(path) && is_file(s->config_path) ? read_config(s, why) : VAE_OK;
 }
 
 static int open_builtin(struct vae_source *s, struct vae_why *why)
