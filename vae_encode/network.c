@@ -55,12 +55,21 @@ int vae_network_check(const struct vae_network *net, const char *what,
     return rc;
 }
 
+/* Returns `list`, or NULL where memory ran out: json_pack() then gives NULL too. */
+static json_t *append(json_t *list, json_t *value)
+{
+    if (json_array_append_new(list, value) == 0)
+        return list;
+    json_decref(list);
+    return NULL;
+}
+
 static json_t *int_list(const int *values, int n)
 {
     json_t *list = json_array();
 
     for (int i = 0; i < n; i++)
-        json_array_append_new(list, json_integer(values[i]));
+        list = append(list, json_integer(values[i]));
     return list;
 }
 
@@ -69,9 +78,9 @@ static json_t *kl_json(const struct vae_network *net)
     json_t *types = json_array();
 
     for (int i = 0; i < net->n_blocks; i++)
-        json_array_append_new(types, json_string(net->block_attention[i]
-                                                     ? "AttnDownEncoderBlock2D"
-                                                     : "DownEncoderBlock2D"));
+        types =
+            append(types, json_string(net->block_attention[i] ? "AttnDownEncoderBlock2D"
+                                                              : "DownEncoderBlock2D"));
     return json_pack("{s:s, s:s, s:o, s:o, s:i, s:i, s:i, s:i, s:b, s:f, s:i, s:b}",
                      "_class_name", "AutoencoderKL", "act_fn", "silu",
                      "block_out_channels", int_list(net->block_channels, net->n_blocks),
