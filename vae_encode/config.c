@@ -172,6 +172,8 @@ static void read_taesd(struct config *c, struct vae_network *net)
     net->family = VAE_FAMILY_TAESD;
     expect_word(c, "act_fn", "relu", "relu");
     net->latent_channels = read_int(c, "latent_channels", 4);
+    if (net->latent_channels < 1)
+        refuse(c, "latent_channels", "above 0");
 }
 
 int vae_config_parse(const char *text, size_t len, const char *what, double scale,
