@@ -16,6 +16,12 @@ static inline bool vae_cancelled(const struct vae_cancel *cancel)
     return cancel && cancel->asked(cancel->ctx);
 }
 
+/* As torch.clamp: NaN stays NaN. */
+static inline float vae_clamp_logvar(float v)
+{
+    return v < -30.0f ? -30.0f : v > 20.0f ? 20.0f : v;
+}
+
 struct vae_backend {
     const char *name;     /* "ref", "cpu" */
     const char *numerics; /* "direct-1": raised when this back end's bits change */

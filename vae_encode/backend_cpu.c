@@ -257,12 +257,6 @@ static void run_step(struct cpu_state *s, const struct cpu_step *step)
                  &out, &s->scratch);
 }
 
-/* As torch.clamp: NaN stays NaN. */
-static float clamp_logvar(float v)
-{
-    return v < -30.0f ? -30.0f : v > 20.0f ? 20.0f : v;
-}
-
 /* Channels [first, first + C) of the last step's output -> (C, h, w) */
 static void store_moment(const struct cpu_state *s, int first, float *out)
 {
@@ -303,7 +297,7 @@ static int cpu_encode(void *state, const struct image_batch *in, struct latent_b
         float *logvar = out->logvar + i * n;
         store_moment(s, m->latent_channels, logvar);
         for (size_t j = 0; j < n; j++)
-            logvar[j] = clamp_logvar(logvar[j]);
+            logvar[j] = vae_clamp_logvar(logvar[j]);
     }
     return VAE_OK;
 }

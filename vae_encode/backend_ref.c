@@ -215,12 +215,6 @@ static void load_image(const struct vae_graph *g, const uint8_t *rgb, size_t n,
             out[c * n + i] = (float)rgb[3 * i + c] * g->input_scale + g->input_shift;
 }
 
-/* A value that is not a number stays one. */
-static float clamp_logvar(float v)
-{
-    return v < -30 ? -30 : v > 20 ? 20 : v;
-}
-
 static int ref_encode(void *state, const struct image_batch *in, struct latent_batch *out,
                       const struct vae_cancel *cancel)
 {
@@ -247,7 +241,7 @@ static int ref_encode(void *state, const struct image_batch *in, struct latent_b
         memcpy(out->mean + at, moments, n_latent * sizeof(*moments));
         if (out->logvar)
             for (size_t k = 0; k < n_latent; k++)
-                out->logvar[at + k] = clamp_logvar(moments[n_latent + k]);
+                out->logvar[at + k] = vae_clamp_logvar(moments[n_latent + k]);
     }
     return VAE_OK;
 }
