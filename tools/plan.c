@@ -42,9 +42,10 @@ static int check_size(const struct manifest *m, const struct input *in)
 {
     if (!m->has_input_size || !in->regular || m->input_size == in->bytes)
         return 0;
-    return usage_error("%s is complete, made from %s with %" PRIu64
-                       " bytes, but %s has %" PRIu64 " bytes now; redo it with --redo",
-                       in->name, m->input_path, m->input_size, in->text, in->bytes);
+    return usage_error("%s is %s, made from %s with %" PRIu64
+                       " bytes, but %s has %" PRIu64 " bytes now; redo it with %s",
+                       in->name, m->status, m->input_path, m->input_size, in->text,
+                       in->bytes, manifest_is_bad(m, true) ? "--retry-failed" : "--redo");
 }
 
 static int out_of_memory(void)
@@ -68,7 +69,8 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
         rc = usage_error("%s; redo it with --redo", m.why);
     } else {
         bad = manifest_is_bad(&m, o->damaged == 0);
-        *redo = bad && o->retry_failed;
+        /* Whether or not damage counts for the exit status. */
+        *redo = manifest_is_bad(&m, true) && o->retry_failed;
         if (!*redo) {
             rc = check_size(&m, in);
             if (rc == 0)

@@ -40,6 +40,16 @@ expect_status 42
 run latentmill prepare --quiet --out "$T/o" --redo --damaged keep "$T/cut.tar"
 expect_status 0
 
+# An input that was fetched again: said, and then done, also where damage is no failure.
+head -c 400000 $scenes >"$T/cut.tar"
+run latentmill prepare --quiet --out "$T/o" --damaged keep "$T/cut.tar"
+expect_status 2
+expect_match stderr '^error: cut is damaged, made from .* with 300000 bytes, .*--retry-failed$'
+run latentmill prepare --quiet --out "$T/o" --retry-failed --damaged keep "$T/cut.tar"
+expect_status 0
+expect "the input was read again" test "$(field '.result.inputs[0].bytes' \
+    "$T/o/cut.manifest.json")" = 400000
+
 # Too many rejects: no shard, the rejects say why.
 mkdir "$T/w"
 for i in $(seq 100 219); do
