@@ -81,6 +81,9 @@ static void impossible_values_are_named(void **state)
             "c: _class_name is missing; AutoencoderKL and AutoencoderTiny can be read");
     refused(KL ",\"in_channels\":4}", "c: in_channels must be 3");
     refused(KL ",\"act_fn\":\"relu\"}", "c: act_fn must be silu");
+    refused("{\"_class_name\":\"AutoencoderTiny\",\"latent_channels\":0,"
+            "\"latents_mean\":[],\"latents_std\":[]}",
+            "c: latent_channels must be above 0");
     refused("{\"_class_name\":\"AutoencoderTiny\",\"act_fn\":\"gelu\"}",
             "c: act_fn must be relu");
     refused("{\"_class_name\":\"AutoencoderKL\"}",

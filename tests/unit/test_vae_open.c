@@ -190,6 +190,11 @@ static void incomplete_folders_are_named(void **state)
             "diffusers model");
     refused(f, &(struct vae_options){.path = path_of(f, "x")}, VAE_EMODEL,
             "DIR/x: No such file or directory");
+    assert_int_equal(mkfifo(path_of(f, "config.json"), 0600), 0);
+    refused(f, &options, VAE_EMODEL,
+            "DIR: neither config.json nor vae/config.json is in this folder: not a "
+            "diffusers model");
+    assert_int_equal(unlink(path_of(f, "config.json")), 0);
     write_text(path_of(f, "config.json"), "{}");
     refused(f, &options, VAE_EMODEL, "DIR/" WEIGHTS ": No such file or directory");
     vae_case_write(f->tiny, f->dir, &(struct vae_case_file){.config = true});
