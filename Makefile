@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # latentmill's build. `make help` lists the targets.
 #
-# Out of tree: everything goes below $(BUILD), and another BUILD gives another variant:
+# Out of tree: everything goes below $(BUILD), but for the Python tests' packages, which all
+# share in $(VENV); another BUILD gives another variant:
 #     make BUILD=build/asan CC=clang CXX=clang++ SANITIZE=address,undefined
 
 BUILD    ?= build
