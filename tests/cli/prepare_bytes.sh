@@ -17,12 +17,13 @@ same()
 
 result()
 {
-    jq -S .result "$1/scenes-000.manifest.json"
+    jq -eS .result "$1/scenes-000.manifest.json"
 }
 
 run latentmill prepare $options --workers 1 --out "$T/one" $scenes
 expect_status 0
 expect_stdout </dev/null
+expect "there is a result to compare with" test -n "$(result "$T/one")"
 
 run latentmill prepare $options --workers 2 --batch 1 --out "$T/two" $scenes
 expect_status 0
@@ -32,7 +33,6 @@ run latentmill prepare $options --workers 5 --batch 3 --out "$T/five" $scenes
 expect_status 0
 same "$T/five" "five workers, batch 3"
 
-# One process after another on the same folder, the second beside an unfinished first.
 run latentmill prepare $options --out "$T/both" --name scenes-000 "pipe:cat $scenes"
 expect_status 0
 same "$T/both" "a pipe"
@@ -50,6 +50,8 @@ for isa in avx2 avx512 portable; do
     [ $isa = portable ] && few=2
     LATENTMILL_ISA=$isa run latentmill prepare --quiet --limit $few --out "$T/isa" $scenes
     expect_status 0
+    expect "$isa is what ran" \
+        test "$(jq -r .run.isa "$T/isa/scenes-000.manifest.json")" = $isa
     run latentmill prepare --quiet --limit $few --out "$T/best" $scenes
     expect_status 0
     expect "$isa gives the same shard" cmp "$T/isa/scenes-000.lms" "$T/best/scenes-000.lms"
