@@ -9,6 +9,7 @@
 #include "tools/exit_code.h"
 #include "tools/json_text.h"
 #include "tools/options.h"
+#include "tools/print.h"
 #include "tools/publish.h"
 #include "tools/sha256.h"
 
@@ -113,8 +114,7 @@ static void print_difference(const char *path, const json_t *there, const json_t
     char *a = there ? json_canonical(there) : NULL,
          *b = here ? json_canonical(here) : NULL;
 
-    fprintf(stderr, "  %s: %s there, %s here\n", path, a ? a : "absent",
-            b ? b : "absent");
+    print_to_stderr("  %s: %s there, %s here", path, a ? a : "absent", b ? b : "absent");
     free(a);
     free(b);
 }
@@ -154,8 +154,8 @@ static int compare(const char *path, const json_t *config)
     int rc = 0;
 
     if (!there || !here) {
-        fprintf(stderr, "error: %s: cannot be read: %s (line %d)\n", path, error.text,
-                error.line);
+        print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
+                        error.line);
         rc = EXIT_FAILED;
     } else if (!json_equal(there, here)) {
         usage_error("%s was made with another configuration; use another --out folder, "
@@ -173,7 +173,7 @@ static int compare(const char *path, const json_t *config)
 
 static int report_failure(const char *why)
 {
-    fprintf(stderr, "error: %s\n", why);
+    print_to_stderr("error: %s", why);
     return EXIT_FAILED;
 }
 

@@ -20,6 +20,7 @@
 #include "tools/dump_tokenizer.h"
 #include "tools/exit_code.h"
 #include "tools/options.h"
+#include "tools/print.h"
 
 struct dump {
     int64_t limit; /* samples still to print */
@@ -75,11 +76,9 @@ __attribute__((format(printf, 2, 3))) static void complain(struct dump *d,
     va_list ap;
 
     fflush(stdout);
-    fputs("error: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    print_error_line(fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
     d->failed = true;
 }
 

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "tools/manifest.h"
+#include "tools/print.h"
 
 static const char manifest_suffix[] = ".manifest.json";
 
@@ -39,11 +40,9 @@ __attribute__((format(printf, 1, 2))) static size_t problem(const char *fmt, ...
 {
     va_list ap;
 
-    fputs("error: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    print_error_line(fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
     return 1;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/dump_tokenizer.h"
+#include "tools/print.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -30,7 +31,7 @@ static void open_model(struct dump_tokenizer *d, const void *model, size_t len,
 {
     if (tokenizer_open(&d->tokenizer, model, len, what) == SHARD_OK)
         return;
-    fprintf(stderr, "note: %s\n", tokenizer_why(d->tokenizer));
+    print_to_stderr("note: %s", tokenizer_why(d->tokenizer));
     tokenizer_close(d->tokenizer);
     d->tokenizer = NULL;
 }
@@ -111,10 +112,10 @@ static void find(struct dump_tokenizer *d, const char *shard_path, const char *n
     if (has_sha256(embedded, len, d->sha256))
         open_model(d, embedded, len, "the embedded tokenizer");
     else if (!try_folders(d, shard_path, name) && first)
-        fprintf(stderr,
-                "note: %s: no tokenizer-%.*s.model with the SHA-256 that the shard gives "
-                "is beside it: ids are printed without their pieces\n",
-                shard_path, HEX_IN_NAME, d->sha256);
+        print_to_stderr(
+            "note: %s: no tokenizer-%.*s.model with the SHA-256 that the shard gives "
+            "is beside it: ids are printed without their pieces",
+            shard_path, HEX_IN_NAME, d->sha256);
 }
 
 const struct tokenizer *dump_tokenizer_of(struct dump_tokenizer *d,

@@ -11,6 +11,7 @@
 #include "shard/status.h"
 #include "tools/exit_code.h"
 #include "tools/options.h"
+#include "tools/print.h"
 #include "tools/sha256.h"
 #include "vae_encode/status.h"
 
@@ -18,7 +19,7 @@ enum { MAX_MODEL_BYTES = 64 << 20 };
 
 static int failed(const char *why)
 {
-    fprintf(stderr, "error: %s\n", why);
+    print_to_stderr("error: %s", why);
     return EXIT_FAILED;
 }
 
@@ -65,10 +66,10 @@ static int open_vae(struct models *m, const struct prepare_options *o)
     info = vae_info(m->vae);
     m->demo |= info->builtin;
     if (info->replaced_scale != 0)
-        fprintf(stderr,
-                "warning: --scale %g is recorded, though config.json says %g: the "
-                "trainer's latents will be scaled by it\n",
-                o->scale, info->replaced_scale);
+        print_to_stderr(
+            "warning: --scale %g is recorded, though config.json says %g: the "
+            "trainer's latents will be scaled by it",
+            o->scale, info->replaced_scale);
     m->encoder = (struct shard_encoder){.kind = "vae",
                                         .name = info->family,
                                         .weights_sha256 = info->sha256,

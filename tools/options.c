@@ -11,16 +11,15 @@
 #include <string.h>
 
 #include "tools/exit_code.h"
+#include "tools/print.h"
 
 int usage_error(const char *fmt, ...)
 {
     va_list ap;
 
-    fputs("error: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    print_error_line(fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
     return EXIT_USAGE;
 }
 

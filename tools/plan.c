@@ -10,6 +10,7 @@
 #include "tools/exit_code.h"
 #include "tools/manifest.h"
 #include "tools/options.h"
+#include "tools/print.h"
 #include "tools/publish.h"
 
 /* Every shard that the manifest names is there and has its size. */
@@ -77,10 +78,10 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
                 rc = check_shards(p, &m, in->name);
             plan->n_bad += bad;
             if (rc == 0 && bad)
-                fprintf(stderr,
-                        "warning: %s: an earlier run found its input %s; do it again "
-                        "with --retry-failed\n",
-                        in->name, m.status);
+                print_to_stderr(
+                    "warning: %s: an earlier run found its input %s; do it again "
+                    "with --retry-failed",
+                    in->name, m.status);
         }
     }
     manifest_free(&m);
@@ -90,7 +91,7 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
 
 static int failed(struct publication *p)
 {
-    fprintf(stderr, "error: %s\n", p->why);
+    print_to_stderr("error: %s", p->why);
     publication_free(p);
     return EXIT_FAILED;
 }

@@ -29,6 +29,7 @@
 #include "tools/pipeline.h"
 #include "tools/plan.h"
 #include "tools/prepare_options.h"
+#include "tools/print.h"
 #include "tools/report.h"
 #include "tools/sample.h"
 #include "tools/version.h"
@@ -194,8 +195,7 @@ static int run_conveyor(struct job *job, const struct plan *plan)
     code = exit_code_of(job, plan, status, atomic_load(&monitor.stopped));
     report_progress_end(job);
     if (status < 0)
-        fprintf(stderr, "error: %s\n",
-                job->why[0] ? job->why : "a thread could not start");
+        print_to_stderr("error: %s", job->why[0] ? job->why : "a thread could not start");
     report_final(job, status < 0 ? NULL : pipeline, monitor.start_ns, plan->n_complete,
                  code);
     pipeline_free(pipeline);

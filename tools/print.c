@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "ingest/utf8.h"
 
@@ -47,6 +49,54 @@ size_t print_escaped(FILE *out, const char *text, size_t len)
         at += n > 0 ? n : 1;
     }
     return printed;
+}
+
+static void print_line(FILE *out, const char *text)
+{
+    while (*text) {
+        const size_t n = strcspn(text, "\\");
+        print_escaped(out, text, n);
+        text += n;
+        if (*text == '\\')
+            putc(*text++, out);
+    }
+    putc('\n', out);
+}
+
+static void message(const char *kind, const char *fmt, va_list ap)
+{
+    char *text = NULL, *line = NULL;
+    size_t len = 0;
+    FILE *memory = NULL;
+
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    else
+        memory = open_memstream(&line, &len);
+    if (memory) {
+        fputs(kind, memory);
+        print_line(memory, text);
+        if (fclose(memory) == 0)
+            fwrite(line, 1, len, stderr);
+    } else {
+        fputs("error: out of memory for a message\n", stderr);
+    }
+    free(line);
+    free(text);
+}
+
+void print_error_line(const char *fmt, va_list ap)
+{
+    message("error: ", fmt, ap);
+}
+
+void print_to_stderr(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    message("", fmt, ap);
+    va_end(ap);
 }
 
 void print_json_string(FILE *out, const char *text, size_t len)

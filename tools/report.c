@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/print.h"
 #include "tools/report.h"
 
 #include <inttypes.h>
@@ -33,18 +34,17 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
     if (end != UNIT_COMPLETE && end != UNIT_TAKEN)
         report_progress_end(job);
     if (end == UNIT_FAILED)
-        fprintf(stderr, "error: %s: %s; nothing of it was published, run again\n", name,
-                u->failure);
+        print_to_stderr("error: %s: %s; nothing of it was published, run again", name,
+                        u->failure);
     else if (end == UNIT_REJECTED)
-        fprintf(stderr,
-                "warning: %s: too many rejects; no shard was published, see "
-                "%s.rejects.jsonl and --max-reject-rate\n",
-                name, name);
+        print_to_stderr("warning: %s: too many rejects; no shard was published, see "
+                        "%s.rejects.jsonl and --max-reject-rate",
+                        name, name);
     else if (end == UNIT_DAMAGED)
-        fprintf(stderr,
-                "warning: %s: input damaged at byte %" PRIu64 ": %s; the samples before "
-                "it were published\n",
-                name, u->totals.damage_offset, u->totals.damage);
+        print_to_stderr("warning: %s: input damaged at byte %" PRIu64
+                        ": %s; the samples before "
+                        "it were published",
+                        name, u->totals.damage_offset, u->totals.damage);
 }
 
 void report_unit(struct job *job, const struct unit *u, enum unit_end end)

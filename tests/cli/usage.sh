@@ -23,3 +23,21 @@ expect_stdout </dev/null
 expect_stderr <<'END'
 error: no command named 'grind' (see latentmill --help)
 END
+
+# Names and files from outside must not drive the terminal.
+run latentmill $'gr\e[31m\xc2\x9bi\xff\nnd\\'
+expect_status 2
+expect_stderr <<'END'
+error: no command named 'gr\u001b[31m\u009bi\xff\nnd\' (see latentmill --help)
+END
+
+mkdir "$T/vae"
+printf '{\033[31m' >"$T/vae/config.json"
+ln -s "$PWD/vae_encode/default/diffusion_pytorch_model.safetensors" "$T/vae"
+run latentmill prepare --out "$T/out" --vae "$T/vae" tests/data/scenes-000.tar
+expect_status 2
+expect_match stderr 'near '"'"'\\u001b'
+
+run latentmill dump $'none\e[31m.lms'
+expect_status 1
+expect_match stderr '^error: none\\u001b\[31m\.lms: '
