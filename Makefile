@@ -90,9 +90,12 @@ ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 VAE_SRC += \
     vae_encode/cpu_avx2.c \
     vae_encode/cpu_avx512.c
+no_avx    := -mno-avx
+no_avx512 := -mno-avx512f
 endif
-extra_cpu_portable := -O3
-extra_cpu_avx2     := -O3 -mavx2 -mfma
+# Each must be what its name says, also where CFLAGS ask for -march=native.
+extra_cpu_portable := -O3 $(no_avx)
+extra_cpu_avx2     := -O3 -mavx2 -mfma $(no_avx512)
 extra_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
 
 # SentencePiece does not tell its version at run time.

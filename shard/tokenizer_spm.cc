@@ -100,7 +100,7 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, size_t len,
         return give(found, ids, n_ids);
     } catch (const std::bad_alloc &) {
         return SHARD_ENOMEM;
-    } catch (const std::exception &) {
+    } catch (...) {
         return SHARD_EINVAL;
     }
 }
@@ -125,7 +125,7 @@ int64_t tokenizer_piece_id(const struct tokenizer *t, const char *piece)
         /* An unknown piece gets the id of <unk>. */
         const int id = t->processor->PieceToId(piece);
         return t->processor->IdToPiece(id) == piece ? id : -1;
-    } catch (const std::exception &) {
+    } catch (...) {
         return -1;
     }
 }

@@ -16,6 +16,9 @@
 static const char MANIFEST[] = ".manifest.json";
 static const char REJECTS[] = ".rejects.jsonl";
 
+/* Five digits number them. */
+enum { MAX_PARTS = 100000 };
+
 static int fail(struct publication *p, const char *what, const char *path)
 {
     snprintf(p->why, sizeof(p->why), "%s: cannot %s: %s", path ? path : p->base, what,
@@ -257,39 +260,42 @@ static int each_file(struct publication *p, unsigned n_shards, bool has_rejects,
     return rc == PUBLISH_OK && has_rejects ? act(p, REJECTS) : rc;
 }
 
-static bool remove_final(struct publication *p, const char *suffix)
+static int remove_final(struct publication *p, const char *suffix)
 {
     char *path = publication_final(p, suffix);
-    bool removed = path && unlink(path) == 0;
+    int rc = PUBLISH_OK;
+
+    if (!path || (unlink(path) != 0 && errno != ENOENT))
+        rc = fail(p, "remove what an older result left", path);
+    free(path);
+    return rc;
+}
+
+static bool final_exists(const struct publication *p, const char *suffix)
+{
+    char *path = publication_final(p, suffix);
+    bool there = !path || access(path, F_OK) == 0; /* no memory: remove_final() says so */
 
     free(path);
-    return removed;
+    return there;
 }
 
 /* What an older result had and this one lacks. Parts are removed from the last to the
  * first, so that a kill in between leaves no gap that would hide the rest. */
-static void remove_older(struct publication *p, unsigned n_shards, bool has_rejects)
+static int remove_older(struct publication *p, unsigned n_shards, bool has_rejects)
 {
     char suffix[PUBLISH_SUFFIX_CAP];
     unsigned end = n_shards;
+    int rc = PUBLISH_OK;
 
-    for (;; end++) {
-        char *path;
-        bool there;
-
+    publication_shard_suffix(suffix, end);
+    while (final_exists(p, suffix) && end < MAX_PARTS)
+        publication_shard_suffix(suffix, ++end);
+    while (end-- > n_shards && rc == PUBLISH_OK) {
         publication_shard_suffix(suffix, end);
-        path = publication_final(p, suffix);
-        there = path && access(path, F_OK) == 0;
-        free(path);
-        if (!there)
-            break;
+        rc = remove_final(p, suffix);
     }
-    while (end-- > n_shards) {
-        publication_shard_suffix(suffix, end);
-        remove_final(p, suffix);
-    }
-    if (!has_rejects)
-        remove_final(p, REJECTS);
+    return rc == PUBLISH_OK && !has_rejects ? remove_final(p, REJECTS) : rc;
 }
 
 static int link_manifest(struct publication *p, const char *manifest, size_t len)
@@ -327,8 +333,8 @@ int publication_publish(struct publication *p, unsigned n_shards, bool has_rejec
         rc = each_file(p, n_shards, has_rejects, rename_one);
     }
     if (rc == PUBLISH_OK) {
-        remove_older(p, n_shards, has_rejects);
-        if (sync_path(p->dir, O_RDONLY | O_DIRECTORY) != 0)
+        rc = remove_older(p, n_shards, has_rejects);
+        if (rc == PUBLISH_OK && sync_path(p->dir, O_RDONLY | O_DIRECTORY) != 0)
             rc = fail(p, "fsync", p->dir);
     }
     if (rc == PUBLISH_OK)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -119,6 +120,22 @@ static void a_redo_removes_what_it_lacks(void **state)
     publication_free(&p);
 }
 
+static void a_redo_that_cannot_remove_fails(void **state)
+{
+    struct publication p;
+    bool renamed;
+
+    (void)state;
+    assert_int_equal(publication_init(&p, ".", "stuck"), PUBLISH_OK);
+    assert_int_equal(mkdir("stuck+00001.lms", 0777), 0); /* unlink() refuses a folder */
+    write_unit(&p, 1, false, "new");
+    assert_int_equal(publication_publish(&p, 1, false, "{}", 2, &renamed),
+                     PUBLISH_FAILED);
+    assert_non_null(strstr(p.why, "stuck+00001.lms"));
+    assert_false(publication_exists(&p));
+    publication_free(&p);
+}
+
 static void the_first_manifest_wins(void **state)
 {
     struct publication a, b;
@@ -198,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(publishes_all_files_and_no_temporaries),
         cmocka_unit_test(a_redo_removes_what_it_lacks),
+        cmocka_unit_test(a_redo_that_cannot_remove_fails),
         cmocka_unit_test(the_first_manifest_wins),
         cmocka_unit_test(lost_temporaries_mean_somebody_else_was_first),
         cmocka_unit_test(sweep_takes_only_temporaries_of_complete_units),
