@@ -41,6 +41,15 @@ static void set_defaults(struct prepare_options *o)
                                   .batch = 4};
 }
 
+/* Fields are compared in lower case, and the configuration must not tell JPG from jpg.
+ * The text is argv's, which a program may change. */
+static void fold_case(const char *text)
+{
+    for (char *c = (char *)text; c && *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+}
+
 /* What the table cannot say. */
 static int check_values(const struct prepare_options *o)
 {
@@ -112,7 +121,8 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
         {"max-metadata", OPTION_BYTES, &o->max_metadata, "BYTES",
          "longer JSON is dropped and counted (64K)", NULL, 0, 1 << 20},
         {"max-member", OPTION_BYTES, &o->max_member, "BYTES",
-         "longer members are too_many_bytes (64M)", NULL, 1, 2 * gib},
+         "longer images are too_many_bytes (64M); captions are beyond 1M", NULL, 1,
+         2 * gib},
         {"max-reject-rate", OPTION_REAL, &o->max_reject_rate, "R",
          "an input with a higher share of rejects gives no shard\n"
          "(0.5; judged from 100 samples on)",
@@ -150,5 +160,6 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
 
     set_defaults(o);
     rc = options_parse(&table, argc, argv, n_operands);
+    fold_case(o->image_field);
     return rc == OPTIONS_OK ? check_values(o) : rc;
 }

@@ -148,3 +148,9 @@ run latentmill prepare --quiet --out "$T/same" --limit 1 --vae vae_encode/defaul
     --scale 0.76072 --tokenizer none $scenes
 expect_status 0
 expect_stderr </dev/null
+
+# A field is the same in either case.
+run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field JPG $scenes
+expect_status 0
+run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg $scenes
+expect_status 0
