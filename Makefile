@@ -110,6 +110,7 @@ SHARD_SRC := \
     shard/float16.c \
     shard/draw.c \
     shard/buffer.c \
+    shard/canonical_json.c \
     shard/text_frame.c \
     shard/block.c \
     shard/intern.c \

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "shard/canonical_json.h"
 #include "shard/format.h"
 #include "shard/status.h"
 
@@ -70,22 +71,6 @@ static json_t *tokenizer_to_json(const struct shard_tokenizer *t)
                      (json_int_t)t->boi, "eoi", (json_int_t)t->eoi);
 }
 
-/* The fewest digits that give every number back exactly: 0.8, not 0.80000000000000004. */
-static char *dump_exactly(const json_t *root)
-{
-    for (int digits = 15; digits <= 17; digits++) {
-        char *text =
-            json_dumps(root, JSON_SORT_KEYS | JSON_COMPACT | JSON_REAL_PRECISION(digits));
-        json_t *back = text != NULL ? json_loads(text, 0, NULL) : NULL;
-        bool exact = back != NULL && json_equal(root, back);
-        json_decref(back);
-        if (exact)
-            return text;
-        free(text);
-    }
-    return NULL;
-}
-
 int shard_header_to_json(const struct shard_header *h, char **json)
 {
     json_t *encoders = json_array();
@@ -108,7 +93,7 @@ int shard_header_to_json(const struct shard_header *h, char **json)
         json_decref(encoders);
     if (root == NULL)
         return SHARD_EINVAL;
-    *json = dump_exactly(root);
+    *json = shard_json_canonical(root);
     json_decref(root);
     return *json != NULL ? SHARD_OK : SHARD_ENOMEM;
 }
@@ -193,7 +178,7 @@ static char *get_object_text(struct parser *p, const json_t *object, const char 
         reject(p, "%s has \"%s\" that is not an object", p->where, key);
         return NULL;
     }
-    char *text = dump_exactly(value);
+    char *text = shard_json_canonical(value);
     if (text == NULL && p->rc == SHARD_OK)
         p->rc = SHARD_ENOMEM;
     return text;

@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of one value; 0 for a dtype this version does not know. */
-uint32_t shard_dtype_width(uint32_t dtype);
 /* Planes of a tensor frame of this dtype: its width for floats, else 1 (not split). */
 uint32_t shard_dtype_planes(uint32_t dtype);
 

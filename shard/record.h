@@ -30,6 +30,9 @@ enum shard_dtype {
     SHARD_FP32 = 6
 };
 
+/* Bytes of one value; 0 for a dtype this version does not know. */
+uint32_t shard_dtype_width(uint32_t dtype);
+
 enum shard_order { SHARD_CAPTION_FIRST = 0, SHARD_IMAGE_FIRST = 1 };
 
 /* Segment flags: exactly one. */

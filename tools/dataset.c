@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "ingest/decode.h"
+#include "shard/canonical_json.h"
 #include "tools/exit_code.h"
-#include "tools/json_text.h"
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/publish.h"
@@ -67,7 +67,7 @@ static json_t *select_group(const struct prepare_options *o)
 
 static json_t *hash_of(const json_t *value)
 {
-    char hex[65], *text = json_canonical(value);
+    char hex[65], *text = shard_json_canonical(value);
     json_t *hash;
 
     if (!text)
@@ -111,8 +111,8 @@ const char *dataset_config_sha256(const json_t *config)
 
 static void print_difference(const char *path, const json_t *there, const json_t *here)
 {
-    char *a = there ? json_canonical(there) : NULL,
-         *b = here ? json_canonical(here) : NULL;
+    char *a = there ? shard_json_canonical(there) : NULL,
+         *b = here ? shard_json_canonical(here) : NULL;
 
     print_to_stderr("  %s: %s there, %s here", path, a ? a : "absent", b ? b : "absent");
     free(a);
@@ -179,7 +179,7 @@ static int report_failure(const char *why)
 
 int dataset_claim(const char *out, const json_t *config)
 {
-    char *text = json_canonical(config), *path = NULL, why[600] = "out of memory";
+    char *text = shard_json_canonical(config), *path = NULL, why[600] = "out of memory";
     int rc = PUBLISH_FAILED;
 
     if (text && asprintf(&path, "%s/dataset.json", out) >= 0)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/record.h"
 #include "tools/tensor.h"
 
 static const struct shard_segment *first_of(const struct shard_record *r, uint32_t kind)
@@ -52,14 +53,14 @@ const struct shard_alternative *dump_sample_drawn(const struct dump_sample *s,
 /* Gives the values of a tensor that was read and is what its shape and dtype say. */
 static int read_values(const struct shard_segment *s, double **values, size_t *n)
 {
-    size_t bytes = tensor_dtype_size(s->dtype);
+    size_t bytes = shard_dtype_width(s->dtype);
 
     for (uint32_t i = 0; i < s->n_dims; i++)
         if (__builtin_mul_overflow(bytes, s->dims[i], &bytes))
             return 0;
     if (s->data == NULL || bytes == 0 || bytes != s->n_bytes)
         return 0;
-    *n = bytes / tensor_dtype_size(s->dtype);
+    *n = bytes / shard_dtype_width(s->dtype);
     *values = calloc(*n, sizeof(**values));
     if (*values == NULL)
         return -1;

@@ -16,13 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shard/canonical_json.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/dataset.h"
 #include "tools/exit_code.h"
 #include "tools/input.h"
 #include "tools/job.h"
-#include "tools/json_text.h"
 #include "tools/models.h"
 #include "tools/monitor.h"
 #include "tools/options.h"
@@ -224,7 +224,7 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
     budget_init(&job.image_bytes, IMAGE_BYTES);
     describe_job(&job, m);
     job.config = dataset_config(o, vae_info(m->vae), &m->described);
-    config_text = job.config ? json_canonical(job.config) : NULL;
+    config_text = job.config ? shard_json_canonical(job.config) : NULL;
     job.header.config = config_text;
     job.cancel_fd = eventfd(0, EFD_CLOEXEC);
     if (config_text && job.cancel_fd >= 0) {

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/print.h"
 #include "tools/report.h"
 
 #include <inttypes.h>
@@ -8,8 +7,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "shard/canonical_json.h"
 #include "tools/clock.h"
 #include "tools/json_text.h"
+#include "tools/print.h"
 
 static const char *const stage_names[] = {"read", "encode", "write"};
 enum { N_STAGES = 3 };
@@ -17,7 +18,7 @@ enum { N_STAGES = 3 };
 /* Takes `event`. The log is for people: a line that cannot be written is not an error. */
 static void log_event(const struct job *job, json_t *event)
 {
-    char *line = event && job->log ? json_canonical(event) : NULL;
+    char *line = event && job->log ? shard_json_canonical(event) : NULL;
 
     if (line) {
         fprintf(job->log, "%s\n", line);

@@ -7,24 +7,15 @@
 #include "shard/float16.h"
 #include "shard/record.h"
 
-static const struct {
-    const char *name;
-    size_t size;
-} dtypes[] = {
-    [SHARD_U8] = {"u8", 1},     [SHARD_U16] = {"u16", 2},   [SHARD_U32] = {"u32", 4},
-    [SHARD_I32] = {"i32", 4},   [SHARD_FP16] = {"fp16", 2}, [SHARD_BF16] = {"bf16", 2},
-    [SHARD_FP32] = {"fp32", 4},
+static const char *const names[] = {
+    [SHARD_U8] = "u8",     [SHARD_U16] = "u16",   [SHARD_U32] = "u32",
+    [SHARD_I32] = "i32",   [SHARD_FP16] = "fp16", [SHARD_BF16] = "bf16",
+    [SHARD_FP32] = "fp32",
 };
-enum { N_DTYPES = sizeof(dtypes) / sizeof(dtypes[0]) };
 
 const char *tensor_dtype_name(uint32_t dtype)
 {
-    return dtype < N_DTYPES ? dtypes[dtype].name : NULL;
-}
-
-size_t tensor_dtype_size(uint32_t dtype)
-{
-    return dtype < N_DTYPES ? dtypes[dtype].size : 0;
+    return dtype < sizeof(names) / sizeof(*names) ? names[dtype] : NULL;
 }
 
 /* One value, from any address. */
@@ -64,7 +55,7 @@ static double value_at(uint32_t dtype, const unsigned char *at)
 void tensor_values(uint32_t dtype, const void *data, size_t n, double *out)
 {
     const unsigned char *at = data;
-    const size_t size = tensor_dtype_size(dtype);
+    const size_t size = shard_dtype_width(dtype);
 
     for (size_t i = 0; i < n; i++)
         out[i] = value_at(dtype, at + i * size);

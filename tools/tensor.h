@@ -8,8 +8,6 @@
 
 /* "fp16", ...; NULL for a dtype that is not known. Static. */
 const char *tensor_dtype_name(uint32_t dtype);
-/* Bytes of a value; 0 for a dtype that is not known. */
-size_t tensor_dtype_size(uint32_t dtype);
 
 /* n values of a known dtype as doubles, which hold all of them exactly. `data` may stand
  * at any address. */

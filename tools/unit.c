@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shard/canonical_json.h"
 #include "shard/status.h"
 #include "shard/writer.h"
 #include "tools/dataset.h"
@@ -106,7 +107,7 @@ static int append_reject(struct unit *u, struct job *job, const struct sample *s
         json_pack("{s:s, s:s, s:I, s:s, s:o}", "name", u->input->name, "key", p->key,
                   "index", (json_int_t)p->index, "reason", reject_name(p->reject.reason),
                   "detail", json_any_string(p->reject.detail));
-    line = object ? json_canonical(object) : NULL;
+    line = object ? shard_json_canonical(object) : NULL;
     json_decref(object);
     if (!line)
         return job_fail(job, "%s: a reject could not be written as JSON", u->input->name);
@@ -271,7 +272,7 @@ static char *manifest_text(const struct unit *u, const struct job *job, enum uni
                   dataset_config_sha256(job->config), "inputs", describe_input(u, end),
                   "shards", shards, "rejects", describe_rejects(u), "libraries",
                   manifest_library_versions(), "run", describe_run(u, job));
-    char *text = manifest ? json_canonical(manifest) : NULL;
+    char *text = manifest ? shard_json_canonical(manifest) : NULL;
 
     json_decref(manifest);
     return text;

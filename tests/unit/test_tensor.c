@@ -18,7 +18,7 @@ static void values_are(uint32_t dtype, const char *bytes, double first, double s
     char unaligned[9];
     double found[2];
 
-    memcpy(unaligned + 1, bytes, 2 * tensor_dtype_size(dtype));
+    memcpy(unaligned + 1, bytes, 2 * shard_dtype_width(dtype));
     tensor_values(dtype, unaligned + 1, 2, found);
     assert_true(found[0] == first);
     assert_true(found[1] == second);
@@ -41,9 +41,9 @@ static void names_dtypes(void **state)
     (void)state;
     assert_string_equal(tensor_dtype_name(SHARD_FP16), "fp16");
     assert_string_equal(tensor_dtype_name(SHARD_FP32), "fp32");
-    assert_int_equal(tensor_dtype_size(SHARD_BF16), 2);
+    assert_int_equal(shard_dtype_width(SHARD_BF16), 2);
     assert_null(tensor_dtype_name(SHARD_FP32 + 1));
-    assert_int_equal(tensor_dtype_size(UINT32_MAX), 0);
+    assert_int_equal(shard_dtype_width(UINT32_MAX), 0);
 }
 
 static void sums_up(void **state)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shard/canonical_json.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+char *shard_json_canonical(const json_t *value)
+{
+    const size_t flags = JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY;
+
+    for (int digits = 15; digits <= 17; digits++) { /* 17 always do */
+        char *text = json_dumps(value, flags | JSON_REAL_PRECISION(digits));
+        json_t *back = text != NULL
+                           ? json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)
+                           : NULL;
+        bool exact = back != NULL && json_equal(value, back);
+        json_decref(back);
+        if (exact)
+            return text;
+        free(text);
+    }
+    return NULL;
+}

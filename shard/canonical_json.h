@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/canonical_json.h - the one way this project writes JSON that is hashed or
+ * compared.
+ */
+#ifndef SHARD_CANONICAL_JSON_H
+#define SHARD_CANONICAL_JSON_H
+
+#include <jansson.h>
+
+/* Sorted keys, no white space, and the fewest digits that give every number back exactly:
+ * 0.8, not 0.80000000000000004, whatever jansson's version. Gives text (release with
+ * free()), or NULL: no memory. */
+char *shard_json_canonical(const json_t *value);
+
+#endif
