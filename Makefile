@@ -76,6 +76,7 @@ VAE_SRC := \
     vae_encode/cpu_portable.c \
     vae_encode/cpu_tile.c \
     vae_encode/graph_build.c \
+    vae_encode/layers.c \
     vae_encode/names.c \
     vae_encode/network.c \
     vae_encode/safetensors.c \
@@ -192,6 +193,7 @@ UNIT_TESTS := \
     tests/unit/test_tokenizer.c \
     tests/unit/test_vae_config.c \
     tests/unit/test_vae_golden.c \
+    tests/unit/test_vae_layers.c \
     tests/unit/test_vae_open.c \
     tests/unit/test_vae_sd.c
 

@@ -32,6 +32,8 @@ struct vae_backend {
     uint64_t (*packed_bytes)(const void *packed);
     /* Gives *state; `packed` is kept. width and height are the images' size in pixels. */
     int (*open)(void **state, const void *packed, int width, int height);
+    /* How step `i` of the graph is computed at this size; static. */
+    const char *(*algorithm)(const void *state, int i);
     /* `cancel` may be NULL. VAE_CANCELLED where it has been asked for. */
     int (*encode)(void *state, const struct image_batch *in, struct latent_batch *out,
                   const struct vae_cancel *cancel);

@@ -273,6 +273,13 @@ static void store_moment(const struct cpu_state *s, int first, float *out)
     }
 }
 
+static const char *cpu_algorithm(const void *state, int i)
+{
+    const struct cpu_state *s = state;
+
+    return s->model->steps[i].kind == VAE_STEP_CONV ? "direct" : "attention";
+}
+
 static int cpu_encode(void *state, const struct image_batch *in, struct latent_batch *out,
                       const struct vae_cancel *cancel)
 {
@@ -291,6 +298,8 @@ static int cpu_encode(void *state, const struct image_batch *in, struct latent_b
                 return VAE_CANCELLED;
             run_step(s, &m->steps[step]);
         }
+        if (vae_cancelled(cancel))
+            return VAE_CANCELLED;
         store_moment(s, 0, out->mean + i * n);
         if (!out->logvar)
             continue;
@@ -309,6 +318,7 @@ const struct vae_backend vae_backend_cpu = {
     .isa = cpu_isa,
     .packed_bytes = cpu_packed_bytes,
     .open = cpu_open,
+    .algorithm = cpu_algorithm,
     .encode = cpu_encode,
     .close = cpu_close,
     .free_packed = cpu_free_packed,

@@ -215,6 +215,13 @@ static void load_image(const struct vae_graph *g, const uint8_t *rgb, size_t n,
             out[c * n + i] = (float)rgb[3 * i + c] * g->input_scale + g->input_shift;
 }
 
+static const char *ref_algorithm(const void *state, int i)
+{
+    const struct ref_state *s = state;
+
+    return s->graph->steps[i].kind == VAE_STEP_CONV ? "direct" : "attention";
+}
+
 static int ref_encode(void *state, const struct image_batch *in, struct latent_batch *out,
                       const struct vae_cancel *cancel)
 {
@@ -238,6 +245,8 @@ static int ref_encode(void *state, const struct image_batch *in, struct latent_b
             else
                 run_attention(s, step, h, w);
         }
+        if (vae_cancelled(cancel))
+            return VAE_CANCELLED;
         memcpy(out->mean + at, moments, n_latent * sizeof(*moments));
         if (out->logvar)
             for (size_t k = 0; k < n_latent; k++)
@@ -401,6 +410,7 @@ const struct vae_backend vae_backend_ref = {
     .isa = ref_isa,
     .packed_bytes = ref_packed_bytes,
     .open = ref_open,
+    .algorithm = ref_algorithm,
     .encode = ref_encode,
     .close = ref_close,
     .free_packed = ref_free_packed,

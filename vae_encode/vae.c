@@ -12,6 +12,7 @@
 #include "vae_encode/backend.h"
 #include "vae_encode/config.h"
 #include "vae_encode/families.h"
+#include "vae_encode/layers.h"
 #include "vae_encode/status.h"
 #include "vae_encode/vae_source.h"
 
@@ -23,6 +24,7 @@ struct vae {
     char *config;
     const struct vae_backend *backend;
     void *packed;
+    struct vae_layers layers; /* of the encoder */
     struct vae_why why;
 };
 
@@ -139,7 +141,9 @@ static int build_and_pack(struct vae *vae, const struct vae_source *source,
         vae->info.downscale = b.graph.downscale;
         vae->info.has_posterior = b.graph.has_posterior;
         vae->info.n_parameters = b.n_parameters;
-        rc = vae->backend->pack(&vae->packed, &b.graph, isa);
+        rc = vae_layers_init(&vae->layers, &b.graph);
+        if (rc == VAE_OK)
+            rc = vae->backend->pack(&vae->packed, &b.graph, isa);
         if (rc == VAE_EINVAL)
             vae_fail(&vae->why, rc, "this machine has no %s of portable, avx2, avx512",
                      isa ? isa : "any");
@@ -264,6 +268,19 @@ void vae_encoder_set_cancel(struct vae_encoder *e, const struct vae_cancel *canc
     e->cancel = cancel;
 }
 
+int vae_encoder_n_layers(const struct vae_encoder *e)
+{
+    return e->vae->layers.n;
+}
+
+struct vae_layer vae_encoder_layer(const struct vae_encoder *e, int i)
+{
+    struct vae_layer layer = vae_layers_at(&e->vae->layers, i, e->width, e->height);
+
+    layer.algorithm = e->vae->backend->algorithm(e->state, i);
+    return layer;
+}
+
 const char *vae_encoder_why(const struct vae_encoder *e)
 {
     return e ? e->why.text : vae_strerror(VAE_ENOMEM);
@@ -289,6 +306,7 @@ void vae_close(struct vae *vae)
         return;
     if (vae->packed)
         vae->backend->free_packed(vae->packed);
+    vae_layers_free(&vae->layers);
     free(vae->config);
     free(vae->path);
     free(vae);

@@ -72,7 +72,9 @@ const struct vae_info *vae_info(const struct vae *vae);
 int vae_encoder_open(struct vae_encoder **e, const struct vae *vae, int width,
                      int height);
 
-/* asked(ctx) is called between the steps of the network, on the encoder's thread. */
+/* asked(ctx) is called on the encoder's thread before each step of the network and once
+ * after the last, for each group of images that goes through it together: a clock in
+ * there times the steps. */
 struct vae_cancel {
     bool (*asked)(void *ctx);
     void *ctx;
@@ -87,6 +89,20 @@ void vae_encoder_set_cancel(struct vae_encoder *e, const struct vae_cancel *canc
  * worthless), or < 0. */
 int vae_encode(struct vae_encoder *e, const struct image_batch *in,
                struct latent_batch *out);
+
+/* A step of the network at the encoder's size. */
+struct vae_layer {
+    const char *name;      /* the tensors' prefix; lent until vae_close() */
+    const char *algorithm; /* "direct", "attention", ...; static */
+    int c_in, c_out;
+    int kernel; /* 1 or 3; 0: attention */
+    int stride;
+    int width, height; /* of its output */
+    double flops; /* of one image by direct convolution, a multiply-add counted as two */
+};
+
+int vae_encoder_n_layers(const struct vae_encoder *e);
+struct vae_layer vae_encoder_layer(const struct vae_encoder *e, int i);
 
 const char *vae_encoder_why(const struct vae_encoder *e); /* lent; accepts NULL */
 void vae_encoder_close(struct vae_encoder *e);            /* accepts NULL */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vae_encode/layers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vae_encode/status.h"
+
+struct layer_kept {
+    char *name;
+    int c_in, c_out;
+    int kernel; /* 0: attention */
+    int stride;
+    int downscale_in;
+};
+
+int vae_layers_init(struct vae_layers *layers, const struct vae_graph *g)
+{
+    *layers = (struct vae_layers){0};
+    layers->kept = calloc((size_t)g->n_steps, sizeof(*layers->kept));
+    if (!layers->kept)
+        return VAE_ENOMEM;
+    for (; layers->n < g->n_steps; layers->n++) {
+        const struct vae_step *step = &g->steps[layers->n];
+        struct layer_kept *kept = &layers->kept[layers->n];
+
+        *kept = (struct layer_kept){
+            .name = strdup(step->name), .stride = 1, .downscale_in = step->downscale_in};
+        if (!kept->name)
+            return VAE_ENOMEM;
+        if (step->kind == VAE_STEP_ATTENTION) {
+            kept->c_in = kept->c_out = step->u.attention.channels;
+        } else {
+            kept->c_in = step->u.conv.c_in;
+            kept->c_out = step->u.conv.c_out;
+            kept->kernel = step->u.conv.kernel;
+            kept->stride = step->u.conv.stride;
+        }
+    }
+    return VAE_OK;
+}
+
+struct vae_layer vae_layers_at(const struct vae_layers *layers, int i, int width,
+                               int height)
+{
+    const struct layer_kept *kept = &layers->kept[i];
+    struct vae_layer layer = {.name = kept->name,
+                              .c_in = kept->c_in,
+                              .c_out = kept->c_out,
+                              .kernel = kept->kernel,
+                              .stride = kept->stride,
+                              .width = width / kept->downscale_in / kept->stride,
+                              .height = height / kept->downscale_in / kept->stride};
+    double c = layer.c_in, pixels = (double)layer.width * layer.height;
+
+    if (layer.kernel == 0)
+        layer.flops = (8 * c + 4 * pixels) * c * pixels;
+    else
+        layer.flops = 2 * c * layer.c_out * layer.kernel * layer.kernel * pixels;
+    return layer;
+}
+
+void vae_layers_free(struct vae_layers *layers)
+{
+    for (int i = 0; i < layers->n; i++)
+        free(layers->kept[i].name);
+    free(layers->kept);
+}
