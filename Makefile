@@ -137,14 +137,15 @@ TOOLS_SRC := \
     tools/budget.c \
     tools/dataset.c \
     tools/dump.c \
-    tools/dump_files.c \
     tools/dump_json.c \
     tools/dump_sample.c \
     tools/dump_text.c \
     tools/dump_tokenizer.c \
     tools/input.c \
+    tools/json_diff.c \
     tools/json_text.c \
     tools/manifest.c \
+    tools/metadata_json.c \
     tools/models.c \
     tools/monitor.c \
     tools/options.c \
@@ -155,9 +156,11 @@ TOOLS_SRC := \
     tools/print.c \
     tools/publish.c \
     tools/queue.c \
+    tools/record_view.c \
     tools/pair_record.c \
     tools/report.c \
     tools/sha256.c \
+    tools/shard_files.c \
     tools/input_source.c \
     tools/stage_encode.c \
     tools/stage_read.c \

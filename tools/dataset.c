@@ -8,6 +8,7 @@
 #include "ingest/decode.h"
 #include "shard/canonical_json.h"
 #include "tools/exit_code.h"
+#include "tools/json_diff.h"
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/publish.h"
@@ -109,43 +110,6 @@ const char *dataset_config_sha256(const json_t *config)
     return json_string_value(json_object_get(json_object_get(config, "sha256"), "all"));
 }
 
-static void print_difference(const char *path, const json_t *there, const json_t *here)
-{
-    char *a = there ? shard_json_canonical(there) : NULL,
-         *b = here ? shard_json_canonical(here) : NULL;
-
-    print_to_stderr("  %s: %s there, %s here", path, a ? a : "absent", b ? b : "absent");
-    free(a);
-    free(b);
-}
-
-/* Prints each leaf in which the two differ; returns how many. */
-static int print_differences(const char *path, json_t *there, json_t *here)
-{
-    json_t *keys, *value;
-    const char *key;
-    int n = 0;
-
-    if (!json_is_object(there) || !json_is_object(here)) {
-        if (json_equal(there, here))
-            return 0;
-        print_difference(path, there, here);
-        return 1;
-    }
-    keys = json_copy(there);
-    json_object_update(keys, here);
-    json_object_foreach(keys, key, value)
-    {
-        char longer[256];
-
-        snprintf(longer, sizeof(longer), "%s%s%s", path, *path ? "." : "", key);
-        n += print_differences(longer, json_object_get(there, key),
-                               json_object_get(here, key));
-    }
-    json_decref(keys);
-    return n;
-}
-
 static int compare(const char *path, const json_t *config)
 {
     json_error_t error;
@@ -163,7 +127,7 @@ static int compare(const char *path, const json_t *config)
                     path);
         json_object_del(there, "sha256");
         json_object_del(here, "sha256");
-        print_differences("", there, here);
+        json_diff_print(there, here, "there", "here");
         rc = EXIT_USAGE;
     }
     json_decref(there);

@@ -15,7 +15,7 @@
 
 #include "shard/reader.h"
 #include "tools/commands.h"
-#include "tools/dump_files.h"
+#include "tools/shard_files.h"
 #include "tools/dump_sample.h"
 #include "tools/dump_tokenizer.h"
 #include "tools/exit_code.h"
@@ -107,11 +107,11 @@ static void print_record(struct dump *d, struct source *s,
                          const struct shard_record *record)
 {
     announce(d, s);
-    struct dump_sample sample = {.header = shard_reader_header(s->reader),
-                                 .record = record,
+    struct dump_sample sample = {.view =
+                                     record_view(shard_reader_header(s->reader), record),
                                  .tokenizer = s->tokenizer,
                                  .latents = (enum dump_latents)d->latents};
-    if (dump_sample_view(&sample) < 0)
+    if (dump_sample_read(&sample) < 0)
         complain(d, "out of memory");
     else if (d->json)
         dump_json_sample(stdout, &sample);
@@ -227,7 +227,7 @@ static int finish(struct dump *d)
 int dump_main(int argc, char **argv)
 {
     struct dump d = {.limit = INT64_MAX};
-    struct dump_files files = {0};
+    struct shard_files files = {0};
     int n_operands;
 
     int rc = parse(&d, argc, argv, &n_operands);
@@ -237,10 +237,10 @@ int dump_main(int argc, char **argv)
         return usage_error("dump needs a FILE or a DIR (see latentmill dump --help)");
     signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < n_operands; i++)
-        d.failed |= dump_files_add(&files, argv[i]) > 0;
+        d.failed |= shard_files_add(&files, argv[i]) > 0;
     for (size_t i = 0; i < files.n && more_wanted(&d); i++)
         dump_file(&d, files.paths[i]);
-    dump_files_clear(&files);
+    shard_files_clear(&files);
     dump_tokenizer_clear(&d.tokenizer);
     return finish(&d);
 }

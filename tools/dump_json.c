@@ -2,17 +2,14 @@
  * tools/dump_json.c - one sample as one JSON object on one line.
  *
  * Written straight to the file: a full latent is thousands of numbers, of which nine
- * digits give back every fp32 value. Metadata that is JSON is put in as it stands, so
- * that none of its digits change; metadata that is not is a string. */
+ * digits give back every fp32 value. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
-#include "ingest/plain_json.h"
 #include "tools/dump_sample.h"
+#include "tools/metadata_json.h"
 #include "tools/print.h"
 #include "tools/tensor.h"
 
@@ -90,13 +87,13 @@ static void put_segments(FILE *out, const struct dump_sample *s)
     char number[16];
 
     putc('[', out);
-    for (size_t i = 0; i < s->record->n_segments; i++) {
-        const struct shard_segment *segment = &s->record->segments[i];
+    for (size_t i = 0; i < s->view.record->n_segments; i++) {
+        const struct shard_segment *segment = &s->view.record->segments[i];
         fputs(i > 0 ? ",{\"kind\":" : "{\"kind\":", out);
         put_string(out, dump_kind_name(segment->kind, number));
         putc(',', out);
         if (segment->kind == SHARD_TEXT) {
-            put_n_tokens(out, dump_sample_drawn(s, segment));
+            put_n_tokens(out, record_view_drawn(&s->view, segment));
             fputs(",\"dtype\":null", out);
         } else {
             put_shape(out, segment);
@@ -137,13 +134,13 @@ static void put_values(FILE *out, const double *values, size_t n, bool all)
 
 static void put_latent(FILE *out, const struct dump_sample *s)
 {
-    if (s->latent == NULL) {
+    if (s->view.latent == NULL) {
         fputs("null", out);
         return;
     }
     const bool all = s->latents == DUMP_LATENTS_FULL;
     putc('{', out);
-    put_shape(out, s->latent);
+    put_shape(out, s->view.latent);
     if (s->values != NULL) {
         putc(',', out);
         put_values(out, s->values, s->n_values, all);
@@ -172,78 +169,49 @@ static void put_geometry(FILE *out, const struct shard_image *image)
 static void put_source(FILE *out, const struct dump_sample *s)
 {
     fputs("{\"name\":", out);
-    put_string(out, s->record->name);
-    fprintf(out, ",\"index\":%" PRIu64 ",\"sha256\":", s->record->index);
-    if (s->image == NULL) {
+    put_string(out, s->view.record->name);
+    fprintf(out, ",\"index\":%" PRIu64 ",\"sha256\":", s->view.record->index);
+    if (s->view.image == NULL) {
         fputs("null}", out);
         return;
     }
     putc('"', out);
-    for (size_t i = 0; i < sizeof(s->image->sha256); i++)
-        fprintf(out, "%02x", s->image->sha256[i]);
+    for (size_t i = 0; i < sizeof(s->view.image->sha256); i++)
+        fprintf(out, "%02x", s->view.image->sha256[i]);
     fputs("\"}", out);
-}
-
-/* Whether it is JSON; numbers may be longer than this machine's. */
-static bool is_json(const char *text, size_t len)
-{
-    const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL;
-    json_t *parsed = json_loadb(text, len, flags, NULL);
-
-    json_decref(parsed);
-    return parsed != NULL;
-}
-
-static void put_metadata(FILE *out, const struct shard_record *r)
-{
-    size_t len;
-
-    if (r->metadata == NULL || r->metadata_len == 0) {
-        fputs("null", out);
-        return;
-    }
-    char *plain = plain_json(r->metadata, r->metadata_len, &len);
-    if (plain == NULL || !is_json(plain, len)) {
-        print_json_string(out, r->metadata, r->metadata_len);
-    } else {
-        /* Within JSON a line can end only between its tokens. */
-        for (size_t i = 0; i < len; i++)
-            putc(plain[i] == '\n' || plain[i] == '\r' ? ' ' : plain[i], out);
-    }
-    free(plain);
 }
 
 void dump_json_sample(FILE *out, const struct dump_sample *s)
 {
     static const char *const kinds[] = {
-        [DUMP_PAIR] = "pair", [DUMP_TEXT] = "text", [DUMP_OTHER] = "other"};
-    const bool caption_first = s->record->order == SHARD_CAPTION_FIRST;
+        [RECORD_PAIR] = "pair", [RECORD_TEXT] = "text", [RECORD_OTHER] = "other"};
+    const bool caption_first = s->view.record->order == SHARD_CAPTION_FIRST;
 
     fputs("{\"name\":", out);
-    put_string(out, s->record->name);
+    put_string(out, s->view.record->name);
     fputs(",\"key\":", out);
-    put_string(out, s->record->key);
-    fprintf(out, ",\"kind\":\"%s\",\"order\":%s,\"caption\":", kinds[s->kind],
-            s->kind != DUMP_PAIR ? "null"
-            : caption_first      ? "\"caption_first\""
-                                 : "\"image_first\"");
-    if (s->caption != NULL)
-        print_json_string(out, s->caption->text, s->caption->text_len);
+    put_string(out, s->view.record->key);
+    fprintf(out, ",\"kind\":\"%s\",\"order\":%s,\"caption\":", kinds[s->view.kind],
+            s->view.kind != RECORD_PAIR ? "null"
+            : caption_first             ? "\"caption_first\""
+                                        : "\"image_first\"");
+    if (s->view.caption != NULL)
+        print_json_string(out, s->view.caption->text, s->view.caption->text_len);
     else
         fputs("null", out);
     fputs(",\"captions\":", out);
-    put_captions(out, s->text);
+    put_captions(out, s->view.text);
     fputs(",\"tokens\":", out);
-    put_ids(out, s->caption);
+    put_ids(out, s->view.caption);
     fputs(",\"segments\":", out);
     put_segments(out, s);
     fputs(",\"latent\":", out);
     put_latent(out, s);
     putc(',', out);
-    put_geometry(out, s->image);
+    put_geometry(out, s->view.image);
     fputs(",\"source\":", out);
     put_source(out, s);
     fputs(",\"metadata\":", out);
-    put_metadata(out, s->record);
+    metadata_print_json(out, s->view.record->metadata, s->view.record->metadata_len);
     fputs("}\n", out);
 }

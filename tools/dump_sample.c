@@ -3,52 +3,9 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "shard/record.h"
 #include "tools/tensor.h"
-
-static const struct shard_segment *first_of(const struct shard_record *r, uint32_t kind)
-{
-    for (size_t i = 0; i < r->n_segments; i++)
-        if (r->segments[i].kind == kind)
-            return &r->segments[i];
-    return NULL;
-}
-
-/* Where the encoder gives both moments, the log-variance is the segment behind the mean.
- */
-static const struct shard_segment *logvar_of(const struct dump_sample *s)
-{
-    const struct shard_segment *mean = s->latent, *next = mean + 1;
-
-    if (mean->encoder >= s->header->n_encoders ||
-        strcmp(s->header->encoders[mean->encoder].moments, "mean+logvar") != 0 ||
-        next == s->record->segments + s->record->n_segments)
-        return NULL;
-    return next->kind == SHARD_LATENT && next->encoder == mean->encoder ? next : NULL;
-}
-
-static enum dump_kind kind_of(const struct dump_sample *s)
-{
-    const size_t n = s->record->n_segments;
-
-    if (s->text == NULL)
-        return DUMP_OTHER;
-    if (s->latent == NULL)
-        return n == 1 ? DUMP_TEXT : DUMP_OTHER;
-    return n == (s->logvar != NULL ? 3 : 2) ? DUMP_PAIR : DUMP_OTHER;
-}
-
-const struct shard_alternative *dump_sample_drawn(const struct dump_sample *s,
-                                                  const struct shard_segment *segment)
-{
-    const uint32_t drawn = segment == s->text ? s->record->caption_drawn : 0;
-
-    if (segment->kind != SHARD_TEXT || drawn >= segment->n_alternatives)
-        return NULL;
-    return &segment->alternatives[drawn];
-}
 
 /* Gives the values of a tensor that was read and is what its shape and dtype say. */
 static int read_values(const struct shard_segment *s, double **values, size_t *n)
@@ -68,25 +25,17 @@ static int read_values(const struct shard_segment *s, double **values, size_t *n
     return 0;
 }
 
-int dump_sample_view(struct dump_sample *s)
+int dump_sample_read(struct dump_sample *s)
 {
-    const struct shard_record *r = s->record;
+    const struct record_view *v = &s->view;
+    int rc = 0;
 
-    s->text = first_of(r, SHARD_TEXT);
-    s->latent = first_of(r, SHARD_LATENT);
-    s->logvar = s->latent != NULL ? logvar_of(s) : NULL;
-    s->kind = kind_of(s);
-    s->caption = s->text != NULL ? dump_sample_drawn(s, s->text) : NULL;
-    s->image = NULL;
     s->n_values = s->n_logvar_values = 0;
     s->values = s->logvar_values = NULL;
-    if (s->latent == NULL)
-        return 0;
-    if (s->latent->image < r->n_images)
-        s->image = &r->images[s->latent->image];
-    int rc = read_values(s->latent, &s->values, &s->n_values);
-    if (rc == 0 && s->logvar != NULL)
-        rc = read_values(s->logvar, &s->logvar_values, &s->n_logvar_values);
+    if (v->latent != NULL)
+        rc = read_values(v->latent, &s->values, &s->n_values);
+    if (rc == 0 && v->logvar != NULL)
+        rc = read_values(v->logvar, &s->logvar_values, &s->n_logvar_values);
     return rc;
 }
 

@@ -95,24 +95,25 @@ static void put_n_tokens(FILE *out, const struct shard_alternative *a)
 
 static void put_caption(FILE *out, const struct dump_sample *s)
 {
-    const size_t n = s->text->n_alternatives;
+    const size_t n = s->view.text->n_alternatives;
 
-    put_label(out, s->kind == DUMP_PAIR ? "caption" : "text");
-    print_escaped(out, s->caption->text, s->caption->text_len);
+    put_label(out, s->view.kind == RECORD_PAIR ? "caption" : "text");
+    print_escaped(out, s->view.caption->text, s->view.caption->text_len);
     putc('\n', out);
     put_label(out, "from");
-    put_string(out, s->caption->name);
+    put_string(out, s->view.caption->name);
     fputs(", ", out);
-    put_n_tokens(out, s->caption);
+    put_n_tokens(out, s->view.caption);
     if (n > 1)
-        fprintf(out, ", %zu of %zu", (size_t)(s->caption - s->text->alternatives) + 1, n);
+        fprintf(out, ", %zu of %zu",
+                (size_t)(s->view.caption - s->view.text->alternatives) + 1, n);
     putc('\n', out);
 }
 
 /* "id:piece id:piece ...", broken where a line is full. */
 static void put_tokens(FILE *out, const struct dump_sample *s)
 {
-    const struct shard_alternative *a = s->caption;
+    const struct shard_alternative *a = s->view.caption;
     size_t column = INDENT;
 
     if (a->n_ids == SHARD_NO_IDS || a->n_ids == 0)
@@ -149,8 +150,8 @@ static void put_run(FILE *out, const char *what, size_t from, size_t to)
 static void put_positions(FILE *out, const struct dump_sample *s,
                           const struct shard_sequence *seq)
 {
-    const struct shard_tokenizer *t = &s->header->tokenizer;
-    const char *text = s->kind == DUMP_PAIR ? "caption" : "text";
+    const struct shard_tokenizer *t = &s->view.header->tokenizer;
+    const char *text = s->view.kind == RECORD_PAIR ? "caption" : "text";
     const size_t begin = t->bos >= 0 ? 1 : 0;
     const size_t end = seq->length - (t->eos >= 0 ? 1 : 0);
     size_t at = begin;
@@ -174,17 +175,17 @@ static void put_positions(FILE *out, const struct dump_sample *s,
 
 static void put_sequence(FILE *out, const struct dump_sample *s)
 {
-    const struct shard_record *r = s->record;
+    const struct shard_record *r = s->view.record;
     struct shard_sequence seq;
 
-    if (s->caption == NULL || s->caption->n_ids == SHARD_NO_IDS)
+    if (s->view.caption == NULL || s->view.caption->n_ids == SHARD_NO_IDS)
         return;
     put_label(out, "sequence");
-    int rc = shard_sequence_build(s->header, r, r->order, r->caption_drawn,
-                                  s->header->patch, &seq);
+    int rc = shard_sequence_build(s->view.header, r, r->order, r->caption_drawn,
+                                  s->view.header->patch, &seq);
     if (rc == SHARD_EINVAL) {
         fprintf(out, "none: a segment does not fit a patch window of %" PRIu32 "\n",
-                s->header->patch);
+                s->view.header->patch);
         return;
     }
     if (rc != SHARD_OK) {
@@ -248,9 +249,10 @@ static void put_latent(FILE *out, const struct dump_sample *s)
 {
     const bool all = s->latents == DUMP_LATENTS_FULL;
 
-    put_tensor(out, "latent", s->latent, s->values, s->n_values, all);
-    if (s->logvar != NULL)
-        put_tensor(out, "logvar", s->logvar, s->logvar_values, s->n_logvar_values, all);
+    put_tensor(out, "latent", s->view.latent, s->values, s->n_values, all);
+    if (s->view.logvar != NULL)
+        put_tensor(out, "logvar", s->view.logvar, s->logvar_values, s->n_logvar_values,
+                   all);
 }
 
 static void put_image(FILE *out, const struct shard_image *image)
@@ -273,9 +275,9 @@ static void put_segments(FILE *out, const struct dump_sample *s)
 {
     char number[16];
 
-    for (size_t i = 0; i < s->record->n_segments; i++) {
-        const struct shard_segment *segment = &s->record->segments[i];
-        const struct shard_alternative *a = dump_sample_drawn(s, segment);
+    for (size_t i = 0; i < s->view.record->n_segments; i++) {
+        const struct shard_segment *segment = &s->view.record->segments[i];
+        const struct shard_alternative *a = record_view_drawn(&s->view, segment);
         put_label(out, i == 0 ? "segments" : "");
         fprintf(out, "%s: ", dump_kind_name(segment->kind, number));
         if (a != NULL)
@@ -290,9 +292,9 @@ static void put_other_captions(FILE *out, const struct dump_sample *s)
 {
     bool first = true;
 
-    for (size_t i = 0; i < s->text->n_alternatives; i++) {
-        const struct shard_alternative *a = &s->text->alternatives[i];
-        if (a == s->caption)
+    for (size_t i = 0; i < s->view.text->n_alternatives; i++) {
+        const struct shard_alternative *a = &s->view.text->alternatives[i];
+        if (a == s->view.caption)
             continue;
         put_label(out, first ? "others" : "");
         first = false;
@@ -326,28 +328,28 @@ static void put_metadata(FILE *out, const struct shard_record *r)
 void dump_text_sample(FILE *out, const struct dump_sample *s)
 {
     putc('\n', out);
-    put_string(out, s->record->name);
+    put_string(out, s->view.record->name);
     fputs(" ", out);
-    put_string(out, s->record->key);
-    fprintf(out, ", index %" PRIu64 "\n", s->record->index);
-    if (s->kind == DUMP_PAIR) {
+    put_string(out, s->view.record->key);
+    fprintf(out, ", index %" PRIu64 "\n", s->view.record->index);
+    if (s->view.kind == RECORD_PAIR) {
         put_label(out, "order");
-        fputs(s->record->order == SHARD_CAPTION_FIRST ? "caption first\n"
-                                                      : "image first\n",
+        fputs(s->view.record->order == SHARD_CAPTION_FIRST ? "caption first\n"
+                                                           : "image first\n",
               out);
     } else {
         put_segments(out, s);
     }
-    if (s->caption != NULL) {
+    if (s->view.caption != NULL) {
         put_caption(out, s);
         put_tokens(out, s);
     }
     put_sequence(out, s);
-    if (s->latent != NULL)
+    if (s->view.latent != NULL)
         put_latent(out, s);
-    if (s->image != NULL)
-        put_image(out, s->image);
-    if (s->caption != NULL)
+    if (s->view.image != NULL)
+        put_image(out, s->view.image);
+    if (s->view.caption != NULL)
         put_other_captions(out, s);
-    put_metadata(out, s->record);
+    put_metadata(out, s->view.record);
 }

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "tools/exit_code.h"
-#include "tools/report.h"
 
 static const int stop_signals[] = {SIGINT, SIGTERM, SIGUSR1};
 enum { N_STOP_SIGNALS = sizeof(stop_signals) / sizeof(*stop_signals) };
@@ -61,11 +60,11 @@ static void stop_run(struct monitor *m)
 
     if (read(m->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
-    report_progress_end(m->job);
+    m->progress_end(m->shared);
     fprintf(stderr, "stopping: signal %u; run the same command again to go on\n",
             info.ssi_signo);
     atomic_store(&m->stopped, true);
-    pipeline_cancel(m->pipeline);
+    m->stop(m->shared);
     sigemptyset(&interrupt);
     sigaddset(&interrupt, SIGINT);
     pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
@@ -98,7 +97,7 @@ static void *monitor_main(void *arg)
         if (fds[1].revents)
             break;
         if (m->progress)
-            report_progress(m->job, m->pipeline, m->start_ns, m->total_bytes);
+            m->progress(m->shared);
     }
     stop_run(m);
     if (poll(fds, 1, GRACE_MS) == 0)

@@ -10,17 +10,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
-
-#include "tools/job.h"
-#include "tools/pipeline.h"
 
 struct monitor {
-    struct job *job;
-    struct pipeline *pipeline;
-    uint64_t start_ns, total_bytes;
+    void (*stop)(void *shared);     /* a signal has come: end every wait. Called once */
+    void (*progress)(void *shared); /* once a second; NULL: nobody looks */
+    void (*progress_end)(void *shared); /* before something is said on stderr */
+    void *shared;
     int signal_fd, done_fd;
-    bool progress;
     atomic_bool stopped; /* a signal has come */
     pthread_t thread;
     bool running;

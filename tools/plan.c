@@ -101,7 +101,7 @@ static void sweep(const struct publication *p, char **swept)
 {
     if (*swept && strcmp(*swept, p->dir) == 0)
         return;
-    publish_sweep(p->dir);
+    publish_sweep(p->dir, &publication_shards);
     free(*swept);
     *swept = strdup(p->dir);
 }
@@ -113,7 +113,7 @@ static int plan_one(struct plan *plan, const struct input *in,
     bool done, redo = o->redo;
     int rc = 0;
 
-    if (publication_init(&p, o->out, in->name) != PUBLISH_OK)
+    if (publication_init(&p, &publication_shards, o->out, in->name) != PUBLISH_OK)
         return failed(&p);
     sweep(&p, swept);
     done = publication_exists(&p);
@@ -135,7 +135,8 @@ static int withdraw_old(const struct plan *plan, const struct prepare_options *o
 
         if (!plan->units[i].withdraw)
             continue;
-        if (publication_init(&p, o->out, plan->units[i].input->name) != PUBLISH_OK ||
+        if (publication_init(&p, &publication_shards, o->out,
+                             plan->units[i].input->name) != PUBLISH_OK ||
             publication_withdraw(&p) != PUBLISH_OK)
             return failed(&p);
         publication_free(&p);
@@ -165,7 +166,8 @@ void plan_sweep(const struct plan *plan, const struct prepare_options *o)
     for (size_t i = 0; i < plan->n_units; i++) {
         struct publication p;
 
-        if (publication_init(&p, o->out, plan->units[i].input->name) == PUBLISH_OK)
+        if (publication_init(&p, &publication_shards, o->out,
+                             plan->units[i].input->name) == PUBLISH_OK)
             sweep(&p, &swept);
         publication_free(&p);
     }

@@ -165,27 +165,56 @@ static void end_waits(void *shared)
     budget_cancel(&job->image_bytes);
 }
 
+/* What the monitor's thread looks at. */
+struct run {
+    struct job *job;
+    struct pipeline *pipeline;
+    uint64_t start_ns, total_bytes;
+};
+
+static void stop_run(void *shared)
+{
+    struct run *run = shared;
+
+    pipeline_cancel(run->pipeline);
+}
+
+static void show_progress(void *shared)
+{
+    struct run *run = shared;
+
+    report_progress(run->job, run->pipeline, run->start_ns, run->total_bytes);
+}
+
+static void end_progress(void *shared)
+{
+    struct run *run = shared;
+
+    report_progress_end(run->job);
+}
+
 static int run_conveyor(struct job *job, const struct plan *plan)
 {
     struct pipe_stage stages[] = {read_stage(job), encode_stage(job), write_stage(job)};
-    struct monitor monitor = {.job = job};
-    struct pipeline *pipeline = NULL;
+    struct run run = {.job = job};
+    struct monitor monitor = {
+        .stop = stop_run, .progress_end = end_progress, .shared = &run};
     size_t n_samples = 0;
     struct sample **samples = samples_new(job, &n_samples);
     int status = -1, code;
 
     monitor_block_signals();
-    monitor.progress = isatty(STDERR_FILENO) && !job->options->quiet;
-    monitor.start_ns = clock_ns();
+    if (isatty(STDERR_FILENO) && !job->options->quiet)
+        monitor.progress = show_progress;
+    run.start_ns = clock_ns();
     for (size_t i = 0; i < plan->n_units; i++)
-        monitor.total_bytes += plan->units[i].input->bytes;
-    if (!samples || pipeline_new(&pipeline, stages, 3, samples, n_samples) != 0) {
+        run.total_bytes += plan->units[i].input->bytes;
+    if (!samples || pipeline_new(&run.pipeline, stages, 3, samples, n_samples) != 0) {
         job_fail(job, "out of memory");
     } else {
-        pipeline_on_stop(pipeline, end_waits, job);
-        monitor.pipeline = pipeline;
+        pipeline_on_stop(run.pipeline, end_waits, job);
         if (monitor_start(&monitor) == 0)
-            status = pipeline_run(pipeline);
+            status = pipeline_run(run.pipeline);
         else
             job_fail(job, "the monitor thread could not start: %s", strerror(errno));
     }
@@ -196,9 +225,9 @@ static int run_conveyor(struct job *job, const struct plan *plan)
     report_progress_end(job);
     if (status < 0)
         print_to_stderr("error: %s", job->why[0] ? job->why : "a thread could not start");
-    report_final(job, status < 0 ? NULL : pipeline, monitor.start_ns, plan->n_complete,
+    report_final(job, status < 0 ? NULL : run.pipeline, run.start_ns, plan->n_complete,
                  code);
-    pipeline_free(pipeline);
+    pipeline_free(run.pipeline);
     samples_free(samples, n_samples);
     return code;
 }

@@ -13,8 +13,14 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char MANIFEST[] = ".manifest.json";
-static const char REJECTS[] = ".rejects.jsonl";
+static size_t shard_base(const char *name, size_t len);
+
+const struct publication_kind publication_shards = {
+    .manifest = ".manifest.json",
+    .rejects = ".rejects.jsonl",
+    .part = publication_shard_suffix,
+    .part_base = shard_base,
+};
 
 /* Five digits number them. */
 enum { MAX_PARTS = 100000 };
@@ -61,12 +67,13 @@ static int make_folders(struct publication *p, size_t out_len)
     return PUBLISH_OK;
 }
 
-int publication_init(struct publication *p, const char *out, const char *name)
+int publication_init(struct publication *p, const struct publication_kind *kind,
+                     const char *out, const char *name)
 {
     const char *slash = strrchr(name, '/');
     int folders = slash ? (int)(slash - name) : 0;
 
-    *p = (struct publication){0};
+    *p = (struct publication){.kind = kind};
     p->base = strdup(slash ? slash + 1 : name);
     if (asprintf(&p->dir, "%s%s%.*s", out, slash ? "/" : "", folders, name) < 0)
         p->dir = NULL;
@@ -111,7 +118,7 @@ void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part)
 
 bool publication_exists(const struct publication *p)
 {
-    char *path = publication_final(p, MANIFEST);
+    char *path = publication_final(p, p->kind->manifest);
     bool exists = path && access(path, F_OK) == 0;
 
     free(path);
@@ -121,7 +128,7 @@ bool publication_exists(const struct publication *p)
 bool publication_done(const char *out, const char *name)
 {
     char *path;
-    bool done = asprintf(&path, "%s/%s%s", out, name, MANIFEST) >= 0;
+    bool done = asprintf(&path, "%s/%s%s", out, name, publication_shards.manifest) >= 0;
 
     if (done) {
         done = access(path, F_OK) == 0;
@@ -247,17 +254,17 @@ static int sync_one(struct publication *p, const char *suffix)
     return rc;
 }
 
-static int each_file(struct publication *p, unsigned n_shards, bool has_rejects,
+static int each_file(struct publication *p, unsigned n_parts, bool has_rejects,
                      int (*act)(struct publication *p, const char *suffix))
 {
     char suffix[PUBLISH_SUFFIX_CAP];
     int rc = PUBLISH_OK;
 
-    for (unsigned i = 0; i < n_shards && rc == PUBLISH_OK; i++) {
-        publication_shard_suffix(suffix, i);
+    for (unsigned i = 0; i < n_parts && rc == PUBLISH_OK; i++) {
+        p->kind->part(suffix, i);
         rc = act(p, suffix);
     }
-    return rc == PUBLISH_OK && has_rejects ? act(p, REJECTS) : rc;
+    return rc == PUBLISH_OK && has_rejects ? act(p, p->kind->rejects) : rc;
 }
 
 static int remove_final(struct publication *p, const char *suffix)
@@ -282,26 +289,28 @@ static bool final_exists(const struct publication *p, const char *suffix)
 
 /* What an older result had and this one lacks. Parts are removed from the last to the
  * first, so that a kill in between leaves no gap that would hide the rest. */
-static int remove_older(struct publication *p, unsigned n_shards, bool has_rejects)
+static int remove_older(struct publication *p, unsigned n_parts, bool has_rejects)
 {
     char suffix[PUBLISH_SUFFIX_CAP];
-    unsigned end = n_shards;
+    unsigned end = n_parts;
     int rc = PUBLISH_OK;
 
-    publication_shard_suffix(suffix, end);
+    p->kind->part(suffix, end);
     while (final_exists(p, suffix) && end < MAX_PARTS)
-        publication_shard_suffix(suffix, ++end);
-    while (end-- > n_shards && rc == PUBLISH_OK) {
-        publication_shard_suffix(suffix, end);
+        p->kind->part(suffix, ++end);
+    while (end-- > n_parts && rc == PUBLISH_OK) {
+        p->kind->part(suffix, end);
         rc = remove_final(p, suffix);
     }
-    return rc == PUBLISH_OK && !has_rejects ? remove_final(p, REJECTS) : rc;
+    return rc == PUBLISH_OK && p->kind->rejects && !has_rejects
+               ? remove_final(p, p->kind->rejects)
+               : rc;
 }
 
 static int link_manifest(struct publication *p, const char *manifest, size_t len)
 {
-    char *temporary = publication_temporary(p, MANIFEST);
-    char *final = publication_final(p, MANIFEST);
+    char *temporary = publication_temporary(p, p->kind->manifest);
+    char *final = publication_final(p, p->kind->manifest);
     int rc = PUBLISH_OK;
 
     if (!temporary || !final)
@@ -319,21 +328,21 @@ static int link_manifest(struct publication *p, const char *manifest, size_t len
     return rc;
 }
 
-int publication_publish(struct publication *p, unsigned n_shards, bool has_rejects,
+int publication_publish(struct publication *p, unsigned n_parts, bool has_rejects,
                         const char *manifest, size_t len, bool *renamed)
 {
     int rc;
 
     *renamed = false;
-    rc = each_file(p, n_shards, has_rejects, sync_one);
+    rc = each_file(p, n_parts, has_rejects, sync_one);
     if (rc == PUBLISH_OK && publication_exists(p))
         rc = PUBLISH_EXISTS;
     if (rc == PUBLISH_OK) {
         *renamed = true;
-        rc = each_file(p, n_shards, has_rejects, rename_one);
+        rc = each_file(p, n_parts, has_rejects, rename_one);
     }
     if (rc == PUBLISH_OK) {
-        rc = remove_older(p, n_shards, has_rejects);
+        rc = remove_older(p, n_parts, has_rejects);
         if (rc == PUBLISH_OK && sync_path(p->dir, O_RDONLY | O_DIRECTORY) != 0)
             rc = fail(p, "fsync", p->dir);
     }
@@ -342,7 +351,7 @@ int publication_publish(struct publication *p, unsigned n_shards, bool has_rejec
     if (rc == PUBLISH_OK && sync_path(p->dir, O_RDONLY | O_DIRECTORY) != 0)
         rc = fail(p, "fsync", p->dir);
     if (rc != PUBLISH_OK)
-        publication_drop(p, n_shards);
+        publication_drop(p, n_parts);
     return rc;
 }
 
@@ -356,15 +365,16 @@ static int unlink_one(struct publication *p, const char *suffix)
     return PUBLISH_OK;
 }
 
-void publication_drop(struct publication *p, unsigned n_shards)
+void publication_drop(struct publication *p, unsigned n_parts)
 {
-    each_file(p, n_shards, true, unlink_one);
-    unlink_one(p, MANIFEST);
+    each_file(p, n_parts, p->kind->rejects != NULL, unlink_one);
+    unlink_one(p, p->kind->manifest);
 }
 
 int publication_withdraw(struct publication *p)
 {
-    char *from = publication_final(p, MANIFEST), *to = publication_temporary(p, MANIFEST);
+    char *from = publication_final(p, p->kind->manifest),
+         *to = publication_temporary(p, p->kind->manifest);
     int rc = PUBLISH_OK;
 
     if (!from || !to || (rename(from, to) != 0 && errno != ENOENT))
@@ -395,27 +405,37 @@ static size_t final_length(const char *name)
     return found ? (size_t)(found - name) : 0;
 }
 
-/* Length of the unit's base in a final name such as "base+00001.lms"; 0: no unit's file.
- */
-static size_t base_length(const char *name, size_t len)
+static bool ends_in(const char *name, size_t len, const char *suffix)
 {
-    static const char *const suffixes[] = {".lms", ".rejects.jsonl", ".manifest.json"};
+    const size_t n = strlen(suffix);
 
-    for (size_t i = 0; i < 3; i++) {
-        size_t n = strlen(suffixes[i]);
-
-        if (len <= n || memcmp(name + len - n, suffixes[i], n) != 0)
-            continue;
-        len -= n;
-        if (i == 0 && len > 6 && name[len - 6] == '+' &&
-            strspn(name + len - 5, "0123456789") >= 5)
-            len -= 6;
-        return len;
-    }
-    return 0;
+    return len > n && memcmp(name + len - n, suffix, n) == 0;
 }
 
-void publish_sweep(const char *dir)
+/* "base.lms" and "base+00001.lms". */
+static size_t shard_base(const char *name, size_t len)
+{
+    if (!ends_in(name, len, ".lms"))
+        return 0;
+    len -= strlen(".lms");
+    if (len > 6 && name[len - 6] == '+' && strspn(name + len - 5, "0123456789") >= 5)
+        len -= 6;
+    return len;
+}
+
+/* Length of the unit's base in a final name such as "base+00001.lms"; 0: no unit's file.
+ */
+static size_t base_length(const struct publication_kind *kind, const char *name,
+                          size_t len)
+{
+    if (ends_in(name, len, kind->manifest))
+        return len - strlen(kind->manifest);
+    if (kind->rejects && ends_in(name, len, kind->rejects))
+        return len - strlen(kind->rejects);
+    return kind->part_base(name, len);
+}
+
+void publish_sweep(const char *dir, const struct publication_kind *kind)
 {
     DIR *d = opendir(dir);
     struct dirent *e;
@@ -424,11 +444,11 @@ void publish_sweep(const char *dir)
         return;
     while ((e = readdir(d)) != NULL) {
         size_t len = final_length(e->d_name);
-        size_t base = base_length(e->d_name, len);
+        size_t base = base_length(kind, e->d_name, len);
         char path[1024];
-        int n =
-            base ? snprintf(path, sizeof(path), "%.*s%s", (int)base, e->d_name, MANIFEST)
-                 : snprintf(path, sizeof(path), "%.*s", (int)len, e->d_name);
+        int n = base ? snprintf(path, sizeof(path), "%.*s%s", (int)base, e->d_name,
+                                kind->manifest)
+                     : snprintf(path, sizeof(path), "%.*s", (int)len, e->d_name);
 
         if (len > 0 && n < (int)sizeof(path) && faccessat(dirfd(d), path, F_OK, 0) == 0)
             unlinkat(dirfd(d), e->d_name, 0);

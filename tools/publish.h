@@ -21,8 +21,21 @@ enum publish_status {
 
 enum { PUBLISH_SUFFIX_CAP = 32 };
 
+/* What the files of a unit are called behind its NAME. */
+struct publication_kind {
+    const char *manifest; /* ".manifest.json" */
+    const char *rejects;  /* ".rejects.jsonl"; NULL: there are none */
+    void (*part)(char suffix[PUBLISH_SUFFIX_CAP], unsigned i);
+    /* The length of a part's name (len bytes) before its suffix; 0: it is no part's. */
+    size_t (*part_base)(const char *name, size_t len);
+};
+
+/* `prepare`'s: shards, rejects, manifest. */
+extern const struct publication_kind publication_shards;
+
 /* Where one unit's files go. All strings are owned. */
 struct publication {
+    const struct publication_kind *kind;
     char *dir;          /* the folder that NAME's files are in */
     char *base;         /* the last component of NAME */
     char temporary[96]; /* ".tmp.<host>.<pid>.<random>" */
@@ -31,7 +44,8 @@ struct publication {
 
 /* Makes the folders of NAME below out. Release with publication_free(), also on failure.
  */
-int publication_init(struct publication *p, const char *out, const char *name);
+int publication_init(struct publication *p, const struct publication_kind *kind,
+                     const char *out, const char *name);
 void publication_free(struct publication *p);
 
 /* dir/base + suffix (".lms", "+00001.lms", ...), final or temporary. Give memory (release
@@ -42,28 +56,28 @@ char *publication_temporary(const struct publication *p, const char *suffix);
 /* ".lms" for part 0, "+00001.lms" for part 1. */
 void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part);
 
-/* NAME.manifest.json is there: the unit is complete. */
+/* The manifest is there: the unit is complete. */
 bool publication_exists(const struct publication *p);
 
-/* The same, of a unit that has no publication yet. */
+/* The same, of a unit of `prepare` that has no publication yet. */
 bool publication_done(const char *out, const char *name);
 
-/* The whole protocol: fsync the n_shards shards and, if has_rejects, the rejects, which
+/* The whole protocol: fsync the n_parts parts and, if has_rejects, the rejects, which
  * all stand under their temporary names; rename them; remove files of an older result
  * that this one lacks; link the manifest (text of `len` bytes). On PUBLISH_EXISTS and
  * PUBLISH_FAILED the temporaries are gone; *renamed tells whether files of this process
  * stand under final names. */
-int publication_publish(struct publication *p, unsigned n_shards, bool has_rejects,
+int publication_publish(struct publication *p, unsigned n_parts, bool has_rejects,
                         const char *manifest, size_t len, bool *renamed);
 
 /* Removes this process's temporaries. */
-void publication_drop(struct publication *p, unsigned n_shards);
+void publication_drop(struct publication *p, unsigned n_parts);
 
 /* Takes the manifest away, so that the unit is unfinished from here on. */
 int publication_withdraw(struct publication *p);
 
-/* Removes temporaries in `dir` whose unit or file is complete. */
-void publish_sweep(const char *dir);
+/* Removes temporaries in `dir` whose unit, of this kind, or file is complete. */
+void publish_sweep(const char *dir, const struct publication_kind *kind);
 
 /* Writes `len` bytes to `path` exclusively and atomically, fsynced. PUBLISH_EXISTS where
  * it is there already. `why` (cap bytes) explains a failure. */

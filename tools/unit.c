@@ -69,7 +69,8 @@ static int begin(struct unit *u, struct job *job)
     out->header = job->header;
     out->header.name = u->input->name;
     options.header = &out->header;
-    if (publication_init(&out->files, job->options->out, u->input->name) != PUBLISH_OK)
+    if (publication_init(&out->files, &publication_shards, job->options->out,
+                         u->input->name) != PUBLISH_OK)
         return job_fail(job, "%s", out->files.why);
     if (shard_writer_open(&out->shards, &options) != SHARD_OK)
         return job_fail(job, "%s", shard_writer_why(out->shards));

@@ -83,9 +83,11 @@ static void publishes_all_files_and_no_temporaries(void **state)
     bool renamed;
 
     (void)state;
-    assert_int_equal(publication_init(&p, "out1", "deep/er/unit"), PUBLISH_FAILED);
+    assert_int_equal(publication_init(&p, &publication_shards, "out1", "deep/er/unit"),
+                     PUBLISH_FAILED);
     publication_free(&p);
-    assert_int_equal(publication_init(&p, ".", "deep/er/unit"), PUBLISH_OK);
+    assert_int_equal(publication_init(&p, &publication_shards, ".", "deep/er/unit"),
+                     PUBLISH_OK);
     write_unit(&p, 2, true, "x");
     assert_false(publication_exists(&p));
     assert_int_equal(publication_publish(&p, 2, true, "{}", 2, &renamed), PUBLISH_OK);
@@ -103,19 +105,19 @@ static void a_redo_removes_what_it_lacks(void **state)
     bool renamed;
 
     (void)state;
-    assert_int_equal(publication_init(&p, ".", "redo"), PUBLISH_OK);
+    assert_int_equal(publication_init(&p, &publication_shards, ".", "redo"), PUBLISH_OK);
     write_unit(&p, 3, true, "old");
     assert_int_equal(publication_publish(&p, 3, true, "{}", 2, &renamed), PUBLISH_OK);
     assert_int_equal(publication_withdraw(&p), PUBLISH_OK);
     assert_false(publication_exists(&p));
     publication_free(&p);
-    assert_int_equal(publication_init(&p, ".", "redo"), PUBLISH_OK);
+    assert_int_equal(publication_init(&p, &publication_shards, ".", "redo"), PUBLISH_OK);
     write_unit(&p, 1, false, "new");
     assert_int_equal(publication_publish(&p, 1, false, "{}", 2, &renamed), PUBLISH_OK);
     assert_int_equal(count_files("redo.lms"), 1);
     assert_int_equal(count_files("redo+*"), 0);
     assert_int_equal(count_files("redo.rejects.jsonl"), 0);
-    publish_sweep(".");
+    publish_sweep(".", &publication_shards);
     assert_int_equal(count_files("redo*"), 2);
     publication_free(&p);
 }
@@ -126,7 +128,7 @@ static void a_redo_that_cannot_remove_fails(void **state)
     bool renamed;
 
     (void)state;
-    assert_int_equal(publication_init(&p, ".", "stuck"), PUBLISH_OK);
+    assert_int_equal(publication_init(&p, &publication_shards, ".", "stuck"), PUBLISH_OK);
     assert_int_equal(mkdir("stuck+00001.lms", 0777), 0); /* unlink() refuses a folder */
     write_unit(&p, 1, false, "new");
     assert_int_equal(publication_publish(&p, 1, false, "{}", 2, &renamed),
@@ -142,8 +144,8 @@ static void the_first_manifest_wins(void **state)
     bool renamed;
 
     (void)state;
-    assert_int_equal(publication_init(&a, ".", "race"), PUBLISH_OK);
-    assert_int_equal(publication_init(&b, ".", "race"), PUBLISH_OK);
+    assert_int_equal(publication_init(&a, &publication_shards, ".", "race"), PUBLISH_OK);
+    assert_int_equal(publication_init(&b, &publication_shards, ".", "race"), PUBLISH_OK);
     write_unit(&a, 1, false, "a");
     write_unit(&b, 1, true, "b");
     assert_int_equal(publication_publish(&a, 1, false, "{}", 2, &renamed), PUBLISH_OK);
@@ -160,17 +162,18 @@ static void lost_temporaries_mean_somebody_else_was_first(void **state)
     bool renamed;
 
     (void)state;
-    assert_int_equal(publication_init(&a, ".", "swept"), PUBLISH_OK);
-    assert_int_equal(publication_init(&b, ".", "swept"), PUBLISH_OK);
+    assert_int_equal(publication_init(&a, &publication_shards, ".", "swept"), PUBLISH_OK);
+    assert_int_equal(publication_init(&b, &publication_shards, ".", "swept"), PUBLISH_OK);
     write_unit(&a, 1, false, "a");
     write_unit(&b, 1, false, "b");
     assert_int_equal(publication_publish(&a, 1, false, "{}", 2, &renamed), PUBLISH_OK);
-    publish_sweep("."); /* a third process, at its start */
+    publish_sweep(".", &publication_shards); /* a third process, at its start */
     assert_int_equal(publication_publish(&b, 1, false, "{}", 2, &renamed),
                      PUBLISH_EXISTS);
     publication_free(&b);
     /* Without a manifest a missing temporary is an error. */
-    assert_int_equal(publication_init(&b, ".", "nobody"), PUBLISH_OK);
+    assert_int_equal(publication_init(&b, &publication_shards, ".", "nobody"),
+                     PUBLISH_OK);
     assert_int_equal(publication_publish(&b, 1, false, "{}", 2, &renamed),
                      PUBLISH_FAILED);
     assert_non_null(strstr(b.why, "nobody.lms.tmp."));
@@ -189,7 +192,7 @@ static void sweep_takes_only_temporaries_of_complete_units(void **state)
     write_file("s.txt.tmp.host.12.0123abcd", "");     /* not ours */
     write_file("dataset.json", "{}");
     write_file("dataset.json.tmp.host.12.0123abcd", "");
-    publish_sweep(".");
+    publish_sweep(".", &publication_shards);
     assert_int_equal(count_files("s.lms.tmp.host.12.0123abcd s+*"), 0);
     assert_true(exists("s.lms.tmp.host.12.0123abcd.lms"));
     assert_true(exists("t.lms.tmp.host.12.0123abcd"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/dump_files.h"
+#include "tools/shard_files.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -18,7 +18,7 @@
 static const char manifest_suffix[] = ".manifest.json";
 
 /* Takes `path`, which may be NULL for want of memory. */
-static bool append(struct dump_files *files, char *path)
+static bool append(struct shard_files *files, char *path)
 {
     if (path == NULL)
         return false;
@@ -56,7 +56,7 @@ static char *beside(const char *manifest, const char *name)
     return asprintf(&path, "%.*s%s", folder_len, manifest, name) < 0 ? NULL : path;
 }
 
-static size_t add_named(struct dump_files *files, const char *path)
+static size_t add_named(struct shard_files *files, const char *path)
 {
     struct manifest manifest;
     size_t i, problems = 0;
@@ -94,7 +94,7 @@ static int by_name(const void *left, const void *right)
     return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-static size_t find_manifests(struct dump_files *manifests, char *folder)
+static size_t find_manifests(struct shard_files *manifests, char *folder)
 {
     char *const roots[] = {folder, NULL};
     size_t problems = 0;
@@ -124,9 +124,9 @@ static size_t find_manifests(struct dump_files *manifests, char *folder)
     return problems;
 }
 
-static size_t add_folder(struct dump_files *files, const char *folder)
+static size_t add_folder(struct shard_files *files, const char *folder)
 {
-    struct dump_files manifests = {0};
+    struct shard_files manifests = {0};
     char *root = strdup(folder);
     size_t problems = 0;
 
@@ -141,12 +141,12 @@ static size_t add_folder(struct dump_files *files, const char *folder)
         qsort(manifests.paths, manifests.n, sizeof(*manifests.paths), by_name);
     for (size_t i = 0; i < manifests.n; i++)
         problems += add_named(files, manifests.paths[i]);
-    dump_files_clear(&manifests);
+    shard_files_clear(&manifests);
     free(root);
     return problems;
 }
 
-size_t dump_files_add(struct dump_files *files, const char *operand)
+size_t shard_files_add(struct shard_files *files, const char *operand)
 {
     struct stat st;
 
@@ -155,10 +155,10 @@ size_t dump_files_add(struct dump_files *files, const char *operand)
     return append(files, strdup(operand)) ? 0 : problem("%s: out of memory", operand);
 }
 
-void dump_files_clear(struct dump_files *files)
+void shard_files_clear(struct shard_files *files)
 {
     for (size_t i = 0; i < files->n; i++)
         free(files->paths[i]);
     free(files->paths);
-    *files = (struct dump_files){0};
+    *files = (struct shard_files){0};
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/dump_files.h - the shard files that operands of `latentmill dump` stand for.
+ * tools/shard_files.h - the shard files that operands of the commands stand for.
  *
  * A folder stands for the finished shards below it: those that a manifest names. Others
  * are still being written, or left over from a run that was killed. */
-#ifndef TOOLS_DUMP_FILES_H
-#define TOOLS_DUMP_FILES_H
+#ifndef TOOLS_SHARD_FILES_H
+#define TOOLS_SHARD_FILES_H
 
 #include <stddef.h>
 
-struct dump_files {
+struct shard_files {
     char **paths; /* keeps n of them */
     size_t n, cap;
 };
@@ -16,7 +16,7 @@ struct dump_files {
 /* Appends `operand` itself where it is no folder, else the shards below it, sorted by
  * NAME and part. What cannot be read is explained on stderr, the rest is appended all the
  * same. Returns how many problems there were. */
-size_t dump_files_add(struct dump_files *files, const char *operand);
-void dump_files_clear(struct dump_files *files);
+size_t shard_files_add(struct shard_files *files, const char *operand);
+void shard_files_clear(struct shard_files *files);
 
 #endif

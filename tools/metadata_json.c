@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/metadata_json.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "ingest/plain_json.h"
+#include "tools/print.h"
+
+/* Whether it is JSON; numbers may be longer than this machine's. */
+static bool is_json(const char *text, size_t len)
+{
+    const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL;
+    json_t *parsed = json_loadb(text, len, flags, NULL);
+
+    json_decref(parsed);
+    return parsed != NULL;
+}
+
+void metadata_print_json(FILE *out, const char *metadata, size_t metadata_len)
+{
+    size_t len;
+
+    if (metadata == NULL || metadata_len == 0) {
+        fputs("null", out);
+        return;
+    }
+    char *plain = plain_json(metadata, metadata_len, &len);
+    if (plain == NULL || !is_json(plain, len)) {
+        print_json_string(out, metadata, metadata_len);
+    } else {
+        /* Within JSON a line can end only between its tokens. */
+        for (size_t i = 0; i < len; i++)
+            putc(plain[i] == '\n' || plain[i] == '\r' ? ' ' : plain[i], out);
+    }
+    free(plain);
+}
