@@ -83,6 +83,7 @@ VAE_SRC := \
     vae_encode/status.c \
     vae_encode/vae.c \
     vae_encode/vae_builtin.c \
+    vae_encode/vae_coder.c \
     vae_encode/vae_source.c \
     vae_encode/why.c
 
@@ -183,6 +184,7 @@ UNIT_TESTS := \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
     tests/unit/test_backend_cpu.c \
+    tests/unit/test_backend_decode.c \
     tests/unit/test_draw.c \
     tests/unit/test_float16.c \
     tests/unit/test_sequence.c \

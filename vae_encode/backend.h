@@ -7,6 +7,8 @@
 #ifndef VAE_ENCODE_BACKEND_H
 #define VAE_ENCODE_BACKEND_H
 
+#include <math.h>
+
 #include "ingest/image.h"
 #include "vae_encode/graph.h"
 #include "vae_encode/vae.h"
@@ -20,6 +22,15 @@ static inline bool vae_cancelled(const struct vae_cancel *cancel)
 static inline float vae_clamp_logvar(float v)
 {
     return v < -30.0f ? -30.0f : v > 20.0f ? 20.0f : v;
+}
+
+/* A value that the decoder gives -> a byte, rounded to the nearest, to even at a half.
+ * NaN is black. */
+static inline uint8_t vae_byte_of(float v)
+{
+    float level = (v * 0.5f + 0.5f) * 255.0f;
+
+    return level > 0.0f ? level < 255.0f ? (uint8_t)nearbyintf(level) : 255 : 0;
 }
 
 struct vae_backend {
@@ -37,6 +48,9 @@ struct vae_backend {
     /* `cancel` may be NULL. VAE_CANCELLED where it has been asked for. */
     int (*encode)(void *state, const struct image_batch *in, struct latent_batch *out,
                   const struct vae_cancel *cancel);
+    /* Of a graph whose part is VAE_DECODER, as encode() of the others. */
+    int (*decode)(void *state, const float *latents, int n,
+                  const struct picture_batch *out, const struct vae_cancel *cancel);
     void (*close)(void *state);
     void (*free_packed)(void *packed);
 };

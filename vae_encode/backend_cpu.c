@@ -13,6 +13,7 @@
 
 #include "vae_encode/cpu_layers.h"
 #include "vae_encode/cpu_model.h"
+#include "vae_encode/exact_exp.h"
 #include "vae_encode/status.h"
 
 enum { MAX_EXTENT = 32768 }; /* of an image: its pixels are counted in int */
@@ -127,22 +128,20 @@ static void *allocate(size_t n, size_t size, bool *failed)
     return p;
 }
 
-static int out_extent(const struct cpu_step *step, int extent)
-{
-    return extent / step->downscale_in / cpu_step_stride(step);
-}
-
 static bool allocate_slots(struct cpu_state *s)
 {
     const struct cpu_model *m = s->model;
-    size_t floats[VAE_MAX_SLOTS] = {(size_t)s->height * s->width * CPU_BLOCK};
-    size_t channels[VAE_MAX_SLOTS] = {CPU_BLOCK};
+    size_t floats[VAE_MAX_SLOTS] = {0}, channels[VAE_MAX_SLOTS] = {0};
     bool failed = false;
 
+    channels[0] = cpu_blocks(m->input_channels) * CPU_BLOCK;
+    floats[0] =
+        channels[0] * (s->height / m->input_downscale) * (s->width / m->input_downscale);
     for (int i = 0; i < m->n_steps; i++) {
         const struct cpu_step *step = &m->steps[i];
         size_t c = cpu_blocks(cpu_step_c_out(step)) * CPU_BLOCK;
-        size_t pixels = (size_t)out_extent(step, s->height) * out_extent(step, s->width);
+        size_t pixels =
+            (size_t)cpu_step_extent(step, s->height) * cpu_step_extent(step, s->width);
         cpu_raise(&floats[step->out], c * pixels);
         cpu_raise(&channels[step->out], c);
     }
@@ -218,14 +217,38 @@ static void load_image(struct cpu_state *s, const uint8_t *rgb)
     for (size_t i = 0; i < n; i++)
         for (int c = 0; c < 3; c++)
             out[i * CPU_BLOCK + c] = level[rgb[i * 3 + c]];
-    if (!m->sum_input)
-        return;
-    memset(s->slots[0].sums, 0, 2 * CPU_BLOCK * sizeof(double));
-    for (size_t i = 0; i < n; i++) {
-        for (int c = 0; c < 3; c++) {
-            double v = out[i * CPU_BLOCK + c];
-            s->slots[0].sums[c] += v;
-            s->slots[0].sums[CPU_BLOCK + c] += v * v;
+}
+
+/* (C, h, w) -> slot 0, (C / 16, h, w, 16) */
+static void load_latent(struct cpu_state *s, const float *latent)
+{
+    const struct cpu_model *m = s->model;
+    const size_t n =
+        (size_t)(s->height / m->input_downscale) * (s->width / m->input_downscale);
+    float *out = s->slots[0].data;
+
+    memset(out, 0, cpu_blocks(m->input_channels) * CPU_BLOCK * n * sizeof(*out));
+    for (size_t c = 0; c < (size_t)m->input_channels; c++) {
+        float *to = out + c / CPU_BLOCK * n * CPU_BLOCK + c % CPU_BLOCK;
+        for (size_t i = 0; i < n; i++)
+            to[i * CPU_BLOCK] = exact_squash(latent[c * n + i], m->input_bound);
+    }
+}
+
+static void sum_input(struct cpu_state *s)
+{
+    const struct cpu_model *m = s->model;
+    const size_t n =
+        (size_t)(s->height / m->input_downscale) * (s->width / m->input_downscale);
+
+    for (size_t b = 0; b < cpu_blocks(m->input_channels); b++) {
+        const float *in = s->slots[0].data + b * n * CPU_BLOCK;
+        double *sums = s->slots[0].sums + b * 2 * CPU_BLOCK;
+        memset(sums, 0, 2 * CPU_BLOCK * sizeof(*sums));
+        for (size_t i = 0; i < n * CPU_BLOCK; i++) {
+            double v = in[i];
+            sums[i % CPU_BLOCK] += v;
+            sums[CPU_BLOCK + i % CPU_BLOCK] += v * v;
         }
     }
 }
@@ -244,8 +267,8 @@ static void run_step(struct cpu_state *s, const struct cpu_step *step)
     const struct cpu_activation out = {
         .data = to->data,
         .sums = step->sum_out ? to->sums : NULL,
-        .height = out_extent(step, s->height),
-        .width = out_extent(step, s->width),
+        .height = cpu_step_extent(step, s->height),
+        .width = cpu_step_extent(step, s->width),
     };
 
     if (step->kind == VAE_STEP_ATTENTION) {
@@ -280,6 +303,38 @@ static const char *cpu_algorithm(const void *state, int i)
     return s->model->steps[i].kind == VAE_STEP_CONV ? "direct" : "attention";
 }
 
+/* The last step's output -> (height, width, 3) bytes and, where not NULL, (3, height,
+ * width) values. */
+static void store_picture(const struct cpu_state *s, uint8_t *rgb, float *values)
+{
+    const struct cpu_model *m = s->model;
+    const size_t n = (size_t)s->height * s->width;
+    const float *in = s->slots[m->steps[m->n_steps - 1].out].data;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < 3; c++) {
+            float v = in[i * CPU_BLOCK + c] * m->output_scale + m->output_shift;
+            rgb[3 * i + c] = vae_byte_of(v);
+            if (values)
+                values[c * n + i] = v;
+        }
+}
+
+/* From slot 0 to the last step's. */
+static int run_steps(struct cpu_state *s, const struct vae_cancel *cancel)
+{
+    const struct cpu_model *m = s->model;
+
+    if (m->sum_input)
+        sum_input(s);
+    for (int step = 0; step < m->n_steps; step++) {
+        if (vae_cancelled(cancel))
+            return VAE_CANCELLED;
+        run_step(s, &m->steps[step]);
+    }
+    return vae_cancelled(cancel) ? VAE_CANCELLED : VAE_OK;
+}
+
 static int cpu_encode(void *state, const struct image_batch *in, struct latent_batch *out,
                       const struct vae_cancel *cancel)
 {
@@ -293,12 +348,7 @@ static int cpu_encode(void *state, const struct image_batch *in, struct latent_b
         return VAE_EINVAL;
     for (int i = 0; i < in->n; i++) {
         load_image(s, in->rgb[i]);
-        for (int step = 0; step < m->n_steps; step++) {
-            if (vae_cancelled(cancel))
-                return VAE_CANCELLED;
-            run_step(s, &m->steps[step]);
-        }
-        if (vae_cancelled(cancel))
+        if (run_steps(s, cancel) != VAE_OK)
             return VAE_CANCELLED;
         store_moment(s, 0, out->mean + i * n);
         if (!out->logvar)
@@ -307,6 +357,24 @@ static int cpu_encode(void *state, const struct image_batch *in, struct latent_b
         store_moment(s, m->latent_channels, logvar);
         for (size_t j = 0; j < n; j++)
             logvar[j] = vae_clamp_logvar(logvar[j]);
+    }
+    return VAE_OK;
+}
+
+static int cpu_decode(void *state, const float *latents, int n,
+                      const struct picture_batch *out, const struct vae_cancel *cancel)
+{
+    struct cpu_state *s = state;
+    const struct cpu_model *m = s->model;
+    const size_t n_latent = (size_t)m->latent_channels * (s->height / m->downscale) *
+                            (s->width / m->downscale);
+    const size_t n_values = (size_t)s->height * s->width * 3;
+
+    for (int i = 0; i < n; i++) {
+        load_latent(s, latents + i * n_latent);
+        if (run_steps(s, cancel) != VAE_OK)
+            return VAE_CANCELLED;
+        store_picture(s, out->rgb[i], out->values ? out->values + i * n_values : NULL);
     }
     return VAE_OK;
 }
@@ -320,6 +388,7 @@ const struct vae_backend vae_backend_cpu = {
     .open = cpu_open,
     .algorithm = cpu_algorithm,
     .encode = cpu_encode,
+    .decode = cpu_decode,
     .close = cpu_close,
     .free_packed = cpu_free_packed,
 };

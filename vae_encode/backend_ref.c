@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The referee: every step as its definition reads, one image after the other, in plain
  * loops. Sums run in double and are rounded to fp32 once a step, so that it is closer to
- * the true result than any engine it judges. exp() is our own, of exact IEEE operations
- * in fixed order: the same bits on every machine here too. */
+ * the true result than any engine it judges. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vae_encode/backend.h"
+#include "vae_encode/exact_exp.h"
 #include "vae_encode/status.h"
 
 struct ref_packed {
@@ -27,36 +27,17 @@ struct ref_state {
 
 enum { POINTERS_PER_STEP = 10 };
 
-/* e^x to within an ulp or two; x <= 0 or moderate, as sigmoid and softmax have it. */
-static double exp_exact(double x)
-{
-    double k, r, term = 1, sum = 1;
-
-    if (x != x)
-        return x;
-    if (x < -745)
-        return 0;
-    if (x > 709)
-        return HUGE_VAL;
-    k = nearbyint(x * 1.4426950408889634);
-    r = x - k * 0x1.62e42feep-1;    /* ln 2, the high bits: the product is exact */
-    r -= k * 0x1.a39ef35793c76p-33; /* and the rest */
-    for (int i = 1; i <= 14; i++) {
-        term = term * r / i;
-        sum += term;
-    }
-    return ldexp(sum, (int)k);
-}
-
 static double silu(double x)
 {
-    return x / (1 + exp_exact(-x));
+    return x / (1 + exact_exp(-x));
 }
 
-/* out (C, h, w) with `stride` between rows and `plane` between channels. */
+/* out (C, h, w) with `stride` between rows and `plane` between channels; each pixel of
+ * the input becomes upscale x upscale of them. */
 struct target {
     double *out;
     size_t stride, plane;
+    int upscale;
 };
 
 static void copy_normed(const float *in, int channels, int h, int w,
@@ -81,9 +62,10 @@ static void copy_normed(const float *in, int channels, int h, int w,
         for (int c = g * per_group; c < (g + 1) * per_group; c++) {
             double weight = norm->groups ? norm->weight[c] : 1;
             double bias = norm->groups ? norm->bias[c] : 0;
-            for (int y = 0; y < h; y++)
-                for (int x = 0; x < w; x++) {
-                    double v = in[(size_t)c * n + (size_t)y * (size_t)w + (size_t)x];
+            for (int y = 0; y < h * to.upscale; y++)
+                for (int x = 0; x < w * to.upscale; x++) {
+                    double v = in[(size_t)c * n + (size_t)(y / to.upscale) * (size_t)w +
+                                  (size_t)(x / to.upscale)];
                     v = (v - mean) * inverse * weight + bias;
                     to.out[(size_t)c * to.plane + (size_t)y * to.stride + (size_t)x] =
                         norm->silu ? silu(v) : v;
@@ -124,11 +106,12 @@ static void conv_plane(struct ref_state *s, const struct vae_conv *conv, int c_o
 static void run_conv(struct ref_state *s, const struct vae_step *step, int h, int w)
 {
     const struct vae_conv *conv = &step->u.conv;
-    size_t stride = (size_t)w + 2, plane = stride * ((size_t)h + 2);
+    int up = conv->upscale;
+    size_t stride = (size_t)(w * up) + 2, plane = stride * ((size_t)(h * up) + 2);
     size_t pad = (size_t)conv->pad_before;
-    int h_out = h / conv->stride, w_out = w / conv->stride;
+    int h_out = h * up / conv->stride, w_out = w * up / conv->stride;
     size_t n = (size_t)h_out * (size_t)w_out;
-    struct target to = {s->padded + pad * stride + pad, stride, plane};
+    struct target to = {s->padded + pad * stride + pad, stride, plane, up};
 
     memset(s->padded, 0, (size_t)conv->c_in * plane * sizeof(*s->padded));
     copy_normed(s->slots[step->in], conv->c_in, h, w, &conv->norm, to);
@@ -167,7 +150,7 @@ static void softmax(double *scores, size_t n)
     for (size_t i = 1; i < n; i++)
         max = scores[i] > max ? scores[i] : max;
     for (size_t i = 0; i < n; i++) {
-        scores[i] = exp_exact(scores[i] - max);
+        scores[i] = exact_exp(scores[i] - max);
         sum += scores[i];
     }
     for (size_t i = 0; i < n; i++)
@@ -183,7 +166,7 @@ static void run_attention(struct ref_state *s, const struct vae_step *step, int 
     const float *in = s->slots[step->in];
     float *out = s->slots[step->out];
 
-    copy_normed(in, a->channels, h, w, &a->norm, (struct target){x, (size_t)w, n});
+    copy_normed(in, a->channels, h, w, &a->norm, (struct target){x, (size_t)w, n, 1});
     linear(q, x, a->q_weight, a->q_bias, a->channels, n);
     linear(k, x, a->k_weight, a->k_bias, a->channels, n);
     linear(v, x, a->v_weight, a->v_bias, a->channels, n);
@@ -222,12 +205,33 @@ static const char *ref_algorithm(const void *state, int i)
     return s->graph->steps[i].kind == VAE_STEP_CONV ? "direct" : "attention";
 }
 
+/* From slot 0 to the last step's slot. */
+static int run_steps(struct ref_state *s, const struct vae_cancel *cancel)
+{
+    for (int i = 0; i < s->graph->n_steps; i++) {
+        const struct vae_step *step = &s->graph->steps[i];
+        int h = s->height / step->downscale_in, w = s->width / step->downscale_in;
+        if (vae_cancelled(cancel))
+            return VAE_CANCELLED;
+        if (step->kind == VAE_STEP_CONV)
+            run_conv(s, step, h, w);
+        else
+            run_attention(s, step, h, w);
+    }
+    return vae_cancelled(cancel) ? VAE_CANCELLED : VAE_OK;
+}
+
+static const float *result_of(const struct ref_state *s)
+{
+    return s->slots[s->graph->steps[s->graph->n_steps - 1].out];
+}
+
 static int ref_encode(void *state, const struct image_batch *in, struct latent_batch *out,
                       const struct vae_cancel *cancel)
 {
     struct ref_state *s = state;
     const struct vae_graph *g = s->graph;
-    const float *moments = s->slots[g->steps[g->n_steps - 1].out];
+    const float *moments = result_of(s);
     size_t n_pixels = (size_t)s->width * (size_t)s->height;
     size_t n_latent = n_pixels / (size_t)g->downscale / (size_t)g->downscale *
                       (size_t)g->latent_channels;
@@ -235,22 +239,38 @@ static int ref_encode(void *state, const struct image_batch *in, struct latent_b
     for (int i = 0; i < in->n; i++) {
         size_t at = (size_t)i * n_latent;
         load_image(g, in->rgb[i], n_pixels, s->slots[0]);
-        for (int j = 0; j < g->n_steps; j++) {
-            const struct vae_step *step = &g->steps[j];
-            int h = s->height / step->downscale_in, w = s->width / step->downscale_in;
-            if (vae_cancelled(cancel))
-                return VAE_CANCELLED;
-            if (step->kind == VAE_STEP_CONV)
-                run_conv(s, step, h, w);
-            else
-                run_attention(s, step, h, w);
-        }
-        if (vae_cancelled(cancel))
+        if (run_steps(s, cancel) != VAE_OK)
             return VAE_CANCELLED;
         memcpy(out->mean + at, moments, n_latent * sizeof(*moments));
         if (out->logvar)
             for (size_t k = 0; k < n_latent; k++)
                 out->logvar[at + k] = vae_clamp_logvar(moments[n_latent + k]);
+    }
+    return VAE_OK;
+}
+
+static int ref_decode(void *state, const float *latents, int n,
+                      const struct picture_batch *out, const struct vae_cancel *cancel)
+{
+    struct ref_state *s = state;
+    const struct vae_graph *g = s->graph;
+    const float *result = result_of(s);
+    size_t n_pixels = (size_t)s->width * (size_t)s->height;
+    size_t n_latent = n_pixels / (size_t)g->downscale / (size_t)g->downscale *
+                      (size_t)g->latent_channels;
+
+    for (size_t i = 0; i < (size_t)n; i++) {
+        for (size_t k = 0; k < n_latent; k++)
+            s->slots[0][k] = exact_squash(latents[i * n_latent + k], g->input_bound);
+        if (run_steps(s, cancel) != VAE_OK)
+            return VAE_CANCELLED;
+        for (size_t c = 0; c < 3; c++)
+            for (size_t k = 0; k < n_pixels; k++) {
+                float v = result[c * n_pixels + k] * g->output_scale + g->output_shift;
+                out->rgb[i][3 * k + c] = vae_byte_of(v);
+                if (out->values)
+                    out->values[(3 * i + c) * n_pixels + k] = v;
+            }
     }
     return VAE_OK;
 }
@@ -277,7 +297,9 @@ static size_t max_size(size_t a, size_t b)
 static int ref_open(void **state, const void *packed, int width, int height)
 {
     const struct vae_graph *g = &((const struct ref_packed *)packed)->graph;
-    size_t slots[VAE_MAX_SLOTS] = {3 * (size_t)width * (size_t)height};
+    size_t f = (size_t)vae_graph_input_downscale(g);
+    size_t slots[VAE_MAX_SLOTS] = {(size_t)vae_graph_input_channels(g) *
+                                   ((size_t)width / f) * ((size_t)height / f)};
     size_t padded = 0;
     struct ref_state *s = calloc(1, sizeof(*s));
 
@@ -293,6 +315,8 @@ static int ref_open(void **state, const void *packed, int width, int height)
         size_t w = (size_t)(width / step->downscale_in);
         if (step->kind == VAE_STEP_CONV) {
             const struct vae_conv *c = &step->u.conv;
+            h *= (size_t)c->upscale;
+            w *= (size_t)c->upscale;
             slots[step->out] = max_size(slots[step->out], (size_t)c->c_out * h * w);
             padded = max_size(padded, (size_t)c->c_in * (h + 2) * (w + 2));
         } else {
@@ -412,6 +436,7 @@ const struct vae_backend vae_backend_ref = {
     .open = ref_open,
     .algorithm = ref_algorithm,
     .encode = ref_encode,
+    .decode = ref_decode,
     .close = ref_close,
     .free_packed = ref_free_packed,
 };

@@ -123,7 +123,8 @@ void cpu_attention_run(const struct cpu_kernels *k, const struct cpu_attention *
 {
     const int n = in->height * in->width;
     const struct cpu_activation line = {.data = in->data, .height = 1, .width = n};
-    struct cpu_tile t = {.data = scratch->tile, .rows = 1, .kernel = 1, .stride = 1};
+    struct cpu_tile t = {
+        .data = scratch->tile, .rows = 1, .kernel = 1, .stride = 1, .upscale = 1};
 
     cpu_affine_from_sums(&scratch->affine, &a->norm, in, a->channels);
     if (out->sums)

@@ -9,7 +9,8 @@ void cpu_conv_measure(struct cpu_scratch_size *size, const struct cpu_conv *conv
 {
     const struct cpu_weights *w = &conv->weights;
     struct cpu_tiling tiling =
-        cpu_tiling_choose(w, conv->stride, height / conv->stride, width / conv->stride);
+        cpu_tiling_choose(w, conv->stride, height * conv->upscale / conv->stride,
+                          width * conv->upscale / conv->stride);
 
     cpu_raise(&size->tile, tiling.floats);
     cpu_raise(&size->staging, tiling.row);
@@ -29,6 +30,7 @@ void cpu_conv_run(const struct cpu_kernels *k, const struct cpu_conv *conv,
         .staging = scratch->staging,
         .kernel = w->kernel,
         .stride = conv->stride,
+        .upscale = conv->upscale,
         .pad_before = conv->pad_before,
     };
 

@@ -74,6 +74,7 @@ static struct cpu_conv pack_conv(struct arena *a, const struct vae_conv *c)
         .weights = pack_weights(a, c->weight, c->c_out, c->c_in, c->kernel),
         .bias = pack_vector(a, c->bias, c->c_out),
         .stride = c->stride,
+        .upscale = c->upscale,
         .pad_before = c->kernel == 1 ? 0 : c->pad_before,
         .norm = pack_norm(a, &c->norm, c->c_in),
         .residual = c->residual,
@@ -148,6 +149,11 @@ int cpu_model_pack(struct cpu_model **model, const struct vae_graph *g,
     m->kernels = kernels;
     m->input_scale = g->input_scale;
     m->input_shift = g->input_shift;
+    m->input_bound = g->input_bound;
+    m->output_scale = g->output_scale;
+    m->output_shift = g->output_shift;
+    m->input_channels = vae_graph_input_channels(g);
+    m->input_downscale = vae_graph_input_downscale(g);
     m->latent_channels = g->latent_channels;
     m->downscale = g->downscale;
     m->has_posterior = g->has_posterior;

@@ -32,6 +32,7 @@ struct cpu_conv {
     struct cpu_weights weights;
     const float *bias; /* (c_out rounded up to 16) */
     int stride;
+    int upscale;
     int pad_before;
     struct cpu_norm norm;
     int residual; /* slot or -1 */
@@ -63,6 +64,9 @@ struct cpu_step {
 struct cpu_model {
     const struct cpu_kernels *kernels;
     float input_scale, input_shift;
+    float input_bound;
+    float output_scale, output_shift;
+    int input_channels, input_downscale;
     int latent_channels;
     int downscale;
     bool has_posterior;
@@ -84,9 +88,12 @@ static inline int cpu_step_c_out(const struct cpu_step *s)
     return s->kind == VAE_STEP_CONV ? s->u.conv.weights.c_out : s->u.attention.channels;
 }
 
-static inline int cpu_step_stride(const struct cpu_step *s)
+/* Rows or columns that the step gives where the network's images have `extent`. */
+static inline int cpu_step_extent(const struct cpu_step *s, int extent)
 {
-    return s->kind == VAE_STEP_CONV ? s->u.conv.stride : 1;
+    int n = extent / s->downscale_in;
+
+    return s->kind == VAE_STEP_CONV ? n * s->u.conv.upscale / s->u.conv.stride : n;
 }
 
 static inline const struct cpu_norm *cpu_step_norm(const struct cpu_step *s)

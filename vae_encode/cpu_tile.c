@@ -85,6 +85,19 @@ static void split_columns(float *out, const float *in, int n)
         memcpy((i % 2 ? odd : out) + i / 2 * CPU_BLOCK, in + i * CPU_BLOCK, bytes);
 }
 
+/* The upscaled row's pixels [first, first + n); pixel 2 i and 2 i + 1 are in's i. */
+static void load_doubled(const struct cpu_kernels *k, float *out, float *staging,
+                         const float *in, int first, int n, int block,
+                         const struct cpu_affine *affine)
+{
+    const int begin = first / 2, end = (first + n + 1) / 2;
+
+    load_pixels(k, staging, in + begin * CPU_BLOCK, end - begin, block, affine);
+    for (int i = 0; i < n; i++)
+        memcpy(out + i * CPU_BLOCK, staging + ((first + i) / 2 - begin) * CPU_BLOCK,
+               CPU_BLOCK * sizeof(*out));
+}
+
 void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
                    const struct cpu_activation *in, int channels,
                    const struct cpu_affine *affine)
@@ -94,7 +107,7 @@ void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
     const int top = t->y * t->stride - t->pad_before;
     const int left = t->x * t->stride - t->pad_before;
     const int before = left < 0 ? -left : 0;
-    const int inside = cpu_min(cols, in->width - left) - before;
+    const int inside = cpu_min(cols, in->width * t->upscale - left) - before;
     const size_t pixel = CPU_BLOCK * sizeof(float);
 
     t->row = (size_t)cols * CPU_BLOCK;
@@ -104,14 +117,19 @@ void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
         for (int r = 0; r < rows; r++) {
             float *to = t->data + b * t->plane + r * t->row;
             float *line = t->stride == 2 ? t->staging : to;
-            if (top + r < 0 || top + r >= in->height) {
+            if (top + r < 0 || top + r >= in->height * t->upscale) {
                 memset(to, 0, cols * pixel);
                 continue;
             }
-            size_t at = (size_t)(top + r) * in->width + left + before;
+            const float *row =
+                from + (size_t)((top + r) / t->upscale) * in->width * CPU_BLOCK;
             memset(line, 0, before * pixel);
-            load_pixels(k, line + before * CPU_BLOCK, from + at * CPU_BLOCK, inside, b,
-                        affine);
+            if (t->upscale == 2)
+                load_doubled(k, line + before * CPU_BLOCK, t->staging, row, left + before,
+                             inside, b, affine);
+            else
+                load_pixels(k, line + before * CPU_BLOCK,
+                            row + (left + before) * CPU_BLOCK, inside, b, affine);
             memset(line + (before + inside) * CPU_BLOCK, 0,
                    (cols - before - inside) * pixel);
             if (t->stride == 2)

@@ -35,11 +35,12 @@ void cpu_affine_from_sums(struct cpu_affine *affine, const struct cpu_norm *norm
 
 /* The input of rows x cols output pixels from (y, x) on: (channels / 16, plane). With
  * stride 2 a row's even columns come before its odd ones, so that neighbouring outputs'
- * inputs are always neighbours. */
+ * inputs are always neighbours. With upscale 2 each pixel of the activation is loaded as
+ * 2 x 2 pixels. */
 struct cpu_tile {
     float *data;
-    float *staging; /* one row of one block, for stride 2 */
-    int kernel, stride, pad_before;
+    float *staging; /* one row of one block, for stride or upscale 2 */
+    int kernel, stride, upscale, pad_before;
     int y, x, rows, cols;
     size_t row, plane; /* floats; set by cpu_tile_load() */
 };

@@ -208,6 +208,7 @@ int graph_add_conv(struct graph_builder *b, const char *prefix,
         .c_out = conv->c_out,
         .kernel = kernel,
         .stride = conv->stride ? conv->stride : 1,
+        .upscale = conv->upscale ? conv->upscale : 1,
         .pad_before = kernel == 3 && !conv->pad_after_only,
         .residual = conv->residual ? conv->residual : -1,
         .relu = conv->relu,
@@ -225,7 +226,7 @@ int graph_add_conv(struct graph_builder *b, const char *prefix,
     step->out = out;
     step->u.conv = made;
     b->slot = out;
-    b->downscale *= made.stride;
+    b->downscale = b->downscale * made.stride / made.upscale;
     return out;
 }
 

@@ -34,6 +34,7 @@ struct graph_builder {
 struct graph_conv {
     int c_in, c_out;
     int kernel, stride;  /* 0: 1 */
+    int upscale;         /* 0: 1 */
     bool pad_after_only; /* diffusers' downsampler */
     bool no_bias;
     const char *norm; /* prefix of the tensors of a GroupNorm with SiLU before it; NULL */

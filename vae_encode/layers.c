@@ -10,7 +10,7 @@ struct layer_kept {
     char *name;
     int c_in, c_out;
     int kernel; /* 0: attention */
-    int stride;
+    int stride, upscale;
     int downscale_in;
 };
 
@@ -24,8 +24,10 @@ int vae_layers_init(struct vae_layers *layers, const struct vae_graph *g)
         const struct vae_step *step = &g->steps[layers->n];
         struct layer_kept *kept = &layers->kept[layers->n];
 
-        *kept = (struct layer_kept){
-            .name = strdup(step->name), .stride = 1, .downscale_in = step->downscale_in};
+        *kept = (struct layer_kept){.name = strdup(step->name),
+                                    .stride = 1,
+                                    .upscale = 1,
+                                    .downscale_in = step->downscale_in};
         if (!kept->name)
             return VAE_ENOMEM;
         if (step->kind == VAE_STEP_ATTENTION) {
@@ -35,9 +37,16 @@ int vae_layers_init(struct vae_layers *layers, const struct vae_graph *g)
             kept->c_out = step->u.conv.c_out;
             kept->kernel = step->u.conv.kernel;
             kept->stride = step->u.conv.stride;
+            kept->upscale = step->u.conv.upscale;
         }
     }
     return VAE_OK;
+}
+
+/* Of the step's output, where that of the image is `extent`. */
+static int extent_of(const struct layer_kept *kept, int extent)
+{
+    return extent / kept->downscale_in * kept->upscale / kept->stride;
 }
 
 struct vae_layer vae_layers_at(const struct vae_layers *layers, int i, int width,
@@ -49,8 +58,9 @@ struct vae_layer vae_layers_at(const struct vae_layers *layers, int i, int width
                               .c_out = kept->c_out,
                               .kernel = kept->kernel,
                               .stride = kept->stride,
-                              .width = width / kept->downscale_in / kept->stride,
-                              .height = height / kept->downscale_in / kept->stride};
+                              .upscale = kept->upscale,
+                              .width = extent_of(kept, width),
+                              .height = extent_of(kept, height)};
     double c = layer.c_in, pixels = (double)layer.width * layer.height;
 
     if (layer.kernel == 0)

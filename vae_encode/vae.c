@@ -9,32 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vae_encode/backend.h"
 #include "vae_encode/config.h"
 #include "vae_encode/families.h"
-#include "vae_encode/layers.h"
 #include "vae_encode/status.h"
+#include "vae_encode/vae_handle.h"
 #include "vae_encode/vae_source.h"
-
-enum { MAX_SIDE = 1 << 15 };
-
-struct vae {
-    struct vae_info info;
-    char *path;
-    char *config;
-    const struct vae_backend *backend;
-    void *packed;
-    struct vae_layers layers; /* of the encoder */
-    struct vae_why why;
-};
-
-struct vae_encoder {
-    const struct vae *vae;
-    void *state;
-    int width, height;
-    struct vae_why why;
-    const struct vae_cancel *cancel; /* NULL: never */
-};
 
 static int choose_backend(struct vae *vae, const char *name)
 {
@@ -202,6 +181,9 @@ int vae_open(struct vae **out, const struct vae_options *options)
         return vae_fail(&vae->why, VAE_ENOMEM, "out of memory");
     vae->info.path = vae->path;
     vae->info.builtin = options->path == NULL;
+    vae->info.part = options->part;
+    if (options->part != VAE_ENCODER)
+        return vae_fail(&vae->why, VAE_EMODEL, "decoders cannot be read yet");
     rc = choose_backend(vae, options->backend);
     if (rc == VAE_OK)
         rc = check_scale(vae, options->scale);
@@ -217,82 +199,6 @@ int vae_open(struct vae **out, const struct vae_options *options)
 const struct vae_info *vae_info(const struct vae *vae)
 {
     return &vae->info;
-}
-
-int vae_encoder_open(struct vae_encoder **out, const struct vae *vae, int width,
-                     int height)
-{
-    struct vae_encoder *e = calloc(1, sizeof(*e));
-    int f = vae->info.downscale;
-    int rc;
-
-    *out = e;
-    if (!e)
-        return VAE_ENOMEM;
-    e->vae = vae;
-    e->width = width;
-    e->height = height;
-    if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE ||
-        width % f != 0 || height % f != 0)
-        return vae_fail(
-            &e->why, VAE_EINVAL,
-            "images of %d x %d do not fit %s: each side must be a multiple of "
-            "%d, at most %d",
-            width, height, vae->info.path, f, MAX_SIDE);
-    rc = vae->backend->open(&e->state, vae->packed, width, height);
-    if (rc < 0)
-        vae_fail(&e->why, rc, "encoder of %d x %d: %s", width, height, vae_strerror(rc));
-    return rc;
-}
-
-int vae_encode(struct vae_encoder *e, const struct image_batch *in,
-               struct latent_batch *out)
-{
-    int rc;
-
-    if (in->n < 1 || in->width != e->width || in->height != e->height)
-        return vae_fail(&e->why, VAE_EINVAL,
-                        "a batch of %d images of %d x %d for an encoder of %d x %d",
-                        in->n, in->width, in->height, e->width, e->height);
-    if (out->logvar && !e->vae->info.has_posterior)
-        return vae_fail(&e->why, VAE_EINVAL, "%s is a %s: it has no log-variance",
-                        e->vae->info.path, e->vae->info.family);
-    rc = e->vae->backend->encode(e->state, in, out, e->cancel);
-    if (rc < 0)
-        vae_fail(&e->why, rc, "%s", vae_strerror(rc));
-    return rc;
-}
-
-void vae_encoder_set_cancel(struct vae_encoder *e, const struct vae_cancel *cancel)
-{
-    e->cancel = cancel;
-}
-
-int vae_encoder_n_layers(const struct vae_encoder *e)
-{
-    return e->vae->layers.n;
-}
-
-struct vae_layer vae_encoder_layer(const struct vae_encoder *e, int i)
-{
-    struct vae_layer layer = vae_layers_at(&e->vae->layers, i, e->width, e->height);
-
-    layer.algorithm = e->vae->backend->algorithm(e->state, i);
-    return layer;
-}
-
-const char *vae_encoder_why(const struct vae_encoder *e)
-{
-    return e ? e->why.text : vae_strerror(VAE_ENOMEM);
-}
-
-void vae_encoder_close(struct vae_encoder *e)
-{
-    if (!e)
-        return;
-    if (e->state)
-        e->vae->backend->close(e->state);
-    free(e);
 }
 
 const char *vae_why(const struct vae *vae)

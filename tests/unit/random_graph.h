@@ -18,6 +18,7 @@ struct random_graph {
     struct vae_step steps[RANDOM_MAX_STEPS];
     float *tensors[RANDOM_MAX_TENSORS];
     int n_tensors;
+    int downscale; /* where the next step reads */
     uint64_t seed;
 };
 
@@ -52,7 +53,7 @@ static inline void random_graph_init(struct random_graph *r, uint64_t seed)
     *r = (struct random_graph){.seed = seed};
     r->g.input_scale = 1 / 127.5f;
     r->g.input_shift = -1;
-    r->g.downscale = 1;
+    r->g.downscale = r->downscale = 1;
     r->g.n_slots = 1;
 }
 
@@ -68,7 +69,7 @@ static inline struct vae_step *random_add_step(struct random_graph *r, int in, i
     s->name = "random";
     s->in = in;
     s->out = out;
-    s->downscale_in = r->g.downscale;
+    s->downscale_in = r->downscale;
     return s;
 }
 
@@ -99,6 +100,7 @@ static inline struct vae_conv *random_add_conv(struct random_graph *r, int in, i
         .c_out = c_out,
         .kernel = kernel,
         .stride = 1,
+        .upscale = 1,
         .pad_before = kernel / 2,
         .weight = random_tensor(r, (size_t)c_out * fan_in, 0, sqrt(3.0 / fan_in)),
         .bias = random_tensor(r, c_out, 0, 0.2),
@@ -114,7 +116,7 @@ static inline void random_halve(struct random_graph *r, struct vae_conv *conv,
 {
     conv->stride = 2;
     conv->pad_before = pad_before;
-    r->g.downscale *= 2;
+    r->g.downscale = r->downscale *= 2;
 }
 
 static inline void random_add_attention(struct random_graph *r, int in, int out,
@@ -180,6 +182,19 @@ static inline void random_graph_kl(struct random_graph *r, const int *channels,
     r->g.has_posterior = true;
 }
 
+/* TAESD's block; as random_add_resnet(). */
+static inline int random_add_relu_block(struct random_graph *r, int in, int c)
+{
+    const int out = (in + 1) % 3, other = (in + 2) % 3;
+
+    random_add_conv(r, in, out, c, c, 3, 0)->relu = true;
+    random_add_conv(r, out, other, c, c, 3, 0)->relu = true;
+    struct vae_conv *third = random_add_conv(r, other, out, c, c, 3, 0);
+    third->residual = in;
+    third->relu = true;
+    return out;
+}
+
 /* TAESD's encoder with `c` channels. */
 static inline void random_graph_taesd(struct random_graph *r, int c, int latent)
 {
@@ -194,17 +209,76 @@ static inline void random_graph_taesd(struct random_graph *r, int c, int latent)
             random_halve(r, down, 1);
             at = (at + 1) % 3;
         }
-        for (int i = 0; i < n_blocks[level]; i++, at = (at + 1) % 3) {
-            random_add_conv(r, at, (at + 1) % 3, c, c, 3, 0)->relu = true;
-            random_add_conv(r, (at + 1) % 3, (at + 2) % 3, c, c, 3, 0)->relu = true;
-            struct vae_conv *third =
-                random_add_conv(r, (at + 2) % 3, (at + 1) % 3, c, c, 3, 0);
-            third->residual = at;
-            third->relu = true;
-        }
+        for (int i = 0; i < n_blocks[level]; i++)
+            at = random_add_relu_block(r, at, c);
     }
     random_add_conv(r, at, (at + 1) % 3, c, latent, 3, 0);
     r->g.latent_channels = latent;
+}
+
+/* The first step of a decoder: what is in slot 0 is 1 / downscale of the picture. */
+static inline void random_graph_decodes(struct random_graph *r, int downscale, int latent)
+{
+    r->g.part = VAE_DECODER;
+    r->g.latent_channels = latent;
+    r->g.downscale = downscale;
+    r->g.output_scale = 1;
+    r->downscale = downscale;
+}
+
+/* The step after which everything is twice as large. */
+static inline void random_double(struct random_graph *r, struct vae_conv *conv)
+{
+    conv->upscale = 2;
+    r->downscale /= 2;
+}
+
+/* An AutoencoderKL's post_quant_conv and decoder. */
+static inline void random_graph_kl_decoder(struct random_graph *r, const int *channels,
+                                           int n_levels, int layers, int groups,
+                                           int latent)
+{
+    int c = channels[n_levels - 1], at = 1;
+
+    random_graph_decodes(r, 1 << (n_levels - 1), latent);
+    random_add_conv(r, 0, 2, latent, latent, 1, 0);
+    random_add_conv(r, 2, 1, latent, c, 3, 0);
+    at = random_add_resnet(r, at, c, c, groups);
+    random_add_attention(r, at, (at + 1) % 3, c, groups);
+    at = random_add_resnet(r, (at + 1) % 3, c, c, groups);
+    for (int level = n_levels - 1; level >= 0; level--) {
+        for (int i = 0; i < layers + 1; i++, c = channels[level])
+            at = random_add_resnet(r, at, c, channels[level], groups);
+        if (level == 0)
+            break;
+        random_double(r, random_add_conv(r, at, (at + 1) % 3, c, c, 3, 0));
+        at = (at + 1) % 3;
+    }
+    random_add_conv(r, at, (at + 1) % 3, c, 3, 3, groups);
+}
+
+/* TAESD's decoder with `c` channels. */
+static inline void random_graph_taesd_decoder(struct random_graph *r, int c, int latent)
+{
+    static const int n_blocks[] = {3, 3, 3, 1};
+    int at = 1;
+
+    random_graph_decodes(r, 8, latent);
+    r->g.input_bound = 3;
+    r->g.output_scale = 2;
+    r->g.output_shift = -1;
+    random_add_conv(r, 0, 1, latent, c, 3, 0)->relu = true;
+    for (int level = 0; level < 4; level++) {
+        for (int i = 0; i < n_blocks[level]; i++)
+            at = random_add_relu_block(r, at, c);
+        if (level == 3)
+            break;
+        struct vae_conv *up = random_add_conv(r, at, (at + 1) % 3, c, c, 3, 0);
+        up->bias = NULL;
+        random_double(r, up);
+        at = (at + 1) % 3;
+    }
+    random_add_conv(r, at, (at + 1) % 3, c, 3, 3, 0);
 }
 
 static inline void random_graph_free(struct random_graph *r)
