@@ -127,6 +127,17 @@ SHARD_SRC := \
     shard/reader.c \
     shard/sequence.c
 
+# The Python package's extension: these over the reader's part of shard/, which
+# shard/python/setup.py names for pip.
+PYTHON_SRC := \
+    shard/python/native/loaded_block.c \
+    shard/python/native/prefetch.c \
+    shard/python/native/module.c \
+    shard/python/native/py_block.c \
+    shard/python/native/py_buffer.c \
+    shard/python/native/py_prefetcher.c \
+    shard/python/native/py_shard.c
+
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
     shard/tokenizer_builtin.c \
@@ -281,6 +292,31 @@ $(BUILD)/shard/tokenizer_builtin.o: shard/default/tokenizer.model
 $(BUILD)/vae_encode/vae_builtin.o: vae_encode/default/diffusion_pytorch_model.safetensors \
     vae_encode/default/config.json
 
+# The Python package, to be found with PYTHONPATH=$(BUILD)/python. Its objects are apart,
+# position-independent, and keep all names but the module's to themselves.
+python_package := $(BUILD)/python/latentmill
+python_include := $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
+python_objects := $(patsubst %.c,$(BUILD)/python/obj/%.o,$(PYTHON_SRC) \
+                  $(filter-out shard/writer.c shard/sink.c,$(SHARD_SRC)))
+python_files   := $(patsubst shard/python/latentmill/%,$(python_package)/%,\
+                  $(wildcard shard/python/latentmill/*.py*))
+## python: the Python package, below $(BUILD)/python
+.PHONY: python
+python: $(python_package)/_shard.abi3.so $(python_files)
+
+$(python_package)/_shard.abi3.so: $(python_objects)
+	@mkdir -p $(@D)
+	$(CC) $(lm_ldflags) -shared -o $@ $^ -lzstd -lxxhash -ljansson
+
+$(BUILD)/python/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(lm_cflags) -fPIC -fvisibility=hidden -DPy_LIMITED_API=0x030B0000 \
+	    -isystem $(python_include) $(extra_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
+
+$(python_package)/%: shard/python/latentmill/%
+	@mkdir -p $(@D)
+	cp $< $@
+
 # What every object depends on besides its sources: the compilers and their flags, those of
 # single files too (one of them tells SentencePiece's version).
 flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags) \
@@ -344,7 +380,7 @@ unit: $(unit_programs)
 	@BUILD='$(BUILD)' tests/run.sh $(unit_programs)
 
 ## everything: all programs, those of the tests too
-everything: all $(unit_programs) $(test_programs) $(fuzz_programs)
+everything: all python $(unit_programs) $(test_programs) $(fuzz_programs)
 
 ## asan: the tests under clang's address and undefined-behaviour sanitizers
 .PHONY: asan tsan
@@ -395,6 +431,6 @@ parallel = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 all_objects := $(call objects,$(INGEST_SRC) $(VAE_SRC) $(SHARD_SRC) $(TOKENIZER_SRC) $(TOOLS_SRC) \
     tools/main.c $(UNIT_TESTS) $(TEST_PROGRAMS) $(FUZZ_TARGETS) tests/fuzz/replay.c \
     tests/unit/vae_case.c)
-.SECONDARY: $(all_objects)
+.SECONDARY: $(all_objects) $(python_objects)
 .DELETE_ON_ERROR:
--include $(all_objects:.o=.d)
+-include $(all_objects:.o=.d) $(python_objects:.o=.d)

@@ -12,7 +12,7 @@ static int load_text(struct shard_block_reader *b)
 {
     const struct shard_block_place *place = &b->map->blocks[b->block];
     const struct shard_frame *frames = &b->map->frames[place->first_frame];
-    struct shard_source *source = b->map->source;
+    struct shard_source *source = b->source;
     char what[48], reason[240];
 
     snprintf(what, sizeof(what), "text frame of block %" PRIu32, b->block);
@@ -38,7 +38,7 @@ static int load_text(struct shard_block_reader *b)
     return SHARD_OK;
 }
 
-static int load_column(struct shard_block_reader *b, uint32_t i)
+static int unpack_column(struct shard_block_reader *b, uint32_t i)
 {
     const struct shard_block_place *place = &b->map->blocks[b->block];
     const struct shard_frame *frame = &b->map->frames[place->first_frame + 1 + i];
@@ -48,25 +48,33 @@ static int load_column(struct shard_block_reader *b, uint32_t i)
     snprintf(what, sizeof(what), "tensor frame %" PRIu32 " of block %" PRIu32, i,
              b->block);
     if (width == 1)
-        return shard_source_unpack(b->map->source, what, frame->offset, frame->bytes,
+        return shard_source_unpack(b->source, what, frame->offset, frame->bytes,
                                    frame->raw_bytes, frame->checksum, &b->column[i]);
 
-    int rc = shard_source_unpack(b->map->source, what, frame->offset, frame->bytes,
+    int rc = shard_source_unpack(b->source, what, frame->offset, frame->bytes,
                                  frame->raw_bytes, frame->checksum, &b->planes);
     if (rc == SHARD_OK && shard_buffer_resize(&b->column[i], b->planes.len) < 0)
-        rc = shard_source_fail(b->map->source, SHARD_ENOMEM, "out of memory");
+        rc = shard_source_fail(b->source, SHARD_ENOMEM, "out of memory");
     if (rc == SHARD_OK)
         shard_planes_join(b->planes.data, b->column[i].data, b->planes.len, width);
     return rc;
 }
 
-static int load_block(struct shard_block_reader *b, uint32_t block)
+int shard_block_reader_load(struct shard_block_reader *b, uint32_t block)
 {
     shard_text_frame_clear(&b->frame);
     memset(b->column_loaded, 0, sizeof(b->column_loaded));
     b->block = block;
     int rc = load_text(b);
     b->loaded = rc == SHARD_OK;
+    return rc;
+}
+
+int shard_block_reader_load_column(struct shard_block_reader *b, uint32_t column)
+{
+    int rc = unpack_column(b, column);
+
+    b->column_loaded[column] = rc == SHARD_OK;
     return rc;
 }
 
@@ -83,10 +91,9 @@ static int attach_tensors(struct shard_block_reader *b, const struct shard_recor
         if (segment->kind == SHARD_TEXT || text_only)
             continue;
         if (!b->column_loaded[place->column]) {
-            int rc = load_column(b, place->column);
+            int rc = shard_block_reader_load_column(b, place->column);
             if (rc < 0)
                 return rc;
-            b->column_loaded[place->column] = true;
         }
         segment->data = b->column[place->column].data + place->offset;
     }
@@ -97,7 +104,7 @@ int shard_block_reader_get(struct shard_block_reader *b, uint32_t block, uint32_
                            bool text_only, struct shard_record *rec)
 {
     if (!b->loaded || b->block != block) {
-        int rc = load_block(b, block);
+        int rc = shard_block_reader_load(b, block);
         if (rc < 0)
             return rc;
     }

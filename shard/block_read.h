@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * shard/block_read.h - internal to shard/: the one block a reader holds in memory.
  *
- * A block's text frame is decoded as a whole; a column is read when a record needs it. */
+ * A block's text frame is decoded as a whole; a column is read when a record needs it.
+ * Once loaded, a block does not need its source. */
 #ifndef SHARD_BLOCK_READ_H
 #define SHARD_BLOCK_READ_H
 
@@ -14,6 +15,7 @@
 
 struct shard_block_reader {
     const struct shard_file_map *map; /* lent */
+    struct shard_source *source;      /* lent: the map's, or one that shares its file */
     bool loaded;                      /* the text frame of: */
     uint32_t block;                   /* */
     struct shard_buffer text;
@@ -22,6 +24,11 @@ struct shard_block_reader {
     bool column_loaded[SHARD_MAX_COLUMNS];
     struct shard_buffer planes; /* scratch */
 };
+
+/* The text frame of `block`, and column `column` of the block that is loaded; what is
+ * there already is read again. SHARD_OK, or < 0 with the reason in the source's why. */
+int shard_block_reader_load(struct shard_block_reader *b, uint32_t block);
+int shard_block_reader_load_column(struct shard_block_reader *b, uint32_t column);
 
 /* Row `row` of block `block` into *rec, with its tensors' bytes unless text_only. Lent
  * until the next call. SHARD_OK, or < 0 with the reason in the source's why. */

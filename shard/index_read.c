@@ -107,3 +107,22 @@ int shard_index_load(const struct shard_index_file *x, enum shard_index_column c
     shard_buffer_free(&planes);
     return whole_file(rc);
 }
+
+int shard_index_fingerprint(const struct shard_index_file *x,
+                            unsigned char fingerprint[16])
+{
+    struct shard_buffer payload = {0};
+
+    if (shard_buffer_resize(&payload, (size_t)x->bytes) < 0)
+        return shard_source_fail(x->source, SHARD_ENOMEM, "out of memory");
+    int rc = shard_source_read(x->source, x->at, payload.data, payload.len);
+    const unsigned char *tail = payload.data + payload.len - SHARD_INDEX_TAIL;
+    if (rc == SHARD_OK &&
+        !shard_checksum_is(wire_load_u64(tail + 16),
+                           XXH3_64bits(payload.data, payload.len - sizeof(uint64_t))))
+        rc = bad_index(x, "it does not match its checksum");
+    if (rc == SHARD_OK)
+        memcpy(fingerprint, tail, 16);
+    shard_buffer_free(&payload);
+    return whole_file(rc);
+}

@@ -31,4 +31,9 @@ int shard_index_open(struct shard_index_file *x, struct shard_source *source, ui
 int shard_index_load(const struct shard_index_file *x, enum shard_index_column column,
                      uint64_t raw_bytes, struct shard_buffer *out);
 
+/* Reads and checks all of the index. Fills the shard's fingerprint: XXH3-128, canonical.
+ */
+int shard_index_fingerprint(const struct shard_index_file *x,
+                            unsigned char fingerprint[16]);
+
 #endif

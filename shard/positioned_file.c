@@ -47,9 +47,28 @@ int shard_source_open(struct shard_source *s, const char *path)
     return SHARD_OK;
 }
 
+int shard_source_share(struct shard_source *s, const struct shard_source *from)
+{
+    char *path = strdup(from->path);
+
+    if (s->zstd == NULL)
+        s->zstd = ZSTD_createDCtx();
+    if (path == NULL || s->zstd == NULL) {
+        free(path);
+        snprintf(s->why, sizeof(s->why), "out of memory");
+        return SHARD_ENOMEM;
+    }
+    free(s->path);
+    s->path = path;
+    s->fd = from->fd;
+    s->borrows = true;
+    s->size = from->size;
+    return SHARD_OK;
+}
+
 void shard_source_close(struct shard_source *s)
 {
-    if (s->fd >= 0)
+    if (s->fd >= 0 && !s->borrows)
         close(s->fd);
     free(s->path);
     ZSTD_freeDCtx(s->zstd);

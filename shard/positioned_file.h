@@ -4,6 +4,7 @@
 #ifndef SHARD_POSITIONED_FILE_H
 #define SHARD_POSITIONED_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <zstd.h>
@@ -11,7 +12,8 @@
 #include "shard/buffer.h"
 
 struct shard_source {
-    int fd; /* -1: none */
+    int fd;       /* -1: none */
+    bool borrows; /* fd is another source's */
     char *path;
     uint64_t size;
     ZSTD_DCtx *zstd;
@@ -22,6 +24,11 @@ struct shard_source {
 /* Fills *s; shard_source_close() releases it whatever this returns. */
 int shard_source_open(struct shard_source *s, const char *path);
 void shard_source_close(struct shard_source *s);
+
+/* The same open file for another thread: state of its own, the descriptor lent by `from`,
+ * which must live as long. *s has the descriptor -1, or shared a file before, whose
+ * memory serves again. Close it whatever this returns. SHARD_OK or SHARD_ENOMEM. */
+int shard_source_share(struct shard_source *s, const struct shard_source *from);
 
 /* Sets why: the path, then the message. Returns status. */
 int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)

@@ -29,6 +29,7 @@ int shard_reader_open(struct shard_reader **out, const char *path)
     if (r == NULL)
         return SHARD_ENOMEM;
     r->block.map = &r->map;
+    r->block.source = &r->source;
     int rc = shard_source_open(&r->source, path);
     if (rc == SHARD_OK)
         rc = shard_file_map_open(&r->map, &r->source);

@@ -78,7 +78,7 @@ static int read_head(struct decoder *d, struct wire_cursor *c)
         n_records > rows_bytes / SHARD_ROW_HEAD)
         return damaged(d, "text frame of another length than its head says");
     d->rows_bytes = (size_t)rows_bytes;
-    d->n_ids = (size_t)n_ids;
+    d->n_ids = frame->n_ids = (size_t)n_ids;
     frame->n_records = n_records;
     return SHARD_OK;
 }

@@ -31,7 +31,8 @@ struct shard_text_frame {
     struct shard_place *places;     /* beside each of segments */
     struct shard_alternative *alternatives;
     struct shard_image *images;
-    uint32_t *ids;
+    size_t n_ids;
+    uint32_t *ids; /* of all alternatives, in their order */
 };
 
 /* Fills *frame, whose strings point into raw: that must live as long. Gives its arrays,

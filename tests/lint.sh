@@ -141,14 +141,15 @@ rule_todo()
 
 compile_header()
 {
-    $CC -std=c11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -fsyntax-only -x c "$1" >/dev/null 2>&1 ||
+    $CC -std=c11 -D_GNU_SOURCE -I. -isystem "$python_include" -Wall -Wextra -Werror -fsyntax-only -x c "$1" >/dev/null 2>&1 ||
         echo "$1:1: does not compile alone"
 }
 
 rule_headers()
 {
+    python_include=$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')
     export -f compile_header
-    export CC
+    export CC python_include
     printf '%s\n' $c_files | grep '\.h$' | xargs -r -n 1 -P "$(nproc)" bash -c 'compile_header "$1"' -
 }
 

@@ -30,6 +30,7 @@ build,check,ci  libjansson-dev        pkg-config --exists jansson
 build,check,ci  libsentencepiece-dev  has_header sentencepiece_processor.h
 check,ci        libcmocka-dev         pkg-config --exists cmocka
 check,ci        python3               command -v python3
+check,ci        python3-dev           has_python_header
 check,ci        python3-venv          python3 -c 'import ensurepip, venv'
 check,ci        jq                    command -v jq
 check,ci        zstd                  command -v zstd
@@ -43,6 +44,11 @@ ci              git                   command -v git
 has_header()
 {
     c++ -E -include "$1" -x c++ /dev/null
+}
+
+has_python_header()
+{
+    test -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h"
 }
 
 clang_has_runtime()

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One shard file."""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _shard
+from .columns import Columns, Frames, read_columns, read_frames, read_keys
+from .record import Record
+
+
+class DamageWarning(UserWarning):
+    """Samples that on_error="skip" leaves out. Each damaged frame is named once."""
+
+
+class ShardReader:
+    """The records of one shard file, in random access.
+
+    path: a .lms file. columns: what iteration and read() decompress and check before they
+    give a record, "all", or "text" (everything but the tensors; those of a record can
+    still be asked for). on_error: what iteration and read() do with a damaged frame,
+    "raise" DamagedError, or "skip" its samples with one DamageWarning.
+
+    FileNotFoundError and other OSErrors where the file cannot be read, ShardError where it
+    is no shard or its header or index is damaged.
+
+    It pickles as its path, and refuses a file that is another one when it is unpickled. A
+    forked process may go on using it."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        columns: str = "all",
+        on_error: str = "raise",
+    ):
+        if columns not in ("all", "text"):
+            raise ValueError(f'columns is "all" or "text", not {columns!r}')
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f'on_error is "raise" or "skip", not {on_error!r}')
+        self.path = os.fspath(path)
+        self._tensors = columns == "all"
+        self._skip = on_error == "skip"
+        os.stat(self.path)  # the usual exceptions
+        self.shard = _shard.Shard(self.path)  # what Prefetcher.submit() takes
+        self._block: _shard.Block | None = None  # the last one that was read
+        self._named: set[tuple[int, int]] = set()  # frames that were named
+
+    def __reduce__(self):
+        columns = "all" if self._tensors else "text"
+        on_error = "skip" if self._skip else "raise"
+        return _reopen, (self.path, columns, on_error, self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"ShardReader({self.path!r}): {len(self)} records"
+
+    def __len__(self) -> int:
+        return self.shard.n_records
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """What holds for all records: FORMAT.md, section 2."""
+        return json.loads(self.shard.header_json)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """XXH3-128 of all blocks, 32 hex digits. Checks the whole index."""
+        return self.shard.fingerprint().hex()
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Of all records, from the index."""
+        return read_keys(self.shard)
+
+    def columns(self) -> Columns:
+        """What the index says of all records, as arrays; no block is read."""
+        return self._columns
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return read_columns(self.shard)
+
+    @cached_property
+    def frames(self) -> Frames:
+        """Where the compressed frames are."""
+        return read_frames(self.shard)
+
+    def scale_and_shift(
+        self, encoder: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Of one encoder, each (1 or C, 1, 1) float32: latent = (raw - shift) * scale."""
+        e = self.header["encoders"][encoder]
+        scale, shift = (np.array(e[k], np.float32)[:, None, None] for k in ("scale", "shift"))
+        return scale, shift
+
+    def __getitem__(self, i: int) -> Record:
+        n = len(self)
+        position = operator.index(i)
+        if not -n <= position < n:
+            raise IndexError(f"{self.path} has {n} records, not a record {position}")
+        position %= n
+        return Record(self, position, None, self.shard.locate(position)[1])
+
+    def by_key(self, key: str, name: str | None = None) -> Record:
+        """The first record of that key and, if given, of the unit NAME. KeyError."""
+        position = self.shard.find(key, name)
+        if position is None:
+            unit = "" if name is None else f" of {name!r}"
+            raise KeyError(f"{self.path} has no record {key!r}{unit}")
+        return self[position]
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._iterate()
+
+    def _iterate(self) -> Iterator[Record]:
+        for number in range(self.shard.n_blocks):
+            block = self.shard.block(number, self._tensors)
+            for row in range(block.n_records):
+                if self._readable(block, row):
+                    yield Record(self, block.first_record + row, block, row)
+
+    def read(
+        self, positions: Iterable[int], columns: str | None = None
+    ) -> list[Record | None]:
+        """These records, in that order; each block they are in is decompressed once, with
+        the GIL released. columns: "all" or "text", the reader's own by default. With
+        on_error="skip" a damaged record is None, so that places do not shift."""
+        tensors = self._tensors if columns is None else columns == "all"
+        blocks: dict[int, _shard.Block] = {}
+        records: list[Record | None] = []
+        for i in positions:
+            record = self[i]
+            number, row = self.shard.locate(record.position)
+            block = blocks.get(number)
+            if block is None:
+                block = blocks[number] = self.shard.block(number, tensors)
+            record._block = block
+            records.append(record if self._readable(block, row) else None)
+        return records
+
+    def records(self, block: _shard.Block) -> list[Record]:
+        """All records of a block of this shard, damaged or not."""
+        first = block.first_record
+        return [Record(self, first + row, block, row) for row in range(block.n_records)]
+
+    def _readable(self, block: _shard.Block, row: int) -> bool:
+        error = block.damage(row)
+        if error is None:
+            return True
+        if not self._skip or not isinstance(error, _shard.DamagedError):
+            raise error
+        frame = (error.block, error.frame)
+        if frame not in self._named:
+            self._named.add(frame)
+            warnings.warn(f"{error}; skipped: {', '.join(error.keys)}", DamageWarning, 3)
+        return False
+
+    def _block_of(self, position: int, tensors: bool) -> _shard.Block:
+        number = self.shard.locate(position)[0]
+        block = self._block
+        if block is None or block.number != number:
+            block = self._block = self.shard.block(number, tensors)
+        return block
+
+
+def _reopen(path: str, columns: str, on_error: str, fingerprint: str) -> ShardReader:
+    reader = ShardReader(path, columns, on_error)
+    if reader.fingerprint != fingerprint:
+        raise _shard.ShardError(f"{path} is not the file that was pickled any more")
+    return reader

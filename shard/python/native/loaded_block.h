@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/python/native/loaded_block.h - internal to shard/python/: a block decompressed
+ * as a whole, by any thread, to be used by another.
+ *
+ * Knows nothing of Python. What is damaged is kept as data: a text frame costs all rows
+ * of the block, a tensor frame its column. */
+#ifndef SHARD_PYTHON_NATIVE_LOADED_BLOCK_H
+#define SHARD_PYTHON_NATIVE_LOADED_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shard/block_read.h"
+#include "shard/positioned_file.h"
+
+/* One thread's state. With a source of descriptor -1 it is not open. */
+struct block_loader {
+    const struct shard_file_map *map; /* lent */
+    struct shard_source source;       /* shares the map's file */
+    struct shard_buffer planes;       /* scratch */
+};
+
+/* Also from one file to the next. `map` and its source are lent until then or close.
+ * SHARD_OK or SHARD_ENOMEM. */
+int block_loader_open(struct block_loader *l, const struct shard_file_map *map);
+void block_loader_close(struct block_loader *l); /* also one that is not open */
+
+struct frame_damage {
+    int status;    /* SHARD_OK, or why this frame could not be read */
+    char why[512]; /* set where status < 0 */
+};
+
+struct loaded_block {
+    uint32_t block;
+    bool tensors_tried; /* columns and damage of columns are as they will stay */
+    struct shard_block_reader content;
+    struct frame_damage text;
+    struct frame_damage *columns; /* content.frame.n_columns, where tensors were tried */
+};
+
+/* Gives *out: NULL only for SHARD_ENOMEM. Damage is not a failure: SHARD_OK. */
+int block_loader_load(struct block_loader *l, uint32_t block, bool tensors,
+                      struct loaded_block **out);
+
+/* Raw bytes that loading the block takes. */
+uint64_t block_loader_cost(const struct shard_file_map *map, uint32_t block,
+                           bool tensors);
+void loaded_block_free(struct loaded_block *b); /* accepts NULL */
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/python/native/module.c - the module latentmill._shard: its types and errors. */
+#include "shard/python/native/module.h"
+
+#include <string.h>
+
+#include "shard/status.h"
+
+struct module_state *module_state_of(PyObject *self)
+{
+    return PyType_GetModuleState(Py_TYPE(self));
+}
+
+PyObject *raise_status(struct module_state *state, int status, const char *why)
+{
+    if (status == SHARD_ENOMEM)
+        return PyErr_NoMemory();
+    PyObject *text = text_object(why, strlen(why));
+    if (text != NULL)
+        PyErr_SetObject(status == SHARD_EIO ? PyExc_OSError : state->shard_error, text);
+    Py_XDECREF(text);
+    return NULL;
+}
+
+PyObject *text_object(const char *text, size_t len)
+{
+    return PyUnicode_DecodeUTF8(text, (Py_ssize_t)len, "surrogateescape");
+}
+
+static int add_errors(PyObject *module, struct module_state *state)
+{
+    state->shard_error = PyErr_NewExceptionWithDoc(
+        "latentmill.ShardError",
+        "A file that is no shard, or one whose header or index is damaged.", NULL, NULL);
+    if (state->shard_error == NULL)
+        return -1;
+    state->damaged_error = PyErr_NewExceptionWithDoc(
+        "latentmill.DamagedError",
+        "A damaged frame: its samples are lost, all others of the shard are not.\n\n"
+        "shard: the file's path. block: number of the block. frame: 0 for the block's\n"
+        "text frame, 1 + i for its tensor frame i. keys: keys of all samples that are\n"
+        "lost with it, as far as the index can be read.",
+        state->shard_error, NULL);
+    if (state->damaged_error == NULL)
+        return -1;
+    return PyModule_AddObjectRef(module, "ShardError", state->shard_error) < 0 ||
+                   PyModule_AddObjectRef(module, "DamagedError", state->damaged_error) < 0
+               ? -1
+               : 0;
+}
+
+static int module_exec(PyObject *module)
+{
+    struct module_state *state = PyModule_GetState(module);
+
+    return add_errors(module, state) < 0 || buffer_type_add(module, state) < 0 ||
+                   shard_type_add(module, state) < 0 ||
+                   block_type_add(module, state) < 0 ||
+                   prefetcher_type_add(module, state) < 0
+               ? -1
+               : 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    struct module_state *state = PyModule_GetState(module);
+
+    Py_VISIT(state->buffer_type);
+    Py_VISIT(state->shard_type);
+    Py_VISIT(state->block_type);
+    Py_VISIT(state->prefetcher_type);
+    Py_VISIT(state->shard_error);
+    Py_VISIT(state->damaged_error);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    struct module_state *state = PyModule_GetState(module);
+
+    Py_CLEAR(state->buffer_type);
+    Py_CLEAR(state->shard_type);
+    Py_CLEAR(state->block_type);
+    Py_CLEAR(state->prefetcher_type);
+    Py_CLEAR(state->shard_error);
+    Py_CLEAR(state->damaged_error);
+    return 0;
+}
+
+static void module_free(void *module)
+{
+    module_clear(module);
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_shard",
+    .m_doc = "The C reader of shards, its prefetcher and its data-set index.",
+    .m_size = sizeof(struct module_state),
+    .m_slots = slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC PyInit__shard(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/python/native/module.h - internal to shard/python/: what the types of the module
+ * latentmill._shard share.
+ *
+ * CPython's limited API of 3.11 alone, and no numpy: arrays are made in Python over
+ * buffers. Functions that return PyObject * give a new reference, or NULL with an
+ * exception set. */
+#ifndef SHARD_PYTHON_NATIVE_MODULE_H
+#define SHARD_PYTHON_NATIVE_MODULE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shard/buffer.h"
+#include "shard/python/native/loaded_block.h"
+
+struct module_state {
+    PyTypeObject *buffer_type, *shard_type, *block_type, *prefetcher_type;
+    PyObject *shard_error, *damaged_error;
+};
+
+struct module_state *module_state_of(PyObject *self);
+
+/* Each adds its type to the module. 0, or -1 with an exception set. */
+int buffer_type_add(PyObject *module, struct module_state *state);
+int shard_type_add(PyObject *module, struct module_state *state);
+int block_type_add(PyObject *module, struct module_state *state);
+int prefetcher_type_add(PyObject *module, struct module_state *state);
+
+/* Sets the exception of a status of shard/ (< 0) and returns NULL. */
+PyObject *raise_status(struct module_state *state, int status, const char *why);
+
+/* A UTF-8 string; bytes that are none become surrogates, as in file names. */
+PyObject *text_object(const char *text, size_t len);
+
+/* Takes the bytes (*b is then empty), also on failure. */
+PyObject *buffer_take(struct module_state *state, struct shard_buffer *b);
+
+/* Lent bytes that live as long as `owner`, which is kept. */
+PyObject *buffer_lend(struct module_state *state, const void *data, size_t len,
+                      PyObject *owner);
+
+/* What an open Shard has; lent as long as a reference to it is held. */
+struct shard_file_map;
+const struct shard_file_map *shard_object_map(PyObject *shard);
+
+/* The key of a record, from the index; NULL without an exception where the index is
+ * damaged. */
+PyObject *shard_object_key(PyObject *shard, uint64_t record);
+
+/* block_loader_load() with the GIL released. */
+int shard_object_load(PyObject *shard, uint32_t block, bool tensors,
+                      struct loaded_block **out);
+
+/* Takes the block. `shard` is kept. */
+PyObject *block_object(struct module_state *state, PyObject *shard,
+                       struct loaded_block *block);
+
+#endif

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/python/native/py_shard.c - an open shard: its header, its index, its blocks.
+ *
+ * The map is read once and then only looked at, so any thread may load blocks by it. What
+ * belongs to one thread, this object's own source with its words and its spare loader, is
+ * used with the GIL held or taken out of the object while it is not. */
+#include "shard/python/native/module.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard/file_map.h"
+#include "shard/format.h"
+#include "shard/key_map.h"
+#include "shard/status.h"
+
+struct shard_object {
+    PyObject_HEAD bool ready;
+    struct shard_source source;
+    struct shard_file_map map;
+    struct shard_key_map keys;
+    struct block_loader *spare; /* NULL: in use, or not made yet */
+};
+
+static struct shard_object *cast(PyObject *self)
+{
+    return (struct shard_object *)self;
+}
+
+const struct shard_file_map *shard_object_map(PyObject *shard)
+{
+    return &cast(shard)->map;
+}
+
+static PyObject *raise_here(PyObject *self, int status)
+{
+    return raise_status(module_state_of(self), status, cast(self)->source.why);
+}
+
+static int open_file(struct shard_object *s, const char *path)
+{
+    int rc = shard_source_open(&s->source, path);
+
+    return rc == SHARD_OK ? shard_file_map_open(&s->map, &s->source) : rc;
+}
+
+static PyObject *shard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"path", NULL};
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    PyObject *path = NULL;
+    int rc;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O&:Shard", names,
+                                     PyUnicode_FSConverter, &path))
+        return NULL;
+    struct shard_object *s = (struct shard_object *)alloc(type, 0);
+    if (s == NULL) {
+        Py_DECREF(path);
+        return NULL;
+    }
+    s->source.fd = -1;
+    const char *name = PyBytes_AsString(path);
+    Py_BEGIN_ALLOW_THREADS rc = open_file(s, name);
+    Py_END_ALLOW_THREADS Py_DECREF(path);
+    s->ready = rc == SHARD_OK;
+    if (rc < 0) {
+        raise_here((PyObject *)s, rc);
+        Py_DECREF(s);
+        return NULL;
+    }
+    return (PyObject *)s;
+}
+
+static void shard_dealloc(PyObject *self)
+{
+    struct shard_object *s = cast(self);
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    if (s->spare != NULL)
+        block_loader_close(s->spare);
+    free(s->spare);
+    shard_key_map_clear(&s->keys);
+    shard_file_map_close(&s->map);
+    shard_source_close(&s->source);
+    release(self);
+    Py_DECREF(type);
+}
+
+/* ---- what the index says ---- */
+
+static PyObject *get_header_json(PyObject *self, void *closure)
+{
+    (void)closure;
+    return text_object(cast(self)->map.json, cast(self)->map.json_len);
+}
+
+static PyObject *get_n_records(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLongLong(cast(self)->map.index.n_records);
+}
+
+static PyObject *get_n_blocks(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLong(cast(self)->map.index.n_blocks);
+}
+
+static PyObject *get_n_bytes(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLongLong(cast(self)->source.size);
+}
+
+static PyObject *shard_fingerprint(PyObject *self, PyObject *unused)
+{
+    struct shard_object *s = cast(self);
+    unsigned char fingerprint[16];
+
+    (void)unused;
+    int rc = shard_index_fingerprint(&s->map.index, fingerprint);
+    return rc < 0 ? raise_here(self, rc)
+                  : PyBytes_FromStringAndSize((char *)fingerprint, sizeof(fingerprint));
+}
+
+/* One column of the index, as values. */
+static PyObject *shard_column(PyObject *self, PyObject *arg)
+{
+    struct shard_object *s = cast(self);
+    unsigned long id = PyLong_AsUnsignedLong(arg);
+    struct shard_buffer values = {0};
+
+    if (PyErr_Occurred())
+        return NULL;
+    if (id < 1 || id > INDEX_N_COLUMNS) {
+        PyErr_Format(PyExc_ValueError, "no column %lu of the index", id);
+        return NULL;
+    }
+    uint64_t bytes = s->map.index.entry[id].raw_bytes;
+    int rc = shard_index_load(&s->map.index, (enum shard_index_column)id, bytes, &values);
+    if (rc < 0) {
+        shard_buffer_free(&values);
+        return raise_here(self, rc);
+    }
+    return buffer_take(module_state_of(self), &values);
+}
+
+/* 0, or -1 with an exception set. */
+static int load_keys(PyObject *self)
+{
+    struct shard_object *s = cast(self);
+    int rc = shard_key_map_load(&s->keys, &s->map.index);
+
+    if (rc < 0)
+        raise_here(self, rc);
+    return rc < 0 ? -1 : 0;
+}
+
+static PyObject *shard_find(PyObject *self, PyObject *args)
+{
+    struct shard_object *s = cast(self);
+    const char *key, *name = NULL;
+    uint64_t position;
+
+    if (!PyArg_ParseTuple(args, "s|z:find", &key, &name) || load_keys(self) < 0)
+        return NULL;
+    int rc = shard_key_map_find(&s->keys, name, key, &position);
+    if (rc == SHARD_NOT_FOUND)
+        Py_RETURN_NONE;
+    return rc < 0 ? raise_here(self, rc) : PyLong_FromUnsignedLongLong(position);
+}
+
+/* (key, name, index), from the index alone. */
+static PyObject *shard_identify(PyObject *self, PyObject *arg)
+{
+    struct shard_object *s = cast(self);
+    size_t i = PyLong_AsSize_t(arg);
+
+    if (PyErr_Occurred() || load_keys(self) < 0)
+        return NULL;
+    if (i >= s->map.index.n_records) {
+        PyErr_Format(PyExc_IndexError, "no record %zu", i);
+        return NULL;
+    }
+    const char *key = shard_key_map_key(&s->keys, i);
+    const char *name = shard_key_map_name(&s->keys, i);
+    return Py_BuildValue("NNK", text_object(key, strlen(key)),
+                         text_object(name, strlen(name)),
+                         (unsigned long long)shard_key_map_index(&s->keys, i));
+}
+
+PyObject *shard_object_key(PyObject *shard, uint64_t record)
+{
+    struct shard_object *s = cast(shard);
+
+    if (shard_key_map_load(&s->keys, &s->map.index) < 0)
+        return NULL;
+    const char *key = shard_key_map_key(&s->keys, (size_t)record);
+    return text_object(key, strlen(key));
+}
+
+/* ---- blocks ---- */
+
+/* (block, row) of a record. */
+static PyObject *shard_locate(PyObject *self, PyObject *arg)
+{
+    const struct shard_file_map *map = &cast(self)->map;
+    size_t i = PyLong_AsSize_t(arg);
+
+    if (PyErr_Occurred())
+        return NULL;
+    if (i >= map->index.n_records) {
+        PyErr_Format(PyExc_IndexError, "no record %zu", i);
+        return NULL;
+    }
+    uint32_t block = map->record_block[i];
+    return Py_BuildValue("kn", (unsigned long)block,
+                         (Py_ssize_t)(i - map->blocks[block].first_record));
+}
+
+/* Gives a loader that is this thread's until it is given back; NULL: no memory. */
+static struct block_loader *borrow_loader(struct shard_object *s)
+{
+    struct block_loader *l = s->spare;
+
+    s->spare = NULL;
+    if (l != NULL)
+        return l;
+    l = calloc(1, sizeof(*l));
+    if (l == NULL)
+        return NULL;
+    l->source.fd = -1;
+    if (block_loader_open(l, &s->map) < 0) {
+        block_loader_close(l);
+        free(l);
+        l = NULL;
+    }
+    return l;
+}
+
+static void return_loader(struct shard_object *s, struct block_loader *l)
+{
+    if (s->spare == NULL) {
+        s->spare = l;
+        return;
+    }
+    block_loader_close(l);
+    free(l);
+}
+
+int shard_object_load(PyObject *shard, uint32_t block, bool tensors,
+                      struct loaded_block **out)
+{
+    struct shard_object *s = cast(shard);
+    struct block_loader *l = borrow_loader(s);
+    int rc;
+
+    *out = NULL;
+    if (l == NULL)
+        return SHARD_ENOMEM;
+    Py_BEGIN_ALLOW_THREADS rc = block_loader_load(l, block, tensors, out);
+    Py_END_ALLOW_THREADS return_loader(s, l);
+    return rc;
+}
+
+static PyObject *shard_block(PyObject *self, PyObject *args)
+{
+    struct module_state *state = module_state_of(self);
+    struct loaded_block *block;
+    unsigned long number;
+    int tensors = 1;
+
+    if (!PyArg_ParseTuple(args, "k|p:block", &number, &tensors))
+        return NULL;
+    if (number >= cast(self)->map.index.n_blocks) {
+        PyErr_Format(PyExc_IndexError, "no block %lu", number);
+        return NULL;
+    }
+    int rc = shard_object_load(self, (uint32_t)number, tensors, &block);
+    return rc < 0 ? raise_status(state, rc, "") : block_object(state, self, block);
+}
+
+int shard_type_add(PyObject *module, struct module_state *state)
+{
+    static PyMethodDef methods[] = {
+        {"fingerprint", shard_fingerprint, METH_NOARGS,
+         "fingerprint() -> bytes: XXH3-128 of the blocks, 16 bytes; checks the index."},
+        {"column", shard_column, METH_O,
+         "column(id) -> Buffer: a column of the index (FORMAT.md, section 4)."},
+        {"find", shard_find, METH_VARARGS,
+         "find(key, name=None) -> int | None: position of the first such record."},
+        {"identify", shard_identify, METH_O,
+         "identify(position) -> (key, name, index), without reading a block."},
+        {"locate", shard_locate, METH_O, "locate(position) -> (block, row)."},
+        {"block", shard_block, METH_VARARGS,
+         "block(number, tensors=True) -> Block: decompressed with the GIL released.\n\n"
+         "Damage is kept in the block; OSError where the file cannot be read."},
+        {NULL, NULL, 0, NULL},
+    };
+    static PyGetSetDef getters[] = {
+        {"header_json", get_header_json, NULL, "The header as it is stored.", NULL},
+        {"n_records", get_n_records, NULL, "Number of records.", NULL},
+        {"n_blocks", get_n_blocks, NULL, "Number of blocks.", NULL},
+        {"n_bytes", get_n_bytes, NULL, "Size of the file in bytes.", NULL},
+        {NULL, NULL, NULL, NULL, NULL},
+    };
+    static PyType_Slot slots[] = {
+        {Py_tp_doc, "Shard(path): an open shard file. ShardError, OSError."},
+        {Py_tp_new, shard_new},
+        {Py_tp_dealloc, shard_dealloc},
+        {Py_tp_methods, methods},
+        {Py_tp_getset, getters},
+        {0, NULL},
+    };
+    static PyType_Spec spec = {
+        .name = "latentmill._shard.Shard",
+        .basicsize = sizeof(struct shard_object),
+        .flags = Py_TPFLAGS_DEFAULT,
+        .slots = slots,
+    };
+
+    state->shard_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
+    return state->shard_type == NULL ? -1 : PyModule_AddType(module, state->shard_type);
+}
