@@ -47,6 +47,10 @@ INGEST_SRC := \
     ingest/caption_json.c \
     ingest/group.c \
     ingest/pair.c \
+    ingest/json_member.c \
+    ingest/line_reader.c \
+    ingest/document.c \
+    ingest/document_parse.c \
     ingest/plain_json.c \
     ingest/reject.c \
     ingest/exif.c \
@@ -154,6 +158,7 @@ TOOLS_SRC := \
     tools/dump_text.c \
     tools/dump_tokenizer.c \
     tools/input.c \
+    tools/intake.c \
     tools/json_diff.c \
     tools/json_text.c \
     tools/manifest.c \
@@ -169,8 +174,8 @@ TOOLS_SRC := \
     tools/publish.c \
     tools/queue.c \
     tools/record_view.c \
-    tools/pair_record.c \
     tools/report.c \
+    tools/sample_record.c \
     tools/sha256.c \
     tools/shard_files.c \
     tools/input_source.c \
@@ -185,6 +190,7 @@ UNIT_TESTS := \
     tests/unit/test_decode.c \
     tests/unit/test_resize.c \
     tests/unit/test_caption.c \
+    tests/unit/test_document.c \
     tests/unit/test_key.c \
     tests/unit/test_pair.c \
     tests/unit/test_pair_damage.c \
@@ -242,6 +248,7 @@ CLI_TESTS := \
     tests/cli/prepare_bytes.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_refused.sh \
+    tests/cli/prepare_text.sh \
     tests/cli/runner.sh \
     tests/cli/sample_set.sh \
     tests/cli/usage.sh

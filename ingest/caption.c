@@ -5,16 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/blank.h"
 #include "ingest/status.h"
 #include "ingest/utf8.h"
-
-static bool is_blank(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (!memchr(" \t\n\v\f\r", text[i], 6))
-            return false;
-    return true;
-}
 
 static int grow(struct caption_list *list)
 {

@@ -338,7 +338,7 @@ static void explain_none(const struct group *g, const struct caption_list *list,
         reject_set(r, REJECT_NO_CAPTION, "no txt, caption or cap, and none in a json");
 }
 
-static void finish_metadata(struct group *g, struct pair *p, struct pair_totals *totals)
+static void finish_metadata(struct group *g, struct pair *p, struct ingest_totals *totals)
 {
     const struct member *m = &g->json;
 
@@ -353,7 +353,7 @@ static void finish_metadata(struct group *g, struct pair *p, struct pair_totals 
     g->json.data = NULL;
 }
 
-static int finish_captions(struct group *g, struct pair *p, struct pair_totals *totals)
+static int finish_captions(struct group *g, struct pair *p, struct ingest_totals *totals)
 {
     struct caption_list list = {0};
     bool look = g->json.state == HELD && g->json.size <= PAIR_MAX_TEXT;
@@ -386,7 +386,7 @@ out:
     return rc;
 }
 
-int group_finish(struct group *g, struct pair *p, struct pair_totals *totals)
+int group_finish(struct group *g, struct pair *p, struct ingest_totals *totals)
 {
     int rc = INGEST_OK;
 

@@ -34,7 +34,7 @@ int group_add(struct group *g, const struct tar_member *m, struct tar_reader *ta
 /* Ends the group. Gives what is the pair's business but for its index: key, and image,
  * captions and metadata, or a reject. Counts what was dropped. INGEST_OK or
  * INGEST_ENOMEM. */
-int group_finish(struct group *g, struct pair *p, struct pair_totals *totals);
+int group_finish(struct group *g, struct pair *p, struct ingest_totals *totals);
 
 /* The open group's key, escaped where it is a bad one, for free(); NULL: no memory. */
 char *group_printable_key(const struct group *g);

@@ -31,7 +31,7 @@ struct pair_reader {
     bool waiting;       /* the member belongs to the next group */
     bool archive_ended; /* the end marker was read */
     int status;         /* what next() returns for good, or INGEST_OK */
-    struct pair_totals totals;
+    struct ingest_totals totals;
     char *partial_key; /* totals.partial_key points here */
     char why[256];
 };
@@ -241,7 +241,7 @@ int pair_reader_next(struct pair_reader *r, struct pair *p)
     return r->status;
 }
 
-const struct pair_totals *pair_reader_totals(const struct pair_reader *r)
+const struct ingest_totals *pair_reader_totals(const struct pair_reader *r)
 {
     return &r->totals;
 }

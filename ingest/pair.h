@@ -33,6 +33,7 @@
 #include <sys/types.h>
 
 #include "ingest/reject.h"
+#include "ingest/totals.h"
 
 struct pair_reader;
 
@@ -90,19 +91,6 @@ struct pair {
     struct reject reject; /* reason REJECT_NONE: a good pair so far */
 };
 
-/* Counts over what has been read so far. */
-struct pair_totals {
-    uint64_t groups;
-    uint64_t skipped_members;   /* keyless, __x__ or not a regular file */
-    uint64_t dropped_captions;  /* not UTF-8, others of the sample left */
-    uint64_t dropped_metadata;  /* longer than max_metadata */
-    uint64_t unparsed_metadata; /* not JSON, but not needed for captions */
-    bool damaged;
-    uint64_t damage_offset; /* in the decompressed stream, bytes */
-    char damage[200];       /* what is damaged, for a person */
-    char *partial_key;      /* key of the group the damage cut, or NULL; lent */
-};
-
 /* Gives *out, even on failure, so that pair_reader_why() can explain; close it either
  * way. *out is NULL only for INGEST_ENOMEM. `source` is kept until close. */
 int pair_reader_open(struct pair_reader **out, const struct ingest_source *source,
@@ -112,7 +100,7 @@ int pair_reader_open(struct pair_reader **out, const struct ingest_source *sourc
 int pair_reader_next(struct pair_reader *r, struct pair *p);
 
 /* Lent; changes with each next(). */
-const struct pair_totals *pair_reader_totals(const struct pair_reader *r);
+const struct ingest_totals *pair_reader_totals(const struct pair_reader *r);
 
 /* What went wrong last. Lent; never NULL; accepts NULL. */
 const char *pair_reader_why(const struct pair_reader *r);

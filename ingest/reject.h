@@ -21,7 +21,12 @@
     X(TOO_SMALL, "too_small")                                                            \
     X(TOO_MANY_PIXELS, "too_many_pixels")                                                \
     X(TOO_MANY_BYTES, "too_many_bytes")                                                  \
-    X(NOT_FINITE, "not_finite")
+    X(NOT_FINITE, "not_finite")                                                          \
+    X(BAD_JSON, "bad_json")                                                              \
+    X(NO_TEXT, "no_text")                                                                \
+    X(EMPTY_TEXT, "empty_text")                                                          \
+    X(TEXT_NOT_UTF8, "text_not_utf8")                                                    \
+    X(TOO_LONG, "too_long")
 
 enum reject_reason {
     REJECT_NONE = 0,

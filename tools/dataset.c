@@ -57,13 +57,15 @@ static json_t *text_group(const struct prepare_options *o,
 static json_t *select_group(const struct prepare_options *o)
 {
     return json_pack(
-        "{s:s?, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:i, s:f, s:I}", "image_field",
-        o->image_field, "name_depth", (json_int_t)o->name_depth, "min_size",
-        (json_int_t)o->min_size, "truncated", o->truncated ? "keep" : "reject",
-        "metadata", o->metadata ? "none" : "keep", "max_metadata",
-        (json_int_t)o->max_metadata, "max_member", (json_int_t)o->max_member,
-        "decode_mem", (json_int_t)o->decode_mem, "decode_table", (int)DECODE_TABLE_NUMBER,
-        "max_reject_rate", o->max_reject_rate, "limit", (json_int_t)o->limit);
+        "{s:s?, s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:I, s:I, s:I, s:i, s:f, s:I}",
+        "image_field", o->image_field, "text_field", o->text_field, "id_field",
+        o->id_field, "max_doc_bytes", (json_int_t)o->max_doc_bytes, "name_depth",
+        (json_int_t)o->name_depth, "min_size", (json_int_t)o->min_size, "truncated",
+        o->truncated ? "keep" : "reject", "metadata", o->metadata ? "none" : "keep",
+        "max_metadata", (json_int_t)o->max_metadata, "max_member",
+        (json_int_t)o->max_member, "decode_mem", (json_int_t)o->decode_mem,
+        "decode_table", (int)DECODE_TABLE_NUMBER, "max_reject_rate", o->max_reject_rate,
+        "limit", (json_int_t)o->limit);
 }
 
 static json_t *hash_of(const json_t *value)
@@ -82,10 +84,10 @@ static json_t *hash_of(const json_t *value)
 json_t *dataset_config(const struct prepare_options *o, const struct vae_info *vae,
                        const struct shard_tokenizer *tokenizer)
 {
-    json_t *config =
-        json_pack("{s:s, s:i, s:o, s:o, s:o}", "format", "latentmill-dataset", "version",
-                  (int)DATASET_VERSION, "encode", encode_group(o, vae), "text",
-                  text_group(o, tokenizer), "select", select_group(o));
+    json_t *config = json_pack("{s:s, s:i, s:o, s:o, s:o}", "format",
+                               "latentmill-dataset", "version", (int)DATASET_VERSION,
+                               "encode", vae ? encode_group(o, vae) : json_null(), "text",
+                               text_group(o, tokenizer), "select", select_group(o));
     json_t *hashes = json_object();
 
     if (!config || !hashes)
@@ -110,6 +112,17 @@ const char *dataset_config_sha256(const json_t *config)
     return json_string_value(json_object_get(json_object_get(config, "sha256"), "all"));
 }
 
+/* Leaves what a run with the configuration `here` must find in `there`. */
+static void keep_comparable(json_t *there, json_t *here)
+{
+    json_object_del(there, "sha256");
+    json_object_del(here, "sha256");
+    if (json_is_null(json_object_get(here, "encode"))) {
+        json_object_del(there, "encode");
+        json_object_del(here, "encode");
+    }
+}
+
 static int compare(const char *path, const json_t *config)
 {
     json_error_t error;
@@ -121,15 +134,22 @@ static int compare(const char *path, const json_t *config)
         print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
                         error.line);
         rc = EXIT_FAILED;
-    } else if (!json_equal(there, here)) {
+        goto out;
+    }
+    keep_comparable(there, here);
+    if (json_equal(there, here))
+        goto out;
+    rc = EXIT_USAGE;
+    if (json_is_null(json_object_get(there, "encode")))
+        usage_error("%s was made for text alone; use another --out folder (or begin with "
+                    "a run that names --vae, which makes a folder for both)",
+                    path);
+    else
         usage_error("%s was made with another configuration; use another --out folder, "
                     "or these values:",
                     path);
-        json_object_del(there, "sha256");
-        json_object_del(here, "sha256");
-        json_diff_print(there, here, "there", "here");
-        rc = EXIT_USAGE;
-    }
+    json_diff_print(there, here, "there", "here");
+out:
     json_decref(there);
     json_decref(here);
     return rc;

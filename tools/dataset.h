@@ -15,14 +15,16 @@
 #include "shard/header.h"
 #include "vae_encode/vae.h"
 
-/* The configuration as a JSON object (release with json_decref()); NULL: no memory. */
+/* The configuration as a JSON object (release with json_decref()); NULL: no memory.
+ * Without `vae` it is that of text alone: `encode` is null. */
 json_t *dataset_config(const struct prepare_options *o, const struct vae_info *vae,
                        const struct shard_tokenizer *tokenizer);
 
 /* SHA-256 of the whole configuration, hex; lent by `config`. */
 const char *dataset_config_sha256(const json_t *config);
 
-/* Creates out/dataset.json, or checks that the one there says the same. Returns 0, or
+/* Creates out/dataset.json, or checks that the one there says the same; a `config` of
+ * text alone has nothing to say about how images are encoded there. Returns 0, or
  * EXIT_USAGE after naming each difference on stderr, or EXIT_FAILED. */
 int dataset_claim(const char *out, const json_t *config);
 

@@ -189,23 +189,28 @@ static int add_list_file(struct input_list *list, const char *path)
     return rc;
 }
 
-/* Length of `file` without .tar, .tgz, .jsonl and a compression's suffix. */
-static size_t stem_length(const char *file)
+/* Length of `file` without .tar, .tgz, .jsonl and a compression's suffix. *format is what
+ * the suffix says. */
+static size_t stem_length(const char *file, enum input_format *format)
 {
-    static const char *const suffixes[] = {".tar", ".jsonl"};
+    static const char *const suffixes[] = {
+        [INPUT_PAIRS] = ".tar", [INPUT_DOCUMENTS] = ".jsonl"};
     static const char *const packed[] = {"", ".gz", ".zst", ".bz2", ".xz"};
     size_t len = strlen(file);
 
+    *format = INPUT_PAIRS;
     if (len >= 4 && strcmp(file + len - 4, ".tgz") == 0)
         return len - 4;
-    for (size_t s = 0; s < 2; s++) {
+    for (int s = 0; s < N_INPUT_FORMATS; s++) {
         for (size_t p = 0; p < 5; p++) {
             size_t n = strlen(suffixes[s]) + strlen(packed[p]);
 
             if (len >= n &&
                 strncmp(file + len - n, suffixes[s], strlen(suffixes[s])) == 0 &&
-                strcmp(file + len - strlen(packed[p]), packed[p]) == 0)
+                strcmp(file + len - strlen(packed[p]), packed[p]) == 0) {
+                *format = (enum input_format)s;
                 return len - n;
+            }
         }
     }
     return len;
@@ -215,6 +220,7 @@ static size_t stem_length(const char *file)
 static char *name_of_path(const char *path, int depth)
 {
     const char *start = path + strlen(path);
+    enum input_format format;
     char *name, *out;
 
     while (start > path && depth > 0) {
@@ -243,7 +249,7 @@ static char *name_of_path(const char *path, int depth)
         p += len + (p[len] == '/');
     }
     *out = '\0';
-    name[stem_length(name)] = '\0';
+    name[stem_length(name, &format)] = '\0';
     return name;
 }
 
@@ -429,11 +435,32 @@ static int check_files(struct input_list *list)
         if (stat(in->text, &st) != 0)
             return usage_error("%s: %s", in->text, strerror(errno));
         if (S_ISDIR(st.st_mode))
-            return usage_error("%s: is a folder; name the tar files in it", in->text);
+            return usage_error("%s: is a folder; name the files in it", in->text);
         in->regular = S_ISREG(st.st_mode);
         in->bytes = in->regular ? (uint64_t)st.st_size : 0;
     }
     return 0;
+}
+
+/* A stream has no suffix, and is a tar unless the option says otherwise. */
+static void find_formats(struct input_list *list, const struct input_options *o)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct input *in = &list->inputs[i];
+
+        if (o->format > 0)
+            in->format = (enum input_format)(o->format - 1);
+        else if (in->kind == INPUT_PATH)
+            stem_length(in->text, &in->format);
+    }
+}
+
+bool input_list_has(const struct input_list *list, enum input_format format)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->inputs[i].format == format)
+            return true;
+    return false;
 }
 
 int input_list_expand(struct input_list *list, int n, char **operands,
@@ -449,6 +476,7 @@ int input_list_expand(struct input_list *list, int n, char **operands,
         rc = usage_error("no input given (see --help)");
     if (rc == 0)
         rc = name_inputs(list, options);
+    find_formats(list, options);
     if (rc == 0)
         rc = check_distinct(list, options);
     if (rc == 0)

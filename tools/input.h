@@ -10,8 +10,12 @@
 
 enum input_kind { INPUT_PATH, INPUT_STDIN, INPUT_PIPE };
 
+/* What is in it: image-caption pairs in a tar, or text documents in JSON Lines. */
+enum input_format { INPUT_PAIRS, INPUT_DOCUMENTS, N_INPUT_FORMATS };
+
 struct input {
     enum input_kind kind;
+    enum input_format format;
     char *text;     /* the path, "-", or the command behind "pipe:" */
     char *name;     /* NAME: may hold '/' with --name-depth above 1 */
     bool regular;   /* a regular file, whose size is known: */
@@ -26,6 +30,7 @@ struct input_list {
 struct input_options {
     const char *name; /* --name, NULL: from the path. A brace pattern names several */
     int name_depth;   /* --name-depth: how many components of the path make NAME */
+    int format;       /* --input-format: 0 by the path's suffix, else 1 + the format */
 };
 
 /* Expands the operands into *list (release with input_list_free(), also on failure) and
@@ -34,6 +39,8 @@ struct input_options {
 int input_list_expand(struct input_list *list, int n, char **operands,
                       const struct input_options *options);
 void input_list_free(struct input_list *list);
+
+bool input_list_has(const struct input_list *list, enum input_format format);
 
 /* Explains on stderr and returns false where `name` cannot be a NAME: it must be UTF-8
  * without control characters, no component empty, "." or "..", not ending in '+' and five

@@ -27,8 +27,9 @@ struct counters {
     atomic_uint_fast64_t groups; /* read so far */
     atomic_uint_fast64_t samples, withheld, upscaled;
     atomic_uint_fast64_t rejects[N_REJECT_REASONS];
-    atomic_uint_fast64_t decoded, encoded, tokens;
-    atomic_uint_fast64_t decode_ns, tokenize_ns, encode_ns; /* within the encode stage */
+    atomic_uint_fast64_t decoded, encoded, documents, tokens;
+    /* within the encode stage: */
+    atomic_uint_fast64_t decode_ns, parse_ns, tokenize_ns, encode_ns;
     atomic_uint_fast64_t shard_bytes;
     atomic_uint_fast64_t units_done, units_bad, units_failed;
 };
@@ -37,20 +38,22 @@ struct job {
     const struct prepare_options *options;
     int n_workers;
 
-    struct vae *vae;
+    struct vae *vae;             /* NULL: no input has images */
     struct tokenizer *tokenizer; /* NULL: --tokenizer none */
-    struct shard_header header; /* what all units share; name and part are set per unit */
-    json_t *config;
-    size_t latent_values; /* C*H*W of one tensor */
-    size_t latent_bytes;  /* of all tensors of one sample, as stored */
+    /* What all units of a format share; name and part are set per unit. */
+    struct shard_header header[N_INPUT_FORMATS];
+    json_t *config[N_INPUT_FORMATS]; /* that of documents knows no VAE */
+    size_t latent_values;            /* C*H*W of one tensor */
+    size_t latent_bytes;             /* of all tensors of one sample, as stored */
 
     struct unit *units; /* those to be done, in the order given */
     size_t n_units;
     atomic_size_t next_unit;
 
-    struct budget decode_mem, image_bytes;
-    int cancel_fd;        /* becomes readable when the run is to stop */
-    atomic_bool stopping; /* the same, for those who ask often */
+    struct budget decode_mem; /* of decoders and tokenizers */
+    struct budget read_bytes; /* encoded images, and documents not yet written */
+    int cancel_fd;            /* becomes readable when the run is to stop */
+    atomic_bool stopping;     /* the same, for those who ask often */
     struct counters count;
     atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
 

@@ -30,8 +30,6 @@ static int check_size(const struct prepare_options *o, const struct vae_info *va
     if (o->size % vae->downscale != 0)
         return usage_error("--size %lld: must be a multiple of %d, the VAE's downscale",
                            (long long)o->size, vae->downscale);
-    if (o->patch != 1 && o->patch != 2 && o->patch != 4 && o->patch != 8)
-        return usage_error("--patch %lld: must be 1, 2, 4 or 8", (long long)o->patch);
     if (grid % o->patch != 0)
         return usage_error("--patch %lld: does not divide the latent grid of %lld x %lld",
                            (long long)o->patch, (long long)grid, (long long)grid);
@@ -64,7 +62,7 @@ static int open_vae(struct models *m, const struct prepare_options *o)
     if (rc != VAE_OK)
         return usage_error("%s", vae_why(m->vae));
     info = vae_info(m->vae);
-    m->demo |= info->builtin;
+    m->demo_vae = info->builtin;
     if (info->replaced_scale != 0)
         print_to_stderr(
             "warning: --scale %g is recorded, though config.json says %g: the "
@@ -144,19 +142,20 @@ static int describe_tokenizer(struct models *m, const struct prepare_options *o)
 
 static int open_tokenizer(struct models *m, const struct prepare_options *o)
 {
-    bool builtin = strcmp(o->tokenizer, "builtin") == 0;
+    const char *model = o->tokenizer ? o->tokenizer : "builtin";
+    bool builtin = strcmp(model, "builtin") == 0;
     int rc = 0;
 
-    if (strcmp(o->tokenizer, "none") == 0)
+    if (strcmp(model, "none") == 0)
         return o->boi || o->eoi ? usage_error("--boi and --eoi need a tokenizer") : 0;
     if (builtin)
         m->model = tokenizer_builtin(&m->model_len);
     else
-        rc = read_model(m, o->tokenizer);
+        rc = read_model(m, model);
     if (rc != 0)
         return rc;
-    m->demo |= builtin;
-    rc = tokenizer_open(&m->tokenizer, m->model, m->model_len, o->tokenizer);
+    m->demo_tokenizer = builtin;
+    rc = tokenizer_open(&m->tokenizer, m->model, m->model_len, model);
     if (rc == SHARD_ENOMEM)
         return failed("out of memory");
     if (rc != SHARD_OK)
@@ -164,13 +163,15 @@ static int open_tokenizer(struct models *m, const struct prepare_options *o)
     return describe_tokenizer(m, o);
 }
 
-int models_open(struct models *m, const struct prepare_options *o)
+int models_open(struct models *m, const struct prepare_options *o, bool vae)
 {
     int rc;
 
     *m = (struct models){0};
+    if (o->patch != 1 && o->patch != 2 && o->patch != 4 && o->patch != 8)
+        return usage_error("--patch %lld: must be 1, 2, 4 or 8", (long long)o->patch);
     rc = open_tokenizer(m, o);
-    return rc != 0 ? rc : open_vae(m, o);
+    return rc == 0 && vae ? open_vae(m, o) : rc;
 }
 
 void models_close(struct models *m)

@@ -13,9 +13,9 @@
 #include "vae_encode/vae.h"
 
 struct models {
-    struct vae *vae;
-    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
-    bool demo;                   /* at least one of them is embedded */
+    struct vae *vae;               /* NULL: not asked for */
+    struct tokenizer *tokenizer;   /* NULL: --tokenizer none */
+    bool demo_vae, demo_tokenizer; /* these are the embedded ones */
     struct shard_tokenizer described;
     struct shard_encoder encoder;
     const void *model; /* the tokenizer's file, to be placed beside the shards */
@@ -25,9 +25,9 @@ struct models {
     char model_file[40];
 };
 
-/* Returns 0, or EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with
- * models_close() in either case. */
-int models_open(struct models *m, const struct prepare_options *o);
+/* Opens the tokenizer and, where `vae` says so, the VAE. Returns 0, or EXIT_USAGE or
+ * EXIT_FAILED after explaining on stderr. Release with models_close() in either case. */
+int models_open(struct models *m, const struct prepare_options *o, bool vae);
 void models_close(struct models *m);
 
 #endif

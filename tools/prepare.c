@@ -38,8 +38,8 @@
 /* With embedded models: more than this is no demonstration any more. */
 static const uint64_t DEMO_INPUTS = 100, DEMO_BYTES = 10000000000u;
 
-/* Encoded images between reading and decoding. */
-static const uint64_t IMAGE_BYTES = (uint64_t)256 << 20;
+/* Encoded images between reading and decoding, documents between reading and writing. */
+static const uint64_t READ_BYTES = (uint64_t)256 << 20;
 
 int job_fail(struct job *job, const char *fmt, ...)
 {
@@ -66,12 +66,17 @@ static uint64_t total_bytes(const struct input_list *inputs)
 
 static int check_demo(const struct prepare_options *o, const struct input_list *inputs)
 {
-    if (o->vae || (inputs->n <= DEMO_INPUTS && total_bytes(inputs) <= DEMO_BYTES))
+    bool images = input_list_has(inputs, INPUT_PAIRS);
+    const char *model = images ? "vae" : "tokenizer";
+
+    if ((images ? o->vae : o->tokenizer) ||
+        (inputs->n <= DEMO_INPUTS && total_bytes(inputs) <= DEMO_BYTES))
         return 0;
     return usage_error("%zu inputs with %.1f GB are more than a demonstration: name the "
-                       "VAE with --vae (or --vae builtin, to use the embedded one all "
+                       "%s with --%s (or --%s builtin, to use the embedded one all "
                        "the same)",
-                       inputs->n, (double)total_bytes(inputs) / 1e9);
+                       inputs->n, (double)total_bytes(inputs) / 1e9,
+                       images ? "VAE" : "tokenizer", model, model);
 }
 
 static int make_out_folder(const char *out)
@@ -87,27 +92,58 @@ static int make_out_folder(const char *out)
     return 0;
 }
 
-static void describe_job(struct job *job, const struct models *m)
+static void describe_latents(struct job *job)
 {
     const struct prepare_options *o = job->options;
-    const struct vae_info *vae = vae_info(m->vae);
+    const struct vae_info *vae = vae_info(job->vae);
     size_t side = (size_t)(o->size / vae->downscale);
     size_t n_tensors = o->moments == MOMENTS_MEAN_LOGVAR ? 2 : 1;
 
-    job->vae = m->vae;
-    job->tokenizer = m->tokenizer;
     job->latent_values = (size_t)vae->latent_channels * side * side;
     job->latent_bytes =
         job->latent_values * n_tensors * (o->latent == LATENT_FP32 ? 4 : 2);
+}
+
+/* Returns 0, or -1: no memory. */
+static int describe_job(struct job *job, const struct models *m)
+{
+    const struct prepare_options *o = job->options;
+    const struct vae_info *vae = m->vae ? vae_info(m->vae) : NULL;
+    struct shard_header *pairs = &job->header[INPUT_PAIRS];
+    struct shard_header *documents = &job->header[INPUT_DOCUMENTS];
+
+    job->vae = m->vae;
+    job->tokenizer = m->tokenizer;
+    if (vae)
+        describe_latents(job);
     job->n_workers = o->workers > 0 ? (int)o->workers : workers_allowed();
-    job->header = (struct shard_header){.software = LATENTMILL_SOFTWARE,
-                                        .demo = m->demo,
-                                        .seed = (uint64_t)o->seed,
-                                        .caption_first = o->caption_first,
-                                        .patch = (uint32_t)o->patch,
-                                        .tokenizer = m->described,
-                                        .n_encoders = 1,
-                                        .encoders = &m->encoder};
+    *documents = (struct shard_header){.software = LATENTMILL_SOFTWARE,
+                                       .demo = m->demo_tokenizer,
+                                       .seed = (uint64_t)o->seed,
+                                       .caption_first = o->caption_first,
+                                       .patch = (uint32_t)o->patch,
+                                       .tokenizer = m->described};
+    *pairs = *documents;
+    pairs->demo = m->demo_vae || m->demo_tokenizer;
+    pairs->n_encoders = vae ? 1 : 0;
+    pairs->encoders = &m->encoder;
+    job->config[INPUT_DOCUMENTS] = dataset_config(o, NULL, &m->described);
+    job->config[INPUT_PAIRS] = dataset_config(o, vae, &m->described);
+    for (int i = 0; i < N_INPUT_FORMATS; i++) {
+        job->header[i].config =
+            job->config[i] ? shard_json_canonical(job->config[i]) : NULL;
+        if (!job->header[i].config)
+            return -1;
+    }
+    return 0;
+}
+
+static void undescribe_job(struct job *job)
+{
+    for (int i = 0; i < N_INPUT_FORMATS; i++) {
+        free((char *)job->header[i].config);
+        json_decref(job->config[i]);
+    }
 }
 
 static void samples_free(struct sample **samples, size_t n)
@@ -132,9 +168,9 @@ static struct sample **samples_new(const struct job *job, size_t *n)
     samples = calloc(*n, sizeof(*samples));
     for (size_t i = 0; samples && i < *n; i++) {
         samples[i] = calloc(1, sizeof(**samples));
-        if (samples[i])
+        if (samples[i] && job->vae)
             samples[i]->latent = malloc(job->latent_bytes);
-        if (!samples[i] || !samples[i]->latent) {
+        if (!samples[i] || (job->vae && !samples[i]->latent)) {
             samples_free(samples, *n);
             return NULL;
         }
@@ -162,7 +198,7 @@ static void end_waits(void *shared)
     atomic_store(&job->stopping, true);
     eventfd_write(job->cancel_fd, 1);
     budget_cancel(&job->decode_mem);
-    budget_cancel(&job->image_bytes);
+    budget_cancel(&job->read_bytes);
 }
 
 /* What the monitor's thread looks at. */
@@ -240,55 +276,67 @@ static int open_log(struct job *job)
     return path && !job->log ? usage_error("--log %s: %s", path, strerror(errno)) : 0;
 }
 
+/* Of those that this run will use. */
+static void warn_of_demo(const struct models *m, const struct input_list *inputs)
+{
+    if (m->demo_vae && input_list_has(inputs, INPUT_PAIRS))
+        fputs("warning: embedded demonstration models are in use; the shards are marked "
+              "\"demo\" (see --vae and --tokenizer)\n",
+              stderr);
+    else if (m->demo_tokenizer)
+        fputs("warning: the embedded demonstration tokenizer is in use; the shards are "
+              "marked \"demo\" (see --tokenizer)\n",
+              stderr);
+}
+
+/* Claims the folder for this configuration and finds out what is left to do. */
+static int prepare_folder(struct job *job, struct plan *plan,
+                          const struct input_list *inputs, const struct models *m)
+{
+    const struct prepare_options *o = job->options;
+    int rc = make_out_folder(o->out);
+
+    if (rc == 0)
+        rc = open_log(job); /* which may be in that folder */
+    if (rc == 0)
+        rc = dataset_claim(o->out, job->config[INPUT_PAIRS]);
+    if (rc == 0 && m->tokenizer)
+        rc = dataset_place_model(o->out, m->model_file, m->model, m->model_len);
+    return rc == 0 ? plan_make(plan, inputs, o) : rc;
+}
+
 /* Everything from the opened models to the end of the run. */
 static int prepare(const struct prepare_options *o, const struct input_list *inputs,
                    const struct models *m)
 {
     struct job job = {.options = o, .cancel_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER};
     struct plan plan = {0};
-    char *config_text = NULL;
     int rc;
 
     budget_init(&job.decode_mem, (uint64_t)o->decode_mem);
-    budget_init(&job.image_bytes, IMAGE_BYTES);
-    describe_job(&job, m);
-    job.config = dataset_config(o, vae_info(m->vae), &m->described);
-    config_text = job.config ? shard_json_canonical(job.config) : NULL;
-    job.header.config = config_text;
+    budget_init(&job.read_bytes, READ_BYTES);
     job.cancel_fd = eventfd(0, EFD_CLOEXEC);
-    if (config_text && job.cancel_fd >= 0) {
-        rc = make_out_folder(o->out);
+    if (describe_job(&job, m) == 0 && job.cancel_fd >= 0) {
+        rc = prepare_folder(&job, &plan, inputs, m);
     } else {
         fputs("error: out of memory or descriptors\n", stderr);
         rc = EXIT_FAILED;
     }
-    if (rc == 0)
-        rc = open_log(&job); /* which may be in that folder */
-    if (rc == 0)
-        rc = dataset_claim(o->out, job.config);
-    if (rc == 0 && m->tokenizer)
-        rc = dataset_place_model(o->out, m->model_file, m->model, m->model_len);
-    if (rc == 0)
-        rc = plan_make(&plan, inputs, o);
-    if (rc == 0 && m->demo)
-        fputs("warning: embedded demonstration models are in use; the shards are marked "
-              "\"demo\" (see --vae and --tokenizer)\n",
-              stderr);
     if (rc == 0) {
+        warn_of_demo(m, inputs);
         job.units = plan.units;
         job.n_units = plan.n_units;
         rc = run_conveyor(&job, &plan);
         plan_sweep(&plan, o);
     }
     plan_free(&plan);
-    free(config_text);
-    json_decref(job.config);
+    undescribe_job(&job);
     if (job.cancel_fd >= 0)
         close(job.cancel_fd);
     if (job.log)
         fclose(job.log);
     budget_free(&job.decode_mem);
-    budget_free(&job.image_bytes);
+    budget_free(&job.read_bytes);
     return rc;
 }
 
@@ -303,12 +351,13 @@ int prepare_main(int argc, char **argv)
     if (rc != OPTIONS_OK)
         return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
     monitor_exit_on_signals();
-    names = (struct input_options){.name = o.name, .name_depth = (int)o.name_depth};
+    names = (struct input_options){
+        .name = o.name, .name_depth = (int)o.name_depth, .format = o.input_format};
     rc = input_list_expand(&inputs, n, argv, &names);
     if (rc == 0)
         rc = check_demo(&o, &inputs);
     if (rc == 0)
-        rc = models_open(&models, &o);
+        rc = models_open(&models, &o, o.vae || input_list_has(&inputs, INPUT_PAIRS));
     if (rc == 0)
         rc = prepare(&o, &inputs, &models);
     models_close(&models);

@@ -27,7 +27,7 @@ struct prepare_options {
     int moments;  /* enum moments */
 
     /* text */
-    const char *tokenizer; /* "builtin", "none" or a file */
+    const char *tokenizer; /* "builtin", "none" or a file; NULL: builtin */
     const char *boi, *eoi; /* NULL: the ids behind the last piece */
     int64_t seed;          /* not negative */
     double caption_first;
@@ -35,6 +35,9 @@ struct prepare_options {
 
     /* select: what gets in */
     const char *image_field;
+    const char *text_field, *id_field; /* of documents */
+    int64_t max_doc_bytes;
+    int input_format; /* 0: by suffix; else 1 + enum input_format */
     const char *name;
     int64_t name_depth;
     int64_t min_size;

@@ -2,14 +2,17 @@
 #include "tools/prepare_options.h"
 
 #include <math.h>
+#include <string.h>
 
-#include "ingest/pair.h"
+#include "ingest/document.h"
+#include "ingest/utf8.h"
 #include "tools/options.h"
 
 static const char *const filters[] = {"bicubic", "lanczos", "bilinear", "area", NULL};
 static const char *const icc_modes[] = {"srgb", "ignore", NULL};
 const char *const latent_dtype_names[] = {"fp16", "bf16", "fp32", NULL};
 const char *const moments_names[] = {"mean", "mean+logvar", NULL};
+static const char *const input_formats[] = {"auto", "tar", "jsonl", NULL};
 static const char *const truncated[] = {"reject", "keep", NULL};
 static const char *const metadata[] = {"keep", "none", NULL};
 static const char *const damaged[] = {"fail", "keep", NULL};
@@ -18,21 +21,25 @@ static const char about[] =
     "Reads image-caption pairs from WebDataset tars, crops and resizes the images,\n"
     "encodes them with a VAE, tokenizes the captions, and writes one shard (or more) "
     "and\n"
-    "one manifest an input to DIR. Run again, it does only what is missing.\n\n"
-    "INPUT is a path of a tar (plain, gz, zst, bz2 or xz), a brace pattern such as\n"
-    "part-{00000..00099}.tar, @LIST (a file with one input a line), '-' (standard "
-    "input)\n"
-    "or pipe:COMMAND.";
+    "one manifest an input to DIR. Text documents from JSON Lines are tokenized and\n"
+    "written alike. Run again, it does only what is missing.\n\n"
+    "INPUT is a path of a .tar or .jsonl (plain, gz, zst, bz2 or xz), a brace pattern "
+    "such\n"
+    "as part-{00000..00099}.tar, @LIST (a file with one input a line), '-' (standard\n"
+    "input) or pipe:COMMAND.";
 
 static void set_defaults(struct prepare_options *o)
 {
     struct pair_options pair = pair_options_default();
+    struct document_options document = document_options_default();
 
     *o = (struct prepare_options){.size = 256,
                                   .scale = NAN,
-                                  .tokenizer = "builtin",
                                   .caption_first = 0.8,
                                   .patch = 2,
+                                  .text_field = document.text_field,
+                                  .id_field = document.id_field,
+                                  .max_doc_bytes = (int64_t)document.max_doc_bytes,
                                   .name_depth = 1,
                                   .max_metadata = (int64_t)pair.max_metadata,
                                   .max_member = (int64_t)pair.max_member_bytes,
@@ -50,6 +57,14 @@ static void fold_case(const char *text)
             *c = (char)(*c - 'A' + 'a');
 }
 
+/* The text's member names the text in its record, so it keeps a name's limits. */
+static bool is_member_name(const char *name)
+{
+    enum { MOST = 1000 };
+
+    return utf8_valid(name, strlen(name)) && strlen(name) <= MOST;
+}
+
 /* What the table cannot say. */
 static int check_values(const struct prepare_options *o)
 {
@@ -62,6 +77,10 @@ static int check_values(const struct prepare_options *o)
         usage_error("--scale 0: must be above 0");
     else if (field_problem)
         usage_error("--image-field %s: %s", o->image_field, field_problem);
+    else if (!is_member_name(o->text_field) || !is_member_name(o->id_field))
+        usage_error("--text-field and --id-field: UTF-8 of at most 1000 bytes");
+    else if (strcmp(o->text_field, o->id_field) == 0)
+        usage_error("--text-field and --id-field are the same");
     else
         return OPTIONS_OK;
     return OPTIONS_WRONG;
@@ -116,8 +135,20 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
         {"image-field", OPTION_STRING, &o->image_field, "EXT",
          "the member that is the image (jpg, jpeg, png, webp, else by magic bytes)", NULL,
          0, 0},
-        {"metadata", OPTION_CHOICE, &o->metadata, NULL, "the pairs' JSON (keep)",
-         metadata, 0, 0},
+        {"input-format", OPTION_CHOICE, &o->input_format, NULL,
+         "of all inputs (auto: jsonl where a path ends so, else tar)", input_formats, 0,
+         0},
+        {"text-field", OPTION_STRING, &o->text_field, "NAME",
+         "a document's member that is its text (text)", NULL, 0, 0},
+        {"id-field", OPTION_STRING, &o->id_field, "NAME",
+         "a document's member that is its key, if it is there; else the line's\n"
+         "number (id)",
+         NULL, 0, 0},
+        {"max-doc-bytes", OPTION_BYTES, &o->max_doc_bytes, "BYTES",
+         "longer lines are too_long (4M)", NULL, 1, DOCUMENT_MAX_BYTES},
+        {"metadata", OPTION_CHOICE, &o->metadata, NULL,
+         "the pairs' JSON, and that of documents without their text (keep)", metadata, 0,
+         0},
         {"max-metadata", OPTION_BYTES, &o->max_metadata, "BYTES",
          "longer JSON is dropped and counted (64K)", NULL, 0, 1 << 20},
         {"max-member", OPTION_BYTES, &o->max_member, "BYTES",
@@ -127,8 +158,8 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
          "an input with a higher share of rejects gives no shard\n"
          "(0.5; judged from 100 samples on)",
          NULL, 0, 1},
-        {"limit", OPTION_INT, &o->limit, "N", "read only N pairs of each input", NULL, 1,
-         INT64_MAX},
+        {"limit", OPTION_INT, &o->limit, "N", "read only N samples of each input", NULL,
+         1, INT64_MAX},
         {"name", OPTION_STRING, &o->name, "NAME",
          "what the outputs are called, needed for '-' and pipe:;\n"
          "a brace pattern for several inputs",

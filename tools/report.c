@@ -88,23 +88,36 @@ static int bottleneck(const struct pipeline *p)
     return top;
 }
 
+/* What a run counts: images that were encoded, documents that were parsed, or both. */
+static uint64_t count_done(const struct counters *c)
+{
+    return atomic_load(&c->encoded) + atomic_load(&c->documents);
+}
+
+static const char *name_done(const struct counters *c)
+{
+    if (atomic_load(&c->documents) == 0)
+        return "images";
+    return atomic_load(&c->encoded) == 0 ? "documents" : "samples";
+}
+
 void report_progress(struct job *job, const struct pipeline *p, uint64_t start_ns,
                      uint64_t total_bytes)
 {
     const struct counters *c = &job->count;
     double seconds = (double)(clock_ns() - start_ns) / 1e9;
-    uint64_t done = atomic_load(&c->encoded), bytes = atomic_load(&c->bytes_read);
+    uint64_t done = count_done(c), bytes = atomic_load(&c->bytes_read);
     char eta[40] = "";
 
     if (total_bytes > bytes && bytes > 0)
         snprintf(eta, sizeof(eta), ", %.0f s to go",
                  seconds * (double)(total_bytes - bytes) / (double)bytes);
     fprintf(stderr,
-            "\r\033[K%" PRIu64 " of %zu inputs, %" PRIu64
-            " images, %.1f images/s, %" PRIu64 " rejects, bottleneck %s%s",
+            "\r\033[K%" PRIu64 " of %zu inputs, %" PRIu64 " %s, %.1f %s/s, %" PRIu64
+            " rejects, bottleneck %s%s",
             (uint64_t)(atomic_load(&c->units_done) + atomic_load(&c->units_failed)),
-            job->n_units, done, (double)done / (seconds > 0 ? seconds : 1),
-            sum_rejects(c), stage_names[bottleneck(p)], eta);
+            job->n_units, done, name_done(c), (double)done / (seconds > 0 ? seconds : 1),
+            name_done(c), sum_rejects(c), stage_names[bottleneck(p)], eta);
     fflush(stderr);
     atomic_store(&job->progress_shown, true);
 }
@@ -135,18 +148,22 @@ static void print_stages(const struct counters *c, const struct pipeline *p,
                          uint64_t wall_ns)
 {
     uint64_t decoded = atomic_load(&c->decoded), encoded = atomic_load(&c->encoded);
-    uint64_t tokens = atomic_load(&c->tokens);
+    uint64_t tokens = atomic_load(&c->tokens), documents = atomic_load(&c->documents);
 
     fprintf(stderr, "  read     %5.1f %% busy   %.1f MB/s\n",
             100 * (double)pipeline_busy_ns(p, 0) / (double)wall_ns,
             rate(atomic_load(&c->bytes_read), wall_ns) / 1e6);
-    fprintf(stderr,
-            "  encode   %5.1f %% busy   per worker: decode %.1f images/s, tokenize %.0f "
-            "tokens/s, VAE %.2f images/s\n",
-            100 * (double)pipeline_busy_ns(p, 1) / (double)wall_ns,
-            rate(decoded, atomic_load(&c->decode_ns)),
-            rate(tokens, atomic_load(&c->tokenize_ns)),
-            rate(encoded, atomic_load(&c->encode_ns)));
+    fprintf(stderr, "  encode   %5.1f %% busy   per worker: ",
+            100 * (double)pipeline_busy_ns(p, 1) / (double)wall_ns);
+    if (documents > 0)
+        fprintf(stderr, "parse %.0f documents/s, ",
+                rate(documents, atomic_load(&c->parse_ns)));
+    if (decoded > 0)
+        fprintf(stderr, "decode %.1f images/s, VAE %.2f images/s, ",
+                rate(decoded, atomic_load(&c->decode_ns)),
+                rate(encoded, atomic_load(&c->encode_ns)));
+    fprintf(stderr, "tokenize %.0f tokens/s\n",
+            rate(tokens, atomic_load(&c->tokenize_ns)));
     fprintf(stderr, "  write    %5.1f %% busy   %.2f MB/s\n",
             100 * (double)pipeline_busy_ns(p, 2) / (double)wall_ns,
             rate(atomic_load(&c->shard_bytes), wall_ns) / 1e6);
@@ -157,6 +174,7 @@ static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipp
 {
     const struct counters *c = &job->count;
     uint64_t samples = atomic_load(&c->samples), withheld = atomic_load(&c->withheld);
+    uint64_t encoded = atomic_load(&c->encoded);
 
     if (job->n_units == 0) {
         fprintf(stderr, "nothing to do: all %zu inputs are complete\n", n_skipped);
@@ -170,11 +188,12 @@ static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipp
             sum_rejects(c));
     if (withheld > 0)
         fprintf(stderr, ", %" PRIu64 " withheld", withheld);
-    fprintf(stderr,
-            ", %.1f images/s, %.1f MB of shards, %.1f %% of the images upscaled\n",
-            rate(atomic_load(&c->encoded), wall_ns),
-            (double)atomic_load(&c->shard_bytes) / 1e6,
-            samples ? 100.0 * (double)atomic_load(&c->upscaled) / (double)samples : 0.0);
+    fprintf(stderr, ", %.1f %s/s, %.1f MB of shards", rate(count_done(c), wall_ns),
+            name_done(c), (double)atomic_load(&c->shard_bytes) / 1e6);
+    if (encoded > 0)
+        fprintf(stderr, ", %.1f %% of the images upscaled",
+                100.0 * (double)atomic_load(&c->upscaled) / (double)encoded);
+    fputc('\n', stderr);
     print_rejects(c);
 }
 

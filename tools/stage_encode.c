@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/stage_encode.c - pairs -> pixels, ids and latents; nearly all of the work.
+ * tools/stage_encode.c - pairs -> pixels, ids and latents, documents -> ids; nearly all
+ * of the work.
  *
  * One worker decodes its batch and then encodes it, so that there are as many busy
  * threads as workers, and pixels never leave the core that made them. */
@@ -12,10 +13,14 @@
 #include "shard/float16.h"
 #include "shard/status.h"
 #include "tools/clock.h"
+#include "tools/intake.h"
 #include "tools/job.h"
 #include "tools/pipeline.h"
 #include "tools/sample.h"
 #include "vae_encode/status.h"
+
+/* Bytes that parsing and tokenizing hold for one byte of a document, as measured. */
+enum { DOCUMENT_FACTOR = 100 };
 
 struct encode_worker {
     struct job *job;
@@ -50,11 +55,11 @@ static bool is_stopping(void *job)
     return atomic_load(&((struct job *)job)->stopping);
 }
 
-static int open_worker(void **out, void *shared)
+/* What images need. */
+static int open_encoder(struct encode_worker *w)
 {
-    struct job *job = shared;
+    struct job *job = w->job;
     const struct prepare_options *o = job->options;
-    struct encode_worker *w = *out = calloc(1, sizeof(*w));
     size_t batch = (size_t)o->batch;
     struct decode_options d = {.width = (int)o->size,
                                .height = (int)o->size,
@@ -63,9 +68,6 @@ static int open_worker(void **out, void *shared)
                                .keep_truncated = o->truncated == 1,
                                .min_size = (uint32_t)o->min_size};
 
-    if (!w)
-        return job_fail(job, "out of memory");
-    w->job = job;
     w->image_bytes = (size_t)o->size * (size_t)o->size * 3;
     w->rgb = malloc(batch * w->image_bytes);
     w->rgb_of = calloc(batch, sizeof(*w->rgb_of));
@@ -84,13 +86,24 @@ static int open_worker(void **out, void *shared)
     return PIPE_OK;
 }
 
+static int open_worker(void **out, void *shared)
+{
+    struct job *job = shared;
+    struct encode_worker *w = *out = calloc(1, sizeof(*w));
+
+    if (!w)
+        return job_fail(job, "out of memory");
+    w->job = job;
+    return job->vae ? open_encoder(w) : PIPE_OK;
+}
+
 static void release_image(struct job *job, struct sample *s)
 {
     free(s->pair.image);
     s->pair.image = NULL;
     s->pair.image_len = 0;
     if (s->held > 0)
-        budget_give_back(&job->image_bytes, s->held);
+        budget_give_back(&job->read_bytes, s->held);
     s->held = 0;
 }
 
@@ -201,29 +214,62 @@ static int encode(struct encode_worker *w, int n)
     return 0;
 }
 
+/* Makes a pair of a document's line. Returns as decode() does. */
+static int parse(struct job *job, struct sample *s)
+{
+    struct document_options options = intake_document_options(job->options);
+    uint64_t start = clock_ns();
+
+    if (document_parse(&s->line, &options, &s->pair, &s->dropped_metadata) != INGEST_OK)
+        return job_fail(job, "out of memory");
+    document_line_clear(&s->line);
+    atomic_fetch_add(&job->count.parse_ns, clock_ns() - start);
+    atomic_fetch_add(&job->count.documents, 1);
+    return 0;
+}
+
+/* A document needs no more than this; its text stays with it, so `held` does too. */
+static int work_on_document(struct encode_worker *w, struct sample *s)
+{
+    struct job *job = w->job;
+    uint64_t need = (uint64_t)s->line.len * DOCUMENT_FACTOR;
+    int rc;
+
+    if (!budget_take(&job->decode_mem, need))
+        return 1;
+    rc = parse(job, s);
+    if (rc == 0 && s->pair.reject.reason == REJECT_NONE)
+        rc = tokenize(job, s);
+    budget_give_back(&job->decode_mem, need);
+    return rc;
+}
+
+/* Up to what encode() goes on with: n_good pairs, this one added unless it is bad. */
+static int work_on_pair(struct encode_worker *w, struct sample *s, int *n_good)
+{
+    uint8_t *rgb = w->rgb + (size_t)*n_good * w->image_bytes;
+    int rc = s->pair.reject.reason == REJECT_NONE ? decode(w, s, rgb) : 0;
+
+    release_image(w->job, s);
+    if (rc != 0 || s->pair.reject.reason != REJECT_NONE)
+        return rc;
+    w->rgb_of[*n_good] = rgb;
+    w->good[(*n_good)++] = s;
+    return tokenize(w->job, s);
+}
+
 static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
 {
     struct encode_worker *w = worker;
-    int n_good = 0, rc;
+    int n_good = 0, rc = 0;
 
-    for (int i = 0; i < n; i++) {
-        uint8_t *rgb = w->rgb + (size_t)n_good * w->image_bytes;
-
-        if (s[i]->end_of_unit || s[i]->pair.reject.reason != REJECT_NONE) {
-            release_image(w->job, s[i]);
-            continue;
-        }
-        rc = decode(w, s[i], rgb);
-        release_image(w->job, s[i]);
-        if (rc != 0)
-            return rc < 0 ? rc : PIPE_END;
-        if (s[i]->pair.reject.reason != REJECT_NONE)
-            continue;
-        if (tokenize(w->job, s[i]) != 0)
-            return -1;
-        w->rgb_of[n_good] = rgb;
-        w->good[n_good++] = s[i];
-    }
+    for (int i = 0; i < n && rc == 0; i++)
+        if (!s[i]->end_of_unit)
+            rc = s[i]->unit->input->format == INPUT_DOCUMENTS
+                     ? work_on_document(w, s[i])
+                     : work_on_pair(w, s[i], &n_good);
+    if (rc != 0)
+        return rc < 0 ? rc : PIPE_END;
     rc = encode(w, n_good);
     for (int i = 0; i < n && rc == PIPE_OK; i++)
         rc = pipe_pass(out, s[i]);

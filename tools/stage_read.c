@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/stage_read.c - the conveyor's first stage: inputs -> pairs.
+ * tools/stage_read.c - the conveyor's first stage: inputs -> pairs, or lines
+ * of documents.
  *
  * Each worker takes the next unit that nobody has taken, reads it to its end and passes
- * an end mark behind its last pair. An input that cannot be read ends its own unit only.
+ * an end mark behind its last sample. An input that cannot be read ends its own unit
+ * only.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "ingest/status.h"
+#include "tools/intake.h"
 #include "tools/job.h"
 #include "tools/pipeline.h"
 #include "tools/publish.h"
@@ -18,7 +21,7 @@ struct read_worker {
     struct job *job;
     struct unit *unit; /* NULL: take the next one */
     struct source *source;
-    struct pair_reader *reader;
+    struct intake *intake;
     uint64_t seq;
     uint64_t counted; /* bytes of this source that are in the counters */
 };
@@ -35,9 +38,9 @@ static int open_worker(void **out, void *shared)
 
 static void leave_unit(struct read_worker *w)
 {
-    pair_reader_close(w->reader);
+    intake_close(w->intake);
     source_close(w->source);
-    w->reader = NULL;
+    w->intake = NULL;
     w->source = NULL;
     w->unit = NULL;
 }
@@ -49,37 +52,27 @@ static void close_worker(void *worker)
     free(worker);
 }
 
-static struct pair_options pair_options_of(const struct prepare_options *o)
-{
-    struct pair_options p = pair_options_default();
-
-    p.image_field = o->image_field;
-    p.keep_metadata = o->metadata == 0;
-    p.max_metadata = (size_t)o->max_metadata;
-    p.max_member_bytes = (size_t)o->max_member;
-    p.limit = (uint64_t)o->limit;
-    return p;
-}
-
 /* Takes the next unit and opens its input. PIPE_END: there is none. */
 static int take_unit(struct read_worker *w)
 {
     struct job *job = w->job;
     size_t i = atomic_fetch_add(&job->next_unit, 1);
-    struct pair_options options = pair_options_of(job->options);
+    const struct input *input;
     int rc;
 
     if (i >= job->n_units)
         return PIPE_END;
     w->unit = &job->units[i];
+    input = w->unit->input;
     w->seq = 0;
     w->counted = 0;
-    w->unit->taken = publication_done(job->options->out, w->unit->input->name);
+    w->unit->taken = publication_done(job->options->out, input->name);
     if (w->unit->taken)
         return INGEST_END;
-    rc = source_open(&w->source, w->unit->input, job->cancel_fd);
+    rc = source_open(&w->source, input, job->cancel_fd);
     if (rc == INGEST_OK)
-        rc = pair_reader_open(&w->reader, source_callback(w->source), &options);
+        rc = intake_open(&w->intake, input->format, source_callback(w->source),
+                         job->options);
     return rc;
 }
 
@@ -94,9 +87,9 @@ static void count_bytes(struct read_worker *w)
 /* The words for an input that could not be read, from whoever has them. */
 static const char *why(const struct read_worker *w)
 {
-    const char *reader = w->reader ? pair_reader_why(w->reader) : "";
+    const char *intake = w->intake ? intake_why(w->intake) : "";
 
-    return *source_why(w->source) ? source_why(w->source) : reader;
+    return *source_why(w->source) ? source_why(w->source) : intake;
 }
 
 /* Fills the unit's totals at the end of its input. `rc` is how reading ended. PIPE_END
@@ -106,8 +99,8 @@ static int end_unit(struct read_worker *w, int rc)
     struct unit *u = w->unit;
     uint64_t limit = (uint64_t)w->job->options->limit;
 
-    if (w->reader && !u->taken)
-        u->totals = *pair_reader_totals(w->reader);
+    if (w->intake && !u->taken)
+        u->totals = *intake_totals(w->intake);
     if (w->source && rc == INGEST_END) {
         rc = source_finish(w->source, limit == 0 || u->totals.groups < limit);
         source_sha256(w->source, u->input_sha256);
@@ -135,13 +128,13 @@ static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe
     return pipe_pass(out, s);
 }
 
-static int pass_pair(struct read_worker *w, struct sample *s, struct pipe_out *out)
+static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out *out)
 {
     s->unit = w->unit;
     s->seq = w->seq++;
     s->end_of_unit = false;
-    s->held = s->pair.image_len;
-    if (s->held > 0 && !budget_take(&w->job->image_bytes, s->held)) {
+    s->held = s->pair.image_len + s->line.len;
+    if (s->held > 0 && !budget_take(&w->job->read_bytes, s->held)) {
         s->held = 0;
         return PIPE_END;
     }
@@ -161,9 +154,9 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
     if (!w->unit)
         return PIPE_END;
     if (rc == INGEST_OK)
-        rc = pair_reader_next(w->reader, &s[0]->pair);
+        rc = intake_next(w->intake, s[0]);
     if (rc == INGEST_OK)
-        return pass_pair(w, s[0], out);
+        return pass_sample(w, s[0], out);
     if (rc == INGEST_CANCELLED)
         return PIPE_END;
     if (rc == INGEST_ENOMEM)

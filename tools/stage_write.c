@@ -42,6 +42,7 @@ void sample_clear(struct sample *s)
     free(s->n_ids);
     s->ids = NULL;
     s->n_ids = NULL;
+    document_line_clear(&s->line);
     pair_clear(&s->pair);
     s->unit = NULL;
 }
@@ -73,6 +74,9 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
 
             if (rc != 0)
                 return rc;
+            if (next->held > 0)
+                budget_give_back(&job->read_bytes, next->held);
+            next->held = 0;
             u->waiting = next->next;
             u->next_seq++;
             sample_clear(next);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ingest/status.h"
 #include "shard/canonical_json.h"
 #include "shard/status.h"
 #include "shard/writer.h"
@@ -23,7 +24,7 @@
 #include "tools/json_text.h"
 #include "tools/manifest.h"
 #include "tools/publish.h"
-#include "tools/pair_record.h"
+#include "tools/sample_record.h"
 #include "tools/sample.h"
 #include "tools/sha256.h"
 #include "tools/version.h"
@@ -40,7 +41,8 @@ struct unit_output {
     uint64_t rejects_bytes;
     uint64_t n_samples, n_rejects;
     uint64_t by_reason[N_REJECT_REASONS];
-    uint64_t upscaled, broken_profiles;
+    uint64_t upscaled, broken_profiles, dropped_metadata;
+    struct hash_set keys; /* of documents: pairs' keys are known to their reader */
     time_t started;
 };
 
@@ -66,7 +68,7 @@ static int begin(struct unit *u, struct job *job)
     if (!out)
         return job_fail(job, "out of memory");
     out->started = time(NULL);
-    out->header = job->header;
+    out->header = job->header[u->input->format];
     out->header.name = u->input->name;
     options.header = &out->header;
     if (publication_init(&out->files, &publication_shards, job->options->out,
@@ -128,25 +130,30 @@ static int append_reject(struct unit *u, struct job *job, const struct sample *s
 static int append_record(struct unit *u, struct job *job, const struct sample *s)
 {
     struct unit_output *out = u->output;
-    struct pair_record pr;
+    struct sample_record pr;
     int rc;
 
-    if (pair_record_build(&pr, job, s) != 0)
+    if (sample_record_build(&pr, job, s) != 0)
         return job_fail(job, "out of memory");
     rc = shard_writer_append(out->shards, &pr.record);
-    pair_record_free(&pr);
+    sample_record_free(&pr);
     if (rc != SHARD_OK)
         return job_fail(job, "%s: %s", u->input->name, shard_writer_why(out->shards));
     out->n_samples++;
     out->upscaled += s->geometry.upscaled;
     out->broken_profiles += s->geometry.broken_profile;
+    out->dropped_metadata += s->dropped_metadata;
     return 0;
 }
 
-int unit_append(struct unit *u, struct job *job, const struct sample *s)
+int unit_append(struct unit *u, struct job *job, struct sample *s)
 {
     if (!u->output && begin(u, job) != 0)
         return -1;
+    /* Only here are documents in order again. */
+    if (u->input->format == INPUT_DOCUMENTS &&
+        document_check_key(&u->output->keys, &s->pair) != INGEST_OK)
+        return job_fail(job, "out of memory");
     return s->pair.reject.reason == REJECT_NONE ? append_record(u, job, s)
                                                 : append_reject(u, job, s);
 }
@@ -165,8 +172,10 @@ static json_t *count_reasons(const struct unit_output *out)
 static json_t *describe_input(const struct unit *u, enum unit_end end)
 {
     static const char *const status[] = {"complete", "damaged", "rejected"};
+    static const char *const formats[] = {
+        [INPUT_PAIRS] = "tar", [INPUT_DOCUMENTS] = "jsonl"};
     const struct unit_output *out = u->output;
-    const struct pair_totals *t = &u->totals;
+    const struct ingest_totals *t = &u->totals;
     uint64_t withheld = end == UNIT_REJECTED ? out->n_samples : 0;
     json_t *key = u->partial_key ? json_any_string(u->partial_key) : json_null();
     json_t *damage =
@@ -175,14 +184,17 @@ static json_t *describe_input(const struct unit *u, enum unit_end end)
                    : json_null();
 
     return json_pack(
-        "{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
-        "name", u->input->name, "bytes", (json_int_t)u->input_bytes, "sha256",
-        u->input_sha256, "status", status[end], "groups", (json_int_t)t->groups,
-        "samples", (json_int_t)(out->n_samples - withheld), "withheld",
-        (json_int_t)withheld, "rejects", count_reasons(out), "skipped_members",
-        (json_int_t)t->skipped_members, "dropped_captions",
+        "{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, "
+        "s:o}",
+        "name", u->input->name, "format", formats[u->input->format], "bytes",
+        (json_int_t)u->input_bytes, "sha256", u->input_sha256, "status", status[end],
+        "groups", (json_int_t)t->groups, "samples",
+        (json_int_t)(out->n_samples - withheld), "withheld", (json_int_t)withheld,
+        "rejects", count_reasons(out), "skipped_members", (json_int_t)t->skipped_members,
+        "blank_lines", (json_int_t)t->blank_lines, "dropped_captions",
         (json_int_t)t->dropped_captions, "dropped_metadata",
-        (json_int_t)t->dropped_metadata, "unparsed_metadata",
+        (json_int_t)(t->dropped_metadata + out->dropped_metadata), "unparsed_metadata",
         (json_int_t)t->unparsed_metadata, "upscaled", (json_int_t)out->upscaled,
         "broken_profiles", (json_int_t)out->broken_profiles, "damage", damage);
 }
@@ -255,24 +267,24 @@ static json_t *describe_run(const struct unit *u, const struct job *job)
 
     gethostname(host, sizeof(host) - 1);
     return json_pack(
-        "{s:{s:o, s:o}, s:o, s:o, s:f, s:o, s:i, s:s}", "input", "path", input_path(in),
+        "{s:{s:o, s:o}, s:o, s:o, s:f, s:o, s:i, s:s?}", "input", "path", input_path(in),
         "size", in->regular ? json_integer((json_int_t)in->bytes) : json_null(),
         "started", time_text(u->output->started), "finished", time_text(now),
         "samples_per_second", (double)u->output->n_samples / (seconds > 1 ? seconds : 1),
         "host", json_any_string(host), "workers", job->n_workers, "isa",
-        vae_info(job->vae)->isa);
+        job->vae ? vae_info(job->vae)->isa : NULL);
 }
 
 /* Gives the manifest's text, or NULL: no memory. */
 static char *manifest_text(const struct unit *u, const struct job *job, enum unit_end end,
                            json_t *shards)
 {
-    json_t *manifest =
-        json_pack("{s:{s:s, s:s, s:[o], s:O, s:o, s:o}, s:o}", "result", "software",
-                  LATENTMILL_SOFTWARE, "config_sha256",
-                  dataset_config_sha256(job->config), "inputs", describe_input(u, end),
-                  "shards", shards, "rejects", describe_rejects(u), "libraries",
-                  manifest_library_versions(), "run", describe_run(u, job));
+    json_t *manifest = json_pack(
+        "{s:{s:s, s:s, s:[o], s:O, s:o, s:o}, s:o}", "result", "software",
+        LATENTMILL_SOFTWARE, "config_sha256",
+        dataset_config_sha256(job->config[u->input->format]), "inputs",
+        describe_input(u, end), "shards", shards, "rejects", describe_rejects(u),
+        "libraries", manifest_library_versions(), "run", describe_run(u, job));
     char *text = manifest ? shard_json_canonical(manifest) : NULL;
 
     json_decref(manifest);
@@ -429,6 +441,7 @@ void unit_drop(struct unit *u)
         if (out->rejects)
             fclose(out->rejects);
         EVP_MD_CTX_free(out->rejects_sha);
+        hash_set_free(&out->keys);
         /* One more than are finished: the file in hand. */
         if (out->files.base)
             publication_drop(&out->files, (unsigned)n_files + 1);

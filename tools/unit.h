@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ingest/pair.h"
+#include "ingest/totals.h"
 #include "tools/input.h"
 #include "tools/prepare.h"
 
@@ -22,7 +22,7 @@ struct unit {
     bool withdraw; /* an older result is to be replaced */
 
     /* by the reader, at the end of the input: */
-    struct pair_totals totals;
+    struct ingest_totals totals;
     char *partial_key;
     char input_sha256[65];
     uint64_t input_bytes;
@@ -45,7 +45,7 @@ enum unit_end {
 
 /* Writes a sample into the unit's shard, or a marked one into its rejects, in order of
  * seq. Returns 0, or -1 after job_fail(). */
-int unit_append(struct unit *u, struct job *job, const struct sample *s);
+int unit_append(struct unit *u, struct job *job, struct sample *s);
 
 /* Ends the unit: publishes it or drops it. Returns an enum unit_end, or -1. */
 int unit_finish(struct unit *u, struct job *job);

@@ -37,7 +37,7 @@ static void check_pair(const struct pair *p)
 struct seen {
     int status;
     uint64_t groups, bytes;
-    struct pair_totals totals;
+    struct ingest_totals totals;
 };
 
 static struct seen read_all(const uint8_t *data, size_t size, size_t chunk, int variant)

@@ -71,7 +71,7 @@ static void print_pair(const struct pair *p)
                     digest(p->metadata, p->metadata_len)));
 }
 
-static void print_totals(const struct pair_totals *t)
+static void print_totals(const struct ingest_totals *t)
 {
     print(json_pack("{s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:s,s:s?}", "groups",
                     (json_int_t)t->groups, "skipped_members",

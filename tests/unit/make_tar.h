@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/make_tar.h - tar archives in memory, also wrong ones, and a source that
- * gives them to ingest/pair.h in pieces. For unit tests: what fails, aborts. */
+ * tests/unit/make_tar.h - tar archives in memory, also wrong ones. For unit tests: what
+ * fails, aborts. */
 #ifndef TESTS_MAKE_TAR_H
 #define TESTS_MAKE_TAR_H
 
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/pair.h"
 #include "ingest/status.h"
+#include "tests/unit/memory_input.h"
 
 /* Grows by itself; all zero: empty. Free `bytes`. */
 struct made_tar {
@@ -105,44 +105,6 @@ static inline void tar_put_pax(struct made_tar *t, const char *key, const char *
 static inline void tar_put_end(struct made_tar *t)
 {
     tar_put(t, NULL, 1024);
-}
-
-/* Gives a buffer in pieces of at most `chunk` bytes, then `ending`: 0, or an error. */
-struct memory_input {
-    const unsigned char *bytes;
-    size_t len;
-    size_t at;
-    size_t chunk;
-    int ending;
-    unsigned n_reads;
-};
-
-static inline ssize_t memory_read(void *ctx, void *buf, size_t cap)
-{
-    struct memory_input *in = ctx;
-    size_t n = in->len - in->at;
-
-    in->n_reads++;
-    if (n == 0)
-        return in->ending;
-    if (n > cap)
-        n = cap;
-    if (n > in->chunk)
-        n = in->chunk;
-    memcpy(buf, in->bytes + in->at, n);
-    in->at += n;
-    return (ssize_t)n;
-}
-
-static inline const char *memory_why(void *ctx)
-{
-    (void)ctx;
-    return "the disk is on fire";
-}
-
-static inline struct ingest_source memory_source(struct memory_input *in)
-{
-    return (struct ingest_source){.ctx = in, .read = memory_read, .why = memory_why};
 }
 
 #endif

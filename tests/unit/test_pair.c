@@ -16,7 +16,7 @@
 struct run {
     struct made_tar tar;
     struct pair_options options;
-    struct pair_totals totals;
+    struct ingest_totals totals;
     char out[8192];
     size_t n_out;
 };

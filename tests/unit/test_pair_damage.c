@@ -20,7 +20,7 @@ static void read_damaged(const void *bytes, size_t len, size_t chunk, char *out,
     struct pair_options options = pair_options_default();
     struct memory_input in = {.bytes = bytes, .len = len, .chunk = chunk};
     struct ingest_source source = memory_source(&in);
-    const struct pair_totals *t;
+    const struct ingest_totals *t;
     struct pair_reader *r;
     struct pair p;
     int rc;

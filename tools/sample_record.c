@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/pair_record.h"
+#include "tools/sample_record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +25,9 @@ static void fill_image(struct shard_image *image, const struct sample *s, uint32
     memcpy(image->sha256, s->image_sha256, sizeof(image->sha256));
 }
 
-static void fill_latents(struct pair_record *pr, const struct job *job,
-                         const struct sample *s)
+/* What a pair has and a document has not. */
+static void fill_pair(struct sample_record *pr, const struct job *job,
+                      const struct sample *s)
 {
     const struct prepare_options *o = job->options;
     const struct vae_info *vae = vae_info(job->vae);
@@ -44,16 +45,21 @@ static void fill_latents(struct pair_record *pr, const struct job *job,
                                    .data = (const char *)s->latent + i * bytes,
                                    .n_bytes = bytes};
     pr->record.n_segments = 1 + n_tensors;
+    fill_image(&pr->image, s, (uint32_t)o->size);
+    pr->record.n_images = 1;
+    pr->record.images = &pr->image;
+    pr->record.order = shard_draw_order(pr->record.name, pr->record.key, 0,
+                                        (uint64_t)o->seed, o->caption_first);
 }
 
-int pair_record_build(struct pair_record *pr, const struct job *job,
-                      const struct sample *s)
+int sample_record_build(struct sample_record *pr, const struct job *job,
+                        const struct sample *s)
 {
     const struct pair *p = &s->pair;
     const char *name = s->unit->input->name;
-    uint64_t seed = job->header.seed;
+    uint64_t seed = (uint64_t)job->options->seed;
 
-    *pr = (struct pair_record){0};
+    *pr = (struct sample_record){0};
     pr->alternatives = calloc(p->n_captions, sizeof(*pr->alternatives));
     if (!pr->alternatives)
         return -1;
@@ -68,24 +74,22 @@ int pair_record_build(struct pair_record *pr, const struct job *job,
                                              .flags = SHARD_FLAG_LOSS,
                                              .n_alternatives = p->n_captions,
                                              .alternatives = pr->alternatives};
-    fill_image(&pr->image, s, (uint32_t)job->options->size);
-    pr->record = (struct shard_record){
-        .key = p->key,
-        .name = name,
-        .index = p->index,
-        .n_images = 1,
-        .images = &pr->image,
-        .segments = pr->segments,
-        .order = shard_draw_order(name, p->key, 0, seed, job->options->caption_first),
-        .caption_drawn =
-            shard_draw_caption(name, p->key, 0, seed, (uint32_t)p->n_captions),
-        .metadata = p->metadata,
-        .metadata_len = p->metadata_len};
-    fill_latents(pr, job, s);
+    pr->record =
+        (struct shard_record){.key = p->key,
+                              .name = name,
+                              .index = p->index,
+                              .n_segments = 1,
+                              .segments = pr->segments,
+                              .caption_drawn = shard_draw_caption(
+                                  name, p->key, 0, seed, (uint32_t)p->n_captions),
+                              .metadata = p->metadata,
+                              .metadata_len = p->metadata_len};
+    if (s->unit->input->format == INPUT_PAIRS)
+        fill_pair(pr, job, s);
     return 0;
 }
 
-void pair_record_free(struct pair_record *pr)
+void sample_record_free(struct sample_record *pr)
 {
     free(pr->alternatives);
     pr->alternatives = NULL;

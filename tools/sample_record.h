@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/pair_record.h - a finished sample as a shard's record: text, then latent. */
-#ifndef TOOLS_PAIR_RECORD_H
-#define TOOLS_PAIR_RECORD_H
+ * tools/sample_record.h - a finished sample as a shard's record: text, then latent, or
+ * text alone. */
+#ifndef TOOLS_SAMPLE_RECORD_H
+#define TOOLS_SAMPLE_RECORD_H
 
 #include "shard/record.h"
 
@@ -9,7 +10,7 @@ struct job;
 struct sample;
 
 /* A record and the arrays it points into; texts, ids and latent stay the sample's. */
-struct pair_record {
+struct sample_record {
     struct shard_record record;
     struct shard_alternative *alternatives; /* one a caption */
     struct shard_segment segments[3];       /* text, mean, and log-variance if stored */
@@ -17,9 +18,9 @@ struct pair_record {
 };
 
 /* Fills *pr, which lives no longer than the sample. Returns 0, or -1: no memory. Release
- * with pair_record_free() in either case. */
-int pair_record_build(struct pair_record *pr, const struct job *job,
-                      const struct sample *s);
-void pair_record_free(struct pair_record *pr);
+ * with sample_record_free() in either case. */
+int sample_record_build(struct sample_record *pr, const struct job *job,
+                        const struct sample *s);
+void sample_record_free(struct sample_record *pr);
 
 #endif

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One line -> key, text, metadata. jansson says whether it is JSON and unescapes the
+ * text; what is kept as it stands (numbers as keys, metadata) is taken from the line
+ * itself. */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/blank.h"
+#include "ingest/document.h"
+#include "ingest/json_member.h"
+#include "ingest/key.h"
+#include "ingest/plain_json.h"
+#include "ingest/status.h"
+#include "ingest/utf8.h"
+
+/* Where the line is, and then what is wrong with it. */
+__attribute__((format(printf, 4, 5))) static void
+reject_line(struct pair *p, const struct document_line *line, enum reject_reason reason,
+            const char *fmt, ...)
+{
+    char what[160];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+    reject_set(&p->reject, reason, "line %" PRIu64 " at byte %" PRIu64 ": %s",
+               line->number, line->offset, what);
+}
+
+static json_t *load(const char *json, size_t len, json_error_t *error, bool *no_memory)
+{
+    json_t *root;
+
+    errno = 0;
+    root = json_loadb(json, len, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, error);
+    *no_memory = !root && errno == ENOMEM; /* jansson may call it a syntax error */
+    return root;
+}
+
+/* jansson's words: the escape of half a surrogate pair. */
+static bool is_lone_surrogate(const json_error_t *error)
+{
+    static const char words[] = "invalid Unicode";
+
+    return strncmp(error->text, words, sizeof(words) - 1) == 0;
+}
+
+/* Gives *root, or rejects. NaN and Infinity, which are rare, cost a second look. */
+static int parse(const struct document_line *line, struct pair *p, json_t **root)
+{
+    json_error_t error;
+    bool no_memory;
+    size_t copy_len;
+    char *copy;
+
+    *root = load(line->json, line->len, &error, &no_memory);
+    if (!*root && !no_memory) {
+        copy = plain_json(line->json, line->len, &copy_len);
+        if (!copy)
+            return INGEST_ENOMEM;
+        *root = load(copy, copy_len, &error, &no_memory);
+        free(copy);
+    }
+    if (no_memory)
+        return INGEST_ENOMEM;
+    if (!*root && (!utf8_valid(line->json, line->len) || is_lone_surrogate(&error)))
+        reject_line(p, line, REJECT_TEXT_NOT_UTF8, "not UTF-8 (%s)", error.text);
+    else if (!*root)
+        reject_line(p, line, REJECT_BAD_JSON, "not JSON (column %d: %s)", error.column,
+                    error.text);
+    else if (!json_is_object(*root))
+        reject_line(p, line, REJECT_BAD_JSON, "not a JSON object");
+    return INGEST_OK;
+}
+
+/* The last member called `name`, as JSON readers take it; value NULL: there is none. */
+static int find_member(const struct document_line *line, const char *name,
+                       struct json_member *found)
+{
+    const char *at = line->json;
+    struct json_member m;
+
+    *found = (struct json_member){0};
+    while (json_member_next(&at, line->json + line->len, &m)) {
+        int is = json_member_is(&m, name);
+
+        if (is < 0)
+            return is;
+        if (is)
+            *found = m;
+    }
+    return INGEST_OK;
+}
+
+static int use_line_number(struct pair *p, const struct document_line *line)
+{
+    char number[24];
+
+    snprintf(number, sizeof(number), "%" PRIu64, line->number);
+    p->key = strdup(number);
+    return p->key ? INGEST_OK : INGEST_ENOMEM;
+}
+
+static int use_string(struct pair *p, const struct document_line *line,
+                      const struct document_options *o, const json_t *id)
+{
+    const char *key = json_string_value(id);
+    size_t len = json_string_length(id);
+    const char *problem = key_problem(key, len);
+
+    if (len == 0) {
+        reject_line(p, line, REJECT_BAD_KEY, "'%s' is empty", o->id_field);
+        return use_line_number(p, line);
+    }
+    if (problem)
+        reject_line(p, line, REJECT_BAD_KEY, "'%s': %s", o->id_field, problem);
+    p->key = problem ? key_escape(key, len) : strdup(key);
+    return p->key ? INGEST_OK : INGEST_ENOMEM;
+}
+
+/* A whole number's digits are the key, however many there are. */
+static int use_number(struct pair *p, const struct document_line *line,
+                      const struct document_options *o)
+{
+    struct json_member m;
+    int rc = find_member(line, o->id_field, &m);
+    size_t n = 0;
+
+    if (rc < 0)
+        return rc;
+    while (n < m.value_len && memchr("-0123456789", m.value[n], 11))
+        n++;
+    if (n > 0 && n == m.value_len && n <= KEY_MAX_BYTES) {
+        p->key = strndup(m.value, n);
+        return p->key ? INGEST_OK : INGEST_ENOMEM;
+    }
+    reject_line(p, line, REJECT_BAD_KEY, "'%s' is not a whole number", o->id_field);
+    return use_line_number(p, line);
+}
+
+static int find_key(struct pair *p, const struct document_line *line,
+                    const struct document_options *o, const json_t *root)
+{
+    const json_t *id = json_object_get(root, o->id_field);
+
+    if (json_is_string(id))
+        return use_string(p, line, o, id);
+    if (json_is_number(id))
+        return use_number(p, line, o);
+    if (id && !json_is_null(id))
+        reject_line(p, line, REJECT_BAD_KEY, "'%s' is neither a string nor a number",
+                    o->id_field);
+    return use_line_number(p, line);
+}
+
+static int find_text(struct pair *p, const struct document_line *line,
+                     const struct document_options *o, const json_t *root)
+{
+    const json_t *value = json_object_get(root, o->text_field);
+    size_t len = json_string_length(value);
+    struct pair_caption *c;
+
+    if (!json_is_string(value)) {
+        reject_line(p, line, REJECT_NO_TEXT, "'%s' is %s", o->text_field,
+                    value ? "not a string" : "not there");
+        return INGEST_OK;
+    }
+    if (is_blank(json_string_value(value), len)) {
+        reject_line(p, line, REJECT_EMPTY_TEXT, "'%s' is nothing but white space",
+                    o->text_field);
+        return INGEST_OK;
+    }
+    c = p->captions = calloc(1, sizeof(*c));
+    if (!c)
+        return INGEST_ENOMEM;
+    p->n_captions = 1;
+    c->text_len = len;
+    c->text = malloc(len + 1);
+    c->name = malloc(sizeof("json.") + strlen(o->text_field));
+    if (!c->text || !c->name)
+        return INGEST_ENOMEM;
+    memcpy(c->text, json_string_value(value), len + 1);
+    memcpy(c->name, "json.", 5);
+    strcpy(c->name + 5, o->text_field);
+    return INGEST_OK;
+}
+
+static char *put(char *out, const char *from, const char *to)
+{
+    memcpy(out, from, (size_t)(to - from));
+    return out + (to - from);
+}
+
+/* Copies the object to `out` without the members called `name`. A member goes with what
+ * stands between it and the next one; the last one with what stands before it. Gives the
+ * copy's length, 0 where no member is left; INGEST_ENOMEM. */
+static int64_t copy_without(const struct document_line *line, const char *name, char *out)
+{
+    const char *at = memchr(line->json, '{', line->len);
+    const char *end = line->json + line->len;
+    const char *from = at; /* what is not yet copied, or dropped */
+    char *to = out, *kept = NULL;
+    struct json_member m;
+    bool dropped = false;
+
+    while (json_member_next(&at, end, &m)) {
+        int is = json_member_is(&m, name);
+
+        if (is < 0)
+            return is;
+        if (is && !dropped)
+            to = put(to, from, m.name);
+        if (!is) {
+            to = put(to, dropped ? m.name : from, at);
+            kept = to;
+        }
+        from = at;
+        dropped = is;
+    }
+    if (!kept)
+        return 0;
+    to = put(dropped ? kept : to, from, end);
+    while (to > out && memchr(" \t\r", to[-1], 3))
+        to--;
+    return to - out;
+}
+
+static int find_metadata(struct pair *p, const struct document_line *line,
+                         const struct document_options *o, bool *dropped)
+{
+    int64_t len;
+    char *shrunk;
+
+    if (!o->keep_metadata)
+        return INGEST_OK;
+    p->metadata = malloc(line->len + 1);
+    if (!p->metadata)
+        return INGEST_ENOMEM;
+    len = copy_without(line, o->text_field, p->metadata);
+    if (len < 0)
+        return (int)len;
+    *dropped = (uint64_t)len > o->max_metadata;
+    if (len == 0 || *dropped) {
+        free(p->metadata);
+        p->metadata = NULL;
+        return INGEST_OK;
+    }
+    shrunk = realloc(p->metadata, (size_t)len + 1);
+    if (!shrunk)
+        return INGEST_ENOMEM;
+    p->metadata = shrunk;
+    p->metadata_len = (size_t)len;
+    p->metadata[len] = '\0';
+    return INGEST_OK;
+}
+
+/* Key, text and metadata of what is JSON. */
+static int fill(struct pair *p, const struct document_line *line,
+                const struct document_options *o, const json_t *root, bool *dropped)
+{
+    int rc = find_key(p, line, o, root);
+
+    if (rc == INGEST_OK && p->reject.reason == REJECT_NONE)
+        rc = find_text(p, line, o, root);
+    if (rc == INGEST_OK && p->reject.reason == REJECT_NONE)
+        rc = find_metadata(p, line, o, dropped);
+    return rc;
+}
+
+int document_parse(const struct document_line *line,
+                   const struct document_options *options, struct pair *p,
+                   bool *dropped_metadata)
+{
+    json_t *root = NULL;
+    int rc = INGEST_OK;
+
+    *p = (struct pair){.index = line->index};
+    *dropped_metadata = false;
+    if (!line->json)
+        reject_line(p, line, REJECT_TOO_LONG,
+                    "more than %zu bytes; --max-doc-bytes is the limit",
+                    options->max_doc_bytes);
+    else
+        rc = parse(line, p, &root);
+    if (rc == INGEST_OK && p->reject.reason == REJECT_NONE)
+        rc = fill(p, line, options, root, dropped_metadata);
+    else if (rc == INGEST_OK)
+        rc = use_line_number(p, line);
+    json_decref(root);
+    if (rc < 0)
+        pair_clear(p);
+    return rc;
+}
+
+/* Of any other reject the key may be only a line's number. */
+static bool has_own_key(const struct pair *p)
+{
+    enum reject_reason reason = p->reject.reason;
+
+    return reason == REJECT_NONE || reason == REJECT_NO_TEXT ||
+           reason == REJECT_EMPTY_TEXT;
+}
+
+int document_check_key(struct hash_set *keys, struct pair *p)
+{
+    int added = has_own_key(p) ? hash_set_add(keys, p->key, strlen(p->key)) : 1;
+
+    if (added == 0)
+        reject_set(&p->reject, REJECT_DUPLICATE_KEY,
+                   "an earlier document has this key (or stands on the line of this "
+                   "number)");
+    return added < 0 ? added : INGEST_OK;
+}

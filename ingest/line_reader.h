@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/line_reader.h - internal to ingest/: the lines of a decompressed stream, in
+ * bounded memory.
+ *
+ * A line ends with "\n"; a last one without it counts too. Lines of nothing but ASCII
+ * white space are skipped and counted, and a byte order mark before a line is dropped. Of
+ * a line that is too long nothing is kept; reading goes on behind it. */
+#ifndef INGEST_LINE_READER_H
+#define INGEST_LINE_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ingest/unpack.h"
+
+struct line_reader;
+
+struct line {
+    char *bytes;     /* without the newline, a NUL behind them; NULL: too long */
+    size_t len;      /* bytes */
+    uint64_t number; /* from 1, blank ones counted */
+    uint64_t offset; /* of its first byte in the decompressed stream */
+};
+
+/* Gives *out, or returns INGEST_ENOMEM. `bytes` is kept until close; lines of more than
+ * `max` bytes are too long. */
+int line_reader_open(struct line_reader **out, struct unpacker *bytes, size_t max);
+
+/* INGEST_OK and gives *line (release line->bytes with free()), INGEST_END,
+ * INGEST_DAMAGED, or < 0. */
+int line_reader_next(struct line_reader *r, struct line *line);
+
+/* Number of the line that is begun and not ended, as after damage; 0: none is. */
+uint64_t line_reader_open_line(const struct line_reader *r);
+
+uint64_t line_reader_n_blank(const struct line_reader *r);
+
+/* Accepts NULL. Leaves the unpacker to its owner. */
+void line_reader_close(struct line_reader *r);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/totals.h - what the readers of ingest/ count over one input. */
+#ifndef INGEST_TOTALS_H
+#define INGEST_TOTALS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Counts over what has been read so far. */
+struct ingest_totals {
+    uint64_t groups;            /* samples to be, rejects included: pairs, or documents */
+    uint64_t skipped_members;   /* keyless, __x__ or not a regular file */
+    uint64_t blank_lines;       /* of a file of documents */
+    uint64_t dropped_captions;  /* not UTF-8, others of the sample left */
+    uint64_t dropped_metadata;  /* longer than max_metadata */
+    uint64_t unparsed_metadata; /* not JSON, but not needed for captions */
+    bool damaged;
+    uint64_t damage_offset; /* in the decompressed stream, bytes */
+    char damage[200];       /* what is damaged, for a person */
+    char *partial_key;      /* key of the group the damage cut, or NULL; lent */
+};
+
+#endif

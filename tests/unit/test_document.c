@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_document.c - JSON Lines -> documents: keys, texts, metadata, each
+ * reject, damage; all of them the same however the input comes in pieces. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <zstd.h>
+
+#include "ingest/document.h"
+#include "ingest/status.h"
+#include "tests/unit/memory_input.h"
+
+/* What has been read, as text: a line a document. */
+struct story {
+    char text[4096];
+    size_t len;
+    struct ingest_totals totals;
+    char partial_key[24];
+    int status;
+    size_t read; /* bytes of the input */
+};
+
+__attribute__((format(printf, 2, 3))) static void tell(struct story *s, const char *fmt,
+                                                       ...)
+{
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(s->text + s->len, sizeof(s->text) - s->len, fmt, ap);
+    va_end(ap);
+    assert_true(n >= 0 && (size_t)n < sizeof(s->text) - s->len);
+    s->len += (size_t)n;
+}
+
+/* "INDEX KEY: TEXT (NAME) METADATA" or "INDEX KEY! REASON: DETAIL". */
+static void tell_document(struct story *s, const struct pair *p, bool dropped)
+{
+    assert_null(p->image);
+    if (p->reject.reason != REJECT_NONE) {
+        tell(s, "%d %s! %s: %s\n", (int)p->index, p->key, reject_name(p->reject.reason),
+             p->reject.detail);
+        return;
+    }
+    assert_int_equal(p->n_captions, 1);
+    assert_int_equal(p->captions[0].text[p->captions[0].text_len], '\0');
+    tell(s, "%d %s: %s (%s) %s%s\n", (int)p->index, p->key, p->captions[0].text,
+         p->captions[0].name, p->metadata ? p->metadata : "none",
+         dropped ? ", dropped" : "");
+    assert_int_equal(p->metadata_len, p->metadata ? strlen(p->metadata) : 0);
+}
+
+static void read_all(struct story *s, const void *bytes, size_t len, size_t chunk,
+                     const struct document_options *o)
+{
+    struct memory_input in = {.bytes = bytes, .len = len, .chunk = chunk};
+    struct ingest_source source = memory_source(&in);
+    struct document_line line;
+    struct document_reader *r;
+    struct hash_set keys = {0};
+
+    *s = (struct story){0};
+    assert_int_equal(document_reader_open(&r, &source, o), INGEST_OK);
+    while ((s->status = document_reader_next(r, &line)) == INGEST_OK) {
+        struct pair p;
+        bool dropped;
+
+        assert_int_equal(document_parse(&line, o, &p, &dropped), INGEST_OK);
+        assert_int_equal(document_check_key(&keys, &p), INGEST_OK);
+        tell_document(s, &p, dropped);
+        pair_clear(&p);
+        document_line_clear(&line);
+    }
+    s->totals = *document_reader_totals(r);
+    if (s->totals.partial_key)
+        snprintf(s->partial_key, sizeof(s->partial_key), "%s", s->totals.partial_key);
+    s->read = in.at;
+    document_reader_close(r);
+    hash_set_free(&keys);
+}
+
+static struct story read_bytes(const void *bytes, size_t len,
+                               const struct document_options *o)
+{
+    static const size_t chunks[] = {100, 7, 1};
+    struct story whole, again;
+
+    read_all(&whole, bytes, len, 1 << 20, o);
+    assert_int_equal(whole.status, INGEST_END);
+    for (size_t i = 0; i < sizeof(chunks) / sizeof(*chunks); i++) {
+        read_all(&again, bytes, len, chunks[i], o);
+        assert_string_equal(again.text, whole.text);
+        assert_int_equal(again.totals.blank_lines, whole.totals.blank_lines);
+    }
+    return whole;
+}
+
+static struct story check_with(const struct document_options *o, const char *bytes,
+                               const char *expected)
+{
+    struct story s = read_bytes(bytes, strlen(bytes), o);
+
+    assert_string_equal(s.text, expected);
+    assert_int_equal(s.read, strlen(bytes));
+    assert_false(s.totals.damaged);
+    return s;
+}
+
+static struct story check(const char *bytes, const char *expected)
+{
+    struct document_options o = document_options_default();
+
+    return check_with(&o, bytes, expected);
+}
+
+static void lines_and_their_ends(void **state)
+{
+    struct story s;
+
+    (void)state;
+    s = check(
+        "\xEF\xBB\xBF{\"text\":\"a\"}\r\n\n \t\r\n{\"text\":\"b\"}\n{\"text\":\"c\"}",
+        "0 1: a (json.text) none\n"
+        "1 4: b (json.text) none\n"
+        "2 5: c (json.text) none\n");
+    assert_int_equal(s.totals.groups, 3);
+    assert_int_equal(s.totals.blank_lines, 2);
+    s = check("", "");
+    assert_int_equal(s.totals.groups, 0);
+    s = check("\n", "");
+    assert_int_equal(s.totals.blank_lines, 1);
+}
+
+static void ids_become_keys(void **state)
+{
+    (void)state;
+    check(
+        "{\"id\":\"a/b\",\"text\":\"x\"}\n"
+        "{\"id\":18446744073709551616,\"text\":\"x\"}\n"
+        "{\"id\":-1,\"text\":\"x\"}\n"
+        "{\"id\":null,\"text\":\"x\"}\n"
+        "{\"id\":1e3,\"text\":\"x\"}\n"
+        "{\"id\":\"\",\"text\":\"x\"}\n"
+        "{\"id\":\"a\\u0000b\",\"text\":\"x\"}\n"
+        "{\"id\":{},\"text\":\"x\"}\n"
+        "{\"id\":true,\"text\":\"x\"}\n"
+        "{\"id\":7,\"id\":8,\"text\":\"x\"}\n",
+        "0 a/b: x (json.text) {\"id\":\"a/b\"}\n"
+        "1 18446744073709551616: x (json.text) {\"id\":18446744073709551616}\n"
+        "2 -1: x (json.text) {\"id\":-1}\n"
+        "3 4: x (json.text) {\"id\":null}\n"
+        "4 5! bad_key: line 5 at byte 107: 'id' is not a whole number\n"
+        "5 6! bad_key: line 6 at byte 129: 'id' is empty\n"
+        "6 a\\x00b! bad_key: line 7 at byte 150: 'id': the key has a control character\n"
+        "7 8! bad_key: line 8 at byte 179: 'id' is neither a string nor a number\n"
+        "8 9! bad_key: line 9 at byte 200: 'id' is neither a string nor a number\n"
+        "9 8: x (json.text) {\"id\":7,\"id\":8}\n");
+}
+
+/* The first one wins, a bad one too where its key is known. */
+static void keys_are_unique(void **state)
+{
+    static const char said[] = "duplicate_key: an earlier document has this key (or "
+                               "stands on the line of this number)";
+    char expected[600];
+
+    (void)state;
+    snprintf(expected, sizeof(expected),
+             "0 a: x (json.text) {\"id\":\"a\"}\n1 a! %s\n2 3: x (json.text) none\n"
+             "3 3! %s\n"
+             "4 e! empty_text: line 5 at byte 77: 'text' is nothing but white space\n"
+             "5 e! %s\n6 7! bad_json: line 7 at byte 123: not a JSON object\n"
+             "7 7: x (json.text) {\"id\":7}\n",
+             said, said, said);
+    check(
+        "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"a\",\"text\":\"y\"}\n{\"text\":\"x\"}\n"
+        "{\"id\":3,\"text\":\"x\"}\n{\"id\":\"e\",\"text\":\" \"}\n"
+        "{\"id\":\"e\",\"text\":\"\\ty\"}\n[]\n{\"id\":7,\"text\":\"x\"}\n",
+        expected);
+}
+
+static void texts_are_whole(void **state)
+{
+    (void)state;
+    check("{\"text\":\" \\\"q\\\" \\u00e9\\ud83d\\ude00\\n \"}\n"
+          "{\"text\":\"first\",\"text\":\"last\"}\n"
+          "{\"te\\u0078t\":\"escaped\"}\n"
+          "{\"text\":5}\n"
+          "{\"text\":null}\n"
+          "{\"Text\":\"x\"}\n"
+          "{\"text\":\"\\n\\u000b \"}\n",
+          "0 1:  \"q\" \xC3\xA9\xF0\x9F\x98\x80\n  (json.text) none\n"
+          "1 2: last (json.text) none\n"
+          "2 3: escaped (json.text) none\n"
+          "3 4! no_text: line 4 at byte 95: 'text' is not a string\n"
+          "4 5! no_text: line 5 at byte 106: 'text' is not a string\n"
+          "5 6! no_text: line 6 at byte 120: 'text' is not there\n"
+          "6 7! empty_text: line 7 at byte 133: 'text' is nothing but white space\n");
+}
+
+static void a_text_may_hold_nul(void **state)
+{
+    struct document_options o = document_options_default();
+    char json[] = "{\"text\":\"a\\u0000b\"}";
+    struct document_line line = {.json = json, .len = sizeof(json) - 1, .number = 1};
+    struct pair p;
+    bool dropped;
+
+    (void)state;
+    assert_int_equal(document_parse(&line, &o, &p, &dropped), INGEST_OK);
+    assert_int_equal(p.reject.reason, REJECT_NONE);
+    assert_int_equal(p.captions[0].text_len, 3);
+    assert_memory_equal(p.captions[0].text, "a\0b", 4);
+    pair_clear(&p);
+}
+
+static void other_members_are_kept_as_they_stand(void **state)
+{
+    (void)state;
+    check(" {\"text\":\"x\", \"score\": 0.12345678901234567890, \"u\":\"\\u0041\"} \n"
+          "{\"a\":[1,{\"text\":\"]}\\\"\"}],\"text\":\"x\"}\n"
+          "{ \"a\" : {} , \"text\" : \"x\" , \"b\":NaN }\n"
+          "{\"a\":1,\"text\":\"x\",\"text\":\"y\"}\n"
+          "{\"text\":\"x\",\"a\":1,\"text\":\"y\",\"b\":-Infinity}\n"
+          "{ \"text\":\"x\" }\n",
+          "0 1: x (json.text) {\"score\": 0.12345678901234567890, \"u\":\"\\u0041\"}\n"
+          "1 2: x (json.text) {\"a\":[1,{\"text\":\"]}\\\"\"}]}\n"
+          "2 3: x (json.text) { \"a\" : {} , \"b\":NaN }\n"
+          "3 4: y (json.text) {\"a\":1}\n"
+          "4 5: y (json.text) {\"a\":1,\"b\":-Infinity}\n"
+          "5 6: x (json.text) none\n");
+}
+
+static void options_are_followed(void **state)
+{
+    struct document_options o = document_options_default();
+
+    (void)state;
+    o.text_field = "a.b \"c\"";
+    o.id_field = "u";
+    o.max_metadata = 9;
+    o.limit = 2;
+    read_bytes("", 0, &o);
+    check_with(
+        &o,
+        "{\"u\":\"1\",\"a.b \\\"c\\\"\":\"x\"}\n{\"u\":\"22\",\"a.b \\\"c\\\"\":\"y\"}\n",
+        "0 1: x (json.a.b \"c\") {\"u\":\"1\"}\n"
+        "1 22: y (json.a.b \"c\") none, dropped\n");
+    o = document_options_default();
+    o.keep_metadata = false;
+    check_with(&o, "{\"id\":1,\"text\":\"x\"}\n", "0 1: x (json.text) none\n");
+}
+
+static void a_limit_stops(void **state)
+{
+    struct document_options o = document_options_default();
+    struct story s;
+
+    (void)state;
+    o.limit = 1;
+    s = read_bytes("{\"text\":\"x\"}\n{\"text\":\"y\"}\n", 26, &o);
+    assert_string_equal(s.text, "0 1: x (json.text) none\n");
+    assert_int_equal(s.totals.groups, 1);
+}
+
+/* The words in brackets are jansson's. */
+static void what_is_no_document(void **state)
+{
+    (void)state;
+    check(
+        "{\"text\":\"x\n\"}\n{\"text\":\"x\"} {}\n{\"text\":\"\xED\xA0\x80\"}\n"
+        "{\"text\":\"\\ud83d\"}\n{\"text\":\"x\",}\n\x1F\n",
+        "0 1! bad_json: line 1 at byte 0: not JSON (column 10: premature end of input "
+        "near '\"x')\n"
+        "1 2! bad_json: line 2 at byte 11: not JSON (column 2: premature end of input "
+        "near '\"}')\n"
+        "2 3! bad_json: line 3 at byte 14: not JSON (column 14: end of file expected "
+        "near '{')\n"
+        "3 4! text_not_utf8: line 4 at byte 30: not UTF-8 (unable to decode byte 0xed "
+        "near '\"')\n"
+        "4 5! text_not_utf8: line 5 at byte 45: not UTF-8 (invalid Unicode '\\uD83D' "
+        "near '\"\\ud83d\"')\n"
+        "5 6! bad_json: line 6 at byte 63: not JSON (column 13: string or '}' expected "
+        "near '}')\n"
+        "6 7! bad_json: line 7 at byte 77: not JSON (column 1: '[' or '{' expected near "
+        "'\x1F')\n");
+}
+
+/* A line of up to max_doc_bytes is read, of a longer one only its end is looked for. */
+static void long_lines(void **state)
+{
+    struct document_options o = document_options_default();
+
+    (void)state;
+    o.max_doc_bytes = 14;
+    check_with(&o,
+               "{\"text\":\"1234\"}\n{\"text\":\"123\"}\n{\"text\":\"1234\"}\n"
+               "{\"text\":\"123\"}\r\n{\"text\":\"end of input\"}",
+               "0 1! too_long: line 1 at byte 0: more than 14 bytes; --max-doc-bytes is "
+               "the limit\n"
+               "1 2: 123 (json.text) none\n"
+               "2 3! too_long: line 3 at byte 31: more than 14 bytes; --max-doc-bytes is "
+               "the limit\n"
+               "3 4! too_long: line 4 at byte 47: more than 14 bytes; --max-doc-bytes is "
+               "the limit\n"
+               "4 5! too_long: line 5 at byte 63: more than 14 bytes; --max-doc-bytes is "
+               "the limit\n");
+}
+
+enum { N_LINES = 50000 };
+
+/* The line many times, as two frames of Zstandard, the second one damaged. */
+static unsigned char *damaged_stream(const char *line, size_t *len)
+{
+    size_t n = strlen(line), cap = ZSTD_compressBound(n * N_LINES);
+    char *text = malloc(n * N_LINES + 1);
+    unsigned char *packed = malloc(2 * cap);
+    size_t first, second;
+
+    assert_non_null(text);
+    assert_non_null(packed);
+    for (size_t i = 0; i < N_LINES; i++)
+        memcpy(text + i * n, line, n);
+    first = ZSTD_compress(packed, cap, text, n * N_LINES, 1);
+    second = ZSTD_compress(packed + first, cap, text, n * N_LINES, 1);
+    assert_false(ZSTD_isError(first) || ZSTD_isError(second));
+    packed[first + 4] ^= 0x08; /* a reserved bit of the frame's header */
+    free(text);
+    *len = first + second;
+    return packed;
+}
+
+/* Returns how many lines came out, which must be those before the damage. */
+static uint64_t read_damaged(const char *line, size_t chunk, struct story *s)
+{
+    struct document_options o = document_options_default();
+    struct memory_input in = {.chunk = chunk};
+    struct ingest_source source = memory_source(&in);
+    unsigned char *packed = damaged_stream(line, &in.len);
+    struct document_line l;
+    struct document_reader *r;
+    uint64_t n = 0;
+
+    in.bytes = packed;
+    assert_int_equal(document_reader_open(&r, &source, &o), INGEST_OK);
+    for (; (s->status = document_reader_next(r, &l)) == INGEST_OK; n++) {
+        assert_int_equal(l.index, n);
+        assert_int_equal(l.offset, n * strlen(line));
+        assert_int_equal(l.len, strlen(line) - 1);
+        document_line_clear(&l);
+    }
+    assert_int_equal(s->status, INGEST_END);
+    assert_int_equal(in.at, in.len);
+    s->totals = *document_reader_totals(r);
+    snprintf(s->partial_key, sizeof(s->partial_key), "%s",
+             s->totals.partial_key ? s->totals.partial_key : "none");
+    document_reader_close(r);
+    free(packed);
+    assert_true(s->totals.damaged);
+    assert_true(s->totals.damage_offset >= (uint64_t)(N_LINES / 2) * strlen(line));
+    assert_int_equal(n, s->totals.damage_offset / strlen(line));
+    assert_int_equal(n, s->totals.groups);
+    return n;
+}
+
+/* What was whole before the damage is read; the line that it cut is named. */
+static void damage_ends_the_input(void **state)
+{
+    struct story whole = {0}, pieces = {0};
+    char number[24];
+    uint64_t n;
+
+    (void)state;
+    n = read_damaged("{\"text\":\"x\"}\n", 1 << 20, &whole);
+    snprintf(number, sizeof(number), "%d", (int)n + 1);
+    assert_string_equal(whole.partial_key, number);
+    assert_int_equal(read_damaged("{\"text\":\"x\"}\n", 7, &pieces), n);
+    assert_string_equal(pieces.partial_key, number);
+}
+
+/* At a line's end it cuts none. */
+static void damage_between_lines(void **state)
+{
+    struct story s = {0};
+
+    (void)state;
+    read_damaged("{\"text\":\"1234\"}\n", 1 << 20, &s);
+    assert_string_equal(s.partial_key, "none");
+}
+
+static void a_failed_read_comes_out_at_once(void **state)
+{
+    static const char text[] = "{\"text\":\"x\"}\n{\"text\":\"y\"}\n";
+    struct document_options o = document_options_default();
+
+    (void)state;
+    for (size_t len = 0; len < sizeof(text); len++) {
+        struct memory_input in = {.bytes = (const unsigned char *)text,
+                                  .len = len,
+                                  .chunk = 5,
+                                  .ending = INGEST_EIO};
+        struct ingest_source source = memory_source(&in);
+        struct document_line line;
+        struct document_reader *r;
+        int rc;
+
+        assert_int_equal(document_reader_open(&r, &source, &o), INGEST_OK);
+        while ((rc = document_reader_next(r, &line)) == INGEST_OK)
+            document_line_clear(&line);
+        assert_int_equal(rc, INGEST_EIO);
+        assert_string_equal(document_reader_why(r), "the disk is on fire");
+        assert_int_equal(document_reader_next(r, &line), INGEST_EIO);
+        document_reader_close(r);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_and_their_ends),
+        cmocka_unit_test(ids_become_keys),
+        cmocka_unit_test(keys_are_unique),
+        cmocka_unit_test(texts_are_whole),
+        cmocka_unit_test(a_text_may_hold_nul),
+        cmocka_unit_test(other_members_are_kept_as_they_stand),
+        cmocka_unit_test(options_are_followed),
+        cmocka_unit_test(a_limit_stops),
+        cmocka_unit_test(what_is_no_document),
+        cmocka_unit_test(long_lines),
+        cmocka_unit_test(damage_ends_the_input),
+        cmocka_unit_test(damage_between_lines),
+        cmocka_unit_test(a_failed_read_comes_out_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
