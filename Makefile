@@ -120,6 +120,9 @@ SHARD_SRC := \
     shard/text_frame.c \
     shard/block.c \
     shard/intern.c \
+    shard/table.c \
+    shard/layout.c \
+    shard/column_store.c \
     shard/index.c \
     shard/sink.c \
     shard/writer.c \

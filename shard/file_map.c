@@ -133,18 +133,18 @@ static int place_frames(struct shard_file_map *map, const struct shard_buffer co
         frame->checksum = wire_load_u64(column[4].data + 8 * (size_t)i);
         if (frame->offset != at || frame->bytes > map->index.data_bytes - at ||
             frame->raw_bytes > SHARD_MAX_FRAME)
-            return bad(map, map->index.at,
+            return bad(map, map->index.store.at,
                        "the index has a frame at an impossible place");
         at += frame->bytes;
         if (block == n_blocks && block < map->index.n_blocks)
             map->blocks[n_blocks++].first_frame = i;
         if (n_blocks == 0 || block != n_blocks - 1 ||
             map->blocks[block].n_frames++ > SHARD_MAX_COLUMNS)
-            return bad(map, map->index.at,
+            return bad(map, map->index.store.at,
                        "the index has a frame of an impossible block");
     }
     if (at != map->index.data_bytes || n_blocks != map->index.n_blocks)
-        return bad(map, map->index.at, "the index does not cover the file");
+        return bad(map, map->index.store.at, "the index does not cover the file");
     return SHARD_OK;
 }
 
@@ -190,12 +190,12 @@ static int load_records(struct shard_file_map *map)
             map->blocks[n_blocks++].first_record = i;
         if (n_blocks == 0 || b != n_blocks - 1 ||
             wire_load_u32(row.data + 4 * i) != map->blocks[b].n_records++)
-            rc = bad(map, map->index.at, "the index has a record out of order");
+            rc = bad(map, map->index.store.at, "the index has a record out of order");
         else
             map->record_block[i] = b;
     }
     if (rc == SHARD_OK && n_blocks != map->index.n_blocks)
-        rc = bad(map, map->index.at, "the index has a block without records");
+        rc = bad(map, map->index.store.at, "the index has a block without records");
     shard_buffer_free(&block);
     shard_buffer_free(&row);
     return rc;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shard/index.h"
 
-#include <xxhash.h>
-
+#include "shard/column_store.h"
 #include "shard/format.h"
-#include "shard/planes.h"
+#include "shard/layout.h"
 #include "shard/status.h"
 #include "shard/wire.h"
 
@@ -40,30 +39,6 @@ static int add64(struct shard_index *x, enum shard_index_column column, uint64_t
     return shard_buffer_add_u64(&x->column[column], v);
 }
 
-/* A record's segments without their bytes, as one string. */
-static int encode_layout(struct shard_buffer *out, const struct shard_record *rec)
-{
-    int rc = SHARD_OK;
-
-    out->len = 0;
-    rc |= shard_buffer_add_u32(out, (uint32_t)rec->n_segments);
-    for (size_t i = 0; i < rec->n_segments; i++) {
-        const struct shard_segment *segment = &rec->segments[i];
-        rc |= shard_buffer_add_u32(out, segment->kind);
-        rc |= shard_buffer_add_u32(out, segment->flags);
-        if (segment->kind == SHARD_TEXT) {
-            rc |= shard_buffer_add_u32(out, (uint32_t)segment->n_alternatives);
-            continue;
-        }
-        rc |= shard_buffer_add_u32(out, segment->dtype);
-        rc |= shard_buffer_add_u32(out, segment->encoder);
-        rc |= shard_buffer_add_u32(out, segment->n_dims);
-        rc |= shard_buffer_add_u64(out, segment->n_bytes);
-        rc |= shard_buffer_add(out, segment->dims, 4 * segment->n_dims);
-    }
-    return rc != SHARD_OK ? SHARD_ENOMEM : SHARD_OK;
-}
-
 static int add_alternatives(struct shard_index *x, const struct shard_segment *segment)
 {
     for (size_t i = 0; i < segment->n_alternatives; i++) {
@@ -82,7 +57,7 @@ static int add_record(struct shard_index *x, const struct shard_record *rec, uin
     size_t key_len = strlen(rec->key);
     uint32_t name, layout;
 
-    if (encode_layout(&x->scratch, rec) < 0 ||
+    if (shard_layout_encode(&x->scratch, rec) < 0 ||
         shard_intern(&x->layouts, x->scratch.data, x->scratch.len, &layout) < 0 ||
         shard_intern(&x->names, rec->name, strlen(rec->name), &name) < 0 ||
         add32(x, INDEX_RECORD_NAME, name) < 0 ||
@@ -148,41 +123,11 @@ static int encode_tables(struct shard_index *x)
     return SHARD_OK;
 }
 
-/* Appends one column's compressed planes and fills its directory entry. */
-static int encode_column(struct shard_index *x, uint32_t id, ZSTD_CCtx *zstd,
-                         struct shard_buffer *out)
-{
-    const struct shard_buffer *values = &x->column[id];
-    uint32_t width = shard_index_width(id);
-    size_t start = out->len, bound = ZSTD_compressBound(values->len);
-
-    if (shard_buffer_resize(&x->scratch, values->len) < 0 ||
-        shard_buffer_extend(out, bound) == NULL)
-        return SHARD_ENOMEM;
-    shard_planes_split(values->data, x->scratch.data, values->len, width);
-    size_t bytes =
-        ZSTD_compress2(zstd, out->data + start, bound, x->scratch.data, values->len);
-    if (ZSTD_isError(bytes))
-        return SHARD_ENOMEM; /* with room for the bound nothing else can fail */
-    out->len = start + bytes;
-
-    unsigned char *p = out->data + SHARD_INDEX_HEAD + (id - 1) * SHARD_INDEX_ENTRY;
-    p = wire_put_u32(p, id);
-    p = wire_put_u32(p, width);
-    p = wire_put_u64(p, start);
-    p = wire_put_u64(p, bytes);
-    p = wire_put_u64(p, values->len);
-    wire_put_u64(p, XXH3_64bits(out->data + start, bytes));
-    return SHARD_OK;
-}
-
 int shard_index_encode(struct shard_index *x, uint64_t data_bytes,
                        const unsigned char fingerprint[16], ZSTD_CCtx *zstd,
                        struct shard_buffer *out)
 {
-    size_t head = SHARD_INDEX_HEAD + INDEX_N_COLUMNS * SHARD_INDEX_ENTRY;
-
-    if (encode_tables(x) < 0 || shard_buffer_resize(out, head + 8) < 0)
+    if (encode_tables(x) < 0 || shard_column_store_begin(out, INDEX_N_COLUMNS) < 0)
         return SHARD_ENOMEM;
     unsigned char *p = wire_put_bytes(out->data, SHARD_MAGIC_INDEX_TEXT, 8);
     p = wire_put_u32(p, SHARD_VERSION);
@@ -193,12 +138,10 @@ int shard_index_encode(struct shard_index *x, uint64_t data_bytes,
     wire_put_u64(p, data_bytes);
 
     for (uint32_t id = 1; id <= INDEX_N_COLUMNS; id++)
-        if (encode_column(x, id, zstd, out) < 0)
+        if (shard_column_store_append(out, id, shard_index_width(id), &x->column[id],
+                                      zstd, &x->scratch) < 0)
             return SHARD_ENOMEM;
-    wire_put_u64(out->data + head, XXH3_64bits(out->data, head));
-
-    if (shard_buffer_add(out, fingerprint, 16) < 0 ||
-        shard_buffer_add_u64(out, XXH3_64bits(out->data, out->len)) < 0)
+    if (shard_column_store_end(out, INDEX_N_COLUMNS, fingerprint) < 0)
         return SHARD_ENOMEM;
     return out->len <= UINT32_MAX - SHARD_SKIPPABLE_HEAD ? SHARD_OK : SHARD_EINVAL;
 }

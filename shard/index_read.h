@@ -7,20 +7,15 @@
 
 #include <stdint.h>
 
+#include "shard/column_store.h"
 #include "shard/index.h"
 #include "shard/positioned_file.h"
 
-struct shard_index_entry {
-    uint64_t offset, bytes, raw_bytes, checksum; /* offset from the payload's start */
-};
-
 struct shard_index_file {
-    struct shard_source *source; /* lent */
-    uint64_t at, bytes;          /* the payload in the file */
+    struct shard_column_store store;
     uint64_t n_records;
     uint32_t n_blocks, n_frames;
     uint64_t data_bytes;
-    struct shard_index_entry entry[INDEX_N_COLUMNS + 1];
 };
 
 /* Reads head and directory of the index whose payload is `bytes` at `at`. */
@@ -30,10 +25,5 @@ int shard_index_open(struct shard_index_file *x, struct shard_source *source, ui
 /* A whole column as values in memory, which must be raw_bytes long. */
 int shard_index_load(const struct shard_index_file *x, enum shard_index_column column,
                      uint64_t raw_bytes, struct shard_buffer *out);
-
-/* Reads and checks all of the index. Fills the shard's fingerprint: XXH3-128, canonical.
- */
-int shard_index_fingerprint(const struct shard_index_file *x,
-                            unsigned char fingerprint[16]);
 
 #endif

@@ -9,6 +9,7 @@
 #include "shard/format.h"
 #include "shard/positioned_file.h"
 #include "shard/status.h"
+#include "shard/table.h"
 #include "shard/wire.h"
 
 /* Appends a string and its zero; its start is the buffer's length before. */
@@ -23,41 +24,38 @@ static int add_string(struct shard_buffer *out, const unsigned char *data, size_
     return SHARD_OK;
 }
 
-/* count, lengths, bytes -> strings */
-static int split_table(struct shard_key_map *m, const struct shard_buffer *table)
+static int split_names(struct shard_key_map *m, const struct shard_buffer *data)
 {
-    struct wire_cursor c = {.p = table->data, .left = table->len};
-    uint64_t n = wire_take_u32(&c);
-    const unsigned char *lengths = wire_take(&c, 4 * n);
-    int rc = SHARD_OK;
+    struct shard_table table;
+    int rc = shard_table_split(&table, data->data, data->len);
 
-    if (lengths == NULL)
-        return SHARD_EFORMAT;
-    m->name_start = calloc((size_t)n + 1, sizeof(m->name_start[0]));
-    if (m->name_start == NULL)
-        return SHARD_ENOMEM;
-    m->n_names = (size_t)n;
-    for (size_t i = 0; i < m->n_names && rc == SHARD_OK; i++) {
-        uint32_t len = wire_load_u32(lengths + 4 * i);
-        const unsigned char *name = wire_take(&c, len);
-        rc = name == NULL || len == 0 || len > SHARD_MAX_NAME
-                 ? SHARD_EFORMAT
-                 : add_string(&m->names, name, len, &m->name_start[i]);
+    if (rc == SHARD_OK) {
+        m->name_start = calloc((size_t)table.n + 1, sizeof(m->name_start[0]));
+        rc = m->name_start != NULL ? SHARD_OK : SHARD_ENOMEM;
+        m->n_names = table.n;
     }
-    return rc == SHARD_OK && c.left != 0 ? SHARD_EFORMAT : rc;
+    for (size_t i = 0; rc == SHARD_OK && i < m->n_names; i++) {
+        size_t len = table.start[i + 1] - table.start[i];
+        rc = len == 0 || len > SHARD_MAX_NAME
+                 ? SHARD_EFORMAT
+                 : add_string(&m->names, table.bytes + table.start[i], len,
+                              &m->name_start[i]);
+    }
+    shard_table_clear(&table);
+    return rc;
 }
 
 static int load_names(struct shard_key_map *m, const struct shard_index_file *x)
 {
     struct shard_buffer table = {0};
-    uint64_t bytes = x->entry[INDEX_NAMES].raw_bytes;
+    uint64_t bytes = x->store.entry[INDEX_NAMES].raw_bytes;
 
     if (bytes > SHARD_MAX_FRAME)
-        return shard_source_fail(x->source, SHARD_EFORMAT,
+        return shard_source_fail(x->store.source, SHARD_EFORMAT,
                                  "an impossible table of NAMEs");
     int rc = shard_index_load(x, INDEX_NAMES, bytes, &table);
     if (rc == SHARD_OK)
-        rc = split_table(m, &table);
+        rc = split_names(m, &table);
     shard_buffer_free(&table);
     if (rc == SHARD_OK)
         rc = shard_index_load(x, INDEX_RECORD_NAME, 4 * x->n_records, &m->record_name);
@@ -100,15 +98,15 @@ int shard_key_map_load(struct shard_key_map *m, const struct shard_index_file *x
     if (m->loaded)
         return SHARD_OK;
     shard_key_map_clear(m); /* what an earlier failure left */
-    x->source->why[0] = 0;
+    x->store.source->why[0] = 0;
     int rc = load_names(m, x);
     if (rc == SHARD_OK)
         rc = load_keys(m, x);
     if (rc == SHARD_OK)
         rc = shard_index_load(x, INDEX_RECORD_INDEX, 8 * x->n_records, &m->index);
     if (rc < 0) {
-        if (x->source->why[0] == 0)
-            shard_source_fail(x->source, rc, "the index's names or keys: %s",
+        if (x->store.source->why[0] == 0)
+            shard_source_fail(x->store.source, rc, "the index's names or keys: %s",
                               shard_strerror(rc));
         return rc;
     }

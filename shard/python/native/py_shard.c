@@ -120,7 +120,7 @@ static PyObject *shard_fingerprint(PyObject *self, PyObject *unused)
     unsigned char fingerprint[16];
 
     (void)unused;
-    int rc = shard_index_fingerprint(&s->map.index, fingerprint);
+    int rc = shard_column_store_fingerprint(&s->map.index.store, fingerprint);
     return rc < 0 ? raise_here(self, rc)
                   : PyBytes_FromStringAndSize((char *)fingerprint, sizeof(fingerprint));
 }
@@ -138,7 +138,7 @@ static PyObject *shard_column(PyObject *self, PyObject *arg)
         PyErr_Format(PyExc_ValueError, "no column %lu of the index", id);
         return NULL;
     }
-    uint64_t bytes = s->map.index.entry[id].raw_bytes;
+    uint64_t bytes = s->map.index.store.entry[id].raw_bytes;
     int rc = shard_index_load(&s->map.index, (enum shard_index_column)id, bytes, &values);
     if (rc < 0) {
         shard_buffer_free(&values);
