@@ -153,6 +153,17 @@ TOKENIZER_SRC := \
     shard/tokenizer_spm.cc
 
 TOOLS_SRC := \
+    tools/bench.c \
+    tools/bench_encoder.c \
+    tools/bench_images.c \
+    tools/bench_material.c \
+    tools/bench_peak.c \
+    tools/bench_prepare.c \
+    tools/bench_random_vae.c \
+    tools/bench_shard.c \
+    tools/bench_text.c \
+    tools/bench_timing.c \
+    tools/bench_tokenizer.c \
     tools/budget.c \
     tools/dataset.c \
     tools/dump.c \
@@ -225,7 +236,6 @@ UNIT_TESTS := \
 # Programs that tests written in other languages run.
 TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
-    tests/programs/time_encoder.c \
     tests/programs/decode_files.c \
     tests/programs/encode_jpeg.c \
     tests/programs/tokenize_lines.c \
@@ -246,6 +256,7 @@ PYTHON_TESTS := \
     tests/python/test_tokenizer.py
 
 CLI_TESTS := \
+    tests/cli/bench.sh \
     tests/cli/dump.sh \
     tests/cli/lint.sh \
     tests/cli/prepare_bytes.sh \
@@ -383,7 +394,8 @@ all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/runner.sh,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)
-	@BUILD='$(BUILD)' PYTHON='$(VENV)/bin/python' tests/run.sh $(TESTS)
+	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' PYTHON='$(VENV)/bin/python' \
+	    tests/run.sh $(TESTS)
 
 ## unit: only the unit tests
 unit: $(unit_programs)

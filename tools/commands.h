@@ -7,5 +7,6 @@
 
 int prepare_main(int argc, char **argv);
 int dump_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
 
 #endif

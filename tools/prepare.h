@@ -7,9 +7,13 @@
 #include <stdint.h>
 
 enum latent_dtype { LATENT_FP16, LATENT_BF16, LATENT_FP32 };
+enum { PREPARE_DEFAULT_BATCH = 4 };
+
 enum moments { MOMENTS_MEAN, MOMENTS_MEAN_LOGVAR };
 
 /* Their names on the command line and in files, in the enums' order, NULL-terminated. */
+extern const char *const resize_names[];
+extern const char *const icc_mode_names[];
 extern const char *const latent_dtype_names[];
 extern const char *const moments_names[];
 

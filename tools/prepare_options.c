@@ -8,8 +8,8 @@
 #include "ingest/utf8.h"
 #include "tools/options.h"
 
-static const char *const filters[] = {"bicubic", "lanczos", "bilinear", "area", NULL};
-static const char *const icc_modes[] = {"srgb", "ignore", NULL};
+const char *const resize_names[] = {"bicubic", "lanczos", "bilinear", "area", NULL};
+const char *const icc_mode_names[] = {"srgb", "ignore", NULL};
 const char *const latent_dtype_names[] = {"fp16", "bf16", "fp32", NULL};
 const char *const moments_names[] = {"mean", "mean+logvar", NULL};
 static const char *const input_formats[] = {"auto", "tar", "jsonl", NULL};
@@ -45,7 +45,7 @@ static void set_defaults(struct prepare_options *o)
                                   .max_member = (int64_t)pair.max_member_bytes,
                                   .decode_mem = (int64_t)384 << 20,
                                   .max_reject_rate = 0.5,
-                                  .batch = 4};
+                                  .batch = PREPARE_DEFAULT_BATCH};
 }
 
 /* Fields are compared in lower case, and the configuration must not tell JPG from jpg.
@@ -97,9 +97,9 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
         {"size", OPTION_INT, &o->size, "N", "side of the training image, pixels (256)",
          NULL, 8, 4096},
         {"resize", OPTION_CHOICE, &o->resize, NULL, "resampling filter (bicubic)",
-         filters, 0, 0},
+         resize_names, 0, 0},
         {"icc", OPTION_CHOICE, &o->icc, NULL, "convert to sRGB by profile, or not (srgb)",
-         icc_modes, 0, 0},
+         icc_mode_names, 0, 0},
         {"min-size", OPTION_INT, &o->min_size, "N",
          "reject images whose shorter side has fewer pixels (0)", NULL, 0, 1 << 20},
         {"truncated", OPTION_CHOICE, &o->truncated, NULL,

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+# `latentmill bench`: each figure is there, is a number and can be true; names in JSON are a
+# promise.
+. tests/cli/expect.sh
+
+scenes=tests/data/scenes-000.tar
+small="--size 32 --repeats 2 --limit 6"
+mkdir "$T/tmp"
+export TMPDIR=$T/tmp
+
+# json WHAT EXPRESSION: of the last run's output.
+json()
+{
+    expect "$1" jq -e "$2" "$T/.raw_stdout" >"$T/.jq"
+}
+
+run latentmill bench $small --workers 2 --json $scenes
+expect_status 0
+json "one object" 'type == "object"'
+json "all sections, in order" \
+    'keys_unsorted == ["run", "libraries", "encoder", "images", "tokenizer", "shard", "prepare"]'
+json "what ran" '.run | .workers == 2 and .repeats == 2 and (.cpu | length > 0)
+    and (.isa | IN("portable", "avx2", "avx512"))'
+json "libraries" '.libraries.zstd | test("^[0-9.]+$")'
+json "no number is negative" '[.. | numbers] | all(. >= 0)'
+json "the encoder" '.encoder | [.parameters, .packed_mib, .gflop_per_image, .gflops,
+    .seconds_per_image, .images_per_second] | all(. > 0)'
+json "seconds and rate agree" \
+    '.encoder | .seconds_per_image * .images_per_second | . > 0.99 and . < 1.01'
+json "the best is no worse than the median" \
+    '.encoder | .images_per_second_best >= .images_per_second'
+json "a small error, but not none" '.encoder.relative_rms_error | . > 0 and . < 2e-5'
+json "layers" '.encoder.layers | length > 10 and all(.[]; .milliseconds > 0 and .gflops > 0
+    and .c_in > 0 and .c_out > 0 and .width > 0 and .height > 0 and (.algorithm | length > 0))'
+json "the layers' shares add up" \
+    '[.encoder.layers[].share_of_time] | add | . > 0.999 and . < 1.001'
+json "images" '.images.inputs | length == 1 and .[0].input == "scenes-000"
+    and all(.[]; .images > 0 and .images_per_second > 0 and .megabytes_per_second > 0)'
+json "the tokenizer" '.tokenizer | .text == "captions of the inputs" and
+    ([.captions, .tokens_per_caption, .captions_per_second, .megabytes_per_second,
+      .tokens_per_second] | all(. > 0))'
+json "shards" '.shard | [.stored_share, .write_samples_per_second,
+    .write_megabytes_per_second, .read_samples_per_second, .read_megabytes_per_second]
+    | all(. > 0)'
+json "prepare" '.prepare | .samples > 0 and ([.seconds, .images_per_second, .cpu_seconds,
+    .peak_memory_mib, .share_of_encoder] | all(. > 0))'
+json "prepare, less its start" '.prepare | .seconds > .seconds_to_start'
+expect "nothing is left in TMPDIR" test -z "$(ls "$T/tmp")"
+
+# As text, one section; without inputs the text is made up.
+run latentmill bench --repeats 1 tokenizer
+expect_status 0
+expect_match stdout '^  text +made up$'
+expect_match stdout '^  captions_per_second +[0-9]'
+expect "no other section" test "$(grep -c '^[a-z]' "$T/.stdout")" = 3
+
+# The network that everybody has: Stable Diffusion's encoder with eight latent channels.
+if [ -z "${SANITIZE-}" ]; then
+    run latentmill bench --vae random-sd --size 8 --repeats 1 --batch 1 --json encoder
+    expect_status 0
+    json "its size" '.encoder.parameters == 34200736 and .encoder.vae == "random-sd"'
+    json "its error" '.encoder.relative_rms_error | . > 0 and . < 2e-5'
+fi
+
+run latentmill bench images
+expect_status 2
+expect_stderr <<<"error: bench images needs TARs"
+run latentmill bench nonsense
+expect_status 2
+expect_match stderr '^error: nonsense: '
+run latentmill bench --vae "$T/none" encoder
+expect_status 2
+expect_stdout </dev/null
+run latentmill bench --name-depth 2
+expect_status 2
+run latentmill bench --size 36 encoder
+expect_status 2
+run latentmill bench images --repeats 1 "pipe:cat $scenes"
+expect_status 2

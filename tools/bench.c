@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/bench.c - `latentmill bench`: what this machine makes of each part of the work.
+ */
+#include "tools/bench.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/commands.h"
+#include "tools/exit_code.h"
+#include "tools/manifest.h"
+#include "tools/options.h"
+#include "tools/prepare.h"
+#include "tools/print.h"
+#include "tools/version.h"
+#include "tools/workers.h"
+
+static const char about[] =
+    "Measures on this machine, with nothing else running at best: the VAE encoder (each\n"
+    "layer, the whole, its error), decoding and resizing, the tokenizer, writing and\n"
+    "reading shards, and `prepare` end to end. SECTION is one of encoder, images,\n"
+    "tokenizer, shard, prepare or all (the default); images and prepare need TARs of\n"
+    "yours. Each work is done once to warm up, then --repeats times: the median is\n"
+    "printed, and the fastest run as ..._best; `prepare` runs once.";
+
+static const struct section {
+    const char *name;
+    json_t *(*measure)(struct bench *b);
+    bool needs_tars;
+} sections[] = {{"encoder", bench_encoder, false},
+                {"images", bench_images, true},
+                {"tokenizer", bench_tokenizer, false},
+                {"shard", bench_shard, false},
+                {"prepare", bench_prepare, true}};
+enum { N_SECTIONS = sizeof(sections) / sizeof(*sections) };
+
+json_t *bench_fail(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    print_error_line(fmt, ap);
+    va_end(ap);
+    return NULL;
+}
+
+static int parse(struct bench_options *o, int argc, char **argv, int *n_operands)
+{
+    const struct option options[] = {
+        {"vae", OPTION_STRING, &o->vae, "PATH",
+         "as for prepare (builtin); random-sd: Stable Diffusion's encoder with 8 latent\n"
+         "channels and pseudo-random weights",
+         NULL, 0, 0},
+        {"tokenizer", OPTION_STRING, &o->tokenizer, "FILE",
+         "SentencePiece BPE model (builtin)", NULL, 0, 0},
+        {"size", OPTION_INT, &o->size, "N", "side of the training image, pixels (256)",
+         NULL, 8, 4096},
+        {"resize", OPTION_CHOICE, &o->resize, NULL, "resampling filter (bicubic)",
+         resize_names, 0, 0},
+        {"icc", OPTION_CHOICE, &o->icc, NULL, "convert to sRGB by profile, or not (srgb)",
+         icc_mode_names, 0, 0},
+        {"limit", OPTION_INT, &o->limit, "N", "take only N pairs of each TAR", NULL, 1,
+         INT64_MAX},
+        {"workers", OPTION_INT, &o->workers, "N",
+         "encoding threads (what affinity, cgroup and Slurm allow)", NULL, 1, 1024},
+        {"batch", OPTION_INT, &o->batch, "N",
+         "images a worker encodes at once (as prepare)", NULL, 1, 64},
+        {"repeats", OPTION_INT, &o->repeats, "N", "timed runs of each work (5)", NULL, 1,
+         BENCH_MAX_REPEATS},
+        {"json", OPTION_FLAG, &o->json, NULL, "print one JSON object", NULL, 0, 0},
+    };
+    const struct option_table table = {
+        .usage = "latentmill bench [OPTION]... [SECTION] [TAR]...",
+        .about = about,
+        .options = options,
+        .n_options = sizeof(options) / sizeof(*options)};
+
+    *o = (struct bench_options){.tokenizer = "builtin",
+                                .size = 256,
+                                .batch = PREPARE_DEFAULT_BATCH,
+                                .repeats = 5};
+    return options_parse(&table, argc, argv, n_operands);
+}
+
+/* The first operand, if it names a section; NULL: all of them. */
+static int take_section(int *n, char ***operands, const struct section **only)
+{
+    *only = NULL;
+    if (*n == 0)
+        return 0;
+    for (int i = 0; i < N_SECTIONS; i++)
+        if (strcmp(**operands, sections[i].name) == 0)
+            *only = &sections[i];
+    if (*only || strcmp(**operands, "all") == 0) {
+        (*operands)++;
+        (*n)--;
+    }
+    return *only && (*only)->needs_tars && *n == 0
+               ? usage_error("bench %s needs TARs", (*only)->name)
+               : 0;
+}
+
+static int open_models(struct bench *b)
+{
+    const struct bench_options *o = &b->options;
+    bool random = o->vae && strcmp(o->vae, "random-sd") == 0;
+    int fd;
+
+    b->vae_scale = NAN;
+    b->vae_path = o->vae && strcmp(o->vae, "builtin") != 0 ? o->vae : NULL;
+    if (random) {
+        fd = bench_random_vae();
+        if (fd < 0) {
+            bench_fail("the random VAE could not be made: out of memory");
+            return EXIT_FAILED;
+        }
+        snprintf(b->random_vae, sizeof(b->random_vae), "/proc/self/fd/%d", fd);
+        b->vae_path = b->random_vae;
+        b->vae_scale = 1;
+    }
+    return models_open(&b->models, &(struct prepare_options){.vae = b->vae_path,
+                                                             .scale = b->vae_scale,
+                                                             .tokenizer = o->tokenizer,
+                                                             .size = o->size,
+                                                             .patch = 1});
+}
+
+/* "model name" of the first processor; "unknown" where the system does not tell. */
+static void read_cpu_model(char *model, size_t cap)
+{
+    FILE *f = fopen("/proc/cpuinfo", "re");
+    char line[256];
+
+    snprintf(model, cap, "unknown");
+    while (f && fgets(line, sizeof(line), f)) {
+        char *value = strstr(line, ": ");
+
+        if (strncmp(line, "model name", 10) != 0 || !value)
+            continue;
+        value[strcspn(value, "\n")] = '\0';
+        snprintf(model, cap, "%s", value + 2);
+        break;
+    }
+    if (f)
+        fclose(f);
+}
+
+static json_t *describe_run(const struct bench *b)
+{
+    const struct bench_options *o = &b->options;
+    char model[256];
+
+    read_cpu_model(model, sizeof(model));
+    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:I}", "software",
+                     LATENTMILL_SOFTWARE, "compiler", __VERSION__, "cpu", model, "isa",
+                     vae_info(b->models.vae)->isa, "processors_allowed",
+                     workers_allowed(), "workers", (json_int_t)o->workers, "batch",
+                     (json_int_t)o->batch, "repeats", (json_int_t)o->repeats);
+}
+
+/* Measures one section and adds it to `all`, or prints it. */
+static int measure(struct bench *b, const struct section *s, json_t *all)
+{
+    json_t *o = s->measure(b);
+
+    if (!o)
+        return EXIT_FAILED;
+    if (!b->options.json)
+        bench_print_text(stdout, s->name, o);
+    json_object_set_new(all, s->name, o);
+    return EXIT_DONE;
+}
+
+static int measure_all(struct bench *b, const struct section *only)
+{
+    json_t *all = json_object(), *run = describe_run(b),
+           *libraries = manifest_library_versions();
+    int rc = EXIT_DONE;
+
+    if (!b->options.json) {
+        bench_print_text(stdout, "run", run);
+        bench_print_text(stdout, "libraries", libraries);
+    }
+    json_object_set_new(all, "run", run);
+    json_object_set_new(all, "libraries", libraries);
+    for (int i = 0; i < N_SECTIONS && rc == EXIT_DONE; i++)
+        if (only ? only == &sections[i] : !sections[i].needs_tars || b->inputs.n > 0)
+            rc = measure(b, &sections[i], all);
+    if (b->options.json && rc == EXIT_DONE) {
+        json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+        putchar('\n');
+    }
+    json_decref(all);
+    if (rc == EXIT_DONE && fflush(stdout) != 0) {
+        bench_fail("standard output: write error");
+        rc = EXIT_FAILED;
+    }
+    return rc;
+}
+
+static void close_bench(struct bench *b)
+{
+    for (size_t i = 0; b->tars && i < b->inputs.n; i++) {
+        for (size_t k = 0; k < b->tars[i].n; k++)
+            pair_clear(&b->tars[i].pairs[k]);
+        free(b->tars[i].pairs);
+    }
+    free(b->tars);
+    models_close(&b->models);
+    input_list_free(&b->inputs);
+}
+
+int bench_main(int argc, char **argv)
+{
+    struct bench b = {0};
+    const struct section *only;
+    int n, rc = parse(&b.options, argc, argv, &n);
+
+    if (rc != OPTIONS_OK)
+        return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
+    if (b.options.workers == 0)
+        b.options.workers = workers_allowed();
+    if (strcmp(b.options.tokenizer, "none") == 0)
+        return usage_error("--tokenizer none: there would be nothing to measure");
+    rc = take_section(&n, &argv, &only);
+    if (rc == 0 && n > 0)
+        rc = input_list_expand(&b.inputs, n, argv,
+                               &(struct input_options){.name_depth = 1});
+    for (size_t i = 0; i < b.inputs.n && rc == 0; i++)
+        if (b.inputs.inputs[i].kind != INPUT_PATH)
+            rc = usage_error("%s: bench reads its inputs more than once: give files",
+                             b.inputs.inputs[i].text);
+    if (rc == 0)
+        rc = open_models(&b);
+    if (rc == 0)
+        rc = measure_all(&b, only);
+    close_bench(&b);
+    return rc;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/bench.h - what the sections of `latentmill bench` share.
+ *
+ * A section measures and returns a JSON object, which is printed as it is (--json) or as
+ * text by bench_text.c; a field's name holds its unit. Every figure follows one rule: a
+ * fixed work is done once to warm up and then --repeats times; the median is given, and
+ * the fastest run beside it. A section returns NULL after explaining on stderr. */
+#ifndef TOOLS_BENCH_H
+#define TOOLS_BENCH_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "ingest/decode.h"
+#include "ingest/pair.h"
+#include "tools/input.h"
+#include "tools/models.h"
+#include "tools/prepare.h"
+
+enum { BENCH_MAX_REPEATS = 1000 };
+
+struct bench_options {
+    const char *vae;       /* NULL: builtin; or "random-sd" */
+    const char *tokenizer; /* "builtin" or a file */
+    int64_t size, workers, batch, repeats;
+    int64_t limit;   /* pairs taken of each input; 0: all */
+    int resize, icc; /* enum resize_filter, enum icc_mode */
+    bool json;
+};
+
+/* All pairs of one input. */
+struct bench_tar {
+    struct pair *pairs;
+    size_t n;
+};
+
+struct bench {
+    struct bench_options options;
+    struct input_list inputs;
+    struct bench_tar *tars; /* inputs.n of them once bench_load_tars() has read them */
+    const char *vae_path;   /* what stands for options.vae; NULL: embedded */
+    char random_vae[32];    /* its path */
+    double vae_scale;       /* NAN: the model's own */
+    struct models models;
+    double encoder_rate; /* images a second of all workers; 0: not measured */
+};
+
+json_t *bench_encoder(struct bench *b);
+json_t *bench_images(struct bench *b);
+json_t *bench_tokenizer(struct bench *b);
+json_t *bench_shard(struct bench *b);
+json_t *bench_prepare(struct bench *b);
+
+/* Explains on stderr and returns NULL, for a section to return. */
+__attribute__((format(printf, 1, 2))) json_t *bench_fail(const char *fmt, ...);
+
+/* -- what is measured -- */
+
+/* Gives a file in memory with the tensors of Stable Diffusion's VAE encoder, 8 latent
+ * channels, and pseudo-random weights. Returns its descriptor, or -1. */
+int bench_random_vae(void);
+
+/* Reads the pairs of all inputs into memory, once. Returns 0, or -1 explained. */
+int bench_load_tars(struct bench *b);
+
+/* A folder below TMPDIR. Gives its path, or NULL explained; the second removes the folder
+ * with what is in it, and frees the path. */
+char *bench_make_folder(void);
+void bench_remove_folder(char *path);
+
+/* splitmix64: the same material on every machine. */
+uint64_t bench_random(uint64_t *seed);
+
+/* -- how it is timed -- */
+
+struct bench_times {
+    int n;
+    double seconds[BENCH_MAX_REPEATS];
+};
+
+/* Fills *times after one run to warm up. run() returns 0, or another number, which ends
+ * it and is returned. */
+int bench_repeat(const struct bench *b, int (*run)(void *ctx), void *ctx,
+                 struct bench_times *times);
+
+/* Runs work(ctx, i) for i from 0 to n - 1 on n threads that start together. Returns the
+ * seconds until the last has ended, or -1 where a thread could not start. */
+double bench_parallel(int n, void (*work)(void *ctx, int i), void *ctx);
+
+/* Multiply-adds a second of one of `workers` threads that run at once, each counted as
+ * two operations; 0 where this instruction set's peak is not known. */
+double bench_fma_peak(const char *isa, int workers);
+
+/* Sorts values[0..n). */
+double bench_median(double *values, int n);
+
+/* Sets `name` to amount / the median of *times, and `name`_best to that of the fastest.
+ */
+void bench_set_rate(json_t *o, const char *name, double amount,
+                    struct bench_times *times);
+
+/* -- how it is printed -- */
+
+void bench_print_text(FILE *out, const char *heading, json_t *section);
+
+#endif

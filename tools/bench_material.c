@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/bench_material.c - what is measured on: the user's pairs, numbers that are the
+ * same on every machine, and folders that do not stay. */
+#include <errno.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/status.h"
+#include "tools/bench.h"
+#include "tools/input_source.h"
+
+uint64_t bench_random(uint64_t *seed)
+{
+    uint64_t z = *seed += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static int append(struct bench_tar *tar, size_t *cap, const struct pair *pair)
+{
+    if (tar->n == *cap) {
+        size_t more = *cap ? 2 * *cap : 64;
+        struct pair *pairs = realloc(tar->pairs, more * sizeof(*pairs));
+
+        if (!pairs)
+            return INGEST_ENOMEM;
+        tar->pairs = pairs;
+        *cap = more;
+    }
+    tar->pairs[tar->n++] = *pair;
+    return INGEST_OK;
+}
+
+/* The good pairs of one input. */
+static int load(struct bench_tar *tar, const struct input *input, int64_t limit)
+{
+    struct pair_options options = pair_options_default();
+    struct source *source = NULL;
+    struct pair_reader *reader = NULL;
+    struct pair pair;
+    size_t cap = 0;
+    int rc = source_open(&source, input, -1);
+
+    options.limit = (uint64_t)limit;
+    if (rc == INGEST_OK)
+        rc = pair_reader_open(&reader, source_callback(source), &options);
+    while (rc == INGEST_OK && (rc = pair_reader_next(reader, &pair)) == INGEST_OK) {
+        if (pair.reject.reason != REJECT_NONE) {
+            pair_clear(&pair);
+            continue;
+        }
+        rc = append(tar, &cap, &pair);
+        if (rc != INGEST_OK)
+            pair_clear(&pair);
+    }
+    if (rc < 0)
+        bench_fail("%s: %s", input->text,
+                   *source_why(source) ? source_why(source) : pair_reader_why(reader));
+    else if (tar->n == 0)
+        bench_fail("%s: holds no image-caption pair", input->text);
+    pair_reader_close(reader);
+    source_close(source);
+    return rc < 0 || tar->n == 0 ? -1 : 0;
+}
+
+int bench_load_tars(struct bench *b)
+{
+    if (b->tars)
+        return 0;
+    b->tars = calloc(b->inputs.n + 1, sizeof(*b->tars));
+    if (!b->tars) {
+        bench_fail("out of memory");
+        return -1;
+    }
+    for (size_t i = 0; i < b->inputs.n; i++)
+        if (load(&b->tars[i], &b->inputs.inputs[i], b->options.limit) != 0)
+            return -1;
+    return 0;
+}
+
+char *bench_make_folder(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *path = NULL;
+
+    if (asprintf(&path, "%s/latentmill-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp") < 0) {
+        bench_fail("out of memory");
+        return NULL;
+    }
+    if (mkdtemp(path))
+        return path;
+    bench_fail("%s: %s", path, strerror(errno));
+    free(path);
+    return NULL;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void bench_remove_folder(char *path)
+{
+    nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(path);
+}

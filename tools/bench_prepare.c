@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/bench_prepare.c - end to end: `prepare` as a process of its own, once over the
+ * inputs, into a folder that is removed again. */
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "tools/bench.h"
+#include "tools/clock.h"
+
+extern char **environ;
+
+enum { MAX_OPTIONS = 32, NUMBER_CAP = 24 };
+
+struct prepare_run {
+    char *out, *log; /* in the folder */
+    char **argv;
+    char size[NUMBER_CAP], workers[NUMBER_CAP], batch[NUMBER_CAP], limit[NUMBER_CAP];
+    double seconds;
+    struct rusage usage;
+    /* What the log says: samples, and seconds without opening the models. */
+    double n_samples, conveyor_seconds;
+};
+
+/* A signal ends the child first; the folder is removed as after any failed run. */
+static volatile sig_atomic_t child;
+
+static void pass_on(int signal)
+{
+    if (child > 0)
+        kill((pid_t)child, signal);
+}
+
+static void on_signals(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static char *number(char text[NUMBER_CAP], int64_t value)
+{
+    snprintf(text, NUMBER_CAP, "%lld", (long long)value);
+    return text;
+}
+
+static int fill_arguments(struct prepare_run *r, const struct bench *b,
+                          const char *folder)
+{
+    const struct bench_options *o = &b->options;
+    const char **a;
+    size_t n = 0;
+
+    r->argv = calloc(MAX_OPTIONS + b->inputs.n + 1, sizeof(*r->argv));
+    if (!r->argv || asprintf(&r->out, "%s/out", folder) < 0 ||
+        asprintf(&r->log, "%s/log", folder) < 0)
+        return -1;
+    const char *const options[] = {
+        "latentmill",
+        "prepare",
+        "--quiet",
+        "--out",
+        r->out,
+        "--log",
+        r->log,
+        "--vae",
+        b->vae_path ? b->vae_path : "builtin",
+        "--tokenizer",
+        o->tokenizer,
+        "--size",
+        number(r->size, o->size),
+        "--workers",
+        number(r->workers, o->workers),
+        "--batch",
+        number(r->batch, o->batch),
+        "--resize",
+        resize_filter_name((enum resize_filter)o->resize),
+        "--icc",
+        icc_mode_names[o->icc],
+    };
+    a = (const char **)r->argv;
+    for (; n < sizeof(options) / sizeof(*options); n++)
+        a[n] = options[n];
+    if (o->limit > 0) {
+        a[n++] = "--limit";
+        a[n++] = number(r->limit, o->limit);
+    }
+    if (b->vae_scale > 0) {
+        a[n++] = "--scale";
+        a[n++] = "1";
+    }
+    a[n++] = "--";
+    for (size_t i = 0; i < b->inputs.n; i++)
+        a[n++] = b->inputs.inputs[i].text;
+    return 0;
+}
+
+/* The log's last line tells of the end. */
+static int read_log(struct prepare_run *r)
+{
+    FILE *f = fopen(r->log, "re");
+    char line[4096];
+    json_t *event = NULL;
+    int rc = -1;
+
+    while (f && fgets(line, sizeof(line), f)) {
+        json_decref(event);
+        event = json_loads(line, 0, NULL);
+    }
+    if (event)
+        rc = json_unpack(event, "{s:F, s:F}", "samples", &r->n_samples, "seconds",
+                         &r->conveyor_seconds);
+    json_decref(event);
+    if (f)
+        fclose(f);
+    return rc;
+}
+
+static int execute(struct prepare_run *r)
+{
+    uint64_t start = clock_ns();
+    pid_t pid;
+    int status, rc = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, r->argv, environ);
+
+    if (rc != 0) {
+        bench_fail("prepare could not start: %s", strerror(rc));
+        return -1;
+    }
+    child = (sig_atomic_t)pid;
+    while (wait4(pid, &status, 0, &r->usage) < 0 && errno == EINTR)
+        continue;
+    child = 0;
+    r->seconds = (double)(clock_ns() - start) / 1e9;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        bench_fail("prepare ended with status %d",
+                   WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    else if (read_log(r) != 0 || r->n_samples == 0)
+        bench_fail("prepare made no samples of the inputs");
+    else
+        return 0;
+    return -1;
+}
+
+static double seconds_of(struct timeval t)
+{
+    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+static json_t *describe(const struct prepare_run *r, const struct bench *b)
+{
+    double rate = r->n_samples / r->conveyor_seconds;
+    json_t *o = json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f}", "inputs",
+                          (json_int_t)b->inputs.n, "samples", (json_int_t)r->n_samples,
+                          "workers", (json_int_t)b->options.workers, "batch",
+                          (json_int_t)b->options.batch, "seconds", r->seconds,
+                          "seconds_to_start", r->seconds - r->conveyor_seconds,
+                          "images_per_second", r->n_samples / r->seconds,
+                          "images_per_second_once_started", rate, "cpu_seconds",
+                          seconds_of(r->usage.ru_utime) + seconds_of(r->usage.ru_stime),
+                          "peak_memory_mib", (double)r->usage.ru_maxrss / 1024);
+
+    if (b->encoder_rate > 0)
+        json_object_set_new(o, "share_of_encoder", json_real(rate / b->encoder_rate));
+    return o;
+}
+
+json_t *bench_prepare(struct bench *b)
+{
+    struct prepare_run r = {0};
+    char *folder = bench_make_folder();
+    json_t *o = NULL;
+
+    if (!folder)
+        return NULL;
+    on_signals(pass_on);
+    if (fill_arguments(&r, b, folder) != 0)
+        bench_fail("out of memory");
+    else if (execute(&r) == 0)
+        o = describe(&r, b);
+    on_signals(SIG_DFL);
+    free(r.argv);
+    free(r.out);
+    free(r.log);
+    bench_remove_folder(folder);
+    return o;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/bench_random_vae.c - a VAE of Stable Diffusion's size that everybody has: the
+ * tensors of a diffusers AutoencoderKL's encoder, 34.2 million parameters, 8 latent
+ * channels, as a safetensors file of pseudo-random bf16 weights, in memory.
+ *
+ * Weights are such that activations stay near 1. */
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tools/bench.h"
+
+enum {
+    LATENT_CHANNELS = 8,
+    N_LEVELS = 4,
+    LAYERS_PER_LEVEL = 2,
+    MAX_TENSORS = 256,
+    NAME_CAP = 80
+};
+static const int level_channels[N_LEVELS] = {128, 256, 512, 512};
+
+struct tensor {
+    char name[NAME_CAP];
+    int dims[4], n_dims;
+    double middle, spread; /* of its values */
+};
+
+struct tensors {
+    struct tensor all[MAX_TENSORS];
+    int n;
+};
+
+static size_t n_values(const struct tensor *t)
+{
+    size_t n = 1;
+
+    for (int i = 0; i < t->n_dims; i++)
+        n *= (size_t)t->dims[i];
+    return n;
+}
+
+static void add_vector(struct tensors *l, const char *prefix, const char *suffix, int c,
+                       double middle, double spread)
+{
+    struct tensor *t = &l->all[l->n++];
+
+    *t = (struct tensor){.dims = {c}, .n_dims = 1, .middle = middle, .spread = spread};
+    snprintf(t->name, sizeof(t->name), "%s.%s", prefix, suffix);
+}
+
+/* kernel 0: a linear layer. */
+static void add_layer(struct tensors *l, const char *prefix, int c_in, int c_out,
+                      int kernel)
+{
+    struct tensor *t = &l->all[l->n++];
+    int fan_in = c_in * (kernel ? kernel * kernel : 1);
+
+    *t = (struct tensor){.dims = {c_out, c_in, kernel, kernel},
+                         .n_dims = kernel ? 4 : 2,
+                         .spread = sqrt(3.0 / fan_in)};
+    snprintf(t->name, sizeof(t->name), "%s.weight", prefix);
+    add_vector(l, prefix, "bias", c_out, 0, 0.2);
+}
+
+static void add_norm(struct tensors *l, const char *prefix, int c)
+{
+    add_vector(l, prefix, "weight", c, 1, 0.3);
+    add_vector(l, prefix, "bias", c, 0, 0.3);
+}
+
+static void add_resnet(struct tensors *l, const char *prefix, int c_in, int c_out)
+{
+    char name[NAME_CAP - 8];
+
+    snprintf(name, sizeof(name), "%s.norm1", prefix);
+    add_norm(l, name, c_in);
+    snprintf(name, sizeof(name), "%s.conv1", prefix);
+    add_layer(l, name, c_in, c_out, 3);
+    snprintf(name, sizeof(name), "%s.norm2", prefix);
+    add_norm(l, name, c_out);
+    snprintf(name, sizeof(name), "%s.conv2", prefix);
+    add_layer(l, name, c_out, c_out, 3);
+    snprintf(name, sizeof(name), "%s.conv_shortcut", prefix);
+    if (c_in != c_out)
+        add_layer(l, name, c_in, c_out, 1);
+}
+
+static void add_down_blocks(struct tensors *l)
+{
+    int c = level_channels[0];
+    char name[NAME_CAP - 16];
+
+    for (int level = 0; level < N_LEVELS; level++) {
+        for (int i = 0; i < LAYERS_PER_LEVEL; i++, c = level_channels[level]) {
+            snprintf(name, sizeof(name), "encoder.down_blocks.%d.resnets.%d", level, i);
+            add_resnet(l, name, c, level_channels[level]);
+        }
+        snprintf(name, sizeof(name), "encoder.down_blocks.%d.downsamplers.0.conv", level);
+        if (level < N_LEVELS - 1)
+            add_layer(l, name, c, c, 3);
+    }
+}
+
+static void list_tensors(struct tensors *l)
+{
+    static const char *const projections[] = {"to_q", "to_k", "to_v", "to_out.0"};
+    const int c = level_channels[N_LEVELS - 1];
+    char name[NAME_CAP - 16];
+
+    l->n = 0;
+    add_layer(l, "encoder.conv_in", 3, level_channels[0], 3);
+    add_down_blocks(l);
+    add_resnet(l, "encoder.mid_block.resnets.0", c, c);
+    add_norm(l, "encoder.mid_block.attentions.0.group_norm", c);
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof(name), "encoder.mid_block.attentions.0.%s", projections[i]);
+        add_layer(l, name, c, c, 0);
+    }
+    add_resnet(l, "encoder.mid_block.resnets.1", c, c);
+    add_norm(l, "encoder.conv_norm_out", c);
+    add_layer(l, "encoder.conv_out", c, 2 * LATENT_CHANNELS, 3);
+    add_layer(l, "quant_conv", 2 * LATENT_CHANNELS, 2 * LATENT_CHANNELS, 1);
+}
+
+/* The file's JSON: each tensor's dtype, shape and place. */
+static json_t *describe(const struct tensors *l)
+{
+    json_t *header = json_object();
+    size_t at = 0;
+
+    for (int i = 0; i < l->n; i++) {
+        const struct tensor *t = &l->all[i];
+        json_t *shape = json_array();
+        size_t end = at + 2 * n_values(t);
+
+        for (int k = 0; k < t->n_dims; k++)
+            json_array_append_new(shape, json_integer(t->dims[k]));
+        json_object_set_new(header, t->name,
+                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", "BF16", "shape",
+                                      shape, "data_offsets", (json_int_t)at,
+                                      (json_int_t)end));
+        at = end;
+    }
+    return header;
+}
+
+/* The upper half of a float, little-endian. */
+static void write_values(FILE *f, const struct tensor *t, uint64_t *seed)
+{
+    size_t n = n_values(t);
+
+    for (size_t i = 0; i < n; i++) {
+        double unit = (double)(bench_random(seed) >> 11) * 0x1p-52 - 1;
+        float value = (float)(t->middle + t->spread * unit);
+        uint32_t bits;
+
+        memcpy(&bits, &value, sizeof(bits));
+        putc_unlocked((int)(bits >> 16 & 255), f);
+        putc_unlocked((int)(bits >> 24), f);
+    }
+}
+
+static void write_file(FILE *f, const struct tensors *l, const char *header)
+{
+    size_t len = strlen(header);
+    uint64_t seed = 1;
+
+    for (int i = 0; i < 8; i++)
+        putc_unlocked((int)((uint64_t)len >> 8 * i & 255), f);
+    fwrite(header, 1, len, f);
+    for (int i = 0; i < l->n; i++)
+        write_values(f, &l->all[i], &seed);
+}
+
+int bench_random_vae(void)
+{
+    struct tensors *l = malloc(sizeof(*l));
+    json_t *header = NULL;
+    char *text = NULL;
+    FILE *f = NULL;
+    int fd = memfd_create("latentmill-random-sd", 0); /* a child opens it too */
+    int own = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    bool ok = false;
+
+    if (own >= 0)
+        f = fdopen(own, "wb");
+    if (l && f) {
+        list_tensors(l);
+        header = describe(l);
+        text = json_dumps(header, JSON_COMPACT);
+        if (text)
+            write_file(f, l, text);
+        ok = text && !ferror(f);
+    }
+    if (f)
+        ok = fclose(f) == 0 && ok;
+    else if (own >= 0)
+        close(own);
+    if (!ok && fd >= 0) {
+        close(fd);
+        fd = -1;
+    }
+    free(text);
+    json_decref(header);
+    free(l);
+    return fd;
+}
