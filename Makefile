@@ -61,6 +61,8 @@ INGEST_SRC := \
     ingest/png_source.c \
     ingest/resize_axis.c \
     ingest/resize_kernel.c \
+    ingest/resize_portable.c \
+    ingest/resize_tables.c \
     ingest/resize.c \
     ingest/colour_profile.c \
     ingest/decode_jpeg.c \
@@ -96,6 +98,9 @@ ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 VAE_SRC += \
     vae_encode/cpu_avx2.c \
     vae_encode/cpu_avx512.c
+INGEST_SRC += \
+    ingest/resize_avx2.c \
+    ingest/resize_avx512.c
 no_avx    := -mno-avx
 no_avx512 := -mno-avx512f
 endif
@@ -103,6 +108,9 @@ endif
 extra_cpu_portable := -O3 $(no_avx)
 extra_cpu_avx2     := -O3 -mavx2 -mfma $(no_avx512)
 extra_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
+extra_resize_portable := -O3
+extra_resize_avx2     := -O3 -mavx2 $(no_avx512)
+extra_resize_avx512   := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512vnni
 
 # SentencePiece does not tell its version at run time.
 extra_manifest := -DSENTENCEPIECE_VERSION='"$(shell pkg-config --modversion sentencepiece 2>/dev/null)"'
@@ -341,7 +349,8 @@ $(python_package)/%: shard/python/latentmill/%
 # What every object depends on besides its sources: the compilers and their flags, those of
 # single files too (one of them tells SentencePiece's version).
 flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags) \
-    $(extra_cpu_portable) $(extra_cpu_avx2) $(extra_cpu_avx512) $(extra_manifest)
+    $(extra_cpu_portable) $(extra_cpu_avx2) $(extra_cpu_avx512) $(extra_manifest) \
+    $(extra_resize_portable) $(extra_resize_avx2) $(extra_resize_avx512)
 $(BUILD)/flags: $(if $(pkg_libs),,need-packages) force
 	@mkdir -p $(@D)
 	@echo '$(flags_now)' | cmp -s - $@ || echo '$(flags_now)' > $@

@@ -37,6 +37,7 @@ enum { N_FILTERS = sizeof(filter_names) / sizeof(filter_names[0]), MAX_TARGET = 
 struct image_decoder {
     struct decode_options options;
     struct colour_cache *colours;
+    struct resize_tables *tables;
 };
 
 const char *resize_filter_name(enum resize_filter filter)
@@ -46,16 +47,19 @@ const char *resize_filter_name(enum resize_filter filter)
 
 int image_decoder_open(struct image_decoder **out, const struct decode_options *options)
 {
+    const struct resize_kernels *kernels = resize_kernels_find(options->isa);
+
     *out = NULL;
-    if (options->width < 1 || options->width > MAX_TARGET || options->height < 1 ||
-        options->height > MAX_TARGET || (unsigned)options->filter >= N_FILTERS)
+    if (!kernels || options->width < 1 || options->width > MAX_TARGET ||
+        options->height < 1 || options->height > MAX_TARGET ||
+        (unsigned)options->filter >= N_FILTERS)
         return INGEST_EINVAL;
     struct image_decoder *d = calloc(1, sizeof(*d));
     if (!d)
         return INGEST_ENOMEM;
     d->options = *options;
     d->colours = colour_cache_open();
-    if (!d->colours) {
+    if (!d->colours || resize_tables_open(&d->tables, kernels) != INGEST_OK) {
         image_decoder_close(d);
         return INGEST_ENOMEM;
     }
@@ -68,6 +72,7 @@ void image_decoder_close(struct image_decoder *d)
     if (!d)
         return;
     colour_cache_close(d->colours);
+    resize_tables_close(d->tables);
     free(d);
 }
 
@@ -156,7 +161,7 @@ int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
     }
     int rc = find_transform(d, bytes, len, &h, &transform, &out->broken_profile);
     if (rc == INGEST_OK)
-        rc = resizer_open(&resizer, &geometry, rgb);
+        rc = resizer_open(&resizer, d->tables, &geometry, rgb);
     if (rc != INGEST_OK)
         return rc;
     bool cmyk = space_of(&h.info) == COLOUR_CMYK;

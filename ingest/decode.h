@@ -40,8 +40,8 @@ enum icc_mode { ICC_SRGB, ICC_IGNORE };
  *
  * Larger sides or more pixels than the limits here are too_many_pixels whatever they
  * need. Not in the table is what does not come from the image: where the image is smaller
- * than the target, the resizer's sums may take 12 bytes a pixel of the target; and a
- * decoder keeps a bounded number of colour transforms between images.
+ * than the target, the resizer's sums may take 16 bytes a pixel of the target; and a
+ * decoder keeps a bounded number of colour transforms and tap tables between images.
  *
  * DECODE_TABLE_NUMBER is raised when the table or a limit changes: which images are
  * too_many_pixels depends on it, so it is part of a data set's configuration. */
@@ -68,6 +68,8 @@ struct decode_options {
     enum icc_mode icc;
     bool keep_truncated; /* --truncated keep: missing rows are what the codec leaves */
     uint32_t min_size;   /* shorter side, oriented; 0: no limit */
+    const char *isa;     /* "portable", "avx2", "avx512": use none better; NULL: the best.
+                          * The result is the same. Lent until open has returned. */
 };
 
 struct decoded {

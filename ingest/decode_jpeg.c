@@ -30,7 +30,6 @@ struct jpeg_run {
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
     const struct decode_job *job;
-    uint8_t *row;   /* (width, 4) */
     bool ran_out;   /* libjpeg asked for bytes beyond the end */
     bool in_pixels; /* a warning now concerns pixels */
     bool too_many_scans;
@@ -179,11 +178,11 @@ static enum outcome decode_rows(struct jpeg_run *run)
     run->in_pixels = true;
     jpeg_start_decompress(cinfo);
     while (cinfo->output_scanline < cinfo->output_height) {
-        JSAMPROW row = run->row;
+        JSAMPROW row = resizer_row(run->job->resizer);
         jpeg_read_scanlines(cinfo, &row, 1);
         if (cinfo->num_components == 4)
-            cmyk_row_to_rgb(run->job, run->row, cinfo->output_width);
-        resizer_row(run->job->resizer, run->row);
+            cmyk_row_to_rgb(run->job, row, cinfo->output_width);
+        resizer_row_done(run->job->resizer);
     }
     return DONE;
 }
@@ -250,16 +249,12 @@ static void judge_warnings(struct jpeg_run *run)
 int decode_jpeg(const struct decode_job *job)
 {
     struct jpeg_run *run = calloc(1, sizeof(*run));
-    int rc = INGEST_ENOMEM;
+    int rc = INGEST_OK;
 
     if (!run)
         return INGEST_ENOMEM;
     run->job = job;
-    run->row = malloc((size_t)4 * job->header->info.width);
-    if (!run->row)
-        goto out;
     set_callbacks(run);
-    rc = INGEST_OK;
     switch (decode_rows(run)) {
     case DONE:
         judge_warnings(run);
@@ -272,8 +267,6 @@ int decode_jpeg(const struct decode_job *job)
         break;
     }
     jpeg_destroy_decompress(&run->cinfo);
-out:
-    free(run->row);
     free(run);
     return rc;
 }

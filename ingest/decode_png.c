@@ -15,7 +15,6 @@ struct png_run {
     struct png_source source;
     spng_ctx *ctx;
     uint8_t *decoded; /* one row, or the image where interlaced */
-    uint8_t *row;     /* (width, 4): the row as the resizer takes it */
     size_t row_len;   /* bytes of a decoded row */
     int pixel_bytes;
 };
@@ -38,14 +37,15 @@ static void rgba_16_row(uint8_t *to, const uint8_t *from, size_t n)
 static void hand_over(const struct png_run *run, const uint8_t *from)
 {
     size_t n = run->job->header->info.width;
+    uint8_t *row = resizer_row(run->job->resizer);
 
     if (run->pixel_bytes == 8)
-        rgba_16_row(run->row, from, n);
+        rgba_16_row(row, from, n);
     else if (run->pixel_bytes == 4)
-        decode_row_on_white(run->row, from, n);
+        decode_row_on_white(row, from, n);
     else
-        decode_row_from_rgb(run->row, from, n);
-    resizer_row(run->job->resizer, run->row);
+        decode_row_from_rgb(row, from, n);
+    resizer_row_done(run->job->resizer);
 }
 
 static int open_png(struct png_run *run)
@@ -57,9 +57,8 @@ static int open_png(struct png_run *run)
     run->pixel_bytes = png_pixel_bytes(info);
     run->row_len = (size_t)info->width * (size_t)run->pixel_bytes;
     run->ctx = png_source_open(&run->source, run->job->bytes, run->job->len, false);
-    run->row = malloc((size_t)4 * info->width);
     run->decoded = calloc(rows, run->row_len);
-    if (!run->ctx || !run->row || !run->decoded)
+    if (!run->ctx || !run->decoded)
         return SPNG_EMEM;
     return spng_get_ihdr(run->ctx, &ihdr);
 }
@@ -118,6 +117,5 @@ int decode_png(const struct decode_job *job)
         err = decode_rows(&run);
     spng_ctx_free(run.ctx);
     free(run.decoded);
-    free(run.row);
     return judge(&run, err);
 }

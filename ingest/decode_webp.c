@@ -15,7 +15,6 @@ struct webp_run {
     const struct decode_job *job;
     struct webp_frame frame;
     uint8_t *pixels; /* (height, width, pixel_bytes) of the frame */
-    uint8_t *row;    /* (canvas_width, 4) */
     size_t pixel_bytes;
 };
 
@@ -54,20 +53,20 @@ static void hand_over(const struct webp_run *run)
     const struct webp_frame *frame = &run->frame;
     const uint8_t *from = run->pixels;
 
-    memset(run->row, 255, (size_t)4 * frame->canvas_width);
     for (uint32_t y = 0; y < frame->canvas_height; y++) {
+        uint8_t *row = resizer_row(run->job->resizer);
+        uint8_t *to = row + (size_t)4 * frame->x;
         bool inside = y >= frame->y && y - frame->y < frame->height;
-        uint8_t *to = run->row + (size_t)4 * frame->x;
-        if (!inside) {
-            memset(to, 255, (size_t)4 * frame->width);
-        } else {
+        if (!inside || frame->width < frame->canvas_width)
+            memset(row, 255, (size_t)4 * frame->canvas_width);
+        if (inside) {
             if (frame->has_alpha)
                 decode_row_on_white(to, from, frame->width);
             else
                 decode_row_from_rgb(to, from, frame->width);
             from += frame->width * run->pixel_bytes;
         }
-        resizer_row(run->job->resizer, run->row);
+        resizer_row_done(run->job->resizer);
     }
 }
 
@@ -97,11 +96,9 @@ int decode_webp(const struct decode_job *job)
     if (webp_frame_find(job->bytes, job->len, &run.frame, job->reject) != REJECT_NONE)
         return INGEST_OK;
     run.pixel_bytes = run.frame.has_alpha ? 4 : 3;
-    run.row = malloc((size_t)4 * run.frame.canvas_width);
     run.pixels = calloc((size_t)run.frame.width * run.frame.height, run.pixel_bytes);
-    if (run.row && run.pixels)
+    if (run.pixels)
         rc = judge(&run, decode_pixels(&run));
-    free(run.row);
     free(run.pixels);
     return rc;
 }

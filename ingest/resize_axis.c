@@ -163,19 +163,6 @@ int resize_axis_build(struct resize_axis *a, const struct resize_span *span,
     return rc;
 }
 
-int resize_axis_overlap(const struct resize_axis *a)
-{
-    int most = 0, oldest = 0;
-
-    for (int out = 0; out < a->n_out; out++) {
-        while (a->first[oldest] + a->n_taps[oldest] <= a->first[out])
-            oldest++;
-        if (out - oldest + 1 > most)
-            most = out - oldest + 1;
-    }
-    return most;
-}
-
 void resize_axis_clear(struct resize_axis *a)
 {
     free(a->first);

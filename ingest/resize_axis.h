@@ -12,8 +12,7 @@
 #include <stdint.h>
 
 #include "ingest/decode.h"
-
-enum { RESIZE_BITS = 22 };
+#include "ingest/resize_kernel.h"
 
 struct resize_axis {
     int n_out;
@@ -38,9 +37,6 @@ struct resize_span {
  * Returns INGEST_OK or INGEST_ENOMEM. */
 int resize_axis_build(struct resize_axis *a, const struct resize_span *span,
                       enum resize_filter filter);
-
-/* Most output positions that one input position is a tap of. */
-int resize_axis_overlap(const struct resize_axis *a);
 
 void resize_axis_clear(struct resize_axis *a);
 

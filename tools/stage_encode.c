@@ -66,7 +66,8 @@ static int open_encoder(struct encode_worker *w)
                                .filter = (enum resize_filter)o->resize,
                                .icc = (enum icc_mode)o->icc,
                                .keep_truncated = o->truncated == 1,
-                               .min_size = (uint32_t)o->min_size};
+                               .min_size = (uint32_t)o->min_size,
+                               .isa = vae_info(job->vae)->isa};
 
     w->image_bytes = (size_t)o->size * (size_t)o->size * 3;
     w->rgb = malloc(batch * w->image_bytes);

@@ -7,7 +7,7 @@
  *     reason original_w original_h crop_left crop_top crop_w crop_h upscaled broken need
  * peak (the peak is the process's largest resident size so far, in bytes) and, where the
  * reason is `none`, WIDTH * HEIGHT * 3 bytes of RGB. An image whose need is above 384 MiB
- * is too_many_pixels, as it is in the program. */
+ * is too_many_pixels, as it is in the program. LATENTMILL_ISA forces an instruction set. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +110,7 @@ int main(int argc, char **argv)
         .icc = strcmp(argv[4], "ignore") == 0 ? ICC_IGNORE : ICC_SRGB,
         .keep_truncated = strcmp(argv[5], "keep") == 0,
         .min_size = (uint32_t)to_int(argv[6]),
+        .isa = getenv("LATENTMILL_ISA"),
     };
     if (filter < 0 || image_decoder_open(&d, &options) != INGEST_OK)
         return 2;
