@@ -121,11 +121,13 @@ static int open_models(struct bench *b)
         b->vae_path = b->random_vae;
         b->vae_scale = 1;
     }
-    return models_open(&b->models, &(struct prepare_options){.vae = b->vae_path,
-                                                             .scale = b->vae_scale,
-                                                             .tokenizer = o->tokenizer,
-                                                             .size = o->size,
-                                                             .patch = 1});
+    return models_open(&b->models,
+                       &(struct prepare_options){.vae = b->vae_path,
+                                                 .scale = b->vae_scale,
+                                                 .tokenizer = o->tokenizer,
+                                                 .size = o->size,
+                                                 .patch = 1},
+                       true);
 }
 
 /* "model name" of the first processor; "unknown" where the system does not tell. */
@@ -229,6 +231,8 @@ int bench_main(int argc, char **argv)
     if (rc == 0 && n > 0)
         rc = input_list_expand(&b.inputs, n, argv,
                                &(struct input_options){.name_depth = 1});
+    if (rc == 0 && input_list_has(&b.inputs, INPUT_DOCUMENTS))
+        rc = usage_error("bench measures image-caption pairs: give TARs");
     for (size_t i = 0; i < b.inputs.n && rc == 0; i++)
         if (b.inputs.inputs[i].kind != INPUT_PATH)
             rc = usage_error("%s: bench reads its inputs more than once: give files",

@@ -77,3 +77,6 @@ run latentmill bench --size 36 encoder
 expect_status 2
 run latentmill bench images --repeats 1 "pipe:cat $scenes"
 expect_status 2
+echo '{"text": "a"}' >"$T/documents.jsonl"
+run latentmill bench tokenizer "$T/documents.jsonl"
+expect_status 2
