@@ -179,15 +179,25 @@ TOOLS_SRC := \
     tools/dump_sample.c \
     tools/dump_text.c \
     tools/dump_tokenizer.c \
+    tools/export.c \
+    tools/export_index.c \
+    tools/export_mds.c \
+    tools/export_plan.c \
+    tools/export_sample.c \
+    tools/export_unit.c \
+    tools/export_webdataset.c \
     tools/input.c \
     tools/intake.c \
     tools/json_diff.c \
     tools/json_text.c \
     tools/manifest.c \
+    tools/mds_writer.c \
     tools/metadata_json.c \
     tools/models.c \
     tools/monitor.c \
+    tools/npy.c \
     tools/options.c \
+    tools/out_folder.c \
     tools/pipeline.c \
     tools/plan.c \
     tools/prepare.c \
@@ -204,8 +214,10 @@ TOOLS_SRC := \
     tools/stage_encode.c \
     tools/stage_read.c \
     tools/stage_write.c \
+    tools/tar_writer.c \
     tools/tensor.c \
     tools/unit.c \
+    tools/wds_key.c \
     tools/workers.c
 
 UNIT_TESTS := \

@@ -7,6 +7,7 @@
 
 int prepare_main(int argc, char **argv);
 int dump_main(int argc, char **argv);
+int export_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 
 #endif

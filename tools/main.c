@@ -19,6 +19,7 @@ static const struct {
 } commands[] = {
     {"prepare", prepare_main, "image-caption pairs in, shards of latents and tokens out"},
     {"dump", dump_main, "print what is in a shard"},
+    {"export", export_main, "shards into MDS or WebDataset, for loaders people run"},
     {"bench", bench_main, "measure this machine"},
 };
 

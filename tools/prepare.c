@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shard/canonical_json.h"
@@ -26,6 +25,7 @@
 #include "tools/models.h"
 #include "tools/monitor.h"
 #include "tools/options.h"
+#include "tools/out_folder.h"
 #include "tools/pipeline.h"
 #include "tools/plan.h"
 #include "tools/prepare_options.h"
@@ -77,19 +77,6 @@ static int check_demo(const struct prepare_options *o, const struct input_list *
                        "the same)",
                        inputs->n, (double)total_bytes(inputs) / 1e9,
                        images ? "VAE" : "tokenizer", model, model);
-}
-
-static int make_out_folder(const char *out)
-{
-    struct stat st;
-
-    if (mkdir(out, 0777) != 0 && errno != EEXIST)
-        return usage_error("--out %s: %s", out, strerror(errno));
-    if (stat(out, &st) == 0 && !S_ISDIR(st.st_mode))
-        return usage_error("--out %s: is not a folder", out);
-    if (access(out, W_OK | X_OK) != 0)
-        return usage_error("--out %s: %s", out, strerror(errno));
-    return 0;
 }
 
 static void describe_latents(struct job *job)
@@ -294,7 +281,7 @@ static int prepare_folder(struct job *job, struct plan *plan,
                           const struct input_list *inputs, const struct models *m)
 {
     const struct prepare_options *o = job->options;
-    int rc = make_out_folder(o->out);
+    int rc = out_folder_make(o->out);
 
     if (rc == 0)
         rc = open_log(job); /* which may be in that folder */

@@ -223,6 +223,26 @@ int publish_file(const char *path, const void *bytes, size_t len, char *why, siz
     return rc == PUBLISH_OK ? sync_folder_of(path, why, cap) : rc;
 }
 
+int publish_replace(const char *path, const void *bytes, size_t len, char *why,
+                    size_t cap)
+{
+    char suffix[96], *temporary;
+    int rc = PUBLISH_OK;
+
+    temporary_suffix(suffix, sizeof(suffix));
+    if (asprintf(&temporary, "%s%s", path, suffix) < 0) {
+        snprintf(why, cap, "%s: out of memory", path);
+        return PUBLISH_FAILED;
+    }
+    if (create_file(temporary, bytes, len) != 0 || rename(temporary, path) != 0) {
+        rc = PUBLISH_FAILED;
+        snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
+        unlink(temporary);
+    }
+    free(temporary);
+    return rc == PUBLISH_OK ? sync_folder_of(path, why, cap) : rc;
+}
+
 /* One file of the unit, from its temporary to its final name. */
 static int rename_one(struct publication *p, const char *suffix)
 {

@@ -83,4 +83,8 @@ void publish_sweep(const char *dir, const struct publication_kind *kind);
  * it is there already. `why` (cap bytes) explains a failure. */
 int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap);
 
+/* The same in place of what is there. */
+int publish_replace(const char *path, const void *bytes, size_t len, char *why,
+                    size_t cap);
+
 #endif

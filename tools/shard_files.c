@@ -76,25 +76,24 @@ static size_t add_named(struct shard_files *files, const char *path)
     return problems;
 }
 
-static bool is_manifest(const char *name)
+static bool ends_in(const char *name, const char *suffix)
 {
-    const size_t len = strlen(name), suffix = sizeof(manifest_suffix) - 1;
+    const size_t len = strlen(name), n = strlen(suffix);
 
-    return len > suffix && strcmp(name + len - suffix, manifest_suffix) == 0;
+    return len > n && strcmp(name + len - n, suffix) == 0;
 }
 
 /* By NAME: "a" before "a+b" before "a/b". */
-static int by_name(const void *left, const void *right)
+static int by_name(const void *left, const void *right, void *suffix)
 {
     const char *a = *(char *const *)left, *b = *(char *const *)right;
-    const size_t a_len = strlen(a) - (sizeof(manifest_suffix) - 1);
-    const size_t b_len = strlen(b) - (sizeof(manifest_suffix) - 1);
+    const size_t a_len = strlen(a) - strlen(suffix), b_len = strlen(b) - strlen(suffix);
     const int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
 
     return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-static size_t find_manifests(struct shard_files *manifests, char *folder)
+static size_t walk_folder(struct shard_files *files, char *folder, const char *suffix)
 {
     char *const roots[] = {folder, NULL};
     size_t problems = 0;
@@ -112,8 +111,8 @@ static size_t find_manifests(struct shard_files *manifests, char *folder)
             break;
         case FTS_F:
         case FTS_SL:
-            if (is_manifest(entry->fts_name) &&
-                !append(manifests, strdup(entry->fts_path)))
+            if (ends_in(entry->fts_name, suffix) &&
+                !append(files, strdup(entry->fts_path)))
                 problems += problem("%s: out of memory", entry->fts_path);
             break;
         default:
@@ -124,25 +123,33 @@ static size_t find_manifests(struct shard_files *manifests, char *folder)
     return problems;
 }
 
-static size_t add_folder(struct shard_files *files, const char *folder)
+size_t shard_files_find(struct shard_files *files, const char *folder, const char *suffix)
 {
-    struct shard_files manifests = {0};
+    const size_t n_before = files->n;
     char *root = strdup(folder);
-    size_t problems = 0;
 
     if (root == NULL)
         return problem("%s: out of memory", folder);
     for (size_t len = strlen(root); len > 1 && root[len - 1] == '/'; len--)
         root[len - 1] = '\0';
-    problems += find_manifests(&manifests, root);
+    size_t problems = walk_folder(files, root, suffix);
+    free(root);
+    if (files->n > n_before)
+        qsort_r(files->paths + n_before, files->n - n_before, sizeof(*files->paths),
+                by_name, (void *)suffix);
+    return problems;
+}
+
+static size_t add_folder(struct shard_files *files, const char *folder)
+{
+    struct shard_files manifests = {0};
+
+    size_t problems = shard_files_find(&manifests, folder, manifest_suffix);
     if (manifests.n == 0 && problems == 0)
         problems += problem("%s: no finished shards: no manifest is below it", folder);
-    if (manifests.n > 0)
-        qsort(manifests.paths, manifests.n, sizeof(*manifests.paths), by_name);
     for (size_t i = 0; i < manifests.n; i++)
         problems += add_named(files, manifests.paths[i]);
     shard_files_clear(&manifests);
-    free(root);
     return problems;
 }
 

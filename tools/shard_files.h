@@ -19,4 +19,9 @@ struct shard_files {
 size_t shard_files_add(struct shard_files *files, const char *operand);
 void shard_files_clear(struct shard_files *files);
 
+/* Appends the files below `folder` whose names end in `suffix`, sorted by what stands
+ * before it. Returns how many problems there were, explained on stderr. */
+size_t shard_files_find(struct shard_files *files, const char *folder,
+                        const char *suffix);
+
 #endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/export.c - `latentmill export`: shards into what other loaders read.
+ *
+ * The plan is made and everything refused that can be before work starts; then each
+ * worker takes one unit after the other, and the index is written when all are done. */
+#include "tools/export.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tools/clock.h"
+#include "tools/commands.h"
+#include "tools/exit_code.h"
+#include "tools/monitor.h"
+#include "tools/options.h"
+#include "tools/print.h"
+#include "tools/shard_files.h"
+#include "tools/workers.h"
+
+/* What the loaders' own writer takes for a good size. */
+static const int64_t SIZE_LIMIT = 1 << 26;
+
+static const char about[] =
+    "Writes the samples of shards (.lms; a DIR stands for the finished shards below it)\n"
+    "to DIR as mds (StreamingDataset, PyPI mosaicml-streaming) or webdataset (tars, "
+    "with\n"
+    "indexes for Energon, DALI and wids). Run again, it does only what is missing.\n"
+    "DIR/export.json says what the columns are, the latents' scale and the marker ids.\n";
+
+static int parse(struct export_options *o, int argc, char **argv, int *n_operands)
+{
+    static const char *const formats[] = {"mds", "webdataset", NULL};
+    static const char *const compressions[] = {"none", "zstd", NULL};
+    const struct option options[] = {
+        {"format", OPTION_CHOICE, &o->format, NULL, "what to write (needed)", formats, 0,
+         0},
+        {"out", OPTION_STRING, &o->out, "DIR", "where it goes (needed)", NULL, 0, 0},
+        {"scaled", OPTION_FLAG, &o->scaled, NULL,
+         "latents as (raw - shift) * scale, with the shard's scale and\n"
+         "shift (raw)",
+         NULL, 0, 0},
+        {"compression", OPTION_CHOICE, &o->compression, NULL, "of whole mds files (none)",
+         compressions, 0, 0},
+        {"size-limit", OPTION_BYTES, &o->size_limit, "BYTES",
+         "of an mds file before compression (64M); each worker\n"
+         "holds one in memory",
+         NULL, 1, UINT32_MAX},
+        {"workers", OPTION_INT, &o->workers, "N",
+         "shards at once (what affinity, cgroup and Slurm allow)", NULL, 1, 1024},
+        {"redo", OPTION_FLAG, &o->redo, NULL,
+         "do the given shards again, also where they are complete", NULL, 0, 0},
+        {"quiet", OPTION_FLAG, &o->quiet, NULL, "no progress and no final report", NULL,
+         0, 0},
+    };
+    const struct option_table table = {
+        "latentmill export --format mds|webdataset --out DIR [OPTION]... SHARD|DIR...",
+        about, options, sizeof(options) / sizeof(options[0])};
+
+    *o = (struct export_options){.format = -1, .size_limit = SIZE_LIMIT};
+    int rc = options_parse(&table, argc, argv, n_operands);
+    if (rc != OPTIONS_OK)
+        return rc;
+    if (o->format < 0)
+        usage_error("--format mds or --format webdataset is needed (see --help)");
+    else if (o->out == NULL)
+        usage_error("--out DIR is needed (see --help)");
+    else if (*n_operands == 0)
+        usage_error("export needs a SHARD or a DIR (see latentmill export --help)");
+    else if (o->format == EXPORT_WEBDATASET && o->compression != EXPORT_PLAIN)
+        usage_error("--compression zstd: readers of webdataset open plain tars only");
+    else
+        return OPTIONS_OK;
+    return OPTIONS_WRONG;
+}
+
+/* ---- workers ---- */
+
+static void *worker_main(void *arg)
+{
+    struct export_run *run = arg;
+    size_t i;
+
+    while (!atomic_load(&run->stopping) &&
+           (i = atomic_fetch_add(&run->next_unit, 1)) < run->n_units) {
+        const enum export_end end = export_unit_run(run, &run->units[i]);
+        atomic_fetch_add(&run->n_done, end == EXPORT_DONE || end == EXPORT_LOSSY);
+        atomic_fetch_add(&run->n_lossy, end == EXPORT_LOSSY);
+        atomic_fetch_add(&run->n_failed, end == EXPORT_FAILED);
+    }
+    return NULL;
+}
+
+/* Returns 0, or -1 where no thread could start. */
+static int run_workers(struct export_run *run)
+{
+    const size_t wanted =
+        (size_t)(run->options->workers > 0 ? run->options->workers : workers_allowed());
+    const size_t n = wanted < run->n_units ? wanted : run->n_units;
+    pthread_t *threads = calloc(n + 1, sizeof(*threads));
+    size_t n_started = 0;
+
+    while (threads != NULL && n_started < n &&
+           pthread_create(&threads[n_started], NULL, worker_main, run) == 0)
+        n_started++;
+    for (size_t i = 0; i < n_started; i++)
+        pthread_join(threads[i], NULL);
+    free(threads);
+    return n_started > 0 || n == 0 ? 0 : -1;
+}
+
+/* ---- talk ---- */
+
+static void stop_run(void *shared)
+{
+    struct export_run *run = shared;
+
+    atomic_store(&run->stopping, true);
+}
+
+static void show_progress(void *shared)
+{
+    struct export_run *run = shared;
+    const double seconds = (double)(clock_ns() - run->start_ns) / 1e9;
+    const uint64_t n = atomic_load(&run->n_samples);
+
+    fprintf(stderr,
+            "\r\033[K%" PRIu64 " of %zu shards, %" PRIu64 " samples, %.0f samples/s",
+            (uint64_t)(atomic_load(&run->n_done) + atomic_load(&run->n_failed)),
+            run->n_units, n, (double)n / seconds);
+    fflush(stderr);
+    atomic_store(&run->progress_shown, true);
+}
+
+void export_progress_end(struct export_run *run)
+{
+    if (atomic_exchange(&run->progress_shown, false))
+        fputs("\r\033[K", stderr);
+}
+
+static void end_progress(void *shared)
+{
+    export_progress_end(shared);
+}
+
+static void report(const struct export_run *run)
+{
+    const double seconds = (double)(clock_ns() - run->start_ns) / 1e9;
+    const uint64_t n = atomic_load(&run->n_samples), lost = atomic_load(&run->n_lost);
+
+    fprintf(stderr,
+            "%" PRIu64 " samples of %" PRIu64 " shards in %.1f s (%.0f samples/s)", n,
+            (uint64_t)atomic_load(&run->n_done), seconds,
+            (double)n / (seconds > 0 ? seconds : 1));
+    if (lost > 0)
+        fprintf(stderr, ", %" PRIu64 " samples lost", lost);
+    if (run->n_unreadable > 0)
+        fprintf(stderr, ", %zu shards unreadable", run->n_unreadable);
+    if (run->n_complete > 0)
+        fprintf(stderr, ", %zu shards were complete", run->n_complete);
+    fputc('\n', stderr);
+}
+
+/* ---- the run ---- */
+
+static int exit_code_of(const struct export_run *run, int status, bool stopped)
+{
+    if (status != 0 || atomic_load(&run->n_failed) > 0)
+        return EXIT_FAILED;
+    if (stopped)
+        return EXIT_INTERRUPTED;
+    return atomic_load(&run->n_lossy) + run->n_lossy_before + run->n_unreadable > 0
+               ? EXIT_BAD_INPUT
+               : EXIT_DONE;
+}
+
+static int run_units(struct export_run *run)
+{
+    struct monitor monitor = {
+        .stop = stop_run, .progress_end = end_progress, .shared = run};
+    int status = -1;
+
+    monitor_block_signals();
+    if (isatty(STDERR_FILENO) && !run->options->quiet)
+        monitor.progress = show_progress;
+    run->start_ns = clock_ns();
+    if (monitor_start(&monitor) == 0)
+        status = run_workers(run);
+    monitor_stop(&monitor);
+    export_progress_end(run);
+    if (status != 0)
+        print_to_stderr("error: a thread could not start: %s", strerror(errno));
+    const bool stopped = atomic_load(&monitor.stopped);
+    if (status == 0 && !stopped && atomic_load(&run->n_failed) == 0)
+        status = export_index_write(run);
+    if (!run->options->quiet)
+        report(run);
+    return exit_code_of(run, status, stopped);
+}
+
+int export_main(int argc, char **argv)
+{
+    struct export_options o;
+    struct shard_files files = {0};
+    int n_operands;
+
+    int rc = parse(&o, argc, argv, &n_operands);
+    if (rc != OPTIONS_OK)
+        return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
+    struct export_run run = {.options = &o,
+                             .format = o.format == EXPORT_MDS ? &export_mds
+                                                              : &export_webdataset};
+    size_t problems = 0;
+    monitor_exit_on_signals();
+    for (int i = 0; i < n_operands; i++)
+        problems += shard_files_add(&files, argv[i]);
+    rc = problems > 0 ? EXIT_USAGE : export_plan(&run, files.paths, files.n);
+    if (rc == 0)
+        rc = run_units(&run);
+    export_plan_free(&run);
+    shard_files_clear(&files);
+    return rc;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/export_index.c - the index of a whole folder, from its units' manifests.
+ *
+ * Every unit that has a manifest is in it, whichever run or process made it; so several
+ * may share a folder, and the last to end writes the index that has all. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/export.h"
+#include "tools/print.h"
+#include "tools/shard_files.h"
+
+/* Returns how many entries there are behind this manifest's, or -1. */
+static long long put_unit(FILE *f, const char *path, long long n)
+{
+    json_error_t error;
+    json_t *manifest = json_load_file(path, 0, &error);
+    const json_t *entry,
+        *shards = json_object_get(json_object_get(manifest, "result"), "shards");
+    size_t i;
+
+    if (!json_is_array(shards)) {
+        print_to_stderr("error: %s: is not a manifest", path);
+        json_decref(manifest);
+        return -1;
+    }
+    json_array_foreach(shards, i, entry)
+    {
+        fputs(n > 0 ? ", " : "", f);
+        json_dumpf(entry, f, JSON_SORT_KEYS | JSON_ENSURE_ASCII);
+        n++;
+    }
+    json_decref(manifest);
+    return n;
+}
+
+static int put_units(FILE *f, const struct export_run *run,
+                     const struct shard_files *manifests)
+{
+    long long n = 0;
+
+    fputs(run->format->index_head, f);
+    for (size_t i = 0; i < manifests->n && n >= 0; i++)
+        n = put_unit(f, manifests->paths[i], n);
+    fputs(run->format->index_tail, f);
+    return n < 0 ? -1 : 0;
+}
+
+int export_index_write(const struct export_run *run)
+{
+    struct shard_files manifests = {0};
+    char *text = NULL, *path = NULL, why[600] = "out of memory";
+    size_t len = 0;
+    int rc = -1;
+
+    FILE *f = open_memstream(&text, &len);
+    if (shard_files_find(&manifests, run->options->out, EXPORT_MANIFEST) == 0 &&
+        f != NULL)
+        rc = put_units(f, run, &manifests);
+    if (f != NULL && fclose(f) != 0)
+        rc = -1;
+    if (rc == 0 && asprintf(&path, "%s/%s", run->options->out, run->format->index) < 0)
+        path = NULL;
+    if (rc == 0 && (path == NULL ||
+                    publish_replace(path, text, len, why, sizeof(why)) != PUBLISH_OK)) {
+        print_to_stderr("error: %s", why);
+        rc = -1;
+    }
+    free(path);
+    free(text);
+    shard_files_clear(&manifests);
+    return rc;
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/export_plan.c - what is to be exported, and whether it goes together.
+ *
+ * Every shard's header is read before any work. All shards of a folder share the options,
+ * the tokenizer, and, where they have latents, the encoder and the latents' type:
+ * DIR/export.json says so to later runs and to the trainer. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "shard/canonical_json.h"
+#include "shard/reader.h"
+#include "tools/exit_code.h"
+#include "tools/export.h"
+#include "tools/input.h"
+#include "tools/json_diff.h"
+#include "tools/options.h"
+#include "tools/out_folder.h"
+#include "tools/print.h"
+
+enum { EXPORT_VERSION = 1 };
+
+static int out_of_memory(void)
+{
+    fputs("error: out of memory\n", stderr);
+    return EXIT_FAILED;
+}
+
+/* ---- one shard ---- */
+
+/* What the first sample that can be read has. */
+static int find_shape(struct shard_reader *r, struct export_shape *shape)
+{
+    struct shard_record record;
+    const char *why;
+    int rc;
+
+    *shape = (struct export_shape){0};
+    shard_reader_text_only(r, true);
+    while ((rc = shard_reader_next(r, &record)) == SHARD_OK || rc == SHARD_EDAMAGED) {
+        if (rc == SHARD_EDAMAGED)
+            continue;
+        const struct record_view view = record_view(shard_reader_header(r), &record);
+        if (export_shape_of(shape, &view, &why))
+            break;
+    }
+    return rc;
+}
+
+/* Tokenizer, encoders and latents' type. NULL: no memory. */
+static json_t *describe_models(struct shard_reader *r, const struct export_shape *shape)
+{
+    size_t len;
+    const char *text = shard_reader_header_json(r, &len);
+    json_t *header = json_loadb(text, len, JSON_ALLOW_NUL, NULL);
+    json_t *encoders = json_object_get(header, "encoders");
+    const bool has_encoder = shape->latent && json_array_size(encoders) > 0;
+    json_t *models = json_pack(
+        "{s:O, s:o}", "tokenizer", json_object_get(header, "tokenizer"), "latent",
+        has_encoder
+            ? json_pack("{s:s, s:b, s:O}", "dtype", export_dtype_name(shape->dtype),
+                        "logvar", (int)shape->logvar, "encoder",
+                        json_array_get(encoders, 0))
+            : json_null());
+
+    json_decref(header);
+    return models;
+}
+
+/* NAME and part. NULL: it has none that can be used, or no memory. */
+static char *name_of(const struct shard_header *h)
+{
+    char *name = NULL;
+
+    if (!input_name_check(h->name))
+        return NULL;
+    if (h->part == 0)
+        return strdup(h->name);
+    return asprintf(&name, "%s+%05" PRIu32, h->name, h->part) < 0 ? NULL : name;
+}
+
+/* Reads what the plan needs of a shard. 0; EXIT_BAD_INPUT: it cannot be read; or
+ * another exit code. */
+static int look_at(struct export_unit *u, const char *path, json_t **models)
+{
+    struct shard_reader *r = NULL;
+    struct stat st;
+    int rc = 0;
+
+    if (stat(path, &st) != 0)
+        return usage_error("%s: %s", path, strerror(errno));
+    *u = (struct export_unit){.path = strdup(path), .bytes = (uint64_t)st.st_size};
+    if (u->path == NULL)
+        return out_of_memory();
+    int status = shard_reader_open(&r, path);
+    if (status == SHARD_OK)
+        status = find_shape(r, &u->shape);
+    if (status < 0) {
+        print_to_stderr("error: %s", shard_reader_why(r));
+        rc = status == SHARD_ENOMEM ? EXIT_FAILED : EXIT_BAD_INPUT;
+    } else {
+        u->name = name_of(shard_reader_header(r));
+        *models = u->name != NULL ? describe_models(r, &u->shape) : NULL;
+        if (*models == NULL)
+            rc = u->name != NULL ? out_of_memory() : EXIT_BAD_INPUT;
+    }
+    shard_reader_close(r);
+    return rc;
+}
+
+/* ---- all shards ---- */
+
+/* What is known so far; `latent` is null while only texts were seen. */
+struct agreement {
+    json_t *models;
+    const char *tokenizer_from, *latent_from; /* paths; lent */
+};
+
+static int differ(const char *what, const json_t *a, const json_t *b, const char *a_path,
+                  const char *b_path)
+{
+    char a_name[600], b_name[600];
+
+    usage_error("%s and %s have different %s; export them to different folders:", a_path,
+                b_path, what);
+    snprintf(a_name, sizeof(a_name), "in %s", a_path);
+    snprintf(b_name, sizeof(b_name), "in %s", b_path);
+    json_diff_print(a, b, a_name, b_name);
+    return EXIT_USAGE;
+}
+
+/* Takes `models`. Texts go with any latents. */
+static int agree(struct agreement *all, json_t *models, const char *path)
+{
+    json_t *tokenizer = json_object_get(models, "tokenizer");
+    json_t *latent = json_object_get(models, "latent");
+    int rc = 0;
+
+    if (all->models == NULL) {
+        all->models = json_pack("{s:O, s:n}", "tokenizer", tokenizer, "latent");
+        all->tokenizer_from = path;
+    }
+    json_t *all_tokenizer = json_object_get(all->models, "tokenizer");
+    json_t *all_latent = json_object_get(all->models, "latent");
+    if (all->models == NULL)
+        rc = out_of_memory();
+    else if (!json_equal(all_tokenizer, tokenizer))
+        rc = differ("tokenizers", all_tokenizer, tokenizer, all->tokenizer_from, path);
+    else if (!json_is_null(latent) && json_is_null(all_latent))
+        rc = json_object_set(all->models, "latent", latent) == 0 ? 0 : out_of_memory();
+    else if (!json_is_null(latent) && !json_equal(all_latent, latent))
+        rc = differ("latents", all_latent, latent, all->latent_from, path);
+    if (!json_is_null(latent) && all->latent_from == NULL)
+        all->latent_from = path;
+    json_decref(models);
+    return rc;
+}
+
+static int check_unit(const struct export_run *run, const struct export_unit *u)
+{
+    if (run->options->scaled && u->shape.logvar)
+        return usage_error("%s holds log-variances, which belong to raw latents: sample "
+                           "first, then scale; leave --scaled out",
+                           u->path);
+    return 0;
+}
+
+static int by_name(const void *left, const void *right)
+{
+    const struct export_unit *a = left, *b = right;
+
+    return strcmp(a->name, b->name);
+}
+
+static int check_names(const struct export_run *run)
+{
+    for (size_t i = 1; i < run->n_units; i++)
+        if (strcmp(run->units[i - 1].name, run->units[i].name) == 0)
+            return usage_error("%s and %s are both called %s; export them to different "
+                               "folders",
+                               run->units[i - 1].path, run->units[i].path,
+                               run->units[i].name);
+    return 0;
+}
+
+static void unit_clear(struct export_unit *u)
+{
+    free(u->path);
+    free(u->name);
+    *u = (struct export_unit){0};
+}
+
+/* Fills run->units with all shards that can be read. */
+static int look_at_all(struct export_run *run, char **paths, size_t n_paths,
+                       struct agreement *all)
+{
+    int rc = 0;
+
+    run->units = calloc(n_paths + 1, sizeof(*run->units));
+    if (run->units == NULL)
+        return out_of_memory();
+    for (size_t i = 0; i < n_paths && rc == 0; i++) {
+        struct export_unit *u = &run->units[run->n_units];
+        json_t *models = NULL;
+        rc = look_at(u, paths[i], &models);
+        if (rc == EXIT_BAD_INPUT) {
+            unit_clear(u);
+            run->n_unreadable++;
+            rc = 0;
+            continue;
+        }
+        run->n_units++;
+        if (rc == 0)
+            rc = agree(all, models, paths[i]);
+        if (rc == 0)
+            rc = check_unit(run, u);
+    }
+    if (rc == 0 && run->n_units > 1)
+        qsort(run->units, run->n_units, sizeof(*run->units), by_name);
+    return rc == 0 ? check_names(run) : rc;
+}
+
+/* ---- DIR/export.json ---- */
+
+static json_t *describe_options(const struct export_options *o)
+{
+    const bool mds = o->format == EXPORT_MDS;
+
+    return json_pack("{s:s, s:b, s:o, s:o}", "format", mds ? "mds" : "webdataset",
+                     "scaled", (int)o->scaled, "compression",
+                     o->compression == EXPORT_ZSTD ? json_string("zstd") : json_null(),
+                     "size_limit", mds ? json_integer(o->size_limit) : json_null());
+}
+
+/* The columns of documents and of pairs, those of each that are known. */
+static json_t *describe_columns(const struct export_run *run)
+{
+    json_t *columns = json_object();
+
+    for (size_t i = 0; i < run->n_units; i++) {
+        const struct export_shape *shape = &run->units[i].shape;
+        const char *kind = shape->latent ? "pairs" : "documents";
+        if (json_object_get(columns, kind) == NULL)
+            json_object_set_new(columns, kind,
+                                run->format->columns(shape, run->options->scaled));
+    }
+    return columns;
+}
+
+static int write_config(const char *path, const json_t *config, bool replace)
+{
+    char *text = shard_json_canonical(config), why[600] = "out of memory";
+    int rc = PUBLISH_FAILED;
+
+    if (text != NULL)
+        rc = replace ? publish_replace(path, text, strlen(text), why, sizeof(why))
+                     : publish_file(path, text, strlen(text), why, sizeof(why));
+    free(text);
+    if (rc == PUBLISH_FAILED)
+        print_to_stderr("error: %s", why);
+    return rc;
+}
+
+/* Adds to `there` what only `here` knows: latents behind texts, or the other way round.
+ */
+static bool complete(json_t *there, json_t *here)
+{
+    json_t *columns = json_object_get(there, "columns");
+    json_t *latent = json_object_get(here, "latent");
+    const size_t n = json_object_size(columns);
+    bool changed = false;
+
+    if (json_is_null(json_object_get(there, "latent")) && !json_is_null(latent))
+        changed = json_object_set(there, "latent", latent) == 0;
+    json_object_update_missing(columns, json_object_get(here, "columns"));
+    return changed || json_object_size(columns) > n;
+}
+
+static int compare_config(const char *path, json_t *here)
+{
+    json_error_t error;
+    json_t *there = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    int rc = 0;
+
+    if (!json_is_object(there)) {
+        print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
+                        error.line);
+        json_decref(there);
+        return EXIT_FAILED;
+    }
+    const bool changed = complete(there, here);
+    complete(here, there);
+    if (!json_equal(there, here)) {
+        usage_error("%s was exported with another configuration; use another --out "
+                    "folder, or these values:",
+                    path);
+        json_diff_print(there, here, "there", "here");
+        rc = EXIT_USAGE;
+    } else if (changed && write_config(path, there, true) == PUBLISH_FAILED) {
+        rc = EXIT_FAILED;
+    }
+    json_decref(there);
+    return rc;
+}
+
+static int claim(const struct export_run *run, const json_t *models)
+{
+    json_t *config =
+        json_pack("{s:s, s:i, s:o, s:o}", "format", "latentmill-export", "version",
+                  (int)EXPORT_VERSION, "options", describe_options(run->options),
+                  "columns", describe_columns(run));
+    char *path = NULL;
+    int rc;
+
+    if (config == NULL || json_object_update(config, (json_t *)models) != 0 ||
+        asprintf(&path, "%s/export.json", run->options->out) < 0) {
+        json_decref(config);
+        return out_of_memory();
+    }
+    rc = write_config(path, config, false);
+    rc = rc == PUBLISH_EXISTS   ? compare_config(path, config)
+         : rc == PUBLISH_FAILED ? EXIT_FAILED
+                                : 0;
+    free(path);
+    json_decref(config);
+    return rc;
+}
+
+/* ---- what is done already ---- */
+
+/* What the manifest of a finished unit says. Returns 0 or an exit code. */
+static int judge(struct export_run *run, const struct publication *p,
+                 const struct export_unit *u)
+{
+    char *path = publication_final(p, EXPORT_MANIFEST);
+    json_t *manifest = path != NULL ? json_load_file(path, 0, NULL) : NULL;
+    const json_t *result = json_object_get(manifest, "result");
+    const json_t *bytes = json_object_get(json_object_get(result, "source"), "bytes");
+    const size_t n_lost = json_array_size(json_object_get(result, "lost"));
+    int rc = 0;
+
+    if (path == NULL)
+        rc = out_of_memory();
+    else if (!json_is_integer(bytes))
+        rc = usage_error("%s: is not a manifest; redo it with --redo", path);
+    else if ((uint64_t)json_integer_value(bytes) != u->bytes)
+        rc = usage_error("%s was made from a shard of %" JSON_INTEGER_FORMAT
+                         " bytes, but %s has %" PRIu64 "; redo it with --redo",
+                         path, json_integer_value(bytes), u->path, u->bytes);
+    else if (n_lost > 0)
+        print_to_stderr("warning: %s: an earlier run lost %zu of its samples; %s names "
+                        "them",
+                        u->path, n_lost, path);
+    run->n_lossy_before += n_lost > 0;
+    json_decref(manifest);
+    free(path);
+    return rc;
+}
+
+static int judge_unit(struct export_run *run, struct export_unit *u, bool *done)
+{
+    const struct export_options *o = run->options;
+    struct publication p;
+    int rc = 0;
+
+    if (publication_init(&p, run->format->kind(o), o->out, u->name) != PUBLISH_OK) {
+        print_to_stderr("error: %s", p.why);
+        rc = EXIT_FAILED;
+    } else {
+        publish_sweep(p.dir, p.kind);
+        *done = publication_exists(&p);
+        if (*done && !o->redo)
+            rc = judge(run, &p, u);
+        u->withdraw = *done && o->redo;
+    }
+    publication_free(&p);
+    return rc;
+}
+
+static int withdraw(const struct export_run *run, const struct export_unit *u)
+{
+    const struct export_options *o = run->options;
+    struct publication p;
+    int rc = 0;
+
+    if (publication_init(&p, run->format->kind(o), o->out, u->name) != PUBLISH_OK ||
+        publication_withdraw(&p) != PUBLISH_OK) {
+        print_to_stderr("error: %s", p.why);
+        rc = EXIT_FAILED;
+    }
+    publication_free(&p);
+    return rc;
+}
+
+/* Leaves in run->units those that are to be done. Old results are taken away only when
+ * all have been judged: a usage error leaves every one as it was. */
+static int select_units(struct export_run *run)
+{
+    size_t n = 0;
+    int rc = 0;
+
+    for (size_t i = 0; i < run->n_units && rc == 0; i++) {
+        bool done = false;
+        rc = judge_unit(run, &run->units[i], &done);
+        run->units[i].done = done && !run->units[i].withdraw;
+    }
+    for (size_t i = 0; i < run->n_units && rc == 0; i++)
+        if (run->units[i].withdraw)
+            rc = withdraw(run, &run->units[i]);
+    for (size_t i = 0; i < run->n_units && rc == 0; i++) {
+        if (run->units[i].done) {
+            unit_clear(&run->units[i]);
+            run->n_complete++;
+        } else {
+            const struct export_unit u = run->units[i];
+            run->units[i] = (struct export_unit){0};
+            run->units[n++] = u;
+        }
+    }
+    if (rc == 0)
+        run->n_units = n;
+    return rc;
+}
+
+int export_plan(struct export_run *run, char **paths, size_t n_paths)
+{
+    struct agreement all = {0};
+
+    int rc = look_at_all(run, paths, n_paths, &all);
+    if (rc == 0)
+        rc = out_folder_make(run->options->out);
+    if (rc == 0 && run->n_units > 0)
+        rc = claim(run, all.models);
+    if (rc == 0)
+        rc = select_units(run);
+    json_decref(all.models);
+    return rc;
+}
+
+void export_plan_free(struct export_run *run)
+{
+    for (size_t i = 0; i < run->n_units; i++)
+        unit_clear(&run->units[i]);
+    free(run->units);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/export_unit.c - one shard into one unit's files.
+ *
+ * A frame's damage costs its own samples, which are named, here and in the manifest. Any
+ * other error fails the unit: nothing of it gets a final name. */
+#include <stdarg.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard/canonical_json.h"
+#include "shard/reader.h"
+#include "tools/export.h"
+#include "tools/json_text.h"
+#include "tools/print.h"
+#include "tools/version.h"
+
+enum { MOST_NAMED = 20 }; /* lost samples on stderr; the manifest has them all */
+
+struct unit_export {
+    struct export_run *run;
+    const struct export_unit *unit;
+    struct publication files;
+    struct shard_reader *reader;
+    void *writer;
+    struct export_sample sample;
+    uint64_t n_samples, n_lost;
+    json_t *lost; /* array of {index, key, why} */
+};
+
+__attribute__((format(printf, 2, 3))) static int fail(struct unit_export *x,
+                                                      const char *fmt, ...)
+{
+    va_list ap;
+
+    export_progress_end(x->run);
+    va_start(ap, fmt);
+    print_error_line(fmt, ap);
+    va_end(ap);
+    return EXPORT_FAILED;
+}
+
+static int out_of_memory(struct unit_export *x)
+{
+    return fail(x, "%s: out of memory", x->unit->path);
+}
+
+/* `record` names it as well as the shard's index can. */
+static int lose(struct unit_export *x, const struct shard_record *record, const char *why)
+{
+    if (x->n_lost < MOST_NAMED)
+        fail(x, "%s: lost: %s %s, index %" PRIu64, why, record->name, record->key,
+             record->index);
+    json_t *entry =
+        json_pack("{s:I, s:o, s:o}", "index", (json_int_t)record->index, "key",
+                  json_any_string(record->key), "why", json_any_string(why));
+    x->n_lost++;
+    return json_array_append_new(x->lost, entry) == 0 ? EXPORT_DONE : out_of_memory(x);
+}
+
+/* With the shard's name in front. */
+static int lose_unfit(struct unit_export *x, const struct shard_record *record,
+                      const char *why)
+{
+    char text[400];
+
+    snprintf(text, sizeof(text), "%s: %s", x->unit->path, why);
+    return lose(x, record, text);
+}
+
+static int take_record(struct unit_export *x, const struct shard_record *record)
+{
+    const struct export_format *format = x->run->format;
+    const struct record_view view = record_view(shard_reader_header(x->reader), record);
+    const char *why = NULL;
+
+    int rc = export_sample_make(&x->sample, &view, &x->unit->shape,
+                                x->run->options->scaled, &why);
+    if (rc == EXPORT_SAMPLE_NO_MEMORY)
+        return out_of_memory(x);
+    if (rc == EXPORT_SAMPLE_UNFIT)
+        return lose_unfit(x, record, why);
+    rc = format->append(x->writer, &x->sample, &why);
+    if (rc < 0)
+        return fail(x, "%s", format->why(x->writer));
+    if (rc == EXPORT_REFUSED)
+        return lose_unfit(x, record, why);
+    x->n_samples++;
+    atomic_fetch_add(&x->run->n_samples, 1);
+    return EXPORT_DONE;
+}
+
+static int take_records(struct unit_export *x)
+{
+    struct shard_record record;
+    int end = EXPORT_DONE;
+
+    while (end == EXPORT_DONE) {
+        if (atomic_load(&x->run->stopping))
+            return EXPORT_STOPPED;
+        int rc = shard_reader_next(x->reader, &record);
+        if (rc == SHARD_EOF)
+            break;
+        if (rc == SHARD_OK)
+            end = take_record(x, &record);
+        else if (rc == SHARD_EDAMAGED)
+            end = lose(x, &record, shard_reader_why(x->reader));
+        else
+            end = fail(x, "%s", shard_reader_why(x->reader));
+    }
+    if (end == EXPORT_DONE && x->n_lost > MOST_NAMED)
+        fail(x, "%s: %" PRIu64 " samples are lost; %s%s names them all", x->unit->path,
+             x->n_lost, x->unit->name, EXPORT_MANIFEST);
+    return end;
+}
+
+/* ---- the manifest ---- */
+
+/* What depends on the shard and the options alone. Takes nothing. NULL: no memory. */
+static json_t *describe_result(struct unit_export *x)
+{
+    return json_pack("{s:s, s:{s:o, s:I}, s:I, s:O}", "software", LATENTMILL_SOFTWARE,
+                     "source", "name", json_any_string(x->unit->name), "bytes",
+                     (json_int_t)x->unit->bytes, "samples", (json_int_t)x->n_samples,
+                     "lost", x->lost);
+}
+
+static char *manifest_text(struct unit_export *x, json_t *result)
+{
+    json_t *manifest = json_pack("{s:O, s:{s:o}}", "result", result, "run", "path",
+                                 json_any_string(x->unit->path));
+    char *text = manifest != NULL ? shard_json_canonical(manifest) : NULL;
+
+    json_decref(manifest);
+    return text;
+}
+
+/* Another process was first. Its files must be the same as those we renamed over them. */
+static int compare_with_winner(struct unit_export *x, const json_t *result)
+{
+    char *path = publication_final(&x->files, x->files.kind->manifest);
+    json_t *theirs = path != NULL ? json_load_file(path, 0, NULL) : NULL;
+    bool same = json_equal(json_object_get(theirs, "result"), result);
+
+    json_decref(theirs);
+    free(path);
+    return same ? EXPORT_DONE
+                : fail(x,
+                       "%s: another process has exported it with other bytes; redo it "
+                       "with --redo",
+                       x->unit->name);
+}
+
+static int publish(struct unit_export *x, json_t *result)
+{
+    char *text = manifest_text(x, result);
+    bool renamed = false;
+
+    if (text == NULL)
+        return out_of_memory(x);
+    int rc = publication_publish(&x->files, x->run->format->n_files(x->writer), false,
+                                 text, strlen(text), &renamed);
+    free(text);
+    if (rc == PUBLISH_FAILED)
+        return fail(x, "%s", x->files.why);
+    return rc == PUBLISH_EXISTS && renamed ? compare_with_winner(x, result) : EXPORT_DONE;
+}
+
+static int finish(struct unit_export *x)
+{
+    const struct export_format *format = x->run->format;
+    json_t *result = describe_result(x);
+    int end;
+
+    if (result == NULL)
+        return out_of_memory(x);
+    if (format->finish(x->writer, result) != 0)
+        end = fail(x, "%s", format->why(x->writer));
+    else
+        end = publish(x, result);
+    json_decref(result);
+    return end;
+}
+
+/* ---- the whole ---- */
+
+static int begin(struct unit_export *x)
+{
+    const struct export_options *o = x->run->options;
+    const struct export_format *format = x->run->format;
+
+    if (publication_init(&x->files, format->kind(o), o->out, x->unit->name) != PUBLISH_OK)
+        return fail(x, "%s", x->files.why);
+    x->lost = json_array();
+    if (x->lost == NULL)
+        return out_of_memory(x);
+    if (shard_reader_open(&x->reader, x->unit->path) < 0)
+        return fail(x, "%s", shard_reader_why(x->reader));
+    const struct export_target target = {.options = o,
+                                         .files = &x->files,
+                                         .name = x->unit->name,
+                                         .shape = &x->unit->shape};
+    if (format->open(&x->writer, &target) != 0)
+        return fail(x, "%s", format->why(x->writer));
+    return EXPORT_DONE;
+}
+
+enum export_end export_unit_run(struct export_run *run, const struct export_unit *u)
+{
+    struct unit_export x = {.run = run, .unit = u};
+
+    int end = begin(&x);
+    if (end == EXPORT_DONE)
+        end = take_records(&x);
+    if (end == EXPORT_DONE)
+        end = finish(&x);
+    if (end != EXPORT_DONE && x.files.dir != NULL)
+        publication_drop(&x.files, run->format->n_files(x.writer));
+    atomic_fetch_add(&run->n_lost, x.n_lost);
+    run->format->close(x.writer);
+    shard_reader_close(x.reader);
+    export_sample_clear(&x.sample);
+    json_decref(x.lost);
+    publication_free(&x.files);
+    return end == EXPORT_DONE && x.n_lost > 0 ? EXPORT_LOSSY : (enum export_end)end;
+}
