@@ -225,6 +225,7 @@ UNIT_TESTS := \
     tests/unit/test_resize.c \
     tests/unit/test_caption.c \
     tests/unit/test_document.c \
+    tests/unit/test_document_faults.c \
     tests/unit/test_key.c \
     tests/unit/test_pair.c \
     tests/unit/test_pair_damage.c \
@@ -263,6 +264,7 @@ TEST_PROGRAMS := \
     tests/programs/write_shards.c
 
 PYTHON_TESTS := \
+    tests/python/test_documents.py \
     tests/python/test_dump.py \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
@@ -285,11 +287,13 @@ CLI_TESTS := \
     tests/cli/prepare_text.sh \
     tests/cli/runner.sh \
     tests/cli/sample_set.sh \
+    tests/cli/text_faults.sh \
     tests/cli/usage.sh
 
 # tests/fuzz/X.c; tests/fuzz/corpus/X/ is its corpus.
 FUZZ_TARGETS := \
     tests/fuzz/fuzz_decode.c \
+    tests/fuzz/fuzz_documents.c \
     tests/fuzz/fuzz_dump.c \
     tests/fuzz/fuzz_safetensors.c \
     tests/fuzz/fuzz_pairs.c \
@@ -377,8 +381,8 @@ test_programs := $(patsubst %.c,$(BUILD)/%,$(TEST_PROGRAMS))
 fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(FUZZ_TARGETS))
 fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
 
-# Its own malloc(), to fail at each allocation in turn.
-$(BUILD)/tests/unit/test_pair_faults: private LDFLAGS += \
+# Their own malloc(), to fail at each allocation in turn.
+$(BUILD)/tests/unit/test_document_faults $(BUILD)/tests/unit/test_pair_faults: private LDFLAGS += \
     -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
 
 $(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)

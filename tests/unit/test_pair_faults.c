@@ -1,60 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_pair_faults.c - what is not the archive's fault: no memory at each
  * allocation in turn, a source that fails or is cancelled at each of its bytes.
- *
- * Linked with --wrap for malloc and its kin, as our objects call them, and jansson is
- * told to use them; other libraries in shared objects keep their own. */
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <errno.h>
 #include <string.h>
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "tests/unit/failing_malloc.h"
 #include "tests/unit/make_tar.h"
-
-/* Which of our allocations fails, counted from 0; it alone. */
-static int64_t n_allocations;
-static int64_t failing = -1;
-
-static bool allowed(void)
-{
-    if (n_allocations++ != failing)
-        return true;
-    errno = ENOMEM;
-    return false;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-char *__wrap_strdup(const char *s);
-
-void *__wrap_malloc(size_t size)
-{
-    return allowed() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return allowed() ? __real_calloc(n, size) : NULL;
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-    return allowed() ? __real_realloc(p, size) : NULL;
-}
-
-char *__wrap_strdup(const char *s)
-{
-    return allowed() ? __real_strdup(s) : NULL;
-}
 
 /* Something of everything; the last group is cut. */
 static struct made_tar mixture(void)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+# Text corpora: kills, damage, limits, too many rejects; the same bytes in the end.
+. tests/cli/expect.sh
+
+field()
+{
+    jq -c "$1" "$2"
+}
+
+# 3,000 documents of many lengths, every 50th of them bad.
+python3 - "$T/c.jsonl" <<'END'
+import json, sys
+with open(sys.argv[1], "w") as f:
+    for i in range(3000):
+        text = f"Document {i}. " + "The quick brown fox jumps over the lazy dog. " * (i * 7 % 97)
+        f.write("{bad\n" if i % 50 == 7 else json.dumps({"id": i % 2990, "text": text}) + "\n")
+END
+run latentmill prepare --quiet --workers 1 --out "$T/one" "$T/c.jsonl"
+expect_status 0
+expect "all documents are somewhere" test "$(field '.result.inputs[0] |
+    [.groups, .samples, .rejects]' "$T/one/c.manifest.json")" = \
+    '[3000,2931,{"bad_json":60,"duplicate_key":9}]'
+
+same()
+{
+    local file
+    for file in c.lms c.rejects.jsonl; do
+        expect "$2: the same $file" cmp "$T/one/$file" "$1/$file"
+    done
+    expect "$2: the same result" test "$(field .result "$1/c.manifest.json")" = \
+        "$(field .result "$T/one/c.manifest.json")"
+    rm -rf "$1"
+}
+run latentmill prepare --quiet --workers 4 --batch 7 --out "$T/four" "$T/c.jsonl"
+expect_status 0
+same "$T/four" "four workers"
+
+# Killed at any instant, the same command goes on. The line at the end comes late.
+slow="pipe:head -n 1500 $T/c.jsonl; sleep 0.3; tail -n +1501 $T/c.jsonl"
+for delay in 0.05 0.15 0.25 0.4; do
+    timeout -s KILL $delay "$BUILD/latentmill" prepare --quiet --workers 2 \
+        --out "$T/killed" --name c --input-format jsonl "$slow" 2>/dev/null
+    for file in "$T"/killed/*.lms "$T"/killed/*.jsonl; do
+        [ ! -e "$file" ] || expect "what has a final name is complete" \
+            cmp "$file" "$T/one/$(basename "$file")"
+    done
+done
+run latentmill prepare --quiet --out "$T/killed" --name c --input-format jsonl "$slow"
+expect_status 0
+expect "no temporaries are left" test -z "$(ls "$T/killed" | grep '\.tmp\.')"
+run latentmill prepare --quiet --redo --out "$T/killed" "$T/c.jsonl"
+expect_status 0
+same "$T/killed" "a killed run"
+
+# SIGTERM ends a wait.
+"$BUILD/latentmill" prepare --quiet --out "$T/s" --name c --input-format jsonl \
+    "pipe:cat $T/c.jsonl; sleep 60" 2>"$T/stop" &
+sleep 1
+kill -TERM $!
+wait $!
+expect "status 75 after SIGTERM" test $? = 75
+expect "nothing is published" test -z "$(ls "$T/s" | grep '^c\.')"
+
+# Damage in a compressed stream: what is before it counts.
+zstd -q "$T/c.jsonl" -o "$T/whole.jsonl.zst"
+size=$(stat -c %s "$T/whole.jsonl.zst")
+head -c $((size * 3 / 4)) "$T/whole.jsonl.zst" >"$T/cut.jsonl.zst"
+run latentmill prepare --quiet --out "$T/d" "$T/cut.jsonl.zst"
+expect_status 42
+expect_match stderr '^warning: cut: input damaged at byte [1-9][0-9]*: the compressed stream'
+damage=$(field '.result.inputs[0] | [.damage.offset, .groups, .damage.partial_key]' \
+    "$T/d/cut.manifest.json")
+expect "the line that was cut is named" python3 - "$T/c.jsonl" "$damage" <<'END'
+import json, sys
+text = open(sys.argv[1], "rb").read()
+offset, groups, key = json.loads(sys.argv[2])
+whole = text[:offset].count(b"\n")
+cut = whole + 1 if not text[:offset].endswith(b"\n") else None
+sys.exit([groups, key] != [whole, cut and str(cut)] or groups < 100)
+END
+run latentmill prepare --quiet --out "$T/d" "$T/cut.jsonl.zst"
+expect_status 42
+expect_match stderr '^warning: cut: an earlier run found its input damaged'
+cp "$T/whole.jsonl.zst" "$T/cut.jsonl.zst"
+run latentmill prepare --quiet --out "$T/d" --retry-failed "$T/cut.jsonl.zst"
+expect_status 0
+expect "then it is whole" test "$(field '.result.inputs[0].groups' \
+    "$T/d/cut.manifest.json")" = 3000
+
+# A limit counts documents, not lines.
+printf '\n{"text":"a"}\n\n[]\n{"text":"b"}\n' >"$T/l.jsonl"
+run latentmill prepare --quiet --limit 2 --out "$T/l" "$T/l.jsonl"
+expect_status 0
+expect "two documents are read" test "$(field '.result.inputs[0] | [.groups, .samples]' \
+    "$T/l/l.manifest.json")" = '[2,1]'
+
+# Too many rejects: no shard.
+yes '{"text": ""}' | head -n 150 >"$T/bad.jsonl"
+run latentmill prepare --quiet --out "$T/d" "$T/bad.jsonl"
+expect_status 42
+expect "no shard is there" test ! -e "$T/d/bad.lms"
+expect "the rejects are" test "$(grep -c '"empty_text"' "$T/d/bad.rejects.jsonl")" = 150
+
+# A tar taken for text, or the other way round: rejects and damage, no crash.
+run latentmill prepare --quiet --out "$T/x" --input-format jsonl tests/data/scenes-000.tar
+expect_match stderr '^warning: scenes-000: too many rejects; no shard was published'
+expect_status 42
+run latentmill prepare --quiet --out "$T/y" --input-format tar "$T/c.jsonl"
+expect_match stderr '^warning: c: input damaged at byte 0: not a tar archive'
+expect_status 42
