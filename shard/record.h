@@ -85,7 +85,8 @@ struct shard_record {
     enum shard_order order; /* drawn for epoch 0 */
     uint32_t caption_drawn; /* epoch 0: position in the alternatives of the first text
                              * segment; of any other text the first is used */
-    const char *metadata;   /* the input's own JSON, byte for byte; NULL: none */
+    const char *metadata;   /* the input's own JSON, byte for byte, a document's without its
+                             * text; NULL: none */
     size_t metadata_len;
     uint64_t text_checksum;   /* XXH3-64 of all but the tensors; set by the reader */
     uint64_t tensor_checksum; /* XXH3-64 of the tensors' bytes */

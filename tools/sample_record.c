@@ -26,7 +26,7 @@ static void fill_image(struct shard_image *image, const struct sample *s, uint32
 }
 
 /* What a pair has and a document has not. */
-static void fill_pair(struct sample_record *pr, const struct job *job,
+static void fill_pair(struct sample_record *sr, const struct job *job,
                       const struct sample *s)
 {
     const struct prepare_options *o = job->options;
@@ -36,7 +36,7 @@ static void fill_pair(struct sample_record *pr, const struct job *job,
     size_t bytes = job->latent_bytes / n_tensors;
 
     for (size_t i = 0; i < n_tensors; i++)
-        pr->segments[1 + i] =
+        sr->segments[1 + i] =
             (struct shard_segment){.kind = SHARD_LATENT,
                                    .flags = SHARD_FLAG_LOSS,
                                    .dtype = stored_dtype[o->latent],
@@ -44,53 +44,53 @@ static void fill_pair(struct sample_record *pr, const struct job *job,
                                    .dims = {(uint32_t)vae->latent_channels, side, side},
                                    .data = (const char *)s->latent + i * bytes,
                                    .n_bytes = bytes};
-    pr->record.n_segments = 1 + n_tensors;
-    fill_image(&pr->image, s, (uint32_t)o->size);
-    pr->record.n_images = 1;
-    pr->record.images = &pr->image;
-    pr->record.order = shard_draw_order(pr->record.name, pr->record.key, 0,
+    sr->record.n_segments = 1 + n_tensors;
+    fill_image(&sr->image, s, (uint32_t)o->size);
+    sr->record.n_images = 1;
+    sr->record.images = &sr->image;
+    sr->record.order = shard_draw_order(sr->record.name, sr->record.key, 0,
                                         (uint64_t)o->seed, o->caption_first);
 }
 
-int sample_record_build(struct sample_record *pr, const struct job *job,
+int sample_record_build(struct sample_record *sr, const struct job *job,
                         const struct sample *s)
 {
     const struct pair *p = &s->pair;
     const char *name = s->unit->input->name;
     uint64_t seed = (uint64_t)job->options->seed;
 
-    *pr = (struct sample_record){0};
-    pr->alternatives = calloc(p->n_captions, sizeof(*pr->alternatives));
-    if (!pr->alternatives)
+    *sr = (struct sample_record){0};
+    sr->alternatives = calloc(p->n_captions, sizeof(*sr->alternatives));
+    if (!sr->alternatives)
         return -1;
     for (size_t i = 0; i < p->n_captions; i++)
-        pr->alternatives[i] =
+        sr->alternatives[i] =
             (struct shard_alternative){.name = p->captions[i].name,
                                        .text = p->captions[i].text,
                                        .text_len = p->captions[i].text_len,
                                        .ids = s->ids ? s->ids[i] : NULL,
                                        .n_ids = s->ids ? s->n_ids[i] : SHARD_NO_IDS};
-    pr->segments[0] = (struct shard_segment){.kind = SHARD_TEXT,
+    sr->segments[0] = (struct shard_segment){.kind = SHARD_TEXT,
                                              .flags = SHARD_FLAG_LOSS,
                                              .n_alternatives = p->n_captions,
-                                             .alternatives = pr->alternatives};
-    pr->record =
+                                             .alternatives = sr->alternatives};
+    sr->record =
         (struct shard_record){.key = p->key,
                               .name = name,
                               .index = p->index,
                               .n_segments = 1,
-                              .segments = pr->segments,
+                              .segments = sr->segments,
                               .caption_drawn = shard_draw_caption(
                                   name, p->key, 0, seed, (uint32_t)p->n_captions),
                               .metadata = p->metadata,
                               .metadata_len = p->metadata_len};
     if (s->unit->input->format == INPUT_PAIRS)
-        fill_pair(pr, job, s);
+        fill_pair(sr, job, s);
     return 0;
 }
 
-void sample_record_free(struct sample_record *pr)
+void sample_record_free(struct sample_record *sr)
 {
-    free(pr->alternatives);
-    pr->alternatives = NULL;
+    free(sr->alternatives);
+    sr->alternatives = NULL;
 }

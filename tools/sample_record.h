@@ -17,10 +17,10 @@ struct sample_record {
     struct shard_image image;
 };
 
-/* Fills *pr, which lives no longer than the sample. Returns 0, or -1: no memory. Release
+/* Fills *sr, which lives no longer than the sample. Returns 0, or -1: no memory. Release
  * with sample_record_free() in either case. */
-int sample_record_build(struct sample_record *pr, const struct job *job,
+int sample_record_build(struct sample_record *sr, const struct job *job,
                         const struct sample *s);
-void sample_record_free(struct sample_record *pr);
+void sample_record_free(struct sample_record *sr);
 
 #endif

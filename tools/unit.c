@@ -130,13 +130,13 @@ static int append_reject(struct unit *u, struct job *job, const struct sample *s
 static int append_record(struct unit *u, struct job *job, const struct sample *s)
 {
     struct unit_output *out = u->output;
-    struct sample_record pr;
+    struct sample_record sr;
     int rc;
 
-    if (sample_record_build(&pr, job, s) != 0)
+    if (sample_record_build(&sr, job, s) != 0)
         return job_fail(job, "out of memory");
-    rc = shard_writer_append(out->shards, &pr.record);
-    sample_record_free(&pr);
+    rc = shard_writer_append(out->shards, &sr.record);
+    sample_record_free(&sr);
     if (rc != SHARD_OK)
         return job_fail(job, "%s: %s", u->input->name, shard_writer_why(out->shards));
     out->n_samples++;
