@@ -62,10 +62,10 @@ static void print(const struct dump_sample *s,
 
 static void print_record(const struct shard_record *record)
 {
-    struct dump_sample s = {
-        .header = &header, .record = record, .latents = DUMP_LATENTS_FULL};
+    struct dump_sample s = {.view = record_view(&header, record),
+                            .latents = DUMP_LATENTS_FULL};
 
-    if (dump_sample_view(&s) < 0)
+    if (dump_sample_read(&s) < 0)
         abort();
     print(&s, dump_text_sample, check_text);
     print(&s, dump_json_sample, check_json);
