@@ -461,6 +461,11 @@ fuzz:
 	done
 fuzz-programs: $(fuzz_programs)
 
+## bench-peers: what users would pick instead (../shared/bench) and latentmill, alternately; ROWS=taesd,decode
+.PHONY: bench-peers
+bench-peers: all
+	@BUILD='$(BUILD)' python3 tests/bench/peers.py --rows '$(ROWS)' --alternations '$(or $(ALTERNATIONS),0)'
+
 ## install: the program, below $(DESTDIR)$(PREFIX)
 .PHONY: install
 install: all
