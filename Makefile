@@ -81,6 +81,7 @@ VAE_SRC := \
     vae_encode/cpu_model.c \
     vae_encode/cpu_portable.c \
     vae_encode/cpu_tile.c \
+    vae_encode/families.c \
     vae_encode/graph_build.c \
     vae_encode/layers.c \
     vae_encode/names.c \
@@ -249,6 +250,7 @@ UNIT_TESTS := \
     tests/unit/test_tensor.c \
     tests/unit/test_tokenizer.c \
     tests/unit/test_vae_config.c \
+    tests/unit/test_vae_decode.c \
     tests/unit/test_vae_golden.c \
     tests/unit/test_vae_layers.c \
     tests/unit/test_vae_open.c \

@@ -85,10 +85,23 @@ static void expect_word(struct config *c, const char *key, const char *wanted,
         refuse(c, key, wanted);
 }
 
+/* What a half of an AutoencoderKL calls its blocks, from the finest on or, a decoder,
+ * from the coarsest on. */
+static const struct {
+    const char *key, *plain, *with_attention, *expected;
+} block_types[] = {
+    [VAE_ENCODER] = {"down_block_types", "DownEncoderBlock2D", "AttnDownEncoderBlock2D",
+                     "a list of DownEncoderBlock2D or AttnDownEncoderBlock2D"},
+    [VAE_DECODER] = {"up_block_types", "UpDecoderBlock2D", "AttnUpDecoderBlock2D",
+                     "a list of UpDecoderBlock2D or AttnUpDecoderBlock2D"},
+};
+
 static void read_blocks(struct config *c, struct vae_network *net)
 {
+    const char *key = block_types[net->part].key;
+    const char *plain = block_types[net->part].plain;
     const json_t *channels = value_of(c, "block_out_channels");
-    const json_t *types = value_of(c, "down_block_types");
+    const json_t *types = value_of(c, key);
     size_t n = json_array_size(channels);
 
     if (n < 1 || n > VAE_MAX_BLOCKS) {
@@ -96,18 +109,17 @@ static void read_blocks(struct config *c, struct vae_network *net)
         return;
     }
     if (types && json_array_size(types) != n)
-        refuse(c, "down_block_types", "as long as block_out_channels");
+        refuse(c, key, "as long as block_out_channels");
     net->n_blocks = (int)n;
     for (size_t i = 0; i < n; i++) {
-        const char *type =
-            types ? json_string_value(json_array_get(types, i)) : "DownEncoderBlock2D";
+        size_t at = net->part == VAE_DECODER ? n - 1 - i : i;
+        const char *type = types ? json_string_value(json_array_get(types, at)) : plain;
         net->block_channels[i] =
             to_int(c, "block_out_channels", json_array_get(channels, i));
-        net->block_attention[i] = type && strcmp(type, "AttnDownEncoderBlock2D") == 0;
-        if (!net->block_attention[i] &&
-            (!type || strcmp(type, "DownEncoderBlock2D") != 0))
-            refuse(c, "down_block_types",
-                   "a list of DownEncoderBlock2D or AttnDownEncoderBlock2D");
+        net->block_attention[i] =
+            type && strcmp(type, block_types[net->part].with_attention) == 0;
+        if (!net->block_attention[i] && (!type || strcmp(type, plain) != 0))
+            refuse(c, key, block_types[net->part].expected);
     }
 }
 
@@ -160,9 +172,12 @@ static void read_kl(struct config *c, struct vae_network *net)
     net->layers_per_block = read_int(c, "layers_per_block", 1);
     net->norm_groups = read_int(c, "norm_num_groups", 32);
     net->mid_attention = read_bool(c, "mid_block_add_attention", true);
-    net->quant_conv = read_bool(c, "use_quant_conv", true);
+    net->quant_conv = read_bool(
+        c, net->part == VAE_DECODER ? "use_post_quant_conv" : "use_quant_conv", true);
     if (net->latent_channels > VAE_MAX_LATENT_CHANNELS)
         refuse(c, "latent_channels", "at most 128");
+    else if (net->part == VAE_DECODER)
+        net->z_channels = net->latent_channels;
     else
         net->moment_channels = 2 * net->latent_channels;
 }
@@ -174,6 +189,11 @@ static void read_taesd(struct config *c, struct vae_network *net)
     net->latent_channels = read_int(c, "latent_channels", 4);
     if (net->latent_channels < 1)
         refuse(c, "latent_channels", "above 0");
+    if (net->part == VAE_ENCODER)
+        return;
+    expect_word(c, "upsample_fn", "nearest", "nearest");
+    if (read_int(c, "upsampling_scaling_factor", 2) != 2)
+        refuse(c, "upsampling_scaling_factor", "2");
 }
 
 int vae_config_parse(const char *text, size_t len, const char *what, double scale,
@@ -183,10 +203,12 @@ int vae_config_parse(const char *text, size_t len, const char *what, double scal
     json_error_t error;
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
     const char *kind = json_string_value(json_object_get(root, "_class_name"));
+    const char *image_channels =
+        net->part == VAE_DECODER ? "out_channels" : "in_channels";
     struct config c = {
         .root = root, .what = what, .given_scale = scale, .why = why, .status = VAE_OK};
 
-    memset(net, 0, sizeof(*net));
+    *net = (struct vae_network){.part = net->part};
     memset(scaling, 0, sizeof(*scaling));
     if (!root && error.text[0] == '\0') { /* jansson has no words for it */
         c.status = vae_fail(why, VAE_ENOMEM, "%s: out of memory", what);
@@ -205,8 +227,8 @@ int vae_config_parse(const char *text, size_t len, const char *what, double scal
                             "can be read",
                             what, kind ? kind : "missing");
     }
-    if (c.status == VAE_OK && read_int(&c, "in_channels", 3) != 3)
-        refuse(&c, "in_channels", "3");
+    if (c.status == VAE_OK && read_int(&c, image_channels, 3) != 3)
+        refuse(&c, image_channels, "3");
     if (c.status == VAE_OK && net->family == VAE_FAMILY_KL)
         c.status = vae_network_check(net, what, why);
     json_decref(root);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/families.h - the two families of encoders: build_kl.c and build_taesd.c.
- * Internal to vae_encode/. */
+ * vae_encode/families.h - the two families of encoders and decoders: build_kl.c and
+ * build_taesd.c. Internal to vae_encode/. */
 #ifndef VAE_ENCODE_FAMILIES_H
 #define VAE_ENCODE_FAMILIES_H
 
@@ -16,7 +16,10 @@ int kl_infer(const struct safetensors *file, const struct vae_names *names,
 int taesd_infer(const struct safetensors *file, const struct vae_names *names,
                 const char *what, struct vae_network *net, struct vae_why *why);
 
-/* Build all steps. Failures stick in b->status. */
+/* Sets what of the graph is the same in both, then builds all steps by the family's own
+ * function. Failures stick in b->status. */
+void family_build(struct graph_builder *b, const struct vae_names *names,
+                  const struct vae_network *net);
 void kl_build(struct graph_builder *b, const struct vae_names *names,
               const struct vae_network *net);
 void taesd_build(struct graph_builder *b, const struct vae_names *names,

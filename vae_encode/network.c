@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Checks and JSON of a network's description. The JSON keeps diffusers' words where
- * diffusers has one, and holds all that is needed to build the encoder again. */
+ * diffusers has one, and holds all that is needed to build the network again. */
 #include "vae_encode/network.h"
 
 #include <jansson.h>
@@ -28,9 +28,12 @@ static int check_kl(const struct vae_network *net, const char *what, struct vae_
     if (rc == VAE_OK)
         rc =
             check_range(what, "norm_num_groups", net->norm_groups, VAE_MAX_CHANNELS, why);
-    if (rc == VAE_OK)
+    if (rc == VAE_OK && net->part == VAE_ENCODER)
         rc = check_range(what, "number of moments", net->moment_channels,
                          2 * VAE_MAX_LATENT_CHANNELS, why);
+    if (rc == VAE_OK && net->part == VAE_DECODER)
+        rc = check_range(what, "number of conv_in's inputs", net->z_channels,
+                         VAE_MAX_CHANNELS, why);
     for (int i = 0; i < net->n_blocks && rc == VAE_OK; i++)
         if (net->block_channels[i] % net->norm_groups != 0)
             rc = vae_fail(why, VAE_EMODEL,
@@ -91,8 +94,32 @@ static json_t *kl_json(const struct vae_network *net)
                      net->norm_groups, "use_quant_conv", (int)net->quant_conv);
 }
 
+static json_t *kl_decoder_json(const struct vae_network *net)
+{
+    json_t *types = json_array();
+
+    for (int i = net->n_blocks - 1; i >= 0; i--)
+        types = append(types, json_string(net->block_attention[i] ? "AttnUpDecoderBlock2D"
+                                                                  : "UpDecoderBlock2D"));
+    return json_pack(
+        "{s:s, s:s, s:o, s:i, s:i, s:b, s:f, s:i, s:i, s:o, s:b, s:i}", "_class_name",
+        "AutoencoderKL", "act_fn", "silu", "block_out_channels",
+        int_list(net->block_channels, net->n_blocks), "latent_channels",
+        net->latent_channels, "layers_per_block", net->layers_per_block,
+        "mid_block_add_attention", (int)net->mid_attention, "norm_eps", VAE_NORM_EPS,
+        "norm_num_groups", net->norm_groups, "out_channels", 3, "up_block_types", types,
+        "use_post_quant_conv", (int)net->quant_conv, "z_channels", net->z_channels);
+}
+
 static json_t *taesd_json(const struct vae_network *net)
 {
+    if (net->part == VAE_DECODER)
+        return json_pack("{s:s, s:s, s:o, s:i, s:o, s:i}", "_class_name",
+                         "AutoencoderTiny", "act_fn", "relu",
+                         "decoder_block_out_channels",
+                         int_list(net->block_channels, net->n_blocks), "latent_channels",
+                         net->latent_channels, "num_decoder_blocks",
+                         int_list(net->block_layers, net->n_blocks), "out_channels", 3);
     return json_pack("{s:s, s:s, s:o, s:i, s:i, s:o}", "_class_name", "AutoencoderTiny",
                      "act_fn", "relu", "encoder_block_out_channels",
                      int_list(net->block_channels, net->n_blocks), "in_channels", 3,
@@ -100,9 +127,16 @@ static json_t *taesd_json(const struct vae_network *net)
                      int_list(net->block_layers, net->n_blocks));
 }
 
+static json_t *network_json(const struct vae_network *net)
+{
+    if (net->family == VAE_FAMILY_TAESD)
+        return taesd_json(net);
+    return net->part == VAE_DECODER ? kl_decoder_json(net) : kl_json(net);
+}
+
 char *vae_network_to_json(const struct vae_network *net)
 {
-    json_t *root = net->family == VAE_FAMILY_KL ? kl_json(net) : taesd_json(net);
+    json_t *root = network_json(net);
     char *text = NULL;
 
     if (root)

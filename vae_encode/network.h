@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/network.h - what defines an encoder network, without its weights. Internal
- * to vae_encode/.
+ * vae_encode/network.h - what defines an encoder or a decoder network, without its
+ * weights. Internal to vae_encode/.
  *
  * Filled from a diffusers config.json (config.c) or from the tensors' names and shapes
  * (build_kl.c, build_taesd.c); the graph is built from it and its JSON is recorded in
@@ -21,20 +21,23 @@ enum {
 
 enum vae_family { VAE_FAMILY_KL, VAE_FAMILY_TAESD };
 
-/* A block is what lies between two halvings of the resolution. */
+/* A block is what lies between two halvings or doublings of the resolution. They are in
+ * diffusers' order: from the finest on, but of a TAESD's decoder from the coarsest on. */
 struct vae_network {
     enum vae_family family;
+    enum vae_part part;
     int latent_channels;
     int n_blocks;
     int block_channels[VAE_MAX_BLOCKS];
     /* AutoencoderKL: */
-    int layers_per_block;
+    int layers_per_block; /* a decoder's blocks have one more */
     bool block_attention[VAE_MAX_BLOCKS];
     bool mid_attention;
-    bool quant_conv;
+    bool quant_conv; /* of a decoder: post_quant_conv */
     int norm_groups;
-    int moment_channels; /* of conv_out; 2 * latent_channels wherever diffusers wrote it
-                          */
+    int moment_channels; /* encoder: of conv_out; 2 * latent_channels wherever diffusers
+                          * wrote it */
+    int z_channels;      /* decoder: into conv_in; latent_channels likewise */
     /* TAESD: */
     int block_layers[VAE_MAX_BLOCKS];
 };

@@ -41,7 +41,7 @@ static int guess_network(struct vae *vae, const struct vae_source *source,
     *scaling = (struct vae_scaling){.n = 1, .scale = {given ? scale : 1}};
     if (names->family == VAE_FAMILY_TAESD)
         return taesd_infer(source->weights, names, source->weights_path, net, &vae->why);
-    if (!given)
+    if (!given && names->part == VAE_ENCODER) /* a decoder takes latents as they are */
         return vae_fail(
             &vae->why, VAE_EINVAL,
             "%s: its scaling factor is unknown: give it with --scale (SD 1 and "
@@ -60,6 +60,7 @@ static int describe(struct vae *vae, const struct vae_source *source,
     struct vae_why config_why = {.text = ""};
     int rc = VAE_EMODEL;
 
+    net->part = names->part;
     if (source->config)
         rc = vae_config_parse(source->config, source->config_len, source->config_path,
                               scale, net, scaling, &config_why);
@@ -106,12 +107,7 @@ static int build_and_pack(struct vae *vae, const struct vae_source *source,
     int rc = graph_builder_init(&b, source->weights, source->weights_path);
 
     if (rc == VAE_OK) {
-        b.graph.latent_channels = net->latent_channels;
-        if (net->family == VAE_FAMILY_KL)
-            kl_build(&b, names, net);
-        else
-            taesd_build(&b, names, net);
-        b.graph.downscale = b.downscale;
+        family_build(&b, names, net);
         rc = b.status;
     }
     if (rc < 0) {
@@ -139,7 +135,8 @@ static int load(struct vae *vae, const struct vae_source *source,
     struct vae_names names;
     struct vae_network net;
     struct vae_scaling scaling;
-    int rc = vae_names_detect(source->weights, source->weights_path, &names, &vae->why);
+    int rc = vae_names_detect(source->weights, options->part, source->weights_path,
+                              &names, &vae->why);
 
     if (rc == VAE_OK)
         rc = describe(vae, source, &names, options->scale, &net, &scaling);
@@ -182,8 +179,6 @@ int vae_open(struct vae **out, const struct vae_options *options)
     vae->info.path = vae->path;
     vae->info.builtin = options->path == NULL;
     vae->info.part = options->part;
-    if (options->part != VAE_ENCODER)
-        return vae_fail(&vae->why, VAE_EMODEL, "decoders cannot be read yet");
     rc = choose_backend(vae, options->backend);
     if (rc == VAE_OK)
         rc = check_scale(vae, options->scale);

@@ -23,22 +23,18 @@ static void build(const struct safetensors *file, const struct vae_names *names,
     void *packed = NULL;
 
     if (graph_builder_init(&b, file, "f") == VAE_OK) {
-        if (names->family == VAE_FAMILY_KL)
-            kl_build(&b, names, net);
-        else
-            taesd_build(&b, names, net);
-        b.graph.latent_channels = net->latent_channels;
-        b.graph.downscale = b.downscale;
+        family_build(&b, names, net);
         if (b.status == VAE_OK && vae_backend_ref.pack(&packed, &b.graph, NULL) == VAE_OK)
             vae_backend_ref.free_packed(packed);
     }
     graph_builder_clear(&b);
 }
 
-static void read_weights(const uint8_t *data, size_t size)
+static void read_weights(const uint8_t *data, size_t size, enum vae_part part)
 {
-    static const struct vae_network smallest = {
+    const struct vae_network smallest = {
         .family = VAE_FAMILY_KL,
+        .part = part,
         .latent_channels = 1,
         .n_blocks = 1,
         .block_channels = {1},
@@ -46,6 +42,7 @@ static void read_weights(const uint8_t *data, size_t size)
         .quant_conv = true,
         .norm_groups = 1,
         .moment_channels = 2,
+        .z_channels = 1,
     };
     struct safetensors *file;
     struct vae_names names;
@@ -53,7 +50,7 @@ static void read_weights(const uint8_t *data, size_t size)
     struct vae_why why;
 
     if (safetensors_open_memory(&file, data, size, "f") == VAE_OK &&
-        vae_names_detect(file, "f", &names, &why) == VAE_OK) {
+        vae_names_detect(file, part, "f", &names, &why) == VAE_OK) {
         if (names.family == VAE_FAMILY_TAESD) {
             if (taesd_infer(file, &names, "f", &net, &why) == VAE_OK)
                 build(file, &names, &net);
@@ -66,9 +63,9 @@ static void read_weights(const uint8_t *data, size_t size)
     safetensors_close(file);
 }
 
-static void read_config(const uint8_t *data, size_t size)
+static void read_config(const uint8_t *data, size_t size, enum vae_part part)
 {
-    struct vae_network net;
+    struct vae_network net = {.part = part};
     struct vae_scaling scaling;
     struct vae_why why;
 
@@ -79,9 +76,11 @@ static void read_config(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size > 0 && data[0] == '{')
-        read_config(data, size);
-    else
-        read_weights(data, size);
+    for (enum vae_part part = VAE_ENCODER; part <= VAE_DECODER; part++) {
+        if (size > 0 && data[0] == '{')
+            read_config(data, size, part);
+        else
+            read_weights(data, size, part);
+    }
     return 0;
 }

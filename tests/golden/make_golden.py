@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the golden latents of this folder with PyTorch and diffusers.
+"""Make the golden latents and pictures of this folder with PyTorch and diffusers.
 
 usage: make_golden.py [CASE...]
 
@@ -10,8 +10,9 @@ the weights below LATENTMILL_SHARED (default ../shared). A case gives
                     and name in each naming (diffusers, old: before 0.18, ldm)
     CASE-WxH.f32    mean, then log-variance where there is one: (C, h, w) fp32 each
 
-Images and weights are not stored: both are a function of integers that tests/unit/vae_case.c
-has as well. Weights are multiples of a power of two with 8 significant bits, and so the same
+and CASE-decoder.json and CASE-decoder-WxH.f32, (3, H, W) fp32, are the same of its decoder.
+Images, latents and weights are not stored: all are a function of integers that
+tests/unit/vae_case.c has as well. Weights are multiples of a power of two with 8 significant bits, and so the same
 numbers in F32, F16 and BF16. diffusers computes in double precision.
 """
 import json
@@ -46,6 +47,9 @@ KL_CASES = {
     "clamp": (kl([16, 32], 1, 8, 8, scaling_factor=1.0), [(16, 16)], {"quant_conv.bias": 512}),
 }
 TAESD_CASES = {"taesd": (4, (64, 64)), "taef1": (16, (64, 64))}
+# name: sizes of the decoders' pictures
+DECODER_CASES = {"sd": [(64, 48)], "noquant": [(32, 32)], "odd": [(40, 24)], "attention": [(32, 48)],
+                 "default": [(32, 48)], "taesd": [(48, 32)], "taef1": [(48, 32)]}
 
 
 def splitmix(seed, n):
@@ -84,6 +88,11 @@ def image(width, height):
     return ((3 * wave + 4 * noise.reshape(wave.shape)) // 4).astype(np.uint8)
 
 
+def latent(channels, width, height):
+    k = (splitmix(fnv1a("latent"), channels * height * width) >> np.uint64(56)).astype(np.int64) - 128
+    return torch.from_numpy((k / 32).reshape(1, channels, height, width))
+
+
 def as_input(rgb):
     return torch.from_numpy(rgb.astype(np.float64) / 127.5 - 1).permute(2, 0, 1)[None]
 
@@ -94,7 +103,11 @@ def old_name(name):
     return name
 
 
-def ldm_name(name):
+def ldm_name(name, n_blocks):
+    name = re.sub(r"up_blocks\.(\d+)", lambda m: f"up.{n_blocks - 1 - int(m[1])}", name)
+    name = re.sub(r"up\.(\d+)\.resnets\.(\d+)", r"up.\1.block.\2", name)
+    name = re.sub(r"up\.(\d+)\.attentions\.(\d+)", r"up.\1.attn.\2", name)
+    name = re.sub(r"up\.(\d+)\.upsamplers\.0", r"up.\1.upsample", name)
     name = re.sub(r"down_blocks\.(\d+)\.resnets\.(\d+)", r"down.\1.block.\2", name)
     name = re.sub(r"down_blocks\.(\d+)\.attentions\.(\d+)", r"down.\1.attn.\2", name)
     name = re.sub(r"down_blocks\.(\d+)\.downsamplers\.0", r"down.\1.downsample", name)
@@ -119,32 +132,63 @@ def encode_kl(case, vae, sizes):
         write(case, size, posterior.mean, posterior.logvar)
 
 
-def make_kl(case):
-    config, sizes, gains = KL_CASES[case]
+def decode(case, vae, channels, sizes):
+    f = 2 ** (len(vae.config.block_out_channels) - 1)
+    for width, height in sizes:
+        with torch.inference_mode():
+            picture = vae.double().decode(latent(channels, width // f, height // f)).sample
+        write(f"{case}-decoder", (width, height), picture)
+
+
+def make_half(case, parts, config, sizes, gains):
+    """The tensors of one half of an AutoencoderKL; returns the network."""
     n = len(config["block_out_channels"])
-    vae = AutoencoderKL.from_config({**config, "up_block_types": ["UpDecoderBlock2D"] * n}).eval()
-    names = [k for k in vae.state_dict() if k.startswith(("encoder.", "quant_conv."))]
+    types = {"down_block_types": ["DownEncoderBlock2D"] * n, "up_block_types": ["UpDecoderBlock2D"] * n}
+    vae = AutoencoderKL.from_config({**types, **config}).eval()
+    names = [k for k in vae.state_dict() if k.startswith(parts)]
     shapes = {k: list(vae.state_dict()[k].shape) for k in names}
     vae.load_state_dict({k: weights(k, shapes[k], gains.get(k, 1)) for k in names}, strict=False)
-    encode_kl(case, vae, sizes)
-    lines = [json.dumps({"name": k, "old": old_name(k), "ldm": ldm_name(k), "shape": shapes[k],
+    lines = [json.dumps({"name": k, "old": old_name(k), "ldm": ldm_name(k, n), "shape": shapes[k],
                          "gain": gains.get(k, 1)}) for k in names]
     with open(os.path.join(HERE, f"{case}.json"), "w") as f:
         f.write(f'{{"config": {json.dumps(config)},\n"sizes": {json.dumps(sizes)},\n"tensors": [\n')
         f.write(",\n".join(lines) + "\n]}\n")
+    return vae
+
+
+def make_kl(case):
+    config, sizes, gains = KL_CASES[case]
+    encode_kl(case, make_half(case, ("encoder.", "quant_conv."), config, sizes, gains), sizes)
+    if case not in DECODER_CASES:
+        return
+    sizes = DECODER_CASES[case]
+    config = dict(config)
+    types = reversed(config.pop("down_block_types"))
+    config["up_block_types"] = [t.replace("DownEncoder", "UpDecoder") for t in types]
+    if "use_quant_conv" in config:
+        config["use_post_quant_conv"] = config.pop("use_quant_conv")
+    vae = make_half(f"{case}-decoder", ("decoder.", "post_quant_conv."), config, sizes, {})
+    decode(case, vae, config["latent_channels"], sizes)
 
 
 def make_default():
-    encode_kl("default", AutoencoderKL.from_pretrained(DEFAULT).eval(), [(64, 96)])
+    vae = AutoencoderKL.from_pretrained(DEFAULT).eval()
+    encode_kl("default", vae, [(64, 96)])
+    decode("default", vae, 8, DECODER_CASES["default"])
 
 
 def make_taesd(case):
     channels, size = TAESD_CASES[case]
-    tensors = load_file(f"{SHARED}/data/weights/{case}_encoder.safetensors")
+    encoder = load_file(f"{SHARED}/data/weights/{case}_encoder.safetensors")
+    decoder = load_file(f"{SHARED}/data/weights/{case}_decoder.safetensors")
     vae = AutoencoderTiny(latent_channels=channels).eval()
-    vae.encoder.load_state_dict({f"layers.{k}": v for k, v in tensors.items()})
+    vae.encoder.load_state_dict({f"layers.{k}": v for k, v in encoder.items()})
+    # its own files count the squashing as layer 0
+    numbered = [(k.partition("."), v) for k, v in decoder.items()]
+    vae.decoder.load_state_dict({f"layers.{int(k[0]) - 1}.{k[2]}": v for k, v in numbered})
     with torch.inference_mode():
         write(case, size, vae.double().encode(as_input(image(*size))).latents)
+    decode(case, vae, channels, DECODER_CASES[case])
 
 
 for wanted in sys.argv[1:] or [*KL_CASES, "default", *TAESD_CASES]:

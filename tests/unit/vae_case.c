@@ -66,6 +66,17 @@ uint8_t *vae_case_image(int width, int height)
     return rgb;
 }
 
+float *vae_case_latent(size_t n_values)
+{
+    uint64_t seed = fnv1a("latent");
+    float *latent = malloc(n_values * sizeof(*latent));
+
+    check(latent, "latent");
+    for (size_t i = 0; i < n_values; i++)
+        latent[i] = (float)((int)(splitmix(seed, i + 1) >> 56) - 128) / 32;
+    return latent;
+}
+
 float *vae_case_golden(const char *name, int width, int height, size_t n)
 {
     char path[256];

@@ -33,6 +33,7 @@ void vae_case_write(const json_t *loaded, const char *dir,
 
 /* Give memory to be released with free(). */
 uint8_t *vae_case_image(int width, int height);
+float *vae_case_latent(size_t n_values);
 float *vae_case_golden(const char *name, int width, int height, size_t n);
 
 /* Makes an empty folder below TMPDIR and gives its path; remove with vae_case_rmdir(). */
