@@ -151,6 +151,7 @@ PYTHON_SRC := \
     shard/python/native/module.c \
     shard/python/native/py_block.c \
     shard/python/native/py_buffer.c \
+    shard/python/native/py_draw.c \
     shard/python/native/py_prefetcher.c \
     shard/python/native/py_shard.c
 
@@ -277,6 +278,8 @@ PYTHON_TESTS := \
     tests/python/test_decode_odd.py \
     tests/python/test_prepare_odd.py \
     tests/python/test_resize_pillow.py \
+    tests/python/test_dataset_draws.py \
+    tests/python/test_dataset_packing.py \
     tests/python/test_tokenizer.py
 
 CLI_TESTS := \

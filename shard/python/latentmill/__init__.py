@@ -6,11 +6,25 @@
     for record in ShardReader("000042.lms"):
         train_on(record.latent, record.ids)
 
-The shards are made by the program `latentmill prepare`. numpy is all this package needs.
+or, shuffled, mixed and packed into sequences, with a state to go on from:
+
+    from latentmill import Dataset
+
+    for batch in Dataset({"pairs": "shards/", "text": "text/"}, batch_size=32):
+        train_on(batch["tokens"], batch["labels"], batch["patches"], batch["spans"])
+
+The shards are made by the program `latentmill prepare`. numpy is all this package needs;
+with torch a Dataset is an IterableDataset.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ._shard import Block, DamagedError, Prefetcher, ShardError
 from .columns import Columns, Frames, Layout, LayoutSegment, NO_IDS, NONE
+from .attention import attention_mask, flex_attention_mask
+from .interop import to_transfusion_pytorch
+from .patches import patchify, unpatchify
 from .reader import DamageWarning, ShardReader
 from .record import (
     Alternative,
@@ -21,6 +35,12 @@ from .record import (
     TextSegment,
     bf16_to_float32,
 )
+from .sources import IncompatibleError, Source
+from .state import StateError
+from .views import View, build_view
+
+if TYPE_CHECKING:
+    from .dataset import Dataset
 
 __all__ = [
     "Alternative",
@@ -28,8 +48,10 @@ __all__ = [
     "Columns",
     "DamageWarning",
     "DamagedError",
+    "Dataset",
     "Frames",
     "Image",
+    "IncompatibleError",
     "Layout",
     "LayoutSegment",
     "NONE",
@@ -39,7 +61,22 @@ __all__ = [
     "Segment",
     "ShardError",
     "ShardReader",
+    "Source",
+    "StateError",
     "TensorSegment",
     "TextSegment",
+    "View",
+    "attention_mask",
     "bf16_to_float32",
+    "build_view",
+    "flex_attention_mask",
+    "patchify",
+    "to_transfusion_pytorch",
+    "unpatchify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Dataset":  # imports torch, which takes a second
+        return import_module(".dataset", __name__).Dataset
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,7 @@
 """Types of the C extension. Positions, rows and numbers of blocks count from 0."""
 
 from os import PathLike
-from typing import final
+from typing import Any, final
 
 class ShardError(Exception):
     """A file that is no shard, or one whose header or index is damaged."""
@@ -112,3 +112,12 @@ class Prefetcher:
         """Blocks that are pending."""
     def __enter__(self) -> Prefetcher: ...
     def __exit__(self, *exc: object) -> None: ...
+
+def draw(
+    shard: Shard, purpose: str, positions: Any, epoch: int, seed: int, out: Any, /
+) -> None:
+    """FORMAT.md, section 7: out[i] is u of the record at positions[i]. Both are buffers of
+    8 bytes a record: int64, and uint64 to be written."""
+
+def draw_one(purpose: str, name: str, key: str, epoch: int, seed: int, /) -> int:
+    """u of one identity: FORMAT.md, section 7."""

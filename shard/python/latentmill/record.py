@@ -196,6 +196,15 @@ class Record:
         return None
 
     @property
+    def texts(self) -> list[TextSegment]:
+        """Its text segments. Does not need the latents."""
+        return [
+            TextSegment("text", segment[1] == 1, self._alternatives(segment))
+            for segment in self._data()[9]
+            if segment[0] == _TEXT
+        ]
+
+    @property
     def segments(self) -> list[Segment]:
         """All of it in its order. Needs the latents."""
         return [self._segment(segment) for segment in self._data()[9]]
@@ -250,7 +259,7 @@ class Record:
         if place is None:
             return None
         column, offset, n_bytes, dtype, dims = place
-        return _array(block.tensor(column), offset, n_bytes, dtype, dims)
+        return tensor_view(block.tensor(column), offset, n_bytes, dtype, dims)
 
     def _segment(self, segment) -> Segment:
         if segment[0] == _TEXT:
@@ -260,13 +269,14 @@ class Record:
             KINDS.get(kind, kind),
             flags == 1,
             DTYPES.get(dtype, dtype),
-            _array(self._loaded().tensor(column), offset, n_bytes, dtype, dims),
+            tensor_view(self._loaded().tensor(column), offset, n_bytes, dtype, dims),
             image,
             encoder,
         )
 
 
-def _array(buffer, offset: int, n_bytes: int, dtype: int, dims: tuple[int, ...]):
+def tensor_view(buffer, offset: int, n_bytes: int, dtype: int, dims: tuple[int, ...]):
+    """Read-only values of a tensor in the buffer of its column."""
     kind = _NUMPY.get(dtype)
     if kind is None:
         return np.frombuffer(buffer, _BYTES, n_bytes, offset)

@@ -56,7 +56,8 @@ static int module_exec(PyObject *module)
     return add_errors(module, state) < 0 || buffer_type_add(module, state) < 0 ||
                    shard_type_add(module, state) < 0 ||
                    block_type_add(module, state) < 0 ||
-                   prefetcher_type_add(module, state) < 0
+                   prefetcher_type_add(module, state) < 0 ||
+                   draw_functions_add(module) < 0
                ? -1
                : 0;
 }

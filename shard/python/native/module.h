@@ -29,6 +29,7 @@ int buffer_type_add(PyObject *module, struct module_state *state);
 int shard_type_add(PyObject *module, struct module_state *state);
 int block_type_add(PyObject *module, struct module_state *state);
 int prefetcher_type_add(PyObject *module, struct module_state *state);
+int draw_functions_add(PyObject *module);
 
 /* Sets the exception of a status of shard/ (< 0) and returns NULL. */
 PyObject *raise_status(struct module_state *state, int status, const char *why);
@@ -50,6 +51,11 @@ const struct shard_file_map *shard_object_map(PyObject *shard);
 /* The key of a record, from the index; NULL without an exception where the index is
  * damaged. */
 PyObject *shard_object_key(PyObject *shard, uint64_t record);
+
+/* NAME and key of a record that exists, from the index; lent as long as the shard lives.
+ * 0, or -1 with an exception set. */
+int shard_object_identity(PyObject *shard, uint64_t record, const char **name,
+                          const char **key);
 
 /* block_loader_load() with the GIL released. */
 int shard_object_load(PyObject *shard, uint32_t block, bool tensors,

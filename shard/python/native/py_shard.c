@@ -201,6 +201,16 @@ PyObject *shard_object_key(PyObject *shard, uint64_t record)
     return text_object(key, strlen(key));
 }
 
+int shard_object_identity(PyObject *shard, uint64_t record, const char **name,
+                          const char **key)
+{
+    if (load_keys(shard) < 0)
+        return -1;
+    *name = shard_key_map_name(&cast(shard)->keys, (size_t)record);
+    *key = shard_key_map_key(&cast(shard)->keys, (size_t)record);
+    return 0;
+}
+
 /* ---- blocks ---- */
 
 /* (block, row) of a record. */

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transfusion's attention: causal, and bidirectional inside each image, within a document."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+FULL_SPANS = ("patches", "with_markers")
+
+
+def image_ids(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
+    """Which image each position belongs to. int32 [b, L]; -1: none.
+
+    full_span: what counts as inside: its patches, or BOI and EOI too ("with_markers")."""
+    if full_span not in FULL_SPANS:
+        raise ValueError(f"full_span is one of {FULL_SPANS}, not {full_span!r}")
+    more = full_span == "with_markers"
+    ids = np.full(tuple(batch["tokens"].shape), -1, np.int32)
+    for image, (sequence, offset, length) in enumerate(np.asarray(batch["spans"])[:, :3].tolist()):
+        ids[sequence, max(0, offset - more):offset + length + more] = image
+    return ids
+
+
+def attention_mask(batch: dict[str, Any], full_span: str = "patches") -> torch.Tensor:
+    """bool [b, 1, L, L], True where position q may attend to k: for
+    scaled_dot_product_attention(..., attn_mask=mask). Padding attends to itself alone.
+
+    batch: of a Dataset, as arrays or tensors. Needs torch."""
+    import torch
+
+    return torch.from_numpy(attention_mask_array(batch, full_span))
+
+
+def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
+    """attention_mask() as an array."""
+    document = np.asarray(batch["doc_ids"])
+    image = image_ids(batch, full_span)
+    n = document.shape[1]
+    same_image = (image[:, :, None] == image[:, None, :]) & (image[:, :, None] >= 0)
+    causal = np.tril(np.ones((n, n), bool))
+    inside = (document[:, :, None] == document[:, None, :]) & (document[:, :, None] >= 0)
+    mask = inside & (causal | same_image) | np.eye(n, dtype=bool)
+    return mask[:, None]
+
+
+def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", device: Any = None):
+    """The same as a function (b, h, q, k) -> bool for flex_attention's create_block_mask():
+
+        mask = create_block_mask(flex_attention_mask(batch, device="cuda"), b, None, L, L)
+
+    Needs torch."""
+    import torch
+
+    document = torch.as_tensor(np.asarray(batch["doc_ids"]), device=device)
+    image = torch.as_tensor(image_ids(batch, full_span), device=device)
+
+    def mask(b, h, q, k):
+        same_document = (document[b, q] == document[b, k]) & (document[b, q] >= 0)
+        same_image = (image[b, q] == image[b, k]) & (image[b, q] >= 0)
+        return (same_document & ((q >= k) | same_image)) | (q == k)
+
+    return mask

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches for training: shuffled, mixed, packed, and resumable on another number of ranks."""
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .batches import BatchBuilder, Piece
+from .fetching import Fetcher, Reading
+from .mixture import Mixture, Share
+from .options import Options, templates
+from .planning import Planner, Window
+from .reader import DamageWarning
+from .sources import OpenSource, Sources, default_patch, named_sources, refuse_incompatible
+from .state import Identity, Position, load_position, make_state
+
+try:
+    from torch.utils.data import IterableDataset, get_worker_info
+except ImportError:
+    IterableDataset = object
+
+    def get_worker_info():
+        return None
+
+
+class Dataset(IterableDataset):
+    """Batches of packed sequences from shards: an IterableDataset where torch is installed, else
+    a plain iterator. Iterating gives one epoch, from where the last one ended or was left.
+
+    sources: a folder, a .lms file, a list of them, a Source, or a mapping of names to these.
+    An epoch is one pass over the largest source (weights_by says in what); others repeat.
+
+    batch_size: sequences of a step over all ranks, a multiple of world_size. rank, world_size:
+    of data parallelism: ranks of one tensor- or pipeline-parallel group have the same rank.
+    The sequences of a step are the same for any world_size.
+
+    With a DataLoader, use batch_size=None (the batches are made here), or loader().
+
+    Draws, each a hash of (seed, pass over the source, NAME, key):
+    order: "redraw" or "stored" (that of epoch 0). caption_first: share of caption first; by
+    default the shards'. captions: "redraw", "stored", or shares of captions' names, as
+    {"txt": 0.8, "json.captions": 0.2}. caption_dropout: share of pairs without their caption.
+    max_caption_tokens: of pairs; longer ones are treated by long_captions: "truncate",
+    "other_caption" (a shorter one of the record, if there is one), "drop" (the pair).
+    sequence: parts instead of the template of pairs, as ("bos", "boi", "image", "eoi", "text",
+    "eos"), or a mapping of caption_first, image_first and text to such; an int is a token.
+
+    pack: positions of a sequence; None: one document each, padded to the longest of the batch.
+    patch: 1, 2, 4, 8, "default" (the shards') or None: latents are given whole, and their
+    positions are counted with window grid (the shards' by default). patch_order: "pqc" or
+    "cpq". position_ids: "sequential" or "collapsed" (the patches of an image share one).
+    window: records that are shuffled, mixed and packed together. group: shards that are
+    open together. transform: sees each finished sequence as a dict and returns it; values may
+    change, lengths may not.
+
+    on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
+    are named once in a DamageWarning ("skip"). threads: that decompress. prefetch_bytes: raw
+    bytes that they may hold.
+
+    A batch is a dict, b = batch_size / world_size, L = pack:
+        tokens        int32 [b, L]; 0 at patches and padding
+        labels        int64 [b, L]: target of each input, or -100
+        doc_ids       int32 [b, L]: 0, 1, ... in each sequence; -1 on padding
+        position_ids  int32 [b, L], from 0 in each document (and part of one)
+        cu_seqlens    int32: where documents and padding begin in the b L positions, then b L
+        spans         int32 [images, 6]: sequence, offset, length, rows, columns, first patch
+        text_follows  bool [images]: text with a loss stands behind it in its document
+        patches       float32 [patches, k k C], (raw - shift) scale; with patch=None instead
+        latents       float32 [images, C, H, W], or a list of [C, H, W] of several sizes
+        keys          of each sequence a list of (NAME, key), by doc_id
+        state         where training stands behind this batch: integers for state_dict()
+    """
+
+    def __init__(self, sources: Sources, *, batch_size: int, seed: int = 0, rank: int = 0,
+                 world_size: int = 1, pack: int | None = 4096,
+                 patch: int | str | None = "default", grid: int | None = None,
+                 patch_order: str = "pqc", position_ids: str = "sequential",
+                 order: str = "redraw", captions: str | Mapping[str, float] = "redraw",
+                 caption_first: float | None = None, caption_dropout: float = 0.0,
+                 max_caption_tokens: int | None = None, long_captions: str = "truncate",
+                 sequence=None, weights_by: str = "tokens", window: int = 4096, group: int = 8,
+                 transform: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+                 on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
+        _check("patch_order", patch_order, ("pqc", "cpq"))
+        _check("position_ids", position_ids, ("sequential", "collapsed"))
+        _check("on_error", on_error, ("raise", "skip"))
+        if batch_size < 1 or world_size < 1 or batch_size % world_size:
+            raise ValueError(f"batch_size {batch_size} is not a multiple of world_size "
+                             f"{world_size}: it counts the sequences of all ranks")
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank {rank} is not in 0 .. {world_size - 1}")
+        self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
+        named = named_sources(sources)
+        options = Options(
+            seed=seed, pack=pack, patch=default_patch(named) if patch == "default" else patch,
+            grid=grid, order=order, captions=captions, caption_first=caption_first,
+            caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
+            long_captions=long_captions, sequence=templates(sequence), window=window, group=group,
+            weights_by=weights_by)
+        self.options = options
+        self._sources = [OpenSource(name, named[name], options) for name in sorted(named)]
+        refuse_incompatible(self._sources)
+        self._mixture = Mixture([self._share(source) for source in self._sources], window)
+        self._planner = Planner(self._sources, options)
+        self._patch_order, self._position_ids = patch_order, position_ids
+        self._transform, self._on_error = transform, on_error
+        self._threads, self._prefetch_bytes = threads, prefetch_bytes
+        self._position = self._fixed(Position(0, 0, 0, self._zero(), {}))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        worker = get_worker_info()
+        part = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        for batch, position in self._batches(*part):
+            self._position = position
+            if batch is not None:
+                yield batch
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next batch is of."""
+        return self._position.epoch
+
+    @property
+    def step(self) -> int:
+        """Steps that were received, over all epochs."""
+        return self._position.step
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the sources' names, records and views."""
+        parts = [f"{source.name}\0{source.fingerprint}" for source in self._sources]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+    def set_epoch(self, epoch: int) -> None:
+        """Goes to an epoch's begin, without the ones before it. Where weights follow a
+        schedule, as if those of the step in hand had always held."""
+        names = [source.name for source in self._sources]
+        cursors = self._mixture.epoch_start(epoch, self._position.step)
+        self._position = self._fixed(
+            Position(epoch, self._position.step, 0, dict(zip(names, cursors)), {}))
+
+    def state_dict(self, batch: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Where training stands: behind the last batch that iterating gave or, with a DataLoader
+        with workers of your own, behind `batch`. A few integers and strings; the same on every
+        rank, for any world_size and batch_size."""
+        position = self._position
+        if batch is not None:
+            position = Position(**batch["state"])
+        return make_state(position, self._identity(), self.fingerprint)
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Goes on behind a state. Raises StateError where it is of other data or options.
+
+        strict=False takes changed weights and options, added sources (from their begin) and
+        removed ones. Where a source was removed or packing changed, the window in hand is left
+        behind: at most `window` records. Other data under a source's name, another seed and
+        another group are refused all the same."""
+        position = load_position(state, self._identity(), strict)
+        self._position = self._fixed(position)
+
+    def loader(self, num_workers: int = 0, **arguments: Any) -> Loader:
+        """A DataLoader over this data set whose batches this data set's state follows."""
+        return Loader(self, num_workers, **arguments)
+
+    def _share(self, source: OpenSource) -> Share:
+        positions, documents = source.means()
+        size = positions if self.options.weights_by == "tokens" else documents
+        return Share(source.name, source.weight, int(source.counts.sum()), size, documents)
+
+    def _identity(self) -> Identity:
+        return Identity({source.name: source.fingerprint for source in self._sources},
+                        {source.name: [list(pair) for pair in source.weight]
+                         for source in self._sources}, self.options.as_state())
+
+    def _zero(self) -> dict[str, int]:
+        return {source.name: 0 for source in self._sources}
+
+    def _fixed(self, position: Position) -> Position:
+        """With what its window takes."""
+        if position.takes:
+            return position
+        takes = self._mixture.takes(list(position.cursors.values()), position.step)
+        return replace(position, takes=dict(zip(position.cursors, takes)))
+
+    def _next_window(self, position: Position, step: int) -> tuple[Position, bool]:
+        """Where the window behind this one begins, and whether a new epoch does."""
+        ends = self._mixture.ends_epoch(list(position.cursors.values()),
+                                        list(position.takes.values()))
+        behind = replace(position.behind(), step=step, epoch=position.epoch + ends)
+        return self._fixed(behind), ends
+
+    def _batches(self, worker: int, n_workers: int
+                 ) -> Iterator[tuple[dict[str, Any] | None, Position]]:
+        """The steps of this rank that are this worker's, each with the position behind it; the
+        others only with that."""
+        fetcher = Fetcher(self._sources, self._threads, self._prefetch_bytes, self._on_error)
+        builder = BatchBuilder(self._sources, self.options, self._patch_order,
+                               self._position_ids, self._transform)
+        walk = _Walk(self, fetcher, worker, n_workers)
+        try:
+            for sequences, position in walk.steps():
+                batch = None
+                if sequences is not None:
+                    batch = builder.build(sequences)
+                    batch["state"] = position.as_dict()
+                yield batch, position
+        finally:
+            fetcher.close()
+
+
+class _Ahead:
+    """A window whose blocks are asked for."""
+
+    def __init__(self, position: Position, window: Window, begin: int, reading: Reading,
+                 is_last: bool, behind: Position):
+        self.position = position
+        self.window = window
+        self.begin = begin      # sequences of the walk before the window's sequence 0
+        self.reading = reading
+        self.n_blocks = len(reading.pending)
+        self.is_last = is_last  # of the epoch
+        self.behind = behind
+
+
+class _Walk:
+    """Goes through the rest of an epoch, window by window and step by step."""
+
+    def __init__(self, dataset: Dataset, fetcher: Fetcher, worker: int, n_workers: int):
+        self._dataset = dataset
+        self._fetcher = fetcher
+        self._worker, self._n_workers = worker, n_workers
+        self._first_step = dataset._position.step
+        self._rows: list = []
+
+    def steps(self) -> Iterator[tuple[list | None, Position]]:
+        start = self._dataset._position
+        current = self._open(start, -start.offset)
+        while current is not None:
+            following = None if current.is_last else \
+                self._open(current.behind, current.begin + len(current.window))
+            self._fetcher.take(current.reading, 0)
+            yield from self._window_steps(current, following)
+            if following is None:
+                yield from self._rest(current)
+            current = following
+
+    def _open(self, position: Position, begin: int) -> _Ahead:
+        dataset = self._dataset
+        window = dataset._planner.window(position.cursors, position.takes)
+        self._name_too_long(window)
+        step = self._first_step + (begin + len(window)) // dataset.batch_size
+        behind, is_last = dataset._next_window(position, step)
+        packing, mine = window.packing, self._mine(begin, len(window))
+        wanted = [packing.item[packing.first[s]:packing.first[s + 1]] for s in mine]
+        wanted = np.unique(np.concatenate(wanted)) if wanted else np.zeros(0, np.int64)
+        reading = self._fetcher.request(window, wanted)
+        return _Ahead(position, window, begin, reading, is_last, behind)
+
+    def _mine(self, begin: int, n: int) -> np.ndarray:
+        """Sequences of a window that this worker builds."""
+        at = np.arange(begin, begin + n)
+        step, slot = np.divmod(at, self._dataset.batch_size)
+        each = self._dataset.batch_size // self._dataset.world_size
+        mine = (at >= 0) & (slot // each == self._dataset.rank) & \
+            (step % self._n_workers == self._worker)
+        return np.flatnonzero(mine)
+
+    def _window_steps(self, current: _Ahead, following: _Ahead | None):
+        size, n = self._dataset.batch_size, len(current.window)
+        mine = set(self._mine(current.begin, n).tolist())
+        for number in range(max(0, -current.begin), n):
+            if number in mine:
+                self._rows.append(self._sequence(current, number))
+                if following is not None:
+                    self._fetcher.take(following.reading,
+                                       following.n_blocks * (n - 1 - number) // n)
+            done = current.begin + number + 1
+            if done % size == 0:
+                yield self._finish(done // size, current, number + 1)
+
+    def _sequence(self, current: _Ahead, number: int):
+        packing, documents = current.window.packing, current.window.documents
+        content, pieces = current.reading.content, []
+        for p in range(packing.first[number], packing.first[number + 1]):
+            item, start, length = (int(a[p]) for a in
+                                   (packing.item, packing.start, packing.length))
+            is_end = start + length == documents.length[item]
+            pieces.append(Piece(content.pop(item) if is_end else content[item], item, start,
+                                length))
+        return documents, pieces
+
+    def _finish(self, steps: int, current: _Ahead, offset: int):
+        """Ends a step; `offset` sequences of the window are behind it then."""
+        step = self._first_step + steps
+        if offset == len(current.window):
+            position = replace(current.behind, step=step)
+        else:
+            position = replace(current.position, step=step, offset=offset)
+        is_mine = (steps - 1) % self._n_workers == self._worker
+        rows, self._rows = self._rows, []
+        return (rows if is_mine else None), position
+
+    def _rest(self, current: _Ahead):
+        """Completes the epoch's last step with padding."""
+        size = self._dataset.batch_size
+        each = size // self._dataset.world_size
+        done = current.begin + len(current.window)
+        if done % size == 0:
+            return
+        self._rows += [(current.window.documents, [])] * (each - len(self._rows))
+        yield self._finish(done // size + 1, current, len(current.window))
+
+    def _name_too_long(self, window: Window) -> None:
+        documents = window.too_long
+        if not len(documents):
+            return
+        names = []
+        for i in range(min(len(documents), 20)):
+            source = self._dataset._sources[int(documents.source[i])]
+            shard = source.shard(int(documents.shard[i])).reader.shard
+            key, name, _ = shard.identify(int(documents.position[i]))
+            names.append(f"{name} {key} ({documents.length[i]})")
+        message = (f"{len(documents)} samples need more than pack={self._dataset.options.pack} "
+                   f"positions, and only texts may be cut (max_caption_tokens shortens captions): "
+                   f"{', '.join(names)}")
+        if self._dataset._on_error == "raise":
+            raise ValueError(message)
+        warnings.warn(message, DamageWarning, 2)
+
+
+class Loader:
+    """What Dataset.loader() gives: a DataLoader whose data set's state follows the batches that
+    were received, not those that workers have ready."""
+
+    def __init__(self, dataset: Dataset, num_workers: int, **arguments: Any):
+        from torch.utils.data import DataLoader
+
+        self.dataset = dataset
+        self._loader = DataLoader(dataset, batch_size=None, num_workers=num_workers, **arguments)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for batch in self._loader:
+            self.dataset._position = Position(**batch["state"])
+            yield batch
+
+
+def _check(name: str, value: object, allowed: tuple) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")

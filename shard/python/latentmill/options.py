@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything besides the data that decides which sequences there are, and in which order."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PARTS = ("bos", "eos", "boi", "eoi", "image", "text")
+Template = tuple[str | int, ...]
+TEMPLATES: dict[str, Template] = {
+    "caption_first": ("bos", "text", "boi", "image", "eoi", "eos"),
+    "image_first": ("bos", "boi", "image", "eoi", "text", "eos"),
+    "text": ("bos", "text", "eos"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The configuration of a Dataset; its arguments of the same names explain them."""
+    seed: int = 0
+    pack: int | None = 4096
+    patch: int | None = None       # window of the patches that are given; None: whole latents
+    grid: int | None = None        # window that positions are counted with, where patch is None
+    order: str = "redraw"
+    captions: str | Mapping[str, float] = "redraw"
+    caption_first: float | None = None
+    caption_dropout: float = 0.0
+    max_caption_tokens: int | None = None
+    long_captions: str = "truncate"
+    sequence: Mapping[str, Template] | None = None
+    window: int = 4096
+    group: int = 8
+    weights_by: str = "tokens"
+
+    def __post_init__(self):
+        _one_of("order", self.order, ("redraw", "stored"))
+        _one_of("long_captions", self.long_captions, ("truncate", "other_caption", "drop"))
+        _one_of("weights_by", self.weights_by, ("tokens", "samples"))
+        _one_of("patch", self.patch, (None, 1, 2, 4, 8))
+        _one_of("grid", self.grid, (None, 1, 2, 4, 8))
+        if isinstance(self.captions, str):
+            _one_of("captions", self.captions, ("redraw", "stored"))
+        elif not self.captions or min(self.captions.values()) <= 0:
+            raise ValueError("captions: a mapping gives each name a share above 0")
+        for name in ("caption_dropout", "caption_first"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise ValueError(f"{name} is a share from 0 to 1, not {share!r}")
+        for name in ("pack", "max_caption_tokens", "window", "group"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise ValueError(f"{name} is at least 1, not {number!r}")
+
+    def template(self, kind: str) -> Template:
+        """Parts of a document: kind is caption_first, image_first or text."""
+        return (self.sequence or TEMPLATES).get(kind, TEMPLATES[kind])
+
+    def as_state(self) -> dict[str, Any]:
+        """What a state keeps, to say what differs when it is loaded by another configuration."""
+        state = asdict(self)
+        if not isinstance(self.captions, str):
+            state["captions"] = dict(self.captions)
+        if self.sequence is not None:
+            state["sequence"] = {kind: list(parts) for kind, parts in self.sequence.items()}
+        return state
+
+
+def templates(sequence: None | Sequence[str | int] | Mapping[str, Sequence[str | int]]
+              ) -> dict[str, Template] | None:
+    """The argument `sequence` of a Dataset, checked: one template for pairs of either order, or
+    a mapping of caption_first, image_first and text."""
+    if sequence is None:
+        return None
+    if not isinstance(sequence, Mapping):
+        sequence = {"caption_first": sequence, "image_first": sequence}
+    checked = {}
+    for kind, parts in sequence.items():
+        _one_of("sequence", kind, tuple(TEMPLATES))
+        wanted = ("text",) if kind == "text" else ("text", "image")
+        for part in parts:
+            if isinstance(part, str):
+                _one_of(f"sequence[{kind!r}]", part, PARTS)
+        if [part for part in parts if part in ("text", "image")] not in (
+                list(wanted), list(reversed(wanted))):
+            raise ValueError(f"sequence[{kind!r}] has each of {', '.join(wanted)} once")
+        checked[kind] = tuple(parts)
+    return checked
+
+
+def _one_of(name: str, value: object, allowed: tuple) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")

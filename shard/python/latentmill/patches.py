@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Latents as they are stored -> what a model is given: scaled, and cut into patches."""
+from __future__ import annotations
+
+import numpy as np
+
+from .record import bf16_to_float32
+
+
+def patchify(latents: np.ndarray, patch: int, order: str = "pqc") -> np.ndarray:
+    """[n, C, H, W] -> [n, (H/k)(W/k), k*k*C], patches left to right, top to bottom.
+
+    order: of the values of a patch: "pqc" (row, column, channel) or "cpq"."""
+    n, c, height, width = latents.shape
+    k = patch
+    cut = latents.reshape(n, c, height // k, k, width // k, k)
+    axes = (0, 2, 4, 3, 5, 1) if order == "pqc" else (0, 2, 4, 1, 3, 5)
+    return cut.transpose(axes).reshape(n, (height // k) * (width // k), k * k * c)
+
+
+def unpatchify(patches: np.ndarray, dims: tuple[int, int, int], order: str = "pqc") -> np.ndarray:
+    """The inverse: [n, (H/k)(W/k), k*k*C] -> [n, C, H, W] of dims (C, H, W)."""
+    c, height, width = dims
+    n, count, values = patches.shape
+    k = round((values // c) ** 0.5)
+    rows, columns = height // k, width // k
+    if (rows * columns, k * k * c) != (count, values):
+        raise ValueError(f"{count} patches of {values} values do not make a latent of {dims}")
+    inner = (k, k, c) if order == "pqc" else (c, k, k)
+    axes = (0, 5, 1, 3, 2, 4) if order == "pqc" else (0, 3, 1, 4, 2, 5)
+    cut = patches.reshape(n, rows, columns, *inner)
+    return cut.transpose(axes).reshape(n, c, height, width)
+
+
+def scaled(raw: np.ndarray, dtype: str, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """(raw - shift) * scale in float32. raw: [n, C, H, W]; scale, shift: [1 or C, 1, 1]."""
+    values = bf16_to_float32(raw) if dtype == "bf16" else raw.astype(np.float32)
+    values -= shift
+    values *= scale
+    return values

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A source: named shards, opened as they are needed and checked to fit together."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._shard import ShardError
+from .columns import NO_IDS
+from .documents import Markers, Measure, Shape, Texts, shape_of, texts_of
+from .mixture import Weight, schedule
+from .options import Options
+from .reader import ShardReader
+from .views import View
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+_SAMPLED_SHARDS = 64
+
+
+@dataclass(frozen=True)
+class Source:
+    """Shards that are mixed with one weight.
+
+    paths: a folder (with all shards in and below it), a .lms file, or a list of both.
+    weight: relative to those of the other sources, or a schedule [(0, 1.0), (90_000, 3.0)]:
+    each weight holds from its step on. view: a file of latentmill.build_view(), or a View."""
+    paths: Paths
+    weight: Weight = 1.0
+    view: str | os.PathLike[str] | View | None = None
+
+
+Sources = Paths | Source | Mapping[str, Paths | Source]
+
+
+def named_sources(sources: Sources) -> dict[str, Source]:
+    """The argument `sources` of a Dataset."""
+    if not isinstance(sources, Mapping):
+        sources = {"data": sources}
+    if not sources:
+        raise ValueError("no sources")
+    return {name: source if isinstance(source, Source) else Source(source)
+            for name, source in sources.items()}
+
+
+def default_patch(named: Mapping[str, Source]) -> int:
+    """The window that the first shard with latents, or else the first, was prepared for."""
+    headers = [ShardReader(find_shards(source.paths)[0]).header for source in named.values()]
+    return next((h for h in headers if h["encoders"]), headers[0])["patch"]
+
+
+def find_shards(paths: Paths) -> list[Path]:
+    """All shards below folders and in lists, by name. FileNotFoundError names what is missing:
+    a path, or a shard that a manifest tells of."""
+    if isinstance(paths, (str, os.PathLike)):
+        paths = [paths]
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            here = sorted(path.rglob("*.lms"))
+            _check_manifests(path, set(here))
+            found += here
+        elif path.exists():
+            found.append(path)
+        else:
+            raise FileNotFoundError(f"no such shard or folder: {path}")
+    if not found:
+        raise FileNotFoundError(f"no shards in {', '.join(map(str, paths))}")
+    return found
+
+
+def _check_manifests(folder: Path, shards: set[Path]) -> None:
+    missing = []
+    for manifest in sorted(folder.rglob("*.manifest.json")):
+        result = json.loads(manifest.read_bytes()).get("result", {})
+        names = [shard["name"] for shard in result.get("shards", ())]
+        missing += [str(path) for path in (_beside(manifest, name) for name in names)
+                    if path not in shards]
+    if missing:
+        raise FileNotFoundError("shards that their manifests name are missing: " +
+                                ", ".join(missing))
+
+
+def _beside(manifest: Path, shard: str) -> Path:
+    """A shard's name has its unit's folders in it; the manifest lies beside it."""
+    return manifest.parent / Path(shard).name
+
+
+@dataclass
+class OpenShard:
+    """A shard's reader, and its lengths: from its index, or from a view."""
+    reader: ShardReader
+    shapes: list[Shape]
+    texts: Texts
+    layout: np.ndarray
+    measure: Measure
+    ids_start: np.ndarray | None = field(default=None, repr=False)
+
+
+class OpenSource:
+    """One source of a Dataset. Pickles without its open shards."""
+
+    def __init__(self, name: str, source: Source, options: Options):
+        self.name = name
+        self.weight = schedule(source.weight)
+        self.paths = find_shards(source.paths)
+        self.view = View.open(source.view) if isinstance(source.view, (str, os.PathLike)) \
+            else source.view
+        self._options = options
+        self._open: OrderedDict[int, OpenShard] = OrderedDict()
+        self._examine()
+        if self.view is not None:
+            self.view.check(self.fingerprints, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": OrderedDict()}
+
+    def _examine(self) -> None:
+        """Opens each shard once: counts, fingerprints, and what must be the same in all."""
+        counts, self.fingerprints, self.contracts = [], [], []
+        for path in self.paths:
+            reader = ShardReader(path)
+            counts.append(len(reader))
+            self.fingerprints.append(reader.fingerprint)
+            contract = Contract.of(reader, self.view)
+            if not any(contract == other for _, other in self.contracts):
+                self.contracts.append((str(path), contract))
+        self.counts = np.array(counts, np.int64)
+        if not self.counts.sum():
+            raise ValueError(f"source {self.name!r} has no records")
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the records' bytes, and of the view."""
+        parts = [*self.fingerprints, self.view.fingerprint if self.view else ""]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+    def shard(self, number: int) -> OpenShard:
+        """Opens it, or finds it among those that a window and the next one need."""
+        if number in self._open:
+            self._open.move_to_end(number)
+            return self._open[number]
+        reader = ShardReader(self.paths[number])
+        columns = reader.columns()
+        try:
+            shapes = [shape_of(layout, reader.header["encoders"]) for layout in columns.layouts]
+        except ValueError as error:
+            raise ValueError(f"{reader.path}: {error}") from None
+        if self.view is None:
+            texts = texts_of(columns, shapes)
+            _refuse_missing_ids(reader, texts)
+        else:
+            texts = self.view.texts(number)
+        measure = Measure(self._options, self.markers(reader.header),
+                          self.grid(reader.header), reader.header)
+        opened = OpenShard(reader, shapes, texts, columns.layout, measure)
+        self._open[number] = opened
+        while len(self._open) > 2 * self._options.group + 2:
+            self._open.popitem(last=False)
+        return opened
+
+    def markers(self, header: dict[str, Any]) -> Markers:
+        if self.view is not None and self.view.markers is not None:
+            return self.view.markers
+        t = header["tokenizer"]
+        return Markers(t["bos"], t["eos"], t["boi"], t["eoi"])
+
+    def grid(self, header: dict[str, Any]) -> int:
+        """Window that positions are counted with."""
+        return self._options.patch or self._options.grid or header["patch"]
+
+    def block_starts(self, number: int) -> np.ndarray:
+        return self.shard(number).reader.columns().block_start
+
+    def means(self) -> tuple[float, float]:
+        """Positions and documents that a record gives, on average over all draws. Of many
+        shards 64 are looked at, evenly spread."""
+        some = np.unique(np.linspace(0, len(self.paths) - 1, _SAMPLED_SHARDS).astype(int)) \
+            if len(self.paths) > _SAMPLED_SHARDS else range(len(self.paths))
+        positions = documents = records = 0.0
+        for number in some:
+            s = self.shard(int(number))
+            p, d = s.measure.expected(s.texts, s.layout, s.shapes)
+            positions, documents = positions + p, documents + d
+            records += len(s.layout)
+        if positions <= 0:
+            raise ValueError(f"nothing of source {self.name!r} is left to train on")
+        return positions / records, documents / records
+
+
+def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
+    if (texts.n_ids == NO_IDS).any():
+        raise ShardError(f"{reader.path} has texts without token ids (--tokenizer none): it needs "
+                         "a view made by latentmill.build_view(..., tokenizer=...)")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What shards must share to be trained on together. None: has none of it, fits all."""
+    tokenizer: tuple | None
+    latents: tuple | None
+
+    TOKENIZER = ("sha256", "bos", "eos", "boi", "eoi")
+    LATENTS = ("weights_sha256", "scale", "shift", "moments")
+
+    @staticmethod
+    def of(reader: ShardReader, view: View | None) -> Contract:
+        t = reader.header["tokenizer"]
+        if view is not None and view.markers is not None:
+            tokenizer = (view.tokenizer_name, *view.markers)
+        else:
+            tokenizer = None if t is None else tuple(t[name] for name in Contract.TOKENIZER)
+        latents = {(_encoder(reader.header["encoders"][s.encoder]), s.dtype)
+                   for layout in reader.columns().layouts
+                   for s in layout.segments if s.kind == "latent"}
+        if len(latents) > 1:
+            raise ValueError(f"{reader.path} has latents of more than one kind")
+        return Contract(tokenizer, next(iter(latents), None))
+
+    def differences(self, other: Contract) -> list[str]:
+        out = []
+        if self.tokenizer and other.tokenizer:
+            out += [f"tokenizer's {name}: {a} and {b}" for name, a, b in
+                    zip(self.TOKENIZER, self.tokenizer, other.tokenizer) if a != b]
+        if self.latents and other.latents:
+            (mine, dtype), (theirs, their_dtype) = self.latents, other.latents
+            out += [f"VAE's {name}: {_short(a)} and {_short(b)}" for name, a, b in
+                    zip(self.LATENTS, mine, theirs) if a != b]
+            if dtype != their_dtype:
+                out.append(f"dtype of latents: {dtype} and {their_dtype}")
+        return out
+
+
+def _encoder(encoder: dict[str, Any]) -> tuple:
+    return tuple(tuple(v) if isinstance(v := encoder[name], list) else v
+                 for name in Contract.LATENTS)
+
+
+def _short(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+class IncompatibleError(ValueError):
+    """Sources that may not be mixed: another VAE, dtype of latents, or tokenizer."""
+
+
+def refuse_incompatible(sources: Iterable[OpenSource]) -> None:
+    """Raises IncompatibleError with everything in which two shards differ."""
+    known: list[tuple[str, Contract]] = []
+    for source in sources:
+        for path, contract in source.contracts:
+            for other_path, other in known:
+                differences = other.differences(contract)
+                if differences:
+                    raise IncompatibleError(f"{other_path} and {path} cannot be mixed: " +
+                                            "; ".join(differences))
+            known.append((path, contract))

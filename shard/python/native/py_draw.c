@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/python/native/py_draw.c - draw.h for many records of a shard at once. */
+#include "shard/python/native/module.h"
+
+#include "shard/draw.h"
+#include "shard/file_map.h"
+
+struct draw_request {
+    PyObject *shard;
+    const char *purpose;
+    uint64_t epoch, seed;
+};
+
+/* `positions` and `out` have n values. 0, or -1 with an exception set. */
+static int draw_all(const struct draw_request *r, const int64_t *positions, size_t n,
+                    uint64_t *out)
+{
+    uint64_t n_records = shard_object_map(r->shard)->index.n_records;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *name, *key;
+        if (positions[i] < 0 || (uint64_t)positions[i] >= n_records) {
+            PyErr_Format(PyExc_IndexError, "no record %lld", (long long)positions[i]);
+            return -1;
+        }
+        if (shard_object_identity(r->shard, (uint64_t)positions[i], &name, &key) < 0)
+            return -1;
+        out[i] = shard_draw(r->purpose, name, key, r->epoch, r->seed);
+    }
+    return 0;
+}
+
+static PyObject *draw(PyObject *module, PyObject *args)
+{
+    struct module_state *state = PyModule_GetState(module);
+    struct draw_request r;
+    unsigned long long epoch, seed;
+    Py_buffer positions, out;
+    int rc = -1;
+
+    if (!PyArg_ParseTuple(args, "O!sy*KKw*:draw", state->shard_type, &r.shard, &r.purpose,
+                          &positions, &epoch, &seed, &out))
+        return NULL;
+    r.epoch = epoch;
+    r.seed = seed;
+    if (positions.len != out.len || positions.len % 8 != 0)
+        PyErr_SetString(PyExc_ValueError, "positions and out are 8 bytes a record");
+    else
+        rc = draw_all(&r, positions.buf, (size_t)positions.len / 8, out.buf);
+    PyBuffer_Release(&positions);
+    PyBuffer_Release(&out);
+    if (rc < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *draw_one(PyObject *module, PyObject *args)
+{
+    const char *purpose, *name, *key;
+    unsigned long long epoch, seed;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "sssKK:draw_one", &purpose, &name, &key, &epoch, &seed))
+        return NULL;
+    return PyLong_FromUnsignedLongLong(shard_draw(purpose, name, key, epoch, seed));
+}
+
+int draw_functions_add(PyObject *module)
+{
+    static PyMethodDef functions[] = {
+        {"draw", draw, METH_VARARGS,
+         "draw(shard, purpose, positions, epoch, seed, out): FORMAT.md, section 7.\n\n"
+         "positions: int64 of each record; out: uint64 of each, written."},
+        {"draw_one", draw_one, METH_VARARGS,
+         "draw_one(purpose, name, key, epoch, seed) -> int: FORMAT.md, section 7."},
+        {NULL, NULL, 0, NULL},
+    };
+
+    return PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shards for the tests of the Python package's Dataset: the sample set's pairs and, of generated
+JSON Lines, text documents, made by the program with its embedded models."""
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+
+BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
+SAMPLE_SET = [f"tests/data/scenes-00{i}.tar" for i in range(2)]
+sys.path.insert(0, str(BUILD / "python"))
+
+
+def prepare(out, *arguments):
+    command = [str(BUILD / "latentmill"), "prepare", "--out", str(out), *map(str, arguments)]
+    subprocess.run(command, check=True, stderr=subprocess.PIPE)
+    return pathlib.Path(out)
+
+
+def make_pairs(out, *options):
+    """Two shards of 20 pairs, 8x32x32 latents: 256 patches of window 2."""
+    return prepare(out, *options, *SAMPLE_SET)
+
+
+def make_texts(out, n=60, shards=3, words=(1, 400), seed=0):
+    """`n` documents of `words` words in all, in `shards` shards text-0, text-1, ..."""
+    dice = random.Random(seed)
+    out = pathlib.Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    inputs = []
+    for shard in range(shards):
+        inputs.append(out / f"text-{shard}.jsonl")
+        with inputs[-1].open("w") as file:
+            for i in range(shard, n, shards):
+                text = " ".join(dice.choice(("tree", "house", "balloon", "the", "red"))
+                                for _ in range(dice.randint(*words)))
+                file.write(json.dumps({"id": f"doc-{i:04}", "text": text}) + "\n")
+    return prepare(out / "shards", *inputs)

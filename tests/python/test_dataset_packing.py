@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packing of lengths alone: everything once, in order, nothing cut but texts, and well filled."""
+import sys
+
+import dataset_shards  # noqa: F401, the package's path
+import numpy as np
+
+from latentmill.hashing import key_of, permutation
+from latentmill.packing import SHORTEST_PIECE, pack
+
+
+def check(lengths, is_text, capacity):
+    packing = pack(lengths, is_text, capacity)
+    until = np.zeros(len(lengths), np.int64)
+    for s in range(len(packing)):
+        pieces = range(packing.first[s], packing.first[s + 1])
+        assert len(pieces) and packing.length[pieces.start:pieces.stop].sum() <= capacity
+        for p in pieces:
+            item, start, length = packing.item[p], packing.start[p], packing.length[p]
+            assert start == until[item] and length > 0, "a piece is missing, twice or out of order"
+            until[item] = start + length
+            if length < lengths[item]:
+                assert is_text[item], "a pair was cut"
+                assert min(length, lengths[item] - until[item] or length) >= min(
+                    SHORTEST_PIECE, lengths[item])
+            assert start == 0 or p == pieces.start, "a text goes on elsewhere than at the begin"
+            assert until[item] == lengths[item] or p == pieces[-1], "a text is cut before the end"
+    assert (until == lengths).all(), "a document is not whole"
+    again = pack(lengths, is_text, capacity)
+    assert all((a == b).all() for a, b in zip(vars(packing).values(), vars(again).values()))
+    return packing
+
+
+def random_cases():
+    dice = np.random.default_rng(1)
+    for _ in range(400):
+        n, capacity = int(dice.integers(0, 60)), int(dice.integers(40, 300))
+        is_text = dice.random(n) < dice.random()
+        lengths = np.where(is_text, dice.integers(1, 1000, n), dice.integers(1, capacity + 1, n))
+        check(lengths, is_text, capacity)
+    try:
+        pack(np.array([11]), np.array([False]), 10)
+    except ValueError:
+        return
+    raise AssertionError("a pair longer than the sequence was taken")
+
+
+def fill():
+    dice = np.random.default_rng(2)
+    pairs = 260 + dice.poisson(20, 3000)
+    texts = np.minimum(dice.lognormal(6, 1, 400).astype(int) + 3, 20000)
+    lengths = np.concatenate([pairs, texts])
+    is_text = np.arange(len(lengths)) >= len(pairs)
+    order = dice.permutation(len(lengths))
+    mixed = check(lengths[order], is_text[order], 4096).fill(4096)
+    alone = check(pairs, np.zeros(len(pairs), bool), 4096).fill(4096)
+    print(f"fill: pairs and texts {mixed:.4f}, pairs alone {alone:.4f}")
+    assert mixed >= 0.99 and alone >= 0.95
+
+
+def permutations():
+    """Another key, another order; and the orders that every version must give."""
+    for n in (0, 1, 2, 7, 1000):
+        assert sorted(permutation(n, 5)) == list(range(n))
+    assert permutation(8, key_of(0, 1, 2)).tolist() == [0, 2, 3, 7, 4, 5, 6, 1], \
+        permutation(8, key_of(0, 1, 2)).tolist()
+    keys = {key_of(*words) for words in [(0,), (1,), (0, 0), (0, 1), (1, 0), (1 << 64,), ("0",)]}
+    assert len(keys) == 7
+    first = np.array([permutation(16, key_of(seed))[0] for seed in range(3200)])
+    assert np.bincount(first, minlength=16).min() > 130  # 200 are expected
+
+
+for test in (random_cases, fill, permutations):
+    test()
+sys.exit(0)
