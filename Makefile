@@ -141,17 +141,20 @@ SHARD_SRC := \
     shard/block_read.c \
     shard/key_map.c \
     shard/reader.c \
-    shard/sequence.c
+    shard/sequence.c \
+    shard/dataset_index.c \
+    shard/dataset_index_write.c \
+    shard/python/native/loaded_block.c \
+    shard/python/native/prefetch.c
 
 # The Python package's extension: these over the reader's part of shard/, which
 # shard/python/setup.py names for pip.
 PYTHON_SRC := \
-    shard/python/native/loaded_block.c \
-    shard/python/native/prefetch.c \
     shard/python/native/module.c \
     shard/python/native/py_block.c \
     shard/python/native/py_buffer.c \
     shard/python/native/py_draw.c \
+    shard/python/native/py_dataset.c \
     shard/python/native/py_prefetcher.c \
     shard/python/native/py_shard.c
 
@@ -188,6 +191,8 @@ TOOLS_SRC := \
     tools/export_sample.c \
     tools/export_unit.c \
     tools/export_webdataset.c \
+    tools/index_command.c \
+    tools/index_shards.c \
     tools/input.c \
     tools/intake.c \
     tools/json_diff.c \
@@ -239,6 +244,8 @@ UNIT_TESTS := \
     tests/unit/test_queue.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_backend_decode.c \
+    tests/unit/test_dataset_index.c \
+    tests/unit/test_prefetch.c \
     tests/unit/test_draw.c \
     tests/unit/test_float16.c \
     tests/unit/test_sequence.c \
@@ -264,11 +271,15 @@ TEST_PROGRAMS := \
     tests/programs/encode_jpeg.c \
     tests/programs/tokenize_lines.c \
     tests/programs/write_dump_shards.c \
+    tests/programs/write_dataset_index.c \
+    tests/programs/write_noise_shards.c \
     tests/programs/write_shards.c
 
 PYTHON_TESTS := \
     tests/python/test_documents.py \
+    tests/python/test_dataset_index.py \
     tests/python/test_dump.py \
+    tests/python/test_reader.py \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
     tests/python/test_shard_format.py \
@@ -285,6 +296,7 @@ PYTHON_TESTS := \
 CLI_TESTS := \
     tests/cli/bench.sh \
     tests/cli/dump.sh \
+    tests/cli/index.sh \
     tests/cli/lint.sh \
     tests/cli/prepare_bytes.sh \
     tests/cli/prepare_faults.sh \
@@ -297,6 +309,7 @@ CLI_TESTS := \
 
 # tests/fuzz/X.c; tests/fuzz/corpus/X/ is its corpus.
 FUZZ_TARGETS := \
+    tests/fuzz/fuzz_dataset_index.c \
     tests/fuzz/fuzz_decode.c \
     tests/fuzz/fuzz_documents.c \
     tests/fuzz/fuzz_dump.c \

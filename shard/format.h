@@ -19,6 +19,7 @@
     UINT32_C(0x58544D4C) /* "LMTX": start of a text frame's content */
 #define SHARD_MAGIC_HEADER_TEXT "LMSHARD\n"
 #define SHARD_MAGIC_INDEX_TEXT "LMINDEX\n"
+#define SHARD_MAGIC_DATASET_TEXT "LMDSIDX\n"
 
 enum {
     SHARD_SKIPPABLE_HEAD = 8,   /* magic, length */
@@ -52,6 +53,7 @@ enum {
     SHARD_MAX_INDEX_COLUMNS = 64
 };
 #define SHARD_MAX_BLOCKS (UINT32_C(1) << 26) /* of a file */
+#define SHARD_MAX_SHARDS (UINT32_C(1) << 24) /* of a data set */
 #define SHARD_MAX_FRAMES (UINT32_C(1) << 27) /* of a file, the seek table's own limit */
 
 /* Fuzzing builds take every XXH3 for right: mutations must reach the code behind it. */

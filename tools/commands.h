@@ -9,5 +9,6 @@ int prepare_main(int argc, char **argv);
 int dump_main(int argc, char **argv);
 int export_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int index_main(int argc, char **argv);
 
 #endif

@@ -21,6 +21,7 @@ static const struct {
     {"dump", dump_main, "print what is in a shard"},
     {"export", export_main, "shards into MDS or WebDataset, for loaders people run"},
     {"bench", bench_main, "measure this machine"},
+    {"index", index_main, "list all shards of a data set in one file, for trainers"},
 };
 
 static void print_usage(FILE *out)

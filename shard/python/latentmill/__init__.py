@@ -25,6 +25,7 @@ from .columns import Columns, Frames, Layout, LayoutSegment, NO_IDS, NONE
 from .attention import attention_mask, flex_attention_mask
 from .interop import to_transfusion_pytorch
 from .patches import patchify, unpatchify
+from .dataset_index import DatasetIndex
 from .reader import DamageWarning, ShardReader
 from .record import (
     Alternative,
@@ -49,6 +50,7 @@ __all__ = [
     "DamageWarning",
     "DamagedError",
     "Dataset",
+    "DatasetIndex",
     "Frames",
     "Image",
     "IncompatibleError",

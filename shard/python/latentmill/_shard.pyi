@@ -92,6 +92,18 @@ class Block:
         """Why this row cannot be read whole, as far as frames were loaded."""
 
 @final
+class DatasetFile:
+    """An open index.lmi. Columns are read when they are asked for.
+
+    Raises ShardError where the file is no such index, OSError where it cannot be read."""
+
+    n_shards: int
+    incomplete: bool
+    def __init__(self, path: str | PathLike[str]) -> None: ...
+    def column(self, id: int, /) -> Buffer: ...
+    def fingerprint(self) -> bytes: ...
+
+@final
 class Prefetcher:
     """Decompresses blocks ahead in C threads, without the GIL.
 

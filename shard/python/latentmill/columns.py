@@ -92,8 +92,8 @@ def _bad(what: str) -> _shard.ShardError:
     return _shard.ShardError(f"the index's {what} cannot be")
 
 
-def _split_table(table: bytes, what: str) -> list[bytes]:
-    """u32 n, n lengths, the entries back to back."""
+def split_table(table: bytes, what: str) -> list[bytes]:
+    """u32 n, n lengths, the entries back to back. Raises ShardError."""
     if len(table) < 4:
         raise _bad(what)
     (n,) = struct.unpack_from("<I", table)
@@ -126,6 +126,11 @@ def _layout_segment(data: bytes, at: int) -> tuple[LayoutSegment, int]:
     return segment, at + 28 + 4 * n_dims
 
 
+def decode_layouts(table: bytes) -> list[Layout]:
+    """A table of layouts. Raises ShardError."""
+    return [_layout(entry) for entry in split_table(table, "layouts")]
+
+
 def _layout(data: bytes) -> Layout:
     segments = []
     try:
@@ -142,7 +147,7 @@ def _layout(data: bytes) -> Layout:
 
 
 def _strings(shard: _shard.Shard, column: int, what: str) -> list[str]:
-    entries = _split_table(bytes(shard.column(column)), what)
+    entries = split_table(bytes(shard.column(column)), what)
     return [entry.decode("utf-8", "surrogateescape") for entry in entries]
 
 
@@ -160,7 +165,8 @@ def _positions(shard: _shard.Shard, column: int, table: list, n: int | None) -> 
     return values
 
 
-def _starts(counts: npt.NDArray) -> npt.NDArray[np.int64]:
+def starts_of(counts: npt.NDArray) -> npt.NDArray[np.int64]:
+    """(n) counts -> (n + 1) where each begins, and the sum."""
     starts = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=starts[1:])
     return starts
@@ -171,10 +177,10 @@ def read_columns(shard: _shard.Shard) -> Columns:
     n = shard.n_records
     names = _strings(shard, 1, "table of NAMEs")
     caption_names = _strings(shard, 2, "table of captions' names")
-    layouts = [_layout(e) for e in _split_table(bytes(shard.column(3)), "layouts")]
+    layouts = decode_layouts(bytes(shard.column(3)))
     layout = _positions(shard, 11, layouts, n)
     per_layout = np.array([one.n_alternatives for one in layouts], np.int64)
-    alternative_start = _starts(per_layout[layout] if n else np.zeros(0, np.int64))
+    alternative_start = starts_of(per_layout[layout] if n else np.zeros(0, np.int64))
     a = int(alternative_start[-1])
     block = _values(shard, 9, "<u4", n)
     return Columns(
@@ -191,14 +197,14 @@ def read_columns(shard: _shard.Shard) -> Columns:
         alternative_n_ids=_values(shard, 13, "<u4", a),
         text_checksum=_values(shard, 14, "<u8", n),
         tensor_checksum=_values(shard, 15, "<u8", n),
-        block_start=_starts(np.bincount(block, minlength=shard.n_blocks)),
+        block_start=starts_of(np.bincount(block, minlength=shard.n_blocks)),
     )
 
 
 def read_frames(shard: _shard.Shard) -> Frames:
     """Where every frame is. Raises ShardError."""
     columns = []
-    for entry in _split_table(bytes(shard.column(4)), "columns"):
+    for entry in split_table(bytes(shard.column(4)), "columns"):
         if len(entry) != 12:
             raise _bad("columns")
         kind, encoder, dtype = struct.unpack("<3I", entry)

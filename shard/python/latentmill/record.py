@@ -241,6 +241,11 @@ class Record:
         if scaled:
             first = next(s for s in self._data()[9] if s[0] == _LATENT)
             scale, shift = self._reader.scale_and_shift(first[5])
+            if len(scale) not in (1, len(values)):
+                raise _shard.ShardError(
+                    f"{self._reader.path}: encoder {first[5]} has {len(scale)} scales for"
+                    f" latents of {len(values)} channels"
+                )
             values = (values - shift) * scale
         return values
 
@@ -280,8 +285,8 @@ def tensor_view(buffer, offset: int, n_bytes: int, dtype: int, dims: tuple[int, 
     kind = _NUMPY.get(dtype)
     if kind is None:
         return np.frombuffer(buffer, _BYTES, n_bytes, offset)
-    if n_bytes == 0:
-        return np.empty(dims, kind)
+    if n_bytes == 0:  # a buffer of nothing is refused
+        return np.broadcast_to(kind.type(), dims)
     return np.frombuffer(buffer, kind, n_bytes // kind.itemsize, offset).reshape(dims)
 
 

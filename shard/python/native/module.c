@@ -57,7 +57,8 @@ static int module_exec(PyObject *module)
                    shard_type_add(module, state) < 0 ||
                    block_type_add(module, state) < 0 ||
                    prefetcher_type_add(module, state) < 0 ||
-                   draw_functions_add(module) < 0
+                   draw_functions_add(module) < 0 ||
+                   dataset_type_add(module, state) < 0
                ? -1
                : 0;
 }
@@ -70,6 +71,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->shard_type);
     Py_VISIT(state->block_type);
     Py_VISIT(state->prefetcher_type);
+    Py_VISIT(state->dataset_type);
     Py_VISIT(state->shard_error);
     Py_VISIT(state->damaged_error);
     return 0;
@@ -83,6 +85,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->shard_type);
     Py_CLEAR(state->block_type);
     Py_CLEAR(state->prefetcher_type);
+    Py_CLEAR(state->dataset_type);
     Py_CLEAR(state->shard_error);
     Py_CLEAR(state->damaged_error);
     return 0;

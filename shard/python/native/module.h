@@ -18,7 +18,7 @@
 #include "shard/python/native/loaded_block.h"
 
 struct module_state {
-    PyTypeObject *buffer_type, *shard_type, *block_type, *prefetcher_type;
+    PyTypeObject *buffer_type, *shard_type, *block_type, *prefetcher_type, *dataset_type;
     PyObject *shard_error, *damaged_error;
 };
 
@@ -30,6 +30,7 @@ int shard_type_add(PyObject *module, struct module_state *state);
 int block_type_add(PyObject *module, struct module_state *state);
 int prefetcher_type_add(PyObject *module, struct module_state *state);
 int draw_functions_add(PyObject *module);
+int dataset_type_add(PyObject *module, struct module_state *state);
 
 /* Sets the exception of a status of shard/ (< 0) and returns NULL. */
 PyObject *raise_status(struct module_state *state, int status, const char *why);

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""index.lmi: what a trainer must know of all shards of a data set before it opens one.
+
+`latentmill index DIR` makes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _shard
+from .columns import U32, U64, Layout, decode_layouts, split_table, starts_of
+from .reader import ShardReader
+
+# Ids of the columns: FORMAT.md, section 9.
+_CONFIGURATIONS, _LAYOUTS, _PATHS, _CONFIGURATION, _BYTES, _FINGERPRINT = 1, 2, 3, 4, 5, 6
+_RECORDS, _BLOCKS, _TOKENS, _CELLS, _IMAGES = 7, 8, 9, 10, 11
+_N_LAYOUTS, _LAYOUT, _LAYOUT_RECORDS = 12, 13, 14
+
+
+class DatasetIndex:
+    """All shards of a data set, in order of NAME and part.
+
+    path: the data set's folder, or its index.lmi. Opening reads a few hundred bytes; each
+    array is read when it is asked for. Arrays have one value a shard where nothing else
+    is said. FileNotFoundError where there is no index, ShardError where it is damaged."""
+
+    def __init__(self, path: str | os.PathLike[str]):
+        path = os.fspath(path)
+        self.file = os.path.join(path, "index.lmi") if os.path.isdir(path) else path
+        self.folder = os.path.dirname(self.file)
+        if not os.path.exists(self.file):
+            raise FileNotFoundError(
+                f"{self.file}: no such file; make it with: latentmill index {path}"
+            )
+        self._index = _shard.DatasetFile(self.file)
+
+    def __reduce__(self):
+        return DatasetIndex, (self.file,)
+
+    def __len__(self) -> int:
+        return self._index.n_shards
+
+    def __repr__(self) -> str:
+        return f"DatasetIndex({self.file!r}): {len(self)} shards"
+
+    @property
+    def incomplete(self) -> bool:
+        """It was made with --incomplete, of a set that lacked something."""
+        return self._index.incomplete
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """XXH3-128 over the shards' paths and fingerprints, 32 hex digits. Checks the
+        whole file."""
+        return self._index.fingerprint().hex()
+
+    def _values(self, column: int, dtype: str) -> npt.NDArray[Any]:
+        return np.frombuffer(self._index.column(column), dtype)
+
+    @cached_property
+    def records(self) -> U32:
+        """Number of records."""
+        return self._values(_RECORDS, "<u4")
+
+    @cached_property
+    def blocks(self) -> U32:
+        """Number of blocks."""
+        return self._values(_BLOCKS, "<u4")
+
+    @cached_property
+    def n_bytes(self) -> U64:
+        """Size of the file."""
+        return self._values(_BYTES, "<u8")
+
+    @cached_property
+    def fingerprints(self) -> npt.NDArray[np.uint8]:
+        """(shards, 16) ShardReader.fingerprint as bytes."""
+        return self._values(_FINGERPRINT, "u1").reshape(-1, 16)
+
+    @cached_property
+    def tokens(self) -> U64:
+        """Text tokens without markers that one pass gives in the mean over the draws of
+        captions, rounded per record."""
+        return self._values(_TOKENS, "<u8")
+
+    @cached_property
+    def cells(self) -> U64:
+        """Cells (H * W) of all latents, log-variances not counted: so many patches of
+        window 1, and cells / k**2 of window k."""
+        return self._values(_CELLS, "<u8")
+
+    @cached_property
+    def images(self) -> U64:
+        """Latents, log-variances not counted."""
+        return self._values(_IMAGES, "<u8")
+
+    @cached_property
+    def configuration(self) -> U32:
+        """Position in configurations."""
+        return self._values(_CONFIGURATION, "<u4")
+
+    @cached_property
+    def configurations(self) -> list[dict[str, Any]]:
+        """The shards' headers without what is one shard's own (name, part), each once:
+        tokenizer, encoders, config and so on (FORMAT.md, section 2)."""
+        table = split_table(bytes(self._index.column(_CONFIGURATIONS)), "configurations")
+        return [json.loads(entry) for entry in table]
+
+    @cached_property
+    def layouts(self) -> list[Layout]:
+        """All layouts that records of the data set have: image sizes, dtypes, ..."""
+        return decode_layouts(bytes(self._index.column(_LAYOUTS)))
+
+    @cached_property
+    def layout_start(self) -> npt.NDArray[np.int64]:
+        """(shards + 1): shard i has layout[s:e] with layout_records[s:e] records of each,
+        s = layout_start[i], e = layout_start[i + 1]."""
+        return starts_of(self._values(_N_LAYOUTS, "<u4"))
+
+    @cached_property
+    def layout(self) -> U32:
+        """Per shard and layout: position in layouts."""
+        return self._values(_LAYOUT, "<u4")
+
+    @cached_property
+    def layout_records(self) -> U32:
+        """Per shard and layout: how many records have it."""
+        return self._values(_LAYOUT_RECORDS, "<u4")
+
+    @cached_property
+    def _paths(self) -> tuple[memoryview, npt.NDArray[np.int64]]:
+        table = memoryview(self._index.column(_PATHS))
+        n = len(self)
+        starts = starts_of(np.frombuffer(table, "<u4", n, 4)) + 4 + 4 * n
+        return table, starts
+
+    def name(self, i: int) -> str:
+        """Path of shard i, from the folder on."""
+        table, starts = self._paths
+        return bytes(table[starts[i] : starts[i + 1]]).decode("utf-8", "surrogateescape")
+
+    def path(self, i: int) -> str:
+        """Path of shard i."""
+        return os.path.join(self.folder, self.name(i))
+
+    def open(self, i: int, columns: str = "all", on_error: str = "raise") -> ShardReader:
+        """A reader of shard i. FileNotFoundError where it is missing, ShardError where it
+        is not the shard that was indexed."""
+        reader = ShardReader(self.path(i), columns, on_error)
+        if (
+            reader.shard.n_bytes != self.n_bytes[i]
+            or reader.fingerprint != self.fingerprints[i].tobytes().hex()
+        ):
+            raise _shard.ShardError(
+                f"{reader.path} is not the shard that {self.file} says; index it again"
+            )
+        return reader
+
+    def problems(self) -> list[str]:
+        """A line for each shard that is missing or has another size now. Looks at every
+        file, but opens none."""
+        lines = []
+        for i in range(len(self)):
+            path = self.path(i)
+            try:
+                size = os.stat(path).st_size
+            except OSError as error:
+                lines.append(f"{path}: {error.strerror}")
+                continue
+            if size != self.n_bytes[i]:
+                lines.append(f"{path} has {size} bytes, not {self.n_bytes[i]}")
+        return lines

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""latentmill.DatasetIndex: what it says of real shards, and many of them quickly."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+
+BUILD = os.environ["BUILD"]
+sys.path.insert(0, f"{BUILD}/python")
+
+try:
+    import numpy as np
+except ImportError:
+    print("no numpy")
+    sys.exit(77)
+
+import latentmill  # noqa: E402
+from latentmill import DatasetIndex, ShardReader  # noqa: E402
+
+MANY = 20_000
+
+
+def raises(kind, function, *args):
+    try:
+        function(*args)
+    except kind as error:
+        return error
+    raise AssertionError(f"{function} did not raise {kind}")
+
+
+def write_shards(prefix, n, max_bytes):
+    program = f"{BUILD}/tests/programs/write_shards"
+    subprocess.run(
+        [program, prefix, str(n), str(max_bytes), "20000"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def make_set(folder):
+    """Several shards, some in a folder below; no manifests, so they must be told."""
+    os.mkdir(f"{folder}/b")
+    write_shards(f"{folder}/a", 50, 1 << 17)
+    write_shards(f"{folder}/b/c", 20, 1 << 17)
+    subprocess.run(
+        [f"{BUILD}/latentmill", "index", "--incomplete", folder],
+        check=True,
+        capture_output=True,
+    )
+
+
+def names_below(folder):
+    names = []
+    for root, _, files in os.walk(folder):
+        names += [os.path.relpath(f"{root}/{f}", folder) for f in files if f.endswith(".lms")]
+    return sorted(names, key=lambda name: name.removesuffix(".lms").encode())
+
+
+def expected(reader):
+    """tokens, cells, images of all records, from their columns."""
+    c = reader.columns()
+    tokens = cells = images = 0
+    for i, layout in enumerate(c.layouts[k] for k in c.layout):
+        at = int(c.alternative_start[i])
+        first = True
+        logvar = False
+        for segment in layout.segments:
+            if segment.kind == "text":
+                n_ids = c.alternative_n_ids[at : at + segment.n_alternatives].astype(int)
+                n_ids[n_ids == latentmill.NO_IDS] = 0
+                n = len(n_ids)
+                tokens += (int(n_ids.sum()) + n // 2) // n if first else int(n_ids[0])
+                at += n
+                first = False
+            elif segment.kind == "latent":
+                if not logvar:
+                    cells += segment.dims[1] * segment.dims[2]
+                    images += 1
+                moments = reader.header["encoders"][segment.encoder]["moments"]
+                logvar = not logvar and moments == "mean+logvar"
+    return tokens, cells, images
+
+
+def test_contents(folder):
+    index = DatasetIndex(folder)
+    names = names_below(folder)
+    assert len(index) == len(names) > 4 and index.incomplete
+    assert [index.name(i) for i in range(len(index))] == names
+    assert len(index.configurations) == 1 and not index.configuration.any()
+    for i, name in enumerate(names):
+        reader = ShardReader(f"{folder}/{name}")
+        assert index.path(i) == reader.path
+        assert index.records[i] == len(reader)
+        assert index.blocks[i] == reader.shard.n_blocks
+        assert index.n_bytes[i] == os.path.getsize(reader.path)
+        assert index.fingerprints[i].tobytes().hex() == reader.fingerprint
+        assert (index.tokens[i], index.cells[i], index.images[i]) == expected(reader)
+        header = {k: v for k, v in reader.header.items() if k not in ("name", "part")}
+        assert index.configurations[0] == header
+        c = reader.columns()
+        pairs = slice(index.layout_start[i], index.layout_start[i + 1])
+        said = {
+            index.layouts[k]: n for k, n in zip(index.layout[pairs], index.layout_records[pairs])
+        }
+        assert said == {
+            layout: int((c.layout == k).sum()) for k, layout in enumerate(c.layouts)
+        }
+        assert len(index.open(i)) == len(reader)
+    assert index.problems() == []
+    assert pickle.loads(pickle.dumps(index)).fingerprint == index.fingerprint
+    assert DatasetIndex(f"{folder}/index.lmi").fingerprint == index.fingerprint
+
+
+def test_changed(folder):
+    index = DatasetIndex(folder)
+    other = names_below(folder)[0]
+    shutil.copyfile(index.path(1), f"{folder}/{other}")
+    assert index.name(0) == other
+    error = raises(latentmill.ShardError, index.open, 0)
+    assert other in str(error) and "index it again" in str(error)
+    os.unlink(index.path(2))
+    assert index.name(2) in str(raises(FileNotFoundError, index.open, 2))
+    problems = index.problems()
+    assert any(index.name(2) in line and "No such file" in line for line in problems)
+    if index.n_bytes[0] != index.n_bytes[1]:
+        assert any(other in line for line in problems) and len(problems) == 2
+
+
+def test_refusals(folder):
+    error = raises(FileNotFoundError, DatasetIndex, f"{folder}/b")
+    assert "latentmill index" in str(error)
+    with open(f"{folder}/other.lmi", "wb") as file:
+        file.write(b"x" * 1000)
+    raises(latentmill.ShardError, DatasetIndex, f"{folder}/other.lmi")
+
+
+def test_many(folder):
+    """Opened, and all arrays read: little time, little memory, no shard is opened."""
+    write_shards(f"{folder}/one", 1, 1 << 20)
+    subprocess.run(
+        [
+            f"{BUILD}/tests/programs/write_dataset_index",
+            f"{folder}/one-00000.lms",
+            str(MANY),
+            f"{folder}/index.lmi",
+        ],
+        check=True,
+    )
+    os.unlink(f"{folder}/one-00000.lms")
+    tracemalloc.start()
+    start = time.process_time()
+    index = DatasetIndex(folder)
+    arrays = [index.records, index.blocks, index.n_bytes, index.fingerprints, index.tokens]
+    arrays += [index.cells, index.images, index.configuration, index.layout_records]
+    assert index.path(MANY - 1) == f"{folder}/part-019/pairs-019999.lms"
+    assert len(index.fingerprint) == 32
+    took = time.process_time() - start
+    held = sum(a.nbytes for a in arrays) + tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(index) == MANY and index.records.sum() == MANY
+    assert took < 0.5, took
+    assert held < 100 * MANY, held
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        make_set(folder)
+        test_contents(folder)
+        test_refusals(folder)
+        test_changed(folder)
+    with tempfile.TemporaryDirectory() as folder:
+        test_many(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,434 @@
+# SPDX-License-Identifier: Apache-2.0
+"""latentmill.ShardReader and Prefetcher against what write_shards says it wrote."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+
+BUILD = os.environ["BUILD"]
+sys.path.insert(0, f"{BUILD}/python")
+sys.path.insert(0, "tests/python")
+
+try:
+    import numpy as np
+except ImportError:
+    print("no numpy")
+    sys.exit(77)
+
+import latentmill  # noqa: E402
+import shard_format  # noqa: E402
+from latentmill import DamagedError, DamageWarning, Prefetcher, ShardReader  # noqa: E402
+
+N = 120
+DTYPES = ["u1", "<u2", "<u4", "<i4", "<f2", "<u2", "<f4"]  # bf16 as its bits
+
+
+def make(folder):
+    program = f"{BUILD}/tests/programs/write_shards"
+    output = subprocess.run(
+        [program, f"{folder}/s", str(N), str(1 << 30), str(8 << 10)],
+        check=True,
+        capture_output=True,
+    ).stdout
+    return f"{folder}/s-00000.lms", [json.loads(line) for line in output.splitlines()]
+
+
+def raises(kind, function, *args, **kwargs):
+    try:
+        function(*args, **kwargs)
+    except kind as error:
+        return error
+    raise AssertionError(f"{function} did not raise {kind}")
+
+
+def check_segment(segment, want):
+    assert segment.loss == (want["flags"] == 1)
+    if want["kind"] == 0:
+        assert segment.kind == "text"
+        assert len(segment.alternatives) == len(want["alternatives"])
+        for a, w in zip(segment.alternatives, want["alternatives"]):
+            assert (a.name, a.text) == (w["name"], w["text"])
+            assert (None if a.ids is None else a.ids.tolist()) == w["ids"]
+            assert a.ids is None or a.ids.dtype == np.uint32
+        return
+    assert segment.kind == latentmill.columns.KINDS.get(want["kind"], want["kind"])
+    assert (segment.image, segment.encoder) == (want["image"], want["encoder"])
+    assert segment.array.tobytes().hex() == want["data"]
+    assert not segment.array.flags.writeable
+    if want["dtype"] < len(DTYPES):
+        assert segment.array.dtype == DTYPES[want["dtype"]]
+        assert list(segment.array.shape) == want["dims"]
+        assert segment.dtype == latentmill.columns.DTYPES[want["dtype"]]
+    else:
+        assert segment.dtype == want["dtype"] and segment.array.dtype == np.uint8
+
+
+def check_record(record, want):
+    assert record.key == want["key"] and record.name == want["name"]
+    assert record.index == want["index"]
+    assert record.order == ["caption_first", "image_first"][want["order"]]
+    assert record.caption_drawn == want["caption_drawn"]
+    assert (record.metadata or b"") == want["metadata"].encode()
+    assert len(record.images) == len(want["images"])
+    for image, w in zip(record.images, want["images"]):
+        assert list(image.original_size) == w["original"]
+        assert list(image.crop) == w["crop"]
+        assert list(image.target_size) == w["target"]
+        assert image.sha256.hex() == w["sha256"]
+    segments = record.segments
+    assert len(segments) == len(want["segments"])
+    for segment, w in zip(segments, want["segments"]):
+        check_segment(segment, w)
+    check_shortcuts(record, segments)
+
+
+def check_shortcuts(record, segments):
+    texts = [s for s in segments if s.kind == "text"]
+    latents = [s for s in segments if s.kind == "latent"]
+    captions = record.captions
+    assert len(captions) == (len(texts[0].alternatives) if texts else 0)
+    if texts:
+        drawn = texts[0].alternatives[record.caption_drawn]
+        assert record.caption == drawn.text
+        assert (record.ids is None) == (drawn.ids is None)
+        assert drawn.ids is None or (record.ids == drawn.ids).all()
+    else:
+        assert record.caption is None and record.ids is None
+    if not latents:
+        assert record.latent is None and record.logvar is None
+        assert record.latent_dtype is None and record.latent_float32() is None
+        return
+    assert np.array_equal(record.latent, latents[0].array, equal_nan=True)
+    assert record.latent.ndim == 3 and record.latent_dtype == latents[0].dtype
+    raw = record.latent_float32(scaled=False)
+    assert raw.dtype == np.float32 and raw.shape == record.latent.shape
+    if record.latent_dtype == "bf16":
+        bits = raw.view(np.uint32)
+        assert ((bits >> 16) == record.latent).all() and not (bits & 0xFFFF).any()
+    else:
+        assert (raw == record.latent).all()
+    encoder = record._reader.header["encoders"][latents[0].encoder]
+    scale = np.array(encoder["scale"], "f4").reshape(-1, 1, 1)
+    shift = np.array(encoder["shift"], "f4").reshape(-1, 1, 1)
+    if len(scale) in (1, len(raw)):
+        assert (record.latent_float32() == (raw - shift) * scale).all()
+    else:
+        raises(latentmill.ShardError, record.latent_float32)
+    if encoder["moments"] == "mean+logvar":
+        assert (record.logvar == latents[1].array).all()
+    else:
+        assert record.logvar is None
+
+
+def test_records(path, wanted):
+    reader = ShardReader(path)
+    assert len(reader) == N
+    assert any(s["dtype"] == 5 for w in wanted for s in w["segments"] if s["kind"]), "bf16"
+    for record, want in zip(reader, wanted, strict=True):
+        check_record(record, want)
+    for i in (0, N - 1, -1, -N, 17):
+        check_record(reader[i], wanted[i])
+    raises(IndexError, reader.__getitem__, N)
+    raises(IndexError, reader.__getitem__, -N - 1)
+    raises(TypeError, reader.__getitem__, "0")
+    assert reader.keys == [w["key"] for w in wanted]
+    for i in (0, 5, 77):
+        assert reader.by_key(wanted[i]["key"]).position == i
+        assert reader.by_key(wanted[i]["key"], wanted[i]["name"]).position == i
+    raises(KeyError, reader.by_key, "nobody")
+    raises(KeyError, reader.by_key, wanted[0]["key"], "nowhere")
+    assert "nobody" in str(raises(KeyError, reader.by_key, "nobody"))
+
+
+def test_header(path):
+    shard = shard_format.Shard(path)
+    reader = ShardReader(path)
+    assert reader.header == shard.header
+    end = len(shard.data) - shard.seek_bytes
+    assert reader.fingerprint == shard.data[end - 24 : end - 8].hex()
+    assert reader.path == path
+
+
+def test_columns(path, wanted):
+    reader = ShardReader(path)
+    c = reader.columns()
+    assert [c.names[i] for i in c.name] == [w["name"] for w in wanted]
+    assert c.index.tolist() == [w["index"] for w in wanted]
+    n_ids, names = [], []
+    for i, w in enumerate(wanted):
+        layout = c.layouts[c.layout[i]]
+        assert len(layout.segments) == len(w["segments"])
+        for segment, s in zip(layout.segments, w["segments"]):
+            assert segment.loss == (s["flags"] == 1)
+            if s["kind"] == 0:
+                assert segment.n_alternatives == len(s["alternatives"])
+                n_ids += [
+                    latentmill.NO_IDS if a["ids"] is None else len(a["ids"])
+                    for a in s["alternatives"]
+                ]
+                names += [a["name"] for a in s["alternatives"]]
+            else:
+                assert list(segment.dims) == s["dims"]
+                assert segment.n_bytes == len(s["data"]) // 2
+                assert segment.encoder == s["encoder"]
+        assert c.alternative_start[i + 1] == len(n_ids)
+    assert c.alternative_n_ids.tolist() == n_ids
+    assert [c.caption_names[i] for i in c.alternative_name] == names
+    for record in reader:
+        i = record.position
+        assert reader.shard.locate(i) == (c.block[i], c.row[i])
+        assert c.block_start[c.block[i]] + c.row[i] == i
+        assert record.text_checksum == c.text_checksum[i]
+        assert record.tensor_checksum == c.tensor_checksum[i]
+    frames = reader.frames
+    assert (frames.offset[:-1] + frames.n_bytes[:-1] == frames.offset[1:]).all()
+    assert frames.block.max() + 1 == reader.shard.n_blocks
+    assert (frames.column == latentmill.NONE).sum() == reader.shard.n_blocks
+
+
+def test_read(path, wanted):
+    reader = ShardReader(path)
+    positions = [7, 99, 3, 7, 0, 64]
+    records = reader.read(positions)
+    assert [r.position for r in records] == positions
+    for record in records:
+        check_record(record, wanted[record.position])
+    text = reader.read(positions, columns="text")
+    assert [r.key for r in text] == [wanted[i]["key"] for i in positions]
+    check_record(text[0], wanted[7])  # and its latent, where it is asked for
+    assert reader.read([]) == []
+
+
+def same_record(record, want):
+    check_record(record, want)
+    return True
+
+
+def child(connection, record, want):
+    check_record(record, want)
+    connection.send(record.key)
+
+
+def test_pickle(path, wanted):
+    reader = ShardReader(path, columns="text", on_error="skip")
+    record = pickle.loads(pickle.dumps(reader[31]))
+    check_record(record, wanted[31])
+    assert not record._reader._tensors and record._reader._skip
+    records = pickle.loads(pickle.dumps([reader[1], reader[2]]))
+    assert records[0]._reader is records[1]._reader
+    other = path + ".other"
+    shutil.copyfile(path, other)
+    data = pickle.dumps(ShardReader(other))
+    make_other = f"{BUILD}/tests/programs/write_shards"
+    subprocess.run(
+        [make_other, f"{path}.x", "5", str(1 << 30), "4096"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    os.replace(f"{path}.x-00000.lms", other)
+    raises(latentmill.ShardError, pickle.loads, data)
+    os.unlink(other)
+    raises(FileNotFoundError, pickle.loads, data)
+
+
+def test_processes(path, wanted):
+    reader = ShardReader(path)
+    record = reader[40]
+    assert record.key
+    for method in ("fork", "spawn"):
+        context = multiprocessing.get_context(method)
+        ours, theirs = context.Pipe()
+        process = context.Process(target=child, args=(theirs, record, wanted[40]))
+        process.start()
+        assert ours.poll(60) and ours.recv() == wanted[40]["key"], method
+        process.join(60)
+        assert process.exitcode == 0, method
+    check_record(record, wanted[40])
+
+
+def block_order(reader):
+    return [i * 7 % reader.shard.n_blocks for i in range(3 * reader.shard.n_blocks)]
+
+
+def test_prefetcher(path, wanted):
+    reader = ShardReader(path)
+    assert reader.shard.n_blocks > 10
+    for threads, max_bytes in ((1, 1 << 28), (4, 1 << 28), (3, 0), (2, 100_000)):
+        with Prefetcher(threads, max_bytes) as prefetcher:
+            for number in block_order(reader):
+                prefetcher.submit(reader.shard, number, tensors=number % 2 == 0)
+            assert len(prefetcher) == len(block_order(reader))
+            for number in block_order(reader):
+                block = prefetcher.take()
+                assert block.number == number and not block.errors()
+                for record in reader.records(block):
+                    check_record(record, wanted[record.position])
+            raises(IndexError, prefetcher.take)
+        raises(ValueError, prefetcher.take)
+        raises(ValueError, prefetcher.submit, reader.shard, 0)
+    raises(IndexError, Prefetcher().submit, reader.shard, reader.shard.n_blocks)
+    raises(TypeError, Prefetcher().submit, path, 0)
+    raises(ValueError, Prefetcher, threads=0)
+    dropped = Prefetcher(2)  # with work pending, and its shard's last reference
+    dropped.submit(ShardReader(path).shard, 0)
+    del dropped
+
+
+def test_prefetcher_in_fork(path):
+    reader = ShardReader(path)
+    prefetcher = Prefetcher(2)
+    for number in range(6):
+        prefetcher.submit(reader.shard, number)
+    assert prefetcher.take().number == 0
+    pid = os.fork()
+    if pid == 0:
+        right = [prefetcher.take().number for _ in range(5)] == [1, 2, 3, 4, 5]
+        prefetcher.submit(reader.shard, 9)
+        right &= prefetcher.take().number == 9
+        prefetcher.close()
+        os._exit(0 if right else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert [prefetcher.take().number for _ in range(5)] == [1, 2, 3, 4, 5]
+    pid = os.fork()  # nothing pending, and never used by the child
+    if pid == 0:
+        del prefetcher
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_python_threads(path, wanted):
+    reader = ShardReader(path)
+    failures = []
+
+    def read_all(first):
+        try:
+            for i in [*range(first, N, 3), *range(0, N, 17)]:
+                check_record(reader[i], wanted[i])
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=read_all, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
+
+
+def test_arrays_outlive_everything(path, wanted):
+    reader = ShardReader(path)
+    position = next(i for i, w in enumerate(wanted) if any(s["kind"] == 1 for s in w["segments"]))
+    latent, ids = reader[position].latent, reader[position].ids
+    want = latent.tobytes(), None if ids is None else ids.tolist()
+    for i in range(N):
+        reader[i].latent
+    del reader
+    assert latent.tobytes() == want[0]
+    assert ids is None or ids.tolist() == want[1]
+
+
+def damage(path, frame):
+    """Overwrites bytes inside of a frame of the shard; gives its block."""
+    frames = ShardReader(path).frames
+    with open(path, "r+b") as file:
+        file.seek(int(frames.offset[frame]) + 20)
+        file.write(b"\xaa\x55\xaa\x55")
+    return int(frames.block[frame])
+
+
+def test_damage(path, wanted):
+    copy = path + ".damaged"
+    shutil.copyfile(path, copy)
+    reader = ShardReader(copy)
+    frames = reader.frames
+    text = int(np.flatnonzero(frames.column == latentmill.NONE)[2])
+    tensor = int(np.flatnonzero(frames.column != latentmill.NONE)[-1])
+    text_block, tensor_block = damage(copy, text), damage(copy, tensor)
+    c = reader.columns()
+    lost_text = np.flatnonzero(c.block == text_block).tolist()
+
+    error = raises(DamagedError, lambda: list(ShardReader(copy)))
+    assert error.shard == copy and (error.block, error.frame) == (text_block, 0)
+    assert error.keys == [wanted[i]["key"] for i in lost_text]
+    assert f"text frame of block {text_block}" in str(error) and copy in str(error)
+    raises(DamagedError, lambda: reader[lost_text[0]].key)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        skipping = ShardReader(copy, on_error="skip")
+        first, second = list(skipping), list(skipping)
+    assert len(caught) == 2 and all(w.category is DamageWarning for w in caught)
+    assert error.keys[0] in str(caught[0].message), "named"
+    kept = [r.position for r in first]
+    assert kept == [r.position for r in second]
+    lost = sorted(set(range(N)) - set(kept))
+    lost_tensor = [i for i in lost if i not in lost_text]
+    assert set(lost_text) < set(lost) and lost_tensor
+    assert {int(c.block[i]) for i in lost_tensor} == {tensor_block}
+    for record in first:
+        check_record(record, wanted[record.position])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        skipping = ShardReader(copy, on_error="skip")
+        read = skipping.read([lost_text[0], kept[0], lost_tensor[0]])
+        assert read[0] is None and read[2] is None and read[1].position == kept[0]
+        only_text = list(ShardReader(copy, "text", "skip"))
+        assert [r.position for r in only_text] == [i for i in range(N) if i not in lost_text]
+    raises(DamagedError, ShardReader(copy).read, [lost_tensor[0]])
+
+    prefetcher = Prefetcher()
+    for number in range(reader.shard.n_blocks):
+        prefetcher.submit(reader.shard, number)
+    for number in range(reader.shard.n_blocks):
+        block = prefetcher.take()
+        assert block.number == number
+        errors = block.errors()
+        assert len(errors) == (number in (text_block, tensor_block))
+        for row in range(block.n_records):
+            position = block.first_record + row
+            assert (block.damage(row) is not None) == (position in lost)
+        if errors and number == tensor_block:
+            assert errors[0].keys == [wanted[i]["key"] for i in lost_tensor]
+
+
+def test_refusals(path):
+    folder = Path(path).parent
+    raises(FileNotFoundError, ShardReader, folder / "nothing.lms")
+    (folder / "text.lms").write_text("no shard")
+    error = raises(latentmill.ShardError, ShardReader, folder / "text.lms")
+    assert "text.lms" in str(error)
+    raises(latentmill.ShardError, ShardReader, folder)
+    raises(ValueError, ShardReader, path, columns="latents")
+    raises(ValueError, ShardReader, path, on_error="ignore")
+    raises(TypeError, latentmill._shard.Block)
+    raises(IndexError, ShardReader(path).shard.block, 1 << 20)
+    raises(ValueError, ShardReader(path).shard.column, 0)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        path, wanted = make(folder)
+        test_records(path, wanted)
+        test_header(path)
+        test_columns(path, wanted)
+        test_read(path, wanted)
+        test_pickle(path, wanted)
+        test_processes(path, wanted)
+        test_prefetcher(path, wanted)
+        test_prefetcher_in_fork(path)
+        test_python_threads(path, wanted)
+        test_arrays_outlive_everything(path, wanted)
+        test_damage(path, wanted)
+        test_refusals(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_dataset_index.c - index.lmi says what the shards say, and any damage of
+ * it is an error. */
+#include "tests/unit/sample_shards.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "shard/dataset_index.h"
+#include "shard/layout.h"
+#include "shard/table.h"
+#include "shard/wire.h"
+
+enum { N = 60 };
+
+static unsigned char *file; /* of all shards */
+static size_t file_len;
+static char folder[256];
+static struct shard_writer *writer;
+static size_t n_shards;
+
+static unsigned char *make_index(bool incomplete, size_t *len)
+{
+    const struct shard_file *files = shard_writer_files(writer, &n_shards);
+    struct dataset_index_writer *w;
+    unsigned char *bytes;
+
+    assert_int_equal(dataset_index_writer_open(&w), SHARD_OK);
+    for (size_t i = 0; i < n_shards; i++)
+        assert_int_equal(dataset_index_writer_add(w, files[i].path,
+                                                  files[i].path + strlen(folder) + 1),
+                         SHARD_OK);
+    assert_int_equal(dataset_index_writer_finish(w, incomplete, &bytes, len), SHARD_OK);
+    dataset_index_writer_close(w);
+    return bytes;
+}
+
+static int setup(void **state)
+{
+    char prefix[300];
+
+    (void)state;
+    snprintf(folder, sizeof(folder), "%s", sample_folder());
+    snprintf(prefix, sizeof(prefix), "%s/s", folder);
+    writer = sample_write(prefix, N, 100 << 10, 20 << 10);
+    file = make_index(false, &file_len);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(file);
+    sample_unlink(writer);
+    shard_writer_close(writer);
+    rmdir(folder);
+    return 0;
+}
+
+/* A file without a name that holds these bytes. */
+static int open_bytes(const unsigned char *data, size_t len, char path[32])
+{
+    int fd = memfd_create("index", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, data, len), len);
+    snprintf(path, 32, "/proc/self/fd/%d", fd);
+    return fd;
+}
+
+static struct dataset_index *open_index(int *fd)
+{
+    struct dataset_index *x;
+    char path[32];
+
+    *fd = open_bytes(file, file_len, path);
+    assert_int_equal(dataset_index_open(&x, path), SHARD_OK);
+    return x;
+}
+
+static unsigned char *column(struct dataset_index *x, enum dataset_index_column id,
+                             size_t *len)
+{
+    unsigned char *values;
+
+    assert_int_equal(dataset_index_load(x, id, &values, len), SHARD_OK);
+    return values;
+}
+
+/* What one shard's records say, read one by one. */
+struct sums {
+    uint64_t records, tokens, cells, images;
+};
+
+static uint64_t tokens_of(const struct shard_record *rec)
+{
+    uint64_t tokens = 0;
+    bool first = true;
+
+    for (size_t i = 0; i < rec->n_segments; i++) {
+        const struct shard_segment *s = &rec->segments[i];
+        uint64_t sum = 0, n = first ? s->n_alternatives : 1;
+        if (s->kind != SHARD_TEXT)
+            continue;
+        for (size_t j = 0; j < n; j++)
+            sum +=
+                s->alternatives[j].n_ids == SHARD_NO_IDS ? 0 : s->alternatives[j].n_ids;
+        tokens += (2 * sum + n) / (2 * n);
+        first = false;
+    }
+    return tokens;
+}
+
+static struct sums sum_shard(const char *path)
+{
+    struct shard_reader *r;
+    struct shard_record rec;
+    struct sums sums = {0};
+
+    assert_int_equal(shard_reader_open(&r, path), SHARD_OK);
+    const struct shard_header *h = shard_reader_header(r);
+    while (shard_reader_next(r, &rec) == SHARD_OK) {
+        sums.records++;
+        sums.tokens += tokens_of(&rec);
+        for (size_t i = 0; i < rec.n_segments; i++) {
+            const struct shard_segment *s = &rec.segments[i];
+            if (s->kind != SHARD_LATENT)
+                continue;
+            sums.images++;
+            sums.cells += (uint64_t)s->dims[1] * s->dims[2];
+            i += strcmp(h->encoders[s->encoder].moments, "mean+logvar") == 0;
+        }
+    }
+    shard_reader_close(r);
+    return sums;
+}
+
+static void test_sums(void **state)
+{
+    const struct shard_file *files = shard_writer_files(writer, &n_shards);
+    int fd;
+    struct dataset_index *x = open_index(&fd);
+    size_t len;
+    unsigned char *records = column(x, DATASET_RECORDS, &len);
+    unsigned char *tokens = column(x, DATASET_TOKENS, &len);
+    unsigned char *cells = column(x, DATASET_CELLS, &len);
+    unsigned char *images = column(x, DATASET_IMAGES, &len);
+    unsigned char *bytes = column(x, DATASET_BYTES, &len);
+    struct sums all = {0};
+
+    (void)state;
+    assert_true(n_shards > 2);
+    assert_int_equal(dataset_index_count(x), n_shards);
+    assert_false(dataset_index_incomplete(x));
+    for (size_t i = 0; i < n_shards; i++) {
+        struct sums sums = sum_shard(files[i].path);
+        assert_int_equal(wire_load_u32(records + 4 * i), sums.records);
+        assert_int_equal(wire_load_u64(tokens + 8 * i), sums.tokens);
+        assert_int_equal(wire_load_u64(cells + 8 * i), sums.cells);
+        assert_int_equal(wire_load_u64(images + 8 * i), sums.images);
+        assert_int_equal(wire_load_u64(bytes + 8 * i), files[i].bytes);
+        all.records += sums.records;
+        all.images += sums.images;
+        all.tokens += sums.tokens;
+    }
+    assert_int_equal(all.records, N);
+    assert_true(all.images > 0 && all.tokens > 0);
+    free(records);
+    free(tokens);
+    free(cells);
+    free(images);
+    free(bytes);
+    dataset_index_close(x);
+    close(fd);
+}
+
+static void test_tables(void **state)
+{
+    int fd;
+    struct dataset_index *x = open_index(&fd);
+    struct shard_table table;
+    size_t len, n_pairs;
+    unsigned char *paths = column(x, DATASET_PATHS, &len);
+
+    (void)state;
+    assert_int_equal(shard_table_split(&table, paths, len), SHARD_OK);
+    assert_int_equal(table.n, n_shards);
+    assert_memory_equal(table.bytes, "s-00000.lmss-00001.lms", 22);
+    shard_table_clear(&table);
+    free(paths);
+
+    unsigned char *configurations = column(x, DATASET_CONFIGURATIONS, &len);
+    assert_int_equal(wire_load_u32(configurations), 1); /* less name and part */
+    free(configurations);
+
+    unsigned char *layouts = column(x, DATASET_LAYOUTS, &len);
+    assert_int_equal(shard_table_split(&table, layouts, len), SHARD_OK);
+    unsigned char *pairs = column(x, DATASET_LAYOUT_RECORDS, &n_pairs);
+    uint64_t records = 0;
+    for (size_t i = 0; i < n_pairs; i += 4)
+        records += wire_load_u32(pairs + i);
+    assert_true(table.n > 1);
+    assert_int_equal(records, N);
+    shard_table_clear(&table);
+    free(pairs);
+    free(layouts);
+    dataset_index_close(x);
+    close(fd);
+}
+
+static void test_same_bytes(void **state)
+{
+    size_t len;
+    unsigned char *again = make_index(false, &len);
+
+    (void)state;
+    assert_int_equal(len, file_len);
+    assert_memory_equal(again, file, len);
+    free(again);
+    again = make_index(true, &len);
+    char path[32];
+    int fd = open_bytes(again, len, path);
+    struct dataset_index *x;
+    assert_int_equal(dataset_index_open(&x, path), SHARD_OK);
+    assert_true(dataset_index_incomplete(x));
+    dataset_index_close(x);
+    close(fd);
+    free(again);
+}
+
+/* SHARD_OK where everything in the file could be read. */
+static int read_all(const char *path)
+{
+    struct dataset_index *x;
+    unsigned char fingerprint[16];
+    int rc = dataset_index_open(&x, path);
+
+    for (int id = 1; id <= DATASET_N_COLUMNS && rc == SHARD_OK; id++) {
+        unsigned char *values;
+        size_t len;
+        rc = dataset_index_load(x, (enum dataset_index_column)id, &values, &len);
+        free(values);
+    }
+    if (rc == SHARD_OK)
+        rc = dataset_index_fingerprint(x, fingerprint);
+    if (rc < 0)
+        assert_non_null(strstr(dataset_index_why(x), path));
+    dataset_index_close(x);
+    return rc;
+}
+
+static void test_any_damage(void **state)
+{
+    char path[32];
+    int fd = open_bytes(file, file_len, path);
+
+    (void)state;
+    assert_int_equal(read_all(path), SHARD_OK);
+    for (size_t i = 0; i < file_len; i++) {
+        unsigned char flipped = file[i] ^ (unsigned char)(1u << i % 8);
+        assert_int_equal(pwrite(fd, &flipped, 1, (off_t)i), 1);
+        int rc = read_all(path);
+        assert_true(rc == SHARD_EFORMAT || rc == SHARD_EVERSION);
+        assert_int_equal(pwrite(fd, &file[i], 1, (off_t)i), 1);
+    }
+    for (size_t len = file_len; len-- > 0;) {
+        assert_int_equal(ftruncate(fd, (off_t)len), 0);
+        assert_true(read_all(path) < 0);
+    }
+    close(fd);
+}
+
+/* An index whose one shard has this path. */
+static int path_status(const char *name)
+{
+    const struct shard_file *files = shard_writer_files(writer, &n_shards);
+    struct dataset_index_writer *w;
+    unsigned char *bytes, *values;
+    size_t len;
+    char path[32];
+    struct dataset_index *x;
+
+    assert_int_equal(dataset_index_writer_open(&w), SHARD_OK);
+    assert_int_equal(dataset_index_writer_add(w, files[0].path, name), SHARD_OK);
+    assert_int_equal(dataset_index_writer_finish(w, false, &bytes, &len), SHARD_OK);
+    dataset_index_writer_close(w);
+    int fd = open_bytes(bytes, len, path);
+    assert_int_equal(dataset_index_open(&x, path), SHARD_OK);
+    int rc = dataset_index_load(x, DATASET_PATHS, &values, &len);
+    free(values);
+    dataset_index_close(x);
+    close(fd);
+    free(bytes);
+    return rc;
+}
+
+static void test_paths_stay_below(void **state)
+{
+    static const char *const good[] = {"a.lms", "a/b.lms", "..a/.b", "a..", "..."};
+    static const char *const bad[] = {"",     "/a", "../a", "a/..", "a/../b",
+                                      "a//b", "a/", ".",    "./a",  ".."};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        assert_int_equal(path_status(good[i]), SHARD_OK);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(path_status(bad[i]), SHARD_EFORMAT);
+}
+
+static void test_what_is_no_shard(void **state)
+{
+    struct dataset_index_writer *w;
+    char path[32];
+    int fd = open_bytes((const unsigned char *)"no shard", 8, path);
+    struct dataset_index *x;
+
+    (void)state;
+    assert_int_equal(dataset_index_writer_open(&w), SHARD_OK);
+    assert_int_equal(dataset_index_writer_add(w, path, "a"), SHARD_EFORMAT);
+    assert_non_null(strstr(dataset_index_writer_why(w), path));
+    dataset_index_writer_close(w);
+    dataset_index_writer_close(NULL);
+
+    assert_int_equal(dataset_index_open(&x, path), SHARD_EFORMAT);
+    dataset_index_close(x);
+    assert_int_equal(dataset_index_open(&x, "/nonexistent"), SHARD_EIO);
+    dataset_index_close(x);
+    dataset_index_close(NULL);
+    close(fd);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_tables),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_any_damage),
+        cmocka_unit_test(test_paths_stay_below),
+        cmocka_unit_test(test_what_is_no_shard),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

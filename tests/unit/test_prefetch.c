@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_prefetch.c - blocks come back in the order asked for, by any number of
+ * threads and in any budget, damaged or not. */
+#include "tests/unit/sample_shards.h"
+
+#include <fcntl.h>
+
+#include "shard/python/native/prefetch.h"
+
+enum { N = 60 };
+
+static struct shard_source source;
+static struct shard_file_map map;
+static char path[300];
+
+static int setup(void **state)
+{
+    char prefix[300];
+    size_t n;
+
+    (void)state;
+    snprintf(prefix, sizeof(prefix), "%s/s", sample_folder());
+    struct shard_writer *w = sample_write(prefix, N, 1 << 30, 8 << 10);
+    snprintf(path, sizeof(path), "%s", shard_writer_files(w, &n)[0].path);
+    shard_writer_close(w);
+    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_true(map.index.n_blocks > 5);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    shard_file_map_close(&map);
+    shard_source_close(&source);
+    unlink(path);
+    *strrchr(path, '/') = 0;
+    rmdir(path);
+    return 0;
+}
+
+static struct loaded_block *take(struct prefetch *p)
+{
+    struct loaded_block *block;
+    int rc;
+
+    while ((rc = prefetch_take(p, 1000, &block)) == PREFETCH_AGAIN)
+        continue;
+    assert_int_equal(rc, SHARD_OK);
+    return block;
+}
+
+static void assert_block(const struct loaded_block *block, uint32_t number, bool tensors)
+{
+    const struct shard_text_frame *frame = &block->content.frame;
+
+    assert_int_equal(block->block, number);
+    assert_int_equal(block->text.status, SHARD_OK);
+    assert_int_equal(block->tensors_tried, tensors);
+    assert_int_equal(frame->n_records, map.blocks[number].n_records);
+    for (size_t row = 0; row < frame->n_records; row++) {
+        struct shard_record rec = frame->records[row];
+        size_t first = (size_t)(rec.segments - frame->segments);
+        for (size_t i = first; tensors && i < first + rec.n_segments; i++)
+            if (frame->segments[i].kind != SHARD_TEXT)
+                frame->segments[i].data =
+                    block->content.column[frame->places[i].column].data +
+                    frame->places[i].offset;
+        assert_sample(&rec, map.blocks[number].first_record + row, !tensors);
+    }
+}
+
+/* Some 40 requests, blocks in no order, some without tensors. */
+static void run(unsigned n_threads, uint64_t max_bytes)
+{
+    struct prefetch *p;
+    const uint32_t n = map.index.n_blocks;
+
+    assert_int_equal(prefetch_open(&p, n_threads, max_bytes), SHARD_OK);
+    for (uint32_t i = 0; i < 40; i++)
+        assert_int_equal(prefetch_submit(p, &map, i * 7 % n, i % 3 != 0), SHARD_OK);
+    for (uint32_t i = 0; i < 40; i++) {
+        struct loaded_block *block = take(p);
+        assert_block(block, i * 7 % n, i % 3 != 0);
+        loaded_block_free(block);
+    }
+    prefetch_close(p);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    run(1, 1 << 30);
+    run(4, 1 << 30);
+    run(4, 40 << 10);
+    run(3, 0); /* one block at a time */
+}
+
+static void test_submit_between(void **state)
+{
+    struct prefetch *p;
+    const uint32_t n = map.index.n_blocks;
+
+    (void)state;
+    assert_int_equal(prefetch_open(&p, 2, 100 << 10), SHARD_OK);
+    assert_int_equal(prefetch_submit(p, &map, 0, true), SHARD_OK);
+    for (uint32_t i = 1; i < 60; i++) {
+        assert_int_equal(prefetch_submit(p, &map, i % n, true), SHARD_OK);
+        struct loaded_block *block = take(p);
+        assert_int_equal(block->block, (i - 1) % n);
+        loaded_block_free(block);
+    }
+    prefetch_close(p);
+}
+
+static void test_close_in_the_middle(void **state)
+{
+    (void)state;
+    for (uint32_t taken = 0; taken < 4; taken++) {
+        struct prefetch *p;
+        assert_int_equal(prefetch_open(&p, 3, 1 << 20), SHARD_OK);
+        for (uint32_t i = 0; i < 20; i++)
+            assert_int_equal(prefetch_submit(p, &map, i % map.index.n_blocks, true),
+                             SHARD_OK);
+        for (uint32_t i = 0; i < taken; i++)
+            loaded_block_free(take(p));
+        prefetch_close(p);
+    }
+    prefetch_close(NULL);
+}
+
+static void overwrite(uint64_t offset, unsigned char *bytes, bool read_first)
+{
+    unsigned char before[4];
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, before, 4, (off_t)offset), 4);
+    assert_int_equal(pwrite(fd, bytes, 4, (off_t)offset), 4);
+    if (read_first)
+        memcpy(bytes, before, 4);
+    close(fd);
+}
+
+static void test_damage_keeps_its_place(void **state)
+{
+    unsigned char text[4] = "\xAA\x55\xAA\x55", tensor[4] = "\xAA\x55\xAA\x55";
+    const struct shard_frame *frames = map.frames;
+    uint64_t text_at = frames[map.blocks[1].first_frame].offset + 20;
+    uint64_t tensor_at = frames[map.blocks[3].first_frame + 1].offset + 20;
+    struct prefetch *p;
+
+    (void)state;
+    overwrite(text_at, text, true);
+    overwrite(tensor_at, tensor, true);
+    assert_int_equal(prefetch_open(&p, 2, 1 << 20), SHARD_OK);
+    for (uint32_t i = 0; i < 5; i++)
+        assert_int_equal(prefetch_submit(p, &map, i, true), SHARD_OK);
+    for (uint32_t i = 0; i < 5; i++) {
+        struct loaded_block *block = take(p);
+        assert_int_equal(block->block, i);
+        assert_int_equal(block->text.status, i == 1 ? SHARD_EDAMAGED : SHARD_OK);
+        if (i == 1)
+            assert_non_null(strstr(block->text.why, "text frame of block 1"));
+        if (i == 3) {
+            assert_int_equal(block->columns[0].status, SHARD_EDAMAGED);
+            assert_non_null(strstr(block->columns[0].why, "tensor frame 0 of block 3"));
+        }
+        loaded_block_free(block);
+    }
+    prefetch_close(p);
+    overwrite(text_at, text, false);
+    overwrite(tensor_at, tensor, false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_submit_between),
+        cmocka_unit_test(test_close_in_the_middle),
+        cmocka_unit_test(test_damage_keeps_its_place),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

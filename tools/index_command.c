@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/index_command.c - `latentmill index`: all shards of a data set in one file.
+ *
+ * DIR/index.lmi is made from the shards alone and can be made again at any time; the
+ * manifests only tell whether something is missing. It replaces an older one at once, and
+ * the same shards give the same bytes. */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "shard/dataset_index.h"
+#include "tools/commands.h"
+#include "tools/exit_code.h"
+#include "tools/index_shards.h"
+#include "tools/options.h"
+#include "tools/print.h"
+#include "tools/publish.h"
+
+static int parse(bool *incomplete, int argc, char **argv, int *n_operands)
+{
+    const struct option options[] = {
+        {"incomplete", OPTION_FLAG, incomplete, NULL,
+         "index what is there, though shards are missing or unfinished", NULL, 0, 0},
+    };
+    const struct option_table table = {
+        "latentmill index [--incomplete] DIR",
+        "Write DIR/index.lmi: what a trainer must know of all shards below DIR before "
+        "it\n"
+        "opens one. Make it again when shards were added.\n",
+        options, sizeof(options) / sizeof(options[0])};
+
+    return options_parse(&table, argc, argv, n_operands);
+}
+
+static int failed(const char *why)
+{
+    print_to_stderr("error: %s", why);
+    return EXIT_FAILED;
+}
+
+/* Where what is there is enough, a file that cannot be read is left out. */
+static int add_shards(struct dataset_index_writer *w, const struct index_shards *s,
+                      bool allowed, size_t *n_added)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        int rc = dataset_index_writer_add(w, s->shards[i].path, s->shards[i].name);
+        bool damaged = rc == SHARD_EFORMAT || rc == SHARD_EVERSION;
+        if (rc < 0 && !(damaged && allowed)) {
+            failed(dataset_index_writer_why(w));
+            return damaged ? EXIT_BAD_INPUT : EXIT_FAILED;
+        }
+        if (rc < 0)
+            print_to_stderr("warning: %s: left out", dataset_index_writer_why(w));
+        else
+            ++*n_added;
+    }
+    return EXIT_DONE;
+}
+
+static int publish(struct dataset_index_writer *w, const char *folder, bool incomplete,
+                   size_t n_shards)
+{
+    unsigned char *bytes = NULL;
+    size_t len;
+    char why[600], *path = NULL;
+    int rc = EXIT_DONE;
+
+    if (dataset_index_writer_finish(w, incomplete, &bytes, &len) < 0)
+        return failed(dataset_index_writer_why(w));
+    if (asprintf(&path, "%s/index.lmi", folder) < 0)
+        rc = failed("out of memory");
+    else if (publish_replace(path, bytes, len, why, sizeof(why)) != PUBLISH_OK)
+        rc = failed(why);
+    else
+        print_to_stderr("%s: %zu shards%s, %zu bytes", path, n_shards,
+                        incomplete ? " of an incomplete set" : "", len);
+    free(path);
+    free(bytes);
+    return rc;
+}
+
+/* `missing`: things are, and that is allowed. */
+static int index_folder(const char *folder, const struct index_shards *shards,
+                        bool allowed, bool missing)
+{
+    struct dataset_index_writer *w;
+    size_t n_added = 0;
+
+    if (dataset_index_writer_open(&w) < 0)
+        return failed("out of memory");
+    int rc = add_shards(w, shards, allowed, &n_added);
+    if (rc == EXIT_DONE)
+        rc = publish(w, folder, missing || n_added < shards->n, n_added);
+    dataset_index_writer_close(w);
+    return rc;
+}
+
+int index_main(int argc, char **argv)
+{
+    struct index_shards shards;
+    bool incomplete = false;
+    struct stat st;
+    int n_operands;
+
+    int rc = parse(&incomplete, argc, argv, &n_operands);
+    if (rc != OPTIONS_OK)
+        return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
+    if (n_operands != 1)
+        return usage_error("index needs one DIR (see latentmill index --help)");
+    if (stat(argv[0], &st) != 0 || !S_ISDIR(st.st_mode))
+        return usage_error("%s is not a folder", argv[0]);
+
+    long warnings = index_shards_find(&shards, argv[0]);
+    if (warnings < 0)
+        rc = EXIT_FAILED;
+    else if (warnings > 0 && !incomplete) {
+        print_to_stderr("error: %s is incomplete; --incomplete indexes what is there",
+                        argv[0]);
+        rc = EXIT_BAD_INPUT;
+    } else if (shards.n == 0 && shards.n_manifests == 0) {
+        print_to_stderr("error: %s: no shards below it", argv[0]);
+        rc = EXIT_BAD_INPUT;
+    } else {
+        rc = index_folder(argv[0], &shards, incomplete, warnings > 0);
+    }
+    index_shards_clear(&shards);
+    return rc;
+}
