@@ -12,7 +12,7 @@ python3 - "$T/c.jsonl" <<'END'
 import json, sys
 with open(sys.argv[1], "w") as f:
     for i in range(3000):
-        text = f"Document {i}. " + "The quick brown fox jumps over the lazy dog. " * (i * 7 % 97)
+        text = f"Document {i}. " + "The quick brown fox jumps over the lazy dog. " * (i * 7 % 47)
         f.write("{bad\n" if i % 50 == 7 else json.dumps({"id": i % 2990, "text": text}) + "\n")
 END
 run latentmill prepare --quiet --workers 1 --out "$T/one" "$T/c.jsonl"
