@@ -76,11 +76,13 @@ VAE_SRC := \
     vae_encode/build_kl.c \
     vae_encode/build_taesd.c \
     vae_encode/config.c \
+    vae_encode/cpu_activation.c \
     vae_encode/cpu_attention.c \
     vae_encode/cpu_conv.c \
     vae_encode/cpu_model.c \
     vae_encode/cpu_portable.c \
     vae_encode/cpu_tile.c \
+    vae_encode/cpu_winograd.c \
     vae_encode/families.c \
     vae_encode/graph_build.c \
     vae_encode/layers.c \
@@ -92,7 +94,8 @@ VAE_SRC := \
     vae_encode/vae_builtin.c \
     vae_encode/vae_coder.c \
     vae_encode/vae_source.c \
-    vae_encode/why.c
+    vae_encode/why.c \
+    vae_encode/winograd.c
 
 # The kernels: one source, compiled for each instruction set the compiler's target has.
 ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null)),)

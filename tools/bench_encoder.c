@@ -19,7 +19,7 @@ struct worker {
     struct vae_encoder *encoder;
     struct vae_cancel clock;
     uint64_t last_ns;
-    int next; /* the step that begins at the clock's next call */
+    int running; /* the step that began at the clock's last call */
     int n_steps;
     double *ns; /* n_steps: of the run in hand, summed */
     float *mean;
@@ -36,14 +36,14 @@ struct encoder_bench {
     double *step_seconds; /* (n_steps, 1 + repeats) of an image; run 0 warms up */
 };
 
-static bool step_begins(void *ctx)
+static bool step_begins(void *ctx, int step)
 {
     struct worker *w = ctx;
     uint64_t now = clock_ns();
 
-    if (w->next > 0)
-        w->ns[w->next - 1] += (double)(now - w->last_ns);
-    w->next = w->next == w->n_steps ? 0 : w->next + 1;
+    if (w->running < w->n_steps)
+        w->ns[w->running] += (double)(now - w->last_ns);
+    w->running = step;
     w->last_ns = now;
     return false;
 }
@@ -106,6 +106,7 @@ static int open_worker(struct worker *w, const struct vae *vae, int side, size_t
     w->n_steps = vae_encoder_n_layers(w->encoder);
     w->ns = calloc((size_t)w->n_steps, sizeof(*w->ns));
     w->mean = malloc(n_values * sizeof(*w->mean));
+    w->running = w->n_steps;
     w->clock = (struct vae_cancel){step_begins, w};
     vae_encoder_set_cancel(w->encoder, &w->clock);
     return w->ns && w->mean ? 0 : -1;

@@ -50,8 +50,9 @@ static void close_worker(void *worker)
     free(w);
 }
 
-static bool is_stopping(void *job)
+static bool is_stopping(void *job, int step)
 {
+    (void)step;
     return atomic_load(&((struct job *)job)->stopping);
 }
 

@@ -13,9 +13,9 @@
 #include "vae_encode/graph.h"
 #include "vae_encode/vae.h"
 
-static inline bool vae_cancelled(const struct vae_cancel *cancel)
+static inline bool vae_cancelled(const struct vae_cancel *cancel, int step)
 {
-    return cancel && cancel->asked(cancel->ctx);
+    return cancel && cancel->asked(cancel->ctx, step);
 }
 
 /* As torch.clamp: NaN stays NaN. */
@@ -35,7 +35,7 @@ static inline uint8_t vae_byte_of(float v)
 
 struct vae_backend {
     const char *name;     /* "ref", "cpu" */
-    const char *numerics; /* "direct-1": raised when this back end's bits change */
+    const char *numerics; /* "winograd-1": raised when this back end's bits change */
     /* Gives *packed. `isa`: NULL for the best this machine has. VAE_EINVAL where it has
      * not the one asked for. */
     int (*pack)(void **packed, const struct vae_graph *g, const char *isa);

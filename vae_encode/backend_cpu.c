@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/backend_cpu.c - the fast back end: direct convolution in fp32, one image
- * after the other.
+ * vae_encode/backend_cpu.c - the fast back end, in fp32. ENGINE.md explains it.
+ *
+ * Images go through the steps one by one until they are as small as latents; from there
+ * on a group of them goes together, so that the largest weights are read once for all.
  *
  * Every output element is made by the same operations in the same order whatever the
  * instruction set, the batch or the machine, so all give the same bits: read
@@ -26,7 +28,9 @@ struct slot {
 struct cpu_state {
     const struct cpu_model *model;
     int width, height;
-    struct slot slots[VAE_MAX_SLOTS];
+    int group;                          /* images that go together */
+    struct slot slots[VAE_MAX_SLOTS];   /* of one image */
+    struct slot grouped[VAE_MAX_SLOTS]; /* of a group, from the step before `joint` on */
     struct cpu_scratch scratch;
 };
 
@@ -101,12 +105,17 @@ static void cpu_close(void *state)
     for (int i = 0; i < VAE_MAX_SLOTS; i++) {
         free(s->slots[i].data);
         free(s->slots[i].sums);
+        free(s->grouped[i].data);
+        free(s->grouped[i].sums);
     }
-    free(s->scratch.tile);
     free(s->scratch.staging);
-    free(s->scratch.acc);
     free(s->scratch.affine.scale);
     free(s->scratch.affine.shift);
+    free(s->scratch.tile);
+    free(s->scratch.acc);
+    free(s->scratch.points);
+    free(s->scratch.products);
+    free(s->scratch.strip);
     free(s->scratch.keys);
     free(s->scratch.values);
     free(s->scratch.queries);
@@ -128,56 +137,109 @@ static void *allocate(size_t n, size_t size, bool *failed)
     return p;
 }
 
-static bool allocate_slots(struct cpu_state *s)
+/* Activations of the step's input and output, without data, as it runs at this size. */
+static struct cpu_activation shape_in(const struct cpu_state *s, int step)
 {
     const struct cpu_model *m = s->model;
-    size_t floats[VAE_MAX_SLOTS] = {0}, channels[VAE_MAX_SLOTS] = {0};
+
+    return (struct cpu_activation){
+        .images = step >= m->joint ? s->group : 1,
+        .channels = cpu_step_c_in(&m->steps[step]),
+        .height = s->height / m->steps[step].downscale_in,
+        .width = s->width / m->steps[step].downscale_in,
+    };
+}
+
+static struct cpu_activation shape_out(const struct cpu_state *s, int step)
+{
+    const struct cpu_model *m = s->model;
+
+    return (struct cpu_activation){
+        .images = step >= m->joint ? s->group : 1,
+        .channels = cpu_step_c_out(&m->steps[step]),
+        .height = cpu_step_extent(&m->steps[step], s->height),
+        .width = cpu_step_extent(&m->steps[step], s->width),
+    };
+}
+
+/* Slots that hold at least so much; those of nothing stay NULL. */
+static bool allocate_slots(struct slot *slots, const size_t *floats,
+                           const size_t *channels)
+{
     bool failed = false;
 
-    channels[0] = cpu_blocks(m->input_channels) * CPU_BLOCK;
-    floats[0] =
-        channels[0] * (s->height / m->input_downscale) * (s->width / m->input_downscale);
-    for (int i = 0; i < m->n_steps; i++) {
-        const struct cpu_step *step = &m->steps[i];
-        size_t c = cpu_blocks(cpu_step_c_out(step)) * CPU_BLOCK;
-        size_t pixels =
-            (size_t)cpu_step_extent(step, s->height) * cpu_step_extent(step, s->width);
-        cpu_raise(&floats[step->out], c * pixels);
-        cpu_raise(&channels[step->out], c);
-    }
-    for (int i = 0; i < m->n_slots; i++) {
-        s->slots[i].data = allocate(floats[i], sizeof(float), &failed);
-        s->slots[i].sums = allocate(channels[i], 2 * sizeof(double), &failed);
+    for (int i = 0; i < VAE_MAX_SLOTS; i++) {
+        if (floats[i] == 0)
+            continue;
+        slots[i].data = allocate(floats[i], sizeof(float), &failed);
+        slots[i].sums = allocate(channels[i], 2 * sizeof(double), &failed);
     }
     return !failed;
+}
+
+static bool allocate_activations(struct cpu_state *s)
+{
+    const struct cpu_model *m = s->model;
+    size_t floats[2][VAE_MAX_SLOTS] = {{0}}, channels[2][VAE_MAX_SLOTS] = {{0}};
+
+    channels[0][0] = cpu_blocks(m->input_channels) * CPU_BLOCK;
+    floats[0][0] = channels[0][0] * (s->height / m->input_downscale) *
+                   (s->width / m->input_downscale);
+    for (int i = 0; i < m->n_steps; i++) {
+        const struct cpu_activation out = shape_out(s, i);
+        const bool grouped = i + 1 >= m->joint;
+        const int slot = m->steps[i].out;
+        size_t n = cpu_blocks(out.channels) * CPU_BLOCK * (grouped ? s->group : 1);
+        cpu_raise(&floats[grouped][slot], n * out.height * out.width);
+        cpu_raise(&channels[grouped][slot], n);
+    }
+    return allocate_slots(s->slots, floats[0], channels[0]) &&
+           allocate_slots(s->grouped, floats[1], channels[1]);
 }
 
 static bool allocate_scratch(struct cpu_state *s)
 {
     const struct cpu_model *m = s->model;
     struct cpu_scratch_size size = {0};
+    struct cpu_scratch *to = &s->scratch;
     bool failed = false;
 
     for (int i = 0; i < m->n_steps; i++) {
         const struct cpu_step *step = &m->steps[i];
-        int height = s->height / step->downscale_in;
-        int width = s->width / step->downscale_in;
-        if (step->kind == VAE_STEP_CONV)
-            cpu_conv_measure(&size, &step->u.conv, m->kernels, height, width);
+        const struct cpu_activation in = shape_in(s, i), out = shape_out(s, i);
+        if (step->kind == VAE_STEP_ATTENTION)
+            cpu_attention_measure(&size, m->kernels, &step->u.attention, &in);
+        else if (step->u.conv.winograd.kind == WINOGRAD_NONE)
+            cpu_conv_measure(&size, m->kernels, &step->u.conv, &out);
         else
-            cpu_attention_measure(&size, &step->u.attention, m->kernels, height, width);
+            cpu_winograd_measure(&size, m->kernels, &step->u.conv, &in, &out);
     }
-    s->scratch.tile = allocate(size.tile, sizeof(float), &failed);
-    s->scratch.staging = allocate(size.staging, sizeof(float), &failed);
-    s->scratch.acc = allocate(size.acc, sizeof(float), &failed);
-    s->scratch.affine.scale = allocate(size.affine, sizeof(float), &failed);
-    s->scratch.affine.shift = allocate(size.affine, sizeof(float), &failed);
-    s->scratch.keys = allocate(size.keys, sizeof(float), &failed);
-    s->scratch.values = allocate(size.values, sizeof(float), &failed);
-    s->scratch.queries = allocate(size.queries, sizeof(float), &failed);
-    s->scratch.scores = allocate(size.scores, sizeof(float), &failed);
-    s->scratch.sums = allocate(size.sums, sizeof(float), &failed);
+    to->staging = allocate(size.staging, sizeof(float), &failed);
+    to->affine.scale = allocate(size.affine, sizeof(float), &failed);
+    to->affine.shift = allocate(size.affine, sizeof(float), &failed);
+    to->tile = allocate(size.tile, sizeof(float), &failed);
+    to->acc = allocate(size.acc, sizeof(float), &failed);
+    to->points = allocate(size.points, sizeof(float), &failed);
+    to->products = allocate(size.products, sizeof(float), &failed);
+    to->strip = allocate(size.strip, sizeof(float), &failed);
+    to->keys = allocate(size.keys, sizeof(float), &failed);
+    to->values = allocate(size.values, sizeof(float), &failed);
+    to->queries = allocate(size.queries, sizeof(float), &failed);
+    to->scores = allocate(size.scores, sizeof(float), &failed);
+    to->sums = allocate(size.sums, sizeof(float), &failed);
     return !failed;
+}
+
+/* Images of so many pixels that a group's activations stay small beside those of one
+ * image at full size. */
+static int choose_group(const struct cpu_model *m, int width, int height)
+{
+    enum { GROUP_PIXELS = 4096 }; /* latent's */
+    int pixels = (width / m->downscale) * (height / m->downscale);
+
+    if (m->joint == m->n_steps || pixels > GROUP_PIXELS)
+        return 1;
+    return cpu_min(GROUP_PIXELS / pixels, CPU_MAX_IMAGES);
 }
 
 static int cpu_open(void **state, const void *packed, int width, int height)
@@ -195,7 +257,8 @@ static int cpu_open(void **state, const void *packed, int width, int height)
     s->model = m;
     s->width = width;
     s->height = height;
-    if (!allocate_slots(s) || !allocate_scratch(s)) {
+    s->group = choose_group(m, width, height);
+    if (!allocate_activations(s) || !allocate_scratch(s)) {
         cpu_close(s);
         return VAE_ENOMEM;
     }
@@ -253,39 +316,64 @@ static void sum_input(struct cpu_state *s)
     }
 }
 
-static void run_step(struct cpu_state *s, const struct cpu_step *step)
+static void run_single(const struct cpu_kernels *k, const struct cpu_step *step,
+                       const struct cpu_activation *in, const float *residual,
+                       const struct cpu_activation *out, struct cpu_scratch *scratch)
 {
-    const struct cpu_kernels *k = s->model->kernels;
-    const struct slot *from = &s->slots[step->in];
-    const struct slot *to = &s->slots[step->out];
-    const struct cpu_activation in = {
-        .data = from->data,
-        .sums = from->sums,
-        .height = s->height / step->downscale_in,
-        .width = s->width / step->downscale_in,
-    };
-    const struct cpu_activation out = {
-        .data = to->data,
-        .sums = step->sum_out ? to->sums : NULL,
-        .height = cpu_step_extent(step, s->height),
-        .width = cpu_step_extent(step, s->width),
-    };
-
-    if (step->kind == VAE_STEP_ATTENTION) {
-        cpu_attention_run(k, &step->u.attention, &in, &out, &s->scratch);
-        return;
-    }
-    int residual = step->u.conv.residual;
-    cpu_conv_run(k, &step->u.conv, &in, residual < 0 ? NULL : s->slots[residual].data,
-                 &out, &s->scratch);
+    if (step->kind == VAE_STEP_ATTENTION)
+        cpu_attention_run(k, &step->u.attention, in, out, scratch);
+    else
+        cpu_conv_run(k, &step->u.conv, in, residual, out, scratch);
 }
 
-/* Channels [first, first + C) of the last step's output -> (C, h, w) */
-static void store_moment(const struct cpu_state *s, int first, float *out)
+/* Images [image, image + n) of the group; one alone before they are joined. */
+static void run_step(struct cpu_state *s, int i, int image, int n)
+{
+    const struct cpu_model *m = s->model;
+    const struct cpu_step *step = &m->steps[i];
+    const struct slot *from = i < m->joint ? s->slots : s->grouped;
+    const struct slot *to = i + 1 < m->joint ? s->slots : s->grouped;
+    const int r = step->kind == VAE_STEP_CONV ? step->u.conv.residual : -1;
+    const float *residual = r < 0 ? NULL : from[r].data;
+    struct cpu_activation in = shape_in(s, i), out = shape_out(s, i);
+
+    in.data = from[step->in].data;
+    in.sums = from[step->in].sums;
+    in.images = n;
+    out.data = to[step->out].data;
+    out.sums = step->sum_out ? to[step->out].sums : NULL;
+    if (to == s->grouped)
+        out = cpu_activation_image(&out, image);
+    out.images = n;
+    if (step->kind == VAE_STEP_CONV && step->u.conv.winograd.kind != WINOGRAD_NONE) {
+        cpu_winograd_run(m->kernels, &step->u.conv, &in, residual, &out, &s->scratch);
+        return;
+    }
+    for (int j = 0; j < n; j++) {
+        const struct cpu_activation one = cpu_activation_image(&in, j);
+        const struct cpu_activation its = cpu_activation_image(&out, j);
+        run_single(m->kernels, step, &one,
+                   residual ? residual + (its.data - out.data) : NULL, &its, &s->scratch);
+    }
+}
+
+/* The last step's output of image `i` of the group. */
+static const float *result(const struct cpu_state *s, int i)
+{
+    const int last = s->model->n_steps - 1;
+    struct cpu_activation out = shape_out(s, last);
+
+    out.data = s->grouped[s->model->steps[last].out].data;
+    out.sums = NULL;
+    return cpu_activation_image(&out, i).data;
+}
+
+/* Channels [first, first + C) of a result -> (C, h, w) */
+static void store_moment(const struct cpu_state *s, const float *in, int first,
+                         float *out)
 {
     const struct cpu_model *m = s->model;
     const size_t n = (size_t)(s->height / m->downscale) * (s->width / m->downscale);
-    const float *in = s->slots[m->steps[m->n_steps - 1].out].data;
 
     for (int c = 0; c < m->latent_channels; c++) {
         size_t channel = (size_t)first + c;
@@ -298,18 +386,18 @@ static void store_moment(const struct cpu_state *s, int first, float *out)
 
 static const char *cpu_algorithm(const void *state, int i)
 {
-    const struct cpu_state *s = state;
+    const struct cpu_step *step = &((const struct cpu_state *)state)->model->steps[i];
 
-    return s->model->steps[i].kind == VAE_STEP_CONV ? "direct" : "attention";
+    return step->kind == VAE_STEP_CONV ? winograd_table[step->u.conv.winograd.kind].name
+                                       : "attention";
 }
 
-/* The last step's output -> (height, width, 3) bytes and, where not NULL, (3, height,
- * width) values. */
-static void store_picture(const struct cpu_state *s, uint8_t *rgb, float *values)
+/* A result -> (height, width, 3) bytes and, where not NULL, (3, height, width) values. */
+static void store_picture(const struct cpu_state *s, const float *in, uint8_t *rgb,
+                          float *values)
 {
     const struct cpu_model *m = s->model;
     const size_t n = (size_t)s->height * s->width;
-    const float *in = s->slots[m->steps[m->n_steps - 1].out].data;
 
     for (size_t i = 0; i < n; i++)
         for (size_t c = 0; c < 3; c++) {
@@ -320,45 +408,76 @@ static void store_picture(const struct cpu_state *s, uint8_t *rgb, float *values
         }
 }
 
-/* From slot 0 to the last step's. */
-static int run_steps(struct cpu_state *s, const struct vae_cancel *cancel)
+/* Steps [first, end), as run_step(). */
+static int run_steps(struct cpu_state *s, int first, int end, int image, int n,
+                     const struct vae_cancel *cancel)
+{
+    for (int i = first; i < end; i++) {
+        if (vae_cancelled(cancel, i))
+            return VAE_CANCELLED;
+        run_step(s, i, image, n);
+    }
+    return VAE_OK;
+}
+
+/* Image `i` of the group, which is in slot 0, as far as it goes alone. */
+static int run_alone(struct cpu_state *s, int i, const struct vae_cancel *cancel)
+{
+    if (s->model->sum_input)
+        sum_input(s);
+    return run_steps(s, 0, s->model->joint, i, 1, cancel);
+}
+
+/* The rest, for the first n images of the group. */
+static int run_joint(struct cpu_state *s, int n, const struct vae_cancel *cancel)
 {
     const struct cpu_model *m = s->model;
 
-    if (m->sum_input)
-        sum_input(s);
-    for (int step = 0; step < m->n_steps; step++) {
-        if (vae_cancelled(cancel))
+    if (run_steps(s, m->joint, m->n_steps, 0, n, cancel) != VAE_OK)
+        return VAE_CANCELLED;
+    return vae_cancelled(cancel, m->n_steps) ? VAE_CANCELLED : VAE_OK;
+}
+
+/* Images [first, first + n) of the batch, n <= s->group. */
+static int encode_group(struct cpu_state *s, const struct image_batch *in,
+                        struct latent_batch *out, int first, int n,
+                        const struct vae_cancel *cancel)
+{
+    const struct cpu_model *m = s->model;
+    const size_t size = (size_t)m->latent_channels * (s->height / m->downscale) *
+                        (s->width / m->downscale);
+
+    for (int i = 0; i < n; i++) {
+        load_image(s, in->rgb[first + i]);
+        if (run_alone(s, i, cancel) != VAE_OK)
             return VAE_CANCELLED;
-        run_step(s, &m->steps[step]);
     }
-    return vae_cancelled(cancel) ? VAE_CANCELLED : VAE_OK;
+    if (run_joint(s, n, cancel) != VAE_OK)
+        return VAE_CANCELLED;
+    for (int i = 0; i < n; i++) {
+        const size_t at = (first + i) * size;
+        store_moment(s, result(s, i), 0, out->mean + at);
+        if (!out->logvar)
+            continue;
+        store_moment(s, result(s, i), m->latent_channels, out->logvar + at);
+        for (size_t j = at; j < at + size; j++)
+            out->logvar[j] = vae_clamp_logvar(out->logvar[j]);
+    }
+    return VAE_OK;
 }
 
 static int cpu_encode(void *state, const struct image_batch *in, struct latent_batch *out,
                       const struct vae_cancel *cancel)
 {
     struct cpu_state *s = state;
-    const struct cpu_model *m = s->model;
-    const size_t n = (size_t)m->latent_channels * (s->height / m->downscale) *
-                     (s->width / m->downscale);
+    int rc = VAE_OK;
 
     if (in->width != s->width || in->height != s->height ||
-        (out->logvar && !m->has_posterior))
+        (out->logvar && !s->model->has_posterior))
         return VAE_EINVAL;
-    for (int i = 0; i < in->n; i++) {
-        load_image(s, in->rgb[i]);
-        if (run_steps(s, cancel) != VAE_OK)
-            return VAE_CANCELLED;
-        store_moment(s, 0, out->mean + i * n);
-        if (!out->logvar)
-            continue;
-        float *logvar = out->logvar + i * n;
-        store_moment(s, m->latent_channels, logvar);
-        for (size_t j = 0; j < n; j++)
-            logvar[j] = vae_clamp_logvar(logvar[j]);
-    }
-    return VAE_OK;
+    for (int i = 0; i < in->n && rc == VAE_OK; i += s->group)
+        rc = encode_group(s, in, out, i, cpu_min(s->group, in->n - i), cancel);
+    return rc;
 }
 
 static int cpu_decode(void *state, const float *latents, int n,
@@ -372,16 +491,17 @@ static int cpu_decode(void *state, const float *latents, int n,
 
     for (int i = 0; i < n; i++) {
         load_latent(s, latents + i * n_latent);
-        if (run_steps(s, cancel) != VAE_OK)
+        if (run_alone(s, 0, cancel) != VAE_OK || run_joint(s, 1, cancel) != VAE_OK)
             return VAE_CANCELLED;
-        store_picture(s, out->rgb[i], out->values ? out->values + i * n_values : NULL);
+        store_picture(s, result(s, 0), out->rgb[i],
+                      out->values ? out->values + i * n_values : NULL);
     }
     return VAE_OK;
 }
 
 const struct vae_backend vae_backend_cpu = {
     .name = "cpu",
-    .numerics = "direct-1",
+    .numerics = "winograd-1",
     .pack = cpu_pack,
     .isa = cpu_isa,
     .packed_bytes = cpu_packed_bytes,

@@ -211,14 +211,14 @@ static int run_steps(struct ref_state *s, const struct vae_cancel *cancel)
     for (int i = 0; i < s->graph->n_steps; i++) {
         const struct vae_step *step = &s->graph->steps[i];
         int h = s->height / step->downscale_in, w = s->width / step->downscale_in;
-        if (vae_cancelled(cancel))
+        if (vae_cancelled(cancel, i))
             return VAE_CANCELLED;
         if (step->kind == VAE_STEP_CONV)
             run_conv(s, step, h, w);
         else
             run_attention(s, step, h, w);
     }
-    return vae_cancelled(cancel) ? VAE_CANCELLED : VAE_OK;
+    return vae_cancelled(cancel, s->graph->n_steps) ? VAE_CANCELLED : VAE_OK;
 }
 
 static const float *result_of(const struct ref_state *s)

@@ -11,10 +11,10 @@
 
 enum { QUERIES = 48 }; /* reads all keys and values once per so many pixels */
 
-void cpu_attention_measure(struct cpu_scratch_size *size, const struct cpu_attention *a,
-                           const struct cpu_kernels *k, int height, int width)
+void cpu_attention_measure(struct cpu_scratch_size *size, const struct cpu_kernels *k,
+                           const struct cpu_attention *a, const struct cpu_activation *in)
 {
-    const size_t n = (size_t)height * width;
+    const size_t n = (size_t)in->height * in->width;
     const size_t channels = cpu_blocks(a->channels) * CPU_BLOCK;
 
     cpu_raise(&size->tile, QUERIES * channels);
@@ -53,10 +53,10 @@ static void store_keys(float *keys, const float *tile_keys, int channels, size_t
 
 static void make_keys_and_values(const struct cpu_kernels *k,
                                  const struct cpu_attention *a, struct cpu_tile *t,
-                                 const struct cpu_activation *in,
+                                 const struct cpu_input *input,
                                  struct cpu_scratch *scratch)
 {
-    const int n = in->width;
+    const int n = input->in.width;
     const size_t whole = cpu_blocks(n) * CPU_BLOCK;
 
     /* the lanes of missing keys */
@@ -65,7 +65,7 @@ static void make_keys_and_values(const struct cpu_kernels *k,
     for (t->x = 0; t->x < n; t->x += t->cols) {
         float *values = scratch->values + (size_t)t->x * CPU_BLOCK;
         t->cols = cpu_min(QUERIES, n - t->x);
-        cpu_tile_load(k, t, in, a->channels, &scratch->affine);
+        cpu_tile_load(t, input);
         project(k, t, &a->k, scratch->queries, t->cols, scratch->acc);
         store_keys(scratch->keys, scratch->queries, a->channels, t->x, t->cols);
         project(k, t, &a->v, values, n, scratch->acc);
@@ -122,15 +122,13 @@ void cpu_attention_run(const struct cpu_kernels *k, const struct cpu_attention *
                        struct cpu_scratch *scratch)
 {
     const int n = in->height * in->width;
-    const struct cpu_activation line = {.data = in->data, .height = 1, .width = n};
-    struct cpu_tile t = {
-        .data = scratch->tile, .rows = 1, .kernel = 1, .stride = 1, .upscale = 1};
+    struct cpu_input input = cpu_input_of(k, in, &a->norm, &scratch->affine);
+    struct cpu_tile t = {.data = scratch->tile, .rows = 1, .kernel = 1, .stride = 1};
 
-    cpu_affine_from_sums(&scratch->affine, &a->norm, in, a->channels);
-    if (out->sums)
-        memset(out->sums, 0,
-               cpu_blocks(a->channels) * 2 * CPU_BLOCK * sizeof(*out->sums));
-    make_keys_and_values(k, a, &t, &line, scratch);
+    input.in.height = 1;
+    input.in.width = n;
+    cpu_activation_clear_sums(out);
+    make_keys_and_values(k, a, &t, &input, scratch);
     for (t.x = 0; t.x < n; t.x += t.cols) {
         const size_t first = (size_t)t.x * CPU_BLOCK;
         const struct cpu_target target = {
@@ -141,7 +139,7 @@ void cpu_attention_run(const struct cpu_kernels *k, const struct cpu_attention *
             .sums = out->sums,
         };
         t.cols = cpu_min(QUERIES, n - t.x);
-        cpu_tile_load(k, &t, &line, a->channels, &scratch->affine);
+        cpu_tile_load(&t, &input);
         attend(k, a, &t, n, scratch);
         struct cpu_tile attended = t;
         attended.data = scratch->queries;

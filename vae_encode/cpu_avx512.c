@@ -4,12 +4,15 @@
 #define MAX_RUN 12
 #define GROUP 2
 #include "vae_encode/cpu_kernels.inc.c"
+#include "vae_encode/cpu_winograd.inc.c"
 
 const struct cpu_kernels cpu_kernels_avx512 = {
     .isa = "avx512",
     .group = GROUP,
     .multiply = multiply,
     .finish = finish,
+    .winograd_input = winograd_input,
+    .winograd_output = winograd_output,
     .normalize = normalize,
     .softmax = softmax,
 };

@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "vae_encode/winograd.h"
+
 enum { CPU_BLOCK = 16, CPU_MAX_TAPS = 9 };
 
 static inline size_t cpu_blocks(size_t channels)
@@ -56,11 +58,45 @@ struct cpu_finish {
     double *sums; /* (2, 16): sums of out and of its squares, added to; or NULL */
 };
 
+enum {
+    WINOGRAD_STRIP = 4,                         /* tiles that are transformed at once */
+    WINOGRAD_MAX_STRIP = WINOGRAD_STRIP * 6 + 2 /* columns of their patches at most */
+};
+
+/* Neighbouring patches of one block of channels to their points. m, n and step are those
+ * of winograd_table[kind]. */
+struct cpu_winograd_input {
+    enum winograd_kind kind;
+    int tiles;       /* 1 .. WINOGRAD_STRIP */
+    const float *in; /* (n, tiles step + n - step, 16), rows in_row floats apart */
+    ptrdiff_t in_row;
+    float *out; /* (n n, tiles, 16), points out_point floats apart */
+    ptrdiff_t out_point;
+};
+
+/* One block of output channels of neighbouring tiles from their points:
+ * out = act(tile + bias + residual). */
+struct cpu_winograd_output {
+    enum winograd_kind kind;
+    int tiles;
+    const float *in; /* (n n, tiles, 16), points in_point floats apart */
+    ptrdiff_t in_point;
+    const float *bias;     /* (16) */
+    const float *residual; /* laid out as out, or NULL */
+    float *out;            /* (rows, cols, 16), rows out_row floats apart */
+    ptrdiff_t out_row;
+    int rows, cols; /* of the outputs that exist: 1 <= rows <= m, cols <= tiles m */
+    bool relu;
+    double *sums; /* as in cpu_finish; those of one tile are added up in fp32 first */
+};
+
 struct cpu_kernels {
     const char *isa;
     int group; /* blocks of output channels that one product takes at best */
     void (*multiply)(const struct cpu_product *p);
     void (*finish)(const struct cpu_finish *f);
+    void (*winograd_input)(const struct cpu_winograd_input *w);
+    void (*winograd_output)(const struct cpu_winograd_output *w);
     /* out = act(in * scale + shift) for n pixels of 16 channels */
     void (*normalize)(float *out, const float *in, size_t n, const float *scale,
                       const float *shift, bool silu);

@@ -10,7 +10,10 @@
 #include "vae_encode/cpu_kernels.h"
 #include "vae_encode/cpu_simd.h"
 
-enum { BLOCK_VECTORS = CPU_BLOCK / VF_LANES };
+enum {
+    BLOCK_VECTORS = CPU_BLOCK / VF_LANES,
+    PREFETCH = 64 * CPU_BLOCK /* weights ahead, into the second level of cache */
+};
 
 /* One register tile. n and blocks are constants wherever this is inlined. */
 static inline __attribute__((always_inline)) void
@@ -33,6 +36,8 @@ multiply_run(const struct cpu_product *p, const float *x, float *acc, const int 
             for (int v = 0; v < vectors; v++)
                 weight[v] = vf_load(w + v / BLOCK_VECTORS * p->w_block +
                                     v % BLOCK_VECTORS * VF_LANES);
+            for (int b = 0; b < blocks; b++)
+                __builtin_prefetch(w + b * p->w_block + PREFETCH, 0, 2);
             for (int i = 0; i < n; i++) {
                 vf value = vf_set1(xt[i * CPU_BLOCK]);
                 for (int v = 0; v < vectors; v++)

@@ -57,6 +57,26 @@ static struct cpu_weights pack_weights(struct arena *a, const float *from, int c
     return w;
 }
 
+/* `from` is (c_out, c_in, 3, 3). */
+static struct cpu_winograd pack_winograd(struct arena *a, const float *from, int c_out,
+                                         int c_in, enum winograd_kind kind)
+{
+    const int n = winograd_table[kind].n_weights * winograd_table[kind].n_weights;
+    const size_t per_point = (size_t)c_in * CPU_BLOCK;
+    float *to = carve(a, cpu_blocks(c_out) * n * per_point);
+
+    for (int o = 0; to && o < c_out; o++) {
+        float *lane = to + o / CPU_BLOCK * n * per_point + o % CPU_BLOCK;
+        for (int i = 0; i < c_in; i++, lane += CPU_BLOCK) {
+            float points[WINOGRAD_MAX_N * WINOGRAD_MAX_N];
+            winograd_weights(kind, from + ((size_t)o * c_in + i) * 9, points);
+            for (int p = 0; p < n; p++)
+                lane[p * per_point] = points[p];
+        }
+    }
+    return (struct cpu_winograd){kind, to};
+}
+
 static struct cpu_norm pack_norm(struct arena *a, const struct vae_norm *n, int channels)
 {
     struct cpu_norm to = {.groups = n->groups, .eps = n->eps, .silu = n->silu};
@@ -68,10 +88,12 @@ static struct cpu_norm pack_norm(struct arena *a, const struct vae_norm *n, int 
     return to;
 }
 
-static struct cpu_conv pack_conv(struct arena *a, const struct vae_conv *c)
+static struct cpu_conv pack_conv(struct arena *a, const struct vae_step *step)
 {
-    return (struct cpu_conv){
-        .weights = pack_weights(a, c->weight, c->c_out, c->c_in, c->kernel),
+    const struct vae_conv *c = &step->u.conv;
+    const enum winograd_kind kind = winograd_choose(step);
+    struct cpu_conv to = {
+        .weights = {c->c_in, c->c_out, c->kernel, NULL},
         .bias = pack_vector(a, c->bias, c->c_out),
         .stride = c->stride,
         .upscale = c->upscale,
@@ -80,6 +102,12 @@ static struct cpu_conv pack_conv(struct arena *a, const struct vae_conv *c)
         .residual = c->residual,
         .relu = c->relu,
     };
+
+    if (kind == WINOGRAD_NONE)
+        to.weights = pack_weights(a, c->weight, c->c_out, c->c_in, c->kernel);
+    else
+        to.winograd = pack_winograd(a, c->weight, c->c_out, c->c_in, kind);
+    return to;
 }
 
 static struct cpu_projection pack_projection(struct arena *a, const float *weight,
@@ -115,7 +143,7 @@ static void pack_steps(struct cpu_model *m, struct arena *a, const struct vae_gr
         to->out = from->out;
         to->downscale_in = from->downscale_in;
         if (from->kind == VAE_STEP_CONV)
-            to->u.conv = pack_conv(a, &from->u.conv);
+            to->u.conv = pack_conv(a, from);
         else
             to->u.attention = pack_attention(a, &from->u.attention);
     }
@@ -135,6 +163,31 @@ static void mark_sums(struct cpu_model *m)
         else
             m->sum_input = true;
     }
+}
+
+/* Is everything that steps [first, n_steps) read written by step first - 1 or later? */
+static bool stands_alone(const struct cpu_model *m, int first)
+{
+    bool written[VAE_MAX_SLOTS] = {false};
+
+    for (int i = first - 1; i < m->n_steps; i++) {
+        const struct cpu_step *s = &m->steps[i];
+        const int residual = s->kind == VAE_STEP_CONV ? s->u.conv.residual : -1;
+        if (i >= first && (s->downscale_in != m->downscale || !written[s->in] ||
+                           (residual >= 0 && !written[residual])))
+            return false;
+        written[s->out] = true;
+    }
+    return true;
+}
+
+static int choose_joint(const struct cpu_model *m)
+{
+    int first = 1;
+
+    while (first < m->n_steps && !stands_alone(m, first))
+        first++;
+    return first;
 }
 
 int cpu_model_pack(struct cpu_model **model, const struct vae_graph *g,
@@ -171,6 +224,7 @@ int cpu_model_pack(struct cpu_model **model, const struct vae_graph *g,
     arena = (struct arena){.base = m->memory};
     pack_steps(m, &arena, g);
     mark_sums(m);
+    m->joint = choose_joint(m);
     *model = m;
     return VAE_OK;
 out:

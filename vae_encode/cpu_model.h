@@ -21,6 +21,12 @@ struct cpu_weights {
     const float *data;
 };
 
+/* (c_out / 16, points' distinct weights, c_in, 16 c_out), filled with zeros as above */
+struct cpu_winograd {
+    enum winograd_kind kind;
+    const float *data;
+};
+
 struct cpu_norm {
     int groups; /* 0: none */
     float eps;
@@ -29,7 +35,8 @@ struct cpu_norm {
 };
 
 struct cpu_conv {
-    struct cpu_weights weights;
+    struct cpu_weights weights; /* data: NULL but for a direct convolution */
+    struct cpu_winograd winograd;
     const float *bias; /* (c_out rounded up to 16) */
     int stride;
     int upscale;
@@ -73,6 +80,8 @@ struct cpu_model {
     bool sum_input; /* a step normalizes the network's input */
     int n_slots;
     int n_steps;
+    int joint; /* 1 .. n_steps: from here on the steps work at the latent's size and read
+                * only what step joint - 1 and later ones wrote */
     struct cpu_step *steps;
     float *memory;
     size_t n_floats;
@@ -82,6 +91,11 @@ struct cpu_model {
 int cpu_model_pack(struct cpu_model **model, const struct vae_graph *g,
                    const struct cpu_kernels *kernels);
 void cpu_model_free(struct cpu_model *model); /* accepts NULL */
+
+static inline int cpu_step_c_in(const struct cpu_step *s)
+{
+    return s->kind == VAE_STEP_CONV ? s->u.conv.weights.c_in : s->u.attention.channels;
+}
 
 static inline int cpu_step_c_out(const struct cpu_step *s)
 {

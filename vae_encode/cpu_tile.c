@@ -2,7 +2,6 @@
  * vae_encode/cpu_tile.c - tiles in, chains of products, tiles out. */
 #include "vae_encode/cpu_tile.h"
 
-#include <math.h>
 #include <string.h>
 
 enum {
@@ -17,34 +16,6 @@ enum {
     CHAIN_3X3 = CPU_BLOCK,
     CHAIN_1X1 = 8 * CPU_BLOCK
 };
-
-void cpu_affine_from_sums(struct cpu_affine *affine, const struct cpu_norm *norm,
-                          const struct cpu_activation *in, int channels)
-{
-    const int per_group = norm->groups > 0 ? channels / norm->groups : 0;
-    const double n = (double)per_group * in->height * in->width;
-
-    affine->enabled = norm->groups > 0;
-    affine->silu = norm->silu;
-    for (int g = 0; g < norm->groups; g++) {
-        double sum = 0, square = 0;
-        for (int c = g * per_group; c < (g + 1) * per_group; c++) {
-            const double *s = in->sums + (size_t)c / CPU_BLOCK * 2 * CPU_BLOCK;
-            sum += s[c % CPU_BLOCK];
-            square += s[CPU_BLOCK + c % CPU_BLOCK];
-        }
-        double mean = sum / n;
-        double variance = square / n - mean * mean;
-        double inverse = 1 / sqrt((variance < 0 ? 0 : variance) + (double)norm->eps);
-        for (int c = g * per_group; c < (g + 1) * per_group; c++) {
-            double scale = inverse * (double)norm->weight[c];
-            affine->scale[c] = (float)scale;
-            affine->shift[c] = (float)((double)norm->bias[c] - mean * scale);
-        }
-    }
-    for (size_t c = channels; c < cpu_blocks(channels) * CPU_BLOCK; c++)
-        affine->scale[c] = affine->shift[c] = 0;
-}
 
 static int input_extent(int n_out, int kernel, int stride)
 {
@@ -65,17 +36,6 @@ struct cpu_tiling cpu_tiling_choose(const struct cpu_weights *w, int stride, int
     return t;
 }
 
-/* n pixels of one block of channels. */
-static void load_pixels(const struct cpu_kernels *k, float *out, const float *in,
-                        size_t n, int block, const struct cpu_affine *affine)
-{
-    if (affine->enabled)
-        k->normalize(out, in, n, affine->scale + block * CPU_BLOCK,
-                     affine->shift + block * CPU_BLOCK, affine->silu);
-    else
-        memcpy(out, in, n * CPU_BLOCK * sizeof(*out));
-}
-
 static void split_columns(float *out, const float *in, int n)
 {
     const size_t bytes = CPU_BLOCK * sizeof(*out);
@@ -85,55 +45,24 @@ static void split_columns(float *out, const float *in, int n)
         memcpy((i % 2 ? odd : out) + i / 2 * CPU_BLOCK, in + i * CPU_BLOCK, bytes);
 }
 
-/* The upscaled row's pixels [first, first + n); pixel 2 i and 2 i + 1 are in's i. */
-static void load_doubled(const struct cpu_kernels *k, float *out, float *staging,
-                         const float *in, int first, int n, int block,
-                         const struct cpu_affine *affine)
-{
-    const int begin = first / 2, end = (first + n + 1) / 2;
-
-    load_pixels(k, staging, in + begin * CPU_BLOCK, end - begin, block, affine);
-    for (int i = 0; i < n; i++)
-        memcpy(out + i * CPU_BLOCK, staging + ((first + i) / 2 - begin) * CPU_BLOCK,
-               CPU_BLOCK * sizeof(*out));
-}
-
-void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
-                   const struct cpu_activation *in, int channels,
-                   const struct cpu_affine *affine)
+void cpu_tile_load(struct cpu_tile *t, const struct cpu_input *input)
 {
     const int rows = input_extent(t->rows, t->kernel, t->stride);
     const int cols = input_extent(t->cols, t->kernel, t->stride);
     const int top = t->y * t->stride - t->pad_before;
     const int left = t->x * t->stride - t->pad_before;
-    const int before = left < 0 ? -left : 0;
-    const int inside = cpu_min(cols, in->width * t->upscale - left) - before;
-    const size_t pixel = CPU_BLOCK * sizeof(float);
 
     t->row = (size_t)cols * CPU_BLOCK;
     t->plane = rows * t->row;
-    for (int b = 0; b < (int)cpu_blocks(channels); b++) {
-        const float *from = in->data + (size_t)b * in->height * in->width * CPU_BLOCK;
+    for (int b = 0; b < (int)cpu_blocks(input->in.channels); b++) {
         for (int r = 0; r < rows; r++) {
             float *to = t->data + b * t->plane + r * t->row;
-            float *line = t->stride == 2 ? t->staging : to;
-            if (top + r < 0 || top + r >= in->height * t->upscale) {
-                memset(to, 0, cols * pixel);
-                continue;
+            if (t->stride == 1) {
+                cpu_input_row(input, to, b, top + r, left, cols);
+            } else {
+                cpu_input_row(input, t->staging, b, top + r, left, cols);
+                split_columns(to, t->staging, cols);
             }
-            const float *row =
-                from + (size_t)((top + r) / t->upscale) * in->width * CPU_BLOCK;
-            memset(line, 0, before * pixel);
-            if (t->upscale == 2)
-                load_doubled(k, line + before * CPU_BLOCK, t->staging, row, left + before,
-                             inside, b, affine);
-            else
-                load_pixels(k, line + before * CPU_BLOCK,
-                            row + (left + before) * CPU_BLOCK, inside, b, affine);
-            memset(line + (before + inside) * CPU_BLOCK, 0,
-                   (cols - before - inside) * pixel);
-            if (t->stride == 2)
-                split_columns(to, line, cols);
         }
     }
 }

@@ -9,38 +9,15 @@
 #ifndef VAE_ENCODE_CPU_TILE_H
 #define VAE_ENCODE_CPU_TILE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "vae_encode/cpu_kernels.h"
-#include "vae_encode/cpu_model.h"
-
-/* (channels / 16, height, width, 16) */
-struct cpu_activation {
-    float *data;
-    double *sums; /* (channels / 16, 2, 16): of the values, of their squares */
-    int height, width;
-};
-
-/* GroupNorm as one multiply-add per channel: (c_in rounded up to 16) each. */
-struct cpu_affine {
-    bool enabled;
-    bool silu;
-    float *scale, *shift;
-};
-
-/* Fills affine->scale and shift from the sums of `in`. */
-void cpu_affine_from_sums(struct cpu_affine *affine, const struct cpu_norm *norm,
-                          const struct cpu_activation *in, int channels);
+#include "vae_encode/cpu_activation.h"
 
 /* The input of rows x cols output pixels from (y, x) on: (channels / 16, plane). With
  * stride 2 a row's even columns come before its odd ones, so that neighbouring outputs'
- * inputs are always neighbours. With upscale 2 each pixel of the activation is loaded as
- * 2 x 2 pixels. */
+ * inputs are always neighbours. */
 struct cpu_tile {
     float *data;
-    float *staging; /* one row of one block, for stride or upscale 2 */
-    int kernel, stride, upscale, pad_before;
+    float *staging; /* one row of one block, for stride 2 */
+    int kernel, stride, pad_before;
     int y, x, rows, cols;
     size_t row, plane; /* floats; set by cpu_tile_load() */
 };
@@ -54,9 +31,7 @@ struct cpu_tiling {
 struct cpu_tiling cpu_tiling_choose(const struct cpu_weights *w, int stride, int height,
                                     int width);
 
-void cpu_tile_load(const struct cpu_kernels *k, struct cpu_tile *t,
-                   const struct cpu_activation *in, int channels,
-                   const struct cpu_affine *affine);
+void cpu_tile_load(struct cpu_tile *t, const struct cpu_input *input);
 
 /* Output channel blocks [block, block + n_blocks) of the tile's product with `w`, without
  * bias: (n_blocks, rows, cols, 16). n_blocks is at most k->group. */

@@ -55,7 +55,7 @@ struct vae_info {
     double replaced_scale; /* config.json's factor, where options.scale took its place */
     char sha256[65];       /* hex, of the safetensors file */
     const char *config;    /* the configuration of this half, as canonical JSON */
-    const char *numerics;  /* "direct-1": raised when bits change */
+    const char *numerics;  /* "winograd-1": raised when bits change */
     const char *backend;   /* "cpu" */
     const char *isa;       /* "avx512" */
     uint64_t n_parameters; /* of this half */
@@ -94,11 +94,12 @@ const struct vae_info *vae_info(const struct vae *vae);
 int vae_encoder_open(struct vae_encoder **e, const struct vae *vae, int width,
                      int height);
 
-/* asked(ctx) is called on the encoder's or decoder's thread before each step of the
- * network and once after the last, for each group of images that goes through it
- * together: a clock in there times the steps. */
+/* asked() is called on the encoder's or decoder's thread before each step of the network,
+ * for each image or group of images that goes through it together, and after the last;
+ * `step` is the one that comes next, or the number of steps: a clock in there times them.
+ */
 struct vae_cancel {
-    bool (*asked)(void *ctx);
+    bool (*asked)(void *ctx, int step);
     void *ctx;
 };
 

@@ -517,8 +517,9 @@ static void requests_must_fit(void **state)
     vae_close(encoder);
 }
 
-static bool always(void *ctx)
+static bool always(void *ctx, int step)
 {
+    (void)step;
     (void)ctx;
     return true;
 }

@@ -294,7 +294,7 @@ static void builtin_is_the_file(void **state)
     assert_int_equal(info->n_parameters, 1473472);
     assert_true(info->packed_bytes >= 4 * info->n_parameters);
     assert_string_equal(info->backend, "cpu");
-    assert_string_equal(info->numerics, "direct-1");
+    assert_string_equal(info->numerics, "winograd-1");
     vae_close(vae);
     vae_close(NULL);
 }

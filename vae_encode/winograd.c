@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * vae_encode/winograd.c - which convolutions, and their weights at the points. */
+#include "vae_encode/winograd.h"
+
+const struct winograd winograd_table[] = {
+    [WINOGRAD_NONE] = {.name = "direct"},
+    [WINOGRAD_4X4] = {"F(4x4,3x3)", 4, 6, 4, 6, {0, 1, 2, 3, 4, 5}},
+    [WINOGRAD_6X6] = {"F(6x6,3x3)", 6, 8, 6, 8, {0, 1, 2, 3, 4, 5, 6, 7}},
+    [WINOGRAD_HALVING] = {"F(3x3,3x3)/2", 3, 7, 6, 5, {0, 1, 2, 3, 4, 4, 4}},
+};
+
+/* G, (n_weights, 3): at a finite point p (1, p, p^2) over the product of (p - q) for all
+ * other finite points q; at infinity (0, 0, 1). For halving the same of (first, last)
+ * weight, signs moved to B^T at 0, and the middle weight by itself. */
+static const double g_4x4[][3] = {
+    {64.0 / 81, 0, 0},
+    {-128.0 / 243, -32.0 / 81, -8.0 / 27},
+    {-128.0 / 243, 32.0 / 81, -8.0 / 27},
+    {32.0 / 243, 16.0 / 81, 8.0 / 27},
+    {32.0 / 243, -16.0 / 81, 8.0 / 27},
+    {0, 0, 1},
+};
+static const double g_6x6[][3] = {
+    {-16.0 / 9, 0, 0},
+    {4.0 / 3, 2.0 / 3, 1.0 / 3},
+    {4.0 / 3, -2.0 / 3, 1.0 / 3},
+    {-8.0 / 15, -8.0 / 15, -8.0 / 15},
+    {-8.0 / 15, 8.0 / 15, -8.0 / 15},
+    {4.0 / 45, 2.0 / 15, 1.0 / 5},
+    {4.0 / 45, -2.0 / 15, 1.0 / 5},
+    {0, 0, 1},
+};
+static const double g_halving[][3] = {
+    {1, 0, 0}, {0.5, 0, 0.5}, {0.5, 0, -0.5}, {0, 0, 1}, {0, 1, 0},
+};
+
+static const double (*const g_table[])[3] = {
+    [WINOGRAD_4X4] = g_4x4,
+    [WINOGRAD_6X6] = g_6x6,
+    [WINOGRAD_HALVING] = g_halving,
+};
+
+enum winograd_kind winograd_choose(const struct vae_step *conv)
+{
+    enum { FEWEST_CHANNELS = 32 }; /* with less the transforms cost more than they save */
+    const struct vae_conv *c = &conv->u.conv;
+
+    if (c->kernel != 3 || c->c_in < FEWEST_CHANNELS || c->c_out < FEWEST_CHANNELS)
+        return WINOGRAD_NONE;
+    if (c->stride == 2)
+        return WINOGRAD_HALVING;
+    /* At an eighth of the image's size, where 256 x 256 pixels have become 32 x 32, 6x6
+     * tiles fit badly; and the weights, largest there, would nearly double. */
+    return conv->downscale_in < 8 ? WINOGRAD_6X6 : WINOGRAD_4X4;
+}
+
+void winograd_weights(enum winograd_kind kind, const float *w, float *out)
+{
+    const int n = winograd_table[kind].n_weights;
+    const double(*g)[3] = g_table[kind];
+
+    for (int i = 0; i < n; i++) {
+        double row[3];
+        for (int x = 0; x < 3; x++)
+            row[x] = g[i][0] * (double)w[x] + g[i][1] * (double)w[3 + x] +
+                     g[i][2] * (double)w[6 + x];
+        for (int j = 0; j < n; j++)
+            out[i * n + j] =
+                (float)(g[j][0] * row[0] + g[j][1] * row[1] + g[j][2] * row[2]);
+    }
+}
