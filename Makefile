@@ -288,6 +288,7 @@ PYTHON_TESTS := \
     tests/python/test_shard_format.py \
     tests/python/test_shard_seekable.py \
     tests/python/test_decode_colours.py \
+    tests/python/test_decode_crop.py \
     tests/python/test_decode_memory.py \
     tests/python/test_decode_odd.py \
     tests/python/test_prepare_odd.py \

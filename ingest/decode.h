@@ -68,8 +68,9 @@ struct decode_options {
     enum icc_mode icc;
     bool keep_truncated; /* --truncated keep: missing rows are what the codec leaves */
     uint32_t min_size;   /* shorter side, oriented; 0: no limit */
-    const char *isa;     /* "portable", "avx2", "avx512": use none better; NULL: the best.
-                          * The result is the same. Lent until open has returned. */
+    bool whole; /* decode what the crop does not need too: slower, the tests' referee */
+    const char *isa; /* "portable", "avx2", "avx512": use none better; NULL: the best.
+                      * The result is the same. Lent until open has returned. */
 };
 
 struct decoded {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ingest/decode_codec.h - what one codec is given and must do. Internal to ingest/.
  *
- * A codec hands all rows of the stored image to the resizer, from the top, as 8-bit RGB
- * on white. It returns INGEST_OK, also for a bad image, which job->reject names, or
- * INGEST_ENOMEM. */
+ * A codec hands the rows of the stored image to the resizer, from the top, as 8-bit RGB
+ * on white, or at least what lies in the resizer's window. It returns INGEST_OK, also for
+ * a bad image, which job->reject names, or INGEST_ENOMEM. */
 #ifndef INGEST_DECODE_CODEC_H
 #define INGEST_DECODE_CODEC_H
 
@@ -20,6 +20,7 @@ struct decode_job {
     size_t len;
     const struct image_header *header;
     bool keep_truncated;
+    bool whole;                          /* of a JPEG, decode all pixels */
     const struct colour_transform *cmyk; /* JPEG only; NULL: without a profile */
     struct resizer *resizer;
     struct reject *reject;

@@ -7,6 +7,9 @@
  * between the two there are only libjpeg's frames and our leaf callbacks. libjpeg's
  * messages are never printed: their codes tell what kind of fault it is.
  *
+ * Only the part that the resizer looks at goes through the inverse transform, upsampling
+ * and colour conversion; every pixel of it is what decoding the whole image gives.
+ *
  * libjpeg fills what it cannot decode and warns. A warning that pixels were made up
  * rejects the image: as truncated where the data ended, as corrupt elsewhere. */
 #include <setjmp.h>
@@ -30,8 +33,9 @@ struct jpeg_run {
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
     const struct decode_job *job;
-    bool ran_out;   /* libjpeg asked for bytes beyond the end */
-    bool in_pixels; /* a warning now concerns pixels */
+    JDIMENSION left; /* of the columns that are decoded */
+    bool ran_out;    /* libjpeg asked for bytes beyond the end */
+    bool in_pixels;  /* a warning now concerns pixels */
     bool too_many_scans;
     bool several_scans; /* make up the image */
     int made_up;        /* code of the first warning that pixels were made up, or 0 */
@@ -157,6 +161,79 @@ static bool header_agrees(const struct jpeg_run *run)
            run->cinfo.num_components == info->channels;
 }
 
+/* A progressive image whose scans did not bring all bits of all coefficients is smoothed
+ * across blocks, which not all versions of libjpeg do alike in a part of the image. */
+static bool is_smoothed(const struct jpeg_decompress_struct *cinfo)
+{
+    if (!cinfo->progressive_mode || !cinfo->coef_bits)
+        return false;
+    for (int c = 0; c < cinfo->num_components; c++)
+        for (int k = 0; k < DCTSIZE2; k++)
+            if (cinfo->coef_bits[c][k] != 0)
+                return true;
+    return false;
+}
+
+/* Leaves out the columns that the window does not need. Pixels next to where libjpeg cuts
+ * are upsampled otherwise than in the whole image, so a group of blocks is left around.
+ */
+static void skip_columns(struct jpeg_run *run, const struct resize_box *window)
+{
+    struct jpeg_decompress_struct *cinfo = &run->cinfo;
+    JDIMENSION group = (JDIMENSION)(cinfo->max_h_samp_factor * DCTSIZE);
+    JDIMENSION left = (JDIMENSION)window->left / group * group;
+    JDIMENSION right = (JDIMENSION)(window->left + window->width) + group;
+    JDIMENSION width;
+
+    left = left < group ? 0 : left - group;
+    right = right < cinfo->output_width ? right : cinfo->output_width;
+    width = right - left;
+    jpeg_crop_scanline(cinfo, &left, &width);
+    run->left = left;
+}
+
+/* Rows above the window are not transformed, and above means whole groups of blocks. */
+static void skip_rows_above(struct jpeg_run *run, const struct resize_box *window)
+{
+    struct jpeg_decompress_struct *cinfo = &run->cinfo;
+    int group = cinfo->max_v_samp_factor * DCTSIZE;
+    int above = window->top / group * group;
+
+    if (above > 0) {
+        jpeg_skip_scanlines(cinfo, (JDIMENSION)above);
+        resizer_skip(run->job->resizer, above);
+    }
+}
+
+static void read_rows(struct jpeg_run *run, JDIMENSION end)
+{
+    struct jpeg_decompress_struct *cinfo = &run->cinfo;
+
+    while (cinfo->output_scanline < end) {
+        JSAMPROW row = resizer_row(run->job->resizer) + (size_t)4 * run->left;
+        jpeg_read_scanlines(cinfo, &row, 1);
+        if (cinfo->num_components == 4)
+            cmyk_row_to_rgb(run->job, row, cinfo->output_width);
+        resizer_row_done(run->job->resizer);
+    }
+}
+
+/* What lies below the window is decoded, but not transformed, up to the last group of
+ * blocks: whether an image is damaged must not depend on where the crop lies. Of several
+ * scans all are decoded before the first row. */
+static void check_rows_below(struct jpeg_run *run)
+{
+    struct jpeg_decompress_struct *cinfo = &run->cinfo;
+    int group = cinfo->max_v_samp_factor * DCTSIZE;
+    JDIMENSION last = (cinfo->output_height - 1) / (JDIMENSION)group * (JDIMENSION)group;
+
+    if (run->several_scans || cinfo->output_scanline > last)
+        return;
+    if (cinfo->output_scanline < last)
+        jpeg_skip_scanlines(cinfo, last - cinfo->output_scanline);
+    read_rows(run, last + 1);
+}
+
 enum outcome { DONE, FAILED, DISAGREES };
 
 static enum outcome decode_rows(struct jpeg_run *run)
@@ -177,13 +254,15 @@ static enum outcome decode_rows(struct jpeg_run *run)
     run->several_scans = jpeg_has_multiple_scans(cinfo);
     run->in_pixels = true;
     jpeg_start_decompress(cinfo);
-    while (cinfo->output_scanline < cinfo->output_height) {
-        JSAMPROW row = resizer_row(run->job->resizer);
-        jpeg_read_scanlines(cinfo, &row, 1);
-        if (cinfo->num_components == 4)
-            cmyk_row_to_rgb(run->job, row, cinfo->output_width);
-        resizer_row_done(run->job->resizer);
+    if (run->job->whole || is_smoothed(cinfo)) {
+        read_rows(run, cinfo->output_height);
+        return DONE;
     }
+    const struct resize_box window = resizer_window(run->job->resizer);
+    skip_columns(run, &window);
+    skip_rows_above(run, &window);
+    read_rows(run, (JDIMENSION)(window.top + window.height));
+    check_rows_below(run);
     return DONE;
 }
 

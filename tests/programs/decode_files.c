@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/programs/decode_files.c - decode many image files and write what came out.
  *
- *     decode_files FILTER WIDTH HEIGHT srgb|ignore reject|keep MIN_SIZE < paths
+ *     decode_files FILTER WIDTH HEIGHT srgb|ignore reject|keep MIN_SIZE [whole] < paths
  *
  * For each path, a line of text:
  *     reason original_w original_h crop_left crop_top crop_w crop_h upscaled broken need
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
     struct image_decoder *d = NULL;
     char path[4096];
 
-    if (argc != 7)
+    if (argc != 7 && argc != 8)
         return 2;
     int filter = RESIZE_AREA;
     while (filter >= 0 && strcmp(argv[1], resize_filter_name(filter)) != 0)
@@ -110,6 +110,7 @@ int main(int argc, char **argv)
         .icc = strcmp(argv[4], "ignore") == 0 ? ICC_IGNORE : ICC_SRGB,
         .keep_truncated = strcmp(argv[5], "keep") == 0,
         .min_size = (uint32_t)to_int(argv[6]),
+        .whole = argc == 8 && strcmp(argv[7], "whole") == 0,
         .isa = getenv("LATENTMILL_ISA"),
     };
     if (filter < 0 || image_decoder_open(&d, &options) != INGEST_OK)

@@ -43,11 +43,13 @@ class Decoded:
         self.rgb = rgb
 
 
-def decode_files(paths, name="bicubic", size=(64, 64), icc="ignore", truncated="reject", min_size=0):
+def decode_files(paths, name="bicubic", size=(64, 64), icc="ignore", truncated="reject", min_size=0,
+                 more=(), isa=None):
     run = subprocess.run([os.path.join(PROGRAMS, "decode_files"), name, str(size[0]), str(size[1]),
-                          icc, truncated, str(min_size)],
+                          icc, truncated, str(min_size), *more],
                          input="".join(p + "\n" for p in paths).encode(), stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL, check=True)
+                         stderr=subprocess.DEVNULL, check=True,
+                         env={**os.environ, **({"LATENTMILL_ISA": isa} if isa else {})})
     out = io.BytesIO(run.stdout)
     decoded = []
     for _ in paths:
