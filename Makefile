@@ -283,6 +283,7 @@ PYTHON_TESTS := \
     tests/python/test_dataset_index.py \
     tests/python/test_dump.py \
     tests/python/test_reader.py \
+    tests/python/test_export.py \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
     tests/python/test_shard_format.py \

@@ -197,6 +197,7 @@ static int run_units(struct export_run *run)
     const bool stopped = atomic_load(&monitor.stopped);
     if (status == 0 && !stopped && atomic_load(&run->n_failed) == 0)
         status = export_index_write(run);
+    export_plan_sweep(run);
     if (!run->options->quiet)
         report(run);
     return exit_code_of(run, status, stopped);

@@ -111,6 +111,8 @@ enum export_end export_unit_run(struct export_run *run, const struct export_unit
 /* export_plan.c: opens every shard, refuses what does not go together, and leaves in
  * run->units what is to be done. Returns 0 or an exit code after explaining. */
 int export_plan(struct export_run *run, char **paths, size_t n_paths);
+/* Removes temporaries of the units that are complete now. */
+void export_plan_sweep(const struct export_run *run);
 void export_plan_free(struct export_run *run);
 
 /* export_index.c: writes the index over all units that the folder has. Returns 0, or -1

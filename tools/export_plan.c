@@ -360,7 +360,7 @@ static int judge(struct export_run *run, const struct publication *p,
     return rc;
 }
 
-static int judge_unit(struct export_run *run, struct export_unit *u, bool *done)
+static int judge_unit(struct export_run *run, struct export_unit *u, char **swept)
 {
     const struct export_options *o = run->options;
     struct publication p;
@@ -370,11 +370,12 @@ static int judge_unit(struct export_run *run, struct export_unit *u, bool *done)
         print_to_stderr("error: %s", p.why);
         rc = EXIT_FAILED;
     } else {
-        publish_sweep(p.dir, p.kind);
-        *done = publication_exists(&p);
-        if (*done && !o->redo)
+        publication_sweep(&p, swept);
+        const bool exists = publication_exists(&p);
+        u->done = exists && !o->redo;
+        u->withdraw = exists && o->redo;
+        if (u->done)
             rc = judge(run, &p, u);
-        u->withdraw = *done && o->redo;
     }
     publication_free(&p);
     return rc;
@@ -399,14 +400,13 @@ static int withdraw(const struct export_run *run, const struct export_unit *u)
  * all have been judged: a usage error leaves every one as it was. */
 static int select_units(struct export_run *run)
 {
+    char *swept = NULL;
     size_t n = 0;
     int rc = 0;
 
-    for (size_t i = 0; i < run->n_units && rc == 0; i++) {
-        bool done = false;
-        rc = judge_unit(run, &run->units[i], &done);
-        run->units[i].done = done && !run->units[i].withdraw;
-    }
+    for (size_t i = 0; i < run->n_units && rc == 0; i++)
+        rc = judge_unit(run, &run->units[i], &swept);
+    free(swept);
     for (size_t i = 0; i < run->n_units && rc == 0; i++)
         if (run->units[i].withdraw)
             rc = withdraw(run, &run->units[i]);
@@ -438,6 +438,22 @@ int export_plan(struct export_run *run, char **paths, size_t n_paths)
         rc = select_units(run);
     json_decref(all.models);
     return rc;
+}
+
+void export_plan_sweep(const struct export_run *run)
+{
+    const struct export_options *o = run->options;
+    char *swept = NULL;
+
+    for (size_t i = 0; i < run->n_units; i++) {
+        struct publication p;
+
+        if (publication_init(&p, run->format->kind(o), o->out, run->units[i].name) ==
+            PUBLISH_OK)
+            publication_sweep(&p, &swept);
+        publication_free(&p);
+    }
+    free(swept);
 }
 
 void export_plan_free(struct export_run *run)

@@ -96,16 +96,6 @@ static int failed(struct publication *p)
     return EXIT_FAILED;
 }
 
-/* Unless it is the folder swept last. */
-static void sweep(const struct publication *p, char **swept)
-{
-    if (*swept && strcmp(*swept, p->dir) == 0)
-        return;
-    publish_sweep(p->dir, &publication_shards);
-    free(*swept);
-    *swept = strdup(p->dir);
-}
-
 static int plan_one(struct plan *plan, const struct input *in,
                     const struct prepare_options *o, char **swept)
 {
@@ -115,7 +105,7 @@ static int plan_one(struct plan *plan, const struct input *in,
 
     if (publication_init(&p, &publication_shards, o->out, in->name) != PUBLISH_OK)
         return failed(&p);
-    sweep(&p, swept);
+    publication_sweep(&p, swept);
     done = publication_exists(&p);
     if (done && !redo)
         rc = judge(plan, &p, in, o, &redo);
@@ -168,7 +158,7 @@ void plan_sweep(const struct plan *plan, const struct prepare_options *o)
 
         if (publication_init(&p, &publication_shards, o->out,
                              plan->units[i].input->name) == PUBLISH_OK)
-            sweep(&p, &swept);
+            publication_sweep(&p, &swept);
         publication_free(&p);
     }
     free(swept);

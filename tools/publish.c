@@ -475,3 +475,12 @@ void publish_sweep(const char *dir, const struct publication_kind *kind)
     }
     closedir(d);
 }
+
+void publication_sweep(const struct publication *p, char **swept)
+{
+    if (*swept && strcmp(*swept, p->dir) == 0)
+        return;
+    publish_sweep(p->dir, p->kind);
+    free(*swept);
+    *swept = strdup(p->dir);
+}

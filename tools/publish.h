@@ -79,6 +79,10 @@ int publication_withdraw(struct publication *p);
 /* Removes temporaries in `dir` whose unit, of this kind, or file is complete. */
 void publish_sweep(const char *dir, const struct publication_kind *kind);
 
+/* The same for the folder of p's files, unless *swept says it was the last one swept.
+ * Gives *swept (release with free()). */
+void publication_sweep(const struct publication *p, char **swept);
+
 /* Writes `len` bytes to `path` exclusively and atomically, fsynced. PUBLISH_EXISTS where
  * it is there already. `why` (cap bytes) explains a failure. */
 int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap);

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `latentmill export` writes, read by parsers made from the formats' descriptions alone: MDS
+shards and their index.json, tars and their three indexes. And what it does when it is run again,
+when shards do not go together, and when one of them is damaged."""
+
+import hashlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.parse
+
+try:
+    import numpy
+    import zstandard
+except ImportError as missing:
+    print(f"{missing.name} is not installed")
+    sys.exit(77)
+
+PROGRAM = pathlib.Path(os.environ.get("BUILD", "build")) / "latentmill"
+SCENES = sorted(pathlib.Path("tests/data").glob("scenes-*.tar"))
+ODD_KEYS = ["plain", "dir.v1/0001", "a.b", "a.b.c/d.e", "x/", "/x", "a//b", "../up", ".", "..", "a./", "%41", "100%",
+            "two words", "__meta__/x", "__meta__", ".hidden", "kéy/日本", "l" * 300]
+
+
+def run(*command, status=0):
+    """Gives stderr."""
+    done = subprocess.run([PROGRAM, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == status, (command, done.returncode, done.stderr.decode())
+    return done.stderr.decode()
+
+
+def export(out, *arguments, status=0, form="mds"):
+    return run("export", "--quiet", "--format", form, "--out", out, *arguments, status=status)
+
+
+def dump(*paths):
+    done = subprocess.run([PROGRAM, "dump", "--json", "--latents", "full", *paths], stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+
+def tree(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def check_tree(folder, want):
+    have = tree(folder)
+    assert have == want, [name for name in have.keys() | want.keys() if have.get(name) != want.get(name)]
+
+
+def files_and_index(folder):
+    """All but manifests, which name the paths of their shards."""
+    return {name: data for name, data in tree(folder).items() if not name.endswith(".export.json")}
+
+
+# ---- MDS, from WORLD's description of the bytes ----
+
+def mds_array(dtype, data):
+    power, dims, at = data[0] & 3, data[0] >> 2, 1
+    shape = numpy.frombuffer(data[at:at + (dims << power)], f"<u{1 << power}")
+    return numpy.frombuffer(data[at + (dims << power):], dtype).reshape(shape)
+
+
+def mds_value(encoding, data):
+    kind, *rest = encoding.split(":")
+    if kind == "ndarray":
+        if len(rest) == 2:
+            return numpy.frombuffer(data, rest[0]).reshape([int(n) for n in rest[1].split(",")])
+        return mds_array(rest[0], data)
+    return {"str": bytes.decode, "bytes": bytes, "json": json.loads,
+            "int": lambda b: int.from_bytes(b, "little", signed=True)}[kind](data)
+
+
+def mds_samples(folder):
+    """The samples of a folder; everything that its index says is checked."""
+    text = (folder / "index.json").read_text()
+    index = json.loads(text)
+    assert text == json.dumps(index, sort_keys=True) and set(index) == {"shards", "version"} and index["version"] == 2
+    for entry in index["shards"]:
+        raw, packed = entry["raw_data"], entry["zip_data"]
+        data = (folder / (packed or raw)["basename"]).read_bytes()
+        if packed:
+            assert packed["basename"] == raw["basename"] + ".zstd" and entry["compression"] == "zstd:1"
+            assert packed["bytes"] == len(data) and packed["hashes"]["sha1"] == hashlib.sha1(data).hexdigest()
+            assert zstandard.frame_content_size(data) == raw["bytes"]
+            data = zstandard.ZstdDecompressor().decompress(data)
+        assert raw["bytes"] == len(data) and raw["hashes"]["sha1"] == hashlib.sha1(data).hexdigest()
+        n = entry["samples"]
+        assert n > 0 and struct.unpack_from("<I", data)[0] == n
+        offsets = struct.unpack_from(f"<{n + 1}I", data, 4)
+        config = json.loads(data[8 + 4 * n:offsets[0]])
+        assert data[8 + 4 * n:offsets[0]].decode("ascii") == json.dumps(config, sort_keys=True)
+        assert config == {k: v for k, v in entry.items() if k not in ("raw_data", "zip_data", "samples")}
+        assert sorted(entry["column_names"]) == entry["column_names"] and offsets[n] == len(data)
+        assert n == 1 or len(data) <= entry["size_limit"]
+        for begin, end in zip(offsets, offsets[1:]):
+            yield mds_sample(entry, data[begin:end])
+
+
+def mds_sample(entry, data):
+    sizes, at, sample = [], 0, {}
+    for size in entry["column_sizes"]:
+        if size is None:
+            size, = struct.unpack_from("<I", data, at)
+            at += 4
+        sizes.append(size)
+    for name, encoding, size in zip(entry["column_names"], entry["column_encodings"], sizes):
+        sample[name] = mds_value(encoding, data[at:at + size])
+        at += size
+    assert at == len(data)
+    return sample
+
+
+# ---- WebDataset ----
+
+def wds_samples(folder, unit):
+    """Groups of the tar by WebDataset's rule; everything that the indexes say is checked."""
+    raw = (folder / f"{unit}.tar").read_bytes()
+    groups = []
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        for member in tar:
+            assert member.isreg() and (member.mtime, member.uid, member.gid, member.mode) == (0, 0, 0, 0o644)
+            assert not member.uname and not member.gname
+            folder_part, _, base = member.name.rpartition("/")
+            key, _, field = base.partition(".")
+            key = f"{folder_part}/{key}" if folder_part else key
+            if not groups or groups[-1][0] != key:
+                groups.append((key, {}, member.offset, []))
+            data = raw[member.offset_data:member.offset_data + member.size]
+            groups[-1][1][field] = data
+            name = member.name.replace(" ", "%20")
+            groups[-1][3].append(f"{field} {member.offset_data} {member.size} {name}")
+            end = member.offset_data + (member.size + 511) // 512 * 512
+    energon = (folder / f"{unit}.tar.idx").read_bytes()
+    assert struct.unpack(f"<{len(groups) + 1}Q", energon) == (*(g[2] for g in groups), end)
+    dali = f"v1.2 {len(groups)}\n" + "".join(" ".join(g[3]) + "\n" for g in groups)
+    assert (folder / f"{unit}.idx").read_text() == dali
+    assert raw[end:] == bytes(1024)
+    wids = json.loads((folder / "wids-meta.json").read_text())
+    assert wids["wids_version"] == 1
+    assert {"url": f"{unit}.tar", "nsamples": len(groups), "filesize": len(raw)} in wids["shardlist"]
+    return [(key, fields) for key, fields, _, _ in groups]
+
+
+# ---- values ----
+
+def latent_of(dumped, field=None):
+    values = dumped["latent"] if field is None else dumped["latent"][field]
+    return numpy.array(values["values"]).reshape(dumped["latent"]["shape"])
+
+
+def scaled(latent, folder):
+    encoder = json.loads((folder / "export.json").read_text())["latent"]["encoder"]
+    assert len(encoder["scale"]) == 1
+    return (latent - encoder["shift"][0]) * encoder["scale"][0]
+
+
+def check_mds_pair(sample, dumped, latent):
+    assert sample["text"] == dumped["caption"] and sample["tokens"].tolist() == dumped["tokens"]
+    assert sample["order"] == ("caption_first", "image_first").index(dumped["order"])
+    assert [c["name"] for c in sample["captions"]] == [c["name"] for c in dumped["captions"]]
+    assert [c["text"] for c in sample["captions"]] == [c["text"] for c in dumped["captions"]]
+    assert [len(c["tokens"]) for c in sample["captions"]] == [c["n_tokens"] for c in dumped["captions"]]
+    assert dumped["tokens"] in [c["tokens"] for c in sample["captions"]]
+    assert sample["original_size"].tolist() == dumped["original_size"] and sample["crop"].tolist() == dumped["crop"]
+    assert sample["image_sha256"] == dumped["source"]["sha256"] and sample["index"] == dumped["source"]["index"]
+    assert json.loads(sample["metadata"]) == dumped["metadata"]
+    assert (sample["latent"] == latent.astype(sample["latent"].dtype)).all()
+
+
+def check_mds(shards, folder):
+    dumped = dump(shards)
+    for name, arguments in {"plain": [], "zstd": ["--compression", "zstd"], "small": ["--size-limit", "100K"],
+                            "scaled": ["--scaled"]}.items():
+        out = folder / f"mds-{name}"
+        export(out, *arguments, shards)
+        samples = list(mds_samples(out))
+        assert [(s["name"], s["key"]) for s in samples] == [(d["name"], d["key"]) for d in dumped]
+        for s, d in zip(samples, dumped):
+            latent = latent_of(d).astype(numpy.float16).astype(float)
+            assert s["latent"].dtype == numpy.float16
+            check_mds_pair(s, d, scaled(latent, out).astype(numpy.float32) if name == "scaled" else latent)
+    assert len(list((folder / "mds-small").glob("*.mds"))) > 4
+    about = json.loads((out / "export.json").read_text())
+    assert set(about["columns"]["pairs"]) == set(samples[0]) and about["options"]["scaled"] is True
+    assert about["tokenizer"]["boi"] == 4096 and about["latent"]["dtype"] == "float16"
+
+
+def check_webdataset(shards, folder):
+    out = folder / "wds"
+    export(out, shards, form="webdataset")
+    dumped = dump(shards)
+    found = [(unit, key, f) for unit in ("scenes-000", "scenes-001") for key, f in wds_samples(out, unit)]
+    assert [(unit, key) for unit, key, _ in found] == [(d["name"], d["key"]) for d in dumped]
+    for (_, _, fields), d in zip(found, dumped):
+        assert list(fields) == ["latent.npy", "tokens.npy", "txt", "json"]
+        latent = numpy.load(io.BytesIO(fields["latent.npy"]))
+        assert latent.dtype == numpy.float16 and (latent == latent_of(d).astype(numpy.float16)).all()
+        tokens = numpy.load(io.BytesIO(fields["tokens.npy"]))
+        assert tokens.dtype == numpy.int32 and tokens.tolist() == d["tokens"]
+        assert fields["txt"].decode() == d["caption"]
+        about = json.loads(fields["json"])
+        for field in ("name", "key", "order", "original_size", "crop", "metadata"):
+            assert about[field] == d[field], field
+        assert about["captions"][about["caption"]]["text"] == d["caption"]
+
+
+def check_other_columns(folder):
+    """bf16 as fp32, log-variances, no ids; documents beside pairs, under any key."""
+    shards, out = folder / "bf16", folder / "bf16-out"
+    run("prepare", "--quiet", "--out", shards, "--latent", "bf16", "--moments", "mean+logvar", "--tokenizer", "none",
+        "--limit", 6, SCENES[0])
+    assert "log-variances" in export(out, "--scaled", shards, status=2) and not out.exists()
+    export(out, shards)
+    for s, d in zip(mds_samples(out), dump(shards), strict=True):
+        assert "tokens" not in s and s["latent"].dtype == s["logvar"].dtype == numpy.float32
+        assert (s["latent"] == latent_of(d).astype(numpy.float32)).all()
+        assert (s["logvar"] == latent_of(d, "logvar").astype(numpy.float32)).all()
+    export(folder / "bf16-wds", shards, form="webdataset")
+    for (_, fields), d in zip(wds_samples(folder / "bf16-wds", "scenes-000"), dump(shards), strict=True):
+        assert list(fields) == ["latent.npy", "logvar.npy", "txt", "json"]
+        latent = numpy.load(io.BytesIO(fields["logvar.npy"]))
+        assert latent.dtype == numpy.float32 and (latent == latent_of(d, "logvar").astype(numpy.float32)).all()
+
+
+def check_documents(shards, folder):
+    corpus, texts = folder / "odd.jsonl", folder / "texts"
+    corpus.write_text("".join(json.dumps({"id": key, "text": f"Text of {key}"}) + "\n" for key in ODD_KEYS))
+    run("prepare", "--quiet", "--out", texts, corpus)
+    out = folder / "texts-mds"
+    export(out, texts)
+    export(out, shards)  # the same folder takes pairs too, and the index has both
+    samples = list(mds_samples(out))
+    assert [s["key"] for s in samples if "latent" not in s] == ODD_KEYS
+    assert [s["text"] for s in samples if "latent" not in s] == [f"Text of {key}" for key in ODD_KEYS]
+    assert sum("latent" in s for s in samples) == len(dump(shards))
+    assert set(json.loads((out / "export.json").read_text())["columns"]) == {"pairs", "documents"}
+    both = folder / "both-mds"
+    export(both, shards, texts)
+    assert files_and_index(both) == files_and_index(out)
+    out = folder / "texts-wds"
+    export(out, texts, form="webdataset")
+    found = wds_samples(out, "odd")
+    assert [urllib.parse.unquote(key) for key, _ in found] == ODD_KEYS
+    assert [json.loads(fields["json"])["key"] for _, fields in found] == ODD_KEYS
+    assert found[0][0] == ODD_KEYS[0] and found[1][0] == ODD_KEYS[1]
+    assert all(part not in ("", ".", "..") for key, _ in found for part in key.split("/"))
+
+
+# ---- again ----
+
+def check_again(shards, folder):
+    """The same bytes whatever the workers; only what is missing is done; nothing half done stays."""
+    for form, arguments in (("mds", ["--compression", "zstd", "--size-limit", "100K"]), ("webdataset", [])):
+        one, out = folder / f"one-{form}", folder / f"again-{form}"
+        export(one, *arguments, "--workers", 1, shards, form=form)
+        export(out, *arguments, "--workers", 3, shards, form=form)
+        want = tree(one)
+        check_tree(out, want)
+        kept = next(out.glob("scenes-000.*[!n]")).stat()
+        for path in out.glob("scenes-001.*"):
+            path.unlink()
+        left = next(iter(sorted(name for name in want if name.startswith("scenes-001.")))) + ".tmp.host.1.0123abcd"
+        (out / left).write_text("half of it")
+        (out / "index.json").unlink(missing_ok=True)
+        export(out, *arguments, shards, form=form)
+        export(out, *arguments, shards, form=form)
+        check_tree(out, want)
+        assert next(out.glob("scenes-000.*[!n]")).stat() == kept
+        text = export(out, *arguments, "--scaled", shards, form=form, status=2)
+        assert "another configuration" in text and "options.scaled: false there, true here" in text
+        check_tree(out, want)
+        (out / next(name for name in want if ".tar" in name or ".mds" in name)).write_text("not what it was")
+        export(out, *arguments, "--redo", shards, form=form)
+        check_tree(out, want)
+    assert "options.format" in export(folder / "again-mds", shards, form="webdataset", status=2)
+
+
+def check_killed(shards, folder):
+    """A kill at any time leaves nothing that the next run trusts wrongly."""
+    out, want = folder / "killed", folder / "killed-want"
+    parts = []
+    for i in range(6):
+        parts.append(folder / f"more-{i}")
+        run("prepare", "--quiet", "--out", parts[-1], "--name", f"n{i}", "--limit", 8, SCENES[0])
+    export(want, *parts)
+    for wait in (0.002, 0.005, 0.01, 0.02, 0.04):
+        with subprocess.Popen([PROGRAM, "export", "--format", "mds", "--out", out, *parts],
+                              stderr=subprocess.DEVNULL) as process:
+            time.sleep(wait)
+            process.send_signal(signal.SIGKILL)
+    export(out, *parts)
+    export(out, *parts)
+    check_tree(out, tree(want))
+
+
+# ---- what does not go together, and damage ----
+
+def check_refused(shards, folder):
+    other = folder / "other"
+    run("prepare", "--quiet", "--out", other, "--latent", "fp32", "--limit", 2, "--name", "other", SCENES[0])
+    text = export(folder / "refused", shards, other, status=2)
+    assert "different latents" in text and 'dtype: "float16" in ' in text and not (folder / "refused").exists()
+    none = folder / "none"
+    run("prepare", "--quiet", "--out", none, "--tokenizer", "none", "--limit", 2, "--name", "none", SCENES[0])
+    assert "different tokenizers" in export(folder / "refused", shards, none, status=2)
+    assert "both called scenes-000" in export(folder / "refused", shards / "scenes-000.lms", shards, status=2)
+    assert "there.lms" in export(folder / "refused", folder / "not-there.lms", status=2)
+    assert "plain tars" in export(folder / "refused", "--compression", "zstd", shards, form="webdataset", status=2)
+    assert "--format" in run("export", "--out", folder / "refused", shards, status=2)
+    (folder / "empty").mkdir()
+    assert "no finished shards" in export(folder / "refused", folder / "empty", status=2)
+    out = folder / "changed"
+    export(out, shards)
+    run("prepare", "--quiet", "--out", folder / "shorter", "--limit", 3, SCENES[0])
+    want = tree(out)
+    assert "redo it with --redo" in export(out, folder / "shorter", status=2)
+    check_tree(out, want)
+    export(out, folder / "shorter", "--redo")
+    assert len(list(mds_samples(out))) == 3 + 20
+    assert not (folder / "refused").exists()
+
+
+def check_damage(shards, folder):
+    """One damaged block costs its samples, one damaged file its own; both are named."""
+    bad, out = folder / "bad", folder / "bad-out"
+    shutil.copytree(shards, bad)
+    data = bytearray((bad / "scenes-000.lms").read_bytes())
+    data[len(data) // 2] ^= 0x55  # in the latents
+    (bad / "scenes-000.lms").write_bytes(data)
+    (bad / "torn.lms").write_bytes(data[:1000])
+    text = export(out, bad, bad / "torn.lms", status=42)
+    dumped = dump(shards)
+    lost = [d["key"] for d in dumped if f"lost: {d['name']} {d['key']}, index {d['source']['index']}\n" in text]
+    assert len(lost) > 0 and "torn.lms" in text
+    samples = list(mds_samples(out))
+    assert len(samples) + len(lost) == len(dumped)
+    assert [(s["name"], s["key"]) for s in samples] == [
+        (d["name"], d["key"]) for d in dumped if d["name"] == "scenes-001" or d["key"] not in lost]
+    result = json.loads((out / "scenes-000.export.json").read_text())["result"]
+    assert [x["key"] for x in result["lost"]] == lost and result["samples"] + len(lost) == 20
+    before = tree(out)
+    assert "an earlier run lost" in export(out, bad, status=42)
+    export(out, shards, "--redo")
+    assert len(list(mds_samples(out))) == len(dumped) and tree(out) != before
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        shards = folder / "shards"
+        run("prepare", "--quiet", "--out", shards, *SCENES)
+        check_mds(shards, folder)
+        check_webdataset(shards, folder)
+        check_other_columns(folder)
+        check_documents(shards, folder)
+        check_again(shards, folder)
+        check_killed(shards, folder)
+        check_refused(shards, folder)
+        check_damage(shards, folder)
+
+
+if __name__ == "__main__":
+    main()
