@@ -298,6 +298,11 @@ PYTHON_TESTS := \
     tests/python/test_dataset_packing.py \
     tests/python/test_tokenizer.py
 
+# Run by check-trainer, with the packages of tests/requirements-trainer.txt.
+TRAINER_TESTS := \
+    tests/trainer/test_export_mds.py \
+    tests/trainer/test_export_webdataset.py
+
 CLI_TESTS := \
     tests/cli/bench.sh \
     tests/cli/dump.sh \
@@ -444,6 +449,13 @@ test: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' PYTHON='$(VENV)/bin/python' \
 	    tests/run.sh $(TESTS)
+
+## check-trainer: the tests beside the packages that people train with (PyPI: torch, streaming, ...)
+TRAINER_VENV ?= build/venv-trainer
+.PHONY: check-trainer
+check-trainer: everything
+	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
+	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' tests/run.sh $(TRAINER_TESTS)
 
 ## unit: only the unit tests
 unit: $(unit_programs)

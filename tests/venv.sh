@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/venv.sh - the virtual environment of the Python tests.
+# tests/venv.sh - a virtual environment for Python tests.
 #
-# usage: tests/venv.sh DIR
+# usage: tests/venv.sh DIR [REQUIREMENTS]
 #
-# Leaves DIR/complete behind once everything in tests/requirements.txt is installed; the file
-# is a copy of it, so that a changed list is installed again. Without a network it says so and
+# Leaves DIR/complete behind once everything in REQUIREMENTS (tests/requirements.txt) is
+# installed; the file is a copy of it, so that a changed list is installed again. Without a network it says so and
 # ends with 0: tests/run.sh then skips the Python tests one by one.
 set -u
 
 venv=$1
-here=$(dirname "$0")
-wanted=$here/requirements.txt
+wanted=${2-$(dirname "$0")/requirements.txt}
 
 cmp -s "$wanted" "$venv/complete" && exit 0
 echo "making $venv for the Python tests"
