@@ -188,7 +188,7 @@ static int find_text(struct pair *p, const struct document_line *line,
         return INGEST_ENOMEM;
     memcpy(c->text, json_string_value(value), len + 1);
     memcpy(c->name, "json.", 5);
-    strcpy(c->name + 5, o->text_field);
+    memcpy(c->name + 5, o->text_field, strlen(o->text_field) + 1);
     return INGEST_OK;
 }
 

@@ -86,8 +86,7 @@ static int check_values(const struct prepare_options *o)
     return OPTIONS_WRONG;
 }
 
-int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
-                          int *n_operands)
+static int parse(struct prepare_options *o, int argc, char **argv, int *n_operands)
 {
     const int64_t gib = (int64_t)1 << 30;
     const struct option options[] = {
@@ -141,9 +140,8 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
         {"text-field", OPTION_STRING, &o->text_field, "NAME",
          "a document's member that is its text (text)", NULL, 0, 0},
         {"id-field", OPTION_STRING, &o->id_field, "NAME",
-         "a document's member that is its key, if it is there; else the line's\n"
-         "number (id)",
-         NULL, 0, 0},
+         "a document's member that is its key, else the line's number is (id)", NULL, 0,
+         0},
         {"max-doc-bytes", OPTION_BYTES, &o->max_doc_bytes, "BYTES",
          "longer lines are too_long (4M)", NULL, 1, DOCUMENT_MAX_BYTES},
         {"metadata", OPTION_CHOICE, &o->metadata, NULL,
@@ -187,10 +185,17 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
         .about = about,
         .options = options,
         .n_options = sizeof(options) / sizeof(*options)};
+
+    return options_parse(&table, argc, argv, n_operands);
+}
+
+int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
+                          int *n_operands)
+{
     int rc;
 
     set_defaults(o);
-    rc = options_parse(&table, argc, argv, n_operands);
+    rc = parse(o, argc, argv, n_operands);
     fold_case(o->image_field);
     return rc == OPTIONS_OK ? check_values(o) : rc;
 }
