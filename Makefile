@@ -265,7 +265,8 @@ UNIT_TESTS := \
     tests/unit/test_vae_golden.c \
     tests/unit/test_vae_layers.c \
     tests/unit/test_vae_open.c \
-    tests/unit/test_vae_sd.c
+    tests/unit/test_vae_sd.c \
+    tests/unit/test_wds_key.c
 
 # Programs that tests written in other languages run.
 TEST_PROGRAMS := \

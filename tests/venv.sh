@@ -5,8 +5,8 @@
 # usage: tests/venv.sh DIR [REQUIREMENTS]
 #
 # Leaves DIR/complete behind once everything in REQUIREMENTS (tests/requirements.txt) is
-# installed; the file is a copy of it, so that a changed list is installed again. Without a network it says so and
-# ends with 0: tests/run.sh then skips the Python tests one by one.
+# installed; the file is a copy of it, so that a changed list is installed again. Without a
+# network it says so and ends with 0: tests/run.sh then skips the Python tests one by one.
 set -u
 
 venv=$1

@@ -22,15 +22,10 @@ static bool is_skipped(const char *component, size_t len)
            memcmp(component + len - 2, "__", 2) == 0;
 }
 
-static bool is_dots(const char *component, size_t len)
-{
-    return len > 0 && len <= 2 && strspn(component, ".") >= len;
-}
-
 static char *put_component(char *out, const char *component, size_t len, bool first,
                            bool last)
 {
-    const bool dots = last || is_dots(component, len);
+    const bool dots = last || (len == 2 && memcmp(component, "..", 2) == 0);
 
     for (size_t i = 0; i < len; i++) {
         const char c = component[i];
