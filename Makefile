@@ -170,9 +170,10 @@ TOKENIZER_SRC := \
 
 TOOLS_SRC := \
     tools/bench.c \
-    tools/bench_encoder.c \
+    tools/bench_half.c \
     tools/bench_images.c \
     tools/bench_material.c \
+    tools/bench_network.c \
     tools/bench_peak.c \
     tools/bench_prepare.c \
     tools/bench_random_vae.c \

@@ -19,22 +19,23 @@
 #include "tools/workers.h"
 
 static const char about[] =
-    "Measures on this machine, with nothing else running at best: the VAE encoder (each\n"
-    "layer, the whole, its error), decoding and resizing, the tokenizer, writing and\n"
-    "reading shards, and `prepare` end to end. SECTION is one of encoder, images,\n"
-    "tokenizer, shard, prepare or all (the default); images and prepare need TARs of\n"
-    "yours. Each work is done once to warm up, then --repeats times: the median is\n"
+    "Measures on this machine, with nothing else running at best: the VAE's encoder and\n"
+    "decoder (each layer, the whole, its error), decoding and resizing, the tokenizer,\n"
+    "writing and reading shards, and `prepare` end to end. SECTION is one of encoder,\n"
+    "decoder, images, tokenizer, shard, prepare or all (the default); images and "
+    "prepare\n"
+    "need TARs of yours. Each work is done once to warm up, then --repeats times: the "
+    "median is\n"
     "printed, and the fastest run as ..._best; `prepare` runs once.";
 
-static const struct section {
+static const struct bench_section {
     const char *name;
     json_t *(*measure)(struct bench *b);
-    bool needs_tars;
-} sections[] = {{"encoder", bench_encoder, false},
-                {"images", bench_images, true},
-                {"tokenizer", bench_tokenizer, false},
-                {"shard", bench_shard, false},
-                {"prepare", bench_prepare, true}};
+    bool needs_encoder, needs_tars;
+} sections[] = {
+    {"encoder", bench_encoder, true, false}, {"decoder", bench_decoder, false, false},
+    {"images", bench_images, false, true},   {"tokenizer", bench_tokenizer, false, false},
+    {"shard", bench_shard, false, false},    {"prepare", bench_prepare, true, true}};
 enum { N_SECTIONS = sizeof(sections) / sizeof(*sections) };
 
 json_t *bench_fail(const char *fmt, ...)
@@ -51,8 +52,9 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
 {
     const struct option options[] = {
         {"vae", OPTION_STRING, &o->vae, "PATH",
-         "as for prepare (builtin); random-sd: Stable Diffusion's encoder with 8 latent\n"
-         "channels and pseudo-random weights",
+         "as for prepare (builtin); random-sd: Stable Diffusion's VAE with 8 latent "
+         "channels\n"
+         "and pseudo-random weights",
          NULL, 0, 0},
         {"tokenizer", OPTION_STRING, &o->tokenizer, "FILE",
          "SentencePiece BPE model (builtin)", NULL, 0, 0},
@@ -86,7 +88,7 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
 }
 
 /* The first operand, if it names a section; NULL: all of them. */
-static int take_section(int *n, char ***operands, const struct section **only)
+static int take_section(int *n, char ***operands, const struct bench_section **only)
 {
     *only = NULL;
     if (*n == 0)
@@ -103,31 +105,17 @@ static int take_section(int *n, char ***operands, const struct section **only)
                : 0;
 }
 
+/* What is wrong with --vae or --tokenizer is said before any work. */
 static int open_models(struct bench *b)
 {
     const struct bench_options *o = &b->options;
-    bool random = o->vae && strcmp(o->vae, "random-sd") == 0;
-    int fd;
+    bool encoder = !b->only || b->only->needs_encoder;
+    struct prepare_options models = {
+        .tokenizer = o->tokenizer, .size = o->size, .patch = 1, .scale = b->vae_scale};
 
-    b->vae_scale = NAN;
-    b->vae_path = o->vae && strcmp(o->vae, "builtin") != 0 ? o->vae : NULL;
-    if (random) {
-        fd = bench_random_vae();
-        if (fd < 0) {
-            bench_fail("the random VAE could not be made: out of memory");
-            return EXIT_FAILED;
-        }
-        snprintf(b->random_vae, sizeof(b->random_vae), "/proc/self/fd/%d", fd);
-        b->vae_path = b->random_vae;
-        b->vae_scale = 1;
-    }
-    return models_open(&b->models,
-                       &(struct prepare_options){.vae = b->vae_path,
-                                                 .scale = b->vae_scale,
-                                                 .tokenizer = o->tokenizer,
-                                                 .size = o->size,
-                                                 .patch = 1},
-                       true);
+    if (encoder && bench_vae_path(b, VAE_ENCODER, &models.vae) != 0)
+        return EXIT_FAILED;
+    return models_open(&b->models, &models, encoder);
 }
 
 /* "model name" of the first processor; "unknown" where the system does not tell. */
@@ -156,27 +144,29 @@ static json_t *describe_run(const struct bench *b)
     char model[256];
 
     read_cpu_model(model, sizeof(model));
-    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:I}", "software",
-                     LATENTMILL_SOFTWARE, "compiler", __VERSION__, "cpu", model, "isa",
-                     vae_info(b->models.vae)->isa, "processors_allowed",
-                     workers_allowed(), "workers", (json_int_t)o->workers, "batch",
-                     (json_int_t)o->batch, "repeats", (json_int_t)o->repeats);
+    return json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:I}", "software",
+                     LATENTMILL_SOFTWARE, "compiler", __VERSION__, "cpu", model,
+                     "processors_allowed", workers_allowed(), "workers",
+                     (json_int_t)o->workers, "batch", (json_int_t)o->batch, "repeats",
+                     (json_int_t)o->repeats);
 }
 
 /* Measures one section and adds it to `all`, or prints it. */
-static int measure(struct bench *b, const struct section *s, json_t *all)
+static int measure(struct bench *b, const struct bench_section *s, json_t *all)
 {
     json_t *o = s->measure(b);
 
     if (!o)
         return EXIT_FAILED;
+    if (json_is_null(o)) /* left out */
+        return EXIT_DONE;
     if (!b->options.json)
         bench_print_text(stdout, s->name, o);
     json_object_set_new(all, s->name, o);
     return EXIT_DONE;
 }
 
-static int measure_all(struct bench *b, const struct section *only)
+static int measure_all(struct bench *b)
 {
     json_t *all = json_object(), *run = describe_run(b),
            *libraries = manifest_library_versions();
@@ -189,7 +179,8 @@ static int measure_all(struct bench *b, const struct section *only)
     json_object_set_new(all, "run", run);
     json_object_set_new(all, "libraries", libraries);
     for (int i = 0; i < N_SECTIONS && rc == EXIT_DONE; i++)
-        if (only ? only == &sections[i] : !sections[i].needs_tars || b->inputs.n > 0)
+        if (b->only ? b->only == &sections[i]
+                    : !sections[i].needs_tars || b->inputs.n > 0)
             rc = measure(b, &sections[i], all);
     if (b->options.json && rc == EXIT_DONE) {
         json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
@@ -218,16 +209,20 @@ static void close_bench(struct bench *b)
 int bench_main(int argc, char **argv)
 {
     struct bench b = {0};
-    const struct section *only;
     int n, rc = parse(&b.options, argc, argv, &n);
 
     if (rc != OPTIONS_OK)
         return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
+    b.vae_scale = NAN;
+    if (b.options.vae && strcmp(b.options.vae, "builtin") == 0)
+        b.options.vae = NULL;
+    if (b.options.vae && strcmp(b.options.vae, "random-sd") == 0)
+        b.vae_scale = 1;
     if (b.options.workers == 0)
         b.options.workers = workers_allowed();
     if (strcmp(b.options.tokenizer, "none") == 0)
         return usage_error("--tokenizer none: there would be nothing to measure");
-    rc = take_section(&n, &argv, &only);
+    rc = take_section(&n, &argv, &b.only);
     if (rc == 0 && n > 0)
         rc = input_list_expand(&b.inputs, n, argv,
                                &(struct input_options){.name_depth = 1});
@@ -240,7 +235,7 @@ int bench_main(int argc, char **argv)
     if (rc == 0)
         rc = open_models(&b);
     if (rc == 0)
-        rc = measure_all(&b, only);
+        rc = measure_all(&b);
     close_bench(&b);
     return rc;
 }

@@ -37,18 +37,21 @@ struct bench_tar {
     size_t n;
 };
 
+struct bench_section;
+
 struct bench {
-    struct bench_options options;
+    struct bench_options options;     /* vae: NULL for builtin */
+    const struct bench_section *only; /* NULL: all */
     struct input_list inputs;
     struct bench_tar *tars; /* inputs.n of them once bench_load_tars() has read them */
-    const char *vae_path;   /* what stands for options.vae; NULL: embedded */
-    char random_vae[32];    /* its path */
+    char random_vae[2][32]; /* paths of the random encoder and decoder, once made */
     double vae_scale;       /* NAN: the model's own */
     struct models models;
     double encoder_rate; /* images a second of all workers; 0: not measured */
 };
 
 json_t *bench_encoder(struct bench *b);
+json_t *bench_decoder(struct bench *b);
 json_t *bench_images(struct bench *b);
 json_t *bench_tokenizer(struct bench *b);
 json_t *bench_shard(struct bench *b);
@@ -59,9 +62,18 @@ __attribute__((format(printf, 1, 2))) json_t *bench_fail(const char *fmt, ...);
 
 /* -- what is measured -- */
 
-/* Gives a file in memory with the tensors of Stable Diffusion's VAE encoder, 8 latent
+/* What stands for --vae: its path; NULL for the embedded one. The file of random-sd is
+ * made at the first call. Returns 0, or -1 explained. */
+int bench_vae_path(struct bench *b, enum vae_part part, const char **path);
+
+/* Opens --vae; `backend` as in struct vae_options. Gives *vae like vae_open(), and its
+ * status. */
+int bench_open_vae(struct bench *b, enum vae_part part, const char *backend,
+                   struct vae **vae);
+
+/* Gives a file in memory with the tensors of half of Stable Diffusion's VAE, 8 latent
  * channels, and pseudo-random weights. Returns its descriptor, or -1. */
-int bench_random_vae(void);
+int bench_random_vae(enum vae_part part);
 
 /* Reads the pairs of all inputs into memory, once. Returns 0, or -1 explained. */
 int bench_load_tars(struct bench *b);
@@ -73,6 +85,8 @@ void bench_remove_folder(char *path);
 
 /* splitmix64: the same material on every machine. */
 uint64_t bench_random(uint64_t *seed);
+/* Nearly: mean 0, deviation 1, at most 6. */
+float bench_gaussian(uint64_t *seed);
 
 /* -- how it is timed -- */
 

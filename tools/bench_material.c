@@ -9,6 +9,7 @@
 #include "ingest/status.h"
 #include "tools/bench.h"
 #include "tools/input_source.h"
+#include "vae_encode/status.h"
 
 uint64_t bench_random(uint64_t *seed)
 {
@@ -17,6 +18,55 @@ uint64_t bench_random(uint64_t *seed)
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
     return z ^ z >> 31;
+}
+
+int bench_vae_path(struct bench *b, enum vae_part part, const char **path)
+{
+    char *made = b->random_vae[part];
+    int fd;
+
+    *path = b->options.vae;
+    if (!*path || strcmp(*path, "random-sd") != 0)
+        return 0;
+    *path = made;
+    if (*made)
+        return 0;
+    fd = bench_random_vae(part);
+    if (fd < 0) {
+        bench_fail("random-sd could not be made: out of memory");
+        return -1;
+    }
+    snprintf(made, sizeof(b->random_vae[part]), "/proc/self/fd/%d", fd);
+    return 0;
+}
+
+int bench_open_vae(struct bench *b, enum vae_part part, const char *backend,
+                   struct vae **vae)
+{
+    const char *isa = getenv("LATENTMILL_ISA");
+    struct vae_options options = {.scale = b->vae_scale,
+                                  .backend = backend,
+                                  .isa = isa && *isa ? isa : NULL,
+                                  .part = part};
+
+    *vae = NULL;
+    if (bench_vae_path(b, part, &options.path) != 0)
+        return VAE_ENOMEM;
+    return vae_open(vae, &options);
+}
+
+/* The sum of twelve even values. */
+float bench_gaussian(uint64_t *seed)
+{
+    float sum = -6;
+
+    for (int i = 0; i < 3; i++) {
+        uint64_t bits = bench_random(seed);
+
+        for (int k = 0; k < 4; k++, bits >>= 16)
+            sum += (float)(bits & 65535) / 65536;
+    }
+    return sum;
 }
 
 static int append(struct bench_tar *tar, size_t *cap, const struct pair *pair)

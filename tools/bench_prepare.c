@@ -49,13 +49,14 @@ static char *number(char text[NUMBER_CAP], int64_t value)
     return text;
 }
 
-static int fill_arguments(struct prepare_run *r, const struct bench *b,
-                          const char *folder)
+static int fill_arguments(struct prepare_run *r, struct bench *b, const char *folder)
 {
     const struct bench_options *o = &b->options;
-    const char **a;
+    const char **a, *vae;
     size_t n = 0;
 
+    if (bench_vae_path(b, VAE_ENCODER, &vae) != 0)
+        return -1;
     r->argv = calloc(MAX_OPTIONS + b->inputs.n + 1, sizeof(*r->argv));
     if (!r->argv || asprintf(&r->out, "%s/out", folder) < 0 ||
         asprintf(&r->log, "%s/log", folder) < 0)
@@ -69,7 +70,7 @@ static int fill_arguments(struct prepare_run *r, const struct bench *b,
         "--log",
         r->log,
         "--vae",
-        b->vae_path ? b->vae_path : "builtin",
+        vae ? vae : "builtin",
         "--tokenizer",
         o->tokenizer,
         "--size",

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/bench_random_vae.c - a VAE of Stable Diffusion's size that everybody has: the
- * tensors of a diffusers AutoencoderKL's encoder, 34.2 million parameters, 8 latent
- * channels, as a safetensors file of pseudo-random bf16 weights, in memory.
+ * tensors of a diffusers AutoencoderKL's encoder (34.2 million parameters) or decoder
+ * (49.5 million), 8 latent channels, as a safetensors file of pseudo-random bf16 weights,
+ * in memory.
  *
  * Weights are such that activations stay near 1. */
 #include <fcntl.h>
@@ -16,7 +17,7 @@
 enum {
     LATENT_CHANNELS = 8,
     N_LEVELS = 4,
-    LAYERS_PER_LEVEL = 2,
+    LAYERS_PER_LEVEL = 2, /* the decoder has one more */
     MAX_TENSORS = 256,
     NAME_CAP = 80
 };
@@ -104,25 +105,63 @@ static void add_down_blocks(struct tensors *l)
     }
 }
 
-static void list_tensors(struct tensors *l)
+static void add_up_blocks(struct tensors *l)
+{
+    int c = level_channels[N_LEVELS - 1];
+    char name[NAME_CAP - 16];
+
+    for (int level = 0; level < N_LEVELS; level++) {
+        int c_out = level_channels[N_LEVELS - 1 - level];
+
+        for (int i = 0; i < LAYERS_PER_LEVEL + 1; i++, c = c_out) {
+            snprintf(name, sizeof(name), "decoder.up_blocks.%d.resnets.%d", level, i);
+            add_resnet(l, name, c, c_out);
+        }
+        snprintf(name, sizeof(name), "decoder.up_blocks.%d.upsamplers.0.conv", level);
+        if (level < N_LEVELS - 1)
+            add_layer(l, name, c, c, 3);
+    }
+}
+
+static void add_mid_block(struct tensors *l, const char *part)
 {
     static const char *const projections[] = {"to_q", "to_k", "to_v", "to_out.0"};
     const int c = level_channels[N_LEVELS - 1];
     char name[NAME_CAP - 16];
 
-    l->n = 0;
-    add_layer(l, "encoder.conv_in", 3, level_channels[0], 3);
-    add_down_blocks(l);
-    add_resnet(l, "encoder.mid_block.resnets.0", c, c);
-    add_norm(l, "encoder.mid_block.attentions.0.group_norm", c);
+    snprintf(name, sizeof(name), "%s.mid_block.resnets.0", part);
+    add_resnet(l, name, c, c);
+    snprintf(name, sizeof(name), "%s.mid_block.attentions.0.group_norm", part);
+    add_norm(l, name, c);
     for (int i = 0; i < 4; i++) {
-        snprintf(name, sizeof(name), "encoder.mid_block.attentions.0.%s", projections[i]);
+        snprintf(name, sizeof(name), "%s.mid_block.attentions.0.%s", part,
+                 projections[i]);
         add_layer(l, name, c, c, 0);
     }
-    add_resnet(l, "encoder.mid_block.resnets.1", c, c);
+    snprintf(name, sizeof(name), "%s.mid_block.resnets.1", part);
+    add_resnet(l, name, c, c);
+}
+
+static void list_encoder(struct tensors *l)
+{
+    const int c = level_channels[N_LEVELS - 1];
+
+    add_layer(l, "encoder.conv_in", 3, level_channels[0], 3);
+    add_down_blocks(l);
+    add_mid_block(l, "encoder");
     add_norm(l, "encoder.conv_norm_out", c);
     add_layer(l, "encoder.conv_out", c, 2 * LATENT_CHANNELS, 3);
     add_layer(l, "quant_conv", 2 * LATENT_CHANNELS, 2 * LATENT_CHANNELS, 1);
+}
+
+static void list_decoder(struct tensors *l)
+{
+    add_layer(l, "post_quant_conv", LATENT_CHANNELS, LATENT_CHANNELS, 1);
+    add_layer(l, "decoder.conv_in", LATENT_CHANNELS, level_channels[N_LEVELS - 1], 3);
+    add_mid_block(l, "decoder");
+    add_up_blocks(l);
+    add_norm(l, "decoder.conv_norm_out", level_channels[0]);
+    add_layer(l, "decoder.conv_out", level_channels[0], 3, 3);
 }
 
 /* The file's JSON: each tensor's dtype, shape and place. */
@@ -175,9 +214,9 @@ static void write_file(FILE *f, const struct tensors *l, const char *header)
         write_values(f, &l->all[i], &seed);
 }
 
-int bench_random_vae(void)
+int bench_random_vae(enum vae_part part)
 {
-    struct tensors *l = malloc(sizeof(*l));
+    struct tensors *l = calloc(1, sizeof(*l));
     json_t *header = NULL;
     char *text = NULL;
     FILE *f = NULL;
@@ -188,7 +227,10 @@ int bench_random_vae(void)
     if (own >= 0)
         f = fdopen(own, "wb");
     if (l && f) {
-        list_tensors(l);
+        if (part == VAE_DECODER)
+            list_decoder(l);
+        else
+            list_encoder(l);
         header = describe(l);
         text = json_dumps(header, JSON_COMPACT);
         if (text)
