@@ -18,7 +18,8 @@ run latentmill bench $small --workers 2 --json $scenes
 expect_status 0
 json "one object" 'type == "object"'
 json "all sections, in order" \
-    'keys_unsorted == ["run", "libraries", "encoder", "images", "tokenizer", "shard", "prepare"]'
+    'keys_unsorted == ["run", "libraries", "encoder", "decoder", "images", "tokenizer", "shard",
+    "prepare"]'
 json "what ran" '.run | .workers == 2 and .repeats == 2 and (.cpu | length > 0)'
 json "libraries" '.libraries.zstd | test("^[0-9.]+$")'
 json "no number is negative" '[.. | numbers] | all(. >= 0)'
@@ -29,11 +30,15 @@ json "seconds and rate agree" \
     '.encoder | .seconds_per_image * .images_per_second | . > 0.99 and . < 1.01'
 json "the best is no worse than the median" \
     '.encoder | .images_per_second_best >= .images_per_second'
-json "a small error, but not none" '.encoder.relative_rms_error | . > 0 and . < 2e-5'
-json "layers" '.encoder.layers | length > 10 and all(.[]; .milliseconds > 0 and .gflops > 0
-    and .c_in > 0 and .c_out > 0 and .width > 0 and .height > 0 and (.algorithm | length > 0))'
-json "the layers' shares add up" \
-    '[.encoder.layers[].share_of_time] | add | . > 0.999 and . < 1.001'
+for half in encoder decoder; do
+    json "layers" ".$half"'.layers | length > 10 and all(.[]; .milliseconds > 0 and .gflops > 0
+        and .c_in > 0 and .c_out > 0 and .width > 0 and .height > 0 and (.algorithm | length > 0))'
+    json "the layers' shares add up" \
+        "[.$half"'.layers[].share_of_time] | add | . > 0.999 and . < 1.001'
+    json "a small error, but not none" ".$half"'.relative_rms_error | . > 0 and . < 2e-5'
+done
+json "each half is its own" '.encoder.layers[0].name == "encoder.conv_in" and
+    .decoder.layers[-1].name == "decoder.conv_out"'
 json "images" '.images.inputs | length == 1 and .[0].input == "scenes-000"
     and all(.[]; .images > 0 and .images_per_second > 0 and .megabytes_per_second > 0)'
 json "the tokenizer" '.tokenizer | .text == "captions of the inputs" and
@@ -61,6 +66,20 @@ if [ -z "${SANITIZE-}" ]; then
     json "its size" '.encoder.parameters == 34200736 and .encoder.vae == "random-sd"'
     json "its error" '.encoder.relative_rms_error | . > 0 and . < 2e-5'
 fi
+
+# A VAE in two files: what has no decoder is measured without.
+cp vae_encode/default/diffusion_pytorch_model.safetensors "$T/vae.safetensors"
+sed -i 's/"decoder\./"recoder./g' "$T/vae.safetensors"
+run latentmill bench $small --repeats 1 --vae "$T/vae.safetensors" --json
+expect_status 2
+expect_match stderr 'scaling factor'
+cp vae_encode/default/config.json "$T/config.json"
+run latentmill bench $small --repeats 1 --vae "$T/vae.safetensors" --json
+expect_status 0
+json "no decoder" '(.encoder.images_per_second > 0) and (has("decoder") | not)'
+expect_match stderr '^the decoder is left out: '
+run latentmill bench $small --vae "$T/vae.safetensors" decoder
+expect_status 1
 
 run latentmill bench images
 expect_status 2
