@@ -15,7 +15,7 @@
 #include "vae_encode/cpu_layers.h"
 
 enum {
-    BLOCK_TILES = 48,     /* at most, where points are fewer than the next line's */
+    BLOCK_POINTS = 3200,
     CHAIN = 8 * CPU_BLOCK /* input channels of one chain of multiply-adds */
 };
 
@@ -47,11 +47,10 @@ static struct layer describe(const struct cpu_kernels *k, const struct cpu_conv 
         .across = (out->width + w->m - 1) / w->m,
         .down = (out->height + w->m - 1) / w->m,
     };
-    int n_blocks;
+    const int most = BLOCK_POINTS / (w->n * w->n);
 
     l.n_tiles = in->images * l.across * l.down;
-    int max = BLOCK_TILES;
-    n_blocks = (l.n_tiles + max - 1) / max;
+    const int n_blocks = (l.n_tiles + most - 1) / most;
     l.block = (l.n_tiles + n_blocks - 1) / n_blocks;
     /* an odd number of cache lines, or all points would fall into few cache sets */
     l.point = (size_t)(l.block | 1) * CPU_BLOCK;
