@@ -337,10 +337,12 @@ def check_damage(shards, folder):
     data[len(data) // 2] ^= 0x55  # in the latents
     (bad / "scenes-000.lms").write_bytes(data)
     (bad / "torn.lms").write_bytes(data[:1000])
-    text = export(out, bad, bad / "torn.lms", status=42)
+    text = export(folder / "torn-out", bad / "torn.lms", shards / "scenes-001.lms", status=42)
+    assert "torn.lms" in text and len(list(mds_samples(folder / "torn-out"))) == 20
+    text = export(out, bad, status=42)
     dumped = dump(shards)
     lost = [d["key"] for d in dumped if f"lost: {d['name']} {d['key']}, index {d['source']['index']}\n" in text]
-    assert len(lost) > 0 and "torn.lms" in text
+    assert len(lost) > 0
     samples = list(mds_samples(out))
     assert len(samples) + len(lost) == len(dumped)
     assert [(s["name"], s["key"]) for s in samples] == [
