@@ -50,21 +50,19 @@ static int find_shape(struct shard_reader *r, struct export_shape *shape)
     return rc;
 }
 
-/* Tokenizer, encoders and latents' type. NULL: no memory. */
+/* Tokenizer, and the latents' encoder and type. NULL: no memory. */
 static json_t *describe_models(struct shard_reader *r, const struct export_shape *shape)
 {
     size_t len;
     const char *text = shard_reader_header_json(r, &len);
     json_t *header = json_loadb(text, len, JSON_ALLOW_NUL, NULL);
-    json_t *encoders = json_object_get(header, "encoders");
-    const bool has_encoder = shape->latent && json_array_size(encoders) > 0;
-    json_t *models = json_pack(
-        "{s:O, s:o}", "tokenizer", json_object_get(header, "tokenizer"), "latent",
-        has_encoder
-            ? json_pack("{s:s, s:b, s:O}", "dtype", export_dtype_name(shape->dtype),
-                        "logvar", (int)shape->logvar, "encoder",
-                        json_array_get(encoders, 0))
-            : json_null());
+    json_t *encoder = json_array_get(json_object_get(header, "encoders"), shape->encoder);
+    json_t *latent = shape->latent ? json_pack("{s:s, s:b, s:O}", "dtype",
+                                               export_dtype_name(shape->dtype), "logvar",
+                                               (int)shape->logvar, "encoder", encoder)
+                                   : json_null();
+    json_t *models = json_pack("{s:O, s:o}", "tokenizer",
+                               json_object_get(header, "tokenizer"), "latent", latent);
 
     json_decref(header);
     return models;

@@ -37,6 +37,7 @@ bool export_shape_of(struct export_shape *shape, const struct record_view *view,
         shape->latent = view->kind == RECORD_PAIR;
         shape->logvar = shape->latent && view->logvar != NULL;
         shape->dtype = shape->latent ? exported_dtype(view->latent->dtype) : 0;
+        shape->encoder = shape->latent ? view->latent->encoder : 0;
         return true;
     }
     return false;
@@ -53,6 +54,8 @@ static const char *difference(const struct export_shape *want,
                             : "it has ids, unlike the shard's first sample";
     if (have->logvar != want->logvar)
         return "of it and the shard's first sample only one has a log-variance";
+    if (have->encoder != want->encoder)
+        return "its latent has another encoder than the shard's first sample's";
     return have->dtype != want->dtype
                ? "its latent has another type than the shard's first sample's"
                : NULL;

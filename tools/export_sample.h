@@ -16,10 +16,11 @@
 
 /* What all samples of one unit have. */
 struct export_shape {
-    bool tokens;    /* ids of the text */
-    bool latent;    /* pairs; else documents of text alone */
-    bool logvar;    /* of the latent */
-    uint32_t dtype; /* of latents as they are exported: SHARD_FP16 or SHARD_FP32 */
+    bool tokens;      /* ids of the text */
+    bool latent;      /* pairs; else documents of text alone */
+    bool logvar;      /* of the latent */
+    uint32_t dtype;   /* of latents as they are exported: SHARD_FP16 or SHARD_FP32 */
+    uint32_t encoder; /* theirs: position in the header's encoders */
 };
 
 struct export_tensor {
