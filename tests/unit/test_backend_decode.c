@@ -132,26 +132,33 @@ static void check_graph(const struct random_graph *r, int n, int width, int heig
     free(latents);
 }
 
-/* One convolution that doubles, in front of one to three channels. */
+/* One convolution that doubles, in front of one to three channels: a direct one, or one
+ * of either of winograd.h's. */
 static void test_doubling(void **state)
 {
     static const struct {
-        int c_in, c_out, groups, width, height;
+        int c_in, c_out, groups, downscale, width, height;
     } cases[] = {
-        {5, 7, 0, 2, 2},    {16, 48, 0, 2, 14},  {40, 33, 8, 26, 18},
-        {3, 16, 3, 66, 34}, {150, 20, 0, 12, 6}, {200, 24, 10, 70, 4},
+        {5, 7, 0, 2, 1, 1},    {16, 48, 0, 2, 1, 7},    {3, 16, 3, 2, 33, 17},
+        {150, 20, 0, 2, 6, 3}, {200, 24, 10, 2, 35, 2}, {40, 33, 8, 2, 13, 9},
+        {32, 32, 0, 2, 1, 1},  {48, 64, 0, 2, 23, 4},   {33, 40, 11, 8, 7, 5},
+        {64, 32, 0, 8, 1, 2},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct random_graph r;
         random_graph_init(&r, 200 + i);
-        random_graph_decodes(&r, 2, 4);
+        random_graph_decodes(&r, cases[i].downscale, 4);
         random_add_conv(&r, 0, 1, 4, cases[i].c_in, 1, 0);
         random_double(&r, random_add_conv(&r, 1, 2, cases[i].c_in, cases[i].c_out, 3,
                                           cases[i].groups));
-        random_add_conv(&r, 2, 1, cases[i].c_out, 3, 3, cases[i].c_out % 3 ? 0 : 3);
-        check_graph(&r, 1, cases[i].width, cases[i].height);
+        int c = cases[i].c_out, at = 2;
+        for (; r.downscale > 1; c = 8, at = 3 - at)
+            random_double(&r, random_add_conv(&r, at, 3 - at, c, 8, 3, 0));
+        random_add_conv(&r, at, 3 - at, c, 3, 3, c % 3 ? 0 : 3);
+        check_graph(&r, 1, cases[i].width * cases[i].downscale,
+                    cases[i].height * cases[i].downscale);
         random_graph_free(&r);
     }
 }
@@ -179,18 +186,18 @@ static void test_doubling_with_residual(void **state)
 
 static void test_networks(void **state)
 {
-    static const int channels[] = {16, 40, 48};
+    static const int channels[] = {16, 40, 48, 64};
     struct random_graph r;
 
     (void)state;
     random_graph_init(&r, 220);
-    random_graph_kl_decoder(&r, channels, 3, 1, 8, 5);
-    check_graph(&r, 3, 44, 36);
+    random_graph_kl_decoder(&r, channels, 4, 1, 8, 5);
+    check_graph(&r, 3, 40, 24);
     random_graph_free(&r);
 
     random_graph_init(&r, 221);
-    random_graph_taesd_decoder(&r, 24, 4);
-    check_graph(&r, 3, 40, 56);
+    random_graph_taesd_decoder(&r, 40, 4);
+    check_graph(&r, 2, 24, 40);
     random_graph_free(&r);
 }
 
