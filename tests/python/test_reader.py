@@ -13,9 +13,7 @@ import threading
 import warnings
 from pathlib import Path
 
-BUILD = os.environ["BUILD"]
-sys.path.insert(0, f"{BUILD}/python")
-sys.path.insert(0, "tests/python")
+from package import BUILD, PRELOADED
 
 try:
     import numpy as np
@@ -421,10 +419,11 @@ def main():
         test_columns(path, wanted)
         test_read(path, wanted)
         test_pickle(path, wanted)
-        test_processes(path, wanted)
         test_prefetcher(path, wanted)
-        test_prefetcher_in_fork(path)
         test_python_threads(path, wanted)
+        if not PRELOADED:
+            test_processes(path, wanted)
+            test_prefetcher_in_fork(path)
         test_arrays_outlive_everything(path, wanted)
         test_damage(path, wanted)
         test_refusals(path)
