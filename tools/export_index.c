@@ -16,8 +16,8 @@ static long long put_unit(FILE *f, const char *path, long long n)
 {
     json_error_t error;
     json_t *manifest = json_load_file(path, 0, &error);
-    const json_t *entry,
-        *shards = json_object_get(json_object_get(manifest, "result"), "shards");
+    const json_t *shards = json_object_get(json_object_get(manifest, "result"), "shards");
+    const json_t *entry;
     size_t i;
 
     if (!json_is_array(shards)) {

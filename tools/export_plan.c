@@ -241,7 +241,7 @@ static json_t *describe_columns(const struct export_run *run)
     for (size_t i = 0; i < run->n_units; i++) {
         const struct export_shape *shape = &run->units[i].shape;
         const char *kind = shape->latent ? "pairs" : "documents";
-        if (json_object_get(columns, kind) == NULL)
+        if (shape->known && json_object_get(columns, kind) == NULL)
             json_object_set_new(columns, kind,
                                 run->format->columns(shape, run->options->scaled));
     }
@@ -291,6 +291,8 @@ static int compare_config(const char *path, json_t *here)
     }
     const bool changed = complete(there, here);
     complete(here, there);
+    /* What they say of the columns is for people. */
+    json_object_set(here, "columns", json_object_get(there, "columns"));
     if (!json_equal(there, here)) {
         usage_error("%s was exported with another configuration; use another --out "
                     "folder, or these values:",
@@ -428,9 +430,11 @@ int export_plan(struct export_run *run, char **paths, size_t n_paths)
     struct agreement all = {0};
 
     int rc = look_at_all(run, paths, n_paths, &all);
+    if (rc == 0 && run->n_units == 0)
+        rc = run->n_unreadable > 0 ? EXIT_BAD_INPUT : usage_error("no shard to export");
     if (rc == 0)
         rc = out_folder_make(run->options->out);
-    if (rc == 0 && run->n_units > 0)
+    if (rc == 0)
         rc = claim(run, all.models);
     if (rc == 0)
         rc = select_units(run);

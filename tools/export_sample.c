@@ -33,6 +33,7 @@ bool export_shape_of(struct export_shape *shape, const struct record_view *view,
     } else if (view->logvar != NULL && view->logvar->dtype != view->latent->dtype) {
         *why = "its latent and its log-variance have different types";
     } else {
+        shape->known = true;
         shape->tokens = view->caption->n_ids != SHARD_NO_IDS;
         shape->latent = view->kind == RECORD_PAIR;
         shape->logvar = shape->latent && view->logvar != NULL;

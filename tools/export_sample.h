@@ -16,6 +16,7 @@
 
 /* What all samples of one unit have. */
 struct export_shape {
+    bool known;       /* false: no sample could be looked at */
     bool tokens;      /* ids of the text */
     bool latent;      /* pairs; else documents of text alone */
     bool logvar;      /* of the latent */

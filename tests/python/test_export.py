@@ -339,6 +339,7 @@ def check_damage(shards, folder):
     (bad / "torn.lms").write_bytes(data[:1000])
     text = export(folder / "torn-out", bad / "torn.lms", shards / "scenes-001.lms", status=42)
     assert "torn.lms" in text and len(list(mds_samples(folder / "torn-out"))) == 20
+    assert "torn.lms" in export(folder / "nothing", bad / "torn.lms", status=42) and not (folder / "nothing").exists()
     text = export(out, bad, status=42)
     dumped = dump(shards)
     lost = [d["key"] for d in dumped if f"lost: {d['name']} {d['key']}, index {d['source']['index']}\n" in text]
