@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -110,41 +109,22 @@ static void matches_golden(const char *name, const struct vae_options *options, 
     tear_down(&b);
 }
 
-static void generated_network(const char *name)
-{
-    char *dir = vae_case_mkdir();
-    json_t *loaded = vae_case_load(name), *size;
-    size_t i;
-
-    vae_case_write(loaded, dir, &(struct vae_case_file){.config = true});
-    json_array_foreach(json_object_get(loaded, "sizes"), i, size)
-    {
-        for (int k = 0; k < N_BACKENDS; k++)
-            matches_golden(name,
-                           &(struct vae_options){.path = dir, .backend = backends[k]},
-                           (int)json_integer_value(json_array_get(size, 0)),
-                           (int)json_integer_value(json_array_get(size, 1)));
-    }
-    json_decref(loaded);
-    vae_case_rmdir(dir);
-}
-
 static void sixteen_channels_without_quant_conv(void **state)
 {
     (void)state;
-    generated_network("noquant-decoder");
+    vae_case_for_each("noquant-decoder", matches_golden);
 }
 
 static void odd_numbers(void **state)
 {
     (void)state;
-    generated_network("odd-decoder");
+    vae_case_for_each("odd-decoder", matches_golden);
 }
 
 static void attention_in_up_blocks(void **state)
 {
     (void)state;
-    generated_network("attention-decoder");
+    vae_case_for_each("attention-decoder", matches_golden);
 }
 
 /* Both halves are in its file. */
@@ -173,23 +153,12 @@ static void default_vae(void **state)
     tear_down(&b);
 }
 
-static void shared_path(char path[512], const char *name)
-{
-    const char *shared = getenv("LATENTMILL_SHARED");
-
-    snprintf(path, 512, "%s/data/weights/%s.safetensors", shared ? shared : "../shared",
-             name);
-    if (access(path, R_OK) != 0) {
-        print_message("%s is not there\n", path);
-        skip();
-    }
-}
-
 static void shared_taesd(const char *file, const char *golden)
 {
     char path[512];
 
-    shared_path(path, file);
+    if (!vae_case_shared(path, file))
+        skip();
     for (int k = 0; k < N_BACKENDS; k++)
         matches_golden(
             golden, &(struct vae_options){.path = path, .backend = backends[k]}, 48, 32);
@@ -438,11 +407,13 @@ static void halves_of_a_taesd_are_two_files(void **state)
     char path[512];
 
     (void)state;
-    shared_path(path, "taesd_encoder");
+    if (!vae_case_shared(path, "taesd_encoder"))
+        skip();
     refused(path, VAE_DECODER,
             "taesd_encoder.safetensors: holds an encoder, but no decoder: a TAESD's "
             "halves are two files");
-    shared_path(path, "taesd_decoder");
+    if (!vae_case_shared(path, "taesd_decoder"))
+        skip();
     refused(path, VAE_ENCODER,
             "taesd_decoder.safetensors: holds a decoder, but no encoder: a TAESD's "
             "halves are two files");

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -92,41 +91,22 @@ static void matches_golden(const char *name, const struct vae_options *options, 
     tear_down(&b);
 }
 
-static void generated_network(const char *name)
-{
-    char *dir = vae_case_mkdir();
-    json_t *loaded = vae_case_load(name), *size;
-    size_t i;
-
-    vae_case_write(loaded, dir, &(struct vae_case_file){.config = true});
-    json_array_foreach(json_object_get(loaded, "sizes"), i, size)
-    {
-        for (int k = 0; k < N_BACKENDS; k++)
-            matches_golden(name,
-                           &(struct vae_options){.path = dir, .backend = backends[k]},
-                           (int)json_integer_value(json_array_get(size, 0)),
-                           (int)json_integer_value(json_array_get(size, 1)));
-    }
-    json_decref(loaded);
-    vae_case_rmdir(dir);
-}
-
 static void sixteen_channels_without_quant_conv(void **state)
 {
     (void)state;
-    generated_network("noquant");
+    vae_case_for_each("noquant", matches_golden);
 }
 
 static void odd_numbers(void **state)
 {
     (void)state;
-    generated_network("odd");
+    vae_case_for_each("odd", matches_golden);
 }
 
 static void attention_in_down_blocks(void **state)
 {
     (void)state;
-    generated_network("attention");
+    vae_case_for_each("attention", matches_golden);
 }
 
 static void logvar_is_clamped(void **state)
@@ -137,7 +117,7 @@ static void logvar_is_clamped(void **state)
     uint8_t *image = vae_case_image(16, 16);
 
     (void)state;
-    generated_network("clamp");
+    vae_case_for_each("clamp", matches_golden);
     vae_case_write(loaded, dir, &(struct vae_case_file){.config = true});
     for (int k = 0; k < N_BACKENDS; k++) {
         size_t n_low = 0, n_high = 0;
@@ -164,32 +144,27 @@ static void default_vae(void **state)
         matches_golden("default", &(struct vae_options){.backend = backends[k]}, 64, 96);
 }
 
-static void shared_taesd(const char *name)
+static void shared_taesd(const char *file, const char *golden)
 {
-    const char *shared = getenv("LATENTMILL_SHARED");
     char path[512];
 
-    snprintf(path, sizeof(path), "%s/data/weights/%s_encoder.safetensors",
-             shared ? shared : "../shared", name);
-    if (access(path, R_OK) != 0) {
-        print_message("%s is not there\n", path);
+    if (!vae_case_shared(path, file))
         skip();
-    }
     for (int k = 0; k < N_BACKENDS; k++)
-        matches_golden(name, &(struct vae_options){.path = path, .backend = backends[k]},
-                       64, 64);
+        matches_golden(
+            golden, &(struct vae_options){.path = path, .backend = backends[k]}, 64, 64);
 }
 
 static void taesd(void **state)
 {
     (void)state;
-    shared_taesd("taesd");
+    shared_taesd("taesd_encoder", "taesd");
 }
 
 static void taef1(void **state)
 {
     (void)state;
-    shared_taesd("taef1");
+    shared_taesd("taef1_encoder", "taef1");
 }
 
 /* The weights are exact in every dtype, so the same network in another dress must give

@@ -260,6 +260,37 @@ void vae_case_write(const json_t *loaded, const char *dir,
         unlink(path);
 }
 
+void vae_case_for_each(const char *name, vae_case_check *check_one)
+{
+    static const char *const backends[] = {"ref", "cpu"};
+    char *dir = vae_case_mkdir();
+    json_t *loaded = vae_case_load(name), *size;
+    size_t i;
+
+    vae_case_write(loaded, dir, &(struct vae_case_file){.config = true});
+    json_array_foreach(json_object_get(loaded, "sizes"), i, size)
+    {
+        for (int k = 0; k < 2; k++)
+            check_one(name, &(struct vae_options){.path = dir, .backend = backends[k]},
+                      (int)json_integer_value(json_array_get(size, 0)),
+                      (int)json_integer_value(json_array_get(size, 1)));
+    }
+    json_decref(loaded);
+    vae_case_rmdir(dir);
+}
+
+bool vae_case_shared(char path[512], const char *name)
+{
+    const char *shared = getenv("LATENTMILL_SHARED");
+
+    snprintf(path, 512, "%s/data/weights/%s.safetensors", shared ? shared : "../shared",
+             name);
+    if (access(path, R_OK) == 0)
+        return true;
+    printf("%s is not there\n", path);
+    return false;
+}
+
 char *vae_case_mkdir(void)
 {
     const char *tmp = getenv("TMPDIR");

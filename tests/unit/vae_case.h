@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vae_encode/vae.h"
+
 struct vae_case_file {
     const char *naming; /* "name" (diffusers'), "old", "ldm" */
     const char *root;   /* before every name: "" or "first_stage_model." */
@@ -30,6 +32,15 @@ json_t *vae_case_load(const char *name);
 /* Writes DIR/diffusion_pytorch_model.safetensors. NULL in `file` is "name", "", "F32". */
 void vae_case_write(const json_t *loaded, const char *dir,
                     const struct vae_case_file *file);
+
+/* Calls check() with each size and back end of tests/golden/NAME.json's network. */
+typedef void vae_case_check(const char *name, const struct vae_options *options,
+                            int width, int height);
+void vae_case_for_each(const char *name, vae_case_check *check);
+
+/* The path of a file of weights below LATENTMILL_SHARED. False, in words too: it is not
+ * there. */
+bool vae_case_shared(char path[512], const char *name);
 
 /* Give memory to be released with free(). */
 uint8_t *vae_case_image(int width, int height);
