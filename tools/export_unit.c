@@ -46,12 +46,13 @@ static int out_of_memory(struct unit_export *x)
     return fail(x, "%s: out of memory", x->unit->path);
 }
 
-/* `record` names it as well as the shard's index can. */
+/* `record` names it as well as the shard's index can; `why` has no path, so that the
+ * manifest's result has none. */
 static int lose(struct unit_export *x, const struct shard_record *record, const char *why)
 {
     if (x->n_lost < MOST_NAMED)
-        fail(x, "%s: lost: %s %s, index %" PRIu64, why, record->name, record->key,
-             record->index);
+        fail(x, "%s: %s: lost: %s %s, index %" PRIu64, x->unit->path, why, record->name,
+             record->key, record->index);
     json_t *entry =
         json_pack("{s:I, s:o, s:o}", "index", (json_int_t)record->index, "key",
                   json_any_string(record->key), "why", json_any_string(why));
@@ -59,14 +60,15 @@ static int lose(struct unit_export *x, const struct shard_record *record, const 
     return json_array_append_new(x->lost, entry) == 0 ? EXPORT_DONE : out_of_memory(x);
 }
 
-/* With the shard's name in front. */
-static int lose_unfit(struct unit_export *x, const struct shard_record *record,
-                      const char *why)
+/* The reader's words without the path before them. */
+static const char *reader_why(const struct unit_export *x)
 {
-    char text[400];
+    const char *why = shard_reader_why(x->reader);
+    const size_t len = strlen(x->unit->path);
 
-    snprintf(text, sizeof(text), "%s: %s", x->unit->path, why);
-    return lose(x, record, text);
+    return strncmp(why, x->unit->path, len) == 0 && strncmp(why + len, ": ", 2) == 0
+               ? why + len + 2
+               : why;
 }
 
 static int take_record(struct unit_export *x, const struct shard_record *record)
@@ -80,12 +82,12 @@ static int take_record(struct unit_export *x, const struct shard_record *record)
     if (rc == EXPORT_SAMPLE_NO_MEMORY)
         return out_of_memory(x);
     if (rc == EXPORT_SAMPLE_UNFIT)
-        return lose_unfit(x, record, why);
+        return lose(x, record, why);
     rc = format->append(x->writer, &x->sample, &why);
     if (rc < 0)
         return fail(x, "%s", format->why(x->writer));
     if (rc == EXPORT_REFUSED)
-        return lose_unfit(x, record, why);
+        return lose(x, record, why);
     x->n_samples++;
     atomic_fetch_add(&x->run->n_samples, 1);
     return EXPORT_DONE;
@@ -105,7 +107,7 @@ static int take_records(struct unit_export *x)
         if (rc == SHARD_OK)
             end = take_record(x, &record);
         else if (rc == SHARD_EDAMAGED)
-            end = lose(x, &record, shard_reader_why(x->reader));
+            end = lose(x, &record, reader_why(x));
         else
             end = fail(x, "%s", shard_reader_why(x->reader));
     }

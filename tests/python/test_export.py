@@ -350,6 +350,7 @@ def check_damage(shards, folder):
         (d["name"], d["key"]) for d in dumped if d["name"] == "scenes-001" or d["key"] not in lost]
     result = json.loads((out / "scenes-000.export.json").read_text())["result"]
     assert [x["key"] for x in result["lost"]] == lost and result["samples"] + len(lost) == 20
+    assert all(str(folder) not in x["why"] and "block" in x["why"] for x in result["lost"])
     before = tree(out)
     assert "an earlier run lost" in export(out, bad, status=42)
     export(out, shards, "--redo")
