@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .reader import ShardReader
 
 # numpy has no bf16: its bits as they are.
-_NUMPY = {
+_NUMPY: dict[int, np.dtype[Any]] = {
     0: np.dtype("u1"),
     1: np.dtype("<u2"),
     2: np.dtype("<u4"),
