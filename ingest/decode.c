@@ -52,7 +52,7 @@ int image_decoder_open(struct image_decoder **out, const struct decode_options *
     *out = NULL;
     if (!kernels || options->width < 1 || options->width > MAX_TARGET ||
         options->height < 1 || options->height > MAX_TARGET ||
-        (unsigned)options->filter >= N_FILTERS)
+        (unsigned)options->filter >= N_FILTERS || options->jpeg_scale < 0)
         return INGEST_EINVAL;
     struct image_decoder *d = calloc(1, sizeof(*d));
     if (!d)
@@ -92,6 +92,22 @@ static struct resize_box centred_box(int64_t width, int64_t height,
                                (int)h};
 }
 
+/* The smallest size to decode at, in eighths. */
+static int choose_scale(const struct image_header *h, const struct resize_box *crop,
+                        const struct decode_options *o)
+{
+    int eighths = 8;
+
+    if (h->info.format != IMAGE_JPEG || o->jpeg_scale == 0)
+        return eighths;
+    while (
+        eighths > 1 &&
+        (int64_t)crop->width * (eighths / 2) >= (int64_t)8 * o->jpeg_scale * o->width &&
+        (int64_t)crop->height * (eighths / 2) >= (int64_t)8 * o->jpeg_scale * o->height)
+        eighths /= 2;
+    return eighths;
+}
+
 static void plan_geometry(struct resize_geometry *g, const struct image_header *h,
                           const struct decode_options *o, struct decoded *out)
 {
@@ -103,6 +119,7 @@ static void plan_geometry(struct resize_geometry *g, const struct image_header *
     g->height = (int)h->info.height;
     g->orientation = h->orientation;
     g->crop = centred_box(out->original_width, out->original_height, o);
+    g->eighths = choose_scale(h, &g->crop, o);
     g->out_width = o->width;
     g->out_height = o->height;
     g->filter = o->filter;
@@ -170,6 +187,7 @@ int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
         .len = len,
         .header = &h,
         .keep_truncated = o->keep_truncated,
+        .eighths = geometry.eighths,
         .whole = o->whole,
         .cmyk = cmyk ? transform : NULL,
         .resizer = resizer,

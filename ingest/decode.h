@@ -68,6 +68,8 @@ struct decode_options {
     enum icc_mode icc;
     bool keep_truncated; /* --truncated keep: missing rows are what the codec leaves */
     uint32_t min_size;   /* shorter side, oriented; 0: no limit */
+    int jpeg_scale; /* F > 0: decode JPEGs at 1/2, 1/4 or 1/8 of their size, the smallest
+                     * whose crop is F times the target's size or more; 0: in full */
     bool whole; /* decode what the crop does not need too: slower, the tests' referee */
     const char *isa; /* "portable", "avx2", "avx512": use none better; NULL: the best.
                       * The result is the same. Lent until open has returned. */

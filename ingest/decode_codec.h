@@ -20,6 +20,7 @@ struct decode_job {
     size_t len;
     const struct image_header *header;
     bool keep_truncated;
+    int eighths;                         /* of a JPEG's size, at which it is decoded */
     bool whole;                          /* of a JPEG, decode all pixels */
     const struct colour_transform *cmyk; /* JPEG only; NULL: without a profile */
     struct resizer *resizer;

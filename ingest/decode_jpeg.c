@@ -174,18 +174,28 @@ static bool is_smoothed(const struct jpeg_decompress_struct *cinfo)
     return false;
 }
 
+/* Whether a part of the image is what the whole image has there. libjpeg's cropping goes
+ * wrong where it scales components differently, as it does with rare samplings. */
+static bool can_be_cropped(const struct jpeg_run *run)
+{
+    const struct jpeg_decompress_struct *cinfo = &run->cinfo;
+    bool rare = cinfo->max_h_samp_factor > 2 || cinfo->max_v_samp_factor > 2;
+
+    return !is_smoothed(cinfo) && (run->job->eighths == 8 || !rare);
+}
+
 /* Leaves out the columns that the window does not need. Pixels next to where libjpeg cuts
- * are upsampled otherwise than in the whole image, so a group of blocks is left around.
- */
+ * are upsampled otherwise than in the whole image, so what is a group of blocks at full
+ * size is left around. */
 static void skip_columns(struct jpeg_run *run, const struct resize_box *window)
 {
     struct jpeg_decompress_struct *cinfo = &run->cinfo;
-    JDIMENSION group = (JDIMENSION)(cinfo->max_h_samp_factor * DCTSIZE);
-    JDIMENSION left = (JDIMENSION)window->left / group * group;
-    JDIMENSION right = (JDIMENSION)(window->left + window->width) + group;
+    JDIMENSION margin = (JDIMENSION)(cinfo->max_h_samp_factor * DCTSIZE);
+    JDIMENSION left = (JDIMENSION)window->left / margin * margin;
+    JDIMENSION right = (JDIMENSION)(window->left + window->width) + margin;
     JDIMENSION width;
 
-    left = left < group ? 0 : left - group;
+    left = left < margin ? 0 : left - margin;
     right = right < cinfo->output_width ? right : cinfo->output_width;
     width = right - left;
     jpeg_crop_scanline(cinfo, &left, &width);
@@ -196,7 +206,7 @@ static void skip_columns(struct jpeg_run *run, const struct resize_box *window)
 static void skip_rows_above(struct jpeg_run *run, const struct resize_box *window)
 {
     struct jpeg_decompress_struct *cinfo = &run->cinfo;
-    int group = cinfo->max_v_samp_factor * DCTSIZE;
+    int group = cinfo->max_v_samp_factor * run->job->eighths;
     int above = window->top / group * group;
 
     if (above > 0) {
@@ -224,7 +234,7 @@ static void read_rows(struct jpeg_run *run, JDIMENSION end)
 static void check_rows_below(struct jpeg_run *run)
 {
     struct jpeg_decompress_struct *cinfo = &run->cinfo;
-    int group = cinfo->max_v_samp_factor * DCTSIZE;
+    int group = cinfo->max_v_samp_factor * run->job->eighths;
     JDIMENSION last = (cinfo->output_height - 1) / (JDIMENSION)group * (JDIMENSION)group;
 
     if (run->several_scans || cinfo->output_scanline > last)
@@ -251,10 +261,12 @@ static enum outcome decode_rows(struct jpeg_run *run)
         return DISAGREES;
     cinfo->out_color_space = cinfo->num_components == 4 ? JCS_CMYK : JCS_EXT_RGBX;
     cinfo->dct_method = JDCT_ISLOW;
+    cinfo->scale_num = (unsigned)run->job->eighths;
+    cinfo->scale_denom = 8;
     run->several_scans = jpeg_has_multiple_scans(cinfo);
     run->in_pixels = true;
     jpeg_start_decompress(cinfo);
-    if (run->job->whole || is_smoothed(cinfo)) {
+    if (run->job->whole || !can_be_cropped(run)) {
         read_rows(run, cinfo->output_height);
         return DONE;
     }

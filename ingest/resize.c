@@ -62,21 +62,42 @@ static bool mirrors_y(int orientation)
     return orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
 }
 
+/* libjpeg rounds up. */
+static int scaled(int size, int eighths)
+{
+    return (size * eighths + 7) / 8;
+}
+
 static bool vertical_pass_is_first(const struct resize_geometry *g, bool transposed)
 {
-    int less_wide = (transposed ? g->height : g->width) - g->out_width;
-    int less_high = (transposed ? g->width : g->height) - g->out_height;
+    int width = scaled(transposed ? g->height : g->width, g->eighths);
+    int height = scaled(transposed ? g->width : g->height, g->eighths);
+    int less_wide = width - g->out_width, less_high = height - g->out_height;
 
     return less_high > 0 && less_high > 2 * less_wide;
+}
+
+/* Of an oriented axis of `size` pixels. Scaled and rounded up, it may end a fraction of a
+ * pixel later, which counts where it is seen from its far end. */
+static struct resize_span span_of(int size, int eighths, int box_start, int box_size,
+                                  int out_size, bool mirrored)
+{
+    int in_size = scaled(size, eighths);
+    int later = mirrored ? 8 * in_size - size * eighths : 0;
+
+    return (struct resize_span){in_size, box_start * eighths + later, box_size * eighths,
+                                out_size, mirrored};
 }
 
 static int find_tables(struct resizer *r, const struct resize_geometry *g)
 {
     bool transposed = orientation_transposes(g->orientation);
-    struct resize_span x = {transposed ? g->height : g->width, g->crop.left,
-                            g->crop.width, g->out_width, mirrors_x(g->orientation)};
-    struct resize_span y = {transposed ? g->width : g->height, g->crop.top,
-                            g->crop.height, g->out_height, mirrors_y(g->orientation)};
+    struct resize_span x =
+        span_of(transposed ? g->height : g->width, g->eighths, g->crop.left,
+                g->crop.width, g->out_width, mirrors_x(g->orientation));
+    struct resize_span y =
+        span_of(transposed ? g->width : g->height, g->eighths, g->crop.top,
+                g->crop.height, g->out_height, mirrors_y(g->orientation));
     int rc = resize_tables_get(r->tables, transposed ? &y : &x, g->filter, &r->across);
 
     if (rc == INGEST_OK)
@@ -108,11 +129,12 @@ static void place_window(struct resizer *r, const struct resize_geometry *g)
     const struct resize_blocks *across = r->across, *down = r->down;
     int right = across->end[across->n_out - 1] * RESIZE_GROUP;
     int bottom = down->end[down->n_out - 1] * RESIZE_GROUP;
+    int width = scaled(g->width, g->eighths), height = scaled(g->height, g->eighths);
 
     r->window.left = across->first[0] * RESIZE_GROUP;
     r->window.top = down->first[0] * RESIZE_GROUP;
-    r->window.width = (right < g->width ? right : g->width) - r->window.left;
-    r->window.height = (bottom < g->height ? bottom : g->height) - r->window.top;
+    r->window.width = (right < width ? right : width) - r->window.left;
+    r->window.height = (bottom < height ? bottom : height) - r->window.top;
 }
 
 static size_t padded(size_t pixels)
@@ -154,7 +176,7 @@ static int allocate(struct resizer *r, const struct resize_geometry *g)
     r->summed = r->down_first ? r->columns : n_out;
     r->n_sums = count_sums(r->down);
     /* Rows that lie a power of two apart would share the cache's sets. */
-    r->row_len = 4 * padded((size_t)g->width) + RESIZE_ALIGN;
+    r->row_len = 4 * padded((size_t)scaled(g->width, g->eighths)) + RESIZE_ALIGN;
     r->rows = zeros(RESIZE_GROUP, r->row_len);
     r->blocks = zeros(r->from + r->columns, 16);
     r->stack = zeros(r->summed, 16);

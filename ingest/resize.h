@@ -28,8 +28,9 @@ struct resize_box {
 
 struct resize_geometry {
     int width, height;      /* as stored */
+    int eighths;            /* rows come at so many eighths of this size: 8, 4, 2 or 1 */
     int orientation;        /* EXIF's: 1 to 8 */
-    struct resize_box crop; /* in the oriented image */
+    struct resize_box crop; /* in the oriented image of full size */
     int out_width, out_height;
     enum resize_filter filter;
 };
@@ -42,7 +43,7 @@ bool orientation_transposes(int orientation);
 int resizer_open(struct resizer **out, struct resize_tables *tables,
                  const struct resize_geometry *g, uint8_t *rgb);
 
-/* The part of the stored image that the result depends on. */
+/* The part of the stored image, as it comes, that the result depends on. */
 struct resize_box resizer_window(const struct resizer *r);
 
 /* Where the next stored row is to be written: `width` pixels of 4 bytes, the fourth

@@ -84,10 +84,10 @@ static int32_t to_fixed(double weight)
 static void sample_kernel(struct resize_axis *a, int out, const struct resize_span *span,
                           const struct kernel *k, double *weights)
 {
-    double scale = (double)span->box_size / span->out_size;
+    double scale = (double)span->box_size / (8.0 * span->out_size);
     double stretch = scale < 1.0 ? 1.0 : scale;
     double support = k->support * stretch;
-    double centre = span->box_start + (out + 0.5) * scale;
+    double centre = span->box_start / 8.0 + (out + 0.5) * scale;
     int first = (int)fmax(centre - support + 0.5, 0.0);
     int end = (int)fmin(centre + support + 0.5, (double)span->in_size);
     int n = end - first;
@@ -140,7 +140,7 @@ int resize_axis_build(struct resize_axis *a, const struct resize_span *span,
                       enum resize_filter filter)
 {
     const struct kernel *k = &kernels[filter];
-    double scale = (double)span->box_size / span->out_size;
+    double scale = (double)span->box_size / (8.0 * span->out_size);
 
     memset(a, 0, sizeof(*a));
     a->n_out = span->out_size;

@@ -22,13 +22,14 @@ struct resize_axis {
     int32_t *taps; /* (n_out, max_taps) */
 };
 
-/* Which part of an axis becomes how many output positions. The box lies in [0, in_size);
- * taps may lie outside of it, but not outside of the image. `mirrored`: box and output
- * are counted from the far end. */
+/* Which part of an axis becomes how many output positions. The box lies in [0, in_size)
+ * and is told in eighths of an input position, since a JPEG may be decoded at a few
+ * eighths of its size; taps may lie outside of it, but not outside of the image.
+ * `mirrored`: box and output are counted from the far end. */
 struct resize_span {
     int in_size;
-    int box_start;
-    int box_size;
+    int box_start; /* eighths */
+    int box_size;  /* eighths */
     int out_size;
     bool mirrored;
 };

@@ -30,12 +30,13 @@ static json_t *real_array(const double *values, int n)
 static json_t *encode_group(const struct prepare_options *o, const struct vae_info *vae)
 {
     return json_pack(
-        "{s:[II], s:s, s:s, s:s, s:{s:s, s:s, s:o, s:o, s:o}, s:s, s:s, s:s}", "size",
-        (json_int_t)o->size, (json_int_t)o->size, "crop", "centre", "resize",
+        "{s:[II], s:s, s:s, s:s, s:o*, s:{s:s, s:s, s:o, s:o, s:o}, s:s, s:s, s:s}",
+        "size", (json_int_t)o->size, (json_int_t)o->size, "crop", "centre", "resize",
         resize_filter_name((enum resize_filter)o->resize), "icc",
-        o->icc == ICC_SRGB ? "srgb" : "ignore", "vae", "family", vae->family, "sha256",
-        vae->sha256, "config", json_loads(vae->config, JSON_DECODE_ANY, NULL), "scale",
-        real_array(vae->scale, vae->n_scale), "shift",
+        o->icc == ICC_SRGB ? "srgb" : "ignore", "jpeg_scale",
+        o->jpeg_scale ? json_integer(o->jpeg_scale) : NULL, "vae", "family", vae->family,
+        "sha256", vae->sha256, "config", json_loads(vae->config, JSON_DECODE_ANY, NULL),
+        "scale", real_array(vae->scale, vae->n_scale), "shift",
         real_array(vae->shift, vae->n_scale), "latent", latent_dtype_names[o->latent],
         "moments", moments_names[o->moments], "numerics", vae->numerics);
 }

@@ -23,8 +23,9 @@ struct prepare_options {
 
     /* encode: what the tensors' bits depend on */
     int64_t size;
-    int resize; /* enum resize_filter */
-    int icc;    /* enum icc_mode */
+    int resize;         /* enum resize_filter */
+    int icc;            /* enum icc_mode */
+    int64_t jpeg_scale; /* 0: in full */
     const char *vae;
     double scale; /* NAN: the model's own */
     int latent;   /* enum latent_dtype */

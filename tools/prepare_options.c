@@ -86,9 +86,10 @@ static int check_values(const struct prepare_options *o)
     return OPTIONS_WRONG;
 }
 
+static const int64_t gib = (int64_t)1 << 30;
+
 static int parse(struct prepare_options *o, int argc, char **argv, int *n_operands)
 {
-    const int64_t gib = (int64_t)1 << 30;
     const struct option options[] = {
         {"out", OPTION_STRING, &o->out, "DIR", "where shards and manifests go (needed)",
          NULL, 0, 0},
@@ -99,6 +100,8 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
          resize_names, 0, 0},
         {"icc", OPTION_CHOICE, &o->icc, NULL, "convert to sRGB by profile, or not (srgb)",
          icc_mode_names, 0, 0},
+        {"jpeg-scale", OPTION_INT, &o->jpeg_scale, "F",
+         "decode JPEGs at 1/2 to 1/8 but F times --size; 0: no (0)", NULL, 0, 64},
         {"min-size", OPTION_INT, &o->min_size, "N",
          "reject images whose shorter side has fewer pixels (0)", NULL, 0, 1 << 20},
         {"truncated", OPTION_CHOICE, &o->truncated, NULL,

@@ -68,6 +68,7 @@ static int open_encoder(struct encode_worker *w)
                                .icc = (enum icc_mode)o->icc,
                                .keep_truncated = o->truncated == 1,
                                .min_size = (uint32_t)o->min_size,
+                               .jpeg_scale = (int)o->jpeg_scale,
                                .isa = vae_info(job->vae)->isa};
 
     w->image_bytes = (size_t)o->size * (size_t)o->size * 3;

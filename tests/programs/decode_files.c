@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/programs/decode_files.c - decode many image files and write what came out.
  *
- *     decode_files FILTER WIDTH HEIGHT srgb|ignore reject|keep MIN_SIZE [whole] < paths
+ *     decode_files FILTER WIDTH HEIGHT srgb|ignore reject|keep MIN_SIZE [JPEG_SCALE
+ * [whole]] < paths
  *
  * For each path, a line of text:
  *     reason original_w original_h crop_left crop_top crop_w crop_h upscaled broken need
  * peak (the peak is the process's largest resident size so far, in bytes) and, where the
  * reason is `none`, WIDTH * HEIGHT * 3 bytes of RGB. An image whose need is above 384 MiB
- * is too_many_pixels, as it is in the program. LATENTMILL_ISA forces an instruction set. */
+ * is too_many_pixels, as it is in the program. LATENTMILL_ISA forces an instruction set.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +100,7 @@ int main(int argc, char **argv)
     struct image_decoder *d = NULL;
     char path[4096];
 
-    if (argc != 7 && argc != 8)
+    if (argc < 7 || argc > 9)
         return 2;
     int filter = RESIZE_AREA;
     while (filter >= 0 && strcmp(argv[1], resize_filter_name(filter)) != 0)
@@ -110,7 +112,8 @@ int main(int argc, char **argv)
         .icc = strcmp(argv[4], "ignore") == 0 ? ICC_IGNORE : ICC_SRGB,
         .keep_truncated = strcmp(argv[5], "keep") == 0,
         .min_size = (uint32_t)to_int(argv[6]),
-        .whole = argc == 8 && strcmp(argv[7], "whole") == 0,
+        .jpeg_scale = argc > 7 ? to_int(argv[7]) : 0,
+        .whole = argc == 9 && strcmp(argv[8], "whole") == 0,
         .isa = getenv("LATENTMILL_ISA"),
     };
     if (filter < 0 || image_decoder_open(&d, &options) != INGEST_OK)

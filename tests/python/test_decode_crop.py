@@ -58,11 +58,12 @@ def damaged(rng, images):
             yield bytes(broken)
 
 
-def compare(images, what, targets=TARGETS, isa=None, **options):
+def compare(images, what, targets=TARGETS, isa=None, scale=0, **options):
     samples = rejects = 0
     for name, size in targets:
-        whole = decoding.decode(images, name, size, more=["whole"], **options)
-        for i, (a, b) in enumerate(zip(whole, decoding.decode(images, name, size, isa=isa, **options))):
+        whole = decoding.decode(images, name, size, more=[str(scale), "whole"], **options)
+        ours = decoding.decode(images, name, size, isa=isa, more=[str(scale)], **options)
+        for i, (a, b) in enumerate(zip(whole, ours)):
             assert a.reason == b.reason, f"{what}, image {i}: {b.reason}, whole {a.reason}"
             if a.rgb is None:
                 rejects += 1
@@ -74,6 +75,22 @@ def compare(images, what, targets=TARGETS, isa=None, **options):
     return samples, rejects
 
 
+def check_scaled():
+    """Decoded at a fraction of its size, the crop lies where it lies in the full image."""
+    y, x = np.mgrid[0:701, 0:997]
+    im = Image.fromarray(np.stack([128 + 90 * np.sin(x / (40 + 9 * c)) * np.cos(y / 51) for c in range(3)], 2)
+                         .astype(np.uint8))
+    jpeg = decoding.encode_jpeg(im, "2x2")
+    images = [jpeg] + [with_orientation(jpeg, o) for o in range(2, 9)]
+    for size, scale in (((64, 64), 1), ((64, 64), 3), ((48, 80), 1), ((300, 300), 2)):
+        full = decoding.decode(images, "bicubic", size)
+        ours = decoding.decode(images, "bicubic", size, more=[str(scale)])
+        worst = max(np.abs(a.rgb.astype(int) - b.rgb).max() for a, b in zip(full, ours))
+        same = all(np.array_equal(a.rgb, b.rgb) for a, b in zip(full, ours))
+        print(f"scaled to {scale} times {size}: largest difference {worst}")
+        assert worst <= 3 and same == (size == (300, 300))
+
+
 def main():
     rng = np.random.default_rng(3)
     images = list(complete(rng))
@@ -81,6 +98,8 @@ def main():
     assert samples > 1000 and rejects == 0
     for isa in ("portable", "avx2"):
         compare(images[::5], isa, isa=isa)
+    compare(images, "scaled", [("bicubic", (8, 8)), ("area", (16, 16)), ("lanczos", (5, 30))], scale=1)
+    check_scaled()
     broken = list(damaged(rng, images))
     samples, rejects = compare(broken, "damaged", TARGETS[:2])
     assert samples > 100 and rejects > 500

@@ -17,10 +17,12 @@
 static const enum resize_filter filters[] = {RESIZE_BICUBIC, RESIZE_LANCZOS,
                                              RESIZE_BILINEAR, RESIZE_AREA};
 static const struct resize_span spans[] = {
-    {500, 0, 500, 256, false}, {640, 80, 480, 256, false}, {7, 0, 7, 64, false},
-    {7, 2, 3, 64, true},       {1, 0, 1, 16, false},       {4099, 13, 4000, 32, true},
-    {256, 0, 256, 256, false}, {300, 44, 256, 256, true},  {2, 0, 2, 500, false},
-    {3, 0, 1, 9, false},
+    {500, 0, 4000, 256, false}, {640, 640, 3840, 256, false},
+    {7, 0, 56, 64, false},      {7, 16, 24, 64, true},
+    {1, 0, 8, 16, false},       {4099, 104, 32000, 32, true},
+    {256, 0, 2048, 256, false}, {300, 352, 2048, 256, true},
+    {2, 0, 16, 500, false},     {3, 0, 8, 9, false},
+    {63, 5, 491, 31, true},
 };
 
 enum { N_SPANS = sizeof(spans) / sizeof(spans[0]) };
@@ -79,7 +81,7 @@ static void tables_sum_to_one_and_never_go_back(void **state)
 static void a_mirrored_table_is_the_table_from_the_far_end(void **state)
 {
     (void)state;
-    struct resize_span span = {100, 11, 70, 33, false};
+    struct resize_span span = {100, 88, 560, 33, false};
     struct resize_axis a, m;
 
     assert_int_equal(resize_axis_build(&a, &span, RESIZE_LANCZOS), INGEST_OK);
@@ -101,7 +103,7 @@ static void a_mirrored_table_is_the_table_from_the_far_end(void **state)
 static void the_same_size_is_the_identity(void **state)
 {
     (void)state;
-    const struct resize_span span = {40, 8, 32, 32, false};
+    const struct resize_span span = {40, 64, 256, 32, false};
 
     for (size_t f = 0; f < 4; f++) {
         struct resize_axis a;
@@ -243,8 +245,8 @@ static void tables_are_found_again(void **state)
 
     assert_int_equal(resize_tables_open(&tables, resize_kernels_find(NULL)), INGEST_OK);
     for (int size = 100; size < 140; size++) {
-        struct resize_span a = {size, 0, size, 64, false};
-        struct resize_span b = {size, 1, size - 1, 64, true};
+        struct resize_span a = {size, 0, 8 * size, 64, false};
+        struct resize_span b = {size, 8, 8 * size - 8, 64, true};
         assert_int_equal(resize_tables_get(tables, &a, RESIZE_AREA, &first), INGEST_OK);
         assert_int_equal(resize_tables_get(tables, &b, RESIZE_AREA, &second), INGEST_OK);
         assert_ptr_not_equal(first, second);
@@ -285,7 +287,7 @@ static void all_orientations_are_placed(void **state)
 
     for (int o = 1; o <= 8; o++) {
         const int w = oriented[o - 1].width, h = oriented[o - 1].height;
-        const struct resize_geometry g = {3, 2, o, {0, 0, w, h}, w, h, RESIZE_BICUBIC};
+        const struct resize_geometry g = {3, 2, 8, o, {0, 0, w, h}, w, h, RESIZE_BICUBIC};
         uint8_t rgb[18] = {0};
         struct resize_tables *tables;
         struct resizer *r;
@@ -307,7 +309,7 @@ static void rows_outside_the_window_are_ignored(void **state)
 {
     (void)state;
     /* Of 40 rows the crop is rows 19 and 20. */
-    const struct resize_geometry g = {2, 40, 1, {0, 19, 2, 2}, 1, 1, RESIZE_AREA};
+    const struct resize_geometry g = {2, 40, 8, 1, {0, 19, 2, 2}, 1, 1, RESIZE_AREA};
     const uint8_t pixels[8] = {10, 20, 30, 0, 20, 30, 40, 0};
 
     for (int skipped = 0; skipped <= 16; skipped += 8) {
