@@ -101,7 +101,7 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
         {"icc", OPTION_CHOICE, &o->icc, NULL, "convert to sRGB by profile, or not (srgb)",
          icc_mode_names, 0, 0},
         {"jpeg-scale", OPTION_INT, &o->jpeg_scale, "F",
-         "decode JPEGs at 1/2 to 1/8 but F times --size; 0: no (0)", NULL, 0, 64},
+         "decode large JPEGs smaller, down to F x --size (0: never)", NULL, 0, 64},
         {"min-size", OPTION_INT, &o->min_size, "N",
          "reject images whose shorter side has fewer pixels (0)", NULL, 0, 1 << 20},
         {"truncated", OPTION_CHOICE, &o->truncated, NULL,

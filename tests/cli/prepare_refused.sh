@@ -120,6 +120,10 @@ error: $T/kept/dataset.json was made with another configuration; use another --o
   encode.latent: "fp16" there, "bf16" here
   text.seed: 0 there, 7 here
 END
+# What was not asked for is not there: older folders keep their configuration.
+run latentmill prepare --quiet --out "$T/kept" --limit 1 --jpeg-scale 2 $scenes
+expect_status 2
+expect_match stderr '^  encode.jpeg_scale: absent there, 2 here'
 
 # A finished input that has changed is not silently skipped.
 cp $scenes "$T/grown.tar"
