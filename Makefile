@@ -115,6 +115,7 @@ extra_cpu_portable := -O3 $(no_avx)
 extra_cpu_avx2     := -O3 -mavx2 -mfma $(no_avx512)
 extra_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
 extra_resize_portable := -O3
+extra_patches := -O3
 extra_resize_avx2     := -O3 -mavx2 $(no_avx512)
 extra_resize_avx512   := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512vnni
 
@@ -158,8 +159,10 @@ PYTHON_SRC := \
     shard/python/native/module.c \
     shard/python/native/py_block.c \
     shard/python/native/py_buffer.c \
+    shard/python/native/patches.c \
     shard/python/native/py_draw.c \
     shard/python/native/py_dataset.c \
+    shard/python/native/py_patches.c \
     shard/python/native/py_prefetcher.c \
     shard/python/native/py_shard.c
 
@@ -299,13 +302,22 @@ PYTHON_TESTS := \
     tests/python/test_prepare_odd.py \
     tests/python/test_resize_pillow.py \
     tests/python/test_dataset_draws.py \
+    tests/python/test_dataset_order.py \
     tests/python/test_dataset_packing.py \
+    tests/python/test_dataset_sequences.py \
     tests/python/test_tokenizer.py
 
 # Run by check-trainer, with the packages of tests/requirements-trainer.txt.
+# The training comes first: it takes longest.
 TRAINER_TESTS := \
+    tests/trainer/test_train_tiny.py \
     tests/trainer/test_export_mds.py \
-    tests/trainer/test_export_webdataset.py
+    tests/trainer/test_export_webdataset.py \
+    tests/trainer/test_loader.py \
+    tests/trainer/test_masks.py \
+    tests/trainer/test_order.py \
+    tests/trainer/test_readme.py \
+    tests/trainer/test_transfusion_pytorch.py
 
 CLI_TESTS := \
     tests/cli/bench.sh \
@@ -461,7 +473,7 @@ TRAINER_VENV ?= build/venv-trainer
 .PHONY: check-trainer
 check-trainer: everything
 	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
-	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' tests/run.sh $(TRAINER_TESTS)
+	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=420 tests/run.sh $(TRAINER_TESTS)
 
 ## unit: only the unit tests
 unit: $(unit_programs)

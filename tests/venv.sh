@@ -1,24 +1,45 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# tests/venv.sh - a virtual environment for Python tests.
+# tests/venv.sh - the virtual environments of the Python tests.
 #
 # usage: tests/venv.sh DIR [REQUIREMENTS]
 #
-# Leaves DIR/complete behind once everything in REQUIREMENTS (tests/requirements.txt) is
+# Leaves DIR/complete behind once everything in REQUIREMENTS (default tests/requirements.txt) is
 # installed; the file is a copy of it, so that a changed list is installed again. Without a
 # network it says so and ends with 0: tests/run.sh then skips the Python tests one by one.
+# Another list than the default is installed by uv, which resolves it in seconds, with PyTorch's
+# build for CPUs where its index can be reached.
 set -u
 
 venv=$1
-wanted=${2-$(dirname "$0")/requirements.txt}
+default=$(dirname "$0")/requirements.txt
+wanted=${2:-$default}
+
+pip()
+{
+    "$venv/bin/pip" --disable-pip-version-check --retries 1 --timeout 20 install -q "$@"
+}
+
+uv()
+{
+    "$venv/bin/uv" pip install -q --python "$venv/bin/python" -r "$wanted" "$@"
+}
+
+install()
+{
+    python3 -m venv --clear "$venv" || return 1
+    if [ "$wanted" = "$default" ]; then
+        pip -r "$wanted"
+    else
+        pip uv && { UV_HTTP_RETRIES=0 uv --torch-backend cpu || uv; }
+    fi
+}
 
 cmp -s "$wanted" "$venv/complete" && exit 0
 echo "making $venv for the Python tests"
 mkdir -p "$(dirname "$venv")"
 log=$venv.log
-if python3 -m venv --clear "$venv" >"$log" 2>&1 &&
-    "$venv/bin/pip" --disable-pip-version-check --retries 1 --timeout 20 \
-        install -q -r "$wanted" >>"$log" 2>&1; then
+if install >"$log" 2>&1; then
     cp "$wanted" "$venv/complete"
 else
     echo "The Python tests will be skipped: pip failed (no network?), see $log"

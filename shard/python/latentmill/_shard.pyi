@@ -133,3 +133,17 @@ def draw(
 
 def draw_one(purpose: str, name: str, key: str, epoch: int, seed: int, /) -> int:
     """u of one identity: FORMAT.md, section 7."""
+
+def patches(
+    latent: Any,
+    dtype: int,
+    dims: tuple[int, int, int],
+    window: int,
+    channel_first: bool,
+    scale: Any,
+    shift: Any,
+    out: Any,
+    /,
+) -> None:
+    """Fills out (fp32, C H W values) with (latent - shift) * scale, cut into patches. All
+    are buffers; scale and shift fp32, 1 or C values."""

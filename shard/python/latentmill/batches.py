@@ -7,12 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .composing import FILLER, INPUT, TARGET, Composed, Composer
-from .documents import Documents
+from .composing import FILLER, INPUT, TARGET, Composed
 from .fetching import Content
 from .options import Options
-from .patches import patchify, scaled
-from .sources import OpenSource
+from .patches import cut_patches, scaled
 
 NO_LOSS = -100
 PADDING = -1  # document id
@@ -21,7 +19,6 @@ PADDING = -1  # document id
 class Piece(NamedTuple):
     """Positions start .. start + length - 1 of a document, which may be unreadable."""
     content: Content | None
-    document: int
     start: int
     length: int
 
@@ -29,31 +26,30 @@ class Piece(NamedTuple):
 class _Image(NamedTuple):
     latent: np.ndarray
     dtype: str
-    scale_and_shift: tuple[np.ndarray, np.ndarray]
+    scale: np.ndarray
+    shift: np.ndarray
 
 
 class BatchBuilder:
     """Builds the part of a step that one rank gets."""
 
-    def __init__(self, sources: Sequence[OpenSource], options: Options, patch_order: str,
-                 position_ids: str, transform: Callable[[dict[str, Any]], dict[str, Any]] | None):
-        self._sources = sources
+    def __init__(self, options: Options, patch_order: str, position_ids: str,
+                 transform: Callable[[dict[str, Any]], dict[str, Any]] | None):
         self._options = options
         self._patch_order = patch_order
         self._collapsed = position_ids == "collapsed"
         self._transform = transform
-        self._composers: dict[tuple, Composer] = {}
 
-    def build(self, sequences: Sequence[tuple[Documents, Sequence[Piece]]]) -> dict[str, Any]:
-        """Of each sequence the documents its pieces are of, and the pieces; none: padding."""
+    def build(self, sequences: Sequence[Sequence[Piece]]) -> dict[str, Any]:
+        """Each sequence is its pieces; none: padding."""
         length = self._options.pack or max(
-            [1, *(sum(piece.length for piece in pieces) for _, pieces in sequences)])
+            1, *(sum(piece.length for piece in pieces) for pieces in sequences))
         batch = _Building(len(sequences), length)
-        for number, (documents, pieces) in enumerate(sequences):
+        for number, pieces in enumerate(sequences):
             at = 0
             for piece in pieces:
                 if piece.content is not None:
-                    self._put(batch, number, at, documents, piece)
+                    batch.put(number, at, _composed(piece.content), piece)
                 at += piece.length
         out = batch.finish(self._collapsed)
         self._put_images(out, batch.images)
@@ -61,49 +57,18 @@ class BatchBuilder:
             self._transform_each(out)
         return out
 
-    def _put(self, batch: _Building, sequence: int, at: int, documents: Documents,
-             piece: Piece) -> None:
-        d, number, content = documents, piece.document, piece.content
-        source = self._sources[int(d.source[number])]
-        shard = source.shard(int(d.shard[number]))
-        markers, grid = source.markers(shard.reader.header), source.grid(shard.reader.header)
-        composer = self._composers.get((markers, grid))
-        if composer is None:
-            composer = self._composers[markers, grid] = Composer(self._options, markers, grid)
-        composed = composer.compose(content.shape, bool(d.caption_first[number]), content.texts)
-        if len(composed.tokens) != d.length[number]:
-            raise ValueError(f"{content.identity[0]} {content.identity[1]} has "
-                             f"{len(composed.tokens)} positions, not {d.length[number]} as its "
-                             "index says")
-        batch.put(sequence, at, composed, piece)
-        for part, latent in zip(content.shape.images, content.latents):
-            batch.images.append(_Image(latent, part.dtype,
-                                       shard.reader.scale_and_shift(part.encoder)))
-
     def _put_images(self, out: dict[str, Any], images: list[_Image]) -> None:
-        """Images of one shape are cut together; each lands where its span says."""
         patch = self._options.patch
         if patch is None:
-            latents = [scaled(i.latent[None], i.dtype, *i.scale_and_shift)[0] for i in images]
+            latents = [scaled(i.latent[None], i.dtype, i.scale, i.shift)[0] for i in images]
             same = len({latent.shape for latent in latents}) == 1
             out["latents"] = np.stack(latents) if same else latents
             return
-        spans, groups = out["spans"], {}
-        for number, image in enumerate(images):
-            key = image.latent.shape, image.dtype, id(image.scale_and_shift)
-            groups.setdefault(key, []).append(number)
-        channels = images[0].latent.shape[0] if images else 0
-        patches = np.empty((int(spans[:, 2].sum()), patch * patch * channels), np.float32)
-        for (_, dtype, _), numbers in groups.items():
-            raw = np.stack([images[number].latent for number in numbers])
-            values = scaled(raw, dtype, *images[numbers[0]].scale_and_shift)
-            cut = patchify(values, patch, self._patch_order)
-            if len(groups) == 1:
-                patches = cut.reshape(patches.shape)
-                break
-            for number, values in zip(numbers, cut):
-                first = spans[number, 5]
-                patches[first:first + len(values)] = values
+        width = patch * patch * (images[0].latent.shape[0] if images else 0)
+        patches = np.empty((int(out["spans"][:, 2].sum()), width), np.float32)
+        for (_, _, n, _, _, first), image in zip(out["spans"].tolist(), images):
+            cut_patches(image.latent, image.dtype, patch, self._patch_order, image.scale,
+                        image.shift, patches[first:first + n])
         out["patches"] = patches
 
     def _transform_each(self, out: dict[str, Any]) -> None:
@@ -123,6 +88,15 @@ class BatchBuilder:
             changed = self._transform(dict(sample))
             for name, before in sample.items():
                 _replace(name, before, changed[name])
+
+
+def _composed(content: Content) -> Composed:
+    composed = content.shard.composer.compose(content.shape, content.caption_first, content.texts)
+    if len(composed.tokens) != content.length:
+        name, key = content.identity
+        raise ValueError(f"{content.shard.reader.path}: {name} {key} has {len(composed.tokens)} "
+                         f"positions, not {content.length} as the index says")
+    return composed
 
 
 def _replace(name: str, before: Any, after: Any) -> None:
@@ -169,6 +143,9 @@ class _Building:
             self.spans.append((sequence, at + span.offset, span.rows * span.columns, span.rows,
                                span.columns, first))
             self.text_follows.append(span.text_follows)
+        for part, latent in zip(piece.content.shape.images, piece.content.latents):
+            self.images.append(_Image(latent, part.dtype,
+                                      *piece.content.shard.scales[part.encoder]))
 
     def finish(self, collapsed: bool) -> dict[str, Any]:
         spans = np.array(self.spans, np.int32).reshape(-1, 6)

@@ -2,6 +2,7 @@
 """One document as positions: tokens, roles and images, before it is put into a sequence."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +21,6 @@ class ImageSpan(NamedTuple):
     offset: int        # first patch, in the document
     rows: int
     columns: int
-    image: int         # which of the document's
     text_follows: bool # text with a loss stands behind it in the document
 
 
@@ -30,6 +30,13 @@ class Composed(NamedTuple):
     spans: list[ImageSpan]
 
 
+class _Run(NamedTuple):
+    """What is always the same between two texts of a document."""
+    tokens: np.ndarray
+    roles: np.ndarray
+    images: tuple[tuple[int, int, int], ...]  # offset in the run, rows, columns
+
+
 class Composer:
     """Composes documents of one vocabulary under one configuration."""
 
@@ -37,59 +44,74 @@ class Composer:
         self._options = options
         self._markers = markers
         self._grid = grid
-        self._cache: dict[tuple, tuple] = {}
+        self._cache: dict[tuple, list[_Run | Part]] = {}
 
     def compose(self, shape: Shape, caption_first: bool, texts: list[np.ndarray]) -> Composed:
         """texts: ids of each text of the record, the drawn caption as far as it is used."""
         tokens, roles, spans = [], [], []
         at = 0
-        for token, role, part in self._pieces(shape, caption_first):
-            if part is not None and part.kind == "text":
-                token = texts[part.ordinal]
-                role = np.full(len(token), TEXT if part.loss else CONTEXT_TEXT, np.uint8)
-                if part.loss and len(token):
-                    spans = [span._replace(text_follows=True) for span in spans]
-            elif part is not None:
-                rows, columns = (side // self._grid for side in part.dims[1:])
-                spans.append(ImageSpan(at, rows, columns, len(spans), False))
-            tokens.append(token)
-            roles.append(role)
-            at += len(token)
+        for run in self._runs(shape, caption_first):
+            if isinstance(run, _Run):
+                spans += [ImageSpan(at + offset, rows, columns, False)
+                          for offset, rows, columns in run.images]
+                tokens.append(run.tokens)
+                roles.append(run.roles)
+                at += len(run.tokens)
+                continue
+            ids = texts[run.ordinal]
+            if run.loss and len(ids):
+                spans = [span._replace(text_follows=True) for span in spans]
+            tokens.append(ids)
+            roles.append(np.full(len(ids), TEXT if run.loss else CONTEXT_TEXT, np.uint8))
+            at += len(ids)
         return Composed(np.concatenate(tokens, dtype=np.int32, casting="unsafe"),
                         np.concatenate(roles), spans)
 
-    def _pieces(self, shape: Shape, caption_first: bool) -> tuple:
-        """(tokens, roles, part or None) in order; a text's tokens are filled in later."""
+    def _runs(self, shape: Shape, caption_first: bool) -> list[_Run | Part]:
+        """In order: what is constant, and texts, which are filled in."""
         key = shape.parts, caption_first
-        if key not in self._cache:
-            self._cache[key] = tuple(self._make_pieces(shape, caption_first))
-        return self._cache[key]
+        runs = self._cache.get(key)
+        if runs is None:
+            runs = self._cache[key] = list(self._make_runs(shape, caption_first))
+        return runs
 
-    def _make_pieces(self, shape: Shape, caption_first: bool):
+    def _make_runs(self, shape: Shape, caption_first: bool) -> Iterator[_Run | Part]:
+        tokens, roles, images = [], [], []
+        for name, part in self._parts(shape, caption_first):
+            if name == "text":
+                yield _run(tokens, roles, images)
+                tokens, roles, images = [], [], []
+                yield part
+            elif name == "image":
+                rows, columns = (side // self._grid for side in part.dims[1:])
+                images.append((len(tokens), rows, columns))
+                tokens += [FILLER] * image_positions(part, self._grid)
+                roles += [0] * (rows * columns)
+            elif isinstance(name, int):
+                tokens.append(name)
+                roles.append(TEXT)
+            elif (token := getattr(self._markers, name)) is not None:
+                tokens.append(token)
+                context = part is not None and not part.loss
+                roles.append(ROLES[name] & ~TARGET if context else ROLES[name])
+        yield _run(tokens, roles, images)
+
+    def _parts(self, shape: Shape, caption_first: bool
+               ) -> Iterator[tuple[str | int, Part | None]]:
+        """What stands in a document, as a template names it, with its part of the record."""
         if shape.is_pair or (shape.is_text and len(shape.parts) == 1):
             kind = "text" if shape.is_text else \
                 "caption_first" if caption_first else "image_first"
             parts = {part.kind: part for part in shape.parts}
             for name in self._options.template(kind):
-                yield from self._piece(name, parts.get(name))
+                yield name, parts.get("image" if name in ("boi", "eoi") else name)
             return
-        yield from self._piece("bos", None)
+        yield "bos", None
         for part in shape.parts:
-            before, after = ((), ()) if part.kind == "text" else (("boi",), ("eoi",))
-            for name in (*before, part.kind, *after):
-                yield from self._piece(name, part)
-        yield from self._piece("eos", None)
+            for name in (part.kind,) if part.kind == "text" else ("boi", "image", "eoi"):
+                yield name, part
+        yield "eos", None
 
-    def _piece(self, name: str | int, part: Part | None):
-        if name == "text":
-            yield None, None, part
-        elif name == "image":
-            n = image_positions(part, self._grid)
-            yield np.zeros(n, np.int32), np.zeros(n, np.uint8), part
-        elif isinstance(name, int):
-            yield np.array([name], np.int32), np.array([TEXT], np.uint8), None
-        elif (token := getattr(self._markers, name)) is not None:
-            role = ROLES[name]
-            if part is not None and not part.loss:
-                role &= ~TARGET
-            yield np.array([token], np.int32), np.array([role], np.uint8), None
+
+def _run(tokens: list[int], roles: list[int], images: list[tuple[int, int, int]]) -> _Run:
+    return _Run(np.array(tokens, np.int32), np.array(roles, np.uint8), tuple(images))

@@ -199,8 +199,8 @@ class Dataset(IterableDataset):
         """The steps of this rank that are this worker's, each with the position behind it; the
         others only with that."""
         fetcher = Fetcher(self._sources, self._threads, self._prefetch_bytes, self._on_error)
-        builder = BatchBuilder(self._sources, self.options, self._patch_order,
-                               self._position_ids, self._transform)
+        builder = BatchBuilder(self.options, self._patch_order, self._position_ids,
+                               self._transform)
         walk = _Walk(self, fetcher, worker, n_workers)
         try:
             for sequences, position in walk.steps():
@@ -235,9 +235,9 @@ class _Walk:
         self._fetcher = fetcher
         self._worker, self._n_workers = worker, n_workers
         self._first_step = dataset._position.step
-        self._rows: list = []
+        self._rows: list[list[Piece]] = []  # of the step in hand
 
-    def steps(self) -> Iterator[tuple[list | None, Position]]:
+    def steps(self) -> Iterator[tuple[list[list[Piece]] | None, Position]]:
         start = self._dataset._position
         current = self._open(start, -start.offset)
         while current is not None:
@@ -283,16 +283,12 @@ class _Walk:
             if done % size == 0:
                 yield self._finish(done // size, current, number + 1)
 
-    def _sequence(self, current: _Ahead, number: int):
-        packing, documents = current.window.packing, current.window.documents
+    def _sequence(self, current: _Ahead, number: int) -> list[Piece]:
         content, pieces = current.reading.content, []
-        for p in range(packing.first[number], packing.first[number + 1]):
-            item, start, length = (int(a[p]) for a in
-                                   (packing.item, packing.start, packing.length))
-            is_end = start + length == documents.length[item]
-            pieces.append(Piece(content.pop(item) if is_end else content[item], item, start,
-                                length))
-        return documents, pieces
+        for item, start, length in current.window.packing.pieces(number):
+            is_end = start + length == current.window.documents.length[item]
+            pieces.append(Piece(content.pop(item) if is_end else content[item], start, length))
+        return pieces
 
     def _finish(self, steps: int, current: _Ahead, offset: int):
         """Ends a step; `offset` sequences of the window are behind it then."""
@@ -312,7 +308,7 @@ class _Walk:
         done = current.begin + len(current.window)
         if done % size == 0:
             return
-        self._rows += [(current.window.documents, [])] * (each - len(self._rows))
+        self._rows += [[]] * (each - len(self._rows))
         yield self._finish(done // size + 1, current, len(current.window))
 
     def _name_too_long(self, window: Window) -> None:

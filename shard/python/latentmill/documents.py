@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -33,16 +34,16 @@ class Shape:
     parts: tuple[Part, ...]
     text_alternatives: tuple[int, ...]  # of each text
 
-    @property
-    def images(self) -> list[Part]:
-        return [part for part in self.parts if part.kind == "image"]
+    @cached_property
+    def images(self) -> tuple[Part, ...]:
+        return tuple(part for part in self.parts if part.kind == "image")
 
-    @property
+    @cached_property
     def is_pair(self) -> bool:
         """One text and one image: only these have an order."""
         return sorted(part.kind for part in self.parts) == ["image", "text"]
 
-    @property
+    @cached_property
     def is_text(self) -> bool:
         return all(part.kind == "text" for part in self.parts)
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ._shard import Block, DamagedError, Prefetcher
-from .columns import NO_IDS
 from .documents import Documents, Shape
 from .planning import Window
 from .reader import DamageWarning
@@ -19,7 +18,10 @@ from .sources import OpenShard, OpenSource
 
 class Content(NamedTuple):
     """What a document is made of. Arrays may be views of a block."""
+    shard: OpenShard
     shape: Shape
+    caption_first: bool
+    length: int                # positions
     texts: list[np.ndarray]    # ids of each text, the caption as far as it is used
     latents: list[np.ndarray]  # (C, H, W) raw, of each image
     identity: tuple[str, str]  # NAME, key
@@ -85,16 +87,14 @@ class Fetcher:
 
     def _unpack(self, reading: Reading, source: OpenSource, shard: OpenShard, block: Block,
                 which: np.ndarray) -> None:
-        d, first = reading.documents, block.first_record
-        errors = bool(block.errors())
+        d = reading.documents
+        damaged = bool(block.errors())
         share = len(which) / block.n_records
-        for document in which.tolist():
-            row = int(d.position[document]) - first
-            if errors and not self._readable(block, row):
-                reading.content[document] = None
-                continue
-            reading.content[document] = _content(d, document, source, shard, block, row,
-                                                 copy=share < 0.5)
+        rows = (d.position[which] - block.first_record).tolist()
+        block_rows = _Rows(source, shard, block, copy=share < 0.5)
+        for document, row in zip(which.tolist(), rows):
+            readable = not damaged or self._readable(block, row)
+            reading.content[document] = block_rows.content(d, document, row) if readable else None
 
     def _readable(self, block: Block, row: int) -> bool:
         error = block.damage(row)
@@ -109,46 +109,58 @@ class Fetcher:
         return False
 
 
-def _content(d: Documents, document: int, source: OpenSource, shard: OpenShard, block: Block,
-             row: int, copy: bool) -> Content:
-    position = int(d.position[document])
-    shape = shard.shapes[d.layout[document]]
-    caption, n_caption = int(d.caption[document]), int(d.n_caption[document])
-    key, name, _ = shard.reader.shard.identify(position)
-    if source.view is not None and source.view.tokenizer is not None:
-        record = Record(shard.reader, position, block, row)
-        texts = source.view.tokens(record, caption)
-        if texts and len(texts[0]) < n_caption:
-            raise ValueError(f"{name} {key}: the tokenizer gives {len(texts[0])} tokens; the view "
-                             f"has {n_caption}: build it again")
-    else:
-        texts = _stored_ids(shard, shape, block, position, caption)
-    if texts:
-        texts[0] = texts[0][:n_caption]
-    latents = []
-    for part in shape.images:
-        column, offset, n_bytes, dtype, dims = block.latent(row, part.ordinal)
-        latent = tensor_view(block.tensor(column), offset, n_bytes, dtype, dims)
-        latents.append(latent.copy() if copy else latent)
-    if copy:
-        texts = [ids.copy() for ids in texts]
-    return Content(shape, texts, latents, (name, key))
+class _Rows:
+    """The records of a decompressed block as contents of documents."""
 
+    def __init__(self, source: OpenSource, shard: OpenShard, block: Block, copy: bool):
+        """copy: gives arrays of their own, so that the block's memory can go."""
+        self._view = source.view
+        self._shard = shard
+        self._block = block
+        self._copy = copy
+        self._identify = shard.reader.shard.identify
+        self._ids: np.ndarray | None = None  # of the block; not there if that is damaged
 
-def _stored_ids(shard: OpenShard, shape: Shape, block: Block, position: int, caption: int
-                ) -> list[np.ndarray]:
-    """Ids of the caption and of the first alternative of each other text."""
-    columns = shard.reader.columns()
-    if shard.ids_start is None:
-        n_ids = np.where(columns.alternative_n_ids == NO_IDS, 0, columns.alternative_n_ids)
-        shard.ids_start = np.concatenate(([0], np.cumsum(n_ids, dtype=np.int64)))
-    start = shard.ids_start
-    alternative = int(columns.alternative_start[position])
-    before = int(start[columns.alternative_start[block.first_record]])
-    ids = np.frombuffer(block.ids, np.uint32)
-    out = []
-    for number, n in enumerate(shape.text_alternatives):
-        one = alternative + (max(caption, 0) if number == 0 else 0)
-        out.append(ids[start[one] - before:start[one + 1] - before])
-        alternative += n
-    return out
+    def content(self, d: Documents, document: int, row: int) -> Content:
+        position = self._block.first_record + row
+        shape = self._shard.shapes[d.layout[document]]
+        caption, n_caption = int(d.caption[document]), int(d.n_caption[document])
+        key, name, _ = self._identify(position)
+        if self._view is not None and self._view.tokenizer is not None:
+            texts = self._new_ids(position, row, caption)
+        else:
+            texts = self._stored_ids(shape, position, caption)
+        if texts:
+            if len(texts[0]) < n_caption:
+                raise ValueError(f"{name} {key}: the tokenizer gives {len(texts[0])} tokens; the "
+                                 f"view has {n_caption}: build it again")
+            texts[0] = texts[0][:n_caption]
+        latents = [self._latent(row, part.ordinal) for part in shape.images]
+        if self._copy:
+            texts = [ids.copy() for ids in texts]
+            latents = [latent.copy() for latent in latents]
+        return Content(self._shard, shape, bool(d.caption_first[document]),
+                       int(d.length[document]), texts, latents, (name, key))
+
+    def _latent(self, row: int, ordinal: int) -> np.ndarray:
+        column, offset, n_bytes, dtype, dims = self._block.latent(row, ordinal)
+        return tensor_view(self._block.tensor(column), offset, n_bytes, dtype, dims)
+
+    def _new_ids(self, position: int, row: int, caption: int) -> list[np.ndarray]:
+        record = Record(self._shard.reader, position, self._block, row)
+        return self._view.tokens(record, caption)
+
+    def _stored_ids(self, shape: Shape, position: int, caption: int) -> list[np.ndarray]:
+        """Ids of the caption and of the first alternative of each other text."""
+        alternatives = self._shard.reader.columns().alternative_start
+        start = self._shard.ids_start
+        if self._ids is None:
+            self._ids = np.frombuffer(self._block.ids, np.uint32)
+            self._before = int(start[alternatives[self._block.first_record]])
+        one, out = int(alternatives[position]), []
+        for number, n in enumerate(shape.text_alternatives):
+            chosen = one + (caption if number == 0 and caption > 0 else 0)
+            begin, end = start[chosen:chosen + 2].tolist()
+            out.append(self._ids[begin - self._before:end - self._before])
+            one += n
+        return out

@@ -29,6 +29,12 @@ class Packing:
     def __len__(self) -> int:
         return len(self.first) - 1
 
+    def pieces(self, sequence: int) -> list[tuple[int, int, int]]:
+        """(item, start, length) of each piece of a sequence."""
+        which = slice(int(self.first[sequence]), int(self.first[sequence + 1]))
+        return list(zip(self.item[which].tolist(), self.start[which].tolist(),
+                        self.length[which].tolist()))
+
     def fill(self, capacity: int) -> float:
         """Share of all positions that hold a token or a patch."""
         return float(self.length.sum()) / max(1, len(self) * capacity)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import _shard
+from .columns import DTYPES
 from .record import bf16_to_float32
+
+_NUMBERS = {name: number for number, name in DTYPES.items()}
 
 
 def patchify(latents: np.ndarray, patch: int, order: str = "pqc") -> np.ndarray:
@@ -38,3 +42,10 @@ def scaled(raw: np.ndarray, dtype: str, scale: np.ndarray, shift: np.ndarray) ->
     values -= shift
     values *= scale
     return values
+
+
+def cut_patches(raw: np.ndarray, dtype: str, patch: int, order: str, scale: np.ndarray,
+                shift: np.ndarray, out: np.ndarray) -> None:
+    """patchify(scaled(raw)) of one latent (C, H, W), in one go, into out: float32
+    [(H/k)(W/k), k*k*C]. The same bits."""
+    _shard.patches(raw, _NUMBERS[dtype], raw.shape, patch, order == "cpq", scale, shift, out)

@@ -7,7 +7,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from ._shard import ShardError
 from .columns import NO_IDS
+from .composing import Composer
 from .documents import Markers, Measure, Shape, Texts, shape_of, texts_of
 from .mixture import Weight, schedule
 from .options import Options
@@ -102,7 +103,15 @@ class OpenShard:
     texts: Texts
     layout: np.ndarray
     measure: Measure
-    ids_start: np.ndarray | None = field(default=None, repr=False)
+    composer: Composer
+    scales: list[tuple[np.ndarray, np.ndarray]]  # scale and shift of each encoder
+
+    @cached_property
+    def ids_start(self) -> np.ndarray:
+        """Token ids before each alternative of the shard. int64 [alternatives + 1]."""
+        n_ids = self.reader.columns().alternative_n_ids
+        return np.concatenate(([0], np.cumsum(np.where(n_ids == NO_IDS, 0, n_ids),
+                                              dtype=np.int64)))
 
 
 class OpenSource:
@@ -159,21 +168,24 @@ class OpenSource:
             _refuse_missing_ids(reader, texts)
         else:
             texts = self.view.texts(number)
-        measure = Measure(self._options, self.markers(reader.header),
-                          self.grid(reader.header), reader.header)
-        opened = OpenShard(reader, shapes, texts, columns.layout, measure)
+        markers, grid = self._markers(reader.header), self._grid(reader.header)
+        opened = OpenShard(
+            reader, shapes, texts, columns.layout,
+            Measure(self._options, markers, grid, reader.header),
+            Composer(self._options, markers, grid),
+            [reader.scale_and_shift(i) for i in range(len(reader.header["encoders"]))])
         self._open[number] = opened
         while len(self._open) > 2 * self._options.group + 2:
             self._open.popitem(last=False)
         return opened
 
-    def markers(self, header: dict[str, Any]) -> Markers:
+    def _markers(self, header: dict[str, Any]) -> Markers:
         if self.view is not None and self.view.markers is not None:
             return self.view.markers
         t = header["tokenizer"]
         return Markers(t["bos"], t["eos"], t["boi"], t["eoi"])
 
-    def grid(self, header: dict[str, Any]) -> int:
+    def _grid(self, header: dict[str, Any]) -> int:
         """Window that positions are counted with."""
         return self._options.patch or self._options.grid or header["patch"]
 

@@ -57,7 +57,7 @@ static int module_exec(PyObject *module)
                    shard_type_add(module, state) < 0 ||
                    block_type_add(module, state) < 0 ||
                    prefetcher_type_add(module, state) < 0 ||
-                   draw_functions_add(module) < 0 ||
+                   draw_functions_add(module) < 0 || patches_function_add(module) < 0 ||
                    dataset_type_add(module, state) < 0
                ? -1
                : 0;

@@ -31,6 +31,7 @@ int block_type_add(PyObject *module, struct module_state *state);
 int prefetcher_type_add(PyObject *module, struct module_state *state);
 int draw_functions_add(PyObject *module);
 int dataset_type_add(PyObject *module, struct module_state *state);
+int patches_function_add(PyObject *module);
 
 /* Sets the exception of a status of shard/ (< 0) and returns NULL. */
 PyObject *raise_status(struct module_state *state, int status, const char *why);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/python/native/patches.h - internal to shard/python/: a stored latent -> the
+ * patches a model is given.
+ *
+ *     out[(y, x)][...] = (raw - shift[c]) * scale[c], in fp32
+ *
+ * patches left to right, top to bottom; of each its k * k * C values by row, column and
+ * channel, or by channel, row and column. Knows nothing of Python. */
+#ifndef SHARD_PYTHON_NATIVE_PATCHES_H
+#define SHARD_PYTHON_NATIVE_PATCHES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct patch_job {
+    const void *latent; /* (C, H, W), of dtype */
+    uint32_t dtype;     /* SHARD_FP16, SHARD_BF16 or SHARD_FP32 */
+    size_t channels, height, width;
+    size_t window;              /* k; divides height and width */
+    bool channel_first;         /* order of a patch's values */
+    const float *scale, *shift; /* n_scale each: 1 or C */
+    size_t n_scale;
+};
+
+/* Fills out, C * H * W values. `scratch` has as many. */
+void patches_cut(const struct patch_job *job, float *scratch, float *out);
+
+#endif

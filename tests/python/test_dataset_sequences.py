@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a packed sequence holds, against hand-written cases: tokens, labels, positions, masks,
+patches; and a whole batch against the records it was made from."""
+import pathlib
+import tempfile
+import types
+
+import dataset_shards
+import numpy as np
+
+from latentmill import Dataset, ShardReader, patchify, unpatchify
+from latentmill.attention import attention_mask_array
+from latentmill.batches import BatchBuilder, Piece
+from latentmill.composing import Composer
+from latentmill.documents import Markers, Part, Shape
+from latentmill.fetching import Content
+from latentmill.options import Options, templates
+from latentmill.patches import cut_patches, scaled
+
+BOS, EOS, BOI, EOI = 1, 2, 8, 9
+MARKERS = Markers(BOS, EOS, BOI, EOI)
+TEXT = Part("text", True, 0)
+IMAGE = Part("image", True, 0, (1, 2, 2), "fp32", 0)
+PAIR, DOCUMENT = Shape((TEXT, IMAGE), (1,)), Shape((TEXT,), (1,))
+_ = -100
+
+
+def content(shape, ids, caption_first=True, markers=MARKERS, **options):
+    """A document of these ids (a list for each text), its image of values 0, 1, 2, 3."""
+    texts = [np.array(one, np.uint32) for one in (ids if ids and isinstance(ids[0], list) else [ids])]
+    latents = [np.arange(4, dtype=np.float32).reshape(1, 2, 2) for _image in shape.images]
+    composer = Composer(Options(patch=1, **options), markers, 1)
+    one = np.ones((1, 1, 1), np.float32)
+    shard = types.SimpleNamespace(composer=composer, scales=[(one, 0 * one)],
+                                  reader=types.SimpleNamespace(path="test.lms"))
+    length = len(composer.compose(shape, caption_first, texts).tokens)
+    return Content(shard, shape, caption_first, length, texts, latents, ("n", "k"))
+
+
+def build(*contents, pack, position_ids="sequential", pieces=None):
+    pieces = pieces or [Piece(one, 0, one.length) for one in contents]
+    return BatchBuilder(Options(pack=pack, patch=1), "pqc", position_ids, None).build([pieces])
+
+
+def pairs_and_texts():
+    batch = build(content(PAIR, [5, 6]), content(PAIR, [7], caption_first=False),
+                  content(DOCUMENT, [3, 4]), pack=24)
+    #                      BOS  5    6   BOI  p  p  p  p EOI  EOS
+    assert batch["tokens"].tolist() == [[BOS, 5, 6, BOI, 0, 0, 0, 0, EOI, EOS,
+                                         BOS, BOI, 0, 0, 0, 0, EOI, 7, EOS,
+                                         BOS, 3, 4, EOS, 0]]
+    assert batch["labels"].tolist() == [[5, 6, BOI, _, _, _, _, _, EOS, _,
+                                         BOI, _, _, _, _, _, 7, EOS, _,
+                                         3, 4, EOS, _, _]]
+    assert batch["doc_ids"].tolist() == [[0] * 10 + [1] * 9 + [2] * 4 + [-1]]
+    assert batch["position_ids"].tolist() == [[*range(10), *range(9), *range(4), 0]]
+    assert batch["cu_seqlens"].tolist() == [0, 10, 19, 23, 24]
+    assert batch["spans"].tolist() == [[0, 4, 4, 2, 2, 0], [0, 12, 4, 2, 2, 4]]
+    assert batch["text_follows"].tolist() == [False, True]
+    assert batch["patches"].tolist() == [[0], [1], [2], [3]] * 2
+    assert batch["keys"] == [[("n", "k")] * 3]
+    collapsed = build(content(PAIR, [5, 6]), content(DOCUMENT, [3]), pack=13,
+                      position_ids="collapsed")
+    assert collapsed["position_ids"].tolist() == [[0, 1, 2, 3, 4, 4, 4, 4, 5, 6, 0, 1, 2]]
+
+
+def no_caption_no_markers():
+    batch = build(content(PAIR, []), pack=8)
+    assert batch["tokens"].tolist() == [[BOS, BOI, 0, 0, 0, 0, EOI, EOS]]
+    assert batch["labels"].tolist() == [[BOI, _, _, _, _, _, EOS, _]]
+    batch = build(content(PAIR, [], caption_first=False), pack=8)
+    assert batch["text_follows"].tolist() == [False]
+    bare = Markers(None, None, BOI, EOI)
+    batch = build(content(DOCUMENT, [3, 4], markers=bare), content(DOCUMENT, [5], markers=bare),
+                  pack=4)
+    assert batch["tokens"].tolist() == [[3, 4, 5, 0]]
+    assert batch["labels"].tolist() == [[4, _, _, _]], "a target of the next document"
+
+
+def context():
+    """An edit: image as context, instruction as context, image to be made, closing text."""
+    shape = Shape((IMAGE._replace(loss=False), TEXT._replace(loss=False),
+                   IMAGE._replace(ordinal=1), TEXT._replace(ordinal=1)), (1, 1))
+    batch = build(content(shape, [[5, 6], [7]]), pack=17)
+    assert batch["tokens"].tolist() == [[BOS, BOI, 0, 0, 0, 0, EOI, 5, 6, BOI, 0, 0, 0, 0, EOI,
+                                         7, EOS]]
+    assert batch["labels"].tolist() == [[_] * 8 + [BOI] + [_] * 5 + [7, EOS, _]]
+    assert batch["text_follows"].tolist() == [True, True]
+
+
+def cut_text():
+    """BOS on the first part only, EOS on the last only; the last input of a part still has its
+    target; positions begin anew."""
+    text = content(DOCUMENT, [3, 4, 5, 6])
+    first = build(pack=4, pieces=[Piece(text, 0, 4)])
+    second = build(pack=4, pieces=[Piece(text, 4, 2)])
+    assert first["tokens"].tolist() == [[BOS, 3, 4, 5]]
+    assert first["labels"].tolist() == [[3, 4, 5, 6]]
+    assert second["tokens"].tolist() == [[6, EOS, 0, 0]]
+    assert second["labels"].tolist() == [[EOS, _, _, _]]
+    assert second["position_ids"].tolist() == [[0, 1, 0, 1]]
+
+
+def damaged():
+    """What could not be read is padding, and shifts nothing."""
+    batch = build(pack=12, pieces=[Piece(content(DOCUMENT, [3]), 0, 3), Piece(None, 0, 5),
+                                   Piece(content(DOCUMENT, [4]), 0, 3)])
+    assert batch["tokens"].tolist() == [[BOS, 3, EOS, 0, 0, 0, 0, 0, BOS, 4, EOS, 0]]
+    assert batch["doc_ids"].tolist() == [[0, 0, 0, -1, -1, -1, -1, -1, 1, 1, 1, -1]]
+    assert batch["labels"].tolist() == [[3, EOS] + [_] * 6 + [4, EOS, _, _]]
+    assert batch["cu_seqlens"].tolist() == [0, 3, 8, 11, 12]
+
+
+def own_template():
+    checked = templates(("bos", "boi", "image", "eoi", 7, "text"))
+    batch = build(content(PAIR, [5], sequence=checked), pack=9)
+    assert batch["tokens"].tolist() == [[BOS, BOI, 0, 0, 0, 0, EOI, 7, 5]]
+    for wrong in (("bos", "text"), ("image", "text", "text"), ("image", "text", "sep")):
+        try:
+            templates(wrong)
+            raise AssertionError(wrong)
+        except ValueError:
+            pass
+
+
+def masks():
+    batch = build(content(PAIR, [5]), content(DOCUMENT, []), pack=12)
+    mask = attention_mask_array(batch)
+    expected = ["1...........",  # BOS
+                "11..........",  # 5
+                "111.........",  # BOI
+                "1111111.....",  # patches see each other and what is before them
+                "1111111.....",
+                "1111111.....",
+                "1111111.....",
+                "11111111....",  # EOI
+                "111111111...",  # EOS
+                ".........1..",  # another document: BOS
+                ".........11.",
+                "...........1"]  # padding
+    assert mask.shape == (1, 1, 12, 12)
+    assert ["".join(".1"[int(v)] for v in row) for row in mask[0, 0]] == expected
+    marked = attention_mask_array(batch, "with_markers")[0, 0]
+    assert marked[2:8, 2:8].all() and not marked[1, 2] and not marked[8:, 9:11].all()
+
+
+def cut_latents():
+    dice = np.random.default_rng(0)
+    for dtype, kind in (("fp16", np.float16), ("fp32", np.float32), ("bf16", np.uint16)):
+        for c, height, width, k in ((8, 32, 32, 2), (4, 8, 16, 4), (3, 6, 4, 1), (1, 8, 8, 8)):
+            raw = dice.standard_normal((c, height, width)).astype(np.float32)
+            raw[0, 0, :2] = 6e-8, -6e-5  # fp16 subnormals
+            raw = (raw.view(np.uint32) >> 16).astype(np.uint16) if dtype == "bf16" \
+                else raw.astype(kind)
+            for n in (1, c):
+                scale, shift = dice.random((2, n, 1, 1)).astype(np.float32)
+                values = scaled(raw[None], dtype, scale, shift)
+                for order in ("pqc", "cpq"):
+                    expected = patchify(values, k, order)
+                    out = np.empty(expected.shape[1:], np.float32)
+                    cut_patches(raw, dtype, k, order, scale, shift, out)
+                    assert out.tobytes() == expected[0].tobytes(), (dtype, c, k, order)
+                    back = unpatchify(expected, (c, height, width), order)
+                    assert (back == values).all()
+    by_hand = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)  # channel, row, column
+    assert patchify(by_hand, 2, "pqc").tolist() == [[[0, 4, 1, 5, 2, 6, 3, 7]]]
+    assert patchify(by_hand, 2, "cpq").tolist() == [[[0, 1, 2, 3, 4, 5, 6, 7]]]
+    try:
+        cut_patches(raw, "fp32", 2, "pqc", scale, shift, out)
+        raise AssertionError("sizes that do not agree were taken")
+    except ValueError:
+        pass
+
+
+def against_records(folder):
+    """Every pair of an epoch is the record's own, by a reader alone."""
+    records = {(r.name, r.key): r for path in sorted(folder.glob("*.lms"))
+               for r in ShardReader(path)}
+    n = 0
+    for batch in Dataset(folder, batch_size=2, pack=700, patch=4, order="stored",
+                         captions="stored", patch_order="cpq"):
+        image = 0
+        for s, keys in enumerate(batch["keys"]):
+            for d, identity in enumerate(keys):
+                record, where = records[identity], batch["doc_ids"][s] == d
+                tokens = batch["tokens"][s][where].tolist()
+                header = ShardReader(sorted(folder.glob("*.lms"))[0]).header["tokenizer"]
+                middle = [header["boi"], *[0] * 64, header["eoi"]]
+                parts = [record.ids.tolist(), middle]
+                if record.order == "image_first":
+                    parts.reverse()
+                assert tokens == [header["bos"], *sum(parts, []), header["eos"]]
+                _seq, _offset, length, rows, columns, first = batch["spans"][image].tolist()
+                assert (length, rows, columns) == (64, 8, 8)
+                expected = patchify(record.latent_float32()[None], 4, "cpq")[0]
+                assert (batch["patches"][first:first + 64] == expected).all()
+                assert batch["text_follows"][image] == (record.order == "image_first")
+                image, n = image + 1, n + 1
+    assert n == len(records) == 40
+    whole = next(iter(Dataset(folder, batch_size=2, pack=700, patch=None, grid=4)))
+    assert whole["latents"].shape == (len(whole["spans"]), 8, 32, 32)
+    single = list(Dataset(folder, batch_size=4, pack=None))
+    assert len(single) == 10 and all(len(keys) == 1 for b in single for keys in b["keys"])
+
+
+for test in (pairs_and_texts, no_caption_no_markers, context, cut_text, damaged, own_template,
+             masks, cut_latents):
+    test()
+with tempfile.TemporaryDirectory() as temporary:
+    against_records(dataset_shards.make_pairs(pathlib.Path(temporary) / "pairs"))
