@@ -305,6 +305,7 @@ PYTHON_TESTS := \
     tests/python/test_dataset_order.py \
     tests/python/test_dataset_packing.py \
     tests/python/test_dataset_sequences.py \
+    tests/python/test_dataset_sources.py \
     tests/python/test_tokenizer.py
 
 # Run by check-trainer, with the packages of tests/requirements-trainer.txt.

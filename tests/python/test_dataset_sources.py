@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources of a Dataset: views, draws' options, damage, and what is refused before training."""
+import pathlib
+import shutil
+import tempfile
+import warnings
+
+import dataset_shards
+import numpy as np
+
+from latentmill import (DamagedError, DamageWarning, Dataset, IncompatibleError, ShardError,
+                        ShardReader, Source, View, build_view)
+
+SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
+MARKERS = {"bos": 1, "eos": None, "boi": 300, "eoi": 301}
+
+
+def documents(dataset):
+    """(key, tokens besides patches) of each document of an epoch."""
+    out = []
+    for batch in dataset:
+        patches = np.zeros(batch["tokens"].shape, bool)
+        for sequence, offset, length in batch["spans"][:, :3].tolist():
+            patches[sequence, offset:offset + length] = True
+        for s, keys in enumerate(batch["keys"]):
+            for d, (_name, key) in enumerate(keys):
+                out.append((key, batch["tokens"][s][(batch["doc_ids"][s] == d) & ~patches[s]].tolist()))
+    return out
+
+
+def refused(kind, what, make):
+    try:
+        made = make()
+        if isinstance(made, Dataset):
+            list(made)
+    except kind as error:
+        assert what in str(error), error
+        return
+    raise AssertionError(f"accepted: {what}")
+
+
+def tokenize(text):
+    return list(text.encode())[:50]
+
+
+def views(folder, pairs):
+    keys = [record.key for path in sorted(pairs.glob("*.lms")) for record in ShardReader(path)]
+    view = build_view(pairs, folder / "half.lmv", where=lambda r: int(r.key) % 2 == 0,
+                      weight=lambda r: 2.0 if r.metadata_json else 1.0)
+    seen = [key for key, _ in documents(Dataset(Source(pairs, view=view), **SMALL))]
+    even = sorted(key for key in keys if int(key) % 2 == 0)
+    assert set(seen) == set(even) and max(map(seen.count, seen)) <= 2 * max(map(keys.count, keys))
+    assert len(seen) > len(even)
+    opened = Source(pairs, view=folder / "half.lmv")
+    assert Dataset(opened, **SMALL).fingerprint == Dataset(Source(pairs, view=view), **SMALL).fingerprint
+    assert Dataset(opened, **SMALL).fingerprint != Dataset(pairs, **SMALL).fingerprint
+
+    again = build_view(pairs, folder / "bytes.lmv", tokenizer=tokenize, markers=MARKERS,
+                       captions_map={keys[0]: "only this", keys[1]: ["one", "two"]})
+    got = documents(Dataset(Source(pairs, view=again), **SMALL))
+    assert len(got) == len(keys)
+    for key, tokens in got:
+        middle = [t for t in tokens if t not in (1, 300, 301)]
+        assert tokens[0] == 1 and tokens.count(300) == tokens.count(301) == 1
+        if key == keys[0]:
+            assert bytes(middle) == b"only this"
+        if key == keys[1]:
+            assert bytes(middle) in (b"one", b"two")
+    refused(ValueError, "was built with tokenizer", lambda: Source(pairs, view=folder / "bytes.lmv")
+            and Dataset(Source(pairs, view=folder / "bytes.lmv"), **SMALL))
+    reopened = View.open(folder / "bytes.lmv", tokenize, {keys[0]: "only this", keys[1]: ["one", "two"]})
+    assert documents(Dataset(Source(pairs, view=reopened), **SMALL)) == got
+    refused(ValueError, "other shards",
+            lambda: Dataset(Source(sorted(pairs.glob("*.lms"))[0], view=view), **SMALL))
+    (folder / "bad.lmv").write_bytes((folder / "half.lmv").read_bytes()[:-100])
+    refused(ValueError, "bad.lmv", lambda: View.open(folder / "bad.lmv"))
+    view.arrays["weight"] = view.arrays["weight"] + 1
+    view.save(folder / "bad.lmv")
+    refused(ValueError, "bad.lmv", lambda: View.open(folder / "bad.lmv"))
+
+
+def draws(pairs):
+    records = {r.key + r.name: r for path in pairs.glob("*.lms") for r in ShardReader(path)}
+    lengths = {len(c.ids) for r in records.values() for c in r.captions}
+    limit = sorted(lengths)[len(lengths) // 2]
+
+    def captions(**options):
+        """Tokens of each caption, markers left out."""
+        header = ShardReader(sorted(pairs.glob("*.lms"))[0]).header["tokenizer"]
+        marks = {header[name] for name in ("bos", "eos", "boi", "eoi")}
+        return [[t for t in tokens if t not in marks]
+                for _, tokens in documents(Dataset(pairs, **SMALL, **options))]
+
+    assert len(captions()) == 40 and max(map(len, captions())) > limit
+    short = captions(max_caption_tokens=limit)
+    assert len(short) == 40 and max(map(len, short)) == limit
+    dropped = captions(max_caption_tokens=limit, long_captions="drop")
+    assert 0 < len(dropped) < 40 and max(map(len, dropped)) <= limit
+    other = captions(max_caption_tokens=limit, long_captions="other_caption")
+    whole = {tuple(c.ids.tolist()) for r in records.values() for c in r.captions}
+    assert len(other) == 40 and max(map(len, other)) <= limit
+    assert sum(tuple(c) in whole for c in other) > sum(tuple(c) in whole for c in short)
+    assert not any(captions(caption_dropout=1.0))
+    half = sum(not caption for caption in captions(caption_dropout=0.5))
+    assert 8 < half < 32
+    named = captions(captions={"txt": 1.0})
+    texts = {tuple(c.ids.tolist()) for r in records.values() for c in r.captions if c.name == "txt"}
+    assert all(tuple(caption) in texts for caption in named)
+    lists = captions(captions={"json.captions": 1.0})
+    assert not any(tuple(caption) in texts for caption in lists)
+    stored = captions(captions="stored", order="stored")
+    assert sorted(stored) == sorted(r.ids.tolist() for r in records.values())
+    assert captions(seed=5) != captions(seed=6)
+
+
+def damage(folder, pairs):
+    """A byte of a tensor frame: the samples of its block become padding, in their places."""
+    broken = folder / "broken"
+    shutil.copytree(pairs, broken)
+    path = sorted(broken.glob("*.lms"))[0]
+    frames = ShardReader(path).frames
+    which = int(np.flatnonzero(frames.column != 0xFFFFFFFF)[0])
+    data = bytearray(path.read_bytes())
+    data[int(frames.offset[which]) + 100] ^= 0xFF
+    path.write_bytes(data)
+    refused(DamagedError, path.name, lambda: Dataset(broken, **SMALL))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        left = list(Dataset(broken, on_error="skip", **SMALL))
+    caught = [w for w in caught if w.category is DamageWarning]
+    assert len(caught) == 1 and path.name in str(caught[0].message)
+    whole = list(Dataset(pairs, **SMALL))
+    assert len(left) == len(whole)
+    missing = 0
+    for a, b in zip(whole, left):
+        gone = (a["doc_ids"] >= 0) & (b["doc_ids"] < 0)
+        missing += sum(map(len, a["keys"])) - sum(map(len, b["keys"]))
+        assert (a["tokens"][~gone] == b["tokens"][~gone]).all(), "damage shifted the order"
+        assert (b["labels"][gone] == -100).all()
+    assert missing == int((ShardReader(path).columns().block == frames.block[which]).sum())
+
+
+def refusals(folder, pairs, texts):
+    half = dataset_shards.make_pairs(folder / "bf16", "--latent", "bf16", "--limit", "2")
+    refused(IncompatibleError, "dtype of latents: bf16 and fp16",
+            lambda: Dataset({"a": half, "b": pairs}, **SMALL))
+    bare = dataset_shards.make_pairs(folder / "bare", "--tokenizer", "none", "--limit", "2")
+    refused((ShardError, ValueError), "tokenizer", lambda: Dataset(bare, **SMALL))
+    view = build_view(bare, folder / "bare.lmv", tokenizer=tokenize, markers=MARKERS)
+    assert len(documents(Dataset(Source(bare, view=view), **SMALL))) == 4
+    refused(IncompatibleError, "tokenizer", lambda: Dataset({"a": Source(bare, view=view),
+                                                             "b": texts}, **SMALL))
+    lacking = folder / "lacking"
+    shutil.copytree(pairs, lacking)
+    sorted(lacking.glob("*.lms"))[1].unlink()
+    refused(FileNotFoundError, "scenes-001.lms", lambda: Dataset(lacking, **SMALL))
+    refused(FileNotFoundError, "nowhere", lambda: Dataset(folder / "nowhere", **SMALL))
+    refused(ValueError, "pack=50", lambda: Dataset(pairs, **{**SMALL, "pack": 50}))
+    refused(ValueError, "multiple of world_size", lambda: Dataset(pairs, batch_size=4, world_size=3))
+    refused(ValueError, "long_captions", lambda: Dataset(pairs, long_captions="cut", **SMALL))
+    changed = Dataset(pairs, transform=lambda s: {**s, "tokens": s["tokens"][:-1]}, **SMALL)
+    refused(ValueError, "transform changed tokens", lambda: changed)
+    doubled = Dataset(pairs, transform=lambda s: {**s, "patches": 2 * s["patches"]}, **SMALL)
+    for a, b in zip(Dataset(pairs, **SMALL), doubled):
+        assert (2 * a["patches"] == b["patches"]).all()
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    where = pathlib.Path(temporary)
+    pairs_folder = dataset_shards.make_pairs(where / "pairs")
+    text_folder = dataset_shards.make_texts(where / "text", n=9)
+    views(where, pairs_folder)
+    draws(pairs_folder)
+    damage(where, pairs_folder)
+    refusals(where, pairs_folder, text_folder)
