@@ -5,6 +5,7 @@
  * probed, so that a run is fast. */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ingest/decode.h"
 #include "ingest/status.h"
@@ -13,26 +14,39 @@ enum { SIDE = 24, MOST_PIXELS = 1 << 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void decode(const uint8_t *data, size_t size, bool keep_truncated)
+static void decode(const uint8_t *data, size_t size, struct decode_options options,
+                   uint8_t *rgb, struct decoded *out)
 {
-    static uint8_t rgb[SIDE * SIDE * 3];
-    const struct decode_options options = {
+    struct image_decoder *d;
+
+    if (image_decoder_open(&d, &options) != INGEST_OK)
+        abort();
+    int rc = image_decoder_run(d, data, size, rgb, out);
+    assert(rc == INGEST_OK);
+    assert(out->reject.reason == REJECT_NONE || out->reject.detail[0] != '\0');
+    assert(out->reject.reason != REJECT_NONE || out->crop_width > 0);
+    image_decoder_close(d);
+}
+
+/* What the crop does not need changes neither pixels nor verdict. */
+static void check(const uint8_t *data, size_t size, bool keep_truncated, int jpeg_scale)
+{
+    static uint8_t part[SIDE * SIDE * 3], whole[SIDE * SIDE * 3];
+    struct decode_options options = {
         .width = SIDE,
         .height = SIDE,
         .filter = RESIZE_BICUBIC,
         .icc = ICC_SRGB,
         .keep_truncated = keep_truncated,
+        .jpeg_scale = jpeg_scale,
     };
-    struct image_decoder *d;
-    struct decoded out;
+    struct decoded out, referee;
 
-    if (image_decoder_open(&d, &options) != INGEST_OK)
-        abort();
-    int rc = image_decoder_run(d, data, size, rgb, &out);
-    assert(rc == INGEST_OK);
-    assert(out.reject.reason == REJECT_NONE || out.reject.detail[0] != '\0');
-    assert(out.reject.reason != REJECT_NONE || out.crop_width > 0);
-    image_decoder_close(d);
+    decode(data, size, options, part, &out);
+    options.whole = true;
+    decode(data, size, options, whole, &referee);
+    assert(out.reject.reason == referee.reject.reason);
+    assert(out.reject.reason != REJECT_NONE || memcmp(part, whole, sizeof(part)) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -43,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (decode_probe(data, size, &info, &reject) != REJECT_NONE ||
         (uint64_t)info.width * info.height > MOST_PIXELS)
         return 0;
-    decode(data, size, true);
-    decode(data, size, false);
+    check(data, size, true, 0);
+    check(data, size, false, 1);
     return 0;
 }
