@@ -79,6 +79,7 @@ VAE_SRC := \
     vae_encode/cpu_activation.c \
     vae_encode/cpu_attention.c \
     vae_encode/cpu_conv.c \
+    vae_encode/cpu_memory.c \
     vae_encode/cpu_model.c \
     vae_encode/cpu_portable.c \
     vae_encode/cpu_tile.c \

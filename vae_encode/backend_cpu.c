@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "vae_encode/cpu_layers.h"
+#include "vae_encode/cpu_memory.h"
 #include "vae_encode/cpu_model.h"
 #include "vae_encode/exact_exp.h"
 #include "vae_encode/status.h"
@@ -124,15 +125,11 @@ static void cpu_close(void *state)
     free(s);
 }
 
-/* Memory on a cache line; sets *failed where there is none. */
+/* Sets *failed where there is no memory. */
 static void *allocate(size_t n, size_t size, bool *failed)
 {
-    const size_t line = CPU_BLOCK * sizeof(float);
-    size_t bytes;
-    void *p = NULL;
+    void *p = cpu_memory_allocate(n, size);
 
-    if (!__builtin_mul_overflow(n, size, &bytes) && bytes <= SIZE_MAX / 2)
-        p = aligned_alloc(line, (bytes + line) / line * line);
     *failed = *failed || !p;
     return p;
 }

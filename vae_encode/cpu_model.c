@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vae_encode/cpu_memory.h"
 #include "vae_encode/status.h"
 
 struct arena {
@@ -217,7 +218,7 @@ int cpu_model_pack(struct cpu_model **model, const struct vae_graph *g,
         goto out;
     pack_steps(m, &arena, g);
     m->n_floats = arena.used;
-    m->memory = aligned_alloc(CPU_BLOCK * sizeof(float), arena.used * sizeof(float));
+    m->memory = cpu_memory_allocate(arena.used, sizeof(float));
     if (!m->memory)
         goto out;
     memset(m->memory, 0, arena.used * sizeof(float));
