@@ -2,6 +2,7 @@
 """Sources of a Dataset: views, draws' options, damage, and what is refused before training."""
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import warnings
 
@@ -165,6 +166,18 @@ def refusals(folder, pairs, texts):
         assert (2 * a["patches"] == b["patches"]).all()
 
 
+def indexed(pairs):
+    """With index.lmi no shard is opened before it is needed; nothing else changes."""
+    plain = Dataset(pairs, **SMALL)
+    expected = documents(plain)
+    subprocess.run([dataset_shards.BUILD / "latentmill", "index", pairs], check=True,
+                   capture_output=True)
+    dataset = Dataset(pairs, **SMALL)
+    assert dataset._sources[0]._index is not None
+    assert dataset.fingerprint == plain.fingerprint
+    assert documents(dataset) == expected
+
+
 with tempfile.TemporaryDirectory() as temporary:
     where = pathlib.Path(temporary)
     pairs_folder = dataset_shards.make_pairs(where / "pairs")
@@ -173,3 +186,4 @@ with tempfile.TemporaryDirectory() as temporary:
     draws(pairs_folder)
     damage(where, pairs_folder)
     refusals(where, pairs_folder, text_folder)
+    indexed(pairs_folder)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ._shard import ShardError
-from .columns import NO_IDS
+from .columns import NO_IDS, Layout
+from .dataset_index import DatasetIndex
 from .composing import Composer
 from .documents import Markers, Measure, Shape, Texts, shape_of, texts_of
 from .mixture import Weight, schedule
@@ -52,9 +53,27 @@ def named_sources(sources: Sources) -> dict[str, Source]:
             for name, source in sources.items()}
 
 
+def index_of(paths: Paths) -> DatasetIndex | None:
+    """index.lmi of a folder that has one."""
+    if isinstance(paths, (str, os.PathLike)) and (Path(paths) / "index.lmi").exists():
+        return DatasetIndex(paths)
+    return None
+
+
+def _layouts(index: DatasetIndex, configuration: int) -> list[Layout]:
+    """Layouts of the shards of one configuration."""
+    shards = np.repeat(index.configuration, np.diff(index.layout_start))
+    return [index.layouts[i] for i in np.unique(index.layout[shards == configuration])]
+
+
+def _first_header(paths: Paths) -> dict[str, Any]:
+    index = index_of(paths)
+    return ShardReader(find_shards(paths)[0]).header if index is None else index.configurations[0]
+
+
 def default_patch(named: Mapping[str, Source]) -> int:
     """The window that the first shard with latents, or else the first, was prepared for."""
-    headers = [ShardReader(find_shards(source.paths)[0]).header for source in named.values()]
+    headers = [_first_header(source.paths) for source in named.values()]
     return next((h for h in headers if h["encoders"]), headers[0])["patch"]
 
 
@@ -120,7 +139,14 @@ class OpenSource:
     def __init__(self, name: str, source: Source, options: Options):
         self.name = name
         self.weight = schedule(source.weight)
-        self.paths = find_shards(source.paths)
+        self._index = index_of(source.paths)
+        if self._index is None:
+            self.paths = find_shards(source.paths)
+        else:  # in the order of find_shards()
+            names = [self._index.name(i) for i in range(len(self._index))]
+            self._order = np.array(sorted(range(len(names)), key=lambda i: Path(names[i]).parts),
+                                   np.int64)
+            self.paths = [self._index.path(int(i)) for i in self._order]
         self.view = View.open(source.view) if isinstance(source.view, (str, os.PathLike)) \
             else source.view
         self._options = options
@@ -133,18 +159,30 @@ class OpenSource:
         return {**self.__dict__, "_open": OrderedDict()}
 
     def _examine(self) -> None:
-        """Opens each shard once: counts, fingerprints, and what must be the same in all."""
-        counts, self.fingerprints, self.contracts = [], [], []
-        for path in self.paths:
-            reader = ShardReader(path)
-            counts.append(len(reader))
-            self.fingerprints.append(reader.fingerprint)
-            contract = Contract.of(reader, self.view)
-            if not any(contract == other for _, other in self.contracts):
-                self.contracts.append((str(path), contract))
-        self.counts = np.array(counts, np.int64)
+        """Counts, fingerprints, and what must be the same in all shards: from index.lmi where
+        the source is a folder that has one, else each shard is opened once."""
+        self.contracts: list[tuple[str, Contract]] = []
+        if self._index is not None:
+            index, order = self._index, self._order
+            self.counts = index.records[order].astype(np.int64)
+            self.fingerprints = [row.tobytes().hex() for row in index.fingerprints[order]]
+            for number, header in enumerate(index.configurations):
+                self._add_contract(index.file, header, _layouts(index, number))
+        else:
+            counts, self.fingerprints = [], []
+            for path in self.paths:
+                reader = ShardReader(path)
+                counts.append(len(reader))
+                self.fingerprints.append(reader.fingerprint)
+                self._add_contract(str(path), reader.header, reader.columns().layouts)
+            self.counts = np.array(counts, np.int64)
         if not self.counts.sum():
             raise ValueError(f"source {self.name!r} has no records")
+
+    def _add_contract(self, path: str, header: dict[str, Any], layouts: list[Layout]) -> None:
+        contract = Contract.of(path, header, layouts, self.view)
+        if not any(contract == other for _, other in self.contracts):
+            self.contracts.append((path, contract))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -224,17 +262,17 @@ class Contract:
     LATENTS = ("weights_sha256", "scale", "shift", "moments")
 
     @staticmethod
-    def of(reader: ShardReader, view: View | None) -> Contract:
-        t = reader.header["tokenizer"]
+    def of(path: str, header: dict[str, Any], layouts: list[Layout], view: View | None
+           ) -> Contract:
+        t = header["tokenizer"]
         if view is not None and view.markers is not None:
             tokenizer = (view.tokenizer_name, *view.markers)
         else:
             tokenizer = None if t is None else tuple(t[name] for name in Contract.TOKENIZER)
-        latents = {(_encoder(reader.header["encoders"][s.encoder]), s.dtype)
-                   for layout in reader.columns().layouts
+        latents = {(_encoder(header["encoders"][s.encoder]), s.dtype) for layout in layouts
                    for s in layout.segments if s.kind == "latent"}
         if len(latents) > 1:
-            raise ValueError(f"{reader.path} has latents of more than one kind")
+            raise ValueError(f"{path} has latents of more than one kind")
         return Contract(tokenizer, next(iter(latents), None))
 
     def differences(self, other: Contract) -> list[str]:
