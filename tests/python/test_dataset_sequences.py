@@ -39,7 +39,7 @@ def content(shape, ids, caption_first=True, markers=MARKERS, **options):
 
 def build(*contents, pack, position_ids="sequential", pieces=None):
     pieces = pieces or [Piece(one, 0, one.length) for one in contents]
-    return BatchBuilder(Options(pack=pack, patch=1), "pqc", position_ids, None).build([pieces])
+    return BatchBuilder(Options(pack=pack, patch=1), 1, "pqc", position_ids, None).build([pieces])
 
 
 def pairs_and_texts():
@@ -75,6 +75,7 @@ def no_caption_no_markers():
                   pack=4)
     assert batch["tokens"].tolist() == [[3, 4, 5, 0]]
     assert batch["labels"].tolist() == [[4, _, _, _]], "a target of the next document"
+    assert batch["patches"].shape == (0, 1) and batch["spans"].shape == (0, 6)
 
 
 def context():

@@ -33,9 +33,10 @@ class _Image(NamedTuple):
 class BatchBuilder:
     """Builds the part of a step that one rank gets."""
 
-    def __init__(self, options: Options, patch_order: str, position_ids: str,
+    def __init__(self, options: Options, channels: int, patch_order: str, position_ids: str,
                  transform: Callable[[dict[str, Any]], dict[str, Any]] | None):
         self._options = options
+        self._channels = channels
         self._patch_order = patch_order
         self._collapsed = position_ids == "collapsed"
         self._transform = transform
@@ -64,8 +65,8 @@ class BatchBuilder:
             same = len({latent.shape for latent in latents}) == 1
             out["latents"] = np.stack(latents) if same else latents
             return
-        width = patch * patch * (images[0].latent.shape[0] if images else 0)
-        patches = np.empty((int(out["spans"][:, 2].sum()), width), np.float32)
+        n = int(out["spans"][:, 2].sum())
+        patches = np.empty((n, patch * patch * self._channels), np.float32)
         for (_, _, n, _, _, first), image in zip(out["spans"].tolist(), images):
             cut_patches(image.latent, image.dtype, patch, self._patch_order, image.scale,
                         image.shift, patches[first:first + n])

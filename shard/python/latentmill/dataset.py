@@ -199,7 +199,8 @@ class Dataset(IterableDataset):
         """The steps of this rank that are this worker's, each with the position behind it; the
         others only with that."""
         fetcher = Fetcher(self._sources, self._threads, self._prefetch_bytes, self._on_error)
-        builder = BatchBuilder(self.options, self._patch_order, self._position_ids,
+        channels = max(source.channels for source in self._sources)
+        builder = BatchBuilder(self.options, channels, self._patch_order, self._position_ids,
                                self._transform)
         walk = _Walk(self, fetcher, worker, n_workers)
         try:

@@ -162,6 +162,7 @@ class OpenSource:
         """Counts, fingerprints, and what must be the same in all shards: from index.lmi where
         the source is a folder that has one, else each shard is opened once."""
         self.contracts: list[tuple[str, Contract]] = []
+        self.channels = 0  # of its latents
         if self._index is not None:
             index, order = self._index, self._order
             self.counts = index.records[order].astype(np.int64)
@@ -181,6 +182,8 @@ class OpenSource:
 
     def _add_contract(self, path: str, header: dict[str, Any], layouts: list[Layout]) -> None:
         contract = Contract.of(path, header, layouts, self.view)
+        self.channels = max([self.channels, *(s.dims[0] for layout in layouts
+                                              for s in layout.segments if s.kind == "latent")])
         if not any(contract == other for _, other in self.contracts):
             self.contracts.append((path, contract))
 
