@@ -64,6 +64,8 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
          resize_names, 0, 0},
         {"icc", OPTION_CHOICE, &o->icc, NULL, "convert to sRGB by profile, or not (srgb)",
          icc_mode_names, 0, 0},
+        {"jpeg-scale", OPTION_INT, &o->jpeg_scale, "F",
+         "decode large JPEGs smaller, down to F x --size (0: never)", NULL, 0, 64},
         {"limit", OPTION_INT, &o->limit, "N", "take only N pairs of each TAR", NULL, 1,
          INT64_MAX},
         {"workers", OPTION_INT, &o->workers, "N",

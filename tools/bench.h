@@ -26,8 +26,9 @@ struct bench_options {
     const char *vae;       /* NULL: builtin; or "random-sd" */
     const char *tokenizer; /* "builtin" or a file */
     int64_t size, workers, batch, repeats;
-    int64_t limit;   /* pairs taken of each input; 0: all */
-    int resize, icc; /* enum resize_filter, enum icc_mode */
+    int64_t limit;      /* pairs taken of each input; 0: all */
+    int64_t jpeg_scale; /* as prepare's */
+    int resize, icc;    /* enum resize_filter, enum icc_mode */
     bool json;
 };
 

@@ -72,7 +72,8 @@ json_t *bench_images(struct bench *b)
     struct decode_options d = {.width = (int)o->size,
                                .height = (int)o->size,
                                .filter = (enum resize_filter)o->resize,
-                               .icc = (enum icc_mode)o->icc};
+                               .icc = (enum icc_mode)o->icc,
+                               .jpeg_scale = (int)o->jpeg_scale};
     struct images_bench e = {.rgb = malloc((size_t)o->size * (size_t)o->size * 3)};
     json_t *rows = NULL;
 
@@ -86,8 +87,8 @@ json_t *bench_images(struct bench *b)
     free(e.rgb);
     if (!rows)
         return NULL;
-    return json_pack("{s:i, s:i, s:i, s:s, s:s, s:o}", "threads", 1, "width",
+    return json_pack("{s:i, s:i, s:i, s:s, s:s, s:i, s:o}", "threads", 1, "width",
                      (int)o->size, "height", (int)o->size, "resize",
                      resize_filter_name(d.filter), "icc", icc_mode_names[o->icc],
-                     "inputs", rows);
+                     "jpeg_scale", d.jpeg_scale, "inputs", rows);
 }

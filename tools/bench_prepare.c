@@ -19,7 +19,8 @@ enum { MAX_OPTIONS = 32, NUMBER_CAP = 24 };
 struct prepare_run {
     char *out, *log; /* in the folder */
     char **argv;
-    char size[NUMBER_CAP], workers[NUMBER_CAP], batch[NUMBER_CAP], limit[NUMBER_CAP];
+    char size[NUMBER_CAP], workers[NUMBER_CAP], batch[NUMBER_CAP], limit[NUMBER_CAP],
+        jpeg_scale[NUMBER_CAP];
     double seconds;
     struct rusage usage;
     /* What the log says: samples, and seconds without opening the models. */
@@ -83,6 +84,8 @@ static int fill_arguments(struct prepare_run *r, struct bench *b, const char *fo
         resize_filter_name((enum resize_filter)o->resize),
         "--icc",
         icc_mode_names[o->icc],
+        "--jpeg-scale",
+        number(r->jpeg_scale, o->jpeg_scale),
     };
     a = (const char **)r->argv;
     for (; n < sizeof(options) / sizeof(*options); n++)

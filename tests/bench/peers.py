@@ -173,7 +173,7 @@ def all_rows():
             [("pillow-bicubic", "latentmill", pillow, 1.7), fastest]),
         Row("decode coco", 10, decode("coco-000"),
             [("pillow-bicubic", "latentmill", pillow, 1.7), fastest]),
-        Row("decode large", 10, decode("large-000", "--jpeg-scale"),
+        Row("decode large", 10, decode("large-000", "--jpeg-scale", 1),
             [("pillow-bicubic", "latentmill", pillow, 2.5),
              ("the fastest of any filter", "latentmill scaled", any_peer, 1.05)]),
         Row("prepare-taesd", 5, prepare("taesd", TAESD, 100),
