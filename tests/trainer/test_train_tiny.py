@@ -64,7 +64,7 @@ def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         make_pairs(folder / "pairs")
-        make_documents(folder / "text")
+        make_documents(folder / "text", longest=200)  # in all less than the pairs
         begin = time.monotonic()
         kill_in_the_middle(folder, environment)
         done = subprocess.run(command(folder, 3, "--test"), env=environment, capture_output=True,
