@@ -122,7 +122,6 @@ class _Building:
         self.tokens = np.full((n, length), FILLER, np.int32)
         self.roles = np.zeros((n, length), np.uint8)
         self.doc_ids = np.full((n, length), PADDING, np.int32)
-        self.starts: list[list[int]] = [[] for _ in range(n)]   # of documents
         self.keys: list[list[tuple[str, str]]] = [[] for _ in range(n)]
         self.next_token: list[tuple[int, int, int]] = []  # labels beyond a piece's end
         self.spans: list[tuple[int, ...]] = []
@@ -135,7 +134,6 @@ class _Building:
         self.roles[sequence, at:at + piece.length] = composed.roles[piece.start:end]
         self.doc_ids[sequence, at:at + piece.length] = len(self.keys[sequence])
         self.keys[sequence].append(piece.content.identity)
-        self.starts[sequence].append(at)
         if end < len(composed.tokens) and composed.roles[end] & TARGET and \
                 composed.roles[end - 1] & INPUT:
             self.next_token.append((sequence, at + piece.length - 1, int(composed.tokens[end])))

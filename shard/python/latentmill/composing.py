@@ -62,10 +62,11 @@ class Composer:
             if run.loss and len(ids):
                 spans = [span._replace(text_follows=True) for span in spans]
             tokens.append(ids)
-            roles.append(np.full(len(ids), TEXT if run.loss else CONTEXT_TEXT, np.uint8))
+            roles.append(_text_roles(len(ids), run.loss))
             at += len(ids)
-        return Composed(np.concatenate(tokens, dtype=np.int32, casting="unsafe"),
-                        np.concatenate(roles), spans)
+        whole = np.empty(at, np.int32)
+        np.concatenate(tokens, out=whole, casting="unsafe")
+        return Composed(whole, np.concatenate(roles), spans)
 
     def _runs(self, shape: Shape, caption_first: bool) -> list[_Run | Part]:
         """In order: what is constant, and texts, which are filled in."""
@@ -111,6 +112,15 @@ class Composer:
             for name in (part.kind,) if part.kind == "text" else ("boi", "image", "eoi"):
                 yield name, part
         yield "eos", None
+
+
+_ROLES = {loss: np.full(512, TEXT if loss else CONTEXT_TEXT, np.uint8) for loss in (True, False)}
+
+
+def _text_roles(n: int, loss: bool) -> np.ndarray:
+    """Read-only. Captions are short: most come from one array."""
+    roles = _ROLES[loss]
+    return roles[:n] if n <= len(roles) else np.full(n, roles[0], np.uint8)
 
 
 def _run(tokens: list[int], roles: list[int], images: list[tuple[int, int, int]]) -> _Run:

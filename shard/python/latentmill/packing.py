@@ -43,8 +43,10 @@ class Packing:
 class _Waiting:
     """The next documents, by order and by length."""
 
-    def __init__(self, lengths: list[int]):
+    def __init__(self, lengths: list[int], texts: list[bool]):
         self._lengths = lengths
+        self._texts = texts
+        self._n_texts = 0     # that wait within the lookahead
         self._taken = bytearray(len(lengths))
         self._head = 0        # everything before it is taken
         self._entered = 0     # everything from it on is beyond the lookahead
@@ -54,6 +56,7 @@ class _Waiting:
     def _refill(self) -> None:
         while self._entered < len(self._lengths) and len(self._by_length) < LOOKAHEAD:
             insort(self._by_length, (self._lengths[self._entered], self._entered))
+            self._n_texts += self._texts[self._entered]
             self._entered += 1
 
     def head(self) -> int:
@@ -68,12 +71,13 @@ class _Waiting:
     def take(self, item: int) -> None:
         del self._by_length[bisect_right(self._by_length, (self._lengths[item], item)) - 1]
         self._taken[item] = 1
+        self._n_texts -= self._texts[item]
         self._refill()
 
-    def first_where(self, wanted) -> int:
-        """The first in order for which wanted(item); -1: none."""
-        for item in range(self._head, self._entered):
-            if not self._taken[item] and wanted[item]:
+    def first_text(self) -> int:
+        """The first text in order; -1: none."""
+        for item in range(self._head, self._entered if self._n_texts else 0):
+            if not self._taken[item] and self._texts[item]:
                 return item
         return -1
 
@@ -122,12 +126,12 @@ def pack(lengths: np.ndarray, is_text: np.ndarray, capacity: int) -> Packing:
     sizes, texts = lengths.tolist(), is_text.tolist()
     if any(size > capacity and not text for size, text in zip(sizes, texts)):
         raise ValueError("a document that may not be cut is longer than the sequence")
-    waiting, out = _Waiting(sizes), _Filling(capacity)
+    waiting, out = _Waiting(sizes, texts), _Filling(capacity)
     item = waiting.head()
     while item >= 0:
         _fill_in_order(waiting, out, sizes, texts)
         _finish(waiting, out, sizes)
-        item = waiting.first_where(texts) if out.room >= SHORTEST_PIECE else -1
+        item = waiting.first_text() if out.room >= SHORTEST_PIECE else -1
         if item >= 0:
             waiting.take(item)
             _cut(out, item, 0, sizes[item])
