@@ -64,18 +64,20 @@ static struct cpu_winograd pack_winograd(struct arena *a, const float *from, int
 {
     const int n = winograd_table[kind].n_weights * winograd_table[kind].n_weights;
     const size_t per_point = (size_t)c_in * CPU_BLOCK;
-    float *to = carve(a, cpu_blocks(c_out) * n * per_point);
+    float *const data = carve(a, cpu_blocks(c_out) * n * per_point), *to = data;
 
-    for (int o = 0; to && o < c_out; o++) {
-        float *lane = to + o / CPU_BLOCK * n * per_point + o % CPU_BLOCK;
-        for (int i = 0; i < c_in; i++, lane += CPU_BLOCK) {
-            float points[WINOGRAD_MAX_N * WINOGRAD_MAX_N];
-            winograd_weights(kind, from + ((size_t)o * c_in + i) * 9, points);
+    for (int o = 0; to && o < c_out; o += CPU_BLOCK) {
+        for (int i = 0; i < c_in; i++, to += CPU_BLOCK) {
+            float points[WINOGRAD_MAX_N * WINOGRAD_MAX_N * CPU_BLOCK];
+            winograd_weights(kind, from + ((size_t)o * c_in + i) * 9, (size_t)c_in * 9,
+                             cpu_min(CPU_BLOCK, c_out - o), points);
             for (int p = 0; p < n; p++)
-                lane[p * per_point] = points[p];
+                memcpy(to + p * per_point, points + p * CPU_BLOCK,
+                       CPU_BLOCK * sizeof(*to));
         }
+        to += (n - 1) * per_point;
     }
-    return (struct cpu_winograd){kind, to};
+    return (struct cpu_winograd){kind, data};
 }
 
 static struct cpu_norm pack_norm(struct arena *a, const struct vae_norm *n, int channels)

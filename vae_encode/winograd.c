@@ -54,18 +54,31 @@ enum winograd_kind winograd_choose(const struct vae_step *conv)
     return conv->downscale_in < 8 ? WINOGRAD_6X6 : WINOGRAD_4X4;
 }
 
-void winograd_weights(enum winograd_kind kind, const float *w, float *out)
+/* to = g[0] * a + g[1] * b + g[2] * c, in each lane */
+static void combine(double to[WINOGRAD_LANES], const double g[3], const double *a,
+                    const double *b, const double *c)
+{
+    for (int l = 0; l < WINOGRAD_LANES; l++)
+        to[l] = g[0] * a[l] + g[1] * b[l] + g[2] * c[l];
+}
+
+void winograd_weights(enum winograd_kind kind, const float *w, size_t stride, int lanes,
+                      float *out)
 {
     const int n = winograd_table[kind].n_weights;
     const double(*g)[3] = g_table[kind];
+    double tap[9][WINOGRAD_LANES] = {{0}}, row[3][WINOGRAD_LANES], at[WINOGRAD_LANES];
 
+    for (int l = 0; l < lanes; l++)
+        for (int t = 0; t < 9; t++)
+            tap[t][l] = (double)w[l * stride + t];
     for (int i = 0; i < n; i++) {
-        double row[3];
         for (int x = 0; x < 3; x++)
-            row[x] = g[i][0] * (double)w[x] + g[i][1] * (double)w[3 + x] +
-                     g[i][2] * (double)w[6 + x];
-        for (int j = 0; j < n; j++)
-            out[i * n + j] =
-                (float)(g[j][0] * row[0] + g[j][1] * row[1] + g[j][2] * row[2]);
+            combine(row[x], g[i], tap[x], tap[3 + x], tap[6 + x]);
+        for (int j = 0; j < n; j++, out += WINOGRAD_LANES) {
+            combine(at, g[j], row[0], row[1], row[2]);
+            for (int l = 0; l < WINOGRAD_LANES; l++)
+                out[l] = (float)at[l];
+        }
     }
 }

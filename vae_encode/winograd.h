@@ -9,6 +9,8 @@
 #ifndef VAE_ENCODE_WINOGRAD_H
 #define VAE_ENCODE_WINOGRAD_H
 
+#include <stddef.h>
+
 #include "vae_encode/graph.h"
 
 enum winograd_kind {
@@ -19,7 +21,7 @@ enum winograd_kind {
                        * even inputs beside its odd inputs as they are */
 };
 
-enum { WINOGRAD_MAX_N = 8 };
+enum { WINOGRAD_MAX_N = 8, WINOGRAD_LANES = 16 };
 
 struct winograd {
     const char *name;
@@ -35,7 +37,9 @@ extern const struct winograd winograd_table[]; /* by kind */
 /* The kind for a convolution. From the layer's shape alone, for the bits depend on it. */
 enum winograd_kind winograd_choose(const struct vae_step *conv);
 
-/* (3, 3) weights -> (n_weights, n_weights). */
-void winograd_weights(enum winograd_kind kind, const float *g, float *out);
+/* `lanes` times (3, 3) weights, `stride` floats apart, -> (n_weights, n_weights,
+ * WINOGRAD_LANES), zero in the other lanes. */
+void winograd_weights(enum winograd_kind kind, const float *g, size_t stride, int lanes,
+                      float *out);
 
 #endif
