@@ -331,7 +331,7 @@ static void test_large_values(void **state)
     struct random_graph r;
 
     (void)state;
-    begin_conv(&r, 120, 16, 32, 3, 0);
+    begin_conv(&r, 120, 40, 32, 3, 0);
     r.g.input_scale = 100; /* activations to 1e4, SiLU of both signs */
     r.g.input_shift = -12000;
     random_add_conv(&r, 2, 0, 32, 32, 3, 8);
