@@ -271,6 +271,7 @@ UNIT_TESTS := \
     tests/unit/test_vae_decode.c \
     tests/unit/test_vae_golden.c \
     tests/unit/test_vae_layers.c \
+    tests/unit/test_vae_oom.c \
     tests/unit/test_vae_open.c \
     tests/unit/test_vae_sd.c \
     tests/unit/test_wds_key.c
@@ -429,8 +430,9 @@ fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(FUZZ_TARGETS))
 fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
 
 # Their own malloc(), to fail at each allocation in turn.
-$(BUILD)/tests/unit/test_document_faults $(BUILD)/tests/unit/test_pair_faults: private LDFLAGS += \
-    -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+$(BUILD)/tests/unit/test_document_faults $(BUILD)/tests/unit/test_pair_faults \
+$(BUILD)/tests/unit/test_vae_oom: private LDFLAGS += \
+    -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=posix_memalign
 
 $(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)
 	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) -lcmocka

@@ -10,8 +10,9 @@
  *     resizer_close(r);
  *
  * Rows come in the order and orientation they are stored in; the result is oriented.
- * The image itself is never held: memory is a few rows of sums. Only what lies in the
- * resizer's window is looked at; rows before it may be skipped. */
+ * The image itself is never held: memory is a few rows of sums, more of them where it is
+ * enlarged. Only what lies in the resizer's window is looked at; rows before it may be
+ * skipped. */
 #ifndef INGEST_RESIZE_H
 #define INGEST_RESIZE_H
 

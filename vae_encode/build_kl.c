@@ -266,7 +266,7 @@ void kl_build(struct graph_builder *b, const struct vae_names *names,
     graph_refuse_unused(b, name);
 }
 
-/* Dimension `i` of a tensor, or 0 where it is missing or absurd. */
+/* Dimension `at` of a tensor, or 0 where it is missing or absurd. */
 static int dimension_of(const struct safetensors *file, const char *prefix, int at)
 {
     char name[GRAPH_NAME_CAP];

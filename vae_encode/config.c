@@ -3,6 +3,7 @@
  * first failure sticks in struct config, so that the callers read as a list of keys. */
 #include "vae_encode/config.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <math.h>
@@ -201,7 +202,9 @@ int vae_config_parse(const char *text, size_t len, const char *what, double scal
                      struct vae_why *why)
 {
     json_error_t error;
+    errno = 0;
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+    const bool no_memory = !root && errno == ENOMEM; /* jansson may say otherwise */
     const char *kind = json_string_value(json_object_get(root, "_class_name"));
     const char *image_channels =
         net->part == VAE_DECODER ? "out_channels" : "in_channels";
@@ -210,7 +213,7 @@ int vae_config_parse(const char *text, size_t len, const char *what, double scal
 
     *net = (struct vae_network){.part = net->part};
     memset(scaling, 0, sizeof(*scaling));
-    if (!root && error.text[0] == '\0') { /* jansson has no words for it */
+    if (no_memory) {
         c.status = vae_fail(why, VAE_ENOMEM, "%s: out of memory", what);
     } else if (!root) {
         c.status =

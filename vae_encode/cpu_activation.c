@@ -112,6 +112,6 @@ void cpu_input_row(const struct cpu_input *input, float *out, int block, int y, 
     if (input->upscale == 2)
         load_doubled(input, out, row, x + before, inside, block);
     else
-        load_pixels(input, out, row + (x + before) * CPU_BLOCK, inside, block);
+        load_pixels(input, out, row + ((size_t)x + before) * CPU_BLOCK, inside, block);
     memset(out + inside * CPU_BLOCK, 0, (n - before - inside) * pixel);
 }

@@ -213,7 +213,6 @@ int cpu_model_pack(struct cpu_model **model, const struct vae_graph *g,
     m->latent_channels = g->latent_channels;
     m->downscale = g->downscale;
     m->has_posterior = g->has_posterior;
-    m->n_slots = g->n_slots;
     m->n_steps = g->n_steps;
     m->steps = calloc((size_t)g->n_steps, sizeof(*m->steps));
     if (!m->steps)

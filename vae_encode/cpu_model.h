@@ -78,7 +78,6 @@ struct cpu_model {
     int downscale;
     bool has_posterior;
     bool sum_input; /* a step normalizes the network's input */
-    int n_slots;
     int n_steps;
     int joint; /* 1 .. n_steps: from here on the steps work at the latent's size and read
                 * only what step joint - 1 and later ones wrote */

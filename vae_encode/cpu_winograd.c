@@ -4,18 +4,21 @@
  * The tiles of all images are taken in blocks, in order. A block's inputs are normalized
  * and brought to their n x n points; then, for a few output channels at a time, each
  * point is one product of matrices, (channels, c_in) by (c_in, tiles), and the products
- * become outputs. What a block holds, points    (c_in / 16, n n, tiles, 16) products
- * (kernels' group, n n, tiles, 16), stays in the second and third level of cache; the
- * weights stream by once a block, so a block takes as many tiles as there is room for.
- * Tiles do not depend on their block, and sums are added up in the order of tiles, so its
- * size changes no result. */
+ * become outputs. A block holds
+ *
+ *     points    (c_in / 16, n n, tiles, 16)
+ *     products  (kernels' group, n n, tiles, 16)
+ *
+ * in the second and third level of cache. The weights stream by once a block, so a block
+ * takes as many tiles as there is room for. Tiles do not depend on their block, and sums
+ * are added up in the order of tiles, so its size changes no result. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "vae_encode/cpu_layers.h"
 
 enum {
-    BLOCK_POINTS = 3200,
+    BLOCK_POINTS = 3200,  /* of its tiles in one channel, at most: 6.5 MB for 512 */
     CHAIN = 8 * CPU_BLOCK /* input channels of one chain of multiply-adds */
 };
 
@@ -58,7 +61,7 @@ static struct layer describe(const struct cpu_kernels *k, const struct cpu_conv 
     return l;
 }
 
-/* Rows of the strip that load_strip() fills. */
+/* Floats of a row of the strip that load_tiles() fills. */
 static int strip_row(const struct winograd *w)
 {
     return (WINOGRAD_STRIP * w->step + w->n - w->step) * CPU_BLOCK;

@@ -57,7 +57,7 @@ static int describe(struct vae *vae, const struct vae_source *source,
                     const struct vae_names *names, double scale, struct vae_network *net,
                     struct vae_scaling *scaling)
 {
-    struct vae_why config_why = {.text = ""};
+    struct vae_why config_why = source->config_why;
     int rc = VAE_EMODEL;
 
     net->part = names->part;
@@ -69,7 +69,7 @@ static int describe(struct vae *vae, const struct vae_source *source,
                       "%s is of the family %s, but the tensors of %s are of %s's",
                       source->config_path, vae_family_name(net->family),
                       source->weights_path, vae_family_name(names->family));
-    if (rc < 0 && source->config_is_sure)
+    if (rc == VAE_ENOMEM || (rc < 0 && source->config_is_sure))
         return vae_fail(&vae->why, rc, "%s", config_why.text);
     if (rc < 0)
         return guess_network(vae, source, names, scale, config_why.text, net, scaling);

@@ -101,7 +101,16 @@ static int find_file(struct vae_source *s, const char *path, struct vae_why *why
     free(dir);
     if (!s->weights_path || !s->config_path)
         return no_memory(why);
-    return is_file(path) && is_file(s->config_path) ? read_config(s, why) : VAE_OK;
+    if (!is_file(path) || !is_file(s->config_path))
+        return VAE_OK;
+    int rc = read_config(s, &s->config_why);
+    if (rc == VAE_ENOMEM)
+        return no_memory(why);
+    if (rc < 0) { /* a stranger's, perhaps */
+        free(s->config);
+        s->config = NULL;
+    }
+    return VAE_OK;
 }
 
 static int open_builtin(struct vae_source *s, struct vae_why *why)

@@ -16,7 +16,8 @@ struct vae_source {
     char *config;       /* the text of config.json; NULL: there is none */
     size_t config_len;
     char *config_path;
-    bool config_is_sure; /* false: it only lies beside a file that the user named */
+    bool config_is_sure;       /* false: it only lies beside a file that the user named */
+    struct vae_why config_why; /* why one that lies there could not be read */
 };
 
 /* `path` is a diffusers folder, a pipeline folder with vae/ in it, or a file; NULL: the

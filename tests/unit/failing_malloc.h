@@ -28,10 +28,12 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
 char *__real_strdup(const char *s);
+int __real_posix_memalign(void **p, size_t alignment, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 char *__wrap_strdup(const char *s);
+int __wrap_posix_memalign(void **p, size_t alignment, size_t size);
 
 void *__wrap_malloc(size_t size)
 {
@@ -51,6 +53,11 @@ void *__wrap_realloc(void *p, size_t size)
 char *__wrap_strdup(const char *s)
 {
     return allowed() ? __real_strdup(s) : NULL;
+}
+
+int __wrap_posix_memalign(void **p, size_t alignment, size_t size)
+{
+    return allowed() ? __real_posix_memalign(p, alignment, size) : ENOMEM;
 }
 
 #endif

@@ -340,6 +340,29 @@ static void test_large_values(void **state)
     random_graph_free(&r);
 }
 
+/* Values without any spread, far from 0: E[x^2] - E[x]^2 may come out below 0. */
+static void test_flat_picture(void **state)
+{
+    (void)state;
+    for (int level = 1; level < 256; level += 23) {
+        struct random_graph r;
+        struct pictures p;
+        begin_conv(&r, 125, 40, 32, 1, 0);
+        r.g.input_scale = 47.3f;
+        random_add_conv(&r, 2, 0, 32, 32, 3, 32); /* a group has one channel */
+        r.g.latent_channels = 32;
+        make_pictures(&p, 1, 40, 33, 1);
+        memset(p.rgb[0], level, (size_t)p.width * p.height * 3);
+        float *moments = encode(&r.g, &p, NULL, 1);
+        assert_non_null(moments);
+        for (size_t i = 0; i < latent_size(&r.g, &p); i++)
+            assert_true(isfinite(moments[i]));
+        free(moments);
+        free_pictures(&p);
+        random_graph_free(&r);
+    }
+}
+
 static void test_requests(void **state)
 {
     struct random_graph r;
@@ -386,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_bits),
         cmocka_unit_test(test_large_values),
+        cmocka_unit_test(test_flat_picture),
         cmocka_unit_test(test_requests),
     };
 
