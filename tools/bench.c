@@ -180,7 +180,7 @@ static int measure_all(struct bench *b)
     }
     json_object_set_new(all, "run", run);
     json_object_set_new(all, "libraries", libraries);
-    for (int i = 0; i < N_SECTIONS && rc == EXIT_DONE; i++)
+    for (int i = 0; i < N_SECTIONS && rc == EXIT_DONE && !ferror(stdout); i++)
         if (b->only ? b->only == &sections[i]
                     : !sections[i].needs_tars || b->inputs.n > 0)
             rc = measure(b, &sections[i], all);
@@ -189,7 +189,8 @@ static int measure_all(struct bench *b)
         putchar('\n');
     }
     json_decref(all);
-    if (rc == EXIT_DONE && fflush(stdout) != 0) {
+    /* What a section printed was flushed, so that an error may be an earlier one. */
+    if (rc == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout))) {
         bench_fail("standard output: write error");
         rc = EXIT_FAILED;
     }

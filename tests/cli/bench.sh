@@ -59,6 +59,12 @@ expect_match stdout '^  text +made up$'
 expect_match stdout '^  captions_per_second +[0-9]'
 expect "no other section" test "$(grep -c '^[a-z]' "$T/.stdout")" = 3
 
+for form in "" --json; do
+    run eval "latentmill bench --repeats 1 $form tokenizer >/dev/full"
+    expect_status 1
+    expect_stderr <<<"error: standard output: write error"
+done
+
 # The network that everybody has: Stable Diffusion's encoder with eight latent channels.
 if [ -z "${SANITIZE-}" ]; then
     run latentmill bench --vae random-sd --size 8 --repeats 1 --batch 1 --json encoder
