@@ -5,8 +5,9 @@ usage: make bench-peers [ROWS=ROW,...] [ALTERNATIONS=N]
 
 The peers' scripts are those in LATENTMILL_SHARED/bench (default ../shared); they run under
 PEERS_PYTHON, or in a virtual environment that is made below BUILD (7 GB). Everybody has two
-threads. A figure is the median of its alternations; the peer of a row is the fastest one of
-its kind. Figures of all alternations go to BUILD/peers/figures.json.
+threads, and one in the rows of decode. A figure is the median of its alternations; the peer of
+a row is the fastest one of its kind. Figures of all alternations go to
+BUILD/peers/figures.json.
 
 Rows: sd-256, sd-512 (encoders of Stable Diffusion's size), taesd, decode, prepare-taesd, prepare-sd.
 """
@@ -207,16 +208,27 @@ def cpu_model():
     return "unknown"
 
 
+def choose(rows, beginnings):
+    """The rows whose names begin with one of those; all where none is given."""
+    for beginning in beginnings:
+        if not any(r.name.startswith(beginning) for r in rows):
+            sys.exit(f"--rows {beginning}: no row's name begins so; the rows are "
+                     + ", ".join(r.name for r in rows))
+    return [r for r in rows if not beginnings or r.name.startswith(tuple(beginnings))]
+
+
 def main():
-    rows = all_rows()
+    global PYTHON
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", default="",
                         help="only these, by the beginning of their names")
     parser.add_argument("--alternations", type=int, default=0,
                         help="of every row, instead of its own number")
     options = parser.parse_args()
-    chosen = [r for r in rows if r.name.startswith(tuple(options.rows.split(",")))]
-    print(f"{cpu_model()}, {THREADS} threads, images per second, medians\n\n"
+    chosen = choose(all_rows(), [name for name in options.rows.split(",") if name])
+    WORK.mkdir(parents=True, exist_ok=True)
+    PYTHON = python()
+    print(f"{cpu_model()}, {THREADS} threads (decode: 1), images per second, medians\n\n"
           f"{'row':14} {'against':26} {'peer':26} {'peer':>9} {'latentmill':>10} "
           f"{'ratio':>6} {'asked':>6}", flush=True)
     kept = {}
@@ -231,6 +243,4 @@ def main():
 if __name__ == "__main__":
     if not (SHARED / "bench").is_dir():
         sys.exit(f"{SHARED}/bench is not there (LATENTMILL_SHARED)")
-    WORK.mkdir(parents=True, exist_ok=True)
-    PYTHON = python()
     main()

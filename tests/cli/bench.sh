@@ -90,9 +90,14 @@ expect_status 1
 run latentmill bench images
 expect_status 2
 expect_stderr <<<"error: bench images needs TARs"
-run latentmill bench nonsense
+run latentmill bench encodr
 expect_status 2
-expect_match stderr '^error: nonsense: '
+expect_stderr <<'END'
+error: encodr: is neither a file nor a section (encoder, decoder, images, tokenizer, shard, prepare, all)
+END
+run latentmill bench "$T/none.tar"
+expect_status 2
+expect_stderr <<<'error: $T/none.tar: No such file or directory'
 run latentmill bench --vae "$T/none" encoder
 expect_status 2
 expect_stdout </dev/null
@@ -105,3 +110,17 @@ expect_status 2
 echo '{"text": "a"}' >"$T/documents.jsonl"
 run latentmill bench tokenizer "$T/documents.jsonl"
 expect_status 2
+
+# No descriptor for the weights in memory.
+run bash -c 'ulimit -n 4; exec "$0" bench --vae random-sd encoder' "$BUILD/latentmill"
+if [ -z "${SANITIZE-}" ]; then
+    expect_status 1
+    expect_stderr <<<'error: random-sd could not be made: Too many open files'
+fi
+
+# A row's name that is none.
+mkdir -p "$T/shared/bench"
+LATENTMILL_SHARED=$T/shared PEERS_PYTHON=false run python3 tests/bench/peers.py --rows taesd,typo
+expect_status 1
+expect_stdout </dev/null
+expect_match stderr "^--rows typo: no row's name begins so; the rows are sd-256, sd-512, taesd, "
