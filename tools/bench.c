@@ -89,6 +89,25 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
     return options_parse(&table, argc, argv, n_operands);
 }
 
+/* What stands in a section's place and cannot be read: a misspelt one? */
+static int unknown_section(const char *operand)
+{
+    char names[128] = "";
+    size_t len = 0;
+
+    for (int i = 0; i < N_SECTIONS; i++)
+        len +=
+            (size_t)snprintf(names + len, sizeof(names) - len, "%s, ", sections[i].name);
+    return usage_error("%s: is neither a file nor a section (%sall)", operand, names);
+}
+
+/* Names that input_list_expand() understands otherwise than as a file are left to it. */
+static bool may_be_section(const char *operand)
+{
+    return !strpbrk(operand, "/.:{@") && strcmp(operand, "-") != 0 &&
+           access(operand, F_OK) != 0;
+}
+
 /* The first operand, if it names a section; NULL: all of them. */
 static int take_section(int *n, char ***operands, const struct bench_section **only)
 {
@@ -101,6 +120,8 @@ static int take_section(int *n, char ***operands, const struct bench_section **o
     if (*only || strcmp(**operands, "all") == 0) {
         (*operands)++;
         (*n)--;
+    } else if (may_be_section(**operands)) {
+        return unknown_section(**operands);
     }
     return *only && (*only)->needs_tars && *n == 0
                ? usage_error("bench %s needs TARs", (*only)->name)
