@@ -33,7 +33,7 @@ int bench_vae_path(struct bench *b, enum vae_part part, const char **path)
         return 0;
     fd = bench_random_vae(part);
     if (fd < 0) {
-        bench_fail("random-sd could not be made: out of memory");
+        bench_fail("random-sd could not be made: %s", strerror(errno));
         return -1;
     }
     snprintf(made, sizeof(b->random_vae[part]), "/proc/self/fd/%d", fd);

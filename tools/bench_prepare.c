@@ -104,22 +104,30 @@ static int fill_arguments(struct prepare_run *r, struct bench *b, const char *fo
     return 0;
 }
 
-/* The log's last line tells of the end. */
+/* The log's last line tells of the end. Returns 0, or -1 explained. */
 static int read_log(struct prepare_run *r)
 {
     FILE *f = fopen(r->log, "re");
-    char line[4096];
+    char *line = NULL;
+    size_t cap = 0;
     json_t *event = NULL;
     int rc = -1;
 
-    while (f && fgets(line, sizeof(line), f)) {
+    while (f && getline(&line, &cap, f) > 0) {
         json_decref(event);
         event = json_loads(line, 0, NULL);
     }
-    if (event)
-        rc = json_unpack(event, "{s:F, s:F}", "samples", &r->n_samples, "seconds",
-                         &r->conveyor_seconds);
+    if (!f || ferror(f))
+        bench_fail("prepare's log cannot be read: %s", strerror(errno));
+    else if (!event || json_unpack(event, "{s:F, s:F}", "samples", &r->n_samples,
+                                   "seconds", &r->conveyor_seconds) != 0)
+        bench_fail("prepare's log does not tell how it ended");
+    else if (r->n_samples == 0)
+        bench_fail("prepare made no samples of the inputs");
+    else
+        rc = 0;
     json_decref(event);
+    free(line);
     if (f)
         fclose(f);
     return rc;
@@ -143,10 +151,8 @@ static int execute(struct prepare_run *r)
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         bench_fail("prepare ended with status %d",
                    WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-    else if (read_log(r) != 0 || r->n_samples == 0)
-        bench_fail("prepare made no samples of the inputs");
     else
-        return 0;
+        return read_log(r);
     return -1;
 }
 

@@ -5,6 +5,7 @@
  * in memory.
  *
  * Weights are such that activations stay near 1. */
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -214,39 +215,46 @@ static void write_file(FILE *f, const struct tensors *l, const char *header)
         write_values(f, &l->all[i], &seed);
 }
 
-int bench_random_vae(enum vae_part part)
+static int write_vae(FILE *f, enum vae_part part)
 {
     struct tensors *l = calloc(1, sizeof(*l));
     json_t *header = NULL;
     char *text = NULL;
-    FILE *f = NULL;
-    int fd = memfd_create("latentmill-random-sd", 0); /* a child opens it too */
-    int own = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-    bool ok = false;
 
-    if (own >= 0)
-        f = fdopen(own, "wb");
-    if (l && f) {
+    if (l) {
         if (part == VAE_DECODER)
             list_decoder(l);
         else
             list_encoder(l);
         header = describe(l);
         text = json_dumps(header, JSON_COMPACT);
+        errno = ENOMEM; /* unless writing fails */
         if (text)
             write_file(f, l, text);
-        ok = text && !ferror(f);
     }
-    if (f)
-        ok = fclose(f) == 0 && ok;
-    else if (own >= 0)
-        close(own);
-    if (!ok && fd >= 0) {
-        close(fd);
-        fd = -1;
-    }
-    free(text);
     json_decref(header);
     free(l);
-    return fd;
+    if (!text)
+        return -1;
+    free(text);
+    return ferror(f) || fflush(f) != 0 ? -1 : 0;
+}
+
+int bench_random_vae(enum vae_part part)
+{
+    int fd = memfd_create("latentmill-random-sd", 0); /* a child opens it too */
+    int own = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    FILE *f = own >= 0 ? fdopen(own, "wb") : NULL;
+    int why = f && write_vae(f, part) == 0 ? 0 : errno;
+
+    if (f)
+        fclose(f);
+    else if (own >= 0)
+        close(own);
+    if (why == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    errno = why;
+    return -1;
 }
