@@ -77,6 +77,7 @@ struct export_target {
 enum { EXPORT_WRITTEN = 0, EXPORT_REFUSED = 1 };
 
 #define EXPORT_MANIFEST ".export.json" /* behind a unit's name */
+#define EXPORT_CONFIG "export.json"    /* of a whole folder: what all its units share */
 
 struct export_format {
     const struct publication_kind *(*kind)(const struct export_options *o);

@@ -2,7 +2,8 @@
  * tools/export_index.c - the index of a whole folder, from its units' manifests.
  *
  * Every unit that has a manifest is in it, whichever run or process made it; so several
- * may share a folder, and the last to end writes the index that has all. */
+ * may share a folder, and the last to end writes the index that has all. A folder below
+ * it that was exported to by itself has an index of its own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,8 @@ int export_index_write(const struct export_run *run)
     int rc = -1;
 
     FILE *f = open_memstream(&text, &len);
-    if (shard_files_find(&manifests, run->options->out, EXPORT_MANIFEST) == 0 &&
+    if (shard_files_find(&manifests, run->options->out, EXPORT_MANIFEST, EXPORT_CONFIG) ==
+            0 &&
         f != NULL)
         rc = put_units(f, run, &manifests);
     if (f != NULL && fclose(f) != 0)

@@ -316,7 +316,7 @@ static int claim(const struct export_run *run, const json_t *models)
     int rc;
 
     if (config == NULL || json_object_update(config, (json_t *)models) != 0 ||
-        asprintf(&path, "%s/export.json", run->options->out) < 0) {
+        asprintf(&path, "%s/" EXPORT_CONFIG, run->options->out) < 0) {
         json_decref(config);
         return out_of_memory();
     }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -93,7 +94,20 @@ static int by_name(const void *left, const void *right, void *suffix)
     return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-static size_t walk_folder(struct shard_files *files, char *folder, const char *suffix)
+static size_t pass_over(FTS *walk, FTSENT *folder, const char *apart)
+{
+    char *path;
+
+    if (asprintf(&path, "%s/%s", folder->fts_path, apart) < 0)
+        return problem("%s: out of memory", folder->fts_path);
+    if (access(path, F_OK) == 0)
+        fts_set(walk, folder, FTS_SKIP);
+    free(path);
+    return 0;
+}
+
+static size_t walk_folder(struct shard_files *files, char *folder, const char *suffix,
+                          const char *apart)
 {
     char *const roots[] = {folder, NULL};
     size_t problems = 0;
@@ -109,6 +123,10 @@ static size_t walk_folder(struct shard_files *files, char *folder, const char *s
         case FTS_NS:
             problems += problem("%s: %s", entry->fts_path, strerror(entry->fts_errno));
             break;
+        case FTS_D:
+            if (apart != NULL && entry->fts_level > FTS_ROOTLEVEL)
+                problems += pass_over(walk, entry, apart);
+            break;
         case FTS_F:
         case FTS_SL:
             if (ends_in(entry->fts_name, suffix) &&
@@ -123,7 +141,8 @@ static size_t walk_folder(struct shard_files *files, char *folder, const char *s
     return problems;
 }
 
-size_t shard_files_find(struct shard_files *files, const char *folder, const char *suffix)
+size_t shard_files_find(struct shard_files *files, const char *folder, const char *suffix,
+                        const char *apart)
 {
     const size_t n_before = files->n;
     char *root = strdup(folder);
@@ -132,7 +151,7 @@ size_t shard_files_find(struct shard_files *files, const char *folder, const cha
         return problem("%s: out of memory", folder);
     for (size_t len = strlen(root); len > 1 && root[len - 1] == '/'; len--)
         root[len - 1] = '\0';
-    size_t problems = walk_folder(files, root, suffix);
+    size_t problems = walk_folder(files, root, suffix, apart);
     free(root);
     if (files->n > n_before)
         qsort_r(files->paths + n_before, files->n - n_before, sizeof(*files->paths),
@@ -144,7 +163,7 @@ static size_t add_folder(struct shard_files *files, const char *folder)
 {
     struct shard_files manifests = {0};
 
-    size_t problems = shard_files_find(&manifests, folder, manifest_suffix);
+    size_t problems = shard_files_find(&manifests, folder, manifest_suffix, NULL);
     if (manifests.n == 0 && problems == 0)
         problems += problem("%s: no finished shards: no manifest is below it", folder);
     for (size_t i = 0; i < manifests.n; i++)

@@ -20,8 +20,9 @@ size_t shard_files_add(struct shard_files *files, const char *operand);
 void shard_files_clear(struct shard_files *files);
 
 /* Appends the files below `folder` whose names end in `suffix`, sorted by what stands
- * before it. Returns how many problems there were, explained on stderr. */
-size_t shard_files_find(struct shard_files *files, const char *folder,
-                        const char *suffix);
+ * before it. A folder below it that has a file called `apart` (NULL: none) is another's
+ * and passed over. Returns how many problems there were, explained on stderr. */
+size_t shard_files_find(struct shard_files *files, const char *folder, const char *suffix,
+                        const char *apart);
 
 #endif

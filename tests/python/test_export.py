@@ -284,6 +284,17 @@ def check_again(shards, folder):
     assert "options.format" in export(folder / "again-mds", shards, form="webdataset", status=2)
 
 
+def check_nested(shards, folder):
+    """An export into a folder below another's stays apart from it."""
+    out = folder / "outer"
+    export(out, shards)
+    want = tree(out)
+    export(out / "wds", shards, form="webdataset")
+    inner = tree(out / "wds")
+    export(out, shards)
+    check_tree(out, {**want, **{f"wds/{name}": data for name, data in inner.items()}})
+
+
 def check_killed(shards, folder):
     """A kill at any time leaves nothing that the next run trusts wrongly."""
     out, want = folder / "killed", folder / "killed-want"
@@ -367,6 +378,7 @@ def main():
         check_other_columns(folder)
         check_documents(shards, folder)
         check_again(shards, folder)
+        check_nested(shards, folder)
         check_killed(shards, folder)
         check_refused(shards, folder)
         check_damage(shards, folder)
