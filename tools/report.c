@@ -42,10 +42,10 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
                         "%s.rejects.jsonl and --max-reject-rate",
                         name, name);
     else if (end == UNIT_DAMAGED)
-        print_to_stderr("warning: %s: input damaged at byte %" PRIu64
-                        ": %s; the samples before "
-                        "it were published",
-                        name, u->totals.damage_offset, u->totals.damage);
+        print_to_stderr("warning: %s: input damaged at byte %" PRIu64 ": %s; %s", name,
+                        u->totals.damage_offset, u->totals.damage,
+                        u->totals.groups > 0 ? "what was read before it was published"
+                                             : "nothing could be read before it");
 }
 
 void report_unit(struct job *job, const struct unit *u, enum unit_end end)
