@@ -23,7 +23,8 @@
  * stands in the line.
  *
  * Damage of the compressed stream ends the input, as in ingest/pair.h; partial_key is
- * then the number of the line that it cut. A file of no bytes has no documents.
+ * then the number of the line that it cut. A file of no bytes has no documents;
+ * one that is named as a compressed file is damaged.
  *
  * One reader belongs to one thread; lines may be parsed on any. */
 #ifndef INGEST_DOCUMENT_H

@@ -48,6 +48,9 @@ struct ingest_source {
     const char *(*why)(void *ctx);
     /* NULL, or asked between reads too: few bytes can decompress to very many. */
     bool (*cancelled)(void *ctx);
+    /* NULL, or the file's name: one that ends in .gz, .tgz, .zst, .bz2 or .xz promises
+     * compressed bytes. */
+    const char *name;
 };
 
 enum {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * libarchive's filters under its "raw" format, which passes a stream through as it is.
- * Four things it leaves to us: gzip's checksum, which it skips; what follows the end of a
+ * Five things it leaves to us: gzip's checksum, which it skips; what follows the end of a
  * gzip or bzip2 stream, which it ignores; a stream compressed many times over, with which
- * a small input could keep it busy for years between two calls of read(); and a read()
- * that was cancelled, whose status it does not know. */
+ * a small input could keep it busy for years between two calls of read(); one whose first
+ * bytes are damaged or cut off, which it takes for plain; and a read() that was
+ * cancelled, whose status it does not know. */
 #include "ingest/unpack.h"
 
 #include <archive.h>
@@ -14,11 +15,25 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ingest/gzip_trailer.h"
 #include "ingest/status.h"
 
-enum { CHUNK = 128 << 10 };
+enum { CHUNK = 128 << 10, MAGIC_MAX = 10 };
+
+static const struct compression {
+    const char *name, *suffix;
+    size_t magic_len;
+    const char *magic; /* '?' stands for any byte */
+} compressions[] = {
+    {"gzip", ".gz", 2, "\x1F\x8B"},
+    {"gzip", ".tgz", 2, "\x1F\x8B"},
+    {"zstd", ".zst", 4, "\x28\xB5\x2F\xFD"},
+    {"bzip2", ".bz2", MAGIC_MAX, "BZh?1AY&SY"}, /* a tar may begin with "BZh" */
+    {"xz", ".xz", 6, "\xFD\x37zXZ\0"},
+};
+enum { N_COMPRESSIONS = sizeof(compressions) / sizeof(*compressions) };
 
 struct unpacker {
     struct ingest_source source;
@@ -32,6 +47,7 @@ struct unpacker {
     uint64_t total_out;      /* bytes next() lent */
     bool is_gzip;
     struct gzip_trailer gzip;
+    char beginning[MAGIC_MAX]; /* of the input */
     char why[256];
     unsigned char chunk[CHUNK]; /* lent to libarchive between two reads */
 };
@@ -50,6 +66,8 @@ static void note_input(struct unpacker *u, size_t n)
 {
     size_t n_data = n;
 
+    for (size_t i = 0; i < n && u->total_in + i < MAGIC_MAX; i++)
+        u->beginning[u->total_in + i] = (char)u->chunk[i];
     while (n_data > 0 && u->chunk[n_data - 1] == 0)
         n_data--;
     if (n_data > 0)
@@ -131,6 +149,43 @@ static int set_up(struct unpacker *u)
     return INGEST_OK;
 }
 
+static bool ends_in(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), n = strlen(suffix);
+
+    return len >= n && strcmp(name + len - n, suffix) == 0;
+}
+
+/* The input begins as c does, or is too short for more than a part of that. */
+static bool begins_like(const struct unpacker *u, const struct compression *c)
+{
+    size_t n = u->total_in < c->magic_len ? (size_t)u->total_in : c->magic_len;
+
+    for (size_t i = 0; i < n; i++)
+        if (c->magic[i] != '?' && c->magic[i] != u->beginning[i])
+            return false;
+    return n > 0;
+}
+
+/* libarchive takes the input for plain: INGEST_OK where it is. */
+static int check_plain(struct unpacker *u)
+{
+    for (size_t i = 0; i < N_COMPRESSIONS; i++) {
+        const struct compression *c = &compressions[i];
+        bool named = u->source.name && ends_in(u->source.name, c->suffix);
+
+        if (named && u->total_in == 0)
+            return damage_set(u->damage, 0, "the input is empty");
+        if (begins_like(u, c))
+            return damage_set(u->damage, 0,
+                              "its beginning is %s's, but cut off or corrupt", c->name);
+        if (named)
+            return damage_set(u->damage, 0, "named %s, but its beginning is not %s's",
+                              c->suffix, c->name);
+    }
+    return INGEST_OK;
+}
+
 /* Reads the first bytes, which tell how the rest is compressed. */
 static int start(struct unpacker *u)
 {
@@ -146,6 +201,8 @@ static int start(struct unpacker *u)
         return u->source_status;
     if (archive_filter_count(u->archive) > 2)
         return damage_set(u->damage, 0, "compressed more than once");
+    if (archive_filter_count(u->archive) == 1 && check_plain(u) != INGEST_OK)
+        return INGEST_DAMAGED;
     u->is_gzip = archive_filter_code(u->archive, 0) == ARCHIVE_FILTER_GZIP;
     if (rc == ARCHIVE_EOF)
         return INGEST_END;

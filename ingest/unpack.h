@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ingest/unpack.h - internal to ingest/: the input's bytes, decompressed.
  *
- * Plain, gzip, zstd, bzip2 and xz are told apart by their first bytes. Nothing is ever
- * sought. Every decompressed byte passes here, and so does every byte of the input up to
- * its end, so that nothing hides behind the end of a compressed stream. */
+ * Plain, gzip, zstd, bzip2 and xz are told apart by their first bytes. What is named as
+ * compressed or begins so, and is neither, is damaged. Nothing is ever sought. Every
+ * decompressed byte passes here, and so does every byte of the input up to its end, so
+ * that nothing hides behind the end of a compressed stream. */
 #ifndef INGEST_UNPACK_H
 #define INGEST_UNPACK_H
 

@@ -135,7 +135,13 @@ int source_open(struct source **out, const struct input *in, int cancel_fd)
     s->input = in;
     s->fd = -1;
     s->cancel_fd = cancel_fd;
-    s->callback = (struct ingest_source){s, read_bytes, callback_why, is_cancelled};
+    s->callback = (struct ingest_source){
+        .ctx = s,
+        .read = read_bytes,
+        .why = callback_why,
+        .cancelled = is_cancelled,
+        .name = in->kind == INPUT_PATH ? in->text : NULL,
+    };
     s->sha = EVP_MD_CTX_new();
     if (!s->sha || EVP_DigestInit_ex(s->sha, EVP_sha256(), NULL) != 1)
         return fail(s, INGEST_ENOMEM, "SHA-256 could not start");

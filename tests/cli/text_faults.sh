@@ -67,7 +67,7 @@ size=$(stat -c %s "$T/whole.jsonl.zst")
 head -c $((size * 3 / 4)) "$T/whole.jsonl.zst" >"$T/cut.jsonl.zst"
 run latentmill prepare --quiet --out "$T/d" "$T/cut.jsonl.zst"
 expect_status 42
-expect_match stderr '^warning: cut: input damaged at byte [1-9][0-9]*: the compressed stream'
+expect_match stderr '^warning: cut: input damaged at byte [1-9][0-9]*: the compressed stream.*; what was read before it was published$'
 damage=$(field '.result.inputs[0] | [.damage.offset, .groups, .damage.partial_key]' \
     "$T/d/cut.manifest.json")
 expect "the line that was cut is named" python3 - "$T/c.jsonl" "$damage" <<'END'
@@ -86,6 +86,24 @@ run latentmill prepare --quiet --out "$T/d" --retry-failed "$T/cut.jsonl.zst"
 expect_status 0
 expect "then it is whole" test "$(field '.result.inputs[0].groups' \
     "$T/d/cut.manifest.json")" = 3000
+
+# Of a compressed file whose beginning is not right, nothing is taken for text.
+printf '{"text":"a"}\n' | gzip >"$T/e.jsonl.gz"
+{ printf X; tail -c +2 "$T/e.jsonl.gz"; } >"$T/m.jsonl.gz"
+head -c 9 "$T/e.jsonl.gz" >"$T/h.jsonl.gz"
+: >"$T/z.jsonl.gz"
+: >"$T/p.jsonl"
+run latentmill prepare --quiet --out "$T/b" "$T"/[emhzp].jsonl*
+expect_status 42
+for why in "m.*named .gz, but its beginning is not gzip's" "h.*cut off or corrupt" \
+    "z.*the input is empty"; do
+    expect_match stderr "^warning: $why; nothing could be read before it\$"
+done
+expect "three of them are damaged" test "$(jq -r .result.inputs[0].status \
+    "$T"/b/[emhzp].manifest.json | tr '\n' ' ')" = \
+    "complete damaged damaged complete damaged "
+run latentmill prepare --quiet --out "$T/b" --name s --input-format jsonl - <"$T/h.jsonl.gz"
+expect_status 42
 
 # A limit counts documents, not lines.
 printf '\n{"text":"a"}\n\n[]\n{"text":"b"}\n' >"$T/l.jsonl"

@@ -55,8 +55,8 @@ static void tell_document(struct story *s, const struct pair *p, bool dropped)
     assert_int_equal(p->metadata_len, p->metadata ? strlen(p->metadata) : 0);
 }
 
-static void read_all(struct story *s, const void *bytes, size_t len, size_t chunk,
-                     const struct document_options *o)
+static void read_named(struct story *s, const char *name, const void *bytes, size_t len,
+                       size_t chunk, const struct document_options *o)
 {
     struct memory_input in = {.bytes = bytes, .len = len, .chunk = chunk};
     struct ingest_source source = memory_source(&in);
@@ -64,6 +64,7 @@ static void read_all(struct story *s, const void *bytes, size_t len, size_t chun
     struct document_reader *r;
     struct hash_set keys = {0};
 
+    source.name = name;
     *s = (struct story){0};
     assert_int_equal(document_reader_open(&r, &source, o), INGEST_OK);
     while ((s->status = document_reader_next(r, &line)) == INGEST_OK) {
@@ -82,6 +83,12 @@ static void read_all(struct story *s, const void *bytes, size_t len, size_t chun
     s->read = in.at;
     document_reader_close(r);
     hash_set_free(&keys);
+}
+
+static void read_all(struct story *s, const void *bytes, size_t len, size_t chunk,
+                     const struct document_options *o)
+{
+    read_named(s, NULL, bytes, len, chunk, o);
 }
 
 static struct story read_bytes(const void *bytes, size_t len,
@@ -393,6 +400,120 @@ static void damage_between_lines(void **state)
     assert_string_equal(s.partial_key, "none");
 }
 
+/* Reads what is called `name`: the damage, "whole" with the document, or "complete". */
+static const char *damage_of(const char *name, const unsigned char *bytes, size_t len,
+                             size_t chunk)
+{
+    static struct story s;
+    struct document_options o = document_options_default();
+
+    read_named(&s, name, bytes, len, chunk, &o);
+    assert_int_equal(s.status, INGEST_END);
+    assert_int_equal(s.read, len);
+    if (s.totals.damaged)
+        assert_true(s.totals.groups == 0 || s.totals.damage_offset > 0);
+    if (s.totals.damaged)
+        return s.totals.damage;
+    return strcmp(s.text, "0 1: a (json.text) none\n") == 0 ? "whole" : "complete";
+}
+
+static bool is_damaged(const char *name, const unsigned char *bytes, size_t len,
+                       size_t chunk)
+{
+    const char *damage = damage_of(name, bytes, len, chunk);
+
+    return strcmp(damage, "whole") != 0 && strcmp(damage, "complete") != 0;
+}
+
+/* {"text":"a"}, as gzip, zstd, bzip2 and xz write it, and how they begin. */
+static const struct {
+    const char *suffix;
+    size_t magic, len;
+    const char *bytes;
+} packed_lines[] = {
+    {".gz", 3, 33,
+     "\037\213\010\000\000\000\000\000\002\377\253\126\052\111\255\050\121\262"
+     "\122\112\124\252\345\002\000\167\114\302\070\015\000\000\000"},
+    {".zst", 4, 26,
+     "\050\265\057\375\004\130\151\000\000\173\042\164\145\170\164\042\072\042"
+     "\141\042\175\012\256\251\161\214"},
+    {".bz2", 10, 54,
+     "\102\132\150\071\061\101\131\046\123\131\262\131\115\372\000\000\005\331"
+     "\200\000\020\020\000\000\020\042\000\004\112\040\000\061\006\114\101\001"
+     "\246\236\240\320\334\042\302\374\135\311\024\341\102\102\311\145\067\350"},
+    {".xz", 6, 68,
+     "\375\067\172\130\132\000\000\001\151\042\336\066\002\000\041\001\026\000"
+     "\000\000\164\057\345\243\001\000\014\173\042\164\145\170\164\042\072\042"
+     "\141\042\175\012\000\000\000\000\167\114\302\070\000\001\041\015\165\334"
+     "\250\322\220\102\231\015\001\000\000\000\000\001\131\132"},
+};
+enum { N_PACKED = sizeof(packed_lines) / sizeof(*packed_lines), PACKED_MAX = 128 };
+
+/* Whatever is left of a compressed file, it is not taken for text. */
+static void cut_files_are_damaged(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_PACKED; i++) {
+        const unsigned char *bytes = (const unsigned char *)packed_lines[i].bytes;
+        const char *suffix = packed_lines[i].suffix;
+        char other[16];
+
+        snprintf(other, sizeof(other), "x%s.tmp", suffix);
+        assert_string_equal(damage_of(suffix, bytes, packed_lines[i].len, 7), "whole");
+        assert_string_equal(damage_of(NULL, bytes, packed_lines[i].len, 7), "whole");
+        assert_string_equal(damage_of(suffix, bytes, 0, 1), "the input is empty");
+        for (size_t len = 1; len < packed_lines[i].len; len++) {
+            assert_true(is_damaged(suffix, bytes, len, 7));
+            assert_true(is_damaged(NULL, bytes, len, 1));
+            assert_true(is_damaged(other, bytes, len, 100));
+        }
+    }
+}
+
+/* But for the size of bzip2's blocks, which another size may stand for. */
+static void flipped_magic_is_damage(void **state)
+{
+    unsigned char bytes[PACKED_MAX];
+    int n_whole = 0;
+
+    (void)state;
+    for (size_t i = 0; i < N_PACKED; i++) {
+        memcpy(bytes, packed_lines[i].bytes, packed_lines[i].len);
+        for (size_t bit = 0; bit < 8 * packed_lines[i].magic; bit++) {
+            bytes[bit / 8] ^= 1 << bit % 8;
+            const char *damage =
+                damage_of(packed_lines[i].suffix, bytes, packed_lines[i].len, 7);
+            assert_string_not_equal(damage, "complete");
+            n_whole += strcmp(damage, "whole") == 0;
+            bytes[bit / 8] ^= 1 << bit % 8;
+        }
+    }
+    assert_in_range(n_whole, 0, 3);
+}
+
+/* The words, and what is none of it. */
+static void names_that_promise_compression(void **state)
+{
+    static const unsigned char text[] = "{\"text\":\"a\"}\n";
+    static const unsigned char flags[] = "\x1F\x8B\x08\x20\0\0\0\0\0\3 and so on";
+    const size_t len = sizeof(text) - 1;
+
+    (void)state;
+    assert_string_equal(damage_of("a.jsonl.gz", text, len, 7),
+                        "named .gz, but its beginning is not gzip's");
+    assert_string_equal(damage_of("a.tgz", text, len, 7),
+                        "named .tgz, but its beginning is not gzip's");
+    assert_string_equal(damage_of(NULL, flags, sizeof(flags) - 1, 7),
+                        "its beginning is gzip's, but cut off or corrupt");
+    assert_string_equal(damage_of("a.jsonl", flags, sizeof(flags) - 1, 7),
+                        "its beginning is gzip's, but cut off or corrupt");
+    assert_string_equal(damage_of("a.jsonl", text, len, 7), "whole");
+    assert_string_equal(damage_of("a.gz.jsonl", text, len, 7), "whole");
+    assert_string_equal(damage_of("gz", text, len, 7), "whole");
+    assert_string_equal(damage_of("a.jsonl", text, 0, 7), "complete");
+    assert_string_equal(damage_of(NULL, text, 0, 7), "complete");
+}
+
 static void a_failed_read_comes_out_at_once(void **state)
 {
     static const char text[] = "{\"text\":\"x\"}\n{\"text\":\"y\"}\n";
@@ -434,6 +555,9 @@ int main(void)
         cmocka_unit_test(long_lines),
         cmocka_unit_test(damage_ends_the_input),
         cmocka_unit_test(damage_between_lines),
+        cmocka_unit_test(cut_files_are_damaged),
+        cmocka_unit_test(flipped_magic_is_damage),
+        cmocka_unit_test(names_that_promise_compression),
         cmocka_unit_test(a_failed_read_comes_out_at_once),
     };
 
