@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "shard/canonical_json.h"
 #include "shard/reader.h"
@@ -173,6 +174,55 @@ static int by_name(const void *left, const void *right)
     return strcmp(a->name, b->name);
 }
 
+/* Whether the run or the folder has a unit of that name; < 0: no memory. */
+static int has_unit(const struct export_run *run, char *name)
+{
+    const struct export_unit key = {.name = name};
+    char *path;
+
+    if (bsearch(&key, run->units, run->n_units, sizeof(key), by_name) != NULL)
+        return 1;
+    if (asprintf(&path, "%s/%s" EXPORT_MANIFEST, run->options->out, name) < 0)
+        return -1;
+    const bool there = access(path, F_OK) == 0;
+    free(path);
+    return there;
+}
+
+/* NAME.tar.idx is Energon's index of NAME and DALI's of NAME.tar. `len` of `name` is
+ * NAME. */
+static int check_tar_name(const struct export_run *run, const char *name, size_t len,
+                          const char *other_suffix)
+{
+    char *other;
+
+    if (asprintf(&other, "%.*s%s", (int)len, name, other_suffix) < 0)
+        return out_of_memory();
+    const int found = has_unit(run, other);
+    free(other);
+    if (found < 0)
+        return out_of_memory();
+    return found == 0 ? 0
+                      : usage_error("%.*s and %.*s.tar would both write %.*s.tar.idx; "
+                                    "export them to different folders",
+                                    (int)len, name, (int)len, name, (int)len, name);
+}
+
+static int check_tar_names(const struct export_run *run)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < run->n_units && rc == 0; i++) {
+        const char *name = run->units[i].name;
+        const size_t len = strlen(name);
+
+        rc = check_tar_name(run, name, len, ".tar");
+        if (rc == 0 && len > 4 && strcmp(name + len - 4, ".tar") == 0)
+            rc = check_tar_name(run, name, len - 4, "");
+    }
+    return rc;
+}
+
 static int check_names(const struct export_run *run)
 {
     for (size_t i = 1; i < run->n_units; i++)
@@ -181,7 +231,7 @@ static int check_names(const struct export_run *run)
                                "folders",
                                run->units[i - 1].path, run->units[i].path,
                                run->units[i].name);
-    return 0;
+    return run->options->format == EXPORT_WEBDATASET ? check_tar_names(run) : 0;
 }
 
 static void unit_clear(struct export_unit *u)

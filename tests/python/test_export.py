@@ -340,6 +340,24 @@ def check_refused(shards, folder):
     assert not (folder / "refused").exists()
 
 
+def check_same_files(folder):
+    """The Energon index of x and the DALI index of x.tar would be one file."""
+    both, out = {}, folder / "same-files"
+    for name in ("x", "x+a", "x.tar"):
+        both[name] = folder / f"called-{name}"
+        run("prepare", "--quiet", "--out", both[name], "--name", name, "--limit", 2, SCENES[0])
+    text = export(out, *both.values(), form="webdataset", status=2)
+    assert "x.tar.idx" in text and not out.exists()
+    for first, second in (("x", "x.tar"), ("x.tar", "x")):
+        out = folder / f"first-{first}"
+        export(out, both[first], both["x+a"], form="webdataset")
+        want = tree(out)
+        assert "x.tar.idx" in export(out, both[second], form="webdataset", status=2)
+        assert "x.tar.idx" in export(out, both[second], "--redo", form="webdataset", status=2)
+        check_tree(out, want)
+    export(folder / "same-mds", *both.values())
+
+
 def check_damage(shards, folder):
     """One damaged block costs its samples, one damaged file its own; both are named."""
     bad, out = folder / "bad", folder / "bad-out"
@@ -381,6 +399,7 @@ def main():
         check_nested(shards, folder)
         check_killed(shards, folder)
         check_refused(shards, folder)
+        check_same_files(folder)
         check_damage(shards, folder)
 
 
