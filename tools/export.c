@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/clock.h"
@@ -203,6 +204,17 @@ static int run_units(struct export_run *run)
     return exit_code_of(run, status, stopped);
 }
 
+/* The folder of shards stays what `prepare` made it. */
+static int check_out(const char *out, const char *operand)
+{
+    struct stat a, b;
+
+    if (stat(out, &a) == 0 && S_ISDIR(a.st_mode) && stat(operand, &b) == 0 &&
+        a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        return usage_error("--out %s: is a folder of shards to export; use another", out);
+    return 0;
+}
+
 int export_main(int argc, char **argv)
 {
     struct export_options o;
@@ -218,7 +230,8 @@ int export_main(int argc, char **argv)
     size_t problems = 0;
     monitor_exit_on_signals();
     for (int i = 0; i < n_operands; i++)
-        problems += shard_files_add(&files, argv[i]);
+        problems +=
+            check_out(o.out, argv[i]) != 0 || shard_files_add(&files, argv[i]) > 0;
     rc = problems > 0 ? EXIT_USAGE : export_plan(&run, files.paths, files.n);
     if (rc == 0)
         rc = run_units(&run);

@@ -329,6 +329,10 @@ def check_refused(shards, folder):
     assert "--format" in run("export", "--out", folder / "refused", shards, status=2)
     (folder / "empty").mkdir()
     assert "no finished shards" in export(folder / "refused", folder / "empty", status=2)
+    before = tree(shards)
+    for out in (shards, f"{shards}/."):
+        assert "a folder of shards to export" in export(out, shards, status=2)
+    check_tree(shards, before)
     out = folder / "changed"
     export(out, shards)
     run("prepare", "--quiet", "--out", folder / "shorter", "--limit", 3, SCENES[0])
