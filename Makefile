@@ -205,6 +205,7 @@ TOOLS_SRC := \
     tools/index_shards.c \
     tools/input.c \
     tools/intake.c \
+    tools/isa.c \
     tools/json_diff.c \
     tools/json_text.c \
     tools/manifest.c \

@@ -67,6 +67,11 @@ int image_decoder_open(struct image_decoder **out, const struct decode_options *
     return INGEST_OK;
 }
 
+const char *image_decoder_isa(const struct image_decoder *d)
+{
+    return resize_tables_kernels(d->tables)->isa;
+}
+
 void image_decoder_close(struct image_decoder *d)
 {
     if (!d)

@@ -93,6 +93,9 @@ enum reject_reason decode_probe(const void *bytes, size_t len, struct decode_inf
 /* Returns INGEST_OK, INGEST_ENOMEM or INGEST_EINVAL. Gives *out on success. */
 int image_decoder_open(struct image_decoder **out, const struct decode_options *options);
 
+/* The instruction set that resizes: "portable", "avx2", "avx512". */
+const char *image_decoder_isa(const struct image_decoder *d);
+
 /* Writes (height, width, 3) bytes to rgb. Returns INGEST_OK, also for a bad image, which
  * out->reject names; < 0 is INGEST_ENOMEM only. */
 int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,

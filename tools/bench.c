@@ -31,9 +31,9 @@ static const char about[] =
 static const struct bench_section {
     const char *name;
     json_t *(*measure)(struct bench *b);
-    bool needs_encoder, needs_tars;
+    bool needs_vae, needs_tars;
 } sections[] = {
-    {"encoder", bench_encoder, true, false}, {"decoder", bench_decoder, false, false},
+    {"encoder", bench_encoder, true, false}, {"decoder", bench_decoder, true, false},
     {"images", bench_images, false, true},   {"tokenizer", bench_tokenizer, false, false},
     {"shard", bench_shard, false, false},    {"prepare", bench_prepare, true, true}};
 enum { N_SECTIONS = sizeof(sections) / sizeof(*sections) };
@@ -128,17 +128,22 @@ static int take_section(int *n, char ***operands, const struct bench_section **o
                : 0;
 }
 
-/* What is wrong with --vae or --tokenizer is said before any work. */
+/* What is wrong with --vae or --tokenizer is said before any work. Where all sections
+ * run, the VAE is its encoder: it may have no decoder. */
 static int open_models(struct bench *b)
 {
     const struct bench_options *o = &b->options;
-    bool encoder = !b->only || b->only->needs_encoder;
+    enum vae_part part =
+        b->only && b->only->measure == bench_decoder ? VAE_DECODER : VAE_ENCODER;
     struct prepare_options models = {
         .tokenizer = o->tokenizer, .size = o->size, .patch = 1, .scale = b->vae_scale};
+    int rc = models_open(&b->models, &models, false);
 
-    if (encoder && bench_vae_path(b, VAE_ENCODER, &models.vae) != 0)
+    if (rc != 0 || (b->only && !b->only->needs_vae))
+        return rc;
+    if (bench_vae_path(b, part, &models.vae) != 0)
         return EXIT_FAILED;
-    return models_open(&b->models, &models, encoder);
+    return models_open_vae(&b->models, &models, part);
 }
 
 /* "model name" of the first processor; "unknown" where the system does not tell. */

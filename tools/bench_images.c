@@ -73,22 +73,26 @@ json_t *bench_images(struct bench *b)
                                .height = (int)o->size,
                                .filter = (enum resize_filter)o->resize,
                                .icc = (enum icc_mode)o->icc,
-                               .jpeg_scale = (int)o->jpeg_scale};
+                               .jpeg_scale = (int)o->jpeg_scale,
+                               .isa = b->models.isa};
     struct images_bench e = {.rgb = malloc((size_t)o->size * (size_t)o->size * 3)};
     json_t *rows = NULL;
+    const char *isa = NULL;
 
     if (bench_load_tars(b) == 0) {
-        if (!e.rgb || image_decoder_open(&e.decoder, &d) != INGEST_OK)
+        if (!e.rgb || image_decoder_open(&e.decoder, &d) != INGEST_OK) {
             bench_fail("out of memory");
-        else
+        } else {
+            isa = image_decoder_isa(e.decoder);
             rows = measure_all(b, &e);
+        }
     }
     image_decoder_close(e.decoder);
     free(e.rgb);
     if (!rows)
         return NULL;
-    return json_pack("{s:i, s:i, s:i, s:s, s:s, s:i, s:o}", "threads", 1, "width",
-                     (int)o->size, "height", (int)o->size, "resize",
+    return json_pack("{s:i, s:s, s:i, s:i, s:s, s:s, s:i, s:o}", "threads", 1, "isa", isa,
+                     "width", (int)o->size, "height", (int)o->size, "resize",
                      resize_filter_name(d.filter), "icc", icc_mode_names[o->icc],
                      "jpeg_scale", d.jpeg_scale, "inputs", rows);
 }

@@ -43,10 +43,10 @@ int bench_vae_path(struct bench *b, enum vae_part part, const char **path)
 int bench_open_vae(struct bench *b, enum vae_part part, const char *backend,
                    struct vae **vae)
 {
-    const char *isa = getenv("LATENTMILL_ISA");
     struct vae_options options = {.scale = b->vae_scale,
                                   .backend = backend,
-                                  .isa = isa && *isa ? isa : NULL,
+                                  /* "ref" has no kernels to choose from. */
+                                  .isa = backend ? NULL : b->models.isa,
                                   .part = part};
 
     *vae = NULL;

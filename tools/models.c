@@ -10,6 +10,7 @@
 
 #include "shard/status.h"
 #include "tools/exit_code.h"
+#include "tools/isa.h"
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/sha256.h"
@@ -39,14 +40,11 @@ static int check_size(const struct prepare_options *o, const struct vae_info *va
     return 0;
 }
 
-static int open_vae(struct models *m, const struct prepare_options *o)
+int models_open_vae(struct models *m, const struct prepare_options *o, enum vae_part part)
 {
     bool builtin = !o->vae || strcmp(o->vae, "builtin") == 0;
-    const char *isa = getenv("LATENTMILL_ISA"); /* unset or empty: the best */
-    struct vae_options options = {.path = builtin ? NULL : o->vae,
-                                  .scale = o->scale,
-                                  .isa = isa && *isa ? isa : NULL};
-    const struct vae_info *info;
+    struct vae_options options = {
+        .path = builtin ? NULL : o->vae, .scale = o->scale, .isa = m->isa, .part = part};
     struct stat st;
     int rc;
 
@@ -57,10 +55,18 @@ static int open_vae(struct models *m, const struct prepare_options *o)
     rc = vae_open(&m->vae, &options);
     if (rc == VAE_ENOMEM || rc == VAE_EIO)
         return failed(vae_why(m->vae));
-    if (rc == VAE_EINVAL && options.isa)
-        return usage_error("LATENTMILL_ISA=%s: %s", isa, vae_why(m->vae));
     if (rc != VAE_OK)
         return usage_error("%s", vae_why(m->vae));
+    return check_size(o, vae_info(m->vae));
+}
+
+static int open_encoder(struct models *m, const struct prepare_options *o)
+{
+    const struct vae_info *info;
+    int rc = models_open_vae(m, o, VAE_ENCODER);
+
+    if (rc != 0)
+        return rc;
     info = vae_info(m->vae);
     m->demo_vae = info->builtin;
     if (info->replaced_scale != 0)
@@ -79,7 +85,7 @@ static int open_vae(struct models *m, const struct prepare_options *o)
                                         .moments = moments_names[o->moments],
                                         .numerics = info->numerics,
                                         .reproducible = true};
-    return check_size(o, info);
+    return 0;
 }
 
 static int read_model(struct models *m, const char *path)
@@ -170,8 +176,10 @@ int models_open(struct models *m, const struct prepare_options *o, bool vae)
     *m = (struct models){0};
     if (o->patch != 1 && o->patch != 2 && o->patch != 4 && o->patch != 8)
         return usage_error("--patch %lld: must be 1, 2, 4 or 8", (long long)o->patch);
-    rc = open_tokenizer(m, o);
-    return rc == 0 && vae ? open_vae(m, o) : rc;
+    rc = isa_from_environment(&m->isa);
+    if (rc == 0)
+        rc = open_tokenizer(m, o);
+    return rc == 0 && vae ? open_encoder(m, o) : rc;
 }
 
 void models_close(struct models *m)

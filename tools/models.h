@@ -13,6 +13,7 @@
 #include "vae_encode/vae.h"
 
 struct models {
+    const char *isa;               /* LATENTMILL_ISA; NULL: the best */
     struct vae *vae;               /* NULL: not asked for */
     struct tokenizer *tokenizer;   /* NULL: --tokenizer none */
     bool demo_vae, demo_tokenizer; /* these are the embedded ones */
@@ -25,9 +26,16 @@ struct models {
     char model_file[40];
 };
 
-/* Opens the tokenizer and, where `vae` says so, the VAE. Returns 0, or EXIT_USAGE or
- * EXIT_FAILED after explaining on stderr. Release with models_close() in either case. */
+/* Opens the tokenizer and, where `vae` says so, the VAE's encoder. Returns 0, or
+ * EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with models_close() in
+ * either case. */
 int models_open(struct models *m, const struct prepare_options *o, bool vae);
+
+/* Opens one half of the VAE in place of models_open(), which has been called without.
+ * Returns as it does. */
+int models_open_vae(struct models *m, const struct prepare_options *o,
+                    enum vae_part part);
+
 void models_close(struct models *m);
 
 #endif

@@ -72,6 +72,11 @@ static const struct cpu_kernels *find_kernels(const char *isa)
     return NULL;
 }
 
+bool vae_has_isa(const char *isa)
+{
+    return find_kernels(isa) != NULL;
+}
+
 static int cpu_pack(void **packed, const struct vae_graph *g, const char *isa)
 {
     const struct cpu_kernels *kernels = find_kernels(isa);

@@ -39,6 +39,9 @@ struct vae_options {
     enum vae_part part;  /* 0: the encoder. A TAESD's halves are two files */
 };
 
+/* Whether this machine runs the kernels of that name. */
+bool vae_has_isa(const char *isa);
+
 /* Lent by vae_info(); lives as long as the vae. */
 struct vae_info {
     const char *family; /* "AutoencoderKL" or "TAESD" */

@@ -85,7 +85,39 @@ expect_status 0
 json "no decoder" '(.encoder.images_per_second > 0) and (has("decoder") | not)'
 expect_match stderr '^the decoder is left out: '
 run latentmill bench $small --vae "$T/vae.safetensors" decoder
-expect_status 1
+expect_status 2
+expect_stdout </dev/null
+for half in encoder decoder; do
+    run latentmill bench --vae "$T/none" $half
+    expect_status 2
+    expect_stdout </dev/null
+    expect_stderr <<<'error: --vae $T/none: No such file or directory'
+    run latentmill bench --size 36 $half
+    expect_status 2
+    expect_stdout </dev/null
+done
+
+# LATENTMILL_ISA is heeded and checked, whatever is measured.
+LATENTMILL_ISA=portable run latentmill bench $small --json images $scenes
+expect_status 0
+json "the resizer obeys" '.images.isa == "portable"'
+for isa in portable avx2; do
+    [ $isa = portable ] || grep -qw $isa /proc/cpuinfo || continue
+    LATENTMILL_ISA=$isa run latentmill bench $small --repeats 1 --json encoder
+    json "$isa and its error" \
+        ".encoder.isa == \"$isa\" and (.encoder.relative_rms_error | . > 0 and . < 2e-5)"
+done
+for section in encoder decoder tokenizer shard "images $scenes" "prepare $scenes"; do
+    LATENTMILL_ISA=abacus run latentmill bench $section
+    expect_status 2
+    expect_stdout </dev/null
+    expect_stderr <<<"error: LATENTMILL_ISA=abacus: is none of portable, avx2, avx512"
+done
+if ! grep -qw avx512f /proc/cpuinfo; then
+    LATENTMILL_ISA=avx512 run latentmill bench shard
+    expect_status 2
+    expect_stderr <<<"error: LATENTMILL_ISA=avx512: this machine has no avx512"
+fi
 
 run latentmill bench images
 expect_status 2
@@ -98,12 +130,7 @@ END
 run latentmill bench "$T/none.tar"
 expect_status 2
 expect_stderr <<<'error: $T/none.tar: No such file or directory'
-run latentmill bench --vae "$T/none" encoder
-expect_status 2
-expect_stdout </dev/null
 run latentmill bench --name-depth 2
-expect_status 2
-run latentmill bench --size 36 encoder
 expect_status 2
 run latentmill bench images --repeats 1 "pipe:cat $scenes"
 expect_status 2

@@ -101,7 +101,10 @@ expect_stderr <<'END'
 error: --vae /dev/null: is neither a file nor a folder
 END
 LATENTMILL_ISA=abacus refused --out "$T/o" $scenes
-expect_match stderr '^error: .*abacus'
+expect_match stderr '^error: LATENTMILL_ISA=abacus: is none of portable, avx2, avx512'
+echo '{"text": "a"}' >"$T/text.jsonl"
+LATENTMILL_ISA=abacus refused --out "$T/o" "$T/text.jsonl"
+expect_match stderr '^error: LATENTMILL_ISA=abacus: '
 
 # More than a demonstration: the embedded VAE must be asked for.
 for i in $(seq 101); do
