@@ -96,7 +96,7 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-/* Returns 0, or -1 where no thread could start. */
+/* Returns 0, or an errno where no thread could start. */
 static int run_workers(struct export_run *run)
 {
     const size_t wanted =
@@ -104,14 +104,16 @@ static int run_workers(struct export_run *run)
     const size_t n = wanted < run->n_units ? wanted : run->n_units;
     pthread_t *threads = calloc(n + 1, sizeof(*threads));
     size_t n_started = 0;
+    int rc = threads != NULL ? 0 : ENOMEM;
 
-    while (threads != NULL && n_started < n &&
-           pthread_create(&threads[n_started], NULL, worker_main, run) == 0)
-        n_started++;
+    while (rc == 0 && n_started < n) {
+        rc = pthread_create(&threads[n_started], NULL, worker_main, run);
+        n_started += rc == 0;
+    }
     for (size_t i = 0; i < n_started; i++)
         pthread_join(threads[i], NULL);
     free(threads);
-    return n_started > 0 || n == 0 ? 0 : -1;
+    return n_started > 0 ? 0 : rc;
 }
 
 /* ---- talk ---- */
@@ -183,23 +185,24 @@ static int run_units(struct export_run *run)
 {
     struct monitor monitor = {
         .stop = stop_run, .progress_end = end_progress, .shared = run};
-    int status = -1;
 
     monitor_block_signals();
     if (isatty(STDERR_FILENO) && !run->options->quiet)
         monitor.progress = show_progress;
     run->start_ns = clock_ns();
-    if (monitor_start(&monitor) == 0)
+    int status = monitor_start(&monitor);
+    if (status == 0)
         status = run_workers(run);
+    const bool ran = status == 0;
     monitor_stop(&monitor);
     export_progress_end(run);
-    if (status != 0)
-        print_to_stderr("error: a thread could not start: %s", strerror(errno));
+    if (!ran)
+        print_to_stderr("error: a thread could not start: %s", strerror(status));
     const bool stopped = atomic_load(&monitor.stopped);
-    if (status == 0 && !stopped && atomic_load(&run->n_failed) == 0)
+    if (ran && !stopped && atomic_load(&run->n_failed) == 0)
         status = export_index_write(run);
     export_plan_sweep(run);
-    if (!run->options->quiet)
+    if (ran && !run->options->quiet)
         report(run);
     return exit_code_of(run, status, stopped);
 }

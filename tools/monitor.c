@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/monitor.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,10 +112,14 @@ int monitor_start(struct monitor *m)
 
     fill_stop_signals(&set);
     m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+    if (m->signal_fd < 0)
+        return errno;
     m->done_fd = eventfd(0, EFD_CLOEXEC);
-    m->running = m->signal_fd >= 0 && m->done_fd >= 0 &&
-                 pthread_create(&m->thread, NULL, monitor_main, m) == 0;
-    return m->running ? 0 : -1;
+    if (m->done_fd < 0)
+        return errno;
+    const int rc = pthread_create(&m->thread, NULL, monitor_main, m);
+    m->running = rc == 0;
+    return rc;
 }
 
 void monitor_stop(struct monitor *m)

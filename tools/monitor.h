@@ -30,7 +30,7 @@ void monitor_exit_on_signals(void);
  * them. Call before the first thread starts. */
 void monitor_block_signals(void);
 
-/* Starts the thread. Returns 0 or -1. */
+/* Starts the thread. Returns 0 or an errno. */
 int monitor_start(struct monitor *m);
 
 /* Ends it. Accepts a monitor that was never started. */

@@ -236,10 +236,11 @@ static int run_conveyor(struct job *job, const struct plan *plan)
         job_fail(job, "out of memory");
     } else {
         pipeline_on_stop(run.pipeline, end_waits, job);
-        if (monitor_start(&monitor) == 0)
+        const int rc = monitor_start(&monitor);
+        if (rc == 0)
             status = pipeline_run(run.pipeline);
         else
-            job_fail(job, "the monitor thread could not start: %s", strerror(errno));
+            job_fail(job, "the monitor thread could not start: %s", strerror(rc));
     }
     monitor_stop(&monitor);
     for (size_t i = 0; i < plan->n_units; i++)

@@ -3,11 +3,13 @@
 shards and their index.json, tars and their three indexes. And what it does when it is run again,
 when shards do not go together, and when one of them is damaged."""
 
+import errno
 import hashlib
 import io
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import struct
@@ -362,6 +364,19 @@ def check_same_files(folder):
     export(folder / "same-mds", *both.values())
 
 
+def check_no_threads(shards, folder):
+    """A thread that cannot start is explained by what pthread_create() says; export reports nothing then."""
+    def no_stack():
+        resource.setrlimit(resource.RLIMIT_STACK, (1 << 60, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+
+    for arguments in (["export", "--format", "mds", "--out", folder / "threadless", shards],
+                      ["prepare", "--out", folder / "threadless-shards", SCENES[0]]):
+        done = subprocess.run([PROGRAM, *arguments], preexec_fn=no_stack, stderr=subprocess.PIPE, check=False)
+        text = done.stderr.decode()
+        assert done.returncode == 1 and f"could not start: {os.strerror(errno.EAGAIN)}\n" in text, text
+        assert arguments[0] == "prepare" or "samples" not in text, text
+
+
 def check_damage(shards, folder):
     """One damaged block costs its samples, one damaged file its own; both are named."""
     bad, out = folder / "bad", folder / "bad-out"
@@ -404,6 +419,7 @@ def main():
         check_killed(shards, folder)
         check_refused(shards, folder)
         check_same_files(folder)
+        check_no_threads(shards, folder)
         check_damage(shards, folder)
 
 
