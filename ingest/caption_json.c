@@ -65,6 +65,7 @@ int caption_list_add_json(struct caption_list *list, const char *json, size_t le
     *parsed = false;
     if (!copy)
         return INGEST_ENOMEM;
+    copy_len = plain_json_shorten_numbers(copy, copy_len);
     errno = 0;
     root = json_loadb(copy, copy_len,
                       JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);

@@ -52,7 +52,8 @@ static bool is_lone_surrogate(const json_error_t *error)
     return strncmp(error->text, words, sizeof(words) - 1) == 0;
 }
 
-/* Gives *root, or rejects. NaN and Infinity, which are rare, cost a second look. */
+/* Gives *root, or rejects. NaN and Infinity, which are rare, cost a second look, and
+ * numbers too large for a double a third one. */
 static int parse(const struct document_line *line, struct pair *p, json_t **root)
 {
     json_error_t error;
@@ -66,6 +67,10 @@ static int parse(const struct document_line *line, struct pair *p, json_t **root
         if (!copy)
             return INGEST_ENOMEM;
         *root = load(copy, copy_len, &error, &no_memory);
+        if (!*root && json_error_code(&error) == json_error_numeric_overflow) {
+            copy_len = plain_json_shorten_numbers(copy, copy_len);
+            *root = load(copy, copy_len, &error, &no_memory);
+        }
         free(copy);
     }
     if (no_memory)
@@ -125,23 +130,29 @@ static int use_string(struct pair *p, const struct document_line *line,
     return p->key ? INGEST_OK : INGEST_ENOMEM;
 }
 
-/* A whole number's digits are the key, however many there are. */
+/* A whole number's digits are the key, as they stand in the line. */
 static int use_number(struct pair *p, const struct document_line *line,
                       const struct document_options *o)
 {
     struct json_member m;
     int rc = find_member(line, o->id_field, &m);
     size_t n = 0;
+    bool whole;
 
     if (rc < 0)
         return rc;
     while (n < m.value_len && memchr("-0123456789", m.value[n], 11))
         n++;
-    if (n > 0 && n == m.value_len && n <= KEY_MAX_BYTES) {
+    whole = n > 0 && n == m.value_len;
+    if (whole && n <= KEY_MAX_BYTES) {
         p->key = strndup(m.value, n);
         return p->key ? INGEST_OK : INGEST_ENOMEM;
     }
-    reject_line(p, line, REJECT_BAD_KEY, "'%s' is not a whole number", o->id_field);
+    if (whole)
+        reject_line(p, line, REJECT_BAD_KEY, "'%s': %s", o->id_field,
+                    key_problem(m.value, n));
+    else
+        reject_line(p, line, REJECT_BAD_KEY, "'%s' is not a whole number", o->id_field);
     return use_line_number(p, line);
 }
 

@@ -44,3 +44,24 @@ char *plain_json(const char *json, size_t len, size_t *out_len)
     *out_len = out;
     return copy;
 }
+
+size_t plain_json_shorten_numbers(char *json, size_t len)
+{
+    enum { KEPT = 2 }; /* digits in a row: 99.99e99 at most */
+    size_t out = 0, n_digits = 0;
+    bool in_string = false;
+
+    for (size_t at = 0; at < len; at++) {
+        bool is_digit = !in_string && json[at] >= '0' && json[at] <= '9';
+
+        n_digits = is_digit ? n_digits + 1 : 0;
+        if (n_digits > KEPT)
+            continue;
+        if (json[at] == '"')
+            in_string = !in_string;
+        else if (in_string && json[at] == '\\' && at + 1 < len)
+            json[out++] = json[at++];
+        json[out++] = json[at];
+    }
+    return out;
+}

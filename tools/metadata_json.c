@@ -13,8 +13,15 @@
 static bool is_json(const char *text, size_t len)
 {
     const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL;
-    json_t *parsed = json_loadb(text, len, flags, NULL);
+    size_t copy_len;
+    char *copy = plain_json(text, len, &copy_len);
+    json_t *parsed = NULL;
 
+    if (copy != NULL) {
+        copy_len = plain_json_shorten_numbers(copy, copy_len);
+        parsed = json_loadb(copy, copy_len, flags, NULL);
+    }
+    free(copy);
     json_decref(parsed);
     return parsed != NULL;
 }

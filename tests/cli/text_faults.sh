@@ -105,6 +105,13 @@ expect "three of them are damaged" test "$(jq -r .result.inputs[0].status \
 run latentmill prepare --quiet --out "$T/b" --name s --input-format jsonl - <"$T/h.jsonl.gz"
 expect_status 42
 
+# Numbers that no double holds are kept, and shown as they are.
+printf '{"text":"a","x":[1e999,%0400d]}\n' 0 | sed 's/,0/,7/' >"$T/n.jsonl"
+run latentmill prepare --quiet --out "$T/n" "$T/n.jsonl"
+expect_status 0
+run latentmill dump --json "$T/n"
+expect_match stdout '\{"x":\[1e999,70+\]\}'
+
 # A limit counts documents, not lines.
 printf '\n{"text":"a"}\n\n[]\n{"text":"b"}\n' >"$T/l.jsonl"
 run latentmill prepare --quiet --limit 2 --out "$T/l" "$T/l.jsonl"

@@ -31,6 +31,7 @@ static void check_metadata(const struct pair *p, const struct document_options *
     json_t *object;
 
     must(plain != NULL && p->metadata_len <= o->max_metadata);
+    len = plain_json_shorten_numbers(plain, len);
     object = json_loadb(plain, len, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
     must(json_is_object(object) && json_object_size(object) > 0);
     must(!json_object_get(object, o->text_field));

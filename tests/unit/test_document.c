@@ -243,6 +243,50 @@ static void other_members_are_kept_as_they_stand(void **state)
           "5 6: x (json.text) none\n");
 }
 
+/* Python reads such numbers; they are kept too. */
+static void numbers_may_be_too_large_for_a_double(void **state)
+{
+    struct document_options o = document_options_default();
+    char line[600], expected[1000], digits[401];
+
+    (void)state;
+    memset(digits, '7', 400);
+    digits[400] = '\0';
+    snprintf(line, sizeof(line), "{\"text\":\"1e999\",\"a\":[1e999,-1E+4000],\"b\":%s}",
+             digits);
+    snprintf(expected, sizeof(expected),
+             "0 1: 1e999 (json.text) {\"a\":[1e999,-1E+4000],\"b\":%s}\n", digits);
+    check_with(&o, line, expected);
+    snprintf(line, sizeof(line), "{\"id\":%s,\"text\":\"123\",\"a\":NaN}", digits);
+    snprintf(expected, sizeof(expected), "0 %s: 123 (json.text) {\"id\":%s,\"a\":NaN}\n",
+             digits, digits);
+    check_with(&o, line, expected);
+    check("{\"text\":\"x\",\"a\":1e999}}\n{\"text\":\"x\",\"a\":0123,\"b\":1e999}\n"
+          "{\"text\":\"x\",\"a\":1e999e9}\n",
+          "0 1! bad_json: line 1 at byte 0: not JSON (column 22: end of file expected "
+          "near '}')\n"
+          "1 2! bad_json: line 2 at byte 24: not JSON (column 17: invalid token near "
+          "'0')\n"
+          "2 3! bad_json: line 3 at byte 56: not JSON (column 21: '}' expected near "
+          "'e')\n");
+}
+
+/* A number that is longer than a key may be is no key. */
+static void an_id_has_its_limit(void **state)
+{
+    char line[1200], digits[1026], detail[200];
+    struct document_options o = document_options_default();
+
+    (void)state;
+    memset(digits, '7', 1025);
+    digits[1025] = '\0';
+    snprintf(line, sizeof(line), "{\"id\":%s,\"text\":\"x\"}", digits);
+    snprintf(detail, sizeof(detail),
+             "0 1! bad_key: line 1 at byte 0: 'id': the key is "
+             "longer than 1024 bytes\n");
+    check_with(&o, line, detail);
+}
+
 static void options_are_followed(void **state)
 {
     struct document_options o = document_options_default();
@@ -549,6 +593,8 @@ int main(void)
         cmocka_unit_test(texts_are_whole),
         cmocka_unit_test(a_text_may_hold_nul),
         cmocka_unit_test(other_members_are_kept_as_they_stand),
+        cmocka_unit_test(numbers_may_be_too_large_for_a_double),
+        cmocka_unit_test(an_id_has_its_limit),
         cmocka_unit_test(options_are_followed),
         cmocka_unit_test(a_limit_stops),
         cmocka_unit_test(what_is_no_document),
