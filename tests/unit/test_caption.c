@@ -74,6 +74,8 @@ static void what_python_writes_parses(void **state)
                                     "\"c\":NaN}"),
                         "json.caption=NaN is \"NaN\", -Infinity \\|");
     assert_string_equal(captions_of("{\"caption\":NaN,\"text\":\"t\"}"), "json.text=t|");
+    assert_string_equal(captions_of("{\"a\":1e999,\"b\":[-2E+400],\"text\":\"1e999\"}"),
+                        "json.text=1e999|");
     assert_string_equal(
         captions_of("{\"id\":123456789012345678901234567890,\"text\":\"t\"}"),
         "json.text=t|");
