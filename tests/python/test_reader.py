@@ -302,6 +302,37 @@ def test_prefetcher_in_fork(path):
     assert os.waitpid(pid, 0)[1] == 0
 
 
+def test_prefetcher_forked_while_taking(path):
+    reader = ShardReader(path)
+    prefetcher = Prefetcher(2)
+    stopped = threading.Event()
+
+    def take_all():
+        while not stopped.is_set():
+            prefetcher.submit(reader.shard, 0)
+            prefetcher.take()
+
+    taker = threading.Thread(target=take_all)
+    taker.start()
+    statuses = []
+    for i in range(40):  # most of them find the thread in take()
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                if i % 2:
+                    prefetcher.submit(reader.shard, 0)
+                    prefetcher.take()
+                prefetcher.close()
+                status = 0
+            finally:
+                os._exit(status)
+        statuses.append(os.waitpid(pid, 0)[1])
+    stopped.set()
+    taker.join()
+    assert not any(statuses), statuses
+
+
 def test_python_threads(path, wanted):
     reader = ShardReader(path)
     failures = []
@@ -424,6 +455,7 @@ def main():
         if not PRELOADED:
             test_processes(path, wanted)
             test_prefetcher_in_fork(path)
+            test_prefetcher_forked_while_taking(path)
         test_arrays_outlive_everything(path, wanted)
         test_damage(path, wanted)
         test_refusals(path)

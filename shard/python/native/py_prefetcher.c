@@ -117,6 +117,7 @@ static int start(PyObject *self)
         return 0;
     p->pool = NULL;
     p->pid = getpid();
+    p->taking = false;
     int rc = prefetch_open(&p->pool, p->n_threads, p->max_bytes);
     for (struct request *r = p->head; r != NULL && rc == SHARD_OK; r = r->next)
         rc = prefetch_submit(p->pool, shard_object_map(r->shard), r->block, r->tensors);
@@ -188,18 +189,24 @@ static int wait_for_block(struct prefetcher_object *p, struct loaded_block **out
     return rc;
 }
 
+/* Whether a thread is in take(). One of a fork's parent is not in the child. */
+static bool is_taking(struct prefetcher_object *p)
+{
+    if (p->taking && p->pid != getpid())
+        p->taking = false;
+    if (p->taking)
+        PyErr_SetString(PyExc_RuntimeError, "another thread takes from this prefetcher");
+    return p->taking;
+}
+
 static PyObject *prefetcher_take(PyObject *self, PyObject *unused)
 {
     struct prefetcher_object *p = cast(self);
     struct loaded_block *block = NULL;
 
     (void)unused;
-    if (check_open(p) < 0)
+    if (check_open(p) < 0 || is_taking(p))
         return NULL;
-    if (p->taking) {
-        PyErr_SetString(PyExc_RuntimeError, "another thread takes from this prefetcher");
-        return NULL;
-    }
     if (p->head == NULL) {
         PyErr_SetString(PyExc_IndexError, "nothing was submitted");
         return NULL;
@@ -222,10 +229,8 @@ static PyObject *prefetcher_take(PyObject *self, PyObject *unused)
 static PyObject *prefetcher_close(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    if (cast(self)->taking) {
-        PyErr_SetString(PyExc_RuntimeError, "another thread takes from this prefetcher");
+    if (is_taking(cast(self)))
         return NULL;
-    }
     cast(self)->closed = true;
     finish(cast(self));
     Py_RETURN_NONE;
