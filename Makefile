@@ -184,6 +184,7 @@ TOOLS_SRC := \
     tools/bench_prepare.c \
     tools/bench_random_vae.c \
     tools/bench_shard.c \
+    tools/bench_signals.c \
     tools/bench_text.c \
     tools/bench_timing.c \
     tools/bench_tokenizer.c \

@@ -42,6 +42,8 @@ json_t *bench_fail(const char *fmt, ...)
 {
     va_list ap;
 
+    if (bench_stopped())
+        return NULL;
     va_start(ap, fmt);
     print_error_line(fmt, ap);
     va_end(ap);
@@ -206,10 +208,13 @@ static int measure_all(struct bench *b)
     }
     json_object_set_new(all, "run", run);
     json_object_set_new(all, "libraries", libraries);
-    for (int i = 0; i < N_SECTIONS && rc == EXIT_DONE && !ferror(stdout); i++)
+    for (int i = 0;
+         i < N_SECTIONS && rc == EXIT_DONE && !ferror(stdout) && !bench_stopped(); i++)
         if (b->only ? b->only == &sections[i]
                     : !sections[i].needs_tars || b->inputs.n > 0)
             rc = measure(b, &sections[i], all);
+    if (bench_stopped())
+        rc = EXIT_INTERRUPTED;
     if (b->options.json && rc == EXIT_DONE) {
         json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
         putchar('\n');
@@ -242,6 +247,7 @@ int bench_main(int argc, char **argv)
 
     if (rc != OPTIONS_OK)
         return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
+    bench_stop_on_signals();
     b.vae_scale = NAN;
     if (b.options.vae && strcmp(b.options.vae, "builtin") == 0)
         b.options.vae = NULL;
@@ -266,5 +272,9 @@ int bench_main(int argc, char **argv)
     if (rc == 0)
         rc = measure_all(&b);
     close_bench(&b);
+    if (bench_stopped()) {
+        print_to_stderr("stopping: signal; nothing is left behind");
+        return EXIT_INTERRUPTED;
+    }
     return rc;
 }

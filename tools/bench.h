@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "ingest/decode.h"
 #include "ingest/pair.h"
@@ -58,8 +59,17 @@ json_t *bench_tokenizer(struct bench *b);
 json_t *bench_shard(struct bench *b);
 json_t *bench_prepare(struct bench *b);
 
-/* Explains on stderr and returns NULL, for a section to return. */
+/* Explains on stderr, unless a signal is the reason, and returns NULL, for a section to
+ * return. */
 __attribute__((format(printf, 1, 2))) json_t *bench_fail(const char *fmt, ...);
+
+/* From here on SIGINT, SIGTERM and SIGUSR1 make bench_stopped() true, and SIGPIPE and
+ * SIGXFSZ are ignored. Whatever takes long asks bench_stopped() and returns as failed. */
+void bench_stop_on_signals(void);
+bool bench_stopped(void);
+
+/* The process that a signal kills; 0: none. */
+void bench_set_child(pid_t pid);
 
 /* -- what is measured -- */
 

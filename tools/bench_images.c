@@ -22,7 +22,8 @@ static int run(void *ctx)
         struct decoded decoded;
 
         if (image_decoder_run(e->decoder, p->image, p->image_len, e->rgb, &decoded) !=
-            INGEST_OK)
+                INGEST_OK ||
+            bench_stopped())
             return -1;
         e->n_rejected += decoded.reject.reason != REJECT_NONE;
     }

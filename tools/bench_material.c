@@ -102,7 +102,7 @@ static int load(struct bench_tar *tar, const struct input *input, int64_t limit)
             pair_clear(&pair);
             continue;
         }
-        rc = append(tar, &cap, &pair);
+        rc = bench_stopped() ? INGEST_EIO : append(tar, &cap, &pair);
         if (rc != INGEST_OK)
             pair_clear(&pair);
     }

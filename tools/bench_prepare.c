@@ -2,7 +2,6 @@
  * tools/bench_prepare.c - end to end: `prepare` as a process of its own, once over the
  * inputs, into a folder that is removed again. */
 #include <errno.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,23 +25,6 @@ struct prepare_run {
     /* What the log says: samples, and seconds without opening the models. */
     double n_samples, conveyor_seconds;
 };
-
-/* A signal ends the child first; the folder is removed as after any failed run. */
-static volatile sig_atomic_t child;
-
-static void pass_on(int signal)
-{
-    if (child > 0)
-        kill((pid_t)child, signal);
-}
-
-static void on_signals(void (*handler)(int))
-{
-    struct sigaction action = {.sa_handler = handler};
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
 
 static char *number(char text[NUMBER_CAP], int64_t value)
 {
@@ -143,10 +125,10 @@ static int execute(struct prepare_run *r)
         bench_fail("prepare could not start: %s", strerror(rc));
         return -1;
     }
-    child = (sig_atomic_t)pid;
+    bench_set_child(pid);
     while (wait4(pid, &status, 0, &r->usage) < 0 && errno == EINTR)
         continue;
-    child = 0;
+    bench_set_child(0);
     r->seconds = (double)(clock_ns() - start) / 1e9;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         bench_fail("prepare ended with status %d",
@@ -187,12 +169,10 @@ json_t *bench_prepare(struct bench *b)
 
     if (!folder)
         return NULL;
-    on_signals(pass_on);
     if (fill_arguments(&r, b, folder) != 0)
         bench_fail("out of memory");
     else if (execute(&r) == 0)
         o = describe(&r, b);
-    on_signals(SIG_DFL);
     free(r.argv);
     free(r.out);
     free(r.log);

@@ -22,7 +22,7 @@ double bench_median(double *values, int n)
 int bench_repeat(const struct bench *b, int (*run)(void *ctx), void *ctx,
                  struct bench_times *times)
 {
-    int rc = run(ctx);
+    int rc = bench_stopped() ? -1 : run(ctx);
 
     times->n = (int)b->options.repeats;
     for (int i = 0; i < times->n && rc == 0; i++) {
@@ -30,6 +30,8 @@ int bench_repeat(const struct bench *b, int (*run)(void *ctx), void *ctx,
 
         rc = run(ctx);
         times->seconds[i] = (double)(clock_ns() - start) / 1e9;
+        if (bench_stopped())
+            rc = -1;
     }
     return rc;
 }

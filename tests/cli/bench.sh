@@ -97,6 +97,16 @@ for half in encoder decoder; do
     expect_stdout </dev/null
 done
 
+# A signal ends every section, and nothing stays.
+for section in shard encoder "images $scenes" tokenizer "prepare $scenes"; do
+    run timeout --foreground --preserve-status --kill-after=30 1 \
+        "$BUILD/latentmill" bench --size 1024 --repeats 1000 $section
+    expect_status 75
+    expect_match stderr '^stopping: signal; nothing is left behind$'
+    expect "nothing to go on with" test -z "$(grep 'the same command' "$T/.stderr")"
+    expect "nothing is left in TMPDIR" test -z "$(ls "$T/tmp")"
+done
+
 # LATENTMILL_ISA is heeded and checked, whatever is measured.
 LATENTMILL_ISA=portable run latentmill bench $small --json images $scenes
 expect_status 0
