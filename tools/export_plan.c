@@ -69,16 +69,16 @@ static json_t *describe_models(struct shard_reader *r, const struct export_shape
     return models;
 }
 
-/* NAME and part. NULL: it has none that can be used, or no memory. */
-static char *name_of(const struct shard_header *h)
+/* Gives NAME and part. 0; EXIT_BAD_INPUT: they cannot be used; or EXIT_FAILED. */
+static int name_of(char **name, const struct shard_header *h)
 {
-    char *name = NULL;
-
     if (!input_name_check(h->name))
-        return NULL;
+        return EXIT_BAD_INPUT;
     if (h->part == 0)
-        return strdup(h->name);
-    return asprintf(&name, "%s+%05" PRIu32, h->name, h->part) < 0 ? NULL : name;
+        *name = strdup(h->name);
+    else if (asprintf(name, "%s+%05" PRIu32, h->name, h->part) < 0)
+        *name = NULL;
+    return *name != NULL ? 0 : out_of_memory();
 }
 
 /* Reads what the plan needs of a shard. 0; EXIT_BAD_INPUT: it cannot be read; or
@@ -101,10 +101,10 @@ static int look_at(struct export_unit *u, const char *path, json_t **models)
         print_to_stderr("error: %s", shard_reader_why(r));
         rc = status == SHARD_ENOMEM ? EXIT_FAILED : EXIT_BAD_INPUT;
     } else {
-        u->name = name_of(shard_reader_header(r));
-        *models = u->name != NULL ? describe_models(r, &u->shape) : NULL;
-        if (*models == NULL)
-            rc = u->name != NULL ? out_of_memory() : EXIT_BAD_INPUT;
+        rc = name_of(&u->name, shard_reader_header(r));
+        *models = rc == 0 ? describe_models(r, &u->shape) : NULL;
+        if (rc == 0 && *models == NULL)
+            rc = out_of_memory();
     }
     shard_reader_close(r);
     return rc;
