@@ -322,11 +322,13 @@ static unsigned n_files(void *writer)
     return x != NULL && x->writer != NULL ? mds_writer_n_files(x->writer) : 0;
 }
 
+/* What fails here, not in the writer, is memory for the captions or the manifest. */
 static const char *why(void *writer)
 {
     const struct mds_export *x = writer;
+    const char *of_writer = mds_writer_why(x != NULL ? x->writer : NULL);
 
-    return mds_writer_why(x != NULL ? x->writer : NULL);
+    return of_writer[0] != '\0' ? of_writer : "out of memory";
 }
 
 static void close_writer(void *writer)

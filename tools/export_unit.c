@@ -29,14 +29,30 @@ struct unit_export {
     json_t *lost; /* array of {index, key, why} */
 };
 
+static void say_list(struct unit_export *x, const char *fmt, va_list ap)
+{
+    export_progress_end(x->run);
+    print_error_line(fmt, ap);
+}
+
+/* Of what is lost; the unit goes on. */
+__attribute__((format(printf, 2, 3))) static void say(struct unit_export *x,
+                                                      const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say_list(x, fmt, ap);
+    va_end(ap);
+}
+
 __attribute__((format(printf, 2, 3))) static int fail(struct unit_export *x,
                                                       const char *fmt, ...)
 {
     va_list ap;
 
-    export_progress_end(x->run);
     va_start(ap, fmt);
-    print_error_line(fmt, ap);
+    say_list(x, fmt, ap);
     va_end(ap);
     return EXPORT_FAILED;
 }
@@ -51,8 +67,8 @@ static int out_of_memory(struct unit_export *x)
 static int lose(struct unit_export *x, const struct shard_record *record, const char *why)
 {
     if (x->n_lost < MOST_NAMED)
-        fail(x, "%s: %s: lost: %s %s, index %" PRIu64, x->unit->path, why, record->name,
-             record->key, record->index);
+        say(x, "%s: %s: lost: %s %s, index %" PRIu64, x->unit->path, why, record->name,
+            record->key, record->index);
     json_t *entry =
         json_pack("{s:I, s:o, s:o}", "index", (json_int_t)record->index, "key",
                   json_any_string(record->key), "why", json_any_string(why));
@@ -112,8 +128,8 @@ static int take_records(struct unit_export *x)
             end = fail(x, "%s", shard_reader_why(x->reader));
     }
     if (end == EXPORT_DONE && x->n_lost > MOST_NAMED)
-        fail(x, "%s: %" PRIu64 " samples are lost; %s%s names them all", x->unit->path,
-             x->n_lost, x->unit->name, EXPORT_MANIFEST);
+        say(x, "%s: %" PRIu64 " samples are lost; %s%s names them all", x->unit->path,
+            x->n_lost, x->unit->name, EXPORT_MANIFEST);
     return end;
 }
 
@@ -142,11 +158,17 @@ static char *manifest_text(struct unit_export *x, json_t *result)
 static int compare_with_winner(struct unit_export *x, const json_t *result)
 {
     char *path = publication_final(&x->files, x->files.kind->manifest);
-    json_t *theirs = path != NULL ? json_load_file(path, 0, NULL) : NULL;
-    bool same = json_equal(json_object_get(theirs, "result"), result);
+    json_error_t error = {0};
+    json_t *theirs = path != NULL ? json_load_file(path, 0, &error) : NULL;
+    const bool no_memory =
+        path == NULL ||
+        (theirs == NULL && json_error_code(&error) == json_error_out_of_memory);
+    const bool same = json_equal(json_object_get(theirs, "result"), result);
 
     json_decref(theirs);
     free(path);
+    if (no_memory)
+        return out_of_memory(x);
     return same ? EXPORT_DONE
                 : fail(x,
                        "%s: another process has exported it with other bytes; redo it "
