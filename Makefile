@@ -479,7 +479,7 @@ TRAINER_VENV ?= build/venv-trainer
 .PHONY: check-trainer
 check-trainer: everything
 	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
-	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=420 tests/run.sh $(TRAINER_TESTS)
+	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=1200 tests/run.sh $(TRAINER_TESTS)
 
 ## unit: only the unit tests
 unit: $(unit_programs)
