@@ -19,8 +19,6 @@
 #include "vae_encode/exact_exp.h"
 #include "vae_encode/status.h"
 
-enum { MAX_EXTENT = 32768 }; /* of an image: its pixels are counted in int */
-
 struct slot {
     float *data;
     double *sums;
@@ -250,7 +248,7 @@ static int cpu_open(void **state, const void *packed, int width, int height)
     struct cpu_state *s;
 
     *state = NULL;
-    if (width <= 0 || height <= 0 || width > MAX_EXTENT || height > MAX_EXTENT ||
+    if (width <= 0 || height <= 0 || width > VAE_MAX_SIDE || height > VAE_MAX_SIDE ||
         width % m->downscale || height % m->downscale)
         return VAE_EINVAL;
     s = calloc(1, sizeof(*s));

@@ -24,7 +24,10 @@
 
 #include "ingest/image.h"
 
-enum { VAE_MAX_LATENT_CHANNELS = 128 };
+enum {
+    VAE_MAX_LATENT_CHANNELS = 128,
+    VAE_MAX_SIDE = 1 << 15 /* of an image: its pixels are counted in int */
+};
 
 /* One half of an autoencoder is open at a time: only its weights are read and packed. */
 enum vae_part { VAE_ENCODER, VAE_DECODER };

@@ -5,8 +5,6 @@
 #include "vae_encode/status.h"
 #include "vae_encode/vae_handle.h"
 
-enum { MAX_SIDE = 1 << 15 };
-
 /* What both are. */
 struct coder {
     const struct vae *vae;
@@ -41,13 +39,13 @@ static int open_coder(struct coder *c, enum vae_part part, const struct vae *vae
     if (vae->info.part != part)
         return vae_fail(&c->why, VAE_EINVAL, "%s was opened for its %s, not its %s",
                         vae->info.path, part_name(vae->info.part), part_name(part));
-    if (width < 1 || height < 1 || width > MAX_SIDE || height > MAX_SIDE ||
+    if (width < 1 || height < 1 || width > VAE_MAX_SIDE || height > VAE_MAX_SIDE ||
         width % f != 0 || height % f != 0)
         return vae_fail(
             &c->why, VAE_EINVAL,
             "images of %d x %d do not fit %s: each side must be a multiple of "
             "%d, at most %d",
-            width, height, vae->info.path, f, MAX_SIDE);
+            width, height, vae->info.path, f, VAE_MAX_SIDE);
     rc = vae->backend->open(&c->state, vae->packed, width, height);
     if (rc < 0)
         vae_fail(&c->why, rc, "%s of %d x %d: %s", part_name(part), width, height,
