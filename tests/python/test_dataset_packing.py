@@ -11,6 +11,7 @@ from latentmill.packing import SHORTEST_PIECE, pack
 
 def check(lengths, is_text, capacity):
     packing = pack(lengths, is_text, capacity)
+    shortest = max(1, min(SHORTEST_PIECE, capacity // 2))
     until = np.zeros(len(lengths), np.int64)
     for s in range(len(packing)):
         pieces = range(packing.first[s], packing.first[s + 1])
@@ -22,7 +23,7 @@ def check(lengths, is_text, capacity):
             if length < lengths[item]:
                 assert is_text[item], "a pair was cut"
                 assert min(length, lengths[item] - until[item] or length) >= min(
-                    SHORTEST_PIECE, lengths[item])
+                    shortest, lengths[item])
             assert start == 0 or p == pieces.start, "a text goes on elsewhere than at the begin"
             assert until[item] == lengths[item] or p == pieces[-1], "a text is cut before the end"
     assert (until == lengths).all(), "a document is not whole"
@@ -33,8 +34,8 @@ def check(lengths, is_text, capacity):
 
 def random_cases():
     dice = np.random.default_rng(1)
-    for _ in range(400):
-        n, capacity = int(dice.integers(0, 60)), int(dice.integers(40, 300))
+    for i in range(800):  # half of them shorter than two pieces
+        n, capacity = int(dice.integers(0, 60)), int(dice.integers(*((1, 40), (40, 300))[i % 2]))
         is_text = dice.random(n) < dice.random()
         lengths = np.where(is_text, dice.integers(1, 1000, n), dice.integers(1, capacity + 1, n))
         check(lengths, is_text, capacity)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LOOKAHEAD = 256
-SHORTEST_PIECE = 16  # of a text that is cut, where the text is longer
+SHORTEST_PIECE = 16  # of a text that is cut, where text and sequence are longer
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,8 @@ class _Filling:
 
     def __init__(self, capacity: int):
         self.capacity = capacity
+        # A text that is longer than a sequence always gives two pieces of this length.
+        self.shortest_piece = max(1, min(SHORTEST_PIECE, capacity // 2))
         self.room = capacity
         self.first, self.pieces = [0], []
 
@@ -131,7 +133,7 @@ def pack(lengths: np.ndarray, is_text: np.ndarray, capacity: int) -> Packing:
     while item >= 0:
         _fill_in_order(waiting, out, sizes, texts)
         _finish(waiting, out, sizes)
-        item = waiting.first_text() if out.room >= SHORTEST_PIECE else -1
+        item = waiting.first_text() if out.room >= out.shortest_piece else -1
         if item >= 0:
             waiting.take(item)
             _cut(out, item, 0, sizes[item])
@@ -147,7 +149,7 @@ def _fill_in_order(waiting: _Waiting, out: _Filling, sizes: list[int], texts: li
     item = waiting.head()
     while item >= 0:
         size = sizes[item]
-        if size > out.capacity and texts[item] and out.room >= SHORTEST_PIECE:
+        if size > out.capacity and texts[item] and out.room >= out.shortest_piece:
             waiting.take(item)
             _cut(out, item, 0, size)
         elif size <= out.room and (out.room == out.capacity or
@@ -172,8 +174,8 @@ def _finish(waiting: _Waiting, out: _Filling, sizes: list[int]) -> None:
 def _cut(out: _Filling, item: int, start: int, size: int) -> None:
     """Puts a text from position `start` on, over as many sequences as it needs."""
     while size - start > out.room:
-        length = min(out.room, size - start - SHORTEST_PIECE)
-        if length >= SHORTEST_PIECE:
+        length = min(out.room, size - start - out.shortest_piece)
+        if length >= out.shortest_piece:
             out.put(item, start, length)
             start += length
         out.close()
