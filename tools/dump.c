@@ -3,8 +3,9 @@
  *
  * Reads only what it prints: text frames alone with --latents none, nothing behind the
  * last sample of --limit, only the blocks that the index gives for --key and --name. What
- * is damaged is named on stderr and the rest is printed; the exit status then is 1. A
- * reader of the output that goes away ends the program quietly. */
+ * is damaged is named on stderr and the rest is printed; the exit status then is 1, or 2
+ * where only an operand is wrong (not there, no shards, a torn manifest). A reader of the
+ * output that goes away ends the program quietly. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -31,6 +32,7 @@ struct dump {
     struct dump_tokenizer tokenizer;
     size_t n_printed;
     bool failed;
+    bool wrong_operand;
     int write_error; /* errno of stdout, 0: none */
 };
 
@@ -219,9 +221,10 @@ static int finish(struct dump *d)
         return EXIT_DONE;
     if (d->write_error != 0)
         complain(d, "standard output: %s", strerror(d->write_error));
-    if (d->n_printed == 0 && !d->failed && !d->header && (d->key || d->name))
+    if (d->n_printed == 0 && !d->failed && !d->wrong_operand && !d->header &&
+        (d->key || d->name))
         complain(d, "no such sample");
-    return d->failed ? EXIT_FAILED : EXIT_DONE;
+    return d->failed ? EXIT_FAILED : d->wrong_operand ? EXIT_USAGE : EXIT_DONE;
 }
 
 int dump_main(int argc, char **argv)
@@ -237,7 +240,7 @@ int dump_main(int argc, char **argv)
         return usage_error("dump needs a FILE or a DIR (see latentmill dump --help)");
     signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < n_operands; i++)
-        d.failed |= shard_files_add(&files, argv[i]) > 0;
+        d.wrong_operand |= shard_files_add(&files, argv[i]) > 0;
     for (size_t i = 0; i < files.n && more_wanted(&d); i++)
         dump_file(&d, files.paths[i]);
     shard_files_clear(&files);

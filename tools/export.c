@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,12 +211,22 @@ static int run_units(struct export_run *run)
 /* The folder of shards stays what `prepare` made it. */
 static int check_out(const char *out, const char *operand)
 {
+    char *copy = strdup(operand);
+    const char *folder = copy;
     struct stat a, b;
 
-    if (stat(out, &a) == 0 && S_ISDIR(a.st_mode) && stat(operand, &b) == 0 &&
-        a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-        return usage_error("--out %s: is a folder of shards to export; use another", out);
-    return 0;
+    if (copy == NULL) {
+        print_to_stderr("error: out of memory");
+        return EXIT_FAILED;
+    }
+    if (stat(operand, &b) == 0 && !S_ISDIR(b.st_mode))
+        folder = dirname(copy);
+    const bool same = stat(out, &a) == 0 && S_ISDIR(a.st_mode) && stat(folder, &b) == 0 &&
+                      a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    free(copy);
+    return same ? usage_error("--out %s: is a folder of shards to export; use another",
+                              out)
+                : 0;
 }
 
 int export_main(int argc, char **argv)

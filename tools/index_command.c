@@ -121,8 +121,7 @@ int index_main(int argc, char **argv)
                         argv[0]);
         rc = EXIT_BAD_INPUT;
     } else if (shards.n == 0 && shards.n_manifests == 0) {
-        print_to_stderr("error: %s: no shards below it", argv[0]);
-        rc = EXIT_BAD_INPUT;
+        rc = usage_error("%s: no shards below it", argv[0]);
     } else {
         rc = index_folder(argv[0], &shards, incomplete, warnings > 0);
     }

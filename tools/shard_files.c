@@ -176,7 +176,9 @@ size_t shard_files_add(struct shard_files *files, const char *operand)
 {
     struct stat st;
 
-    if (stat(operand, &st) == 0 && S_ISDIR(st.st_mode))
+    if (stat(operand, &st) != 0)
+        return problem("%s: %s", operand, strerror(errno));
+    if (S_ISDIR(st.st_mode))
         return add_folder(files, operand);
     return append(files, strdup(operand)) ? 0 : problem("%s: out of memory", operand);
 }

@@ -70,7 +70,8 @@ names()
 }
 
 # --limit counts over all files, and what stands behind it is not opened.
-run names --limit 5 "$T/w/pairs.lms" "$T/w/raw.lms" "$T/w/not_there.lms"
+echo "this is no shard" >"$T/text.lms"
+run names --limit 5 "$T/w/pairs.lms" "$T/w/raw.lms" "$T/text.lms"
 expect_status 0
 expect_stdout <<'END'
 pairs 000000000
@@ -136,7 +137,7 @@ manifest "$T/d/lost" lost.lms
 echo '{"result": 1}' >"$T/d/odd.manifest.json"
 echo '{' >"$T/d/torn.manifest.json"
 run names --name deep/others --limit 1 "$T/d"
-expect_status 1
+expect_status 2
 expect_stdout <<'END'
 deep/others document
 END
@@ -148,12 +149,16 @@ expect_match stderr '^error: \$T/d/lost\.lms: .*No such file'
 expect "all others are printed" [ "$(wc -l <"$T/.stdout")" = 12 ]
 
 mkdir "$T/empty"
-run latentmill dump "$T/empty"
-expect_status 1
+run latentmill dump "$T/empty" "$T/missing.lms"
+expect_status 2
 expect_stdout </dev/null
 expect_stderr <<'END'
 error: $T/empty: no finished shards: no manifest is below it
+error: $T/missing.lms: No such file or directory
 END
+run names "$T/missing.lms" "$T/w/raw.lms"
+expect_status 2
+expect_match stdout '^raw odd$'
 
 # The tokenizer: beside the shard, as many folders up as NAME has, or told to be missing.
 tokens()
@@ -186,7 +191,6 @@ expect_match stdout '3417:▁Once'
 cp "$T/w/pairs.lms" "$T/damaged.lms"
 size=$(wc -c <"$T/damaged.lms")
 head -c $((size / 2)) "$T/w/pairs.lms" >"$T/cut.lms"
-echo "this is no shard" >"$T/text.lms"
 : >"$T/nothing.lms"
 run names "$T/cut.lms" "$T/text.lms" "$T/nothing.lms" "$T/not_there.lms" "$T/w/raw.lms"
 expect_status 1

@@ -82,7 +82,7 @@ expect "as at first" cmp "$T/first" "$set/index.lmi"
 # What is no data set.
 mkdir "$T/empty"
 run latentmill index "$T/empty"
-expect_status 42
+expect_status 2
 expect_stderr <<'END'
 error: $T/empty: no shards below it
 END

@@ -70,7 +70,7 @@ error: $T/missing.tar: No such file or directory
 END
 refused --out "$T/missing/o" $scenes
 expect_stderr <<'END'
-error: --out $T/missing/o: No such file or directory
+error: --out $T/missing/o: the folder to make it in does not exist
 END
 touch "$T/file"
 refused --out "$T/file" $scenes

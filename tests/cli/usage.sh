@@ -39,5 +39,5 @@ expect_status 2
 expect_match stderr 'near '"'"'\\u001b'
 
 run latentmill dump $'none\e[31m.lms'
-expect_status 1
+expect_status 2
 expect_match stderr '^error: none\\u001b\[31m\.lms: '

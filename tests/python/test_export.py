@@ -333,7 +333,8 @@ def check_refused(shards, folder):
     assert "no finished shards" in export(folder / "refused", folder / "empty", status=2)
     before = tree(shards)
     for out in (shards, f"{shards}/."):
-        assert "a folder of shards to export" in export(out, shards, status=2)
+        for source in (shards, shards / "scenes-001.lms"):
+            assert "a folder of shards to export" in export(out, source, status=2)
     check_tree(shards, before)
     out = folder / "changed"
     export(out, shards)
