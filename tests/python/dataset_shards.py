@@ -2,15 +2,14 @@
 """Shards for the tests of the Python package's Dataset: the sample set's pairs and, of generated
 JSON Lines, text documents, made by the program with its embedded models."""
 import json
-import os
 import pathlib
 import random
 import subprocess
-import sys
 
-BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
+import package
+
+BUILD = pathlib.Path(package.BUILD).resolve()
 SAMPLE_SET = [f"tests/data/scenes-00{i}.tar" for i in range(2)]
-sys.path.insert(0, str(BUILD / "python"))
 
 
 def prepare(out, *arguments):

@@ -9,8 +9,8 @@ import os
 import subprocess
 import sys
 
-BUILD = os.environ["BUILD"]
-sys.path.insert(0, f"{BUILD}/python")
+BUILD = os.environ.get("BUILD", "build")
+sys.path.insert(0, os.path.abspath(f"{BUILD}/python"))
 
 PRELOADED = os.environ.pop("LD_PRELOAD", None)
 if not PRELOADED and "address" in os.environ.get("SANITIZE", ""):

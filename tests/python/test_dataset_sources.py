@@ -3,14 +3,17 @@
 import pathlib
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
+from unittest import mock
 
 import dataset_shards
 import numpy as np
 
 from latentmill import (DamagedError, DamageWarning, Dataset, IncompatibleError, ShardError,
-                        ShardReader, Source, View, build_view)
+                        ShardReader, Source, View, attention_mask, build_view,
+                        flex_attention_mask, to_transfusion_pytorch)
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
 MARKERS = {"bos": 1, "eos": None, "boi": 300, "eoi": 301}
@@ -166,6 +169,18 @@ def refusals(folder, pairs, texts):
         assert (2 * a["patches"] == b["patches"]).all()
 
 
+def without_torch(pairs):
+    """What needs torch says so, and how to get it."""
+    record = ShardReader(sorted(pairs.glob("*.lms"))[0])[0]
+    with mock.patch.dict(sys.modules, torch=None):
+        for what, call in (("Dataset.loader()", Dataset(pairs, **SMALL).loader),
+                           ("attention_mask()", lambda: attention_mask({})),
+                           ("flex_attention_mask()", lambda: flex_attention_mask({})),
+                           ("to_transfusion_pytorch()", lambda: to_transfusion_pytorch(record))):
+            refused(ImportError, f"{what} needs torch (", call)
+            refused(ImportError, "): pip install torch", call)
+
+
 def indexed(pairs):
     """With index.lmi no shard is opened before it is needed; nothing else changes."""
     plain = Dataset(pairs, **SMALL)
@@ -186,4 +201,5 @@ with tempfile.TemporaryDirectory() as temporary:
     draws(pairs_folder)
     damage(where, pairs_folder)
     refusals(where, pairs_folder, text_folder)
+    without_torch(pairs_folder)
     indexed(pairs_folder)

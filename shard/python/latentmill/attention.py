@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .optional import need_torch
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,8 +32,7 @@ def attention_mask(batch: dict[str, Any], full_span: str = "patches") -> torch.T
     scaled_dot_product_attention(..., attn_mask=mask). Padding attends to itself alone.
 
     batch: of a Dataset, as arrays or tensors. Needs torch."""
-    import torch
-
+    torch = need_torch("attention_mask()")
     return torch.from_numpy(attention_mask_array(batch, full_span))
 
 
@@ -53,8 +54,7 @@ def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", devic
         mask = create_block_mask(flex_attention_mask(batch, device="cuda"), b, None, L, L)
 
     Needs torch."""
-    import torch
-
+    torch = need_torch("flex_attention_mask()")
     document = torch.as_tensor(np.asarray(batch["doc_ids"]), device=device)
     image = torch.as_tensor(image_ids(batch, full_span), device=device)
 

@@ -13,6 +13,7 @@ import numpy as np
 from .batches import BatchBuilder, Piece
 from .fetching import Fetcher, Reading
 from .mixture import Mixture, Share
+from .optional import need_torch
 from .options import Options, templates
 from .planning import Planner, Window
 from .reader import DamageWarning
@@ -335,10 +336,10 @@ class Loader:
     were received, not those that workers have ready."""
 
     def __init__(self, dataset: Dataset, num_workers: int, **arguments: Any):
-        from torch.utils.data import DataLoader
-
+        torch = need_torch("Dataset.loader()")
         self.dataset = dataset
-        self._loader = DataLoader(dataset, batch_size=None, num_workers=num_workers, **arguments)
+        self._loader = torch.utils.data.DataLoader(dataset, batch_size=None,
+                                                   num_workers=num_workers, **arguments)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self._loader:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .optional import need_torch
 from .record import Record
 
 
@@ -17,8 +18,7 @@ def to_transfusion_pytorch(record: Record, caption: int | None = None, order: st
 
     caption, order: the record's own draw (epoch 0) by default. Texts without tokens are left
     out. Needs torch. ValueError where a text was not tokenized."""
-    import torch
-
+    torch = need_torch("to_transfusion_pytorch()")
     parts = []
     for kind, value in _parts(record, caption, order):
         if kind == "text":
