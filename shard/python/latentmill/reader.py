@@ -112,6 +112,10 @@ class ShardReader:
 
     def by_key(self, key: str, name: str | None = None) -> Record:
         """The first record of that key and, if given, of the unit NAME. KeyError."""
+        if not isinstance(key, str):
+            raise TypeError(f"by_key({key!r}): a key is a string; reader[i] is record i")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"by_key({key!r}, {name!r}): a NAME is a string")
         position = self.shard.find(key, name)
         if position is None:
             unit = "" if name is None else f" of {name!r}"
