@@ -9,13 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shard/version.h"
 #include "tools/commands.h"
 #include "tools/exit_code.h"
 #include "tools/manifest.h"
 #include "tools/options.h"
 #include "tools/prepare.h"
 #include "tools/print.h"
-#include "tools/version.h"
 #include "tools/workers.h"
 
 static const char about[] =

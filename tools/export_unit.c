@@ -11,10 +11,10 @@
 
 #include "shard/canonical_json.h"
 #include "shard/reader.h"
+#include "shard/version.h"
 #include "tools/export.h"
 #include "tools/json_text.h"
 #include "tools/print.h"
-#include "tools/version.h"
 
 enum { MOST_NAMED = 20 }; /* lost samples on stderr; the manifest has them all */
 

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shard/version.h"
 #include "tools/commands.h"
 #include "tools/exit_code.h"
 #include "tools/options.h"
-#include "tools/version.h"
 
 static const struct {
     const char *name;

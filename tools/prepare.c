@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "shard/canonical_json.h"
+#include "shard/version.h"
 #include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/dataset.h"
@@ -32,7 +33,6 @@
 #include "tools/print.h"
 #include "tools/report.h"
 #include "tools/sample.h"
-#include "tools/version.h"
 #include "tools/workers.h"
 
 /* With embedded models: more than this is no demonstration any more. */

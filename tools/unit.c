@@ -18,6 +18,7 @@
 #include "ingest/status.h"
 #include "shard/canonical_json.h"
 #include "shard/status.h"
+#include "shard/version.h"
 #include "shard/writer.h"
 #include "tools/dataset.h"
 #include "tools/job.h"
@@ -27,7 +28,6 @@
 #include "tools/sample_record.h"
 #include "tools/sample.h"
 #include "tools/sha256.h"
-#include "tools/version.h"
 
 /* Judged from this many samples on. */
 enum { REJECT_RATE_FROM = 100 };

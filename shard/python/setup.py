@@ -6,6 +6,7 @@ folder, and, for a source distribution, into csrc/, where they are found from th
 Needs the headers of libzstd, xxHash and jansson.
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -25,6 +26,11 @@ def c_files():
     ):
         if path.name not in NOT_READER and not path.name.startswith("tokenizer"):
             yield path.relative_to(ROOT)
+
+
+def version():
+    text = (ROOT / "shard/version.h").read_text()
+    return re.search(r'LATENTMILL_VERSION "(.+)"', text).group(1)
 
 
 def copy_sources(to):
@@ -49,6 +55,7 @@ class Sdist(sdist):
 
 
 setup(
+    version=version(),
     cmdclass={"build_ext": BuildExt, "sdist": Sdist},
     ext_modules=[
         Extension(

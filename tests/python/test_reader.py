@@ -126,6 +126,11 @@ def check_shortcuts(record, segments):
         assert record.logvar is None
 
 
+def test_version():
+    program = subprocess.run([f"{BUILD}/latentmill", "--version"], capture_output=True, text=True)
+    assert program.stdout == f"latentmill {latentmill.__version__}\n"
+
+
 def test_records(path, wanted):
     reader = ShardReader(path)
     assert len(reader) == N
@@ -144,6 +149,8 @@ def test_records(path, wanted):
     raises(KeyError, reader.by_key, "nobody")
     raises(KeyError, reader.by_key, wanted[0]["key"], "nowhere")
     assert "nobody" in str(raises(KeyError, reader.by_key, "nobody"))
+    assert "by_key(0): a key is a string" in str(raises(TypeError, reader.by_key, 0))
+    assert "NAME is a string" in str(raises(TypeError, reader.by_key, "nobody", 1))
 
 
 def test_header(path):
@@ -445,6 +452,7 @@ def test_refusals(path):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         path, wanted = make(folder)
+        test_version()
         test_records(path, wanted)
         test_header(path)
         test_columns(path, wanted)

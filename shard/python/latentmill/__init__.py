@@ -20,7 +20,7 @@ with torch a Dataset is an IterableDataset.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._shard import Block, DamagedError, Prefetcher, ShardError
+from ._shard import Block, DamagedError, Prefetcher, ShardError, __version__
 from .columns import Columns, Frames, Layout, LayoutSegment, NO_IDS, NONE
 from .attention import attention_mask, flex_attention_mask
 from .interop import to_transfusion_pytorch
@@ -68,6 +68,7 @@ __all__ = [
     "TensorSegment",
     "TextSegment",
     "View",
+    "__version__",
     "attention_mask",
     "bf16_to_float32",
     "build_view",

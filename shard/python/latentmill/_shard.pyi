@@ -4,6 +4,8 @@
 from os import PathLike
 from typing import Any, final
 
+__version__: str
+
 class ShardError(Exception):
     """A file that is no shard, or one whose header or index is damaged."""
 

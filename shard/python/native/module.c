@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shard/status.h"
+#include "shard/version.h"
 
 struct module_state *module_state_of(PyObject *self)
 {
@@ -53,7 +54,8 @@ static int module_exec(PyObject *module)
 {
     struct module_state *state = PyModule_GetState(module);
 
-    return add_errors(module, state) < 0 || buffer_type_add(module, state) < 0 ||
+    return PyModule_AddStringConstant(module, "__version__", LATENTMILL_VERSION) < 0 ||
+                   add_errors(module, state) < 0 || buffer_type_add(module, state) < 0 ||
                    shard_type_add(module, state) < 0 ||
                    block_type_add(module, state) < 0 ||
                    prefetcher_type_add(module, state) < 0 ||
