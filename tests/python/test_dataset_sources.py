@@ -169,6 +169,26 @@ def refusals(folder, pairs, texts):
         assert (2 * a["patches"] == b["patches"]).all()
 
 
+def short_pack(folder, pairs, texts):
+    """Refused before training, from what the index says of the images; "skip" only refuses
+    where no pair fits. 64 patches and 4 markers, or 256 of them in the larger images."""
+    large = dataset_shards.make_pairs(folder / "large", "--size", "512", "--limit", "1")
+    sizes = {"a": texts, "b": [pairs, large]}
+    message = "pack=67 is too short for source 'b': its longest pairs need 260 positions"
+    for on_error in ("raise", "skip"):
+        refused(ValueError, message, lambda: Dataset(sizes, **{**SMALL, "pack": 67},
+                                                     on_error=on_error).state_dict())
+    refused(ValueError, "pack=259 is", lambda: Dataset(sizes, **{**SMALL, "pack": 259}).state_dict())
+    Dataset(sizes, **{**SMALL, "pack": 260})
+    with warnings.catch_warnings(record=True) as caught:
+        left = documents(Dataset([pairs, large], **{**SMALL, "pack": 259}, on_error="skip"))
+    assert len(left) == 40 and "need more than pack=259" in str(caught[0].message)
+    view = build_view([pairs, large], folder / "small.lmv",
+                      where=lambda record: record.images[0].target_size == (256, 256))
+    small = Source([pairs, large], view=view)
+    assert len(documents(Dataset(small, **{**SMALL, "pack": 259}))) == 40
+
+
 def without_torch(pairs):
     """What needs torch says so, and how to get it."""
     record = ShardReader(sorted(pairs.glob("*.lms"))[0])[0]
@@ -189,6 +209,8 @@ def indexed(pairs):
                    capture_output=True)
     dataset = Dataset(pairs, **SMALL)
     assert dataset._sources[0]._index is not None
+    refused(ValueError, "pack=67 is too short for source 'data': its longest pairs need 68",
+            lambda: Dataset(pairs, **{**SMALL, "pack": 67}).state_dict())
     assert dataset.fingerprint == plain.fingerprint
     assert documents(dataset) == expected
 
@@ -201,5 +223,6 @@ with tempfile.TemporaryDirectory() as temporary:
     draws(pairs_folder)
     damage(where, pairs_folder)
     refusals(where, pairs_folder, text_folder)
+    short_pack(where, pairs_folder, text_folder)
     without_torch(pairs_folder)
     indexed(pairs_folder)

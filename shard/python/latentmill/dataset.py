@@ -17,7 +17,8 @@ from .optional import need_torch
 from .options import Options, templates
 from .planning import Planner, Window
 from .reader import DamageWarning
-from .sources import OpenSource, Sources, default_patch, named_sources, refuse_incompatible
+from .sources import (OpenSource, Sources, default_patch, named_sources, refuse_incompatible,
+                      refuse_short_pack)
 from .state import Identity, Position, load_position, make_state
 
 try:
@@ -106,6 +107,8 @@ class Dataset(IterableDataset):
         self.options = options
         self._sources = [OpenSource(name, named[name], options) for name in sorted(named)]
         refuse_incompatible(self._sources)
+        if pack is not None:
+            refuse_short_pack(self._sources, pack, on_error == "skip")
         self._mixture = Mixture([self._share(source) for source in self._sources], window)
         self._planner = Planner(self._sources, options)
         self._patch_order, self._position_ids = patch_order, position_ids

@@ -163,6 +163,7 @@ class OpenSource:
         the source is a folder that has one, else each shard is opened once."""
         self.contracts: list[tuple[str, Contract]] = []
         self.channels = 0  # of its latents
+        self.image_lengths: set[int] = set()  # of records with images, without their texts
         if self._index is not None:
             index, order = self._index, self._order
             self.counts = index.records[order].astype(np.int64)
@@ -186,6 +187,10 @@ class OpenSource:
                                               for s in layout.segments if s.kind == "latent")])
         if not any(contract == other for _, other in self.contracts):
             self.contracts.append((path, contract))
+        if self.view is None and header["tokenizer"] is not None:
+            shapes = _shapes(path, header, layouts)
+            lengths = np.minimum(*self._measure(header).fixed(shapes)).tolist()
+            self.image_lengths.update(n for n, shape in zip(lengths, shapes) if not shape.is_text)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -200,25 +205,23 @@ class OpenSource:
             return self._open[number]
         reader = ShardReader(self.paths[number])
         columns = reader.columns()
-        try:
-            shapes = [shape_of(layout, reader.header["encoders"]) for layout in columns.layouts]
-        except ValueError as error:
-            raise ValueError(f"{reader.path}: {error}") from None
+        shapes = _shapes(reader.path, reader.header, columns.layouts)
         if self.view is None:
             texts = texts_of(columns, shapes)
             _refuse_missing_ids(reader, texts)
         else:
             texts = self.view.texts(number)
-        markers, grid = self._markers(reader.header), self._grid(reader.header)
         opened = OpenShard(
-            reader, shapes, texts, columns.layout,
-            Measure(self._options, markers, grid, reader.header),
-            Composer(self._options, markers, grid),
+            reader, shapes, texts, columns.layout, self._measure(reader.header),
+            Composer(self._options, self._markers(reader.header), self._grid(reader.header)),
             [reader.scale_and_shift(i) for i in range(len(reader.header["encoders"]))])
         self._open[number] = opened
         while len(self._open) > 2 * self._options.group + 2:
             self._open.popitem(last=False)
         return opened
+
+    def _measure(self, header: dict[str, Any]) -> Measure:
+        return Measure(self._options, self._markers(header), self._grid(header), header)
 
     def _markers(self, header: dict[str, Any]) -> Markers:
         if self.view is not None and self.view.markers is not None:
@@ -247,6 +250,13 @@ class OpenSource:
         if positions <= 0:
             raise ValueError(f"nothing of source {self.name!r} is left to train on")
         return positions / records, documents / records
+
+
+def _shapes(path: str, header: dict[str, Any], layouts: list[Layout]) -> list[Shape]:
+    try:
+        return [shape_of(layout, header["encoders"]) for layout in layouts]
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
@@ -299,6 +309,18 @@ def _encoder(encoder: dict[str, Any]) -> tuple:
 
 def _short(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def refuse_short_pack(sources: Iterable[OpenSource], pack: int, skip: bool) -> None:
+    """Raises ValueError where records with images, which are never cut, cannot fit into a
+    sequence even without their texts. skip: only where none of a source can."""
+    for source in sources:
+        lengths = source.image_lengths
+        if lengths and (min(lengths) if skip else max(lengths)) > pack:
+            raise ValueError(
+                f"pack={pack} is too short for source {source.name!r}: its longest pairs need "
+                f"{max(lengths)} positions besides their captions, and only texts may be cut; "
+                "use a longer pack or a larger patch")
 
 
 class IncompatibleError(ValueError):
