@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real transfusion-pytorch trains on our samples for a few steps."""
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -11,7 +12,7 @@ except ImportError as missing:
     print(f"{missing.name} is not installed")
     sys.exit(77)
 
-from documents import make_documents, make_pairs
+from documents import BUILD, make_documents, make_pairs
 
 from latentmill import ShardReader, to_transfusion_pytorch
 
@@ -36,6 +37,33 @@ def shapes(record):
     assert chosen[1].tolist() == record.captions[0].ids.tolist()
 
 
+def refused(what, *arguments, **options):
+    try:
+        to_transfusion_pytorch(*arguments, **options)
+    except ValueError as error:
+        assert what in str(error), error
+        return
+    raise AssertionError(f"accepted: {what}")
+
+
+def refusals(folder, pair):
+    """Records of several texts or latents, or of other kinds, are not cut down to what fits."""
+    count = len(pair.captions)
+    refused(f"has {count} captions, not a caption {count}", pair, caption=count)
+    refused("order is one of 'caption_first', 'image_first', not 'redraw'", pair, order="redraw")
+    subprocess.run([BUILD / "tests/programs/write_shards", folder / "odd", "60", "9999999", "1000"],
+                   check=True, stdout=subprocess.DEVNULL)
+    taken = 0
+    for record in ShardReader(folder / "odd-00000.lms"):
+        kinds = [s.kind for s in record.segments]
+        n_latents = kinds.count("latent") // (1 if record.logvar is None else 2)
+        if set(kinds) <= {"text", "latent"} and kinds.count("text") <= 1 and n_latents <= 1:
+            taken += 1
+        else:
+            refused(f"has the segments {', '.join(map(str, kinds))}: ", record)
+    assert 0 < taken < 60, taken
+
+
 def trains(samples, vocabulary):
     torch.manual_seed(0)
     model = Transfusion(num_text_tokens=vocabulary, dim_latent=8, modality_default_shape=(4, 4),
@@ -56,6 +84,7 @@ def main(folder):
     pairs, texts = first(make_pairs(folder / "pairs")), first(make_documents(folder / "text"))
     for record in pairs:
         shapes(record)
+    refusals(folder, pairs[0])
     # 64 positions an image are enough for a short run: every fourth cell.
     samples = [[part if part.dtype == torch.int64 else part[::4, ::4].contiguous()
                 for part in to_transfusion_pytorch(record)] for record in list(pairs)[:4]]

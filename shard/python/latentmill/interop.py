@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .optional import need_torch
-from .record import Record
+from .record import ORDERS, Record, TextSegment
 
 
 def to_transfusion_pytorch(record: Record, caption: int | None = None, order: str | None = None,
@@ -17,7 +17,8 @@ def to_transfusion_pytorch(record: Record, caption: int | None = None, order: st
     patches. (H, W, C), or (C, H, W) for Transfusion(channel_first_latent=True).
 
     caption, order: the record's own draw (epoch 0) by default. Texts without tokens are left
-    out. Needs torch. ValueError where a text was not tokenized."""
+    out. Needs torch. ValueError where a text was not tokenized, or the record has more than
+    one text and one latent."""
     torch = need_torch("to_transfusion_pytorch()")
     parts = []
     for kind, value in _parts(record, caption, order):
@@ -32,19 +33,30 @@ def to_transfusion_pytorch(record: Record, caption: int | None = None, order: st
 
 def _parts(record: Record, caption: int | None, order: str | None) -> list[tuple[str, np.ndarray]]:
     """Texts and latents as they follow each other in a sequence."""
-    texts = [("text", _ids(record, number, caption)) for number in range(len(record.texts))]
-    if len(texts) > 1:
-        raise ValueError(f"{record!r} is no pair and no text")
+    order = order or record.order
+    if order not in ORDERS:
+        raise ValueError(f"order is one of {', '.join(map(repr, ORDERS))}, not {order!r}")
+    _refuse_others(record)
+    parts = [("text", _ids(record, text, caption)) for text in record.texts]
     latent = record.latent_float32()
-    if latent is None:
-        return texts
-    image_first = (order or record.order) == "image_first"
-    return [("latent", latent), *texts] if image_first else [*texts, ("latent", latent)]
+    if latent is not None:
+        parts.insert(0 if order == "image_first" else len(parts), ("latent", latent))
+    return parts
 
 
-def _ids(record: Record, number: int, caption: int | None) -> np.ndarray:
+def _refuse_others(record: Record) -> None:
+    kinds = [segment.kind for segment in record.segments]
+    latents = kinds.count("latent") // (1 if record.logvar is None else 2)
+    if kinds.count("text") > 1 or latents > 1 or set(kinds) - {"text", "latent"}:
+        raise ValueError(f"{record!r} has the segments {', '.join(map(str, kinds))}: "
+                         "to_transfusion_pytorch() takes at most one text and one latent")
+
+
+def _ids(record: Record, text: TextSegment, caption: int | None) -> np.ndarray:
     chosen = record.caption_drawn if caption is None else caption
-    ids = record.texts[number].alternatives[chosen].ids
+    if not 0 <= chosen < len(text.alternatives):
+        raise ValueError(f"{record!r} has {len(text.alternatives)} captions, not a caption {chosen}")
+    ids = text.alternatives[chosen].ids
     if ids is None:
         raise ValueError(f"{record!r} has no token ids (--tokenizer none)")
     return ids
