@@ -58,10 +58,8 @@ struct cpu_finish {
     double *sums; /* (2, 16): sums of out and of its squares, added to; or NULL */
 };
 
-enum {
-    WINOGRAD_STRIP = 4,                         /* tiles that are transformed at once */
-    WINOGRAD_MAX_STRIP = WINOGRAD_STRIP * 6 + 2 /* columns of their patches at most */
-};
+/* Tiles that are transformed at once, and the columns of their patches at most. */
+enum { WINOGRAD_STRIP = 4, WINOGRAD_MAX_STRIP = WINOGRAD_STRIP * WINOGRAD_MAX_M + 2 };
 
 /* Neighbouring patches of one block of channels to their points. m, n and step are those
  * of winograd_table[kind]. */

@@ -10,11 +10,11 @@ enum {
     TILE_ROWS = 16,
     TILE_COLS = 32,
     TILE_FLOATS = 192 * 1024,
-    /* Input channels of one chain of multiply-adds: its weights for the kernels' largest
-     * group of output channels stay in a first-level cache of 32 KiB, and its 144 or 128
-     * terms lose less to rounding than one chain over all channels would. */
-    CHAIN_3X3 = CPU_BLOCK,
-    CHAIN_1X1 = 8 * CPU_BLOCK
+    /* Input channels of one chain of multiply-adds; of 3x3 taps CPU_BLOCK. Its weights
+     * for the kernels' largest group of output channels stay in a first-level cache of 32
+     * KiB, and its 128 or 144 terms lose less to rounding than one chain over all
+     * channels would. */
+    CHAIN = 8 * CPU_BLOCK
 };
 
 static int input_extent(int n_out, int kernel, int stride)
@@ -67,21 +67,26 @@ void cpu_tile_load(struct cpu_tile *t, const struct cpu_input *input)
     }
 }
 
-/* The taps of the chain that begins at input channel c; returns its channels. */
-static int set_taps(struct cpu_product *p, const struct cpu_tile *t,
-                    const struct cpu_weights *w, int c)
+void cpu_tile_multiply_channels(const struct cpu_kernels *k, struct cpu_product *p,
+                                int channels, size_t plane)
 {
-    const int channels = cpu_min(w->c_in - c, w->kernel == 3 ? CHAIN_3X3 : CHAIN_1X1);
+    for (int c = 0; c < channels; c += CHAIN, p->add = true) {
+        const int end = cpu_min(c + CHAIN, channels);
+        p->n_taps = 0;
+        for (int i = c; i < end; i += CPU_BLOCK, p->n_taps++) {
+            p->taps[p->n_taps].offset = (ptrdiff_t)(i / CPU_BLOCK * plane);
+            p->taps[p->n_taps].channels = cpu_min(end - i, CPU_BLOCK);
+        }
+        k->multiply(p);
+        p->w += (end - c) * CPU_BLOCK;
+    }
+}
+
+static void set_3x3_taps(struct cpu_product *p, const struct cpu_tile *t, int channels)
+{
     const int n_even = (input_extent(t->cols, t->kernel, t->stride) + 1) / 2;
 
     p->n_taps = 0;
-    if (w->kernel == 1) {
-        for (int i = 0; i < channels; i += CPU_BLOCK, p->n_taps++) {
-            p->taps[p->n_taps].offset = (ptrdiff_t)(i / CPU_BLOCK * t->plane);
-            p->taps[p->n_taps].channels = cpu_min(channels - i, CPU_BLOCK);
-        }
-        return channels;
-    }
     for (int ky = 0; ky < 3; ky++) {
         for (int kx = 0; kx < 3; kx++, p->n_taps++) {
             int col = t->stride == 2 ? kx % 2 * n_even + kx / 2 : kx;
@@ -89,16 +94,18 @@ static int set_taps(struct cpu_product *p, const struct cpu_tile *t,
             p->taps[p->n_taps].channels = channels;
         }
     }
-    return channels;
 }
 
 void cpu_tile_multiply(const struct cpu_kernels *k, const struct cpu_tile *t,
                        const struct cpu_weights *w, int block, int n_blocks, float *out)
 {
     const size_t per_channel = (size_t)w->kernel * w->kernel * CPU_BLOCK;
+    const size_t per_block = w->c_in * per_channel;
     struct cpu_product p = {
+        .x = t->data,
         .x_row = (ptrdiff_t)(t->row * t->stride),
-        .w_block = (ptrdiff_t)(w->c_in * per_channel),
+        .w = w->data + block * per_block,
+        .w_block = (ptrdiff_t)per_block,
         .acc = out,
         .acc_block = (ptrdiff_t)t->rows * t->cols * CPU_BLOCK,
         .rows = t->rows,
@@ -106,11 +113,14 @@ void cpu_tile_multiply(const struct cpu_kernels *k, const struct cpu_tile *t,
         .blocks = n_blocks,
     };
 
-    for (int c = 0; c < w->c_in; p.add = true) {
-        p.x = t->data + c / CPU_BLOCK * t->plane;
-        p.w = w->data + block * p.w_block + c * per_channel;
-        c += set_taps(&p, t, w, c);
+    if (w->kernel == 1)
+        cpu_tile_multiply_channels(k, &p, w->c_in, t->plane);
+    for (int c = 0; w->kernel == 3 && c < w->c_in; c += CPU_BLOCK, p.add = true) {
+        const int channels = cpu_min(w->c_in - c, CPU_BLOCK);
+        set_3x3_taps(&p, t, channels);
         k->multiply(&p);
+        p.x += t->plane;
+        p.w += channels * per_channel;
     }
 }
 

@@ -33,6 +33,11 @@ struct cpu_tiling cpu_tiling_choose(const struct cpu_weights *w, int stride, int
 
 void cpu_tile_load(struct cpu_tile *t, const struct cpu_input *input);
 
+/* The product that *p describes but for its taps: `channels` input channels of each
+ * pixel, blocks of them `plane` floats apart, in chains that are added up. Changes *p. */
+void cpu_tile_multiply_channels(const struct cpu_kernels *k, struct cpu_product *p,
+                                int channels, size_t plane);
+
 /* Output channel blocks [block, block + n_blocks) of the tile's product with `w`, without
  * bias: (n_blocks, rows, cols, 16). n_blocks is at most k->group. */
 void cpu_tile_multiply(const struct cpu_kernels *k, const struct cpu_tile *t,

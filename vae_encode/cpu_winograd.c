@@ -17,10 +17,8 @@
 
 #include "vae_encode/cpu_layers.h"
 
-enum {
-    BLOCK_POINTS = 3200,  /* of its tiles in one channel, at most: 6.5 MB for 512 */
-    CHAIN = 8 * CPU_BLOCK /* input channels of one chain of multiply-adds */
-};
+/* Points of a block's tiles in one channel, at most: 6.5 MB for 512. */
+enum { BLOCK_POINTS = 3200 };
 
 struct layer {
     const struct cpu_kernels *kernels;
@@ -151,10 +149,13 @@ static void multiply_point(const struct layer *l, int tiles, int point, int firs
     const struct winograd *w = l->winograd;
     const int c_in = l->in->channels;
     const size_t weights = (size_t)c_in * CPU_BLOCK; /* of a point */
+    const size_t per_block = w->n_weights * w->n_weights * weights;
     const int which =
         w->weights_of[point / w->n] * w->n_weights + w->weights_of[point % w->n];
     struct cpu_product p = {
-        .w_block = (ptrdiff_t)(w->n_weights * w->n_weights * weights),
+        .x = scratch->points + point * l->point,
+        .w = l->conv->winograd.data + first * per_block + which * weights,
+        .w_block = (ptrdiff_t)per_block,
         .acc = scratch->products + point * l->point,
         .acc_block = (ptrdiff_t)l->plane,
         .rows = 1,
@@ -162,18 +163,7 @@ static void multiply_point(const struct layer *l, int tiles, int point, int firs
         .blocks = n_blocks,
     };
 
-    for (int c = 0; c < c_in; c += CHAIN, p.add = true) {
-        const int end = cpu_min(c + CHAIN, c_in);
-        p.x = scratch->points + c / CPU_BLOCK * l->plane + point * l->point;
-        p.w =
-            l->conv->winograd.data + first * p.w_block + which * weights + c * CPU_BLOCK;
-        p.n_taps = 0;
-        for (int i = c; i < end; i += CPU_BLOCK, p.n_taps++) {
-            p.taps[p.n_taps].offset = (ptrdiff_t)((i - c) / CPU_BLOCK * l->plane);
-            p.taps[p.n_taps].channels = cpu_min(end - i, CPU_BLOCK);
-        }
-        l->kernels->multiply(&p);
-    }
+    cpu_tile_multiply_channels(l->kernels, &p, c_in, l->plane);
 }
 
 /* One block of output channels of p's tiles. */

@@ -134,11 +134,12 @@ static ALWAYS_INLINE void from_points(vf p[], const enum winograd_kind kind)
         from_points_halving(p);
 }
 
-/* VF_LANES channels of a strip; kind, n and step are constants where this is inlined. */
+/* VF_LANES channels of a strip. `kind` is a constant where this is inlined, and with it
+ * the bounds of all loops. */
 static ALWAYS_INLINE void input_lanes(const struct cpu_winograd_input *w, int lane,
-                                      const enum winograd_kind kind, const int n,
-                                      const int step)
+                                      const enum winograd_kind kind)
 {
+    const int n = winograd_table[kind].n, step = winograd_table[kind].step;
     vf mid[WINOGRAD_MAX_STRIP][WINOGRAD_MAX_N];
     const int cols = w->tiles * step + n - step;
 
@@ -167,11 +168,11 @@ static void winograd_input(const struct cpu_winograd_input *w)
 {
     for (int lane = 0; lane < CPU_BLOCK; lane += VF_LANES) {
         if (w->kind == WINOGRAD_4X4)
-            input_lanes(w, lane, WINOGRAD_4X4, 6, 4);
+            input_lanes(w, lane, WINOGRAD_4X4);
         else if (w->kind == WINOGRAD_6X6)
-            input_lanes(w, lane, WINOGRAD_6X6, 8, 6);
+            input_lanes(w, lane, WINOGRAD_6X6);
         else
-            input_lanes(w, lane, WINOGRAD_HALVING, 7, 6);
+            input_lanes(w, lane, WINOGRAD_HALVING);
     }
 }
 
@@ -182,10 +183,11 @@ static ALWAYS_INLINE void add_to_sums(double *sums, vf v)
 }
 
 /* One tile, from A^T along its columns to its outputs. */
-static ALWAYS_INLINE void finish_tile(const struct cpu_winograd_output *w, vf mid[][8],
-                                      int t, int lane, const enum winograd_kind kind,
-                                      const int n, const int m)
+static ALWAYS_INLINE void finish_tile(const struct cpu_winograd_output *w,
+                                      vf mid[][WINOGRAD_MAX_N], int t, int lane,
+                                      const enum winograd_kind kind)
 {
+    const int n = winograd_table[kind].n, m = winograd_table[kind].m;
     const vf bias = vf_load(w->bias + lane);
     const int left = w->cols - t * m, cols = left < m ? left : m;
     ptrdiff_t at = t * m * CPU_BLOCK + lane;
@@ -214,10 +216,10 @@ static ALWAYS_INLINE void finish_tile(const struct cpu_winograd_output *w, vf mi
 }
 
 static ALWAYS_INLINE void output_lanes(const struct cpu_winograd_output *w, int lane,
-                                       const enum winograd_kind kind, const int n,
-                                       const int m)
+                                       const enum winograd_kind kind)
 {
-    vf mid[WINOGRAD_STRIP][6][WINOGRAD_MAX_N];
+    const int n = winograd_table[kind].n, m = winograd_table[kind].m;
+    vf mid[WINOGRAD_STRIP][WINOGRAD_MAX_M][WINOGRAD_MAX_N];
 
     for (int j = 0; j < n; j++) {
         const float *in = w->in + j * w->in_point + lane;
@@ -231,17 +233,17 @@ static ALWAYS_INLINE void output_lanes(const struct cpu_winograd_output *w, int 
         }
     }
     for (int t = 0; t < w->tiles; t++)
-        finish_tile(w, mid[t], t, lane, kind, n, m);
+        finish_tile(w, mid[t], t, lane, kind);
 }
 
 static void winograd_output(const struct cpu_winograd_output *w)
 {
     for (int lane = 0; lane < CPU_BLOCK; lane += VF_LANES) {
         if (w->kind == WINOGRAD_4X4)
-            output_lanes(w, lane, WINOGRAD_4X4, 6, 4);
+            output_lanes(w, lane, WINOGRAD_4X4);
         else if (w->kind == WINOGRAD_6X6)
-            output_lanes(w, lane, WINOGRAD_6X6, 8, 6);
+            output_lanes(w, lane, WINOGRAD_6X6);
         else
-            output_lanes(w, lane, WINOGRAD_HALVING, 7, 3);
+            output_lanes(w, lane, WINOGRAD_HALVING);
     }
 }

@@ -2,13 +2,6 @@
  * vae_encode/winograd.c - which convolutions, and their weights at the points. */
 #include "vae_encode/winograd.h"
 
-const struct winograd winograd_table[] = {
-    [WINOGRAD_NONE] = {.name = "direct"},
-    [WINOGRAD_4X4] = {"F(4x4,3x3)", 4, 6, 4, 6, {0, 1, 2, 3, 4, 5}},
-    [WINOGRAD_6X6] = {"F(6x6,3x3)", 6, 8, 6, 8, {0, 1, 2, 3, 4, 5, 6, 7}},
-    [WINOGRAD_HALVING] = {"F(3x3,3x3)/2", 3, 7, 6, 5, {0, 1, 2, 3, 4, 4, 4}},
-};
-
 /* G, (n_weights, 3): at a finite point p (1, p, p^2) over the product of (p - q) for all
  * other finite points q; at infinity (0, 0, 1). For halving the same of (first, last)
  * weight, signs moved to B^T at 0, and the middle weight by itself. */

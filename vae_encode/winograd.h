@@ -21,7 +21,7 @@ enum winograd_kind {
                        * even inputs beside its odd inputs as they are */
 };
 
-enum { WINOGRAD_MAX_N = 8, WINOGRAD_LANES = 16 };
+enum { WINOGRAD_MAX_M = 6, WINOGRAD_MAX_N = 8, WINOGRAD_LANES = 16 };
 
 struct winograd {
     const char *name;
@@ -32,7 +32,13 @@ struct winograd {
     int weights_of[WINOGRAD_MAX_N]; /* which of them a point takes */
 };
 
-extern const struct winograd winograd_table[]; /* by kind */
+/* Here, so that it is constants to whoever inlines a kind. */
+static const struct winograd winograd_table[] = {
+    [WINOGRAD_NONE] = {.name = "direct"},
+    [WINOGRAD_4X4] = {"F(4x4,3x3)", 4, 6, 4, 6, {0, 1, 2, 3, 4, 5}},
+    [WINOGRAD_6X6] = {"F(6x6,3x3)", 6, 8, 6, 8, {0, 1, 2, 3, 4, 5, 6, 7}},
+    [WINOGRAD_HALVING] = {"F(3x3,3x3)/2", 3, 7, 6, 5, {0, 1, 2, 3, 4, 4, 4}},
+};
 
 /* The kind for a convolution. From the layer's shape alone, for the bits depend on it. */
 enum winograd_kind winograd_choose(const struct vae_step *conv);
