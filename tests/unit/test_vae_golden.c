@@ -19,8 +19,6 @@
 static const char *const backends[] = {"ref", "cpu"};
 enum { N_BACKENDS = sizeof(backends) / sizeof(backends[0]) };
 
-static const double limit = 1e-4; /* relative RMS */
-
 /* A model opened for one image size. */
 struct bench {
     struct vae *vae;
@@ -72,21 +70,20 @@ static void matches_golden(const char *name, const struct vae_options *options, 
 {
     struct bench b;
     uint8_t *image = vae_case_image(width, height);
-    float *golden, *found;
-    double error;
 
     set_up(&b, options, width, height);
-    golden = vae_case_golden(name, width, height, b.info->has_posterior ? 2 * b.n : b.n);
-    found = encode(&b, (const uint8_t *const *)&image, 1);
-    error = vae_case_error(found, golden, b.n);
-    if (b.info->has_posterior)
-        error = fmax(error, vae_case_error(found + b.n, golden + b.n, b.n));
-    print_message("%s %dx%d, %s: relative error %.1e\n", name, width, height,
-                  b.info->backend, error);
-    if (!(error <= limit))
-        fail_msg("%s, %s: relative error %g", name, b.info->backend, error);
+    float *found = encode(&b, (const uint8_t *const *)&image, 1);
+    vae_case_matches(&(struct vae_case_result){
+        .name = name,
+        .width = width,
+        .height = height,
+        .backend = b.info->backend,
+        .values = found,
+        .parts = b.info->has_posterior ? 2 : 1,
+        .n = b.n,
+        .limit = 1e-4,
+    });
     free(found);
-    free(golden);
     free(image);
     tear_down(&b);
 }

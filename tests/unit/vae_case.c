@@ -3,12 +3,15 @@
  * operations from a hash of the tensor's name in diffusers' naming. */
 #include "tests/unit/vae_case.h"
 
-#include <assert.h>
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #define WEIGHTS "diffusion_pytorch_model.safetensors"
 
@@ -77,13 +80,15 @@ float *vae_case_latent(size_t n_values)
     return latent;
 }
 
-float *vae_case_golden(const char *name, int width, int height, size_t n)
+/* Gives n values. */
+static float *load_golden(const struct vae_case_result *r, size_t n)
 {
     char path[256];
     float *values = malloc(n * sizeof(*values));
     FILE *f;
 
-    snprintf(path, sizeof(path), "tests/golden/%s-%dx%d.f32", name, width, height);
+    snprintf(path, sizeof(path), "tests/golden/%s-%dx%d.f32", r->name, r->width,
+             r->height);
     f = fopen(path, "rb");
     check(values && f, path);
     check(fread(values, sizeof(*values), n, f) == n && fgetc(f) == EOF, path);
@@ -91,7 +96,7 @@ float *vae_case_golden(const char *name, int width, int height, size_t n)
     return values;
 }
 
-double vae_case_error(const float *a, const float *b, size_t n)
+static double relative_error(const float *a, const float *b, size_t n)
 {
     double difference = 0, size = 0;
 
@@ -100,6 +105,20 @@ double vae_case_error(const float *a, const float *b, size_t n)
         size += (double)b[i] * b[i];
     }
     return sqrt(difference / size);
+}
+
+void vae_case_matches(const struct vae_case_result *r)
+{
+    float *golden = load_golden(r, r->parts * r->n);
+
+    for (int i = 0; i < r->parts; i++) {
+        double error = relative_error(r->values + i * r->n, golden + i * r->n, r->n);
+        print_message("%s %dx%d, %s: relative error %.1e\n", r->name, r->width, r->height,
+                      r->backend, error);
+        if (!(error <= r->limit))
+            fail_msg("%s, %s: relative error %g", r->name, r->backend, error);
+    }
+    free(golden);
 }
 
 static float weight(uint64_t hash, bool is_norm, bool is_vector, float bound)

@@ -45,13 +45,23 @@ bool vae_case_shared(char path[512], const char *name);
 /* Give memory to be released with free(). */
 uint8_t *vae_case_image(int width, int height);
 float *vae_case_latent(size_t n_values);
-float *vae_case_golden(const char *name, int width, int height, size_t n);
 
 /* Makes an empty folder below TMPDIR and gives its path; remove with vae_case_rmdir(). */
 char *vae_case_mkdir(void);
 void vae_case_rmdir(char *dir);
 
-/* sqrt(sum (a - b)^2 / sum b^2) */
-double vae_case_error(const float *a, const float *b, size_t n);
+/* What a back end gave, to be compared with tests/golden/NAME-WIDTHxHEIGHT.f32. */
+struct vae_case_result {
+    const char *name;
+    int width, height;
+    const char *backend;
+    const float *values; /* (parts, n) */
+    int parts;           /* each is compared by itself */
+    size_t n;
+    double limit; /* of the relative RMS error of each: sqrt(sum (a - b)^2 / sum b^2) */
+};
+
+/* Prints each part's error; fails where it is above the limit. */
+void vae_case_matches(const struct vae_case_result *r);
 
 #endif
