@@ -8,6 +8,7 @@ import tempfile
 try:
     import torch
     from torch.utils.data import DataLoader, IterableDataset
+    from torchdata.stateful_dataloader import StatefulDataLoader
 except ImportError as missing:
     print(f"{missing.name} is not installed")
     sys.exit(77)
@@ -80,6 +81,38 @@ def state_of_what_was_received(folder):
         all_the_same(own, expected[stop:])
 
 
+def epochs_of_an_own_loader(folder):
+    """Its workers move on copies: set_epoch() says which epoch is next."""
+    dataset = make(folder)
+    expected = [batch["tokens"] for _ in range(3) for batch in dataset]
+    dataset, got = make(folder), []
+    loader = DataLoader(dataset, batch_size=None, num_workers=2)
+    for epoch in range(3):
+        dataset.set_epoch(epoch)
+        got += [batch["tokens"] for batch in loader]
+    assert len(got) == len(expected)
+    assert all(torch.equal(a, torch.as_tensor(b)) for a, b in zip(got, expected))
+
+
+def stateful_loader(folder):
+    """torchdata's, without workers; the state of a worker's copy is refused."""
+    expected = list(make(folder))
+    for stop in (1, 5, len(expected) - 1):
+        loader = StatefulDataLoader(make(folder), batch_size=None)
+        for _, batch in zip(range(stop), loader):
+            state = loader.state_dict()
+        same(batch, expected[stop - 1])
+        on = StatefulDataLoader(make(folder), batch_size=None)
+        on.load_state_dict(state)
+        all_the_same(on, expected[stop:])
+    try:
+        next(iter(StatefulDataLoader(make(folder), batch_size=None, num_workers=2)))
+    except RuntimeError as error:
+        assert "use Dataset.loader()" in str(error), error
+        return
+    raise AssertionError("workers' states were taken")
+
+
 def ranks(folder):
     """Each of two ranks with two workers; then one rank goes on."""
     expected = list(make(folder))
@@ -107,5 +140,6 @@ if __name__ == "__main__":
         where = pathlib.Path(temporary)
         make_pairs(where / "pairs")
         make_documents(where / "text")
-        for test in (workers, state_of_what_was_received, ranks, open_before_the_fork):
+        for test in (workers, state_of_what_was_received, epochs_of_an_own_loader,
+                     stateful_loader, ranks, open_before_the_fork):
             test(where)

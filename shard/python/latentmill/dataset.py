@@ -41,7 +41,10 @@ class Dataset(IterableDataset):
     of data parallelism: ranks of one tensor- or pipeline-parallel group have the same rank.
     The sequences of a step are the same for any world_size.
 
-    With a DataLoader, use batch_size=None (the batches are made here), or loader().
+    loader() gives a DataLoader that this data set's state follows. One of your own needs
+    batch_size=None (the batches are made here) and, with workers, whose copies go on alone,
+    set_epoch() before each epoch and state_dict(batch) for a state. torchdata's
+    StatefulDataLoader keeps the state without workers only.
 
     Draws, each a hash of (seed, pass over the source, NAME, key):
     order: "redraw" or "stored" (that of epoch 0). caption_first: share of caption first; by
@@ -151,10 +154,13 @@ class Dataset(IterableDataset):
     def state_dict(self, batch: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Where training stands: behind the last batch that iterating gave or, with a DataLoader
         with workers of your own, behind `batch`. A few integers and strings; the same on every
-        rank, for any world_size and batch_size."""
+        rank, for any world_size and batch_size. RuntimeError in a worker: it has its part only."""
         position = self._position
         if batch is not None:
             position = Position(**batch["state"])
+        elif get_worker_info() is not None:
+            raise RuntimeError("a DataLoader's worker has only its part of the state: "
+                               "use Dataset.loader(), or state_dict(batch) where batches arrive")
         return make_state(position, self._identity(), self.fingerprint)
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
