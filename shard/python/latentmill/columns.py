@@ -152,7 +152,7 @@ def _strings(shard: _shard.Shard, column: int, what: str) -> list[str]:
 
 
 def _values(shard: _shard.Shard, column: int, dtype: str, n: int | None = None):
-    values = np.frombuffer(shard.column(column), dtype)
+    values = np.frombuffer(memoryview(shard.column(column)), dtype)
     if n is not None and len(values) != n:
         raise _bad(f"column {column}")
     return values

@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from .state import Identity, Position, load_position, make_state
 try:
     from torch.utils.data import IterableDataset, get_worker_info
 except ImportError:
-    IterableDataset = object
+    IterableDataset = object  # type: ignore[assignment, misc]
 
     def get_worker_info():
         return None
@@ -83,7 +83,7 @@ class Dataset(IterableDataset):
 
     def __init__(self, sources: Sources, *, batch_size: int, seed: int = 0, rank: int = 0,
                  world_size: int = 1, pack: int | None = 4096,
-                 patch: int | str | None = "default", grid: int | None = None,
+                 patch: int | Literal["default"] | None = "default", grid: int | None = None,
                  patch_order: str = "pqc", position_ids: str = "sequential",
                  order: str = "redraw", captions: str | Mapping[str, float] = "redraw",
                  caption_first: float | None = None, caption_dropout: float = 0.0,
@@ -250,7 +250,7 @@ class _Walk:
 
     def steps(self) -> Iterator[tuple[list[list[Piece]] | None, Position]]:
         start = self._dataset._position
-        current = self._open(start, -start.offset)
+        current: _Ahead | None = self._open(start, -start.offset)
         while current is not None:
             following = None if current.is_last else \
                 self._open(current.behind, current.begin + len(current.window))
@@ -267,8 +267,8 @@ class _Walk:
         step = self._first_step + (begin + len(window)) // dataset.batch_size
         behind, is_last = dataset._next_window(position, step)
         packing, mine = window.packing, self._mine(begin, len(window))
-        wanted = [packing.item[packing.first[s]:packing.first[s + 1]] for s in mine]
-        wanted = np.unique(np.concatenate(wanted)) if wanted else np.zeros(0, np.int64)
+        items = [packing.item[packing.first[s]:packing.first[s + 1]] for s in mine]
+        wanted = np.unique(np.concatenate(items)) if items else np.zeros(0, np.int64)
         reading = self._fetcher.request(window, wanted)
         return _Ahead(position, window, begin, reading, is_last, behind)
 

@@ -62,7 +62,7 @@ class DatasetIndex:
         return self._index.fingerprint().hex()
 
     def _values(self, column: int, dtype: str) -> npt.NDArray[Any]:
-        return np.frombuffer(self._index.column(column), dtype)
+        return np.frombuffer(memoryview(self._index.column(column)), dtype)
 
     @cached_property
     def records(self) -> U32:

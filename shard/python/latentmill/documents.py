@@ -50,7 +50,8 @@ class Shape:
 
 def shape_of(layout: Layout, encoders: list[dict]) -> Shape:
     """A log-variance belongs to the mean before it and is no image of its own."""
-    parts, alternatives = [], []
+    parts: list[Part] = []
+    alternatives: list[int] = []
     latents = run = 0
     for segment in layout.segments:
         moments = segment.kind == "latent" and segment.encoder is not None and \
@@ -159,9 +160,9 @@ class Measure:
         self._markers = markers
         self._grid = grid
         self._header = header
-        self._caption_first = options.caption_first
-        if self._caption_first is None or options.order == "stored":
-            self._caption_first = header["caption_first"]
+        p = options.caption_first
+        self._caption_first: float = \
+            header["caption_first"] if p is None or options.order == "stored" else p
 
     def fixed(self, shapes: list[Shape]) -> tuple[np.ndarray, np.ndarray]:
         """Positions besides texts: int64 [shapes] each, caption first and image first."""
@@ -271,7 +272,7 @@ class _Drawing:
             u = self._draw("caption", positions, copies)
         caption = pick(u, np.maximum(count, 1).astype(np.uint64)).astype(np.int64)
         if isinstance(o.captions, Mapping):
-            caption = self._named(u, positions, texts, caption)
+            caption = self._named(o.captions, u, positions, texts, caption)
         n_caption = _ids(texts, positions, caption)
         keep = np.ones(len(positions), bool)
         long = pair & (n_caption > o.max_caption_tokens) \
@@ -290,10 +291,10 @@ class _Drawing:
             caption, n_caption = np.where(dropped, -1, caption), np.where(dropped, 0, n_caption)
         return caption, n_caption, keep
 
-    def _named(self, u, positions, texts: Texts, otherwise: np.ndarray) -> np.ndarray:
+    def _named(self, shares: Mapping[str, float], u, positions, texts: Texts,
+               otherwise: np.ndarray) -> np.ndarray:
         """Captions by the shares of their names. `json.captions` stands for all of
         `json.captions[0]`, `json.captions[1]`, ...; they divide its share."""
-        shares = self._options.captions
         keys = [name if name in shares else name.split("[")[0] for name in texts.names]
         numbers = {key: number for number, key in enumerate(shares)}
         number = np.array([numbers.get(key, -1) for key in keys] or [-1])

@@ -55,7 +55,8 @@ def _refuse_others(record: Record) -> None:
 def _ids(record: Record, text: TextSegment, caption: int | None) -> np.ndarray:
     chosen = record.caption_drawn if caption is None else caption
     if not 0 <= chosen < len(text.alternatives):
-        raise ValueError(f"{record!r} has {len(text.alternatives)} captions, not a caption {chosen}")
+        raise ValueError(f"{record!r} has {len(text.alternatives)} captions, "
+                         f"not a caption {chosen}")
     ids = text.alternatives[chosen].ids
     if ids is None:
         raise ValueError(f"{record!r} has no token ids (--tokenizer none)")

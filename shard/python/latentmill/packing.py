@@ -87,7 +87,8 @@ class _Waiting:
         high = bisect_right(by_length, (room, len(self._lengths))) - 1
         if high < 0:
             return []
-        best, chosen = by_length[high][0], (high,)
+        best = by_length[high][0]
+        chosen: tuple[int, ...] = (high,)
         low = 0
         while low < high and best < room:
             both = by_length[low][0] + by_length[high][0]
@@ -108,7 +109,8 @@ class _Filling:
         # A text that is longer than a sequence always gives two pieces of this length.
         self.shortest_piece = max(1, min(SHORTEST_PIECE, capacity // 2))
         self.room = capacity
-        self.first, self.pieces = [0], []
+        self.first = [0]
+        self.pieces: list[tuple[int, int, int]] = []
 
     def put(self, item: int, start: int, length: int) -> None:
         self.pieces.append((item, start, length))

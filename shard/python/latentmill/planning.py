@@ -44,7 +44,8 @@ class Planner:
     def window(self, cursors: Mapping[str, int], takes: Mapping[str, int]) -> Window:
         """What the sources give from `cursors` on, `takes` units each. A source that gives
         nothing might as well not exist."""
-        parts, words = [], [self._options.seed, _DOCUMENTS]  # of the order's key
+        parts: list[Documents] = []
+        words: list[int | str] = [self._options.seed, _DOCUMENTS]  # of the order's key
         for number, source in enumerate(self._sources):
             cursor, take = cursors[source.name], takes[source.name]
             first, end = cursor // UNIT, (cursor + take) // UNIT
@@ -57,10 +58,11 @@ class Planner:
 
     def _documents(self, number: int, runs: list[Run]) -> list[Documents]:
         """One Documents for each shard and pass, records in the order of the runs."""
-        source, by_shard = self._sources[number], {}
+        source = self._sources[number]
+        by_shard: dict[tuple[int, int], list[np.ndarray]] = {}
         for run in runs:
             by_shard.setdefault((run.shard, run.pass_number), []).append(
-                np.arange(run.first, run.first + run.count))
+                np.arange(run.first, run.first + run.n_records))
         out = []
         for (shard, pass_number), positions in by_shard.items():
             s = source.shard(shard)

@@ -250,7 +250,7 @@ class Record:
         return values
 
     def _ids(self, first: int, n: int) -> npt.NDArray[np.uint32]:
-        return np.frombuffer(self._loaded().ids, _U32, n, 4 * first)
+        return np.frombuffer(memoryview(self._loaded().ids), _U32, n, 4 * first)
 
     def _alternatives(self, segment) -> list[Alternative]:
         return [

@@ -22,7 +22,7 @@ class Run(NamedTuple):
     """Consecutive records of one block."""
     shard: int
     first: int
-    count: int
+    n_records: int
     pass_number: int
 
 

@@ -141,7 +141,7 @@ class OpenSource:
         self.weight = schedule(source.weight)
         self._index = index_of(source.paths)
         if self._index is None:
-            self.paths = find_shards(source.paths)
+            self.paths: list[str | Path] = [*find_shards(source.paths)]
         else:  # in the order of find_shards()
             names = [self._index.name(i) for i in range(len(self._index))]
             self._order = np.array(sorted(range(len(names)), key=lambda i: Path(names[i]).parts),
@@ -278,6 +278,7 @@ class Contract:
     def of(path: str, header: dict[str, Any], layouts: list[Layout], view: View | None
            ) -> Contract:
         t = header["tokenizer"]
+        tokenizer: tuple | None
         if view is not None and view.markers is not None:
             tokenizer = (view.tokenizer_name, *view.markers)
         else:
