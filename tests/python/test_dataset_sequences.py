@@ -27,13 +27,13 @@ _ = -100
 
 def content(shape, ids, caption_first=True, markers=MARKERS, **options):
     """A document of these ids (a list for each text), its image of values 0, 1, 2, 3."""
-    texts = [np.array(one, np.uint32) for one in (ids if ids and isinstance(ids[0], list) else [ids])]
+    texts = [np.array(one, np.int32) for one in (ids if ids and isinstance(ids[0], list) else [ids])]
     latents = [np.arange(4, dtype=np.float32).reshape(1, 2, 2) for _image in shape.images]
     composer = Composer(Options(patch=1, **options), markers, 1)
     one = np.ones((1, 1, 1), np.float32)
     shard = types.SimpleNamespace(composer=composer, scales=[(one, 0 * one)],
                                   reader=types.SimpleNamespace(path="test.lms"))
-    length = len(composer.compose(shape, caption_first, texts).tokens)
+    length = composer.compose(shape, caption_first, texts).length
     return Content(shard, shape, caption_first, length, texts, latents, ("n", "k"))
 
 

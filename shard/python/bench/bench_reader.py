@@ -83,6 +83,16 @@ def shuffled(paths, threads):
     return run
 
 
+def packed(paths):
+    """Batches for training by Dataset: 4096 positions a sequence, patches of 2 x 2 latents."""
+
+    def run():
+        dataset = latentmill.Dataset(paths, batch_size=8, pack=4096, patch=2)
+        return sum(len(keys) for batch in dataset for keys in batch["keys"])
+
+    return run
+
+
 def plain_zstd(paths):
     """Every frame, by one decompressor, to nowhere."""
     import zstandard
@@ -144,8 +154,10 @@ def main():
         subprocess.run([sys.executable, options.peers, options.dir, str(n)], check=True)
     one = max(one, timed("latentmill shuffled, 1 prefetch thread", shuffled(paths, 1), n))
     timed("latentmill shuffled, 2 prefetch threads", shuffled(paths, 2), n)
+    batches = timed("latentmill Dataset, packed batches", packed(paths), n)
     plain = timed("plain zstd decompression", plain_zstd(paths), n)
-    print(f"shuffled with 1 thread reaches {100 * one / plain:.0f} % of plain decompression")
+    print(f"shuffled with 1 thread reaches {100 * one / plain:.0f} % of plain decompression, "
+          f"packed batches {100 * batches / plain:.0f} %")
     random_access(paths)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .composing import FILLER, INPUT, TARGET, Composed
+from .composing import FILLER, INPUT, TARGET
 from .fetching import Content
 from .options import Options
 from .patches import cut_patches, scaled
@@ -45,13 +45,9 @@ class BatchBuilder:
         """Each sequence is its pieces; none: padding."""
         length = self._options.pack or max(
             1, *(sum(piece.length for piece in pieces) for pieces in sequences))
-        batch = _Building(len(sequences), length)
-        for number, pieces in enumerate(sequences):
-            at = 0
-            for piece in pieces:
-                if piece.content is not None:
-                    batch.put(number, at, _composed(piece.content), piece)
-                at += piece.length
+        batch = _Building(length)
+        for pieces in sequences:
+            batch.add(pieces)
         out = batch.finish(self._collapsed)
         self._put_images(out, batch.images)
         if self._transform is not None:
@@ -91,15 +87,6 @@ class BatchBuilder:
                 _replace(name, before, changed[name])
 
 
-def _composed(content: Content) -> Composed:
-    composed = content.shard.composer.compose(content.shape, content.caption_first, content.texts)
-    if len(composed.tokens) != content.length:
-        name, key = content.identity
-        raise ValueError(f"{content.shard.reader.path}: {name} {key} has {len(composed.tokens)} "
-                         f"positions, not {content.length} as the index says")
-    return composed
-
-
 def _replace(name: str, before: Any, after: Any) -> None:
     """Puts a transform's value where the old one is; values may change, lengths may not."""
     if after is before:
@@ -116,69 +103,104 @@ def _replace(name: str, before: Any, after: Any) -> None:
 
 
 class _Building:
-    """A batch's positions while it is built."""
+    """A batch's positions while it is built, as runs that are joined at its end."""
 
-    def __init__(self, n: int, length: int):
-        self.tokens = np.full((n, length), FILLER, np.int32)
-        self.roles = np.zeros((n, length), np.uint8)
-        self.doc_ids = np.full((n, length), PADDING, np.int32)
-        self.keys: list[list[tuple[str, str]]] = [[] for _ in range(n)]
-        self.next_token: list[tuple[int, int, int]] = []  # labels beyond a piece's end
-        self.spans: list[tuple[int, ...]] = []
-        self.text_follows: list[bool] = []
+    def __init__(self, length: int):
+        self._length = length  # of a sequence
+        self._tokens: list[np.ndarray] = []
+        self._roles: list[np.ndarray] = []
+        self._documents: list[tuple[int, int]] = []  # doc_id or PADDING, positions
+        self._next_token: list[tuple[int, int]] = []  # position, label beyond a piece's end
+        self._spans: list[tuple[int, ...]] = []
+        self._n_patches = 0
+        self._text_follows: list[bool] = []
+        self._keys: list[list[tuple[str, str]]] = []
+        self._filler = np.full(length, FILLER, np.int32), np.zeros(length, np.uint8)
         self.images: list[_Image] = []
 
-    def put(self, sequence: int, at: int, composed: Composed, piece: Piece) -> None:
+    def add(self, pieces: Sequence[Piece]) -> None:
+        """One more sequence."""
+        self._keys.append([])
+        at = 0
+        for piece in pieces:
+            if piece.content is None:
+                self._pad(piece.length)
+            else:
+                self._add_piece(at, piece.content, piece)
+            at += piece.length
+        self._pad(self._length - at)
+
+    def _pad(self, n: int) -> None:
+        tokens, roles = self._filler
+        self._put([tokens[:n]], [roles[:n]], PADDING, n)
+
+    def _put(self, tokens: list[np.ndarray], roles: list[np.ndarray], doc_id: int, n: int) -> None:
+        self._tokens += tokens
+        self._roles += roles
+        self._documents.append((doc_id, n))
+
+    def _add_piece(self, at: int, content: Content, piece: Piece) -> None:
+        sequence = len(self._keys) - 1
+        tokens, roles, spans, length = content.shard.composer.compose(
+            content.shape, content.caption_first, content.texts)
+        if length != content.length:
+            name, key = content.identity
+            raise ValueError(f"{content.shard.reader.path}: {name} {key} has {length} positions, "
+                             f"not {content.length} as the index says")
+        if piece.length != length:
+            tokens, roles = self._cut(tokens, roles, piece, sequence * self._length + at)
+        self._put(tokens, roles, len(self._keys[-1]), piece.length)
+        self._keys[-1].append(content.identity)
+        for offset, rows, columns, text_follows in spans:
+            n = rows * columns
+            self._spans.append((sequence, at + offset, n, rows, columns, self._n_patches))
+            self._n_patches += n
+            self._text_follows.append(text_follows)
+        for part, latent in zip(content.shape.images, content.latents):
+            self.images.append(_Image(latent, part.dtype, *content.shard.scales[part.encoder]))
+
+    def _cut(self, tokens: list[np.ndarray], roles: list[np.ndarray], piece: Piece, at: int
+             ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The piece, which begins at `at` of the batch. Its last label is beyond it."""
+        whole, its_roles = np.concatenate(tokens), np.concatenate(roles)
         end = piece.start + piece.length
-        self.tokens[sequence, at:at + piece.length] = composed.tokens[piece.start:end]
-        self.roles[sequence, at:at + piece.length] = composed.roles[piece.start:end]
-        self.doc_ids[sequence, at:at + piece.length] = len(self.keys[sequence])
-        self.keys[sequence].append(piece.content.identity)
-        if end < len(composed.tokens) and composed.roles[end] & TARGET and \
-                composed.roles[end - 1] & INPUT:
-            self.next_token.append((sequence, at + piece.length - 1, int(composed.tokens[end])))
-        for span in composed.spans:
-            first = self.spans[-1][5] + self.spans[-1][2] if self.spans else 0
-            self.spans.append((sequence, at + span.offset, span.rows * span.columns, span.rows,
-                               span.columns, first))
-            self.text_follows.append(span.text_follows)
-        for part, latent in zip(piece.content.shape.images, piece.content.latents):
-            self.images.append(_Image(latent, part.dtype,
-                                      *piece.content.shard.scales[part.encoder]))
+        if end < len(whole) and its_roles[end] & TARGET and its_roles[end - 1] & INPUT:
+            self._next_token.append((at + piece.length - 1, int(whole[end])))
+        return [whole[piece.start:end]], [its_roles[piece.start:end]]
 
     def finish(self, collapsed: bool) -> dict[str, Any]:
-        spans = np.array(self.spans, np.int32).reshape(-1, 6)
+        shape = len(self._keys), self._length
+        numbers, lengths = np.array(self._documents, np.int64).T
+        tokens = np.concatenate(self._tokens).reshape(shape)
+        doc_ids = np.repeat(numbers.astype(np.int32), lengths).reshape(shape)
+        spans = np.array(self._spans, np.int32).reshape(-1, 6)
+        begins = np.ones(shape, bool)
+        begins[:, 1:] = doc_ids[:, 1:] != doc_ids[:, :-1]
         return {
-            "tokens": self.tokens,
-            "labels": self._labels(),
-            "doc_ids": self.doc_ids,
-            "position_ids": self._position_ids(spans if collapsed else spans[:0]),
-            "cu_seqlens": self._cu_seqlens(),
+            "tokens": tokens,
+            "labels": self._labels(tokens, begins),
+            "doc_ids": doc_ids,
+            "position_ids": _position_ids(begins, spans if collapsed else spans[:0]),
+            "cu_seqlens": np.append(np.flatnonzero(begins), begins.size).astype(np.int32),
             "spans": spans,
-            "text_follows": np.array(self.text_follows, bool),
-            "keys": self.keys,
+            "text_follows": np.array(self._text_follows, bool),
+            "keys": self._keys,
         }
 
-    def _labels(self) -> np.ndarray:
-        labels = np.full(self.tokens.shape, NO_LOSS, np.int64)
-        loss = ((self.roles[:, :-1] & INPUT) != 0) & ((self.roles[:, 1:] & TARGET) != 0) & \
-            (self.doc_ids[:, :-1] == self.doc_ids[:, 1:])
-        np.copyto(labels[:, :-1], self.tokens[:, 1:], where=loss)
-        for sequence, position, token in self.next_token:
-            labels[sequence, position] = token
+    def _labels(self, tokens: np.ndarray, begins: np.ndarray) -> np.ndarray:
+        roles = np.concatenate(self._roles).reshape(tokens.shape)
+        labels = np.full(tokens.shape, NO_LOSS, np.int64)
+        loss = ((roles[:, :-1] & INPUT) != 0) & ((roles[:, 1:] & TARGET) != 0) & ~begins[:, 1:]
+        np.copyto(labels[:, :-1], tokens[:, 1:], where=loss)
+        for position, token in self._next_token:
+            labels.reshape(-1)[position] = token
         return labels
 
-    def _position_ids(self, collapsed: np.ndarray) -> np.ndarray:
-        steps = np.ones(self.tokens.shape, np.int32)
-        for sequence, offset, length in collapsed[:, :3].tolist():
-            steps[sequence, offset + 1:offset + length] = 0
-        position = np.cumsum(steps, axis=1, dtype=np.int32)
-        begins = np.ones(self.tokens.shape, bool)
-        begins[:, 1:] = self.doc_ids[:, 1:] != self.doc_ids[:, :-1]
-        return position - np.maximum.accumulate(np.where(begins, position, 0), axis=1)
 
-    def _cu_seqlens(self) -> np.ndarray:
-        """Where documents and padding begin, in the batch laid end to end, and its length."""
-        begins = np.ones(self.tokens.shape, bool)
-        begins[:, 1:] = self.doc_ids[:, 1:] != self.doc_ids[:, :-1]
-        return np.append(np.flatnonzero(begins.reshape(-1)), begins.size).astype(np.int32)
+def _position_ids(begins: np.ndarray, collapsed: np.ndarray) -> np.ndarray:
+    """Counted from each begin on; the patches of collapsed spans count as one."""
+    steps = np.ones(begins.shape, np.int32)
+    for sequence, offset, length in collapsed[:, :3].tolist():
+        steps[sequence, offset + 1:offset + length] = 0
+    position = np.cumsum(steps, axis=1, dtype=np.int32)
+    return position - np.maximum.accumulate(np.where(begins, position, 0), axis=1)

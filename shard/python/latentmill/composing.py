@@ -25,9 +25,11 @@ class ImageSpan(NamedTuple):
 
 
 class Composed(NamedTuple):
-    tokens: np.ndarray  # int32 [length]
-    roles: np.ndarray   # uint8 [length]
+    """Runs that follow each other, most of them shared by many documents: read-only."""
+    tokens: list[np.ndarray]  # int32
+    roles: list[np.ndarray]   # uint8, of the same lengths
     spans: list[ImageSpan]
+    length: int
 
 
 class _Run(NamedTuple):
@@ -47,26 +49,24 @@ class Composer:
         self._cache: dict[tuple, list[_Run | Part]] = {}
 
     def compose(self, shape: Shape, caption_first: bool, texts: list[np.ndarray]) -> Composed:
-        """texts: ids of each text of the record, the drawn caption as far as it is used."""
-        tokens, roles, spans = [], [], []
-        at = 0
+        """texts: int32 ids of each text of the record, the drawn caption as far as it is used."""
+        tokens, roles, images = [], [], []
+        at = last_text = 0
         for run in self._runs(shape, caption_first):
             if isinstance(run, _Run):
-                spans += [ImageSpan(at + offset, rows, columns, False)
-                          for offset, rows, columns in run.images]
+                images += [(at + offset, rows, columns) for offset, rows, columns in run.images]
                 tokens.append(run.tokens)
                 roles.append(run.roles)
                 at += len(run.tokens)
                 continue
             ids = texts[run.ordinal]
             if run.loss and len(ids):
-                spans = [span._replace(text_follows=True) for span in spans]
+                last_text = at
             tokens.append(ids)
             roles.append(_text_roles(len(ids), run.loss))
             at += len(ids)
-        whole = np.empty(at, np.int32)
-        np.concatenate(tokens, out=whole, casting="unsafe")
-        return Composed(whole, np.concatenate(roles), spans)
+        spans = [ImageSpan(*image, image[0] < last_text) for image in images]
+        return Composed(tokens, roles, spans, at)
 
     def _runs(self, shape: Shape, caption_first: bool) -> list[_Run | Part]:
         """In order: what is constant, and texts, which are filled in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -87,14 +87,14 @@ class Fetcher:
 
     def _unpack(self, reading: Reading, source: OpenSource, shard: OpenShard, block: Block,
                 which: np.ndarray) -> None:
-        d = reading.documents
-        damaged = bool(block.errors())
-        share = len(which) / block.n_records
-        rows = (d.position[which] - block.first_record).tolist()
-        block_rows = _Rows(source, shard, block, copy=share < 0.5)
-        for document, row in zip(which.tolist(), rows):
-            readable = not damaged or self._readable(block, row)
-            reading.content[document] = block_rows.content(d, document, row) if readable else None
+        rows = reading.documents.position[which] - block.first_record
+        if block.errors():
+            readable = np.array([self._readable(block, row) for row in rows.tolist()], bool)
+            reading.content.update((document, None) for document in which[~readable].tolist())
+            which, rows = which[readable], rows[readable]
+        rows_of_block = _Rows(source, shard, block)
+        contents = rows_of_block.contents(reading.documents.take(which), rows.tolist())
+        reading.content.update(zip(which.tolist(), contents))
 
     def _readable(self, block: Block, row: int) -> bool:
         error = block.damage(row)
@@ -112,55 +112,61 @@ class Fetcher:
 class _Rows:
     """The records of a decompressed block as contents of documents."""
 
-    def __init__(self, source: OpenSource, shard: OpenShard, block: Block, copy: bool):
-        """copy: gives arrays of their own, so that the block's memory can go."""
+    def __init__(self, source: OpenSource, shard: OpenShard, block: Block):
         self._view = source.view
         self._shard = shard
         self._block = block
-        self._copy = copy
-        self._identify = shard.reader.shard.identify
-        self._ids: np.ndarray | None = None  # of the block; not there if that is damaged
 
-    def content(self, d: Documents, document: int, row: int) -> Content:
-        position = self._block.first_record + row
-        shape = self._shard.shapes[d.layout[document]]
-        caption, n_caption = int(d.caption[document]), int(d.n_caption[document])
-        key, name, _ = self._identify(position)
-        if self._view is not None and self._view.tokenizer is not None:
-            texts = self._new_ids(position, row, caption)
-        else:
-            texts = self._stored_ids(shape, position, caption)
-        if texts:
-            if len(texts[0]) < n_caption:
-                raise ValueError(f"{name} {key}: the tokenizer gives {len(texts[0])} tokens; the "
-                                 f"view has {n_caption}: build it again")
-            texts[0] = texts[0][:n_caption]
-        latents = [self._latent(row, part.ordinal) for part in shape.images]
-        if self._copy:
-            texts = [ids.copy() for ids in texts]
-            latents = [latent.copy() for latent in latents]
-        return Content(self._shard, shape, bool(d.caption_first[document]),
-                       int(d.length[document]), texts, latents, (name, key))
+    def contents(self, d: Documents, rows: list[int]) -> Iterator[Content]:
+        """Of documents that stand in these rows."""
+        if not rows:
+            return
+        tokenize = self._view is not None and self._view.tokenizer is not None
+        texts_of_all = self._new_ids(d, rows) if tokenize else self._stored_ids(d)
+        # If few are wanted, they get arrays of their own, so that the block's memory can go.
+        copy = len(rows) < 0.5 * self._block.n_records
+        for row, position, layout, n_caption, caption_first, length, texts in zip(
+                rows, d.position.tolist(), d.layout.tolist(), d.n_caption.tolist(),
+                d.caption_first.tolist(), d.length.tolist(), texts_of_all):
+            shape = self._shard.shapes[layout]
+            key, name, _ = self._shard.reader.shard.identify(position)
+            if texts:
+                if len(texts[0]) < n_caption:
+                    raise ValueError(f"{name} {key}: the tokenizer gives {len(texts[0])} tokens; "
+                                     f"the view has {n_caption}: build it again")
+                texts[0] = texts[0][:n_caption]
+            latents = [self._latent(row, part.ordinal) for part in shape.images]
+            if copy:
+                texts = [ids.copy() for ids in texts]
+                latents = [latent.copy() for latent in latents]
+            yield Content(self._shard, shape, caption_first, length, texts, latents, (name, key))
 
     def _latent(self, row: int, ordinal: int) -> np.ndarray:
         column, offset, n_bytes, dtype, dims = self._block.latent(row, ordinal)
         return tensor_view(self._block.tensor(column), offset, n_bytes, dtype, dims)
 
-    def _new_ids(self, position: int, row: int, caption: int) -> list[np.ndarray]:
-        record = Record(self._shard.reader, position, self._block, row)
-        return self._view.tokens(record, caption)
+    # Both give, document by document, the ids of its caption and of its other texts. A
+    # document without its caption gets any: as many as are used, none, are kept.
 
-    def _stored_ids(self, shape: Shape, position: int, caption: int) -> list[np.ndarray]:
-        """Ids of the caption and of the first alternative of each other text."""
+    def _new_ids(self, d: Documents, rows: list[int]) -> Iterator[list[np.ndarray]]:
+        for row, position, caption in zip(rows, d.position.tolist(), d.caption.tolist()):
+            record = Record(self._shard.reader, position, self._block, row)
+            yield self._view.tokens(record, caption)
+
+    def _stored_ids(self, d: Documents) -> Iterator[list[np.ndarray]]:
+        ids = np.frombuffer(self._block.ids, np.int32)
         alternatives = self._shard.reader.columns().alternative_start
         start = self._shard.ids_start
-        if self._ids is None:
-            self._ids = np.frombuffer(self._block.ids, np.uint32)
-            self._before = int(start[alternatives[self._block.first_record]])
-        one, out = int(alternatives[position]), []
-        for number, n in enumerate(shape.text_alternatives):
-            chosen = one + (caption if number == 0 and caption > 0 else 0)
-            begin, end = start[chosen:chosen + 2].tolist()
-            out.append(self._ids[begin - self._before:end - self._before])
-            one += n
-        return out
+        before = start[alternatives[self._block.first_record]]
+        first = alternatives[d.position]
+        chosen = first + np.maximum(d.caption, 0)
+        begins = start[chosen] - before
+        ends = start[np.minimum(chosen + 1, len(start) - 1)] - before
+        for layout, at, begin, end in zip(d.layout.tolist(), first.tolist(), begins.tolist(),
+                                          ends.tolist()):
+            alternatives_of = self._shard.shapes[layout].text_alternatives
+            texts = [ids[begin:end]] if alternatives_of else []
+            for n in alternatives_of[:-1]:
+                at += n
+                texts.append(ids[start[at] - before:start[at + 1] - before])
+            yield texts

@@ -112,7 +112,7 @@ class View:
         texts = [one.text for one in _other_texts(record)]
         if record.captions:
             texts.insert(0, self.captions(record)[caption][1] if caption >= 0 else "")
-        return [np.asarray(self.tokenizer(text) if text else (), np.int64) for text in texts]
+        return [np.asarray(self.tokenizer(text) if text else (), np.int32) for text in texts]
 
     def _digest(self) -> str:
         digest = hashlib.sha256()

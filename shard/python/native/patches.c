@@ -29,56 +29,52 @@ static inline float bfloat_to_float(uint16_t half)
     return value;
 }
 
-/* One channel, n values, as fp32; the source need not be aligned. */
-static void scale_channel(const struct patch_job *job, size_t channel, size_t n,
-                          float *out)
+/* Row y of one channel, as fp32; the source need not be aligned. */
+static void scale_row(const struct patch_job *job, size_t channel, size_t y, float *out)
 {
-    const char *from = job->latent;
+    size_t width = job->width, at = (channel * job->height + y) * width;
     float scale = job->scale[job->n_scale > 1 ? channel : 0];
     float shift = job->shift[job->n_scale > 1 ? channel : 0];
+    bool is_fp16 = job->dtype == SHARD_FP16;
+    const char *from = job->latent;
 
     if (job->dtype == SHARD_FP32) {
-        memcpy(out, from + channel * n * sizeof(float), n * sizeof(float));
-        for (size_t i = 0; i < n; i++)
-            out[i] = (out[i] - shift) * scale;
+        memcpy(out, from + at * sizeof(float), width * sizeof(float));
+        for (size_t x = 0; x < width; x++)
+            out[x] = (out[x] - shift) * scale;
         return;
     }
-    from += channel * n * sizeof(uint16_t);
-    for (size_t i = 0; i < n; i++) {
+    from += at * sizeof(uint16_t);
+    for (size_t x = 0; x < width; x++) {
         uint16_t half;
-        memcpy(&half, from + i * sizeof(half), sizeof(half));
-        float value =
-            job->dtype == SHARD_FP16 ? half_to_float(half) : bfloat_to_float(half);
-        out[i] = (value - shift) * scale;
+        memcpy(&half, from + x * sizeof(half), sizeof(half));
+        float value = is_fp16 ? half_to_float(half) : bfloat_to_float(half);
+        out[x] = (value - shift) * scale;
     }
 }
 
-/* The k * k * C values of the patch whose first cell of channel 0 is `cell`. */
-static float *put_patch(const struct patch_job *job, const float *cell, float *out)
+/* Puts a row of all channels, (C, W), into the patches that it goes through; `out` is
+ * where its first value goes. */
+static void put_row(const struct patch_job *job, const float *row, float *out)
 {
-    size_t plane = job->height * job->width, k = job->window;
+    size_t k = job->window, channels = job->channels, width = job->width;
+    size_t to_next_channel = job->channel_first ? k * k : 1;
+    size_t to_next_column = job->channel_first ? 1 : channels;
 
-    if (job->channel_first) {
-        for (size_t c = 0; c < job->channels; c++)
-            for (size_t p = 0; p < k; p++)
-                for (size_t q = 0; q < k; q++)
-                    *out++ = cell[c * plane + p * job->width + q];
-        return out;
-    }
-    for (size_t p = 0; p < k; p++)
+    for (size_t x = 0; x < width; x += k, out += k * k * channels)
         for (size_t q = 0; q < k; q++)
-            for (size_t c = 0; c < job->channels; c++)
-                *out++ = cell[c * plane + p * job->width + q];
-    return out;
+            for (size_t c = 0; c < channels; c++)
+                out[q * to_next_column + c * to_next_channel] = row[c * width + x + q];
 }
 
 void patches_cut(const struct patch_job *job, float *scratch, float *out)
 {
-    size_t plane = job->height * job->width;
+    size_t k = job->window, to_next_row = job->channel_first ? k : k * job->channels;
 
-    for (size_t c = 0; c < job->channels; c++)
-        scale_channel(job, c, plane, scratch + c * plane);
-    for (size_t y = 0; y < job->height; y += job->window)
-        for (size_t x = 0; x < job->width; x += job->window)
-            out = put_patch(job, scratch + y * job->width + x, out);
+    for (size_t y = 0; y < job->height; y++) {
+        for (size_t c = 0; c < job->channels; c++)
+            scale_row(job, c, y, scratch + c * job->width);
+        put_row(job, scratch,
+                out + y / k * k * job->width * job->channels + y % k * to_next_row);
+    }
 }

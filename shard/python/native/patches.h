@@ -23,7 +23,7 @@ struct patch_job {
     size_t n_scale;
 };
 
-/* Fills out, C * H * W values. `scratch` has as many. */
+/* Fills out, C * H * W values; `scratch` has C * W. */
 void patches_cut(const struct patch_job *job, float *scratch, float *out);
 
 #endif

@@ -40,7 +40,7 @@ static int cut(struct patch_job *job, const Py_buffer *latent, const Py_buffer *
                                           "do not agree, or the dtype is no float's");
         return -1;
     }
-    float *scratch = malloc(n * sizeof(float) + 1);
+    float *scratch = malloc(job->channels * job->width * sizeof(float) + 1);
     if (scratch == NULL) {
         PyErr_NoMemory();
         return -1;
