@@ -255,6 +255,7 @@ UNIT_TESTS := \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
     tests/unit/test_backend_cpu.c \
+    tests/unit/test_cpu_kernels.c \
     tests/unit/test_backend_decode.c \
     tests/unit/test_dataset_index.c \
     tests/unit/test_prefetch.c \

@@ -49,19 +49,14 @@ static void on_error(j_common_ptr cinfo)
     longjmp(run->escape, 1);
 }
 
-static bool is_harmless(int code)
-{
-    return code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR ||
-           code == JWRN_TOO_MUCH_DATA || code == JWRN_BOGUS_ICC;
-}
-
-/* Levels below 0 are warnings, the others are for tracing. */
+/* Levels below 0 are warnings, the others are for tracing. Among the pixels one alone is
+ * not about them: a marker of an unknown JFIF version between two scans. */
 static void on_message(j_common_ptr cinfo, int level)
 {
     struct jpeg_run *run = cinfo->client_data;
     int code = cinfo->err->msg_code;
 
-    if (level >= 0 || !run->in_pixels || run->made_up != 0 || is_harmless(code))
+    if (level >= 0 || !run->in_pixels || run->made_up != 0 || code == JWRN_JFIF_MAJOR)
         return;
     run->made_up = code;
     cinfo->err->format_message(cinfo, run->warning);

@@ -10,15 +10,17 @@
 #include "vae_encode/cpu_kernels.h"
 #include "vae_encode/cpu_simd.h"
 
+/* For functions that a caller gives constants, which then shape their loops. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 enum {
     BLOCK_VECTORS = CPU_BLOCK / VF_LANES,
     PREFETCH = 64 * CPU_BLOCK /* weights ahead, into the second level of cache */
 };
 
 /* One register tile. n and blocks are constants wherever this is inlined. */
-static inline __attribute__((always_inline)) void
-multiply_run(const struct cpu_product *p, const float *x, float *acc, const int n,
-             const int blocks)
+static ALWAYS_INLINE void multiply_run(const struct cpu_product *p, const float *x,
+                                       float *acc, const int n, const int blocks)
 {
     const int vectors = blocks * BLOCK_VECTORS;
     const bool add = p->add;
@@ -54,9 +56,8 @@ multiply_run(const struct cpu_product *p, const float *x, float *acc, const int 
     }
 }
 
-static inline __attribute__((always_inline)) void
-multiply_any_run(const struct cpu_product *p, const float *x, float *acc, int n,
-                 const int blocks)
+static ALWAYS_INLINE void multiply_any_run(const struct cpu_product *p, const float *x,
+                                           float *acc, int n, const int blocks)
 {
     switch (n) {
 #if MAX_RUN == 12

@@ -7,8 +7,6 @@
  * tiles, then along the rows of each. All constants are exact in fp32. */
 #include "vae_encode/winograd.h"
 
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-
 /* x + a y + b z */
 static ALWAYS_INLINE vf sum3(vf x, float a, vf y, float b, vf z)
 {

@@ -206,7 +206,8 @@ static void test_bytes(void **state)
     (void)state;
     assert_int_equal(vae_byte_of(-1), 0);
     assert_int_equal(vae_byte_of(1), 255);
-    assert_int_equal(vae_byte_of(0), 128); /* 127.5: to even */
+    assert_int_equal(vae_byte_of(0), 128);              /* 127.5: to even */
+    assert_int_equal(vae_byte_of(-0x1.f9f9fap-2f), 64); /* 64.5 */
     assert_int_equal(vae_byte_of(-1e30f), 0);
     assert_int_equal(vae_byte_of(INFINITY), 255);
     assert_int_equal(vae_byte_of(-INFINITY), 0);

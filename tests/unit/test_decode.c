@@ -240,6 +240,50 @@ static void a_cut_anywhere_is_told(void **state)
     }
 }
 
+static size_t find_marker(const struct bytes *b, int marker, size_t from)
+{
+    while (b->at[from] != 0xFF || b->at[from + 1] != marker)
+        from++;
+    assert_true(from + 1 < b->len);
+    return from;
+}
+
+/* Strange bytes before the first scan, and a strange marker before any, are no damage. */
+static void warnings_of_other_things_are_no_damage(void **state)
+{
+    static const char strange[] = "\0\1\2";
+    static const char jfif_9[] = "\xFF\xE0\0\x10JFIF\0\x09\x01\0\0\x01\0\x01\0";
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct bytes jpeg = make_jpeg(true), odd = {0};
+        struct decoded out;
+        size_t at = find_marker(&jpeg, 0xC4, 2);
+        if (i == 2) /* between two scans */
+            at = find_marker(&jpeg, 0xC4, find_marker(&jpeg, 0xDA, at));
+        put(&odd, jpeg.at, at);
+        put(&odd, i == 0 ? strange : jfif_9, i == 0 ? 3 : 18);
+        put(&odd, jpeg.at + at, jpeg.len - at);
+        assert_int_equal(decode(&odd, &out), REJECT_NONE);
+        free(odd.at);
+        free(jpeg.at);
+    }
+}
+
+/* Damage before the cut: to keep truncated images is not to keep this one. */
+static void the_first_fault_counts(void **state)
+{
+    (void)state;
+    struct bytes jpeg = make_jpeg(false);
+    struct decoded out;
+    size_t scan = find_marker(&jpeg, 0xDA, 2);
+
+    memcpy(jpeg.at + scan + 20, "\xFF\0\xFF\0\xFF\0\xFF", 8); /* no code is all ones */
+    jpeg.len = scan + 40;
+    assert_int_equal(decode(&jpeg, &out), REJECT_CORRUPT_IMAGE);
+    free(jpeg.at);
+}
+
 static void a_large_png(struct bytes *b, uint32_t width, uint32_t height)
 {
     uint8_t head[33] = "\x89PNG\r\n\x1a\n\0\0\0\x0DIHDR";
@@ -323,6 +367,8 @@ int main(void)
         cmocka_unit_test(jpeg_profile_pieces_are_joined),
         cmocka_unit_test(a_bomb_of_scans_is_corrupt),
         cmocka_unit_test(a_cut_anywhere_is_told),
+        cmocka_unit_test(warnings_of_other_things_are_no_damage),
+        cmocka_unit_test(the_first_fault_counts),
         cmocka_unit_test(limits_hold_before_any_decoding),
         cmocka_unit_test(probing_tells_the_kind),
         cmocka_unit_test(impossible_options_are_refused),
