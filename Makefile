@@ -416,7 +416,7 @@ $(python_package)/%: shard/python/latentmill/%
 # single files too (one of them tells SentencePiece's version).
 flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags) \
     $(extra_cpu_portable) $(extra_cpu_avx2) $(extra_cpu_avx512) $(extra_manifest) \
-    $(extra_planes) \
+    $(extra_planes) $(extra_patches) \
     $(extra_resize_portable) $(extra_resize_avx2) $(extra_resize_avx512)
 $(BUILD)/flags: $(if $(pkg_libs),,need-packages) force
 	@mkdir -p $(@D)

@@ -64,13 +64,14 @@ static const char *difference(const struct export_shape *want,
 
 /* ---- values ---- */
 
-/* (raw - shift) * scale of n values, which start at value `at` of a (C, H, W) latent. */
-static void scale_values(double *values, size_t n, size_t at, size_t plane,
+/* (raw - shift) * scale of n values, which start at value `at` of a (C, H, W) latent; in fp32,
+ * as shard/FORMAT.md says. */
+static void scale_values(float *values, size_t n, size_t at, size_t plane,
                          const struct shard_encoder *e)
 {
     for (size_t i = 0; i < n; i++) {
         const size_t c = e->n_scale > 1 ? (at + i) / plane : 0;
-        values[i] = (values[i] - e->shift[c]) * e->scale[c];
+        values[i] = (values[i] - (float)e->shift[c]) * (float)e->scale[c];
     }
 }
 
@@ -90,12 +91,12 @@ static size_t convert(const struct shard_segment *s, const struct shard_encoder 
     for (size_t at = 0; at < total;) {
         const size_t n = total - at < PIECE ? total - at : PIECE;
         tensor_values(s->dtype, (const unsigned char *)s->data + at * width, n, values);
+        for (size_t i = 0; i < n; i++)
+            floats[i] = (float)values[i]; /* exact */
         if (scale != NULL)
-            scale_values(values, n, at, plane, scale);
-        for (size_t i = 0; i < n; i++) {
-            floats[i] = (float)values[i];
+            scale_values(floats, n, at, plane, scale);
+        for (size_t i = 0; i < n; i++)
             n_bad += !(floats[i] - floats[i] == 0);
-        }
         if (dtype == SHARD_FP16) {
             n_bad += shard_fp32_to_fp16(floats, halves, n);
             memcpy(out + at * sizeof(*halves), halves, n * sizeof(*halves));

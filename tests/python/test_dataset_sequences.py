@@ -143,6 +143,21 @@ def masks():
     assert ["".join(".1"[int(v)] for v in row) for row in mask[0, 0]] == expected
     marked = attention_mask_array(batch, "with_markers")[0, 0]
     assert marked[2:8, 2:8].all() and not marked[1, 2] and not marked[8:, 9:11].all()
+    for parts, inside, markers in ((("bos", "image", "text", "eos"), slice(1, 5), [False, False]),
+                                   (("text", "image", "eoi"), slice(1, 6), [False, True]),
+                                   (("text", "boi", "image"), slice(1, 6), [True, False])):
+        batch = build(content(PAIR, [5], sequence=templates(parts)), pack=7)
+        assert batch["span_markers"].tolist() == [markers]
+        marked = attention_mask_array(batch, "with_markers")[0, 0]
+        causal = np.tril(np.ones_like(marked))
+        causal[inside, inside] = True
+        assert (marked == causal)[:inside.stop, :inside.stop].all(), parts
+    try:
+        attention_mask_array({name: value[None] for name, value in batch.items()
+                              if isinstance(value, np.ndarray)})
+        raise AssertionError("a batch of batches was taken")
+    except ValueError as error:
+        assert "batch_size=None" in str(error)
 
 
 def cut_latents():

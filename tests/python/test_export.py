@@ -162,7 +162,8 @@ def latent_of(dumped, field=None):
 def scaled(latent, folder):
     encoder = json.loads((folder / "export.json").read_text())["latent"]["encoder"]
     assert len(encoder["scale"]) == 1
-    return (latent - encoder["shift"][0]) * encoder["scale"][0]
+    shift, scale = (numpy.float32(encoder[name][0]) for name in ("shift", "scale"))
+    return (latent.astype(numpy.float32) - shift) * scale
 
 
 def check_mds_pair(sample, dumped, latent):
@@ -189,7 +190,7 @@ def check_mds(shards, folder):
         for s, d in zip(samples, dumped):
             latent = latent_of(d).astype(numpy.float16).astype(float)
             assert s["latent"].dtype == numpy.float16
-            check_mds_pair(s, d, scaled(latent, out).astype(numpy.float32) if name == "scaled" else latent)
+            check_mds_pair(s, d, scaled(latent, out) if name == "scaled" else latent)
     assert len(list((folder / "mds-small").glob("*.mds"))) > 4
     about = json.loads((out / "export.json").read_text())
     assert set(about["columns"]["pairs"]) == set(samples[0]) and about["options"]["scaled"] is True

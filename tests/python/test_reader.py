@@ -443,6 +443,7 @@ def test_refusals(path):
     assert "text.lms" in str(error)
     raises(latentmill.ShardError, ShardReader, folder)
     raises(ValueError, ShardReader, path, columns="latents")
+    raises(ValueError, ShardReader(path).read, [0], columns="txet")
     raises(ValueError, ShardReader, path, on_error="ignore")
     raises(TypeError, latentmill._shard.Block)
     raises(IndexError, ShardReader(path).shard.block, 1 << 20)

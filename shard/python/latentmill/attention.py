@@ -2,6 +2,7 @@
 """Transfusion's attention: causal, and bidirectional inside each image, within a document."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,13 +18,19 @@ FULL_SPANS = ("patches", "with_markers")
 def image_ids(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
     """Which image each position belongs to. int32 [b, L]; -1: none.
 
-    full_span: what counts as inside: its patches, or BOI and EOI too ("with_markers")."""
+    full_span: what counts as inside: its patches, or BOI and EOI too ("with_markers"), where
+    they stand right beside it."""
     if full_span not in FULL_SPANS:
         raise ValueError(f"full_span is one of {FULL_SPANS}, not {full_span!r}")
-    more = full_span == "with_markers"
-    ids = np.full(tuple(batch["tokens"].shape), -1, np.int32)
-    for image, (sequence, offset, length) in enumerate(np.asarray(batch["spans"])[:, :3].tolist()):
-        ids[sequence, max(0, offset - more):offset + length + more] = image
+    shape = tuple(batch["tokens"].shape)
+    if len(shape) != 2:
+        raise ValueError(f"tokens of a batch are [b, L], not {list(shape)}: a DataLoader of your "
+                         "own takes batch_size=None")
+    ids = np.full(shape, -1, np.int32)
+    markers = np.asarray(batch["span_markers"]) & (full_span == "with_markers")
+    for image, ((sequence, offset, length), (boi, eoi)) in enumerate(
+            zip(np.asarray(batch["spans"])[:, :3].tolist(), markers.tolist())):
+        ids[sequence, offset - boi:offset + length + eoi] = image
     return ids
 
 
@@ -31,7 +38,8 @@ def attention_mask(batch: dict[str, Any], full_span: str = "patches") -> torch.T
     """bool [b, 1, L, L], True where position q may attend to k: for
     scaled_dot_product_attention(..., attn_mask=mask). Padding attends to itself alone.
 
-    batch: of a Dataset, as arrays or tensors. Needs torch."""
+    batch: of a Dataset, as arrays or tensors. full_span: images are bidirectional among their
+    "patches", or "with_markers": BOI and EOI too. Needs torch."""
     torch = need_torch("attention_mask()")
     return torch.from_numpy(attention_mask_array(batch, full_span))
 
@@ -48,7 +56,8 @@ def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> n
     return mask[:, None]
 
 
-def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", device: Any = None):
+def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", device: Any = None
+                        ) -> Callable[[Any, Any, Any, Any], torch.Tensor]:
     """The same as a function (b, h, q, k) -> bool for flex_attention's create_block_mask():
 
         mask = create_block_mask(flex_attention_mask(batch, device="cuda"), b, None, L, L)

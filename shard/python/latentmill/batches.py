@@ -76,6 +76,7 @@ class BatchBuilder:
             sample = {name: out[name][number] for name in
                       ("tokens", "labels", "doc_ids", "position_ids", "keys")}
             sample["spans"] = spans[images]
+            sample["span_markers"] = out["span_markers"][images]
             sample["text_follows"] = out["text_follows"][images]
             if "patches" in out:
                 first = int(spans[images.start, 5]) if len(which) else 0
@@ -113,7 +114,7 @@ class _Building:
         self._next_token: list[tuple[int, int]] = []  # position, label beyond a piece's end
         self._spans: list[tuple[int, ...]] = []
         self._n_patches = 0
-        self._text_follows: list[bool] = []
+        self._span_flags: list[list[bool]] = []  # BOI, EOI, text_follows
         self._keys: list[list[tuple[str, str]]] = []
         self._filler = np.full(length, FILLER, np.int32), np.zeros(length, np.uint8)
         self.images: list[_Image] = []
@@ -151,11 +152,11 @@ class _Building:
             tokens, roles = self._cut(tokens, roles, piece, sequence * self._length + at)
         self._put(tokens, roles, len(self._keys[-1]), piece.length)
         self._keys[-1].append(content.identity)
-        for offset, rows, columns, text_follows in spans:
+        for offset, rows, columns, *flags in spans:
             n = rows * columns
             self._spans.append((sequence, at + offset, n, rows, columns, self._n_patches))
             self._n_patches += n
-            self._text_follows.append(text_follows)
+            self._span_flags.append(flags)
         for part, latent in zip(content.shape.images, content.latents):
             self.images.append(_Image(latent, part.dtype, *content.shard.scales[part.encoder]))
 
@@ -174,6 +175,7 @@ class _Building:
         tokens = np.concatenate(self._tokens).reshape(shape)
         doc_ids = np.repeat(numbers.astype(np.int32), lengths).reshape(shape)
         spans = np.array(self._spans, np.int32).reshape(-1, 6)
+        flags = np.array(self._span_flags, bool).reshape(-1, 3)
         begins = np.ones(shape, bool)
         begins[:, 1:] = doc_ids[:, 1:] != doc_ids[:, :-1]
         return {
@@ -183,7 +185,8 @@ class _Building:
             "position_ids": _position_ids(begins, spans if collapsed else spans[:0]),
             "cu_seqlens": np.append(np.flatnonzero(begins), begins.size).astype(np.int32),
             "spans": spans,
-            "text_follows": np.array(self._text_follows, bool),
+            "span_markers": flags[:, :2],
+            "text_follows": flags[:, 2],
             "keys": self._keys,
         }
 

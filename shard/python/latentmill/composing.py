@@ -21,6 +21,8 @@ class ImageSpan(NamedTuple):
     offset: int        # first patch, in the document
     rows: int
     columns: int
+    boi: bool          # BOI stands right before it
+    eoi: bool          # EOI stands right behind it
     text_follows: bool # text with a loss stands behind it in the document
 
 
@@ -36,7 +38,7 @@ class _Run(NamedTuple):
     """What is always the same between two texts of a document."""
     tokens: np.ndarray
     roles: np.ndarray
-    images: tuple[tuple[int, int, int], ...]  # offset in the run, rows, columns
+    images: tuple[tuple, ...]  # ImageSpans without text_follows, offset in the run
 
 
 class Composer:
@@ -54,7 +56,7 @@ class Composer:
         at = last_text = 0
         for run in self._runs(shape, caption_first):
             if isinstance(run, _Run):
-                images += [(at + offset, rows, columns) for offset, rows, columns in run.images]
+                images += [(at + image[0], *image[1:]) for image in run.images]
                 tokens.append(run.tokens)
                 roles.append(run.roles)
                 at += len(run.tokens)
@@ -78,14 +80,15 @@ class Composer:
 
     def _make_runs(self, shape: Shape, caption_first: bool) -> Iterator[_Run | Part]:
         tokens, roles, images = [], [], []
-        for name, part in self._parts(shape, caption_first):
+        parts = [("", None), *self._parts(shape, caption_first), ("", None)]
+        for (before, _), (name, part), (behind, _) in zip(parts, parts[1:], parts[2:]):
             if name == "text":
                 yield _run(tokens, roles, images)
                 tokens, roles, images = [], [], []
                 yield part
             elif name == "image":
                 rows, columns = (side // self._grid for side in part.dims[1:])
-                images.append((len(tokens), rows, columns))
+                images.append((len(tokens), rows, columns, before == "boi", behind == "eoi"))
                 tokens += [FILLER] * image_positions(part, self._grid)
                 roles += [0] * (rows * columns)
             elif isinstance(name, int):
@@ -123,5 +126,5 @@ def _text_roles(n: int, loss: bool) -> np.ndarray:
     return roles[:n] if n <= len(roles) else np.full(n, roles[0], np.uint8)
 
 
-def _run(tokens: list[int], roles: list[int], images: list[tuple[int, int, int]]) -> _Run:
+def _run(tokens: list[int], roles: list[int], images: list[tuple]) -> _Run:
     return _Run(np.array(tokens, np.int32), np.array(roles, np.uint8), tuple(images))

@@ -74,6 +74,7 @@ class Dataset(IterableDataset):
         position_ids  int32 [b, L], from 0 in each document (and part of one)
         cu_seqlens    int32: where documents and padding begin in the b L positions, then b L
         spans         int32 [images, 6]: sequence, offset, length, rows, columns, first patch
+        span_markers  bool [images, 2]: whether BOI is right before it, EOI right behind it
         text_follows  bool [images]: text with a loss stands behind it in its document
         patches       float32 [patches, k k C], (raw - shift) scale; with patch=None instead
         latents       float32 [images, C, H, W], or a list of [C, H, W] of several sizes

@@ -43,12 +43,10 @@ class ShardReader:
         columns: str = "all",
         on_error: str = "raise",
     ):
-        if columns not in ("all", "text"):
-            raise ValueError(f'columns is "all" or "text", not {columns!r}')
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error is "raise" or "skip", not {on_error!r}')
         self.path = os.fspath(path)
-        self._tensors = columns == "all"
+        self._tensors = _with_tensors(columns)
         self._skip = on_error == "skip"
         os.stat(self.path)  # the usual exceptions
         self.shard = _shard.Shard(self.path)  # what Prefetcher.submit() takes
@@ -138,7 +136,7 @@ class ShardReader:
         """These records, in that order; each block they are in is decompressed once, with
         the GIL released. columns: "all" or "text", the reader's own by default. With
         on_error="skip" a damaged record is None, so that places do not shift."""
-        tensors = self._tensors if columns is None else columns == "all"
+        tensors = self._tensors if columns is None else _with_tensors(columns)
         blocks: dict[int, _shard.Block] = {}
         records: list[Record | None] = []
         for i in positions:
@@ -174,6 +172,12 @@ class ShardReader:
         if block is None or block.number != number:
             block = self._block = self.shard.block(number, tensors)
         return block
+
+
+def _with_tensors(columns: str) -> bool:
+    if columns not in ("all", "text"):
+        raise ValueError(f'columns is "all" or "text", not {columns!r}')
+    return columns == "all"
 
 
 def _reopen(path: str, columns: str, on_error: str, fingerprint: str) -> ShardReader:
