@@ -319,6 +319,7 @@ TRAINER_TESTS := \
     tests/trainer/test_train_tiny.py \
     tests/trainer/test_export_mds.py \
     tests/trainer/test_export_webdataset.py \
+    tests/trainer/test_fill.py \
     tests/trainer/test_loader.py \
     tests/trainer/test_masks.py \
     tests/trainer/test_order.py \
@@ -480,7 +481,7 @@ TRAINER_VENV ?= build/venv-trainer
 .PHONY: check-trainer
 check-trainer: everything
 	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
-	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=1200 tests/run.sh $(TRAINER_TESTS)
+	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=600 tests/run.sh $(TRAINER_TESTS)
 
 ## unit: only the unit tests
 unit: $(unit_programs)

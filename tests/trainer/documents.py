@@ -10,7 +10,7 @@ from dataset_shards import BUILD, make_pairs, prepare  # noqa: E402, F401
 PAGES = ("README.md", "shard/FORMAT.md")
 
 
-def make_documents(out, shortest=80, longest=500):
+def make_documents(out, shortest=80, longest=500, *options):
     """Shards of paragraphs of `shortest` to `longest` bytes, one document each."""
     out = pathlib.Path(out)
     out.mkdir(parents=True)
@@ -19,4 +19,4 @@ def make_documents(out, shortest=80, longest=500):
             for number, text in enumerate(pathlib.Path(page).read_text().split("\n\n")):
                 if shortest <= len(text) <= longest:
                     file.write(json.dumps({"id": f"{page}:{number}", "text": text}) + "\n")
-    return prepare(out / "shards", out / "pages.jsonl")
+    return prepare(out / "shards", *options, out / "pages.jsonl")
