@@ -8,7 +8,9 @@ import dataset_shards
 import numpy as np
 
 from latentmill import ShardReader, _shard
+from latentmill.documents import Texts, _Drawing
 from latentmill.draws import draw, pick, share
+from latentmill.options import Options
 
 
 def vectors():
@@ -57,7 +59,38 @@ def stored(folder):
             pass
 
 
+def other_captions(reader, passes=60):
+    """What stands in for captions that are too long: a draw of its own, by their shares."""
+    n, names = len(reader), ["long", "x", "y", "z[0]"]
+    everyone = np.arange(n), np.zeros(n, np.int64)
+
+    def drawn(*lengths, captions="redraw"):
+        """Shares of the captions, and whether all passes give the same."""
+        options = Options(captions=captions, max_caption_tokens=10, long_captions="other_caption")
+        texts = Texts(4 * np.arange(n), np.full(n, 4), np.array(lengths * n, np.uint32),
+                      np.array([0, 1, 2, 3] * n, np.uint32), names, np.zeros(n, np.int64))
+        out = [_Drawing(options, reader.header, reader.shard, number).captions(
+            *everyone, texts, np.ones(n, bool)) for number in range(passes)]
+        chosen = np.array([caption for caption, _, _ in out])
+        assert all(keep.all() and n_ids.max() <= 10 for _, n_ids, keep in out)
+        shares = np.bincount(chosen.reshape(-1), minlength=4) / chosen.size
+        return shares, (chosen == chosen[0]).all()
+
+    even = drawn(50, 5, 6, 7)[0]
+    assert even[0] == 0 and np.abs(even[1:] - 1 / 3).max() < 0.05, even
+    stored, same = drawn(50, 5, 6, 7, captions="stored")
+    assert same and stored[0] == 0 and (stored[1:] > 0).all()
+    named = drawn(50, 5, 6, 7, captions={"long": 2, "x": 3, "y": 1})[0]
+    assert named[[0, 3]].tolist() == [0, 0] and abs(named[1] - 0.75) < 0.05, named
+    assert drawn(50, 20, 6, 7, captions={"long": 1, "x": 1})[0].tolist() == [0, 1, 0, 0]
+    assert drawn(50, 5, 6, 7, captions={"long": 1})[0].tolist() == [1, 0, 0, 0]
+    other = drawn(50, 5, 6, 7, captions={"none": 1})[0]
+    assert other[0] == 0 and np.abs(other[1:] - 1 / 3).max() < 0.05, other
+
+
 vectors()
 shares()
 with tempfile.TemporaryDirectory() as temporary:
-    stored(dataset_shards.make_pairs(pathlib.Path(temporary) / "pairs", "--seed", "7"))
+    pairs = dataset_shards.make_pairs(pathlib.Path(temporary) / "pairs", "--seed", "7")
+    stored(pairs)
+    other_captions(ShardReader(sorted(pairs.glob("*.lms"))[0]))

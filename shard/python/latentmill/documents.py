@@ -265,14 +265,12 @@ class _Drawing:
                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Which caption, its tokens as far as they are used, and which records are kept."""
         o = self._options
-        count = texts.count[positions]
-        if o.captions == "stored":
-            u = self._stored("caption", positions)
-        else:
-            u = self._draw("caption", positions, copies)
-        caption = pick(u, np.maximum(count, 1).astype(np.uint64)).astype(np.int64)
+        u = self._caption_draw("caption", positions, copies)
         if isinstance(o.captions, Mapping):
-            caption = self._named(o.captions, u, positions, texts, caption)
+            caption = _choose(u, self._shares(positions, texts))
+        else:
+            count = np.maximum(texts.count[positions], 1)
+            caption = pick(u, count.astype(np.uint64)).astype(np.int64)
         n_caption = _ids(texts, positions, caption)
         keep = np.ones(len(positions), bool)
         long = pair & (n_caption > o.max_caption_tokens) \
@@ -281,7 +279,8 @@ class _Drawing:
             keep = ~long
         elif o.long_captions == "other_caption" and long.any():
             which = np.flatnonzero(long)
-            caption[which] = self._fitting(u[which], positions[which], texts)
+            u = self._caption_draw("caption+other", positions[which], copies[which])
+            caption[which] = self._fitting(u, positions[which], texts)
             n_caption = _ids(texts, positions, caption)
         if o.max_caption_tokens is not None:
             n_caption = np.where(pair, np.minimum(n_caption, o.max_caption_tokens), n_caption)
@@ -291,34 +290,47 @@ class _Drawing:
             caption, n_caption = np.where(dropped, -1, caption), np.where(dropped, 0, n_caption)
         return caption, n_caption, keep
 
-    def _named(self, shares: Mapping[str, float], u, positions, texts: Texts,
-               otherwise: np.ndarray) -> np.ndarray:
-        """Captions by the shares of their names. `json.captions` stands for all of
-        `json.captions[0]`, `json.captions[1]`, ...; they divide its share."""
+    def _caption_draw(self, purpose: str, positions, copies) -> np.ndarray:
+        if self._options.captions == "stored":
+            return self._stored(purpose, positions)
+        return self._draw(purpose, positions, copies)
+
+    def _shares(self, positions: np.ndarray, texts: Texts) -> np.ndarray:
+        """Shares of each record's captions: float64 [records, most captions].
+
+        `json.captions` stands for all of `json.captions[0]`, `json.captions[1]`, ...; they
+        divide its share. Equal ones where none is named."""
+        names, exists = _grid(texts.name, positions, texts)
+        shares = self._options.captions
+        if not isinstance(shares, Mapping):
+            return exists.astype(np.float64)
         keys = [name if name in shares else name.split("[")[0] for name in texts.names]
         numbers = {key: number for number, key in enumerate(shares)}
         number = np.array([numbers.get(key, -1) for key in keys] or [-1])
-        names, exists = _grid(texts.name, positions, texts)
         kind = np.where(exists, number[np.minimum(names, len(number) - 1)], -1)
         weights = np.zeros(kind.shape)
         for n, one in enumerate(shares.values()):
             same = kind == n
             weights += same * (one / np.maximum(same.sum(1, keepdims=True), 1))
-        sums = np.cumsum(weights, axis=1)
-        at = u.astype(np.float64) / 2.0**64 * sums[:, -1] if sums.shape[1] else np.zeros(len(u))
-        chosen = np.minimum((sums <= at[:, None]).sum(1), np.maximum(kind.shape[1] - 1, 0))
-        named = (weights > 0).any(1)
-        return np.where(named, chosen, otherwise)
+        return np.where((weights > 0).any(1, keepdims=True), weights, exists)
 
     def _fitting(self, u, positions, texts: Texts) -> np.ndarray:
-        """One of the captions that are short enough, else the shortest."""
-        n_ids, exists = _grid(texts.n_ids, positions, texts)
-        n_ids = np.where(exists, n_ids, NO_IDS)
+        """One of the captions that are short enough, by their shares, else the shortest that
+        has a share."""
+        n_ids, _ = _grid(texts.n_ids, positions, texts)
+        shares = self._shares(positions, texts)
+        n_ids = np.where(shares > 0, n_ids, NO_IDS)
         fits = n_ids <= self._options.max_caption_tokens
-        n = fits.sum(1)
-        nth = pick(u, np.maximum(n, 1).astype(np.uint64)).astype(np.int64)
-        chosen = np.argmax(np.cumsum(fits, axis=1) == nth[:, None] + 1, axis=1)
-        return np.where(n > 0, chosen, np.argmin(n_ids, axis=1))
+        return np.where(fits.any(1), _choose(u, shares * fits), np.argmin(n_ids, axis=1))
+
+
+def _choose(u: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """A column of each row, by its weights; 0 where they have none. int64 [rows]."""
+    if weights.shape[1] == 0:
+        return np.zeros(len(u), np.int64)
+    sums = np.cumsum(weights, axis=1)
+    at = np.minimum(u / 2.0**64 * sums[:, -1], np.nextafter(sums[:, -1], 0))
+    return np.argmax(sums > at[:, None], axis=1)
 
 
 def _grid(values: np.ndarray, positions: np.ndarray, texts: Texts
