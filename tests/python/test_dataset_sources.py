@@ -162,17 +162,37 @@ def refusals(folder, pairs, texts):
     refused(ValueError, "pack=50", lambda: Dataset(pairs, **{**SMALL, "pack": 50}))
     refused(ValueError, "multiple of world_size", lambda: Dataset(pairs, batch_size=4, world_size=3))
     refused(ValueError, "long_captions", lambda: Dataset(pairs, long_captions="cut", **SMALL))
-    changed = Dataset(pairs, transform=lambda s: {**s, "tokens": s["tokens"][:-1]}, **SMALL)
-    refused(ValueError, "transform changed tokens", lambda: changed)
+
+
+def transforms(pairs, large):
+    """May change values, of latents of several sizes too; nothing else."""
+    for what, transform in (
+            ("changed tokens from (700,) to (699,)", lambda s: {**s, "tokens": s["tokens"][:-1]}),
+            ("changed the length of keys", lambda s: (s["keys"].append(("n", "k")), s)[1]),
+            ("transform returned NoneType", lambda s: None),
+            ("transform left out doc_ids, keys", lambda s: {"tokens": s["tokens"]})):
+        refused(ValueError, what, lambda: Dataset(pairs, transform=transform, **SMALL))
     doubled = Dataset(pairs, transform=lambda s: {**s, "patches": 2 * s["patches"]}, **SMALL)
     for a, b in zip(Dataset(pairs, **SMALL), doubled):
         assert (2 * a["patches"] == b["patches"]).all()
 
+    sizes = {**SMALL, "patch": None, "grid": 4, "batch_size": 8}
+    doubled = Dataset([pairs, large], transform=lambda s: {
+        **s, "latents": [2 * latent for latent in s["latents"]]}, **sizes)
+    several = 0
+    for a, b in zip(Dataset([pairs, large], **sizes), doubled):
+        assert len(a["latents"]) == len(b["latents"]) == len(a["spans"])
+        assert all((2 * x == y).all() for x, y in zip(a["latents"], b["latents"]))
+        several += isinstance(a["latents"], list)
+    assert several
+    refused(ValueError, "transform changed latents", lambda: Dataset(
+        [pairs, large], transform=lambda s: {**s, "latents": [x[:, :4] for x in s["latents"]]},
+        **sizes))
 
-def short_pack(folder, pairs, texts):
+
+def short_pack(folder, pairs, large, texts):
     """Refused before training, from what the index says of the images; "skip" only refuses
     where no pair fits. 64 patches and 4 markers, or 256 of them in the larger images."""
-    large = dataset_shards.make_pairs(folder / "large", "--size", "512", "--limit", "1")
     sizes = {"a": texts, "b": [pairs, large]}
     message = "pack=67 is too short for source 'b': its longest pairs need 260 positions"
     for on_error in ("raise", "skip"):
@@ -223,6 +243,8 @@ with tempfile.TemporaryDirectory() as temporary:
     draws(pairs_folder)
     damage(where, pairs_folder)
     refusals(where, pairs_folder, text_folder)
-    short_pack(where, pairs_folder, text_folder)
+    large_folder = dataset_shards.make_pairs(where / "large", "--size", "512", "--limit", "1")
+    transforms(pairs_folder, large_folder)
+    short_pack(where, pairs_folder, large_folder, text_folder)
     without_torch(pairs_folder)
     indexed(pairs_folder)

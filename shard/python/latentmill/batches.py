@@ -2,7 +2,7 @@
 """Sequences -> the arrays that a training step is given."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,7 +83,13 @@ class BatchBuilder:
                 images = slice(first, first + int(spans[which, 2].sum()))
             values = "patches" if "patches" in out else "latents"
             sample[values] = out[values][images]
-            changed = self._transform(dict(sample))
+            changed = self._transform({name: value[:] if isinstance(value, list) else value
+                                       for name, value in sample.items()})
+            if not isinstance(changed, Mapping):
+                raise ValueError(f"transform returned {type(changed).__name__}, not the sample "
+                                 "as a dict")
+            if missing := sample.keys() - changed.keys():
+                raise ValueError(f"transform left out {', '.join(sorted(missing))}")
             for name, before in sample.items():
                 _replace(name, before, changed[name])
 
@@ -94,8 +100,13 @@ def _replace(name: str, before: Any, after: Any) -> None:
         return
     if isinstance(before, list):
         if len(after) != len(before):
-            raise ValueError(f"transform changed the length of {name}")
-        before[:] = after
+            raise ValueError(f"transform changed the length of {name} from {len(before)} to "
+                             f"{len(after)}")
+        for number, (old, new) in enumerate(zip(before, after)):
+            if isinstance(old, np.ndarray):
+                _replace(f"{name}[{number}]", old, new)
+            else:
+                before[number] = new
         return
     after = np.asarray(after)
     if after.shape != before.shape:
