@@ -241,6 +241,7 @@ TOOLS_SRC := \
 
 UNIT_TESTS := \
     tests/unit/test_decode.c \
+    tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
     tests/unit/test_caption.c \
     tests/unit/test_document.c \
@@ -435,8 +436,8 @@ fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
 
 # Their own malloc(), to fail at each allocation in turn.
 $(BUILD)/tests/unit/test_document_faults $(BUILD)/tests/unit/test_pair_faults \
-$(BUILD)/tests/unit/test_vae_oom: private LDFLAGS += \
-    -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=posix_memalign
+$(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private LDFLAGS += \
+    -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=aligned_alloc,--wrap=posix_memalign
 
 $(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)
 	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) -lcmocka

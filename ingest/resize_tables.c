@@ -142,10 +142,8 @@ int resize_tables_get(struct resize_tables *t, const struct resize_span *span,
     if (rc == INGEST_OK)
         rc = cut(&table->blocks, &axis, t->kernels);
     resize_axis_clear(&axis);
-    if (rc != INGEST_OK) {
-        clear_table(table);
-        return rc;
-    }
+    if (rc != INGEST_OK)
+        return rc; /* a table never used is cleared like any other */
     table->span = *span;
     table->filter = filter;
     table->used = ++t->n_calls;

@@ -51,6 +51,14 @@ def generated(rng):
         yield make_jpeg(pixels[..., 0])
 
 
+def at_the_change_of_passes(rng):
+    """To 64 x 64 the vertical pass comes first from a height of 105 on: it shows, by 19 levels."""
+    for h in (103, 104, 105):
+        out = io.BytesIO()
+        Image.fromarray(rng.choice([0, 255], (h, 84, 3)).astype(np.uint8)).save(out, "PNG")
+        yield out.getvalue()
+
+
 def main():
     made = list(generated(np.random.default_rng(1)))
     for name in decoding.FILTERS:
@@ -58,6 +66,7 @@ def main():
     compare(made, "bicubic", (300, 300), "generated")
     compare(made, "lanczos", (96, 64), "generated")
     compare(made, "bicubic", (64, 96), "generated")
+    compare(list(at_the_change_of_passes(np.random.default_rng(2))), "bicubic", (64, 64), "noise")
     pairs = os.path.join(decoding.SHARED, "data/pairs")
     if not os.path.isdir(pairs):
         print(f"no photos, {pairs} is missing (generated images were compared)")

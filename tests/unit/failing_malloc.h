@@ -28,11 +28,13 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *p, size_t size);
 char *__real_strdup(const char *s);
+void *__real_aligned_alloc(size_t alignment, size_t size);
 int __real_posix_memalign(void **p, size_t alignment, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t size);
 char *__wrap_strdup(const char *s);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 int __wrap_posix_memalign(void **p, size_t alignment, size_t size);
 
 void *__wrap_malloc(size_t size)
@@ -53,6 +55,11 @@ void *__wrap_realloc(void *p, size_t size)
 char *__wrap_strdup(const char *s)
 {
     return allowed() ? __real_strdup(s) : NULL;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return allowed() ? __real_aligned_alloc(alignment, size) : NULL;
 }
 
 int __wrap_posix_memalign(void **p, size_t alignment, size_t size)

@@ -228,6 +228,24 @@ static void test_residual_and_relu(void **state)
     }
 }
 
+/* A step at the latent's size that needs what two steps before it wrote: images cannot
+ * go through it together. */
+static void test_residual_of_two_halvings(void **state)
+{
+    struct random_graph r;
+
+    (void)state;
+    random_graph_init(&r, 75);
+    for (int out = 1; out <= 2; out++) {
+        r.downscale = 1;
+        random_halve(&r, random_add_conv(&r, 0, out, 3, 20, 3, 0), 1);
+    }
+    random_add_conv(&r, 2, 3, 20, 20, 3, 0)->residual = 1;
+    r.g.latent_channels = 20;
+    check_graph(&r, 14, 10);
+    random_graph_free(&r);
+}
+
 static void test_attention(void **state)
 {
     static const struct {
@@ -274,36 +292,86 @@ static void test_networks(void **state)
     random_graph_free(&r);
 }
 
-static void test_batches(void **state)
+static void check_batches(const struct vae_graph *g, int width, int height)
 {
-    static const int channels[] = {16, 32, 48}, batches[] = {3, 8};
-    struct random_graph r;
+    static const int batches[] = {3, 8};
     struct pictures p;
 
-    (void)state;
-    random_graph_init(&r, 110);
-    random_graph_kl(&r, channels, 3, 1, 8, 4);
-    make_pictures(&p, 8, 36, 20, 7);
+    make_pictures(&p, 8, width, height, 7);
     for (int i = 0; i < N_ISAS; i++) {
-        float *single = encode(&r.g, &p, all_isas[i], 1);
+        float *single = encode(g, &p, all_isas[i], 1);
         if (!single)
             continue;
         for (int b = 0; b < 2; b++) {
-            float *batch = encode(&r.g, &p, all_isas[i], batches[b]);
+            float *batch = encode(g, &p, all_isas[i], batches[b]);
             assert_memory_equal(batch, single,
-                                2 * p.n * latent_size(&r.g, &p) * sizeof(*batch));
+                                2 * p.n * latent_size(g, &p) * sizeof(*batch));
             free(batch);
         }
         free(single);
     }
     free_pictures(&p);
+}
+
+/* A network whose steps at the latent's size are Winograd's and attention, and one where
+ * they are direct, with residuals. */
+static void test_batches(void **state)
+{
+    static const int channels[] = {16, 32, 48};
+    struct random_graph r;
+
+    (void)state;
+    random_graph_init(&r, 110);
+    random_graph_kl(&r, channels, 3, 1, 8, 4);
+    check_batches(&r.g, 36, 20);
+    random_graph_free(&r);
+
+    random_graph_init(&r, 111);
+    random_graph_taesd(&r, 20, 4);
+    check_batches(&r.g, 24, 16);
     random_graph_free(&r);
 }
 
-static bool count_second_step(void *ctx, int step)
+enum { N_STEPS = 3 };
+
+struct asked {
+    int n, stop_at;
+    int n_before[N_STEPS + 1]; /* each step, and after the last */
+};
+
+static bool ask(void *ctx, int step)
 {
-    *(int *)ctx += step == 1;
-    return false;
+    struct asked *asked = ctx;
+
+    asked->n_before[step]++;
+    return ++asked->n == asked->stop_at;
+}
+
+static int encode_asking(const struct vae_graph *g, const struct pictures *p,
+                         struct asked *asked)
+{
+    const struct image_batch in = {p->n, p->width, p->height,
+                                   (const uint8_t *const *)p->rgb};
+    const struct vae_cancel cancel = {ask, asked};
+    float *mean = calloc(p->n * latent_size(g, p), sizeof(*mean));
+    void *packed, *encoder;
+
+    assert_non_null(mean);
+    assert_int_equal(vae_backend_cpu.pack(&packed, g, NULL), VAE_OK);
+    assert_int_equal(vae_backend_cpu.open(&encoder, packed, p->width, p->height), VAE_OK);
+    int rc = vae_backend_cpu.encode(encoder, &in, &(struct latent_batch){.mean = mean},
+                                    &cancel);
+    vae_backend_cpu.close(encoder);
+    vae_backend_cpu.free_packed(packed);
+    free(mean);
+    return rc;
+}
+
+/* Its last step takes images together. */
+static void make_three_steps(struct random_graph *r)
+{
+    random_halve(r, begin_conv(r, 150, 4, 5, 3, 0), 1);
+    random_add_conv(r, 2, 1, 5, 5, 3, 0);
 }
 
 /* As many images go together as keeps a group's activations small: the smaller they are,
@@ -313,33 +381,39 @@ static void test_groups(void **state)
     static const struct {
         int width, height, groups; /* of nine images */
     } cases[] = {{2, 2, 2}, {64, 64, 3}, {92, 90, 9}, {192, 96, 9}};
+    struct random_graph r;
 
     (void)state;
+    make_three_steps(&r);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct random_graph r;
         struct pictures p;
-        void *packed, *encoder;
-        int n = 0;
-        const struct vae_cancel cancel = {count_second_step, &n};
-        random_halve(&r, begin_conv(&r, 150, 3, 5, 3, 0), 1);
-        random_add_conv(&r, 2, 1, 5, 5, 3, 0);
+        struct asked asked = {0};
         make_pictures(&p, MAX_IMAGES, cases[i].width, cases[i].height, 3);
-        float *mean = calloc(MAX_IMAGES * latent_size(&r.g, &p), sizeof(*mean));
-        assert_int_equal(vae_backend_cpu.pack(&packed, &r.g, NULL), VAE_OK);
-        assert_int_equal(vae_backend_cpu.open(&encoder, packed, p.width, p.height),
-                         VAE_OK);
-        const struct image_batch in = {p.n, p.width, p.height,
-                                       (const uint8_t *const *)p.rgb};
-        assert_int_equal(vae_backend_cpu.encode(
-                             encoder, &in, &(struct latent_batch){.mean = mean}, &cancel),
-                         VAE_OK);
-        assert_int_equal(n, cases[i].groups);
-        vae_backend_cpu.close(encoder);
-        vae_backend_cpu.free_packed(packed);
-        free(mean);
+        assert_int_equal(encode_asking(&r.g, &p, &asked), VAE_OK);
+        assert_int_equal(asked.n_before[1], 9);
+        assert_int_equal(asked.n_before[2], cases[i].groups);
         free_pictures(&p);
-        random_graph_free(&r);
     }
+    random_graph_free(&r);
+}
+
+/* Whenever it is asked for, once, it ends at once: before two steps of nine images, one
+ * of three groups, and at the groups' ends. */
+static void test_cancel(void **state)
+{
+    struct random_graph r;
+    struct pictures p;
+
+    (void)state;
+    make_three_steps(&r);
+    make_pictures(&p, MAX_IMAGES, 64, 64, 3);
+    for (int call = 1; call <= 2 * 9 + 3 + 3; call++) {
+        struct asked asked = {.stop_at = call};
+        assert_int_equal(encode_asking(&r.g, &p, &asked), VAE_CANCELLED);
+        assert_int_equal(asked.n, call);
+    }
+    free_pictures(&p);
+    random_graph_free(&r);
 }
 
 /* What "winograd-1" promises to whoever compares data sets: raise
@@ -448,12 +522,14 @@ int main(void)
         cmocka_unit_test(test_conv_shapes),
         cmocka_unit_test(test_stride),
         cmocka_unit_test(test_residual_and_relu),
+        cmocka_unit_test(test_residual_of_two_halvings),
         cmocka_unit_test(test_winograd),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_normalized_input),
         cmocka_unit_test(test_networks),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_bits),
         cmocka_unit_test(test_large_values),
         cmocka_unit_test(test_flat_picture),

@@ -263,6 +263,29 @@ static void tables_are_found_again(void **state)
     resize_tables_close(NULL);
 }
 
+/* Spans that differ in one number, whichever, have tables of their own. */
+static void a_table_is_for_its_span(void **state)
+{
+    (void)state;
+    static const struct resize_span spans_alike[] = {
+        {100, 80, 640, 64, false}, {101, 80, 640, 64, false}, {100, 81, 640, 64, false},
+        {100, 80, 641, 64, false}, {100, 80, 640, 63, false}, {100, 80, 640, 64, true},
+    };
+    enum { N = sizeof(spans_alike) / sizeof(spans_alike[0]) };
+    const struct resize_blocks *found[N];
+    struct resize_tables *tables;
+
+    assert_int_equal(resize_tables_open(&tables, resize_kernels_find(NULL)), INGEST_OK);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(
+            resize_tables_get(tables, &spans_alike[i], RESIZE_BICUBIC, &found[i]),
+            INGEST_OK);
+        for (int j = 0; j < i; j++)
+            assert_ptr_not_equal(found[i], found[j]);
+    }
+    resize_tables_close(tables);
+}
+
 static void open_resizer(struct resizer **r, struct resize_tables **tables,
                          const struct resize_geometry *g, uint8_t *rgb)
 {
@@ -345,6 +368,7 @@ int main(void)
         cmocka_unit_test(down_sums_four_rows),
         cmocka_unit_test(an_instruction_set_is_the_most_that_is_used),
         cmocka_unit_test(tables_are_found_again),
+        cmocka_unit_test(a_table_is_for_its_span),
         cmocka_unit_test(all_orientations_are_placed),
         cmocka_unit_test(rows_outside_the_window_are_ignored),
     };
