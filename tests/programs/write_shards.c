@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/programs/write_shards.c - sample shards for readers that are not ours.
  *
- *     write_shards PREFIX N MAX_BYTES MAX_BLOCK_BYTES
+ *     write_shards PREFIX N MAX_BYTES MAX_BLOCK_BYTES [KINDS]
  *
  * writes the records 0..N-1 of tests/unit/sample_records.h to PREFIX-00000.lms and so on,
  * and prints each as a line of JSON: what a reader must find. Bytes are printed in hex.
+ * With KINDS only such records, in turn: "023" is pairs, documents, edits; "4" is pairs
+ * with log-variances.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -104,10 +107,13 @@ int main(int argc, char **argv)
     struct shard_writer *w = NULL;
     int rc = SHARD_EINVAL;
 
-    if (argc != 5) {
-        fprintf(stderr, "usage: write_shards PREFIX N MAX_BYTES MAX_BLOCK_BYTES\n");
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr,
+                "usage: write_shards PREFIX N MAX_BYTES MAX_BLOCK_BYTES [KINDS]\n");
         return 2;
     }
+    const char *kinds = argc > 5 ? argv[5] : "0123456789";
+    const size_t n_kinds = strlen(kinds);
     struct shard_writer_options options = {.header = sample_header(),
                                            .path = path_of,
                                            .ctx = argv[1],
@@ -116,7 +122,8 @@ int main(int argc, char **argv)
                                                strtoull(argv[4], NULL, 10)};
     rc = shard_writer_open(&w, &options);
     for (uint64_t i = 0; i < strtoull(argv[2], NULL, 10) && rc == SHARD_OK; i++) {
-        struct sample *s = sample_make(i);
+        const uint64_t kind = (uint64_t)(kinds[i % n_kinds] - '0');
+        struct sample *s = sample_make(SAMPLE_KINDS * (i / n_kinds) + kind);
         rc = shard_writer_append(w, &s->rec);
         print_record(&s->rec);
         sample_free(s);

@@ -6,6 +6,7 @@ import pathlib
 import random
 import subprocess
 
+import numpy as np
 import package
 
 BUILD = pathlib.Path(package.BUILD).resolve()
@@ -37,3 +38,18 @@ def make_texts(out, n=60, shards=3, words=(1, 400), seed=0):
                                 for _ in range(dice.randint(*words)))
                 file.write(json.dumps({"id": f"doc-{i:04}", "text": text}) + "\n")
     return prepare(out / "shards", *inputs)
+
+
+def documents(dataset):
+    """((NAME, key), tokens besides patches) of each document of an epoch, a cut text's parts
+    apart."""
+    out = []
+    for batch in dataset:
+        patches = np.zeros(batch["tokens"].shape, bool)
+        for sequence, offset, length in batch["spans"][:, :3].tolist():
+            patches[sequence, offset:offset + length] = True
+        for s, keys in enumerate(batch["keys"]):
+            for d, identity in enumerate(keys):
+                mine = (batch["doc_ids"][s] == d) & ~patches[s]
+                out.append((identity, batch["tokens"][s][mine].tolist()))
+    return out

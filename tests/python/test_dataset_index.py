@@ -110,6 +110,8 @@ def test_contents(folder):
             layout: int((c.layout == k).sum()) for k, layout in enumerate(c.layouts)
         }
         assert len(index.open(i)) == len(reader)
+    opened = index.open(0, "text", "skip")
+    assert opened._skip and not opened._tensors
     assert index.problems() == []
     assert pickle.loads(pickle.dumps(index)).fingerprint == index.fingerprint
     assert DatasetIndex(f"{folder}/index.lmi").fingerprint == index.fingerprint
@@ -126,6 +128,12 @@ def test_changed(folder):
     assert index.name(2) in str(raises(FileNotFoundError, index.open, 2))
     problems = index.problems()
     assert any(index.name(2) in line and "No such file" in line for line in problems)
+    os.truncate(index.path(3), 100)
+    assert any(line == f"{index.path(3)} has 100 bytes, not {index.n_bytes[3]}"
+               for line in index.problems())
+    same_size = DatasetIndex(folder)
+    same_size.n_bytes = index.n_bytes[[1, *range(1, len(index))]]
+    raises(latentmill.ShardError, same_size.open, 0)
     if index.n_bytes[0] != index.n_bytes[1]:
         assert any(other in line for line in problems) and len(problems) == 2
 

@@ -2,6 +2,7 @@
 """Dataset: each sample once an epoch, the same batches for any world size, and resume at every
 position of an epoch over world sizes 1 -> 3 -> 2."""
 import collections
+import hashlib
 import json
 import pathlib
 import tempfile
@@ -44,6 +45,35 @@ def rows(batch):
                     batch["doc_ids"][s].tobytes(), spans[:, 1:5].tobytes(), tuple(patches),
                     tuple(batch["keys"][s])))
     return out
+
+
+def same_in_every_version(folder):
+    """Which sequences two epochs have: another version that loads a state must go on alike. (A
+    change of the embedded tokenizer or of the sample set changes it too.)"""
+    dataset = Dataset(sources(folder), seed=3, **SMALL)
+    seen = [(row[0], row[1], row[2], row[3], row[5]) for _ in range(2) for step in steps([dataset])
+            for row in step]
+    digest = hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
+    assert digest == "554a494a4e6013c2", digest
+
+
+def named_otherwise(folder):
+    """A mapping's order means nothing; names do, and so they are in the fingerprint."""
+    plain = Dataset(sources(folder), **SMALL)
+    turned = Dataset(dict(reversed(sources(folder).items())), **SMALL)
+    assert turned.fingerprint == plain.fingerprint
+    assert list(steps([turned])) == list(steps([plain]))
+    other = Dataset({"a": folder / "text/shards", "b": folder / "pairs"}, **SMALL)
+    assert other.fingerprint != plain.fingerprint
+    assert sum(len(batch["spans"]) for batch in other) > 0
+
+
+def weighed_by_samples(folder):
+    def takes(**more):
+        return Dataset(sources(folder), **SMALL, **more).state_dict()["takes"]
+
+    assert takes(weights_by="samples")["pairs"] == takes(weights_by="samples")["text"]
+    assert takes()["pairs"] != takes()["text"]
 
 
 def once_an_epoch(folder):
@@ -91,6 +121,7 @@ def same_for_any_world_size(folder):
     dataset.set_epoch(1)
     assert list(steps([dataset])) == second, "an epoch depends on how it was come to"
     dataset.set_epoch(0)
+    assert dataset.step == 3 * len(expected), "steps are counted over all epochs"
     assert list(steps([dataset])) == expected
 
 
@@ -138,7 +169,7 @@ def other_states(folder):
     seen = [key for step in steps([dataset], 4) for row in step for key in row[5]]
     state = dataset.state_dict()
 
-    def refused(what, strict=True, **changed):
+    def refused(what, strict=True, state=state, **changed):
         arguments = {**SMALL, **{k: v for k, v in changed.items() if k != "sources"}}
         other = Dataset(changed.get("sources", sources(folder)), **arguments)
         try:
@@ -154,6 +185,12 @@ def other_states(folder):
     refused("seed: 0, now 1", strict=False, seed=1)
     moved = {"pairs": folder / "text/shards", "text": folder / "pairs"}
     refused("'pairs' has other data", strict=False, sources=moved)
+    refused("group: 2, now 3", strict=False, group=3)
+    refused("patch: 2, now 4", patch=4)
+    refused("'more' was added", sources={**sources(folder), "more": folder / "pairs"})
+    refused("no source has the name", strict=False, sources={"other": folder / "pairs"})
+    refused("version 2", state={**state, "version": 2})
+    refused("the state is damaged", state={**state, "cursors": None})
 
     changed = Dataset({**sources(folder, 3.0), "more": folder / "text/shards/text-0.lms"}, **SMALL)
     changed.load_state_dict(state, strict=False)
@@ -168,18 +205,56 @@ def other_states(folder):
     assert fewer.step == 4 and list(fewer)
 
 
+def changed_in_a_window(folder):
+    """Another packing leaves the window in hand behind; a change that packs alike does not."""
+    alone = {"pairs": folder / "pairs"}
+    dataset = Dataset(alone, **SMALL)
+    seen = [key for step in steps([dataset], 1) for row in step for key in row[5]]
+    state = dataset.state_dict()
+    assert 0 < state["offset"] and len(seen) < 17
+
+    def rest(**changed):
+        other = Dataset(alone, **{**SMALL, **changed})
+        other.load_state_dict(state, strict=False)
+        return [key for step in steps([other]) for row in step for key in row[5]]
+
+    whole = {key for step in steps([Dataset(alone, **SMALL)]) for row in step for key in row[5]}
+    same = rest(window=9, weights_by="samples")
+    assert len(same) + len(seen) == len(whole) and {*same, *seen} == whole
+    repacked = rest(pack=900)
+    assert len(repacked) == 40 - 17 and not {*repacked} & {*seen}
+    begin = Dataset(sources(folder), **SMALL)
+    heavier = Dataset(sources(folder, 3.0), **SMALL)
+    takes = heavier.state_dict()["takes"]
+    heavier.load_state_dict(begin.state_dict(), strict=False)
+    assert heavier.state_dict()["takes"] == takes != begin.state_dict()["takes"]
+
+
 def schedule(folder):
     weights = {"pairs": Source(folder / "pairs", [(0, 1.0), (5, 0.0)]), "text": folder / "text/shards"}
     dataset = Dataset(weights, **{**SMALL, "window": 6})
     late = [len(batch["spans"]) for batch in dataset if batch["state"]["step"] > 6]
     assert late and not any(late), "a weight of 0 still gives pairs"
+    dataset = Dataset(weights, **{**SMALL, "window": 6})
+    for batch in dataset:  # windows that begin from step 5 on, and only these, take no pairs
+        state, size = batch["state"], SMALL["batch_size"]
+        begin = (state["step"] * size - state["offset"]) // size
+        assert (state["takes"]["pairs"] > 0) == (begin < 5), state
+    weights["pairs"] = Source(folder / "pairs", [(0, 1.0), (5, 3.0)])
+    later, always = Dataset(weights, **SMALL), Dataset(sources(folder, 3.0), **SMALL)
+    list(later)
+    assert later.step > 5
+    later.set_epoch(2)
+    always.set_epoch(2)
+    assert later.state_dict()["cursors"] == always.state_dict()["cursors"]
 
 
 def with_folder(folder):
     dataset_shards.make_pairs(folder / "pairs")
     dataset_shards.make_texts(folder / "text")
-    for test in (once_an_epoch, same_for_any_world_size, resume_everywhere,
-                 received_not_prefetched, other_states, schedule):
+    for test in (same_in_every_version, named_otherwise, weighed_by_samples, once_an_epoch,
+                 same_for_any_world_size, resume_everywhere, received_not_prefetched,
+                 other_states, changed_in_a_window, schedule):
         test(folder)
 
 

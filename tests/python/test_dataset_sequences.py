@@ -9,11 +9,12 @@ import dataset_shards
 import numpy as np
 
 from latentmill import Dataset, ShardReader, patchify, unpatchify
-from latentmill.attention import attention_mask_array
+from latentmill.attention import attention_mask_array, image_ids
 from latentmill.batches import BatchBuilder, Piece
+from latentmill.columns import Layout, LayoutSegment
 from latentmill.composing import Composer
-from latentmill.documents import Markers, Part, Shape
-from latentmill.fetching import Content
+from latentmill.documents import Markers, Measure, Part, Shape, shape_of, texts_of
+from latentmill.fetching import Content, _Rows
 from latentmill.options import Options, templates
 from latentmill.patches import cut_patches, scaled
 
@@ -31,7 +32,7 @@ def content(shape, ids, caption_first=True, markers=MARKERS, **options):
     latents = [np.arange(4, dtype=np.float32).reshape(1, 2, 2) for _image in shape.images]
     composer = Composer(Options(patch=1, **options), markers, 1)
     one = np.ones((1, 1, 1), np.float32)
-    shard = types.SimpleNamespace(composer=composer, scales=[(one, 0 * one)],
+    shard = types.SimpleNamespace(composer=composer, scales=[(one, 0 * one), (2 * one, one)],
                                   reader=types.SimpleNamespace(path="test.lms"))
     length = composer.compose(shape, caption_first, texts).length
     return Content(shard, shape, caption_first, length, texts, latents, ("n", "k"))
@@ -81,12 +82,32 @@ def no_caption_no_markers():
 def context():
     """An edit: image as context, instruction as context, image to be made, closing text."""
     shape = Shape((IMAGE._replace(loss=False), TEXT._replace(loss=False),
-                   IMAGE._replace(ordinal=1), TEXT._replace(ordinal=1)), (1, 1))
+                   IMAGE._replace(ordinal=1, encoder=1), TEXT._replace(ordinal=1)), (1, 1))
     batch = build(content(shape, [[5, 6], [7]]), pack=17)
     assert batch["tokens"].tolist() == [[BOS, BOI, 0, 0, 0, 0, EOI, 5, 6, BOI, 0, 0, 0, 0, EOI,
                                          7, EOS]]
     assert batch["labels"].tolist() == [[_] * 8 + [BOI] + [_] * 5 + [7, EOS, _]]
     assert batch["text_follows"].tolist() == [True, True]
+    assert batch["spans"].tolist() == [[0, 2, 4, 2, 2, 0], [0, 10, 4, 2, 2, 4]]
+    assert batch["patches"][:, 0].tolist() == [0, 1, 2, 3, -2, 0, 2, 4], "each encoder's scale"
+    silent = Shape((IMAGE, TEXT._replace(loss=False)), (1,))
+    shape = Shape((*silent.parts, IMAGE._replace(ordinal=1)), (1,))
+    batch = build(content(shape, [5]), pack=15)
+    assert batch["text_follows"].tolist() == [False, False], "context has no loss"
+    assert batch["labels"].tolist() == [[BOI, *[_] * 6, BOI, *[_] * 5, EOS, _]]
+
+
+def wide_images():
+    """Left to right, top to bottom; latents of several sizes come as a list."""
+    wide = Shape((TEXT, IMAGE._replace(dims=(1, 1, 4))), (1,))
+    batch = build(content(wide, [5]), content(PAIR, [5]), pack=18)
+    assert batch["spans"].tolist() == [[0, 3, 4, 1, 4, 0], [0, 12, 4, 2, 2, 4]]
+    whole = BatchBuilder(Options(pack=9, grid=1), 1, "pqc", "sequential", None)
+    second = content(Shape((TEXT, IMAGE._replace(encoder=1)), (1,)), [5])
+    pieces = [[Piece(content(PAIR, [5]), 0, 9)], [Piece(second, 0, 9)]]
+    assert whole.build(pieces)["latents"].tolist() == [[[[0, 1], [2, 3]]], [[[-2, 0], [2, 4]]]]
+    second.latents[0] = second.latents[0].reshape(1, 1, 4)
+    assert [one.shape for one in whole.build(pieces)["latents"]] == [(1, 2, 2), (1, 1, 4)]
 
 
 def cut_text():
@@ -100,6 +121,73 @@ def cut_text():
     assert second["tokens"].tolist() == [[6, EOS, 0, 0]]
     assert second["labels"].tolist() == [[EOS, _, _, _]]
     assert second["position_ids"].tolist() == [[0, 1, 0, 1]]
+    silent = content(Shape((TEXT._replace(loss=False),), (1,)), [3, 4, 5, 6])
+    assert build(pack=4, pieces=[Piece(silent, 0, 4)])["labels"].tolist() == [[_] * 4]
+
+
+def several_sequences():
+    """Documents end where their sequence does, also where the next one has the same number."""
+    text = content(DOCUMENT, [3, 4])
+    batch = BatchBuilder(Options(pack=4, patch=1), 1, "pqc", "sequential", None).build(
+        [[Piece(text, 0, 4)], [Piece(text, 0, 4)], []])
+    assert batch["cu_seqlens"].tolist() == [0, 4, 8, 12]
+    assert batch["doc_ids"].tolist() == [[0] * 4, [0] * 4, [-1] * 4]
+    assert batch["labels"].tolist() == [[3, 4, EOS, _]] * 2 + [[_] * 4]
+
+
+def long_text():
+    ids = list(range(10, 610))
+    assert build(content(DOCUMENT, ids), pack=602)["labels"].tolist() == [[*ids, EOS, _]]
+
+
+def not_as_long_as_said():
+    try:
+        build(content(DOCUMENT, [3, 4])._replace(length=5), pack=5)
+    except ValueError as error:
+        assert "n k has 4 positions, not 5" in str(error)
+        return
+    raise AssertionError("a length was taken that the index does not say")
+
+
+def shapes():
+    """A log-variance is no image; an image's ordinal counts all latents."""
+    def latent(encoder):
+        return LayoutSegment("latent", True, dtype="fp16", dims=(4, 8, 8), encoder=encoder)
+
+    encoders = [{"moments": "mean"}, {"moments": "mean+logvar"}]
+    layout = Layout((LayoutSegment("text", True, 3), latent(1), latent(1), latent(0),
+                     LayoutSegment("text", False, 1), latent(1), latent(1)))
+    shape = shape_of(layout, encoders)
+    assert [(p.kind, p.ordinal, p.loss) for p in shape.parts] == [
+        ("text", 0, True), ("image", 0, True), ("image", 2, True), ("text", 1, False),
+        ("image", 3, True)]
+    assert shape.text_alternatives == (3, 1) and not shape.is_pair and not shape.is_text
+    measure = Measure(Options(patch=2), MARKERS, 2, {"caption_first": 0.5})
+    assert [fixed.tolist() for fixed in measure.fixed([shape])] == [[2 + 3 * (2 + 16)]] * 2
+
+
+def other_texts():
+    """Of all texts but the first, the first alternative: its length, and its ids."""
+    shape = Shape((TEXT, TEXT._replace(ordinal=1), TEXT._replace(ordinal=2)), (2, 3, 1))
+    start = np.array([0, 6, 12])
+    n_ids = np.array([1, 2, 3, 4, 5, 6] * 2, np.uint32)
+    columns = types.SimpleNamespace(layout=np.array([0, 0]), alternative_start=start,
+                                    alternative_n_ids=n_ids, alternative_name=0 * n_ids,
+                                    caption_names=["txt"])
+    texts = texts_of(columns, [shape])
+    assert texts.start.tolist() == [0, 6] and texts.count.tolist() == [2, 2]
+    assert texts.others.tolist() == [3 + 6] * 2
+    ids = np.arange(21, dtype=np.uint32)  # of record 1, which begins a block
+    block = types.SimpleNamespace(ids=ids, first_record=1)
+    shard = types.SimpleNamespace(
+        shapes=[shape], ids_start=np.concatenate(([0], np.cumsum(n_ids, dtype=np.int64))),
+        reader=types.SimpleNamespace(columns=lambda: columns))
+    rows = _Rows(types.SimpleNamespace(view=None), shard, block)
+    documents = types.SimpleNamespace(position=np.array([1, 1]), layout=np.array([0, 0]),
+                                      caption=np.array([0, 1]))
+    rest = [[3, 4, 5], [15, 16, 17, 18, 19, 20]]
+    assert [[ids.tolist() for ids in texts] for texts in rows._stored_ids(documents)] == \
+        [[[0], *rest], [[1, 2], *rest]]
 
 
 def damaged():
@@ -116,6 +204,14 @@ def own_template():
     checked = templates(("bos", "boi", "image", "eoi", 7, "text"))
     batch = build(content(PAIR, [5], sequence=checked), pack=9)
     assert batch["tokens"].tolist() == [[BOS, BOI, 0, 0, 0, 0, EOI, 7, 5]]
+    assert batch["labels"].tolist() == [[BOI, _, _, _, _, _, 7, 5, _]]
+    second = build(content(PAIR, [5], False, sequence=checked), pack=9)
+    assert (second["tokens"] == batch["tokens"]).all(), "of pairs of either order"
+    odd = templates(("bos", "eoi", "image", "boi", "text", "eos", 7))
+    assert build(content(PAIR, [5], sequence=odd), pack=10)["labels"].tolist() == \
+        [[_] * 7 + [EOS, _, _]], "EOI is no target; BOI and EOS are no inputs of a loss"
+    text = build(content(DOCUMENT, [5], sequence=templates({"text": ("text", 6)})), pack=2)
+    assert text["tokens"].tolist() == [[5, 6]]
     for wrong in (("bos", "text"), ("image", "text", "text"), ("image", "text", "sep")):
         try:
             templates(wrong)
@@ -125,24 +221,27 @@ def own_template():
 
 
 def masks():
-    batch = build(content(PAIR, [5]), content(DOCUMENT, []), pack=12)
+    batch = build(content(PAIR, [5]), content(DOCUMENT, []), pack=13)
     mask = attention_mask_array(batch)
-    expected = ["1...........",  # BOS
-                "11..........",  # 5
-                "111.........",  # BOI
-                "1111111.....",  # patches see each other and what is before them
-                "1111111.....",
-                "1111111.....",
-                "1111111.....",
-                "11111111....",  # EOI
-                "111111111...",  # EOS
-                ".........1..",  # another document: BOS
-                ".........11.",
-                "...........1"]  # padding
-    assert mask.shape == (1, 1, 12, 12)
+    expected = ["1............",  # BOS
+                "11...........",  # 5
+                "111..........",  # BOI
+                "1111111......",  # patches see each other and what is before them
+                "1111111......",
+                "1111111......",
+                "1111111......",
+                "11111111.....",  # EOI
+                "111111111....",  # EOS
+                ".........1...",  # another document: BOS
+                ".........11..",
+                "...........1.",  # padding sees itself alone
+                "............1"]
+    assert mask.shape == (1, 1, 13, 13)
     assert ["".join(".1"[int(v)] for v in row) for row in mask[0, 0]] == expected
     marked = attention_mask_array(batch, "with_markers")[0, 0]
     assert marked[2:8, 2:8].all() and not marked[1, 2] and not marked[8:, 9:11].all()
+    bare = build(content(PAIR, [5], sequence=templates(("image", "text"))), pack=5)
+    assert image_ids(bare).tolist() == [[0, 0, 0, 0, -1]]
     for parts, inside, markers in ((("bos", "image", "text", "eos"), slice(1, 5), [False, False]),
                                    (("text", "image", "eoi"), slice(1, 6), [False, True]),
                                    (("text", "boi", "image"), slice(1, 6), [True, False])):
@@ -161,6 +260,7 @@ def masks():
 
 
 def cut_latents():
+    one, zero = np.ones((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32)
     dice = np.random.default_rng(0)
     for dtype, kind in (("fp16", np.float16), ("fp32", np.float32), ("bf16", np.uint16)):
         for c, height, width, k in ((8, 32, 32, 2), (4, 8, 16, 4), (3, 6, 4, 1), (1, 8, 8, 8)):
@@ -178,14 +278,28 @@ def cut_latents():
                     assert out.tobytes() == expected[0].tobytes(), (dtype, c, k, order)
                     back = unpatchify(expected, (c, height, width), order)
                     assert (back == values).all()
+    every = np.arange(1 << 16, dtype=np.uint16).reshape(1, 256, 256)  # infinities too
+    for dtype, raw16 in (("fp16", every.view(np.float16)), ("bf16", every)):
+        out = np.empty((1 << 14, 4), np.float32)
+        cut_patches(raw16, dtype, 2, "pqc", one, zero, out)
+        with np.errstate(invalid="ignore"):
+            expected = patchify(scaled(raw16[None], dtype, one, zero), 2)[0]
+        assert np.array_equal(out, expected, equal_nan=True), dtype
     by_hand = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)  # channel, row, column
     assert patchify(by_hand, 2, "pqc").tolist() == [[[0, 4, 1, 5, 2, 6, 3, 7]]]
     assert patchify(by_hand, 2, "cpq").tolist() == [[[0, 1, 2, 3, 4, 5, 6, 7]]]
-    try:
-        cut_patches(raw, "fp32", 2, "pqc", scale, shift, out)
-        raise AssertionError("sizes that do not agree were taken")
-    except ValueError:
-        pass
+    raw, out = np.zeros((4, 8, 8), np.float16), np.empty((2, 16, 16), np.float32)
+    cut_patches(raw, "fp16", 2, "pqc", one, zero, out[0])
+    three = np.ones((3, 1, 1), np.float32)
+    for wrong in ({"dtype": "fp32"}, {"dtype": "u16"}, {"patch": 3}, {"patch": 0}, {"out": out},
+                  {"out": out[0, :8]}, {"scale": three}, {"scale": three, "shift": three}):
+        arguments = {"dtype": "fp16", "patch": 2, "order": "pqc", "scale": one, "shift": zero,
+                     "out": out[0], **wrong}
+        try:
+            cut_patches(raw, **arguments)
+        except ValueError:
+            continue
+        raise AssertionError(f"sizes that do not agree were taken: {wrong.keys()}")
 
 
 def against_records(folder):
@@ -213,14 +327,21 @@ def against_records(folder):
                 assert batch["text_follows"][image] == (record.order == "image_first")
                 image, n = image + 1, n + 1
     assert n == len(records) == 40
-    whole = next(iter(Dataset(folder, batch_size=2, pack=700, patch=None, grid=4)))
+    whole = next(iter(Dataset(folder, batch_size=2, pack=700, patch=None, grid=4,
+                              position_ids="collapsed")))
+    for s, offset, length in whole["spans"][:, :3]:
+        assert len(set(whole["position_ids"][s, offset:offset + length])) == 1
     assert whole["latents"].shape == (len(whole["spans"]), 8, 32, 32)
+    assert (whole["spans"][:, 2] == 64).all(), "positions are counted with the grid"
+    several = [records[identity] for keys in whole["keys"] for identity in keys]
+    assert all((a == r.latent_float32()).all() for a, r in zip(whole["latents"], several))
     single = list(Dataset(folder, batch_size=4, pack=None))
     assert len(single) == 10 and all(len(keys) == 1 for b in single for keys in b["keys"])
 
 
-for test in (pairs_and_texts, no_caption_no_markers, context, cut_text, damaged, own_template,
-             masks, cut_latents):
+for test in (pairs_and_texts, no_caption_no_markers, context, wide_images, cut_text,
+             several_sequences, long_text, not_as_long_as_said, shapes, other_texts, damaged,
+             own_template, masks, cut_latents):
     test()
 with tempfile.TemporaryDirectory() as temporary:
     against_records(dataset_shards.make_pairs(pathlib.Path(temporary) / "pairs"))

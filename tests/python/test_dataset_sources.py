@@ -13,23 +13,16 @@ import numpy as np
 
 from latentmill import (DamagedError, DamageWarning, Dataset, IncompatibleError, ShardError,
                         ShardReader, Source, View, attention_mask, build_view,
-                        flex_attention_mask, to_transfusion_pytorch)
+                        flex_attention_mask, patchify, to_transfusion_pytorch)
+from latentmill.columns import Layout, LayoutSegment
+from latentmill.sources import Contract
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
 MARKERS = {"bos": 1, "eos": None, "boi": 300, "eoi": 301}
 
 
 def documents(dataset):
-    """(key, tokens besides patches) of each document of an epoch."""
-    out = []
-    for batch in dataset:
-        patches = np.zeros(batch["tokens"].shape, bool)
-        for sequence, offset, length in batch["spans"][:, :3].tolist():
-            patches[sequence, offset:offset + length] = True
-        for s, keys in enumerate(batch["keys"]):
-            for d, (_name, key) in enumerate(keys):
-                out.append((key, batch["tokens"][s][(batch["doc_ids"][s] == d) & ~patches[s]].tolist()))
-    return out
+    return [(key, tokens) for (_name, key), tokens in dataset_shards.documents(dataset)]
 
 
 def refused(kind, what, make):
@@ -76,11 +69,31 @@ def views(folder, pairs):
     assert documents(Dataset(Source(pairs, view=reopened), **SMALL)) == got
     refused(ValueError, "other shards",
             lambda: Dataset(Source(sorted(pairs.glob("*.lms"))[0], view=view), **SMALL))
+    assert len(documents(Dataset(Source(pairs, view=build_view(
+        pairs, folder / "called.lmv", tokenizer=tokenize, markers=MARKERS,
+        captions_map=lambda r: [r.key, r.key])), **SMALL))) == 40
+    got = documents(Dataset(Source(pairs, view=View.open(
+        folder / "called.lmv", tokenize, lambda r: [r.key, r.key])), **SMALL))
+    assert all(bytes(t for t in tokens if t not in (1, 300, 301)).decode() == key
+               for key, tokens in got)
+    for wrong, arguments in {
+            "captions_map needs a tokenizer": {"captions_map": {}},
+            "comes with markers": {"markers": MARKERS},
+            "has no caption left": {"captions_map": lambda r: [], "tokenizer": tokenize,
+                                    "markers": MARKERS},
+            "is -1.0, not 0 to a million": {"weight": lambda r: -1}}.items():
+        refused(ValueError, wrong, lambda: build_view(pairs, folder / "no.lmv", **arguments))
+    assert not (folder / "no.lmv").exists()
+    longer = View.open(folder / "called.lmv", lambda text: tokenize(text)[:1], lambda r: [r.key] * 2)
+    refused(ValueError, "build it again", lambda: Dataset(Source(pairs, view=longer), **SMALL))
     (folder / "bad.lmv").write_bytes((folder / "half.lmv").read_bytes()[:-100])
     refused(ValueError, "bad.lmv", lambda: View.open(folder / "bad.lmv"))
     view.arrays["weight"] = view.arrays["weight"] + 1
     view.save(folder / "bad.lmv")
     refused(ValueError, "bad.lmv", lambda: View.open(folder / "bad.lmv"))
+    again.meta["markers"] = [1, 2, 300, 301]
+    again.save(folder / "bad.lmv")
+    refused(ValueError, "bad.lmv", lambda: View.open(folder / "bad.lmv", tokenize, {}))
 
 
 def draws(pairs):
@@ -144,6 +157,142 @@ def damage(folder, pairs):
     assert missing == int((ShardReader(path).columns().block == frames.block[which]).sum())
 
 
+def write_kinds(prefix, n, kinds):
+    """A shard of blocks of 8 KiB, by write_shards."""
+    program = dataset_shards.BUILD / "tests/programs/write_shards"
+    subprocess.run([program, prefix, str(n), str(1 << 30), str(8 << 10), kinds], check=True,
+                   capture_output=True)
+    return pathlib.Path(f"{prefix}-00000.lms")
+
+
+def tensors(record):
+    """Every latent that is an image, scaled: (C, H, W)."""
+    out = []
+    for segment in record.segments:
+        if segment.kind == "latent":
+            scale, shift = record._reader.scale_and_shift(segment.encoder)
+            out.append((segment.array.astype(np.float32) - shift) * scale)
+    return out[:len(record.images)]  # a log-variance has the image of its mean
+
+
+def kinds(folder):
+    """Pairs, documents and edits of two sizes in one shard of many blocks, and log-variances,
+    against the records themselves; a damaged column costs only what has it."""
+    template = ("bos", "boi", "image", "eoi", "text")
+    options = {"batch_size": 3, "pack": None, "patch": 2, "window": 17, "sequence": template,
+               "captions": {"txt": 1.0}}
+    t = {}
+
+    def expected(record):
+        middle = [t["boi"], t["eoi"]]
+        ids = [text.alternatives[0].ids.tolist() for text in record.texts]
+        kind = [segment.kind for segment in record.segments]
+        if kind == ["text"]:
+            return [t["bos"], *ids[0]], []
+        edit = kind == ["latent", "text", "latent"]
+        return [t["bos"], *middle, *ids[0], *(middle if edit else [])], tensors(record)
+
+    def compare(path, **more):
+        reader = ShardReader(path)
+        t.update(reader.header["tokenizer"])
+        records = {record.key: expected(record) for record in reader}
+        dataset = Dataset(path, **options, **more)
+        got = dict(documents(dataset))
+        assert got == {key: records[key][0] for key in got}
+        for batch in dataset:
+            spans = batch["spans"].tolist()
+            wanted = [one for keys in batch["keys"] for _, key in keys for one in records[key][1]]
+            assert len(wanted) == len(spans)
+            for (*_, rows, columns, first), one in zip(spans, wanted):
+                assert (rows, columns) == (one.shape[1] // 2, one.shape[2] // 2)
+                cut = patchify(one[None], 2)[0]
+                assert (batch["patches"][first:first + len(cut)] == cut).all()
+        return reader, got
+
+    reader, got = compare(write_kinds(folder / "kinds", 60, "023"))
+    assert len(got) == 60 and reader.shard.n_blocks > 5
+    assert len({rows * columns for batch in Dataset(reader.path, **options)
+                for rows, columns in batch["spans"][:, 3:5].tolist()}) == 2
+    assert len(compare(write_kinds(folder / "logvar", 20, "4"))[1]) == 20
+    frames = reader.frames
+    which = int(np.flatnonzero(frames.column != 0xFFFFFFFF)[2])
+    damaged = pathlib.Path(reader.path)
+    data = bytearray(damaged.read_bytes())
+    data[int(frames.offset[which]) + 20] ^= 0xFF
+    damaged.write_bytes(data)
+    block = reader.columns().block == frames.block[which]
+    lost = {reader.keys[i] for i in np.flatnonzero(block)
+            if any(s.kind == "latent" for s in reader.columns().layouts[reader.columns().layout[i]].segments)}
+    assert 0 < len(lost) < block.sum()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        left = dict(documents(Dataset(damaged, on_error="skip", **options)))
+    assert set(got) - set(left) == lost and all(key in str(caught[0].message) for key in lost)
+
+
+def too_long(pairs):
+    """Pairs that no sequence can hold are refused, or named and left out where damage is."""
+    lengths = {key: 64 + len(tokens) for key, tokens in documents(Dataset(pairs, **SMALL))}
+    middle = {**SMALL, "pack": sorted(lengths.values())[20]}
+    refused(ValueError, f"need more than pack={middle['pack']} positions", lambda: Dataset(pairs, **middle))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        got = documents(Dataset(pairs, on_error="skip", **middle))
+    said = " ".join(str(w.message) for w in caught if w.category is DamageWarning)
+    for key, length in lengths.items():
+        assert (f" {key} ({length})" in said) == (length > middle["pack"])
+    assert sorted(key for key, _ in got) == sorted(
+        key for key, length in lengths.items() if length <= middle["pack"])
+
+
+def contracts():
+    """Whatever makes tokens or latents mean something else is told."""
+    encoder = {"weights_sha256": "a", "scale": [1.0], "shift": [0.0], "moments": "mean"}
+    tokenizer = {"sha256": "b", "bos": 1, "eos": 2, "boi": 3, "eoi": 4}
+    layout = Layout((LayoutSegment("latent", True, dtype="fp16", dims=(4, 8, 8), encoder=0),))
+
+    def of(**changed):
+        header = {"encoders": [{**encoder, **changed}], "tokenizer": {**tokenizer, **changed}}
+        return Contract.of("x.lms", header, [layout], None)
+
+    assert of() == of() and of().differences(of()) == []
+    for name in (*encoder, *tokenizer):
+        told = of().differences(of(**{name: [7.0] if name in ("scale", "shift") else 7}))
+        assert len(told) == 1 and f" {name}: " in f" {told[0]}", (name, told)
+
+
+def default_patch(folder, pairs, texts):
+    """That of the first shard with latents."""
+    other = dataset_shards.make_pairs(folder / "patch4", "--patch", "4", "--limit", "2")
+    assert Dataset({"a": texts, "b": other}, batch_size=1).options.patch == 4
+    assert Dataset(texts, batch_size=1).options.patch == 2
+    assert Dataset({"a": other, "b": pairs}, batch_size=1).options.patch == 4
+
+
+def transforms(pairs):
+    """Each sequence is shown alone, with what belongs to it; what it changes is in the batch."""
+    shown = []
+
+    def look(sample):
+        shown.append({name: np.copy(value) for name, value in sample.items()})
+        return {**sample, "labels": sample["labels"] + 1}
+
+    n = 0
+    for plain, batch in zip(Dataset(pairs, **SMALL), Dataset(pairs, transform=look, **SMALL)):
+        assert (batch["labels"] == plain["labels"] + 1).all()
+        for s, sample in enumerate(shown[n:]):
+            mine = plain["spans"][:, 0] == s
+            first = plain["spans"][mine][:, 5].min(initial=len(plain["patches"]))
+            patches = plain["patches"][first:first + plain["spans"][mine][:, 2].sum()]
+            assert np.array_equal(sample["patches"], patches)
+            assert np.array_equal(sample["tokens"], plain["tokens"][s])
+            for name in ("spans", "text_follows"):
+                assert np.array_equal(sample[name], plain[name][mine]), name
+        n = len(shown)
+    refused(ValueError, "changed the length of keys",
+            lambda: Dataset(pairs, transform=lambda s: {**s, "keys": []}, **SMALL))
+
+
 def refusals(folder, pairs, texts):
     half = dataset_shards.make_pairs(folder / "bf16", "--latent", "bf16", "--limit", "2")
     refused(IncompatibleError, "dtype of latents: bf16 and fp16",
@@ -158,9 +307,21 @@ def refusals(folder, pairs, texts):
     shutil.copytree(pairs, lacking)
     sorted(lacking.glob("*.lms"))[1].unlink()
     refused(FileNotFoundError, "scenes-001.lms", lambda: Dataset(lacking, **SMALL))
+    lacking.rename(folder / "outer")
+    shutil.copytree(folder / "outer", folder / "outer/inner")
+    sorted(folder.glob("outer/*.manifest.json"))[1].unlink()
+    refused(FileNotFoundError, "inner/scenes-001.lms", lambda: Dataset(folder / "outer", **SMALL))
     refused(FileNotFoundError, "nowhere", lambda: Dataset(folder / "nowhere", **SMALL))
     refused(ValueError, "pack=50", lambda: Dataset(pairs, **{**SMALL, "pack": 50}))
     refused(ValueError, "multiple of world_size", lambda: Dataset(pairs, batch_size=4, world_size=3))
+    refused(ValueError, "rank 2 is not in 0 .. 1",
+            lambda: Dataset(pairs, batch_size=4, world_size=2, rank=2))
+    refused(ValueError, "caption_dropout is a share", lambda: Dataset(pairs, caption_dropout=2, **SMALL))
+    refused(ValueError, "a share above 0", lambda: Dataset(pairs, captions={"txt": 0}, **SMALL))
+    refused(ValueError, "window is at least 1", lambda: Dataset(pairs, **{**SMALL, "window": 0}))
+    odd = dataset_shards.make_pairs(folder / "odd", "--size", "96", "--limit", "2")
+    refused(ValueError, "does not divide a latent of 12 x 12",
+            lambda: Dataset(odd, batch_size=2, pack=None, patch=8))
     refused(ValueError, "long_captions", lambda: Dataset(pairs, long_captions="cut", **SMALL))
 
 
@@ -221,6 +382,22 @@ def without_torch(pairs):
             refused(ImportError, "): pip install torch", call)
 
 
+def indexed_below(folder, pairs, texts):
+    """Shards of several sizes and configurations, in the order of find_shards()."""
+    out = folder / "nested"
+    (out / "x").mkdir(parents=True)
+    shutil.copy(sorted(texts.glob("*.lms"))[0], out / "w.lms")
+    shutil.copy(sorted(texts.glob("*.lms"))[1], out / "x+00001.lms")
+    shutil.copy(sorted(pairs.glob("*.lms"))[0], out / "x/y.lms")
+    plain = Dataset(out, **SMALL)
+    subprocess.run([dataset_shards.BUILD / "latentmill", "index", "--incomplete", out], check=True,
+                   capture_output=True)
+    dataset = Dataset(out, **SMALL)
+    assert dataset._sources[0]._index is not None and plain._sources[0]._index is None
+    assert dataset.fingerprint == plain.fingerprint
+    assert documents(dataset) == documents(plain)
+
+
 def indexed(pairs):
     """With index.lmi no shard is opened before it is needed; nothing else changes."""
     plain = Dataset(pairs, **SMALL)
@@ -242,9 +419,15 @@ with tempfile.TemporaryDirectory() as temporary:
     views(where, pairs_folder)
     draws(pairs_folder)
     damage(where, pairs_folder)
+    kinds(where)
+    too_long(pairs_folder)
+    contracts()
+    default_patch(where, pairs_folder, text_folder)
+    transforms(pairs_folder)
     refusals(where, pairs_folder, text_folder)
     large_folder = dataset_shards.make_pairs(where / "large", "--size", "512", "--limit", "1")
     transforms(pairs_folder, large_folder)
     short_pack(where, pairs_folder, large_folder, text_folder)
     without_torch(pairs_folder)
+    indexed_below(where, pairs_folder, text_folder)
     indexed(pairs_folder)

@@ -161,8 +161,7 @@ def latent_of(dumped, field=None):
 
 def scaled(latent, folder):
     encoder = json.loads((folder / "export.json").read_text())["latent"]["encoder"]
-    assert len(encoder["scale"]) == 1
-    shift, scale = (numpy.float32(encoder[name][0]) for name in ("shift", "scale"))
+    scale, shift = (numpy.array(encoder[name], numpy.float32).reshape(-1, 1, 1) for name in ("scale", "shift"))
     return (latent.astype(numpy.float32) - shift) * scale
 
 
@@ -192,9 +191,64 @@ def check_mds(shards, folder):
             assert s["latent"].dtype == numpy.float16
             check_mds_pair(s, d, scaled(latent, out) if name == "scaled" else latent)
     assert len(list((folder / "mds-small").glob("*.mds"))) > 4
+    raw = json.loads((folder / "mds-plain" / "index.json").read_text())["shards"][0]["raw_data"]["bytes"]
+    exact = raw - 2  # the limit stands in the file: two digits less than that of 64 MiB
+    assert len(str(exact)) == 6
+    for limit, n in ((exact, 1), (exact - 1, 2)):
+        export(folder / f"mds-{limit}", "--size-limit", limit, shards / "scenes-000.lms")
+        assert len(list((folder / f"mds-{limit}").glob("*.mds"))) == n, "MDSWriter's limit is inclusive"
     about = json.loads((out / "export.json").read_text())
     assert set(about["columns"]["pairs"]) == set(samples[0]) and about["options"]["scaled"] is True
     assert about["tokenizer"]["boi"] == 4096 and about["latent"]["dtype"] == "float16"
+
+
+def own_vae(folder, **config):
+    """The embedded VAE under another configuration."""
+    folder.mkdir()
+    weights = pathlib.Path("vae_encode/default/diffusion_pytorch_model.safetensors")
+    shutil.copy(weights, folder)
+    known = json.loads(weights.with_name("config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**known, **config}))
+    return folder
+
+
+def check_scales(folder):
+    """A scale and a shift for each channel; what is too large for fp16 then is lost."""
+    mean, std = [i / 8 - 0.3 for i in range(8)], [0.5 + i / 8 for i in range(8)]
+    channels = own_vae(folder / "vae", latents_mean=mean, latents_std=std)
+    run("prepare", "--quiet", "--out", folder / "channels", "--vae", channels, "--limit", 2, SCENES[0])
+    out = folder / "channels-mds"
+    export(out, "--scaled", folder / "channels")
+    for s, d in zip(mds_samples(out), dump(folder / "channels"), strict=True):
+        latent = latent_of(d).astype(numpy.float16).astype(float)
+        want = (latent - numpy.array(mean).reshape(8, 1, 1)) * (0.76072 / numpy.array(std).reshape(8, 1, 1))
+        assert numpy.abs(s["latent"] - want).max() < 0.01
+        assert (s["latent"] == scaled(latent, out).astype(numpy.float16)).all()
+    huge = own_vae(folder / "huge", latents_mean=[0] * 8, latents_std=[1e-8] * 8)
+    run("prepare", "--quiet", "--out", folder / "large", "--vae", huge, "--limit", 2, SCENES[0])
+    assert "not finite when scaled" in export(folder / "large-mds", "--scaled", folder / "large", status=42)
+
+
+def write_kinds(folder, kinds, max_bytes=1 << 30):
+    """Shards of write_shards, which are no unit's."""
+    folder.mkdir()
+    subprocess.run([PROGRAM.parent / "tests/programs/write_shards", folder / "s", "20", str(max_bytes), "8192", kinds],
+                   check=True, stdout=subprocess.DEVNULL)
+    return sorted(folder.glob("*.lms"))
+
+
+def check_kinds(folder):
+    """Parts of one unit; samples unlike their shard's first; a scale for other channels."""
+    parts = write_kinds(folder / "parts", "0", 9_000)
+    assert len(parts) > 1
+    export(folder / "parts-mds", *parts)
+    assert [s["key"] for s in mds_samples(folder / "parts-mds")] == [d["key"] for d in dump(*parts)]
+    assert (folder / "parts-mds" / "unit+00001.export.json").exists()
+    text = export(folder / "mixed-mds", *write_kinds(folder / "mixed", "02"), status=42)
+    assert text.count("it has no latent, unlike the shard's first sample") == 10
+    assert len(list(mds_samples(folder / "mixed-mds"))) == 10
+    text = export(folder / "odd-scale", "--scaled", *write_kinds(folder / "odd-scale-shards", "1"), status=42)
+    assert text.count("a scale of another number of channels") == 20
 
 
 def check_webdataset(shards, folder):
@@ -205,6 +259,7 @@ def check_webdataset(shards, folder):
     assert [(unit, key) for unit, key, _ in found] == [(d["name"], d["key"]) for d in dumped]
     for (_, _, fields), d in zip(found, dumped):
         assert list(fields) == ["latent.npy", "tokens.npy", "txt", "json"]
+        assert all((10 + int.from_bytes(fields[name][8:10], "little")) % 64 == 0 for name in list(fields)[:2])
         latent = numpy.load(io.BytesIO(fields["latent.npy"]))
         assert latent.dtype == numpy.float16 and (latent == latent_of(d).astype(numpy.float16)).all()
         tokens = numpy.load(io.BytesIO(fields["tokens.npy"]))
@@ -238,6 +293,12 @@ def check_documents(shards, folder):
     corpus, texts = folder / "odd.jsonl", folder / "texts"
     corpus.write_text("".join(json.dumps({"id": key, "text": f"Text of {key}"}) + "\n" for key in ODD_KEYS))
     run("prepare", "--quiet", "--out", texts, corpus)
+    long = folder / "long.jsonl"  # tokens whose number takes one, two and three bytes
+    long.write_text("".join(json.dumps({"id": str(n), "text": " tree" * n}) + "\n" for n in (200, 300, 70_000)))
+    run("prepare", "--quiet", "--out", folder / "long", long)
+    export(folder / "long-mds", folder / "long")
+    for s, d in zip(mds_samples(folder / "long-mds"), dump(folder / "long"), strict=True):
+        assert s["tokens"].tolist() == d["tokens"] and len(d["tokens"]) >= int(s["key"])
     out = folder / "texts-mds"
     export(out, texts)
     export(out, shards)  # the same folder takes pairs too, and the index has both
@@ -414,6 +475,8 @@ def main():
         run("prepare", "--quiet", "--out", shards, *SCENES)
         check_mds(shards, folder)
         check_webdataset(shards, folder)
+        check_scales(folder)
+        check_kinds(folder)
         check_other_columns(folder)
         check_documents(shards, folder)
         check_again(shards, folder)

@@ -75,6 +75,10 @@ def check_record(record, want):
     assert record.order == ["caption_first", "image_first"][want["order"]]
     assert record.caption_drawn == want["caption_drawn"]
     assert (record.metadata or b"") == want["metadata"].encode()
+    if record.metadata is None:
+        assert record.metadata_json is None
+    else:
+        assert record.metadata_json["url"] == "https://example.org/"
     assert len(record.images) == len(want["images"])
     for image, w in zip(record.images, want["images"]):
         assert list(image.original_size) == w["original"]
@@ -197,6 +201,13 @@ def test_columns(path, wanted):
     assert (frames.offset[:-1] + frames.n_bytes[:-1] == frames.offset[1:]).all()
     assert frames.block.max() + 1 == reader.shard.n_blocks
     assert (frames.column == latentmill.NONE).sum() == reader.shard.n_blocks
+    index = shard_format.Shard(path).index
+    for name, column in {"block": "frame_block", "column": "frame_column", "offset": "frame_offset",
+                         "n_bytes": "frame_bytes", "raw_bytes": "frame_raw_bytes",
+                         "checksum": "frame_checksum"}.items():
+        assert getattr(frames, name).tolist() == index[column], name
+    assert ("latent", 0, "fp16") in frames.columns
+    assert ("encoded_image", None, "u8") in frames.columns
 
 
 def test_read(path, wanted):
@@ -407,6 +418,10 @@ def test_damage(path, wanted):
     assert kept == [r.position for r in second]
     lost = sorted(set(range(N)) - set(kept))
     lost_tensor = [i for i in lost if i not in lost_text]
+    kind, encoder, dtype = frames.columns[frames.column[tensor]]
+    assert lost_tensor == [i for i in np.flatnonzero(c.block == tensor_block)
+                           if any((s.kind, s.encoder, s.dtype) == (kind, encoder, dtype)
+                                  for s in c.layouts[c.layout[i]].segments)]
     assert set(lost_text) < set(lost) and lost_tensor
     assert {int(c.block[i]) for i in lost_tensor} == {tensor_block}
     for record in first:
@@ -419,6 +434,8 @@ def test_damage(path, wanted):
         only_text = list(ShardReader(copy, "text", "skip"))
         assert [r.position for r in only_text] == [i for i in range(N) if i not in lost_text]
     raises(DamagedError, ShardReader(copy).read, [lost_tensor[0]])
+    raises(DamagedError, lambda: ShardReader(copy)[lost_tensor[0]].segments)
+    assert ShardReader(copy).read([lost_tensor[0]], "text")[0].key == wanted[lost_tensor[0]]["key"]
 
     prefetcher = Prefetcher()
     for number in range(reader.shard.n_blocks):

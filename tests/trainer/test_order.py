@@ -42,7 +42,7 @@ def each_pass_is_a_permutation(blocks, seed, group, data):
         count = data.draw(st.integers(1, shuffled.n))
         runs = shuffled.runs(at, min(count, 2 * shuffled.n - at))
         for run in runs:
-            for i in range(run.first, run.first + run.count):
+            for i in range(run.first, run.first + run.n_records):
                 assert (run.shard, i) not in seen[run.pass_number]
                 seen[run.pass_number].add((run.shard, i))
         at += count

@@ -85,7 +85,8 @@ static inline uint32_t sample_image(struct sample *s)
     image->original_width = 640;
     image->original_height = 480 + (uint32_t)(sample_random(s) % 9);
     image->crop_left = 80;
-    image->crop_width = image->crop_height = 480;
+    image->crop_width = 480;
+    image->crop_height = 479;
     image->target_width = image->target_height = 64;
     for (size_t i = 0; i < sizeof(image->sha256); i++)
         image->sha256[i] = (unsigned char)sample_random(s);
