@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ except ImportError:
     sys.exit(77)
 
 import latentmill  # noqa: E402
+import latentmill.lazy  # noqa: E402
 import shard_format  # noqa: E402
 from latentmill import DamagedError, DamageWarning, Prefetcher, ShardReader  # noqa: E402
 
@@ -351,6 +353,52 @@ def test_prefetcher_forked_while_taking(path):
     assert not any(statuses), statuses
 
 
+def test_fork_while_another_thread_computes(path):
+    inside, go = threading.Event(), threading.Event()
+    real = latentmill.reader.read_columns
+
+    def slow(shard):
+        inside.set()
+        go.wait()
+        return real(shard)
+
+    latentmill.reader.read_columns = slow
+    thread = threading.Thread(target=ShardReader(path).columns)
+    thread.start()
+    inside.wait()
+    latentmill.reader.read_columns = real
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(30)
+        status = 1
+        try:
+            status = 0 if len(ShardReader(path).columns().row) == N else 1
+        finally:
+            os._exit(status)
+    status = os.waitpid(pid, 0)[1]
+    go.set()
+    thread.join()
+    assert status == 0, status
+
+
+def test_cached_once():
+    class Slow:
+        @latentmill.lazy.cached_property
+        def value(self):
+            """Docs."""
+            barrier.wait()
+            return object()
+
+    assert Slow.value.__doc__ == "Docs."
+    slow, barrier, got = Slow(), threading.Barrier(4), []
+    threads = [threading.Thread(target=lambda: got.append(slow.value)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 4 and all(value is slow.value for value in got)
+
+
 def test_python_threads(path, wanted):
     reader = ShardReader(path)
     failures = []
@@ -478,10 +526,12 @@ def main():
         test_pickle(path, wanted)
         test_prefetcher(path, wanted)
         test_python_threads(path, wanted)
+        test_cached_once()
         if not PRELOADED:
             test_processes(path, wanted)
             test_prefetcher_in_fork(path)
             test_prefetcher_forked_while_taking(path)
+            test_fork_while_another_thread_computes(path)
         test_arrays_outlive_everything(path, wanted)
         test_damage(path, wanted)
         test_refusals(path)

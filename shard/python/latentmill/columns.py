@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _shard
+from .lazy import cached_property
 
 NO_IDS = 0xFFFFFFFF  # number of ids of a text that is not tokenized
 NONE = 0xFFFFFFFF  # no encoder

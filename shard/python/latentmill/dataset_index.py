@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from . import _shard
 from .columns import U32, U64, Layout, decode_layouts, split_table, starts_of
+from .lazy import cached_property
 from .reader import ShardReader
 
 # Ids of the columns: FORMAT.md, section 9.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from .columns import NO_IDS, Columns, Layout
 from .draws import draw, pick, share
+from .lazy import cached_property
 from .options import Options
 
 

@@ -8,7 +8,6 @@ import operator
 import os
 import warnings
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from . import _shard
 from .columns import Columns, Frames, read_columns, read_frames, read_keys
+from .lazy import cached_property
 from .record import Record
 
 

@@ -8,7 +8,6 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from .columns import NO_IDS, Layout
 from .dataset_index import DatasetIndex
 from .composing import Composer
 from .documents import Markers, Measure, Shape, Texts, shape_of, texts_of
+from .lazy import cached_property
 from .mixture import Weight, schedule
 from .options import Options
 from .reader import ShardReader
