@@ -196,6 +196,7 @@ TOOLS_SRC := \
     tools/dump_text.c \
     tools/dump_tokenizer.c \
     tools/export.c \
+    tools/export_config.c \
     tools/export_index.c \
     tools/export_mds.c \
     tools/export_plan.c \

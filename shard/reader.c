@@ -53,6 +53,11 @@ uint64_t shard_reader_count(const struct shard_reader *r)
     return r->ready ? r->map.index.n_records : 0;
 }
 
+int shard_reader_fingerprint(struct shard_reader *r, unsigned char fingerprint[16])
+{
+    return shard_column_store_fingerprint(&r->map.index.store, fingerprint);
+}
+
 void shard_reader_text_only(struct shard_reader *r, bool on)
 {
     r->text_only = on;

@@ -35,6 +35,10 @@ const struct shard_header *shard_reader_header(const struct shard_reader *r);
 const char *shard_reader_header_json(const struct shard_reader *r, size_t *len);
 uint64_t shard_reader_count(const struct shard_reader *r);
 
+/* XXH3-128 of all bytes before the index, as that says: what tells this shard from any
+ * other. Reads and checks the index; no block is read. SHARD_OK or < 0. */
+int shard_reader_fingerprint(struct shard_reader *r, unsigned char fingerprint[16]);
+
 /* true: next, at and find leave data NULL in tensor segments and never read their frames.
  */
 void shard_reader_text_only(struct shard_reader *r, bool on);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shard/reader.h"
 #include "tools/export_sample.h"
 #include "tools/publish.h"
 
@@ -30,12 +31,14 @@ struct export_options {
     bool redo, quiet;
 };
 
+enum { EXPORT_FINGERPRINT_CAP = 33 }; /* hex and NUL */
+
 /* A shard to be exported. The planner fills it in; then it belongs to its worker. */
 struct export_unit {
     char *path;
-    char *name;     /* NAME and part: what its files are called by */
-    uint64_t bytes; /* of the shard */
+    char *name; /* NAME and part: what its files are called by */
     struct export_shape shape;
+    char fingerprint[EXPORT_FINGERPRINT_CAP]; /* the shard's */
     bool done, withdraw; /* the planner's: has its manifest; which --redo takes away */
 };
 
@@ -106,6 +109,10 @@ extern const struct export_format export_mds, export_webdataset;
 /* export.c: ends the progress line, if there was one, before something is said. */
 void export_progress_end(struct export_run *run);
 
+/* export_unit.c: what tells a shard from others that had its name. Returns a reader's
+ * status. */
+int export_fingerprint(char hex[EXPORT_FINGERPRINT_CAP], struct shard_reader *r);
+
 /* export_unit.c: does one unit from its shard to its manifest, on a worker's thread. */
 enum export_end export_unit_run(struct export_run *run, const struct export_unit *u);
 
@@ -115,6 +122,10 @@ int export_plan(struct export_run *run, char **paths, size_t n_paths);
 /* Removes temporaries of the units that are complete now. */
 void export_plan_sweep(const struct export_run *run);
 void export_plan_free(struct export_run *run);
+
+/* export_config.c: writes DIR/export.json, or compares with the one that is there.
+ * `models`: tokenizer and latent. Returns 0 or an exit code after explaining. */
+int export_config_claim(const struct export_run *run, const json_t *models);
 
 /* export_index.c: writes the index over all units that the folder has. Returns 0, or -1
  * after explaining. */

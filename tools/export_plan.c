@@ -2,17 +2,14 @@
  * tools/export_plan.c - what is to be exported, and whether it goes together.
  *
  * Every shard's header is read before any work. All shards of a folder share the options,
- * the tokenizer, and, where they have latents, the encoder and the latents' type:
- * DIR/export.json says so to later runs and to the trainer. */
+ * the tokenizer, and, where they have latents, the encoder and the latents' type. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "shard/canonical_json.h"
 #include "shard/reader.h"
 #include "tools/exit_code.h"
 #include "tools/export.h"
@@ -21,8 +18,6 @@
 #include "tools/options.h"
 #include "tools/out_folder.h"
 #include "tools/print.h"
-
-enum { EXPORT_VERSION = 1 };
 
 static int out_of_memory(void)
 {
@@ -86,15 +81,16 @@ static int name_of(char **name, const struct shard_header *h)
 static int look_at(struct export_unit *u, const char *path, json_t **models)
 {
     struct shard_reader *r = NULL;
-    struct stat st;
     int rc = 0;
 
-    if (stat(path, &st) != 0)
+    if (access(path, F_OK) != 0)
         return usage_error("%s: %s", path, strerror(errno));
-    *u = (struct export_unit){.path = strdup(path), .bytes = (uint64_t)st.st_size};
+    *u = (struct export_unit){.path = strdup(path)};
     if (u->path == NULL)
         return out_of_memory();
     int status = shard_reader_open(&r, path);
+    if (status == SHARD_OK)
+        status = export_fingerprint(u->fingerprint, r);
     if (status == SHARD_OK)
         status = find_shape(r, &u->shape);
     if (status < 0) {
@@ -271,114 +267,6 @@ static int look_at_all(struct export_run *run, char **paths, size_t n_paths,
     return rc == 0 ? check_names(run) : rc;
 }
 
-/* ---- DIR/export.json ---- */
-
-static json_t *describe_options(const struct export_options *o)
-{
-    const bool mds = o->format == EXPORT_MDS;
-
-    return json_pack("{s:s, s:b, s:o, s:o}", "format", mds ? "mds" : "webdataset",
-                     "scaled", (int)o->scaled, "compression",
-                     o->compression == EXPORT_ZSTD ? json_string("zstd") : json_null(),
-                     "size_limit", mds ? json_integer(o->size_limit) : json_null());
-}
-
-/* The columns of documents and of pairs, those of each that are known. */
-static json_t *describe_columns(const struct export_run *run)
-{
-    json_t *columns = json_object();
-
-    for (size_t i = 0; i < run->n_units; i++) {
-        const struct export_shape *shape = &run->units[i].shape;
-        const char *kind = shape->latent ? "pairs" : "documents";
-        if (shape->known && json_object_get(columns, kind) == NULL)
-            json_object_set_new(columns, kind,
-                                run->format->columns(shape, run->options->scaled));
-    }
-    return columns;
-}
-
-static int write_config(const char *path, const json_t *config, bool replace)
-{
-    char *text = shard_json_canonical(config), why[600] = "out of memory";
-    int rc = PUBLISH_FAILED;
-
-    if (text != NULL)
-        rc = replace ? publish_replace(path, text, strlen(text), why, sizeof(why))
-                     : publish_file(path, text, strlen(text), why, sizeof(why));
-    free(text);
-    if (rc == PUBLISH_FAILED)
-        print_to_stderr("error: %s", why);
-    return rc;
-}
-
-/* Adds to `there` what only `here` knows: latents behind texts, or the other way round.
- */
-static bool complete(json_t *there, json_t *here)
-{
-    json_t *columns = json_object_get(there, "columns");
-    json_t *latent = json_object_get(here, "latent");
-    const size_t n = json_object_size(columns);
-    bool changed = false;
-
-    if (json_is_null(json_object_get(there, "latent")) && !json_is_null(latent))
-        changed = json_object_set(there, "latent", latent) == 0;
-    json_object_update_missing(columns, json_object_get(here, "columns"));
-    return changed || json_object_size(columns) > n;
-}
-
-static int compare_config(const char *path, json_t *here)
-{
-    json_error_t error;
-    json_t *there = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    int rc = 0;
-
-    if (!json_is_object(there)) {
-        print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
-                        error.line);
-        json_decref(there);
-        return EXIT_FAILED;
-    }
-    const bool changed = complete(there, here);
-    complete(here, there);
-    /* What they say of the columns is for people. */
-    json_object_set(here, "columns", json_object_get(there, "columns"));
-    if (!json_equal(there, here)) {
-        usage_error("%s was exported with another configuration; use another --out "
-                    "folder, or these values:",
-                    path);
-        json_diff_print(there, here, "there", "here");
-        rc = EXIT_USAGE;
-    } else if (changed && write_config(path, there, true) == PUBLISH_FAILED) {
-        rc = EXIT_FAILED;
-    }
-    json_decref(there);
-    return rc;
-}
-
-static int claim(const struct export_run *run, const json_t *models)
-{
-    json_t *config =
-        json_pack("{s:s, s:i, s:o, s:o}", "format", "latentmill-export", "version",
-                  (int)EXPORT_VERSION, "options", describe_options(run->options),
-                  "columns", describe_columns(run));
-    char *path = NULL;
-    int rc;
-
-    if (config == NULL || json_object_update(config, (json_t *)models) != 0 ||
-        asprintf(&path, "%s/" EXPORT_CONFIG, run->options->out) < 0) {
-        json_decref(config);
-        return out_of_memory();
-    }
-    rc = write_config(path, config, false);
-    rc = rc == PUBLISH_EXISTS   ? compare_config(path, config)
-         : rc == PUBLISH_FAILED ? EXIT_FAILED
-                                : 0;
-    free(path);
-    json_decref(config);
-    return rc;
-}
-
 /* ---- what is done already ---- */
 
 /* What the manifest of a finished unit says. Returns 0 or an exit code. */
@@ -388,18 +276,19 @@ static int judge(struct export_run *run, const struct publication *p,
     char *path = publication_final(p, EXPORT_MANIFEST);
     json_t *manifest = path != NULL ? json_load_file(path, 0, NULL) : NULL;
     const json_t *result = json_object_get(manifest, "result");
-    const json_t *bytes = json_object_get(json_object_get(result, "source"), "bytes");
+    const char *fingerprint = json_string_value(
+        json_object_get(json_object_get(result, "source"), "fingerprint"));
     const size_t n_lost = json_array_size(json_object_get(result, "lost"));
     int rc = 0;
 
     if (path == NULL)
         rc = out_of_memory();
-    else if (!json_is_integer(bytes))
+    else if (fingerprint == NULL)
         rc = usage_error("%s: is not a manifest; redo it with --redo", path);
-    else if ((uint64_t)json_integer_value(bytes) != u->bytes)
-        rc = usage_error("%s was made from a shard of %" JSON_INTEGER_FORMAT
-                         " bytes, but %s has %" PRIu64 "; redo it with --redo",
-                         path, json_integer_value(bytes), u->path, u->bytes);
+    else if (strcmp(fingerprint, u->fingerprint) != 0)
+        rc = usage_error("%s was made from another shard than %s now is; redo it with "
+                         "--redo",
+                         path, u->path);
     else if (n_lost > 0)
         print_to_stderr("warning: %s: an earlier run lost %zu of its samples; %s names "
                         "them",
@@ -485,7 +374,7 @@ int export_plan(struct export_run *run, char **paths, size_t n_paths)
     if (rc == 0)
         rc = out_folder_make(run->options->out);
     if (rc == 0)
-        rc = claim(run, all.models);
+        rc = export_config_claim(run, all.models);
     if (rc == 0)
         rc = select_units(run);
     json_decref(all.models);

@@ -138,10 +138,10 @@ static int take_records(struct unit_export *x)
 /* What depends on the shard and the options alone. Takes nothing. NULL: no memory. */
 static json_t *describe_result(struct unit_export *x)
 {
-    return json_pack("{s:s, s:{s:o, s:I}, s:I, s:O}", "software", LATENTMILL_SOFTWARE,
-                     "source", "name", json_any_string(x->unit->name), "bytes",
-                     (json_int_t)x->unit->bytes, "samples", (json_int_t)x->n_samples,
-                     "lost", x->lost);
+    return json_pack("{s:s, s:{s:o, s:s}, s:I, s:O}", "software", LATENTMILL_SOFTWARE,
+                     "source", "name", json_any_string(x->unit->name), "fingerprint",
+                     x->unit->fingerprint, "samples", (json_int_t)x->n_samples, "lost",
+                     x->lost);
 }
 
 static char *manifest_text(struct unit_export *x, json_t *result)
@@ -209,18 +209,33 @@ static int finish(struct unit_export *x)
 
 /* ---- the whole ---- */
 
+int export_fingerprint(char hex[EXPORT_FINGERPRINT_CAP], struct shard_reader *r)
+{
+    unsigned char fingerprint[16];
+    const int rc = shard_reader_fingerprint(r, fingerprint);
+
+    for (size_t i = 0; i < sizeof(fingerprint) && rc == SHARD_OK; i++)
+        snprintf(hex + 2 * i, 3, "%02x", fingerprint[i]);
+    return rc;
+}
+
 static int begin(struct unit_export *x)
 {
     const struct export_options *o = x->run->options;
     const struct export_format *format = x->run->format;
+    char fingerprint[EXPORT_FINGERPRINT_CAP];
 
     if (publication_init(&x->files, format->kind(o), o->out, x->unit->name) != PUBLISH_OK)
         return fail(x, "%s", x->files.why);
     x->lost = json_array();
     if (x->lost == NULL)
         return out_of_memory(x);
-    if (shard_reader_open(&x->reader, x->unit->path) < 0)
+    if (shard_reader_open(&x->reader, x->unit->path) < 0 ||
+        export_fingerprint(fingerprint, x->reader) < 0)
         return fail(x, "%s", shard_reader_why(x->reader));
+    if (strcmp(fingerprint, x->unit->fingerprint) != 0)
+        return fail(x, "%s: it has changed since this run began; run it again",
+                    x->unit->path);
     const struct export_target target = {.options = o,
                                          .files = &x->files,
                                          .name = x->unit->name,

@@ -409,6 +409,23 @@ def check_refused(shards, folder):
     assert not (folder / "refused").exists()
 
 
+def check_changed(folder):
+    """A shard of the same size with other content is another shard."""
+    corpus, shards, out = folder / "changed.jsonl", folder / "changing", folder / "changing-out"
+    for i, animal in enumerate(("cat", "dog")):
+        corpus.write_text(json.dumps({"text": f"the {animal} is black"}) + "\n")
+        run("prepare", "--quiet", "--redo", "--tokenizer", "none", "--out", shards, corpus)
+        if i == 0:
+            export(out, shards)
+            size = (shards / "changed.lms").stat().st_size
+    assert (shards / "changed.lms").stat().st_size == size
+    want = tree(out)
+    assert "from another shard" in export(out, shards, status=2)
+    check_tree(out, want)
+    export(out, shards, "--redo")
+    assert [s["text"] for s in mds_samples(out)] == ["the dog is black"]
+
+
 def check_same_files(folder):
     """The Energon index of x and the DALI index of x.tar would be one file."""
     both, out = {}, folder / "same-files"
@@ -483,6 +500,7 @@ def main():
         check_nested(shards, folder)
         check_killed(shards, folder)
         check_refused(shards, folder)
+        check_changed(folder)
         check_same_files(folder)
         check_no_threads(shards, folder)
         check_damage(shards, folder)

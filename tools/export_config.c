@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/export_config.c - DIR/export.json: what all units of a folder share.
+ *
+ * It tells the trainer what the columns are, the tokenizer and the latents' scale, and
+ * later runs what they must not change. A run that first brings latents, or texts,
+ * completes it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard/canonical_json.h"
+#include "tools/exit_code.h"
+#include "tools/export.h"
+#include "tools/json_diff.h"
+#include "tools/options.h"
+#include "tools/print.h"
+
+enum { EXPORT_VERSION = 1 };
+
+static int out_of_memory(void)
+{
+    fputs("error: out of memory\n", stderr);
+    return EXIT_FAILED;
+}
+
+static json_t *describe_options(const struct export_options *o)
+{
+    const bool mds = o->format == EXPORT_MDS;
+
+    return json_pack("{s:s, s:b, s:o, s:o}", "format", mds ? "mds" : "webdataset",
+                     "scaled", (int)o->scaled, "compression",
+                     o->compression == EXPORT_ZSTD ? json_string("zstd") : json_null(),
+                     "size_limit", mds ? json_integer(o->size_limit) : json_null());
+}
+
+/* The columns of documents and of pairs, those of each that are known. */
+static json_t *describe_columns(const struct export_run *run)
+{
+    json_t *columns = json_object();
+
+    for (size_t i = 0; i < run->n_units; i++) {
+        const struct export_shape *shape = &run->units[i].shape;
+        const char *kind = shape->latent ? "pairs" : "documents";
+        if (shape->known && json_object_get(columns, kind) == NULL)
+            json_object_set_new(columns, kind,
+                                run->format->columns(shape, run->options->scaled));
+    }
+    return columns;
+}
+
+static int write_config(const char *path, const json_t *config, bool replace)
+{
+    char *text = shard_json_canonical(config), why[600] = "out of memory";
+    int rc = PUBLISH_FAILED;
+
+    if (text != NULL)
+        rc = replace ? publish_replace(path, text, strlen(text), why, sizeof(why))
+                     : publish_file(path, text, strlen(text), why, sizeof(why));
+    free(text);
+    if (rc == PUBLISH_FAILED)
+        print_to_stderr("error: %s", why);
+    return rc;
+}
+
+/* Adds to `there` what only `here` knows: latents behind texts, or the other way round.
+ */
+static bool complete(json_t *there, json_t *here)
+{
+    json_t *columns = json_object_get(there, "columns");
+    json_t *latent = json_object_get(here, "latent");
+    const size_t n = json_object_size(columns);
+    bool changed = false;
+
+    if (json_is_null(json_object_get(there, "latent")) && !json_is_null(latent))
+        changed = json_object_set(there, "latent", latent) == 0;
+    json_object_update_missing(columns, json_object_get(here, "columns"));
+    return changed || json_object_size(columns) > n;
+}
+
+static int compare_config(const char *path, json_t *here)
+{
+    json_error_t error;
+    json_t *there = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    int rc = 0;
+
+    if (!json_is_object(there)) {
+        print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
+                        error.line);
+        json_decref(there);
+        return EXIT_FAILED;
+    }
+    const bool changed = complete(there, here);
+    complete(here, there);
+    /* What they say of the columns is for people. */
+    json_object_set(here, "columns", json_object_get(there, "columns"));
+    if (!json_equal(there, here)) {
+        usage_error("%s was exported with another configuration; use another --out "
+                    "folder, or these values:",
+                    path);
+        json_diff_print(there, here, "there", "here");
+        rc = EXIT_USAGE;
+    } else if (changed && write_config(path, there, true) == PUBLISH_FAILED) {
+        rc = EXIT_FAILED;
+    }
+    json_decref(there);
+    return rc;
+}
+
+int export_config_claim(const struct export_run *run, const json_t *models)
+{
+    json_t *config =
+        json_pack("{s:s, s:i, s:o, s:o}", "format", "latentmill-export", "version",
+                  (int)EXPORT_VERSION, "options", describe_options(run->options),
+                  "columns", describe_columns(run));
+    char *path = NULL;
+    int rc;
+
+    if (config == NULL || json_object_update(config, (json_t *)models) != 0 ||
+        asprintf(&path, "%s/" EXPORT_CONFIG, run->options->out) < 0) {
+        json_decref(config);
+        return out_of_memory();
+    }
+    rc = write_config(path, config, false);
+    rc = rc == PUBLISH_EXISTS   ? compare_config(path, config)
+         : rc == PUBLISH_FAILED ? EXIT_FAILED
+                                : 0;
+    free(path);
+    json_decref(config);
+    return rc;
+}
