@@ -204,7 +204,6 @@ TOOLS_SRC := \
     tools/export_unit.c \
     tools/export_webdataset.c \
     tools/index_command.c \
-    tools/index_shards.c \
     tools/input.c \
     tools/intake.c \
     tools/isa.c \
@@ -230,6 +229,7 @@ TOOLS_SRC := \
     tools/sample_record.c \
     tools/sha256.c \
     tools/shard_files.c \
+    tools/shard_set.c \
     tools/input_source.c \
     tools/stage_encode.c \
     tools/stage_read.c \

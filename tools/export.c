@@ -22,6 +22,7 @@
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/shard_files.h"
+#include "tools/shard_set.h"
 #include "tools/workers.h"
 
 /* What the loaders' own writer takes for a good size. */
@@ -162,6 +163,8 @@ static void report(const struct export_run *run)
             (double)n / (seconds > 0 ? seconds : 1));
     if (lost > 0)
         fprintf(stderr, ", %" PRIu64 " samples lost", lost);
+    if (run->n_missing > 0)
+        fprintf(stderr, ", %zu missing or unfinished", run->n_missing);
     if (run->n_unreadable > 0)
         fprintf(stderr, ", %zu shards unreadable", run->n_unreadable);
     if (run->n_complete > 0)
@@ -177,9 +180,10 @@ static int exit_code_of(const struct export_run *run, int status, bool stopped)
         return EXIT_FAILED;
     if (stopped)
         return EXIT_INTERRUPTED;
-    return atomic_load(&run->n_lossy) + run->n_lossy_before + run->n_unreadable > 0
-               ? EXIT_BAD_INPUT
-               : EXIT_DONE;
+    const bool whole = atomic_load(&run->n_lossy) + run->n_lossy_before + run->n_missing +
+                           run->n_unreadable ==
+                       0;
+    return whole ? EXIT_DONE : EXIT_BAD_INPUT;
 }
 
 static int run_units(struct export_run *run)
@@ -229,6 +233,40 @@ static int check_out(const char *out, const char *operand)
                 : 0;
 }
 
+/* A folder stands for its finished shards; shard_set_find() says what it lacks. Returns 0
+ * or an exit code after explaining. */
+static int add_folder(struct export_run *run, struct shard_files *files,
+                      const char *folder)
+{
+    struct shard_set set;
+    size_t problems = 0;
+
+    const long n_missing = shard_set_find(&set, folder);
+    for (size_t i = 0; i < set.n && n_missing >= 0; i++)
+        if (set.shards[i].named)
+            problems += shard_files_add(files, set.shards[i].path);
+    int rc = n_missing < 0 || problems > 0 ? EXIT_FAILED : 0;
+    if (n_missing > 0)
+        run->n_missing += (size_t)n_missing;
+    else if (rc == 0 && set.n + set.n_manifests == 0)
+        rc = usage_error("%s: no shards below it", folder);
+    shard_set_clear(&set);
+    return rc;
+}
+
+static int add_operand(struct export_run *run, struct shard_files *files,
+                       const char *operand)
+{
+    struct stat st;
+
+    int rc = check_out(run->options->out, operand);
+    if (rc != 0)
+        return rc;
+    if (stat(operand, &st) == 0 && S_ISDIR(st.st_mode))
+        return add_folder(run, files, operand);
+    return shard_files_add(files, operand) == 0 ? 0 : EXIT_USAGE;
+}
+
 int export_main(int argc, char **argv)
 {
     struct export_options o;
@@ -241,12 +279,11 @@ int export_main(int argc, char **argv)
     struct export_run run = {.options = &o,
                              .format = o.format == EXPORT_MDS ? &export_mds
                                                               : &export_webdataset};
-    size_t problems = 0;
     monitor_exit_on_signals();
-    for (int i = 0; i < n_operands; i++)
-        problems +=
-            check_out(o.out, argv[i]) != 0 || shard_files_add(&files, argv[i]) > 0;
-    rc = problems > 0 ? EXIT_USAGE : export_plan(&run, files.paths, files.n);
+    for (int i = 0; i < n_operands && rc == 0; i++)
+        rc = add_operand(&run, &files, argv[i]);
+    if (rc == 0)
+        rc = export_plan(&run, files.paths, files.n);
     if (rc == 0)
         rc = run_units(&run);
     export_plan_free(&run);

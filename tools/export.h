@@ -57,6 +57,7 @@ struct export_run {
     size_t n_units;
     size_t n_complete;     /* units that an earlier run has done */
     size_t n_lossy_before; /* of them: with lost samples */
+    size_t n_missing;      /* shards and units that a folder should have, finished */
     size_t n_unreadable;   /* shards */
     atomic_size_t next_unit;
     atomic_bool stopping;

@@ -14,7 +14,7 @@
 #include "shard/dataset_index.h"
 #include "tools/commands.h"
 #include "tools/exit_code.h"
-#include "tools/index_shards.h"
+#include "tools/shard_set.h"
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/publish.h"
@@ -42,7 +42,7 @@ static int failed(const char *why)
 }
 
 /* Where what is there is enough, a file that cannot be read is left out. */
-static int add_shards(struct dataset_index_writer *w, const struct index_shards *s,
+static int add_shards(struct dataset_index_writer *w, const struct shard_set *s,
                       bool allowed, size_t *n_added)
 {
     for (size_t i = 0; i < s->n; i++) {
@@ -83,8 +83,8 @@ static int publish(struct dataset_index_writer *w, const char *folder, bool inco
 }
 
 /* `missing`: things are, and that is allowed. */
-static int index_folder(const char *folder, const struct index_shards *shards,
-                        bool allowed, bool missing)
+static int index_folder(const char *folder, const struct shard_set *shards, bool allowed,
+                        bool missing)
 {
     struct dataset_index_writer *w;
     size_t n_added = 0;
@@ -100,7 +100,7 @@ static int index_folder(const char *folder, const struct index_shards *shards,
 
 int index_main(int argc, char **argv)
 {
-    struct index_shards shards;
+    struct shard_set shards;
     bool incomplete = false;
     struct stat st;
     int n_operands;
@@ -113,7 +113,7 @@ int index_main(int argc, char **argv)
     if (stat(argv[0], &st) != 0 || !S_ISDIR(st.st_mode))
         return usage_error("%s is not a folder", argv[0]);
 
-    long warnings = index_shards_find(&shards, argv[0]);
+    long warnings = shard_set_find(&shards, argv[0]);
     if (warnings < 0)
         rc = EXIT_FAILED;
     else if (warnings > 0 && !incomplete) {
@@ -125,6 +125,6 @@ int index_main(int argc, char **argv)
     } else {
         rc = index_folder(argv[0], &shards, incomplete, warnings > 0);
     }
-    index_shards_clear(&shards);
+    shard_set_clear(&shards);
     return rc;
 }

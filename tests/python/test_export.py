@@ -392,7 +392,7 @@ def check_refused(shards, folder):
     assert "plain tars" in export(folder / "refused", "--compression", "zstd", shards, form="webdataset", status=2)
     assert "--format" in run("export", "--out", folder / "refused", shards, status=2)
     (folder / "empty").mkdir()
-    assert "no finished shards" in export(folder / "refused", folder / "empty", status=2)
+    assert "no shards below it" in export(folder / "refused", folder / "empty", status=2)
     before = tree(shards)
     for out in (shards, f"{shards}/."):
         for source in (shards, shards / "scenes-001.lms"):
@@ -457,6 +457,27 @@ def check_no_threads(shards, folder):
         assert arguments[0] == "prepare" or "samples" not in text, text
 
 
+def check_incomplete(shards, folder):
+    """What a folder lacks is said, and the rest exported: as `index` says it, with the same status."""
+    part, out = folder / "part", folder / "part-out"
+    shutil.copytree(shards, part)
+    (part / "scenes-000.manifest.json").unlink()
+    (part / "later.lms.tmp.host.1.0123abcd").write_bytes(b"begun")
+    text = export(out, part, status=42)
+    assert f"warning: {part}/scenes-000.lms: no manifest names it, its unit is unfinished\n" in text, text
+    assert f"warning: {part}/later.lms.tmp.host.1.0123abcd: its unit is unfinished\n" in text, text
+    assert text.splitlines() == run("index", part, status=42).splitlines()[:-1]
+    assert {s["name"] for s in mds_samples(out)} == {"scenes-001"}
+    assert "2 missing or unfinished" in run("export", "--format", "mds", "--out", out, part, status=42)
+    (part / "scenes-001.lms").unlink()
+    text = export(folder / "part-none", part, status=42)
+    assert "scenes-001.lms is missing" in text and not (folder / "part-none").exists()
+    shutil.rmtree(part)
+    shutil.copytree(shards, part)
+    export(out, part)
+    assert {s["name"] for s in mds_samples(out)} == {"scenes-000", "scenes-001"}
+
+
 def check_damage(shards, folder):
     """One damaged block costs its samples, one damaged file its own; both are named."""
     bad, out = folder / "bad", folder / "bad-out"
@@ -503,6 +524,7 @@ def main():
         check_changed(folder)
         check_same_files(folder)
         check_no_threads(shards, folder)
+        check_incomplete(shards, folder)
         check_damage(shards, folder)
 
 

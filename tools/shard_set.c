@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/index_shards.h"
+#include "tools/shard_set.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -42,18 +42,19 @@ static bool grow(void **array, size_t n, size_t *cap, size_t width)
     return true;
 }
 
-static bool add_shard(struct index_shards *s, const char *path, size_t folder_len)
+static bool add_shard(struct shard_set *s, const char *path, size_t folder_len)
 {
     if (!grow((void **)&s->shards, s->n, &s->cap, sizeof(s->shards[0])))
         return false;
     char *copy = strdup(path);
     if (copy == NULL)
         return false;
-    s->shards[s->n++] = (struct index_shard){.path = copy, .name = copy + folder_len + 1};
+    s->shards[s->n++] =
+        (struct shard_set_entry){.path = copy, .name = copy + folder_len + 1};
     return true;
 }
 
-static bool add_manifest(struct index_shards *s, const char *path)
+static bool add_manifest(struct shard_set *s, const char *path)
 {
     if (!grow((void **)&s->manifests, s->n_manifests, &s->manifests_cap,
               sizeof(s->manifests[0])))
@@ -78,7 +79,7 @@ static bool unit_is_finished(const char *temporary, const char *mark)
     return finished;
 }
 
-static bool add_file(struct index_shards *s, const char *path, size_t folder_len)
+static bool add_file(struct shard_set *s, const char *path, size_t folder_len)
 {
     const char *mark = strstr(path + folder_len, temporary_mark);
 
@@ -94,7 +95,7 @@ static bool add_file(struct index_shards *s, const char *path, size_t folder_len
 }
 
 /* 0, or -1 after explaining. */
-static int walk_folder(struct index_shards *s, char *folder)
+static int walk_folder(struct shard_set *s, char *folder)
 {
     char *const roots[] = {folder, NULL};
     const size_t folder_len = strlen(folder);
@@ -132,8 +133,8 @@ static int walk_folder(struct index_shards *s, char *folder)
 /* By NAME and part: "a" before "a+00001" before "a/b". */
 static int by_name(const void *left, const void *right)
 {
-    const char *a = ((const struct index_shard *)left)->name;
-    const char *b = ((const struct index_shard *)right)->name;
+    const char *a = ((const struct shard_set_entry *)left)->name;
+    const char *b = ((const struct shard_set_entry *)right)->name;
     const size_t a_len = strlen(a) - (sizeof(shard_suffix) - 1);
     const size_t b_len = strlen(b) - (sizeof(shard_suffix) - 1);
     const int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
@@ -148,9 +149,9 @@ static int by_text(const void *left, const void *right)
 
 /* ---- what should be there ---- */
 
-static struct index_shard *find_shard(const struct index_shards *s, const char *name)
+static struct shard_set_entry *find_shard(const struct shard_set *s, const char *name)
 {
-    const struct index_shard key = {.name = name};
+    const struct shard_set_entry key = {.name = name};
 
     if (s->n == 0)
         return NULL;
@@ -158,7 +159,7 @@ static struct index_shard *find_shard(const struct index_shards *s, const char *
 }
 
 /* `folder` is that of the manifest, from the data set's on, with its slash. */
-static long check_named(struct index_shards *s, const char *folder, int folder_len,
+static long check_named(struct shard_set *s, const char *folder, int folder_len,
                         const char *manifest, const json_t *entry)
 {
     const char *file = json_string_value(json_object_get(entry, "name"));
@@ -171,7 +172,7 @@ static long check_named(struct index_shards *s, const char *folder, int folder_l
         print_to_stderr("warning: %s: names a shard that is no shard's name", manifest);
         return 1;
     }
-    struct index_shard *shard = find_shard(s, name);
+    struct shard_set_entry *shard = find_shard(s, name);
     long warnings = 0;
     if (shard == NULL) {
         print_to_stderr("warning: %s is missing; %s names it", name, manifest);
@@ -188,7 +189,7 @@ static long check_named(struct index_shards *s, const char *folder, int folder_l
     return warnings;
 }
 
-static long check_manifest(struct index_shards *s, const char *path, size_t folder_len)
+static long check_manifest(struct shard_set *s, const char *path, size_t folder_len)
 {
     const char *name = path + folder_len + 1;
     const char *slash = strrchr(name, '/');
@@ -210,7 +211,7 @@ static long check_manifest(struct index_shards *s, const char *path, size_t fold
     return warnings;
 }
 
-static long check_all(struct index_shards *s, size_t folder_len)
+static long check_all(struct shard_set *s, size_t folder_len)
 {
     long warnings = (long)s->n_unfinished;
 
@@ -230,12 +231,12 @@ static long check_all(struct index_shards *s, size_t folder_len)
     return warnings;
 }
 
-long index_shards_find(struct index_shards *s, const char *folder)
+long shard_set_find(struct shard_set *s, const char *folder)
 {
     char *root = strdup(folder);
     long rc = -1;
 
-    *s = (struct index_shards){0};
+    *s = (struct shard_set){0};
     if (root == NULL) {
         print_to_stderr("error: out of memory");
         return -1;
@@ -249,7 +250,7 @@ long index_shards_find(struct index_shards *s, const char *folder)
     return rc;
 }
 
-void index_shards_clear(struct index_shards *s)
+void shard_set_clear(struct shard_set *s)
 {
     for (size_t i = 0; i < s->n; i++)
         free(s->shards[i].path);
@@ -257,5 +258,5 @@ void index_shards_clear(struct index_shards *s)
         free(s->manifests[i]);
     free(s->shards);
     free(s->manifests);
-    *s = (struct index_shards){0};
+    *s = (struct shard_set){0};
 }

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/index_shards.h - which shards a data set has, and what it lacks.
+ * tools/shard_set.h - which shards a data set has, and what it lacks.
  *
  * All `.lms` files below a folder, compared with the manifests beside them. */
-#ifndef TOOLS_INDEX_SHARDS_H
-#define TOOLS_INDEX_SHARDS_H
+#ifndef TOOLS_SHARD_SET_H
+#define TOOLS_SHARD_SET_H
 
 #include <stddef.h>
 
-struct index_shard {
+struct shard_set_entry {
     char *path;       /* as it can be opened */
     const char *name; /* in path: from the folder on */
     int named;        /* a manifest names it, with this size */
 };
 
-struct index_shards {
-    struct index_shard *shards; /* n of them, in order of NAME and part */
+struct shard_set {
+    struct shard_set_entry *shards; /* n of them, in order of NAME and part */
     size_t n, cap;
     char **manifests; /* paths */
     size_t n_manifests, manifests_cap;
@@ -23,10 +23,10 @@ struct index_shards {
 
 /* Finds them below `folder`, with a warning on stderr for each thing that is missing:
  * shards that no manifest names, shards of a manifest that are gone or have another size,
- * units that are still being written. Gives *s (release with index_shards_clear(), also
+ * units that are still being written. Gives *s (release with shard_set_clear(), also
  * on failure). Returns how many warnings there were, or -1 after explaining why the
  * folder cannot be read. */
-long index_shards_find(struct index_shards *s, const char *folder);
-void index_shards_clear(struct index_shards *s);
+long shard_set_find(struct shard_set *s, const char *folder);
+void shard_set_clear(struct shard_set *s);
 
 #endif
