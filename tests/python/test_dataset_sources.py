@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sources of a Dataset: views, draws' options, damage, and what is refused before training."""
+import os
 import pathlib
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from latentmill import (DamagedError, DamageWarning, Dataset, IncompatibleError,
                         ShardReader, Source, View, attention_mask, build_view,
                         flex_attention_mask, patchify, to_transfusion_pytorch)
 from latentmill.columns import Layout, LayoutSegment
-from latentmill.sources import Contract
+from latentmill.sources import Contract, find_shards
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
 MARKERS = {"bos": 1, "eos": None, "boi": 300, "eoi": 301}
@@ -323,7 +324,7 @@ def refusals(folder, pairs, texts):
     refused(ValueError, "long_captions", lambda: Dataset(pairs, long_captions="cut", **SMALL))
 
 
-def transforms(pairs, large):
+def transformed(pairs, large):
     """May change values, of latents of several sizes too; nothing else."""
     for what, transform in (
             ("changed tokens from (700,) to (699,)", lambda s: {**s, "tokens": s["tokens"][:-1]}),
@@ -347,6 +348,36 @@ def transforms(pairs, large):
     refused(ValueError, "transform changed latents", lambda: Dataset(
         [pairs, large], transform=lambda s: {**s, "latents": [x[:, :4] for x in s["latents"]]},
         **sizes))
+
+
+def manifests(folder, pairs):
+    """They say which shards are finished; a damaged one is named."""
+    prepared = folder / "prepared"
+    shutil.copytree(pairs, prepared)
+    first, second = sorted(prepared.glob("*.lms"))
+    manifest = second.with_name("scenes-001.manifest.json")
+    whole = manifest.read_bytes()
+    for damaged in (b"", whole[:100], b"[]", b'{"result": null}', b'{"result": {"shards": [5]}}',
+                    b'{"result": {"shards": [{"name": 5}]}}', b"\xff\xfe{", b"[" * 100_000):
+        manifest.write_bytes(damaged)
+        refused(ShardError, f"{manifest} is damaged", lambda: Dataset(prepared, **SMALL))
+    manifest.unlink()
+    os.mkfifo(manifest)
+    refused(ShardError, f"{manifest} is damaged", lambda: Dataset(prepared, **SMALL))
+    manifest.unlink()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert find_shards(prepared) == [first]
+    assert f"1 shards of unfinished units, which no manifest names, are left out: {second}." \
+        in str(caught[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert find_shards([first, second]) == [first, second]
+        first.with_name("scenes-000.manifest.json").unlink()
+        (prepared / "dataset.json").rename(prepared / "elsewhere")
+        assert find_shards(prepared) == [first, second]
+        (prepared / "elsewhere").rename(prepared / "dataset.json")
+        refused(UserWarning, "2 shards", lambda: find_shards(prepared))
 
 
 def short_pack(folder, pairs, large, texts):
@@ -424,7 +455,8 @@ with tempfile.TemporaryDirectory() as temporary:
     what_transforms_see(pairs_folder)
     refusals(where, pairs_folder, text_folder)
     large_folder = dataset_shards.make_pairs(where / "large", "--size", "512", "--limit", "1")
-    transforms(pairs_folder, large_folder)
+    manifests(where, pairs_folder)
+    transformed(pairs_folder, large_folder)
     short_pack(where, pairs_folder, large_folder, text_folder)
     without_torch(pairs_folder)
     indexed_below(where, pairs_folder, text_folder)

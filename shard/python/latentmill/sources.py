@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ _SAMPLED_SHARDS = 64
 class Source:
     """Shards that are mixed with one weight.
 
-    paths: a folder (with all shards in and below it), a .lms file, or a list of both.
+    paths: a folder (with all shards in and below it), a .lms file, or a list of both. Of a
+    folder that latentmill prepare wrote, with manifests, those of finished units are taken, and
+    others named in a warning; of one without manifests (copied shards) all.
     weight: relative to those of the other sources, or a schedule [(0, 1.0), (90_000, 3.0)]:
     each weight holds from its step on. view: a file of latentmill.build_view(), or a View."""
     paths: Paths
@@ -85,9 +88,7 @@ def find_shards(paths: Paths) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            here = sorted(path.rglob("*.lms"))
-            _check_manifests(path, set(here))
-            found += here
+            found += _shards_below(path)
         elif path.exists():
             found.append(path)
         else:
@@ -97,21 +98,39 @@ def find_shards(paths: Paths) -> list[Path]:
     return found
 
 
-def _check_manifests(folder: Path, shards: set[Path]) -> None:
-    missing = []
-    for manifest in sorted(folder.rglob("*.manifest.json")):
-        result = json.loads(manifest.read_bytes()).get("result", {})
-        names = [shard["name"] for shard in result.get("shards", ())]
-        missing += [str(path) for path in (_beside(manifest, name) for name in names)
-                    if path not in shards]
-    if missing:
+def _shards_below(folder: Path) -> list[Path]:
+    """Of a folder of `latentmill prepare` those that its manifests name, else all."""
+    there = sorted(folder.rglob("*.lms"))
+    manifests = sorted(folder.rglob("*.manifest.json"))
+    if not manifests and next(folder.rglob("dataset.json"), None) is None:
+        return there
+    named = {shard for manifest in manifests for shard in _named_shards(manifest)}
+    if missing := sorted(named.difference(there)):
         raise FileNotFoundError("shards that their manifests name are missing: " +
-                                ", ".join(missing))
+                                ", ".join(map(str, missing)))
+    if unfinished := [str(path) for path in there if path not in named]:
+        warnings.warn(f"{len(unfinished)} shards of unfinished units, which no manifest names, "
+                      f"are left out: {first_few(unfinished)}. Let latentmill prepare finish "
+                      "them, or name the files", stacklevel=2)
+    return [path for path in there if path in named]
 
 
-def _beside(manifest: Path, shard: str) -> Path:
-    """A shard's name has its unit's folders in it; the manifest lies beside it."""
-    return manifest.parent / Path(shard).name
+def _named_shards(manifest: Path) -> list[Path]:
+    """They lie beside it. ShardError where it is no manifest."""
+    try:
+        if not manifest.is_file():
+            raise ValueError("not a regular file")
+        shards = json.loads(manifest.read_bytes())["result"]["shards"]
+        return [manifest.parent / Path(shard["name"]).name for shard in shards]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ShardError(f"{manifest} is damaged or no manifest ({error}): restore it, or remove "
+                         "it and let latentmill prepare make its unit again") from None
+
+
+def first_few(names: Sequence[str]) -> str:
+    """For a message."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 @dataclass
