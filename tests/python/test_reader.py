@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -72,6 +73,7 @@ def check_segment(segment, want):
 
 
 def check_record(record, want):
+    assert repr(record) == f"<Record {want['name']} {want['key']}, index {want['index']}>"
     assert record.key == want["key"] and record.name == want["name"]
     assert record.index == want["index"]
     assert record.order == ["caption_first", "image_first"][want["order"]]
@@ -300,6 +302,21 @@ def test_prefetcher(path, wanted):
     del dropped
 
 
+def test_prefetcher_bounds(path):
+    """What does not fit is not read ahead: it is missed when the file has gone meanwhile."""
+    copy = path + ".shrinking"
+    shutil.copyfile(path, copy)
+    reader = ShardReader(copy)
+    with Prefetcher(2, 0) as prefetcher:
+        for number in range(5):
+            prefetcher.submit(reader.shard, number)
+        time.sleep(0.1)  # for a thread that reads too much
+        os.truncate(copy, 0)
+        blocks = [prefetcher.take() for _ in range(5)]
+    for block in blocks[1:]:
+        assert isinstance(block.errors()[0], DamagedError)
+
+
 def test_prefetcher_in_fork(path):
     reader = ShardReader(path)
     prefetcher = Prefetcher(2)
@@ -525,6 +542,7 @@ def main():
         test_read(path, wanted)
         test_pickle(path, wanted)
         test_prefetcher(path, wanted)
+        test_prefetcher_bounds(path)
         test_python_threads(path, wanted)
         test_cached_once()
         if not PRELOADED:
