@@ -77,7 +77,6 @@ class Mixture:
         left, rate = self.left(cursors), rates[self._largest]
         if rate > left:
             rates = [r * left // rate for r in rates]
-            rates[self._largest] = left
         return rates
 
     def ends_epoch(self, cursors: Sequence[int], takes: Sequence[int]) -> bool:
@@ -90,7 +89,5 @@ class Mixture:
         if rate == 0:
             return [0] * len(rates)
         windows, rest = divmod(whole, rate)
-        if rest == 0:
-            windows, rest = windows - 1, rate
         return [epoch * (whole if i == self._largest else windows * r + r * rest // rate)
                 for i, r in enumerate(rates)]
