@@ -292,11 +292,12 @@ def cut_latents():
     cut_patches(raw, "fp16", 2, "pqc", one, zero, out[0])
     three = np.ones((3, 1, 1), np.float32)
     for wrong in ({"dtype": "fp32"}, {"dtype": "u16"}, {"patch": 3}, {"patch": 0}, {"out": out},
-                  {"out": out[0, :8]}, {"scale": three}, {"scale": three, "shift": three}):
-        arguments = {"dtype": "fp16", "patch": 2, "order": "pqc", "scale": one, "shift": zero,
-                     "out": out[0], **wrong}
+                  {"out": out[0, :8]}, {"scale": three}, {"scale": three, "shift": three},
+                  {"raw": raw[:, :0], "out": out[0, :0]}):
+        arguments = {"raw": raw, "dtype": "fp16", "patch": 2, "order": "pqc", "scale": one,
+                     "shift": zero, "out": out[0], **wrong}
         try:
-            cut_patches(raw, **arguments)
+            cut_patches(**arguments)
         except ValueError:
             continue
         raise AssertionError(f"sizes that do not agree were taken: {wrong.keys()}")

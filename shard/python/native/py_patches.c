@@ -19,8 +19,9 @@ static bool check_sizes(const struct patch_job *job, const Py_buffer *latent,
         job->dtype == SHARD_FP16 || job->dtype == SHARD_BF16 || job->dtype == SHARD_FP32;
 
     if (!is_float || k == 0 || k > MAX_SIDE || job->channels == 0 ||
-        job->channels > MAX_SIDE || job->height > MAX_SIDE || job->width > MAX_SIDE ||
-        job->height % k != 0 || job->width % k != 0)
+        job->channels > MAX_SIDE || job->height == 0 || job->height > MAX_SIDE ||
+        job->width == 0 || job->width > MAX_SIDE || job->height % k != 0 ||
+        job->width % k != 0)
         return false;
     *n = job->channels * job->height * job->width; /* at most 2^48 */
     return (size_t)latent->len == *n * width && (size_t)out->len == *n * sizeof(float) &&
@@ -40,7 +41,7 @@ static int cut(struct patch_job *job, const Py_buffer *latent, const Py_buffer *
                                           "do not agree, or the dtype is no float's");
         return -1;
     }
-    float *scratch = malloc(job->channels * job->width * sizeof(float) + 1);
+    float *scratch = malloc(job->channels * job->width * sizeof(float));
     if (scratch == NULL) {
         PyErr_NoMemory();
         return -1;
