@@ -15,6 +15,8 @@ from .patches import cut_patches, scaled
 NO_LOSS = -100
 PADDING = -1  # document id
 
+Transform = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 class Piece(NamedTuple):
     """Positions start .. start + length - 1 of a document, which may be unreadable."""
@@ -34,7 +36,7 @@ class BatchBuilder:
     """Builds the part of a step that one rank gets."""
 
     def __init__(self, options: Options, channels: int, patch_order: str, position_ids: str,
-                 transform: Callable[[dict[str, Any]], dict[str, Any]] | None):
+                 transform: Transform | None):
         self._options = options
         self._channels = channels
         self._patch_order = patch_order
@@ -51,7 +53,7 @@ class BatchBuilder:
         out = batch.finish(self._collapsed)
         self._put_images(out, batch.images)
         if self._transform is not None:
-            self._transform_each(out)
+            self._transform_each(out, self._transform)
         return out
 
     def _put_images(self, out: dict[str, Any], images: list[_Image]) -> None:
@@ -68,7 +70,7 @@ class BatchBuilder:
                         image.shift, patches[first:first + n])
         out["patches"] = patches
 
-    def _transform_each(self, out: dict[str, Any]) -> None:
+    def _transform_each(self, out: dict[str, Any], transform: Transform) -> None:
         spans = out["spans"]
         for number in range(len(out["tokens"])):
             which = np.flatnonzero(spans[:, 0] == number)
@@ -83,8 +85,8 @@ class BatchBuilder:
                 images = slice(first, first + int(spans[which, 2].sum()))
             values = "patches" if "patches" in out else "latents"
             sample[values] = out[values][images]
-            changed = self._transform({name: value[:] if isinstance(value, list) else value
-                                       for name, value in sample.items()})
+            changed = transform({name: value[:] if isinstance(value, list) else value
+                                 for name, value in sample.items()})
             if not isinstance(changed, Mapping):
                 raise ValueError(f"transform returned {type(changed).__name__}, not the sample "
                                  "as a dict")

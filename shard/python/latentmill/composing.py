@@ -67,7 +67,7 @@ class Composer:
             tokens.append(ids)
             roles.append(_text_roles(len(ids), run.loss))
             at += len(ids)
-        spans = [ImageSpan(*image, image[0] < last_text) for image in images]
+        spans = [ImageSpan._make((*image, image[0] < last_text)) for image in images]
         return Composed(tokens, roles, spans, at)
 
     def _runs(self, shape: Shape, caption_first: bool) -> list[_Run | Part]:
@@ -79,14 +79,19 @@ class Composer:
         return runs
 
     def _make_runs(self, shape: Shape, caption_first: bool) -> Iterator[_Run | Part]:
-        tokens, roles, images = [], [], []
-        parts = [("", None), *self._parts(shape, caption_first), ("", None)]
+        tokens: list[int] = []
+        roles: list[int] = []
+        images: list[tuple[int, int, int, bool, bool]] = []
+        parts: list[tuple[str | int, Part | None]] = [
+            ("", None), *self._parts(shape, caption_first), ("", None)]
         for (before, _), (name, part), (behind, _) in zip(parts, parts[1:], parts[2:]):
             if name == "text":
+                assert part is not None
                 yield _run(tokens, roles, images)
                 tokens, roles, images = [], [], []
                 yield part
             elif name == "image":
+                assert part is not None
                 rows, columns = (side // self._grid for side in part.dims[1:])
                 images.append((len(tokens), rows, columns, before == "boi", behind == "eoi"))
                 tokens += [FILLER] * image_positions(part, self._grid)
@@ -106,7 +111,7 @@ class Composer:
         if shape.is_pair or (shape.is_text and len(shape.parts) == 1):
             kind = "text" if shape.is_text else \
                 "caption_first" if caption_first else "image_first"
-            parts = {part.kind: part for part in shape.parts}
+            parts: dict[str | int, Part] = {part.kind: part for part in shape.parts}
             for name in self._options.template(kind):
                 yield name, parts.get("image" if name in ("boi", "eoi") else name)
             return

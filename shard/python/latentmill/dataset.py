@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
-from .batches import BatchBuilder, Piece
+from .batches import BatchBuilder, Piece, Transform
 from .fetching import Fetcher, Reading
 from .mixture import Mixture, Share
 from .optional import need_torch
@@ -90,7 +90,7 @@ class Dataset(IterableDataset):
                  caption_first: float | None = None, caption_dropout: float = 0.0,
                  max_caption_tokens: int | None = None, long_captions: str = "truncate",
                  sequence=None, weights_by: str = "tokens", window: int = 4096, group: int = 8,
-                 transform: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+                 transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
         _check("patch_order", patch_order, ("pqc", "cpq"))
         _check("position_ids", position_ids, ("sequential", "collapsed"))

@@ -24,8 +24,8 @@ class Part(NamedTuple):
     loss: bool         # False: context
     ordinal: int       # which of the record's texts or latents
     dims: tuple[int, ...] = ()   # of an image: C, H, W
-    dtype: str | int | None = None
-    encoder: int | None = None
+    dtype: str = ""
+    encoder: int = -1
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,14 @@ def shape_of(layout: Layout, encoders: list[dict]) -> Shape:
     alternatives: list[int] = []
     latents = run = 0
     for segment in layout.segments:
-        moments = segment.kind == "latent" and segment.encoder is not None and \
-            encoders[segment.encoder]["moments"] == "mean+logvar"
-        run = run + 1 if moments else 0
         if segment.kind == "text":
+            run = 0
             parts.append(Part("text", segment.loss, len(alternatives)))
             alternatives.append(segment.n_alternatives)
-        elif segment.kind == "latent":
+        elif segment.kind == "latent" and isinstance(segment.dtype, str) and \
+                segment.encoder is not None:
+            moments = encoders[segment.encoder]["moments"] == "mean+logvar"
+            run = run + 1 if moments else 0
             if not moments or run % 2 == 1:
                 parts.append(Part("image", segment.loss, latents, segment.dims,
                                   segment.dtype, segment.encoder))

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._shard import Block, DamagedError, Prefetcher
+from ._shard import Block, DamagedError, Prefetcher, ShardError
 from .documents import Documents, Shape
 from .planning import Window
 from .reader import DamageWarning
 from .record import Record, tensor_view
 from .sources import OpenShard, OpenSource
+from .views import View
 
 
 class Content(NamedTuple):
@@ -121,8 +122,9 @@ class _Rows:
         """Of documents that stand in these rows."""
         if not rows:
             return
-        tokenize = self._view is not None and self._view.tokenizer is not None
-        texts_of_all = self._new_ids(d, rows) if tokenize else self._stored_ids(d)
+        view = self._view
+        texts_of_all = self._stored_ids(d) if view is None or view.tokenizer is None else \
+            self._new_ids(view, d, rows)
         # If few are wanted, they get arrays of their own, so that the block's memory can go.
         copy = len(rows) < 0.5 * self._block.n_records
         for row, position, layout, n_caption, caption_first, length, texts in zip(
@@ -142,19 +144,23 @@ class _Rows:
             yield Content(self._shard, shape, caption_first, length, texts, latents, (name, key))
 
     def _latent(self, row: int, ordinal: int) -> np.ndarray:
-        column, offset, n_bytes, dtype, dims = self._block.latent(row, ordinal)
+        place = self._block.latent(row, ordinal)
+        if place is None:
+            raise ShardError(f"{self._shard.reader.path}: block {self._block.number} has fewer "
+                             "latents than the index says")
+        column, offset, n_bytes, dtype, dims = place
         return tensor_view(self._block.tensor(column), offset, n_bytes, dtype, dims)
 
     # Both give, document by document, the ids of its caption and of its other texts. A
     # document without its caption gets any: as many as are used, none, are kept.
 
-    def _new_ids(self, d: Documents, rows: list[int]) -> Iterator[list[np.ndarray]]:
+    def _new_ids(self, view: View, d: Documents, rows: list[int]) -> Iterator[list[np.ndarray]]:
         for row, position, caption in zip(rows, d.position.tolist(), d.caption.tolist()):
             record = Record(self._shard.reader, position, self._block, row)
-            yield self._view.tokens(record, caption)
+            yield view.tokens(record, caption)
 
     def _stored_ids(self, d: Documents) -> Iterator[list[np.ndarray]]:
-        ids = np.frombuffer(self._block.ids, np.int32)
+        ids = np.frombuffer(memoryview(self._block.ids), np.int32)
         alternatives = self._shard.reader.columns().alternative_start
         start = self._shard.ids_start
         before = start[alternatives[self._block.first_record]]

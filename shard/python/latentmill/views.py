@@ -109,6 +109,7 @@ class View:
 
     def tokens(self, record: Record, caption: int) -> list[np.ndarray]:
         """Ids of the caption (-1: none) and of the record's other texts, by the tokenizer."""
+        assert self.tokenizer is not None
         texts = [one.text for one in _other_texts(record)]
         if record.captions:
             texts.insert(0, self.captions(record)[caption][1] if caption >= 0 else "")
@@ -198,18 +199,23 @@ class _Builder:
                 yield name, len(self._view.tokenizer(text))
             return
         for caption in record.captions:
-            if caption.ids is None:
-                raise ValueError(f"{record!r} has no token ids: the view needs a tokenizer")
-            yield caption.name, len(caption.ids)
+            yield caption.name, len(_ids(record, caption))
 
     def _others(self, record: Record) -> int:
         tokenizer = self._view.tokenizer
-        return sum(len(one.ids if tokenizer is None else tokenizer(one.text))
-                   for one in _other_texts(record))
+        if tokenizer is None:
+            return sum(len(_ids(record, one)) for one in _other_texts(record))
+        return sum(len(tokenizer(one.text)) for one in _other_texts(record))
 
     def arrays(self) -> dict[str, np.ndarray]:
         self._view.meta["names"] = list(self._names)
         return {name: np.array(self._values[name], dtype) for name, dtype in _ARRAYS.items()}
+
+
+def _ids(record: Record, text: Alternative) -> np.ndarray:
+    if text.ids is None:
+        raise ValueError(f"{record!r} has no token ids: the view needs a tokenizer")
+    return text.ids
 
 
 def _other_texts(record: Record) -> list[Alternative]:
