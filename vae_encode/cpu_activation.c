@@ -98,7 +98,7 @@ void cpu_input_row(const struct cpu_input *input, float *out, int block, int y, 
 {
     const struct cpu_activation *in = &input->in;
     const size_t pixel = CPU_BLOCK * sizeof(*out);
-    const int before = x < 0 ? cpu_min(-x, n) : 0;
+    const int before = x < 0 ? -x : 0;
     const int inside = cpu_min(n, in->width * input->upscale - x) - before;
 
     if (y < 0 || y >= in->height * input->upscale || inside <= 0) {

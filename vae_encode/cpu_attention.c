@@ -5,7 +5,6 @@
  * keys (output channels are pixels), then the values (input channels are pixels). The
  * scores of one tile of queries exist at a time. */
 #include <math.h>
-#include <string.h>
 
 #include "vae_encode/cpu_layers.h"
 
@@ -57,11 +56,7 @@ static void make_keys_and_values(const struct cpu_kernels *k,
                                  struct cpu_scratch *scratch)
 {
     const int n = input->in.width;
-    const size_t whole = cpu_blocks(n) * CPU_BLOCK;
 
-    /* the lanes of missing keys */
-    memset(scratch->keys + (whole - CPU_BLOCK) * a->channels, 0,
-           (size_t)CPU_BLOCK * a->channels * sizeof(*scratch->keys));
     for (t->x = 0; t->x < n; t->x += t->cols) {
         float *values = scratch->values + (size_t)t->x * CPU_BLOCK;
         t->cols = cpu_min(QUERIES, n - t->x);
@@ -83,6 +78,7 @@ static void multiply_all(const struct cpu_kernels *k, const struct cpu_tile *t,
     }
 }
 
+/* The lanes behind the last key hold anything. */
 static void hide_missing_keys(float *scores, size_t n_keys, size_t n_queries)
 {
     float *last = scores + n_keys / CPU_BLOCK * n_queries * CPU_BLOCK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * vae_encode/cpu_avx512.c - the kernels for AVX-512F: 24 sums and 2 weights in 32
- * registers. Compiled with -mavx512f and run only where the processor has it. */
+ * registers. Compiled with -mavx2 -mfma -mavx512f and run only where the processor has
+ * all of them. */
 #define MAX_RUN 12
 #define GROUP 2
 #include "vae_encode/cpu_kernels.inc.c"
