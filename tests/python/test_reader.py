@@ -471,6 +471,9 @@ def test_damage(path, wanted):
     assert error.shard == copy and (error.block, error.frame) == (text_block, 0)
     assert error.keys == [wanted[i]["key"] for i in lost_text]
     assert f"text frame of block {text_block}" in str(error) and copy in str(error)
+    names, more = ", ".join(error.keys[:5]), len(error.keys) - 5
+    assert str(error).endswith(
+        f"; lost with it: {names} and {more} more" if more > 0 else f"; lost with it: {names}")
     raises(DamagedError, lambda: reader[lost_text[0]].key)
 
     with warnings.catch_warnings(record=True) as caught:

@@ -107,6 +107,33 @@ static int set_attribute(PyObject *object, const char *name, PyObject *value)
     return rc;
 }
 
+/* With the first few of the keys: of an exception that a process hands on, often only the
+ * text arrives. */
+static PyObject *damage_text(const char *why, PyObject *keys)
+{
+    enum { FEW = 5 };
+    const Py_ssize_t n = PyList_Size(keys);
+    PyObject *text = text_object(why, strlen(why));
+    PyObject *few = PyList_GetSlice(keys, 0, FEW), *comma = PyUnicode_FromString(", ");
+    PyObject *names = few == NULL || comma == NULL ? NULL : PyUnicode_Join(comma, few);
+    PyObject *whole = NULL;
+
+    if (text == NULL || names == NULL)
+        ;
+    else if (n == 0)
+        whole = Py_NewRef(text);
+    else if (n <= FEW)
+        whole = PyUnicode_FromFormat("%U; lost with it: %U", text, names);
+    else
+        whole = PyUnicode_FromFormat("%U; lost with it: %U and %zd more", text, names,
+                                     n - FEW);
+    Py_XDECREF(names);
+    Py_XDECREF(comma);
+    Py_XDECREF(few);
+    Py_XDECREF(text);
+    return whole;
+}
+
 /* The exception of a frame that could not be read. */
 static PyObject *damage_object(PyObject *self, size_t frame)
 {
@@ -114,18 +141,22 @@ static PyObject *damage_object(PyObject *self, size_t frame)
     const struct frame_damage *damage =
         frame == 0 ? &b->loaded->text : &b->loaded->columns[frame - 1];
     const char *path = shard_object_map(b->shard)->source->path;
-    PyObject *kind = damage->status == SHARD_EIO ? PyExc_OSError
-                                                 : module_state_of(self)->damaged_error;
-    PyObject *error =
-        PyObject_CallFunction(kind, "N", text_object(damage->why, strlen(damage->why)));
 
-    if (error == NULL || damage->status == SHARD_EIO)
-        return error;
-    if (set_attribute(error, "shard", PyUnicode_DecodeFSDefault(path)) < 0 ||
-        set_attribute(error, "block", PyLong_FromUnsignedLong(b->loaded->block)) < 0 ||
-        set_attribute(error, "frame", PyLong_FromSize_t(frame)) < 0 ||
-        set_attribute(error, "keys", lost_keys(b, frame)) < 0)
+    if (damage->status == SHARD_EIO)
+        return PyObject_CallFunction(PyExc_OSError, "N",
+                                     text_object(damage->why, strlen(damage->why)));
+    PyObject *keys = lost_keys(b, frame);
+    if (keys == NULL)
+        return NULL;
+    PyObject *error = PyObject_CallFunction(module_state_of(self)->damaged_error, "N",
+                                            damage_text(damage->why, keys));
+    if (error != NULL &&
+        (set_attribute(error, "shard", PyUnicode_DecodeFSDefault(path)) < 0 ||
+         set_attribute(error, "block", PyLong_FromUnsignedLong(b->loaded->block)) < 0 ||
+         set_attribute(error, "frame", PyLong_FromSize_t(frame)) < 0 ||
+         set_attribute(error, "keys", Py_NewRef(keys)) < 0))
         Py_CLEAR(error);
+    Py_DECREF(keys);
     return error;
 }
 
