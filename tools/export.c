@@ -156,6 +156,7 @@ static void report(const struct export_run *run)
 {
     const double seconds = (double)(clock_ns() - run->start_ns) / 1e9;
     const uint64_t n = atomic_load(&run->n_samples), lost = atomic_load(&run->n_lost);
+    const uint64_t failed = atomic_load(&run->n_failed);
 
     fprintf(stderr,
             "%" PRIu64 " samples of %" PRIu64 " shards in %.1f s (%.0f samples/s)", n,
@@ -163,6 +164,8 @@ static void report(const struct export_run *run)
             (double)n / (seconds > 0 ? seconds : 1));
     if (lost > 0)
         fprintf(stderr, ", %" PRIu64 " samples lost", lost);
+    if (failed > 0)
+        fprintf(stderr, ", %" PRIu64 " shards failed", failed);
     if (run->n_missing > 0)
         fprintf(stderr, ", %zu missing or unfinished", run->n_missing);
     if (run->n_unreadable > 0)

@@ -64,7 +64,8 @@ struct export_run {
     uint64_t start_ns;
     atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
 
-    atomic_uint_fast64_t n_samples, n_lost;
+    atomic_uint_fast64_t n_samples; /* of units that are done or in hand */
+    atomic_uint_fast64_t n_lost;    /* of units that are done */
     atomic_uint_fast64_t n_done, n_lossy, n_failed; /* units */
 };
 

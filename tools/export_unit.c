@@ -254,9 +254,12 @@ enum export_end export_unit_run(struct export_run *run, const struct export_unit
         end = take_records(&x);
     if (end == EXPORT_DONE)
         end = finish(&x);
+    if (end == EXPORT_DONE)
+        atomic_fetch_add(&run->n_lost, x.n_lost);
+    else
+        atomic_fetch_sub(&run->n_samples, x.n_samples);
     if (end != EXPORT_DONE && x.files.dir != NULL)
         publication_drop(&x.files, run->format->n_files(x.writer));
-    atomic_fetch_add(&run->n_lost, x.n_lost);
     run->format->close(x.writer);
     shard_reader_close(x.reader);
     export_sample_clear(&x.sample);

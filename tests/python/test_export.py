@@ -444,6 +444,24 @@ def check_same_files(folder):
     export(folder / "same-mds", *both.values())
 
 
+def check_disk_full(shards, folder):
+    """A unit that could not be written is no part of what the last line counts."""
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    few, out = folder / "few", folder / "full-out"
+    run("prepare", "--quiet", "--out", few, "--name", "few", "--limit", 3, SCENES[0])
+    command = [PROGRAM, "export", "--format", "mds", "--out", out, few, shards / "scenes-000.lms"]
+    done = subprocess.run(command, preexec_fn=small_files, stderr=subprocess.PIPE, check=False)
+    text = done.stderr.decode()
+    assert done.returncode == 1 and os.strerror(errno.EFBIG) in text, text
+    assert text.splitlines()[-1].startswith("3 samples of 1 shards in ") and text.endswith(", 1 shards failed\n"), text
+    assert not (out / "index.json").exists()
+    export(out, few, shards / "scenes-000.lms")
+    assert len(list(mds_samples(out))) == 3 + 20
+
+
 def check_no_threads(shards, folder):
     """A thread that cannot start is explained by what pthread_create() says; export reports nothing then."""
     def no_stack():
@@ -523,6 +541,7 @@ def main():
         check_refused(shards, folder)
         check_changed(folder)
         check_same_files(folder)
+        check_disk_full(shards, folder)
         check_no_threads(shards, folder)
         check_incomplete(shards, folder)
         check_damage(shards, folder)
