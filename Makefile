@@ -211,6 +211,7 @@ TOOLS_SRC := \
     tools/json_text.c \
     tools/manifest.c \
     tools/mds_writer.c \
+    tools/memory_file.c \
     tools/metadata_json.c \
     tools/models.c \
     tools/monitor.c \

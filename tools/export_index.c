@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tools/export.h"
+#include "tools/memory_file.h"
 #include "tools/print.h"
 #include "tools/shard_files.h"
 
@@ -48,29 +49,34 @@ static int put_units(FILE *f, const struct export_run *run,
     return n < 0 ? -1 : 0;
 }
 
+static int publish_index(const struct export_run *run, struct memory_file *text)
+{
+    char *path = NULL, why[600] = "out of memory";
+    int rc = PUBLISH_FAILED;
+
+    if (asprintf(&path, "%s/%s", run->options->out, run->format->index) < 0)
+        path = NULL;
+    if (path != NULL && memory_file_flush(text) == 0)
+        rc = publish_replace(path, text->bytes, text->len, why, sizeof(why));
+    if (rc != PUBLISH_OK)
+        print_to_stderr("error: %s", why);
+    free(path);
+    return rc == PUBLISH_OK ? 0 : -1;
+}
+
 int export_index_write(const struct export_run *run)
 {
     struct shard_files manifests = {0};
-    char *text = NULL, *path = NULL, why[600] = "out of memory";
-    size_t len = 0;
+    struct memory_file text = {0};
     int rc = -1;
 
-    FILE *f = open_memstream(&text, &len);
-    if (shard_files_find(&manifests, run->options->out, EXPORT_MANIFEST, EXPORT_CONFIG) ==
-            0 &&
-        f != NULL)
-        rc = put_units(f, run, &manifests);
-    if (f != NULL && fclose(f) != 0)
-        rc = -1;
-    if (rc == 0 && asprintf(&path, "%s/%s", run->options->out, run->format->index) < 0)
-        path = NULL;
-    if (rc == 0 && (path == NULL ||
-                    publish_replace(path, text, len, why, sizeof(why)) != PUBLISH_OK)) {
-        print_to_stderr("error: %s", why);
-        rc = -1;
-    }
-    free(path);
-    free(text);
+    if (memory_file_open(&text) != 0)
+        print_to_stderr("error: out of memory");
+    else if (shard_files_find(&manifests, run->options->out, EXPORT_MANIFEST,
+                              EXPORT_CONFIG) == 0 &&
+             put_units(text.file, run, &manifests) == 0)
+        rc = publish_index(run, &text);
+    memory_file_close(&text);
     shard_files_clear(&manifests);
     return rc;
 }

@@ -6,6 +6,7 @@
 
 #include "tools/export.h"
 #include "tools/mds_writer.h"
+#include "tools/memory_file.h"
 #include "tools/sha256.h"
 
 enum { ZSTD_LEVEL = 1 }; /* latents do not get smaller with a higher one */
@@ -67,9 +68,8 @@ struct mds_export {
     enum column ids[N_COLUMNS]; /* which of them each is */
     size_t n_columns;
     char *name; /* of the last shard begun, below the data set's folder */
-    char *json; /* the stream's memory */
-    size_t json_len;
-    FILE *stream;
+    struct memory_file captions; /* of the sample in hand */
+    bool failed;                 /* for want of memory for them */
 };
 
 static bool has(const struct export_shape *shape, enum need need)
@@ -173,8 +173,7 @@ static int open_writer(void **writer, const struct export_target *target)
             columns[i].name, encoding_of(i, target->shape), columns[i].size};
         x->ids[x->n_columns++] = (enum column)i;
     }
-    x->stream = open_memstream(&x->json, &x->json_len);
-    if (x->stream == NULL)
+    if (memory_file_open(&x->captions) != 0)
         return -1;
     const struct mds_options options = {
         .columns = x->columns,
@@ -247,11 +246,11 @@ static struct mds_value size_value(const struct shard_image *m)
 static struct mds_value captions_value(struct mds_export *x,
                                        const struct export_sample *s)
 {
-    rewind(x->stream);
-    export_print_captions(x->stream, s->view.text);
-    if (fflush(x->stream) != 0)
-        return bytes_value(NULL, 0);
-    return bytes_value(x->json, x->json_len);
+    rewind(x->captions.file);
+    export_print_captions(x->captions.file, s->view.text);
+    if (memory_file_flush(&x->captions) != 0)
+        x->failed = true;
+    return bytes_value(x->captions.bytes, x->captions.len);
 }
 
 static struct mds_value value_of(struct mds_export *x, enum column column,
@@ -298,7 +297,7 @@ static int append(void *writer, const struct export_sample *s, const char **why)
 
     for (size_t i = 0; i < x->n_columns; i++)
         values[i] = value_of(x, x->ids[i], s, hex);
-    if (ferror(x->stream))
+    if (x->failed)
         return -1;
     int rc = mds_writer_append(x->writer, values);
     if (rc == MDS_TOO_LARGE)
@@ -338,9 +337,7 @@ static void close_writer(void *writer)
     if (x == NULL)
         return;
     mds_writer_close(x->writer);
-    if (x->stream != NULL)
-        fclose(x->stream);
-    free(x->json);
+    memory_file_close(&x->captions);
     free(x->name);
     free(x);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tools/export.h"
+#include "tools/memory_file.h"
 #include "tools/metadata_json.h"
 #include "tools/npy.h"
 #include "tools/print.h"
@@ -27,10 +28,9 @@ struct wds_export {
     uint64_t n_samples;
     struct shard_buffer starts; /* u64 of each sample */
     char *last_key;             /* as it stands in the tar */
-    char *dali, *json;          /* the streams' memory */
-    size_t dali_len, json_len;
-    FILE *dali_stream, *json_stream;
-    bool line_begun; /* of DALI's index */
+    struct memory_file json;    /* of the sample in hand */
+    struct memory_file dali;    /* its index */
+    bool line_begun;            /* of that */
     char why[600];
 };
 
@@ -79,13 +79,11 @@ static int open_writer(void **writer, const struct export_target *target)
     if (x == NULL)
         return -1;
     x->target = *target;
-    x->dali_stream = open_memstream(&x->dali, &x->dali_len);
-    x->json_stream = open_memstream(&x->json, &x->json_len);
-    char *path = publication_temporary(target->files, suffixes[TAR]);
-    if (path == NULL || x->dali_stream == NULL || x->json_stream == NULL) {
-        free(path);
+    if (memory_file_open(&x->dali) != 0 || memory_file_open(&x->json) != 0)
         return fail(x, "out of memory");
-    }
+    char *path = publication_temporary(target->files, suffixes[TAR]);
+    if (path == NULL)
+        return fail(x, "out of memory");
     int rc = tar_writer_open(&x->tar, path);
     free(path);
     return rc == 0 ? 0 : fail(x, tar_writer_why(x->tar));
@@ -114,10 +112,10 @@ static int add_member(struct wds_export *x, const char *key, const char *field,
         return fail(x, "out of memory");
     int rc = tar_writer_add(x->tar, name, head, head_len, body, body_len, &start, &data);
     if (rc == 0) {
-        fprintf(x->dali_stream, "%s%s %" PRIu64 " %zu ", x->line_begun ? " " : "", field,
+        fprintf(x->dali.file, "%s%s %" PRIu64 " %zu ", x->line_begun ? " " : "", field,
                 data, head_len + body_len);
         x->line_begun = true;
-        put_dali_name(x->dali_stream, name);
+        put_dali_name(x->dali.file, name);
     }
     free(name);
     return rc == 0 ? 0 : fail(x, tar_writer_why(x->tar));
@@ -151,7 +149,7 @@ static void print_image(FILE *f, const struct record_view *v)
 static int add_json(struct wds_export *x, const char *key, const struct record_view *v)
 {
     const struct shard_record *r = v->record;
-    FILE *f = x->json_stream;
+    FILE *f = x->json.file;
 
     rewind(f);
     fputs("{\"key\": ", f);
@@ -164,9 +162,9 @@ static int add_json(struct wds_export *x, const char *key, const struct record_v
     fputs(", \"metadata\": ", f);
     metadata_print_json(f, r->metadata, r->metadata_len);
     fputs("}\n", f);
-    if (fflush(f) != 0 || ferror(f))
+    if (memory_file_flush(&x->json) != 0)
         return fail(x, "out of memory");
-    return add_member(x, key, "json", NULL, 0, x->json, x->json_len);
+    return add_member(x, key, "json", NULL, 0, x->json.bytes, x->json.len);
 }
 
 static int add_members(struct wds_export *x, const char *key,
@@ -207,7 +205,7 @@ static int append(void *writer, const struct export_sample *s, const char **why)
     if (shard_buffer_add_u64(&x->starts, tar_writer_at(x->tar)) < 0)
         return fail(x, "out of memory");
     int rc = add_members(x, encoded, s);
-    putc('\n', x->dali_stream);
+    putc('\n', x->dali.file);
     x->line_begun = false;
     x->n_samples++;
     return rc == 0 ? EXPORT_WRITTEN : -1;
@@ -248,12 +246,11 @@ static int finish(void *writer, json_t *result)
     const uint64_t end = tar_writer_at(x->tar);
     if (tar_writer_finish(x->tar) != 0)
         return fail(x, tar_writer_why(x->tar));
-    if (shard_buffer_add_u64(&x->starts, end) < 0 || fflush(x->dali_stream) != 0 ||
-        ferror(x->dali_stream))
+    if (shard_buffer_add_u64(&x->starts, end) < 0 || memory_file_flush(&x->dali) != 0)
         return fail(x, "out of memory");
     snprintf(head, sizeof(head), "v1.2 %" PRIu64 "\n", x->n_samples);
     if (write_index(x, ENERGON, "", x->starts.data, x->starts.len) != 0 ||
-        write_index(x, DALI, head, x->dali, x->dali_len) != 0)
+        write_index(x, DALI, head, x->dali.bytes, x->dali.len) != 0)
         return -1;
     json_t *entry = x->n_samples > 0 ? describe_tar(x) : json_array();
     return json_object_set_new(result, "shards", entry);
@@ -278,12 +275,8 @@ static void close_writer(void *writer)
     if (x == NULL)
         return;
     tar_writer_close(x->tar);
-    if (x->dali_stream != NULL)
-        fclose(x->dali_stream);
-    if (x->json_stream != NULL)
-        fclose(x->json_stream);
-    free(x->dali);
-    free(x->json);
+    memory_file_close(&x->dali);
+    memory_file_close(&x->json);
     free(x->last_key);
     shard_buffer_free(&x->starts);
     free(x);

@@ -41,6 +41,7 @@ struct digest {
     EVP_MD_CTX *sha1;
     XXH64_state_t *xxh64;
     uint64_t bytes;
+    bool failed; /* libcrypto did, for want of memory */
 };
 
 struct piece {
@@ -64,6 +65,11 @@ __attribute__((format(printf, 2, 3))) static int fail(struct mds_writer *w,
 static int out_of_memory(struct mds_writer *w)
 {
     return fail(w, "out of memory");
+}
+
+static int zstd_result(struct mds_writer *w, size_t code)
+{
+    return ZSTD_isError(code) ? fail(w, "zstd: %s", ZSTD_getErrorName(code)) : MDS_OK;
 }
 
 /* ---- configuration and index ---- */
@@ -110,8 +116,8 @@ int mds_writer_open(struct mds_writer **out, const struct mds_options *options)
     w->zstd = ZSTD_createCCtx();
     if (w->zstd == NULL || shard_buffer_resize(&w->zstd_out, ZSTD_CStreamOutSize()) < 0)
         return out_of_memory(w);
-    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, options->level);
-    return MDS_OK;
+    return zstd_result(
+        w, ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, options->level));
 }
 
 /* ---- hashes ---- */
@@ -135,7 +141,7 @@ static int digest_begin(struct digest *d)
 
 static void digest_add(struct digest *d, const void *data, size_t len)
 {
-    EVP_DigestUpdate(d->sha1, data, len);
+    d->failed |= EVP_DigestUpdate(d->sha1, data, len) != 1;
     XXH64_update(d->xxh64, data, len);
     d->bytes += len;
 }
@@ -147,7 +153,8 @@ static json_t *digest_describe(struct digest *d, const char *name, const char *e
     char hex[2 * EVP_MAX_MD_SIZE + 1] = "", xxh64[17];
     unsigned len = 0;
 
-    EVP_DigestFinal_ex(d->sha1, sha1, &len);
+    if (EVP_DigestFinal_ex(d->sha1, sha1, &len) != 1 || d->failed)
+        return NULL;
     for (unsigned i = 0; i < len; i++)
         snprintf(hex + 2 * i, 3, "%02x", sha1[i]);
     snprintf(xxh64, sizeof(xxh64), "%016" PRIx64, (uint64_t)XXH64_digest(d->xxh64));
@@ -177,7 +184,7 @@ static int write_compressed(struct mds_writer *w, FILE *f, const char *path,
         left =
             ZSTD_compressStream2(w->zstd, &out, &in, last ? ZSTD_e_end : ZSTD_e_continue);
         if (ZSTD_isError(left))
-            return fail(w, "%s: zstd: %s", path, ZSTD_getErrorName(left));
+            return zstd_result(w, left);
         digest_add(zip, out.dst, out.pos);
         int rc = write_bytes(w, f, path, out.dst, out.pos);
         if (rc != MDS_OK)
@@ -198,8 +205,9 @@ static int write_pieces(struct mds_writer *w, FILE *f, const char *path,
         total += pieces[i].len;
     }
     if (w->zstd != NULL) {
-        ZSTD_CCtx_reset(w->zstd, ZSTD_reset_session_only);
-        ZSTD_CCtx_setPledgedSrcSize(w->zstd, total);
+        rc = zstd_result(w, ZSTD_CCtx_reset(w->zstd, ZSTD_reset_session_only));
+        if (rc == MDS_OK)
+            rc = zstd_result(w, ZSTD_CCtx_setPledgedSrcSize(w->zstd, total));
     }
     for (size_t i = 0; i < n && rc == MDS_OK; i++)
         rc = w->zstd != NULL ? write_compressed(w, f, path, &pieces[i], i + 1 == n, zip)
