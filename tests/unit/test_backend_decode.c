@@ -215,19 +215,27 @@ static void test_bytes(void **state)
     assert_int_equal(vae_byte_of(-0.996f), 1); /* 0.51 */
 }
 
-static bool always(void *ctx, int step)
+struct asked {
+    int n, stop_at;
+};
+
+static bool ask(void *ctx, int step)
 {
+    struct asked *asked = ctx;
+
     (void)step;
-    return *(bool *)ctx;
+    return ++asked->n == asked->stop_at;
 }
 
+/* Whenever it is asked for, once, it ends at once. */
 static void test_cancel(void **state)
 {
     const struct vae_backend *const backends[] = {&vae_backend_ref, &vae_backend_cpu};
-    bool asked = true;
-    const struct vae_cancel cancel = {always, &asked};
+    struct asked asked = {0};
+    const struct vae_cancel cancel = {ask, &asked};
     struct random_graph r;
     uint8_t bytes[64 * 3], *rgb[] = {bytes};
+    const struct picture_batch out = {rgb, NULL};
     float latent[3] = {0};
     void *packed, *decoder;
 
@@ -237,14 +245,14 @@ static void test_cancel(void **state)
     for (int i = 0; i < 2; i++) {
         assert_int_equal(backends[i]->pack(&packed, &r.g, NULL), VAE_OK);
         assert_int_equal(backends[i]->open(&decoder, packed, 8, 8), VAE_OK);
-        assert_int_equal(backends[i]->decode(decoder, latent, 1,
-                                             &(struct picture_batch){rgb, NULL}, &cancel),
-                         VAE_CANCELLED);
-        asked = false;
-        assert_int_equal(backends[i]->decode(decoder, latent, 1,
-                                             &(struct picture_batch){rgb, NULL}, &cancel),
-                         VAE_OK);
-        asked = true;
+        for (int call = 1; call <= r.g.n_steps + 1; call++) {
+            asked = (struct asked){.stop_at = call};
+            assert_int_equal(backends[i]->decode(decoder, latent, 1, &out, &cancel),
+                             VAE_CANCELLED);
+            assert_int_equal(asked.n, call);
+        }
+        asked = (struct asked){0};
+        assert_int_equal(backends[i]->decode(decoder, latent, 1, &out, &cancel), VAE_OK);
         backends[i]->close(decoder);
         backends[i]->free_packed(packed);
     }
