@@ -222,8 +222,16 @@ def changed_in_a_window(folder):
     whole = {key for step in steps([Dataset(alone, **SMALL)]) for row in step for key in row[5]}
     same = rest(window=9, weights_by="samples")
     assert len(same) + len(seen) == len(whole) and {*same, *seen} == whole
-    repacked = rest(pack=900)
+    repacked = rest(pack=330)  # one pair in each sequence
     assert len(repacked) == 40 - 17 and not {*repacked} & {*seen}
+    mixed = Dataset(sources(folder), **SMALL)
+    list(steps([mixed], 2))
+    state = mixed.state_dict()
+    fewer = Dataset(alone, **SMALL)
+    fewer.load_state_dict(state, strict=False)
+    assert state["offset"] > 0 and fewer.state_dict()["offset"] == 0, state
+    assert fewer.state_dict()["cursors"]["pairs"] == \
+        state["cursors"]["pairs"] + state["takes"]["pairs"], "a removed source's window goes on"
     begin = Dataset(sources(folder), **SMALL)
     heavier = Dataset(sources(folder, 3.0), **SMALL)
     takes = heavier.state_dict()["takes"]

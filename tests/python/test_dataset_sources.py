@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import types
 import warnings
 from unittest import mock
 
@@ -16,7 +17,9 @@ from latentmill import (DamagedError, DamageWarning, Dataset, IncompatibleError,
                         ShardReader, Source, View, attention_mask, build_view,
                         flex_attention_mask, patchify, to_transfusion_pytorch)
 from latentmill.columns import Layout, LayoutSegment
+from latentmill.record import Alternative, TextSegment
 from latentmill.sources import Contract, find_shards
+from latentmill.views import _Builder
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
 MARKERS = {"bos": 1, "eos": None, "boi": 300, "eoi": 301}
@@ -77,6 +80,9 @@ def views(folder, pairs):
         folder / "called.lmv", tokenize, lambda r: [r.key, r.key])), **SMALL))
     assert all(bytes(t for t in tokens if t not in (1, 300, 301)).decode() == key
                for key, tokens in got)
+    texts = [TextSegment("text", True, [Alternative("", text, np.zeros(9, np.uint32))] * 2)
+             for text in ("first", "the second", "third")]
+    assert _Builder(again, None, None)._others(types.SimpleNamespace(texts=texts)) == 10 + 5
     for wrong, arguments in {
             "captions_map needs a tokenizer": {"captions_map": {}},
             "comes with markers": {"markers": MARKERS},
