@@ -62,7 +62,7 @@ def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", devic
 
         mask = create_block_mask(flex_attention_mask(batch, device="cuda"), b, None, L, L)
 
-    Needs torch."""
+    Needs torch. torch's flex_attention has no backward on a CPU: use attention_mask() there."""
     torch = need_torch("flex_attention_mask()")
     document = torch.as_tensor(np.asarray(batch["doc_ids"]), device=device)
     image = torch.as_tensor(image_ids(batch, full_span), device=device)

@@ -32,9 +32,11 @@ except ImportError:
 
 class Dataset(IterableDataset):
     """Batches of packed sequences from shards: an IterableDataset where torch is installed, else
-    a plain iterator. Iterating gives one epoch, from where the last one ended or was left.
+    a plain iterator. Iterating gives one epoch, from where the last one ended or was left, as
+    numpy arrays; loader() gives torch's tensors.
 
     sources: a folder, a .lms file, a list of them, a Source, or a mapping of names to these.
+    A folder's index.lmi is used where there is one; without it each shard is opened once.
     An epoch is one pass over the largest source (weights_by says in what); others repeat.
 
     batch_size: sequences of a step over all ranks, a multiple of world_size. rank, world_size:
@@ -67,9 +69,11 @@ class Dataset(IterableDataset):
     are named once in a DamageWarning ("skip"). threads: that decompress. prefetch_bytes: raw
     bytes that they may hold.
 
+    Latents are the posterior mean; sampling by a stored log-variance is left to record.logvar.
+
     A batch is a dict, b = batch_size / world_size, L = pack:
         tokens        int32 [b, L]; 0 at patches and padding
-        labels        int64 [b, L]: target of each input, or -100
+        labels        int64 [b, L], shifted: the token to predict from each position, or -100
         doc_ids       int32 [b, L]: 0, 1, ... in each sequence; -1 on padding
         position_ids  int32 [b, L], from 0 in each document (and part of one)
         cu_seqlens    int32: where documents and padding begin in the b L positions, then b L
