@@ -27,6 +27,17 @@ int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)
     return status;
 }
 
+/* Opens s->path and looks at it. */
+static int open_regular(struct shard_source *s, struct stat *st)
+{
+    s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no wait for a FIFO */
+    if (s->fd < 0 || fstat(s->fd, st) != 0)
+        return shard_source_fail(s, SHARD_EIO, "%s", strerror(errno));
+    if (!S_ISREG(st->st_mode))
+        return shard_source_fail(s, SHARD_EFORMAT, "not a regular file");
+    return SHARD_OK;
+}
+
 int shard_source_open(struct shard_source *s, const char *path)
 {
     struct stat st;
@@ -38,13 +49,34 @@ int shard_source_open(struct shard_source *s, const char *path)
         snprintf(s->why, sizeof(s->why), "out of memory");
         return SHARD_ENOMEM;
     }
-    s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no wait for a FIFO */
-    if (s->fd < 0 || fstat(s->fd, &st) != 0)
-        return shard_source_fail(s, SHARD_EIO, "%s", strerror(errno));
-    if (!S_ISREG(st.st_mode))
-        return shard_source_fail(s, SHARD_EFORMAT, "not a regular file");
+    int rc = open_regular(s, &st);
+    if (rc < 0)
+        return rc;
     s->size = (uint64_t)st.st_size;
+    s->modified = st.st_mtim;
     return SHARD_OK;
+}
+
+void shard_source_detach(struct shard_source *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+}
+
+int shard_source_attach(struct shard_source *s)
+{
+    struct stat st;
+    int rc = open_regular(s, &st);
+
+    if (rc == SHARD_OK &&
+        ((uint64_t)st.st_size != s->size || st.st_mtim.tv_sec != s->modified.tv_sec ||
+         st.st_mtim.tv_nsec != s->modified.tv_nsec))
+        rc = shard_source_fail(s, SHARD_EFORMAT,
+                               "the file was replaced or changed since it was opened");
+    if (rc < 0)
+        shard_source_detach(s);
+    return rc;
 }
 
 int shard_source_share(struct shard_source *s, const struct shard_source *from)
@@ -60,20 +92,17 @@ int shard_source_share(struct shard_source *s, const struct shard_source *from)
     }
     free(s->path);
     s->path = path;
-    s->fd = from->fd;
-    s->borrows = true;
     s->size = from->size;
+    s->modified = from->modified;
     return SHARD_OK;
 }
 
 void shard_source_close(struct shard_source *s)
 {
-    if (s->fd >= 0 && !s->borrows)
-        close(s->fd);
+    shard_source_detach(s);
     free(s->path);
     ZSTD_freeDCtx(s->zstd);
     shard_buffer_free(&s->packed);
-    s->fd = -1;
     s->path = NULL;
     s->zstd = NULL;
 }

@@ -4,18 +4,18 @@
 #ifndef SHARD_POSITIONED_FILE_H
 #define SHARD_POSITIONED_FILE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <zstd.h>
 
 #include "shard/buffer.h"
 
 struct shard_source {
-    int fd;       /* -1: none */
-    bool borrows; /* fd is another source's */
+    int fd; /* -1: none, or detached */
     char *path;
     uint64_t size;
+    struct timespec modified;
     ZSTD_DCtx *zstd;
     struct shard_buffer packed; /* scratch: compressed bytes */
     char why[512];
@@ -25,9 +25,17 @@ struct shard_source {
 int shard_source_open(struct shard_source *s, const char *path);
 void shard_source_close(struct shard_source *s);
 
-/* The same open file for another thread: state of its own, the descriptor lent by `from`,
- * which must live as long. *s has the descriptor -1, or shared a file before, whose
- * memory serves again. Close it whatever this returns. SHARD_OK or SHARD_ENOMEM. */
+/* Detached, a source keeps everything but its descriptor, so that there may be more of
+ * them than a process may have files open; to be read it is attached again. That is
+ * refused, SHARD_EFORMAT, where the file has another size or time of modification now:
+ * device and inode are no help, as network file systems do not keep them. SHARD_EIO where
+ * it cannot be opened. Detached again after a failure. */
+void shard_source_detach(struct shard_source *s);
+int shard_source_attach(struct shard_source *s);
+
+/* The same file for another thread: detached, with state of its own. *s has the
+ * descriptor -1, or shared a file before, whose memory serves again. Close it whatever
+ * this returns. SHARD_OK or SHARD_ENOMEM. */
 int shard_source_share(struct shard_source *s, const struct shard_source *from);
 
 /* Sets why: the path, then the message. Returns status. */

@@ -227,6 +227,7 @@ def kinds(folder):
     data = bytearray(damaged.read_bytes())
     data[int(frames.offset[which]) + 20] ^= 0xFF
     damaged.write_bytes(data)
+    reader = ShardReader(damaged)
     block = reader.columns().block == frames.block[which]
     lost = {reader.keys[i] for i in np.flatnonzero(block)
             if any(s.kind == "latent" for s in reader.columns().layouts[reader.columns().layout[i]].segments)}

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import resource
 import shutil
 import signal
 import subprocess
@@ -314,7 +315,7 @@ def test_prefetcher_bounds(path):
         os.truncate(copy, 0)
         blocks = [prefetcher.take() for _ in range(5)]
     for block in blocks[1:]:
-        assert isinstance(block.errors()[0], DamagedError)
+        assert isinstance(block.errors()[0], latentmill.ShardError)
 
 
 def test_prefetcher_in_fork(path):
@@ -448,11 +449,14 @@ def test_arrays_outlive_everything(path, wanted):
 
 
 def damage(path, frame):
-    """Overwrites bytes inside of a frame of the shard; gives its block."""
+    """Overwrites bytes inside of a frame of the shard, as a fault of the disk would; gives
+    its block."""
     frames = ShardReader(path).frames
+    times = os.stat(path)
     with open(path, "r+b") as file:
         file.seek(int(frames.offset[frame]) + 20)
         file.write(b"\xaa\x55\xaa\x55")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     return int(frames.block[frame])
 
 
@@ -520,6 +524,48 @@ def test_damage(path, wanted):
             assert errors[0].keys == [wanted[i]["key"] for i in lost_tensor]
 
 
+def test_many_open(path):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+    try:
+        readers = [ShardReader(path) for _ in range(200)]
+        keys = {reader[0].key for reader in readers}
+        assert len(keys) == 1 and readers[0].frames and readers[0].keys
+        with Prefetcher(2) as prefetcher:
+            for reader in readers:
+                prefetcher.submit(reader.shard, 0)
+            assert not any(prefetcher.take().errors() for _ in readers)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_relative_path(path, wanted):
+    folder, name = os.path.split(path)
+    here = os.getcwd()
+    os.chdir(folder)
+    try:
+        reader = ShardReader(name)
+    finally:
+        os.chdir(here)
+    assert os.path.samefile(reader.path, path)
+    check_record(reader[3], wanted[3])
+    check_record(pickle.loads(pickle.dumps(reader))[3], wanted[3])
+    raises(FileNotFoundError, ShardReader, name)
+
+
+def test_another_file(path):
+    copy = path + ".replaced"
+    shutil.copyfile(path, copy)
+    reader = ShardReader(copy, on_error="skip")
+    os.utime(copy, ns=(0, 10**9))
+    for look in (list, lambda r: r.keys, lambda r: r.fingerprint, lambda r: r[0].key):
+        error = raises(latentmill.ShardError, look, reader)
+        assert not isinstance(error, DamagedError)
+        assert copy in str(error) and "replaced or changed" in str(error)
+    os.unlink(copy)
+    raises(OSError, lambda: reader[0].latent)
+
+
 def test_refusals(path):
     folder = Path(path).parent
     raises(FileNotFoundError, ShardReader, folder / "nothing.lms")
@@ -555,6 +601,9 @@ def main():
             test_fork_while_another_thread_computes(path)
         test_arrays_outlive_everything(path, wanted)
         test_damage(path, wanted)
+        test_many_open(path)
+        test_relative_path(path, wanted)
+        test_another_file(path)
         test_refusals(path)
 
 

@@ -4,6 +4,7 @@
 #include "tests/unit/sample_shards.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "shard/python/native/prefetch.h"
 
@@ -130,16 +131,18 @@ static void test_close_in_the_middle(void **state)
     prefetch_close(NULL);
 }
 
-static void overwrite(uint64_t offset, unsigned char *bytes, bool read_first)
+/* Exchanges four bytes of the file, as a fault of the disk would. */
+static void overwrite(uint64_t offset, unsigned char bytes[4])
 {
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, source.modified};
     unsigned char before[4];
     int fd = open(path, O_RDWR | O_CLOEXEC);
 
     assert_true(fd >= 0);
     assert_int_equal(pread(fd, before, 4, (off_t)offset), 4);
     assert_int_equal(pwrite(fd, bytes, 4, (off_t)offset), 4);
-    if (read_first)
-        memcpy(bytes, before, 4);
+    assert_int_equal(futimens(fd, times), 0);
+    memcpy(bytes, before, 4);
     close(fd);
 }
 
@@ -152,8 +155,8 @@ static void test_damage_keeps_its_place(void **state)
     struct prefetch *p;
 
     (void)state;
-    overwrite(text_at, text, true);
-    overwrite(tensor_at, tensor, true);
+    overwrite(text_at, text);
+    overwrite(tensor_at, tensor);
     assert_int_equal(prefetch_open(&p, 2, 1 << 20), SHARD_OK);
     for (uint32_t i = 0; i < 5; i++)
         assert_int_equal(prefetch_submit(p, &map, i, true), SHARD_OK);
@@ -170,8 +173,34 @@ static void test_damage_keeps_its_place(void **state)
         loaded_block_free(block);
     }
     prefetch_close(p);
-    overwrite(text_at, text, false);
-    overwrite(tensor_at, tensor, false);
+    overwrite(text_at, text);
+    overwrite(tensor_at, tensor);
+}
+
+/* A file in the place of the one that was opened is not read, whatever its size. */
+static void test_another_file(void **state)
+{
+    const struct timespec later[2] = {
+        {.tv_nsec = UTIME_OMIT},
+        {source.modified.tv_sec, (source.modified.tv_nsec + 1) % 1000000000}};
+    const struct timespec before[2] = {{.tv_nsec = UTIME_OMIT}, source.modified};
+    struct prefetch *p;
+
+    (void)state;
+    assert_int_equal(utimensat(AT_FDCWD, path, later, 0), 0);
+    assert_int_equal(prefetch_open(&p, 1, 1 << 20), SHARD_OK);
+    assert_int_equal(prefetch_submit(p, &map, 0, true), SHARD_OK);
+    struct loaded_block *block = take(p);
+    assert_int_equal(block->text.status, SHARD_EFORMAT);
+    assert_non_null(strstr(block->text.why, path));
+    assert_non_null(strstr(block->text.why, "replaced or changed"));
+    loaded_block_free(block);
+    assert_int_equal(utimensat(AT_FDCWD, path, before, 0), 0);
+    assert_int_equal(prefetch_submit(p, &map, 0, true), SHARD_OK);
+    block = take(p);
+    assert_block(block, 0, true);
+    loaded_block_free(block);
+    prefetch_close(p);
 }
 
 int main(void)
@@ -181,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_submit_between),
         cmocka_unit_test(test_close_in_the_middle),
         cmocka_unit_test(test_damage_keeps_its_place),
+        cmocka_unit_test(test_another_file),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -51,9 +51,11 @@ _Row = tuple[
 
 @final
 class Shard:
-    """An open shard file. Everything but block() reads the index alone.
+    """A shard file, opened by its path whenever something of it is read. Everything but
+    block() reads the index alone.
 
-    Raises ShardError where the file is no shard, OSError where it cannot be read."""
+    Raises ShardError where the file is no shard or not the one that was opened, OSError
+    where it cannot be read."""
 
     header_json: str
     n_records: int

@@ -34,8 +34,11 @@ class ShardReader:
     FileNotFoundError and other OSErrors where the file cannot be read, ShardError where it
     is no shard or its header or index is damaged.
 
-    It pickles as its path, and refuses a file that is another one when it is unpickled. A
-    forked process may go on using it."""
+    The file is open only while something of it is read, so any number of readers may be
+    there. ShardError where it was replaced or changed in between.
+
+    It pickles as its absolute path, and refuses a file that is another one when it is
+    unpickled. A forked process may go on using it."""
 
     def __init__(
         self,
@@ -45,7 +48,9 @@ class ShardReader:
     ):
         if on_error not in ("raise", "skip"):
             raise ValueError(f'on_error is "raise" or "skip", not {on_error!r}')
-        self.path = os.fspath(path)
+        self.path = os.fsdecode(path)
+        if not os.path.isabs(self.path):  # it is opened again, in any working directory
+            self.path = os.path.join(os.getcwd(), self.path)
         self._tensors = _with_tensors(columns)
         self._skip = on_error == "skip"
         os.stat(self.path)  # the usual exceptions
@@ -170,7 +175,8 @@ class ShardReader:
         number = self.shard.locate(position)[0]
         block = self._block
         if block is None or block.number != number:
-            block = self._block = self.shard.block(number, tensors)
+            block = self.shard.block(number, tensors)
+            self._block = None if block.errors() else block
         return block
 
 

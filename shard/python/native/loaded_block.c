@@ -28,7 +28,7 @@ static void note(struct frame_damage *damage, int status,
         snprintf(damage->why, sizeof(damage->why), "%s", source->why);
 }
 
-/* SHARD_ENOMEM is the caller's failure; everything else is noted. */
+/* SHARD_ENOMEM is the caller's failure; everything else is noted: here and below. */
 static int load_columns(struct block_loader *l, struct loaded_block *b)
 {
     size_t n = b->content.frame.n_columns;
@@ -46,6 +46,19 @@ static int load_columns(struct block_loader *l, struct loaded_block *b)
     return SHARD_OK;
 }
 
+static int load(struct block_loader *l, struct loaded_block *b, bool tensors)
+{
+    int rc = shard_source_attach(&l->source);
+
+    if (rc == SHARD_OK)
+        rc = shard_block_reader_load(&b->content, b->block);
+    note(&b->text, rc, &l->source);
+    if (rc == SHARD_OK && tensors)
+        rc = load_columns(l, b);
+    shard_source_detach(&l->source);
+    return rc;
+}
+
 int block_loader_load(struct block_loader *l, uint32_t block, bool tensors,
                       struct loaded_block **out)
 {
@@ -58,10 +71,7 @@ int block_loader_load(struct block_loader *l, uint32_t block, bool tensors,
     b->content.map = l->map;
     b->content.source = &l->source;
     b->content.planes = l->planes;
-    int rc = shard_block_reader_load(&b->content, block);
-    note(&b->text, rc, &l->source);
-    if (rc == SHARD_OK && tensors)
-        rc = load_columns(l, b);
+    int rc = load(l, b, tensors);
     l->planes = b->content.planes;
     b->content.planes = (struct shard_buffer){0};
     b->content.source = NULL;

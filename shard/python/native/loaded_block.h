@@ -13,7 +13,8 @@
 #include "shard/block_read.h"
 #include "shard/positioned_file.h"
 
-/* One thread's state. With a source of descriptor -1 it is not open. */
+/* One thread's state. The file is open while a block is loaded, and only then. Made with
+ * a source of descriptor -1. */
 struct block_loader {
     const struct shard_file_map *map; /* lent */
     struct shard_source source;       /* shares the map's file */

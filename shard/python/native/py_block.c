@@ -141,15 +141,17 @@ static PyObject *damage_object(PyObject *self, size_t frame)
     const struct frame_damage *damage =
         frame == 0 ? &b->loaded->text : &b->loaded->columns[frame - 1];
     const char *path = shard_object_map(b->shard)->source->path;
+    const struct module_state *state = module_state_of(self);
 
-    if (damage->status == SHARD_EIO)
-        return PyObject_CallFunction(PyExc_OSError, "N",
-                                     text_object(damage->why, strlen(damage->why)));
+    if (damage->status != SHARD_EDAMAGED)
+        return PyObject_CallFunction(damage->status == SHARD_EIO ? PyExc_OSError
+                                                                 : state->shard_error,
+                                     "N", text_object(damage->why, strlen(damage->why)));
     PyObject *keys = lost_keys(b, frame);
     if (keys == NULL)
         return NULL;
-    PyObject *error = PyObject_CallFunction(module_state_of(self)->damaged_error, "N",
-                                            damage_text(damage->why, keys));
+    PyObject *error =
+        PyObject_CallFunction(state->damaged_error, "N", damage_text(damage->why, keys));
     if (error != NULL &&
         (set_attribute(error, "shard", PyUnicode_DecodeFSDefault(path)) < 0 ||
          set_attribute(error, "block", PyLong_FromUnsignedLong(b->loaded->block)) < 0 ||

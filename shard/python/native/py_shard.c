@@ -3,7 +3,10 @@
  *
  * The map is read once and then only looked at, so any thread may load blocks by it. What
  * belongs to one thread, this object's own source with its words and its spare loader, is
- * used with the GIL held or taken out of the object while it is not. */
+ * used with the GIL held or taken out of the object while it is not.
+ *
+ * The source is detached whenever nothing is read: a trainer has thousands of shards
+ * open. */
 #include "shard/python/native/module.h"
 
 #include <stdlib.h>
@@ -41,7 +44,10 @@ static int open_file(struct shard_object *s, const char *path)
 {
     int rc = shard_source_open(&s->source, path);
 
-    return rc == SHARD_OK ? shard_file_map_open(&s->map, &s->source) : rc;
+    if (rc == SHARD_OK)
+        rc = shard_file_map_open(&s->map, &s->source);
+    shard_source_detach(&s->source);
+    return rc;
 }
 
 static PyObject *shard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -120,7 +126,10 @@ static PyObject *shard_fingerprint(PyObject *self, PyObject *unused)
     unsigned char fingerprint[16];
 
     (void)unused;
-    int rc = shard_column_store_fingerprint(&s->map.index.store, fingerprint);
+    int rc = shard_source_attach(&s->source);
+    if (rc == SHARD_OK)
+        rc = shard_column_store_fingerprint(&s->map.index.store, fingerprint);
+    shard_source_detach(&s->source);
     return rc < 0 ? raise_here(self, rc)
                   : PyBytes_FromStringAndSize((char *)fingerprint, sizeof(fingerprint));
 }
@@ -139,7 +148,10 @@ static PyObject *shard_column(PyObject *self, PyObject *arg)
         return NULL;
     }
     uint64_t bytes = s->map.index.store.entry[id].raw_bytes;
-    int rc = shard_index_load(&s->map.index, (enum shard_index_column)id, bytes, &values);
+    int rc = shard_source_attach(&s->source);
+    if (rc == SHARD_OK)
+        rc = shard_index_load(&s->map.index, (enum shard_index_column)id, bytes, &values);
+    shard_source_detach(&s->source);
     if (rc < 0) {
         shard_buffer_free(&values);
         return raise_here(self, rc);
@@ -147,11 +159,21 @@ static PyObject *shard_column(PyObject *self, PyObject *arg)
     return buffer_take(module_state_of(self), &values);
 }
 
+static int load_key_map(struct shard_object *s)
+{
+    if (s->keys.loaded)
+        return SHARD_OK;
+    int rc = shard_source_attach(&s->source);
+    if (rc == SHARD_OK)
+        rc = shard_key_map_load(&s->keys, &s->map.index);
+    shard_source_detach(&s->source);
+    return rc;
+}
+
 /* 0, or -1 with an exception set. */
 static int load_keys(PyObject *self)
 {
-    struct shard_object *s = cast(self);
-    int rc = shard_key_map_load(&s->keys, &s->map.index);
+    int rc = load_key_map(cast(self));
 
     if (rc < 0)
         raise_here(self, rc);
@@ -195,7 +217,7 @@ PyObject *shard_object_key(PyObject *shard, uint64_t record)
 {
     struct shard_object *s = cast(shard);
 
-    if (shard_key_map_load(&s->keys, &s->map.index) < 0)
+    if (load_key_map(s) < 0)
         return NULL;
     const char *key = shard_key_map_key(&s->keys, (size_t)record);
     return text_object(key, strlen(key));
