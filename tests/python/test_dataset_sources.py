@@ -305,6 +305,7 @@ def refusals(folder, pairs, texts):
             lambda: Dataset({"a": half, "b": pairs}, **SMALL))
     bare = dataset_shards.make_pairs(folder / "bare", "--tokenizer", "none", "--limit", "2")
     refused((ShardError, ValueError), "tokenizer", lambda: Dataset(bare, **SMALL))
+    refused(ValueError, "the view needs a tokenizer", lambda: build_view(bare, folder / "no.lmv"))
     view = build_view(bare, folder / "bare.lmv", tokenizer=tokenize, markers=MARKERS)
     assert len(documents(Dataset(Source(bare, view=view), **SMALL))) == 4
     refused(IncompatibleError, "tokenizer", lambda: Dataset({"a": Source(bare, view=view),
