@@ -323,6 +323,7 @@ TRAINER_TESTS := \
     tests/trainer/test_train_tiny.py \
     tests/trainer/test_export_mds.py \
     tests/trainer/test_export_webdataset.py \
+    tests/trainer/test_export_wids.py \
     tests/trainer/test_fill.py \
     tests/trainer/test_loader.py \
     tests/trainer/test_masks.py \
