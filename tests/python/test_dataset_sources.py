@@ -438,6 +438,7 @@ def indexed_below(folder, pairs, texts):
 def indexed(pairs):
     """With index.lmi no shard is opened before it is needed; nothing else changes."""
     plain = Dataset(pairs, **SMALL)
+    assert repr(plain) == "<Dataset of data (40 records); epoch 0, step 0>"
     expected = documents(plain)
     subprocess.run([dataset_shards.BUILD / "latentmill", "index", pairs], check=True,
                    capture_output=True)

@@ -14,6 +14,7 @@ step trained on: step, epoch, NAME, key.
 import argparse
 import math
 import os
+import pathlib
 import sys
 
 import torch
@@ -21,7 +22,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from latentmill import Dataset, ShardReader, attention_mask
-from latentmill.sources import find_shards
 
 NOISE_STEPS = 1000
 MOST_NOISE_BEFORE_TEXT = 500  # of an image whose caption is to be learned from it
@@ -110,8 +110,12 @@ def tensors(batch):
             for name, value in batch.items()}
 
 
+def a_shard_of(folder):
+    return ShardReader(next(pathlib.Path(folder).rglob("*.lms")))
+
+
 def vocabulary_of(folder):
-    tokenizer = ShardReader(find_shards(folder)[0]).header["tokenizer"]
+    tokenizer = a_shard_of(folder).header["tokenizer"]
     return max(tokenizer["n_pieces"], tokenizer["eoi"] + 1)
 
 
@@ -130,7 +134,7 @@ class Training:
         self.resume()
 
     def latent_channels(self):
-        return ShardReader(find_shards(self.options.pairs)[0])[0].latent.shape[0]
+        return a_shard_of(self.options.pairs)[0].latent.shape[0]
 
     def resume(self):
         path = self.options.checkpoint

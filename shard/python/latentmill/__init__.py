@@ -24,7 +24,7 @@ from ._shard import Block, DamagedError, Prefetcher, ShardError, __version__
 from .columns import Columns, Frames, Layout, LayoutSegment, NO_IDS, NONE
 from .attention import attention_mask, flex_attention_mask
 from .interop import to_transfusion_pytorch
-from .patches import patchify, unpatchify
+from .patches import bf16_to_float32, patchify, unpatchify
 from .dataset_index import DatasetIndex
 from .reader import DamageWarning, ShardReader
 from .record import (
@@ -34,7 +34,6 @@ from .record import (
     Segment,
     TensorSegment,
     TextSegment,
-    bf16_to_float32,
 )
 from .sources import IncompatibleError, Source
 from .state import StateError

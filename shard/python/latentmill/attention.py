@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .optional import need_torch
+from .options import one_of
 
 if TYPE_CHECKING:
     import torch
-
-FULL_SPANS = ("patches", "with_markers")
 
 
 def image_ids(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
@@ -20,8 +19,7 @@ def image_ids(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
 
     full_span: what counts as inside: its patches, or BOI and EOI too ("with_markers"), where
     they stand right beside it."""
-    if full_span not in FULL_SPANS:
-        raise ValueError(f"full_span is one of {FULL_SPANS}, not {full_span!r}")
+    one_of("full_span", full_span, ("patches", "with_markers"))
     shape = tuple(batch["tokens"].shape)
     if len(shape) != 2:
         raise ValueError(f"tokens of a batch are [b, L], not {list(shape)}: a DataLoader of your "

@@ -14,7 +14,7 @@ from .batches import BatchBuilder, Piece, Transform
 from .fetching import Fetcher, Reading
 from .mixture import Mixture, Share
 from .optional import need_torch
-from .options import Options, templates
+from .options import Options, one_of, templates
 from .planning import Planner, Window
 from .reader import DamageWarning
 from .sources import (OpenSource, Sources, default_patch, named_sources, refuse_incompatible,
@@ -96,9 +96,9 @@ class Dataset(IterableDataset):
                  sequence=None, weights_by: str = "tokens", window: int = 4096, group: int = 8,
                  transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
-        _check("patch_order", patch_order, ("pqc", "cpq"))
-        _check("position_ids", position_ids, ("sequential", "collapsed"))
-        _check("on_error", on_error, ("raise", "skip"))
+        one_of("patch_order", patch_order, ("pqc", "cpq"))
+        one_of("position_ids", position_ids, ("sequential", "collapsed"))
+        one_of("on_error", on_error, ("raise", "skip"))
         if batch_size < 1 or world_size < 1 or batch_size % world_size:
             raise ValueError(f"batch_size {batch_size} is not a multiple of world_size "
                              f"{world_size}: it counts the sequences of all ranks")
@@ -147,6 +147,11 @@ class Dataset(IterableDataset):
         """Of the sources' names, records and views."""
         parts = [f"{source.name}\0{source.fingerprint}" for source in self._sources]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+    def __repr__(self) -> str:
+        sources = ", ".join(f"{source.name} ({source.counts.sum()} records)"
+                            for source in self._sources)
+        return f"<Dataset of {sources}; epoch {self.epoch}, step {self.step}>"
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to an epoch's begin, without the ones before it. Where weights follow a
@@ -360,7 +365,5 @@ class Loader:
             self.dataset._position = Position(**batch["state"])
             yield batch
 
-
-def _check(name: str, value: object, allowed: tuple) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
+    def __repr__(self) -> str:
+        return f"<Loader of {self.dataset!r}>"

@@ -34,13 +34,13 @@ class Options:
     weights_by: str = "tokens"
 
     def __post_init__(self):
-        _one_of("order", self.order, ("redraw", "stored"))
-        _one_of("long_captions", self.long_captions, ("truncate", "other_caption", "drop"))
-        _one_of("weights_by", self.weights_by, ("tokens", "samples"))
-        _one_of("patch", self.patch, (None, 1, 2, 4, 8))
-        _one_of("grid", self.grid, (None, 1, 2, 4, 8))
+        one_of("order", self.order, ("redraw", "stored"))
+        one_of("long_captions", self.long_captions, ("truncate", "other_caption", "drop"))
+        one_of("weights_by", self.weights_by, ("tokens", "samples"))
+        one_of("patch", self.patch, (None, 1, 2, 4, 8))
+        one_of("grid", self.grid, (None, 1, 2, 4, 8))
         if isinstance(self.captions, str):
-            _one_of("captions", self.captions, ("redraw", "stored"))
+            one_of("captions", self.captions, ("redraw", "stored"))
         elif not self.captions or min(self.captions.values()) <= 0:
             raise ValueError("captions: a mapping gives each name a share above 0")
         for name in ("caption_dropout", "caption_first"):
@@ -76,11 +76,11 @@ def templates(sequence: None | Sequence[str | int] | Mapping[str, Sequence[str |
         sequence = {"caption_first": sequence, "image_first": sequence}
     checked = {}
     for kind, parts in sequence.items():
-        _one_of("sequence", kind, tuple(TEMPLATES))
+        one_of("sequence", kind, tuple(TEMPLATES))
         wanted = ("text",) if kind == "text" else ("text", "image")
         for part in parts:
             if isinstance(part, str):
-                _one_of(f"sequence[{kind!r}]", part, PARTS)
+                one_of(f"sequence[{kind!r}]", part, PARTS)
         if [part for part in parts if part in ("text", "image")] not in (
                 list(wanted), list(reversed(wanted))):
             raise ValueError(f"sequence[{kind!r}] has each of {', '.join(wanted)} once")
@@ -88,6 +88,6 @@ def templates(sequence: None | Sequence[str | int] | Mapping[str, Sequence[str |
     return checked
 
 
-def _one_of(name: str, value: object, allowed: tuple) -> None:
+def one_of(name: str, value: object, allowed: tuple) -> None:
     if value not in allowed:
         raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")

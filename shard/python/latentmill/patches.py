@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _shard
 from .columns import DTYPES
-from .record import bf16_to_float32
 
 _NUMBERS = {name: number for number, name in DTYPES.items()}
 
@@ -36,9 +36,22 @@ def unpatchify(patches: np.ndarray, dims: tuple[int, int, int], order: str = "pq
     return cut.transpose(axes).reshape(n, c, height, width)
 
 
-def scaled(raw: np.ndarray, dtype: str, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """(raw - shift) * scale in float32. raw: [n, C, H, W]; scale, shift: [1 or C, 1, 1]."""
-    values = bf16_to_float32(raw) if dtype == "bf16" else raw.astype(np.float32)
+def bf16_to_float32(array: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+    """The values of bfloat16 numbers whose bits are a uint16 array. Exact.
+
+    With torch: torch.from_numpy(array.view(numpy.int16).copy()).view(torch.bfloat16)."""
+    return (array.astype(np.uint32) << 16).view(np.float32)
+
+
+def to_float32(raw: np.ndarray, dtype: str | None) -> npt.NDArray[np.float32]:
+    """The values of a latent as it is stored, in an array of their own."""
+    return bf16_to_float32(raw) if dtype == "bf16" else raw.astype(np.float32)
+
+
+def scaled(raw: np.ndarray, dtype: str | None, scale: np.ndarray, shift: np.ndarray
+           ) -> npt.NDArray[np.float32]:
+    """(raw - shift) * scale in float32. raw: [..., C, H, W]; scale, shift: [1 or C, 1, 1]."""
+    values = to_float32(raw, dtype)
     values -= shift
     values *= scale
     return values

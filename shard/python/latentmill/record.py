@@ -9,25 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import _shard
+from . import _shard, patches
 from .columns import DTYPES, KINDS
 
 if TYPE_CHECKING:
     from .reader import ShardReader
 
 # numpy has no bf16: its bits as they are.
-_NUMPY: dict[int, np.dtype[Any]] = {
-    0: np.dtype("u1"),
-    1: np.dtype("<u2"),
-    2: np.dtype("<u4"),
-    3: np.dtype("<i4"),
-    4: np.dtype("<f2"),
-    5: np.dtype("<u2"),
-    6: np.dtype("<f4"),
-}
+_NUMPY = dict(zip(DTYPES, map(np.dtype, ("u1", "<u2", "<u4", "<i4", "<f2", "<u2", "<f4"))))
 _BYTES = np.dtype("u1")
 _U32 = np.dtype("<u4")
-_TEXT, _LATENT, _FP16, _BF16, _FP32 = 0, 1, 4, 5, 6
+_TEXT, _LATENT = 0, 1
 
 ORDERS = ("caption_first", "image_first")
 
@@ -65,13 +57,6 @@ class TensorSegment(NamedTuple):
 
 
 Segment = TextSegment | TensorSegment
-
-
-def bf16_to_float32(array: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
-    """The values of bfloat16 numbers whose bits are a uint16 array. Exact.
-
-    With torch: torch.from_numpy(array.view(numpy.int16).copy()).view(torch.bfloat16)."""
-    return (array.astype(np.uint32) << 16).view(np.float32)
 
 
 class Record:
@@ -237,17 +222,16 @@ class Record:
         raw = self.latent
         if raw is None:
             return None
-        values = bf16_to_float32(raw) if self.latent_dtype == "bf16" else raw.astype("f4")
-        if scaled:
-            first = next(s for s in self._data()[9] if s[0] == _LATENT)
-            scale, shift = self._reader.scale_and_shift(first[5])
-            if len(scale) not in (1, len(values)):
-                raise _shard.ShardError(
-                    f"{self._reader.path}: encoder {first[5]} has {len(scale)} scales for"
-                    f" latents of {len(values)} channels"
-                )
-            values = (values - shift) * scale
-        return values
+        if not scaled:
+            return patches.to_float32(raw, self.latent_dtype)
+        first = next(s for s in self._data()[9] if s[0] == _LATENT)
+        scale, shift = self._reader.scale_and_shift(first[5])
+        if len(scale) not in (1, len(raw)):
+            raise _shard.ShardError(
+                f"{self._reader.path}: encoder {first[5]} has {len(scale)} scales for"
+                f" latents of {len(raw)} channels"
+            )
+        return patches.scaled(raw, self.latent_dtype, scale, shift)
 
     def _ids(self, first: int, n: int) -> npt.NDArray[np.uint32]:
         return np.frombuffer(memoryview(self._loaded().ids), _U32, n, 4 * first)
