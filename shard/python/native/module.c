@@ -12,6 +12,12 @@ struct module_state *module_state_of(PyObject *self)
     return PyType_GetModuleState(Py_TYPE(self));
 }
 
+int module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type)
+{
+    *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *type == NULL ? -1 : PyModule_AddType(module, *type);
+}
+
 PyObject *raise_status(struct module_state *state, int status, const char *why)
 {
     if (status == SHARD_ENOMEM)

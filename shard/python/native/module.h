@@ -33,6 +33,9 @@ int draw_functions_add(PyObject *module);
 int dataset_type_add(PyObject *module, struct module_state *state);
 int patches_function_add(PyObject *module);
 
+/* Makes a type, kept in *type, and adds it. 0, or -1 with an exception set. */
+int module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
+
 /* Sets the exception of a status of shard/ (< 0) and returns NULL. */
 PyObject *raise_status(struct module_state *state, int status, const char *why);
 

@@ -507,6 +507,5 @@ int block_type_add(PyObject *module, struct module_state *state)
         .slots = slots,
     };
 
-    state->block_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-    return state->block_type == NULL ? -1 : PyModule_AddType(module, state->block_type);
+    return module_add_type(module, &spec, &state->block_type);
 }

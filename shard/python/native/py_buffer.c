@@ -84,6 +84,5 @@ int buffer_type_add(PyObject *module, struct module_state *state)
         .slots = slots,
     };
 
-    state->buffer_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-    return state->buffer_type == NULL ? -1 : PyModule_AddType(module, state->buffer_type);
+    return module_add_type(module, &spec, &state->buffer_type);
 }

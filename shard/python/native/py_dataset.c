@@ -114,7 +114,5 @@ int dataset_type_add(PyObject *module, struct module_state *state)
         .slots = slots,
     };
 
-    state->dataset_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-    return state->dataset_type == NULL ? -1
-                                       : PyModule_AddType(module, state->dataset_type);
+    return module_add_type(module, &spec, &state->dataset_type);
 }

@@ -288,9 +288,5 @@ int prefetcher_type_add(PyObject *module, struct module_state *state)
         .slots = slots,
     };
 
-    state->prefetcher_type =
-        (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-    return state->prefetcher_type == NULL
-               ? -1
-               : PyModule_AddType(module, state->prefetcher_type);
+    return module_add_type(module, &spec, &state->prefetcher_type);
 }

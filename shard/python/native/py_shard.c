@@ -353,6 +353,5 @@ int shard_type_add(PyObject *module, struct module_state *state)
         .slots = slots,
     };
 
-    state->shard_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
-    return state->shard_type == NULL ? -1 : PyModule_AddType(module, state->shard_type);
+    return module_add_type(module, &spec, &state->shard_type);
 }
