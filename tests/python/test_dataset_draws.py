@@ -44,6 +44,9 @@ def shares():
     assert share(u, 0.5).tolist() == [True, True, True, False, False]
     assert share(u, 1.0).all() and not share(u, 0.0).any()
     assert share(u, 2.0**-64).tolist() == [True, False, False, False, False]
+    for one in (2**33 - 1, 2**64 - 1, 3 << 40):
+        n = np.array([2**32 - 1], np.uint64)
+        assert pick(np.array([one], np.uint64), n)[0] == one * (2**32 - 1) >> 64
 
 
 def stored(folder):
