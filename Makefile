@@ -290,6 +290,7 @@ TEST_PROGRAMS := \
     tests/programs/tokenize_lines.c \
     tests/programs/write_dump_shards.c \
     tests/programs/write_dataset_index.c \
+    tests/programs/write_edits.c \
     tests/programs/write_noise_shards.c \
     tests/programs/write_shards.c
 
@@ -314,6 +315,7 @@ PYTHON_TESTS := \
     tests/python/test_dataset_order.py \
     tests/python/test_dataset_packing.py \
     tests/python/test_dataset_sequences.py \
+    tests/python/test_dataset_shards.py \
     tests/python/test_dataset_sources.py \
     tests/python/test_tokenizer.py
 

@@ -12,6 +12,7 @@ from dataset_shards import documents
 
 from latentmill import Dataset, ShardReader, Source, _shard, build_view
 from latentmill.documents import Texts, _Drawing
+from latentmill.catalogue import Catalogue
 from latentmill.draws import draw, pick, share
 from latentmill.options import Options, templates
 from latentmill.sources import OpenSource
@@ -153,7 +154,7 @@ def as_defined(folder):
     lengths = sorted(len(c.ids) for _, record in pairs_of(folder) for c in record.captions)
     middle, shortest = lengths[len(lengths) // 2], lengths[0]
     for options in ({}, {"caption_first": 0.3}, {"captions": {"txt": 3.0, "json.captions": 1.0}},
-                    {"captions": {"json.captions[2]": 1.0}}, {"captions": {"cap": 1.0}},
+                    {"captions": {"json.captions[2]": 1.0}},
                     {"caption_dropout": 0.4}, {"max_caption_tokens": middle},
                     {"max_caption_tokens": middle, "long_captions": "drop"},
                     {"max_caption_tokens": middle, "long_captions": "other_caption"},
@@ -204,14 +205,13 @@ def means(folder):
                       max_caption_tokens=30, sequence=templates(ends))
     view = build_view(folder, folder / "view.lmv",
                       weight=lambda r: 2.5 if len(r.caption) > 90 else 0.25)
-    source = OpenSource("pairs", Source(folder, view=view), options)
+    source = OpenSource("pairs", Source(folder, view=view), Catalogue(folder), options)
     positions = n = 0
-    for number in range(len(source.paths)):
+    for number in range(len(source.counts)):
         s = source.shard(number)
         everything = np.arange(len(s.reader))
         for pass_number in range(150):
-            made = s.measure.documents(s.reader.shard, s.texts, s.layout, s.shapes, everything,
-                                       pass_number)
+            made = s.documents(everything, pass_number)
             positions, n = positions + int(made.length.sum()), n + len(made)
     records = 150 * int(source.counts.sum())
     got = source.means()

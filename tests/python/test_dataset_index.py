@@ -123,7 +123,7 @@ def test_changed(folder):
     shutil.copyfile(index.path(1), f"{folder}/{other}")
     assert index.name(0) == other
     error = raises(latentmill.ShardError, index.open, 0)
-    assert other in str(error) and "index it again" in str(error)
+    assert other in str(error) and "which is older: run `latentmill index" in str(error)
     os.unlink(index.path(2))
     assert index.name(2) in str(raises(FileNotFoundError, index.open, 2))
     problems = index.problems()

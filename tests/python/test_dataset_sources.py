@@ -18,7 +18,8 @@ from latentmill import (DamagedError, DamageWarning, Dataset, IncompatibleError,
                         flex_attention_mask, patchify, to_transfusion_pytorch)
 from latentmill.columns import Layout, LayoutSegment
 from latentmill.record import Alternative, TextSegment
-from latentmill.sources import Contract, find_shards
+from latentmill.catalogue import find_shards
+from latentmill.sources import Contract
 from latentmill.views import _Builder
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
@@ -88,7 +89,7 @@ def views(folder, pairs):
             "comes with markers": {"markers": MARKERS},
             "has no caption left": {"captions_map": lambda r: [], "tokenizer": tokenize,
                                     "markers": MARKERS},
-            "is -1.0, not 0 to a million": {"weight": lambda r: -1}}.items():
+            "is -1, not a number from 0 to a million": {"weight": lambda r: -1}}.items():
         refused(ValueError, wrong, lambda: build_view(pairs, folder / "no.lmv", **arguments))
     assert not (folder / "no.lmv").exists()
     longer = View.open(folder / "called.lmv", lambda text: tokenize(text)[:1], lambda r: [r.key] * 2)
@@ -430,7 +431,8 @@ def indexed_below(folder, pairs, texts):
     subprocess.run([dataset_shards.BUILD / "latentmill", "index", "--incomplete", out], check=True,
                    capture_output=True)
     dataset = Dataset(out, **SMALL)
-    assert dataset._sources[0]._index is not None and plain._sources[0]._index is None
+    assert dataset._sources[0]._catalogue.index is not None
+    assert plain._sources[0]._catalogue.index is None
     assert dataset.fingerprint == plain.fingerprint
     assert documents(dataset) == documents(plain)
 
@@ -443,7 +445,7 @@ def indexed(pairs):
     subprocess.run([dataset_shards.BUILD / "latentmill", "index", pairs], check=True,
                    capture_output=True)
     dataset = Dataset(pairs, **SMALL)
-    assert dataset._sources[0]._index is not None
+    assert dataset._sources[0]._catalogue.index is not None
     refused(ValueError, "pack=67 is too short for source 'data': its longest pairs need 68",
             lambda: Dataset(pairs, **{**SMALL, "pack": 67}).state_dict())
     assert dataset.fingerprint == plain.fingerprint

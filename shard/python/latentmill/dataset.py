@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from .batches import BatchBuilder, Piece, Transform
+from .catalogue import Catalogue
 from .fetching import Fetcher, Reading
 from .mixture import Mixture, Share
 from .optional import need_torch
@@ -18,7 +19,7 @@ from .options import Options, one_of, templates
 from .planning import Planner, Window
 from .reader import DamageWarning
 from .sources import (OpenSource, Sources, default_patch, named_sources, refuse_incompatible,
-                      refuse_short_pack)
+                      refuse_short_pack, refuse_unknown_captions)
 from .state import Identity, Position, load_position, make_state
 
 try:
@@ -106,15 +107,20 @@ class Dataset(IterableDataset):
             raise ValueError(f"rank {rank} is not in 0 .. {world_size - 1}")
         self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
         named = named_sources(sources)
+        catalogues = {name: Catalogue(source.paths) for name, source in named.items()}
         options = Options(
-            seed=seed, pack=pack, patch=default_patch(named) if patch == "default" else patch,
+            seed=seed, pack=pack,
+            patch=default_patch(catalogues.values()) if patch == "default" else patch,
             grid=grid, order=order, captions=captions, caption_first=caption_first,
             caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
             long_captions=long_captions, sequence=templates(sequence), window=window, group=group,
             weights_by=weights_by)
         self.options = options
-        self._sources = [OpenSource(name, named[name], options) for name in sorted(named)]
+        self._sources = [OpenSource(name, named[name], catalogues[name], options)
+                         for name in sorted(named)]
         refuse_incompatible(self._sources)
+        if isinstance(captions, Mapping):
+            refuse_unknown_captions(self._sources, captions)
         if pack is not None:
             refuse_short_pack(self._sources, pack, on_error == "skip")
         self._mixture = Mixture([self._share(source) for source in self._sources], window)

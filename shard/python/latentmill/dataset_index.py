@@ -29,20 +29,25 @@ class DatasetIndex:
 
     path: the data set's folder, or its index.lmi. Opening reads a few hundred bytes; each
     array is read when it is asked for. Arrays have one value a shard where nothing else
-    is said. FileNotFoundError where there is no index, ShardError where it is damaged."""
+    is said. FileNotFoundError where there is no index, ShardError where it is damaged.
+
+    A Dataset needs records, fingerprints, configurations and layouts. The sums tokens, cells and
+    images are for you: what a data set holds before draws and options, as in
+    index.tokens.sum() + index.cells.sum() // 2**2 for the positions of window 2.
+
+    It pickles as its path, and refuses another index when it is unpickled."""
 
     def __init__(self, path: str | os.PathLike[str]):
         path = os.fspath(path)
         self.file = os.path.join(path, "index.lmi") if os.path.isdir(path) else path
         self.folder = os.path.dirname(self.file)
         if not os.path.exists(self.file):
-            raise FileNotFoundError(
-                f"{self.file}: no such file; make it with: latentmill index {path}"
-            )
+            how = f"; make it with: latentmill index {path}" if os.path.isdir(path) else ""
+            raise FileNotFoundError(f"{self.file}: no such file or folder{how}")
         self._index = _shard.DatasetFile(self.file)
 
     def __reduce__(self):
-        return DatasetIndex, (self.file,)
+        return _reopen, (self.file, self.fingerprint)
 
     def __len__(self) -> int:
         return self._index.n_shards
@@ -141,8 +146,15 @@ class DatasetIndex:
         starts = starts_of(np.frombuffer(table, "<u4", n, 4)) + 4 + 4 * n
         return table, starts
 
+    def names(self) -> list[str]:
+        """Paths of all shards, from the folder on."""
+        table = bytes(self._index.column(_PATHS))
+        return [entry.decode("utf-8", "surrogateescape") for entry in split_table(table, "paths")]
+
     def name(self, i: int) -> str:
-        """Path of shard i, from the folder on."""
+        """Path of shard i, from the folder on. IndexError."""
+        if not 0 <= i < len(self):
+            raise IndexError(f"{self.file} has {len(self)} shards, not a shard {i}")
         table, starts = self._paths
         return bytes(table[starts[i] : starts[i + 1]]).decode("utf-8", "surrogateescape")
 
@@ -159,7 +171,8 @@ class DatasetIndex:
             or reader.fingerprint != self.fingerprints[i].tobytes().hex()
         ):
             raise _shard.ShardError(
-                f"{reader.path} is not the shard that {self.file} says; index it again"
+                f"{reader.path} is not the shard that {self.file} tells of, which is older: "
+                f"run `latentmill index {self.folder or '.'}` again"
             )
         return reader
 
@@ -177,3 +190,10 @@ class DatasetIndex:
             if size != self.n_bytes[i]:
                 lines.append(f"{path} has {size} bytes, not {self.n_bytes[i]}")
         return lines
+
+
+def _reopen(file: str, fingerprint: str) -> DatasetIndex:
+    index = DatasetIndex(file)
+    if index.fingerprint != fingerprint:
+        raise _shard.ShardError(f"{file} is not the index that was pickled any more")
+    return index

@@ -181,24 +181,6 @@ class Measure:
         ends = sum(end is not None for end in self._markers[:2])
         return ends + 2 * len(shape.images)
 
-    def expected(self, texts: Texts, layout: np.ndarray, shapes: list[Shape]
-                 ) -> tuple[float, float]:
-        """Sums over all records: of positions, of documents; over all draws, on average."""
-        n_ids = np.where(texts.n_ids == NO_IDS, 0, texts.n_ids).astype(np.float64)
-        if self._options.max_caption_tokens is not None:
-            captions = np.array([shape.is_pair for shape in shapes], bool)[layout]
-            long = np.repeat(captions, texts.count)
-            n_ids = np.where(long, np.minimum(n_ids, self._options.max_caption_tokens), n_ids)
-        sums = np.concatenate(([0.0], np.cumsum(n_ids)))
-        text = (sums[texts.start + texts.count] - sums[texts.start]) / np.maximum(texts.count, 1)
-        pair = np.array([shape.is_pair for shape in shapes], bool)[layout]
-        text = np.where(pair, text * (1 - self._options.caption_dropout), text)
-        first, second = self.fixed(shapes)
-        fixed = self._caption_first * first + (1 - self._caption_first) * second
-        length = text + texts.others + fixed[layout]
-        weight = np.ones(len(layout)) if texts.weight is None else texts.weight
-        return float((length * weight).sum()), float(weight.sum())
-
     def documents(self, shard, texts: Texts, layout: np.ndarray, shapes: list[Shape],
                   positions: np.ndarray, pass_number: int) -> Documents:
         """The documents of records `positions` in a pass over their source. shard: for draws."""

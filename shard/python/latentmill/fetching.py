@@ -133,9 +133,6 @@ class _Rows:
             shape = self._shard.shapes[layout]
             key, name, _ = self._shard.reader.shard.identify(position)
             if texts:
-                if len(texts[0]) < n_caption:
-                    raise ValueError(f"{name} {key}: the tokenizer gives {len(texts[0])} tokens; "
-                                     f"the view has {n_caption}: build it again")
                 texts[0] = texts[0][:n_caption]
             latents = [self._latent(row, part.ordinal) for part in shape.images]
             if copy:
@@ -155,9 +152,12 @@ class _Rows:
     # document without its caption gets any: as many as are used, none, are kept.
 
     def _new_ids(self, view: View, d: Documents, rows: list[int]) -> Iterator[list[np.ndarray]]:
+        lengths = self._shard.texts
         for row, position, caption in zip(rows, d.position.tolist(), d.caption.tolist()):
             record = Record(self._shard.reader, position, self._block, row)
-            yield view.tokens(record, caption)
+            at = lengths.start[position] + caption
+            yield view.tokens(record, caption, lengths.n_ids[at] if caption >= 0 else 0,
+                              lengths.others[position])
 
     def _stored_ids(self, d: Documents) -> Iterator[list[np.ndarray]]:
         ids = np.frombuffer(memoryview(self._block.ids), np.int32)

@@ -47,6 +47,7 @@ class Planner:
         parts: list[Documents] = []
         words: list[int | str] = [self._options.seed, _DOCUMENTS]  # of the order's key
         for number, source in enumerate(self._sources):
+            source.begin_window()
             cursor, take = cursors[source.name], takes[source.name]
             first, end = cursor // UNIT, (cursor + take) // UNIT
             if end > first:
@@ -65,9 +66,7 @@ class Planner:
                 np.arange(run.first, run.first + run.n_records))
         out = []
         for (shard, pass_number), positions in by_shard.items():
-            s = source.shard(shard)
-            documents = s.measure.documents(s.reader.shard, s.texts, s.layout, s.shapes,
-                                            np.concatenate(positions), pass_number)
+            documents = source.shard(shard).documents(np.concatenate(positions), pass_number)
             documents.source[:] = number
             documents.shard[:] = shard
             out.append(documents)

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ._shard import ShardError
+from .catalogue import ACCEPTED, Catalogue, Paths
 from .columns import NO_IDS, Layout
-from .dataset_index import DatasetIndex
 from .composing import Composer
-from .documents import Markers, Measure, Shape, Texts, shape_of, texts_of
+from .dataset_index import DatasetIndex
+from .documents import Documents, Markers, Measure, Shape, Texts, shape_of, texts_of
 from .lazy import cached_property
 from .mixture import Weight, schedule
 from .options import Options
 from .reader import ShardReader
 from .views import View
 
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-_SAMPLED_SHARDS = 64
+# What a source's means are taken over: so many shards at most, and documents of these, both
+# evenly spread.
+_SAMPLED_SHARDS, _SAMPLED_DOCUMENTS = 64, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,11 @@ class Source:
     weight: Weight = 1.0
     view: str | os.PathLike[str] | View | None = None
 
+    def __post_init__(self):
+        schedule(self.weight)
+        if not isinstance(self.view, (str, os.PathLike, View, type(None))):
+            raise TypeError(f"view is a file of build_view(), or a View; not {self.view!r}")
+
 
 Sources = Paths | Source | Mapping[str, Paths | Source]
 
@@ -51,16 +55,12 @@ def named_sources(sources: Sources) -> dict[str, Source]:
     if not isinstance(sources, Mapping):
         sources = {"data": sources}
     if not sources:
-        raise ValueError("no sources")
+        raise ValueError(f"no sources: give {ACCEPTED}")
+    for name in sources:
+        if not isinstance(name, str):
+            raise TypeError(f"a source's name is a string, not {name!r}")
     return {name: source if isinstance(source, Source) else Source(source)
             for name, source in sources.items()}
-
-
-def index_of(paths: Paths) -> DatasetIndex | None:
-    """index.lmi of a folder that has one."""
-    if isinstance(paths, (str, os.PathLike)) and (Path(paths) / "index.lmi").exists():
-        return DatasetIndex(paths)
-    return None
 
 
 def _layouts(index: DatasetIndex, configuration: int) -> list[Layout]:
@@ -69,68 +69,10 @@ def _layouts(index: DatasetIndex, configuration: int) -> list[Layout]:
     return [index.layouts[i] for i in np.unique(index.layout[shards == configuration])]
 
 
-def _first_header(paths: Paths) -> dict[str, Any]:
-    index = index_of(paths)
-    return ShardReader(find_shards(paths)[0]).header if index is None else index.configurations[0]
-
-
-def default_patch(named: Mapping[str, Source]) -> int:
+def default_patch(catalogues: Iterable[Catalogue]) -> int:
     """The window that the first shard with latents, or else the first, was prepared for."""
-    headers = [_first_header(source.paths) for source in named.values()]
+    headers = [catalogue.first_header() for catalogue in catalogues]
     return next((h for h in headers if h["encoders"]), headers[0])["patch"]
-
-
-def find_shards(paths: Paths) -> list[Path]:
-    """All shards below folders and in lists, by name. FileNotFoundError names what is missing:
-    a path, or a shard that a manifest tells of."""
-    if isinstance(paths, (str, os.PathLike)):
-        paths = [paths]
-    found: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            found += _shards_below(path)
-        elif path.exists():
-            found.append(path)
-        else:
-            raise FileNotFoundError(f"no such shard or folder: {path}")
-    if not found:
-        raise FileNotFoundError(f"no shards in {', '.join(map(str, paths))}")
-    return found
-
-
-def _shards_below(folder: Path) -> list[Path]:
-    """Of a folder of `latentmill prepare` those that its manifests name, else all."""
-    there = sorted(folder.rglob("*.lms"))
-    manifests = sorted(folder.rglob("*.manifest.json"))
-    if not manifests and next(folder.rglob("dataset.json"), None) is None:
-        return there
-    named = {shard for manifest in manifests for shard in _named_shards(manifest)}
-    if missing := sorted(named.difference(there)):
-        raise FileNotFoundError("shards that their manifests name are missing: " +
-                                ", ".join(map(str, missing)))
-    if unfinished := [str(path) for path in there if path not in named]:
-        warnings.warn(f"{len(unfinished)} shards of unfinished units, which no manifest names, "
-                      f"are left out: {first_few(unfinished)}. Let latentmill prepare finish "
-                      "them, or name the files", stacklevel=2)
-    return [path for path in there if path in named]
-
-
-def _named_shards(manifest: Path) -> list[Path]:
-    """They lie beside it. ShardError where it is no manifest."""
-    try:
-        if not manifest.is_file():
-            raise ValueError("not a regular file")
-        shards = json.loads(manifest.read_bytes())["result"]["shards"]
-        return [manifest.parent / Path(shard["name"]).name for shard in shards]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ShardError(f"{manifest} is damaged or no manifest ({error}): restore it, or remove "
-                         "it and let latentmill prepare make its unit again") from None
-
-
-def first_few(names: Sequence[str]) -> str:
-    """For a message."""
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
 
 
 @dataclass
@@ -143,6 +85,12 @@ class OpenShard:
     measure: Measure
     composer: Composer
     scales: list[tuple[np.ndarray, np.ndarray]]  # scale and shift of each encoder
+    window: int = 0  # of its source, that needed it last
+
+    def documents(self, records: np.ndarray, pass_number: int) -> Documents:
+        """Of these records, int64, in a pass over the source."""
+        return self.measure.documents(self.reader.shard, self.texts, self.layout, self.shapes,
+                                      records, pass_number)
 
     @cached_property
     def ids_start(self) -> np.ndarray:
@@ -155,50 +103,56 @@ class OpenShard:
 class OpenSource:
     """One source of a Dataset. Pickles without its open shards."""
 
-    def __init__(self, name: str, source: Source, options: Options):
+    def __init__(self, name: str, source: Source, catalogue: Catalogue, options: Options):
         self.name = name
         self.weight = schedule(source.weight)
-        self._index = index_of(source.paths)
-        if self._index is None:
-            self.paths: list[str | Path] = [*find_shards(source.paths)]
-        else:  # in the order of find_shards()
-            names = [self._index.name(i) for i in range(len(self._index))]
-            self._order = np.array(sorted(range(len(names)), key=lambda i: Path(names[i]).parts),
-                                   np.int64)
-            self.paths = [self._index.path(int(i)) for i in self._order]
         self.view = View.open(source.view) if isinstance(source.view, (str, os.PathLike)) \
             else source.view
+        self._catalogue = catalogue
         self._options = options
-        self._open: OrderedDict[int, OpenShard] = OrderedDict()
+        self._open: OrderedDict[int, OpenShard] = OrderedDict()  # the last used one last
+        self._window = 0
+        self.contracts: list[tuple[str, Contract]] = []
+        self.headers: list[dict[str, Any]] = []  # one of each contract
+        self.channels = 0  # of its latents
+        self.image_lengths: set[int] = set()  # of records with images, without their texts
+        self.caption_names: set[str] = set()  # in the shards that were looked at
+        self._sums = np.zeros(3, np.int64)  # over these: positions, documents, records
         self._examine()
-        if self.view is not None:
-            self.view.check(self.fingerprints, name)
+        if not self.counts.sum():
+            raise ValueError(f"source {name!r} has no records")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": OrderedDict()}
 
+    @property
+    def counts(self) -> np.ndarray:
+        """Records of each shard. int64 [shards]"""
+        return self._catalogue.counts
+
     def _examine(self) -> None:
-        """Counts, fingerprints, and what must be the same in all shards: from index.lmi where
-        the source is a folder that has one, else each shard is opened once."""
-        self.contracts: list[tuple[str, Contract]] = []
-        self.channels = 0  # of its latents
-        self.image_lengths: set[int] = set()  # of records with images, without their texts
-        if self._index is not None:
-            index, order = self._index, self._order
-            self.counts = index.records[order].astype(np.int64)
-            self.fingerprints = [row.tobytes().hex() for row in index.fingerprints[order]]
+        """What must be the same in all shards, from the index or else from each of them, and
+        what their records are in the mean."""
+        index, n = self._catalogue.index, len(self._catalogue)
+        sample = set((np.arange(_SAMPLED_SHARDS) * (n - 1) // (_SAMPLED_SHARDS - 1)).tolist()
+                     if n > _SAMPLED_SHARDS else range(n))
+        if index is not None:
             for number, header in enumerate(index.configurations):
                 self._add_contract(index.file, header, _layouts(index, number))
-        else:
-            counts, self.fingerprints = [], []
-            for path in self.paths:
-                reader = ShardReader(path)
-                counts.append(len(reader))
-                self.fingerprints.append(reader.fingerprint)
-                self._add_contract(str(path), reader.header, reader.columns().layouts)
-            self.counts = np.array(counts, np.int64)
-        if not self.counts.sum():
-            raise ValueError(f"source {self.name!r} has no records")
+            for number in range(n) if self.view is not None else ():
+                self._check_view(number)
+        for number in range(n) if index is None else sorted(sample):
+            reader = self._catalogue.open(number)
+            if index is None:
+                self._add_contract(reader.path, reader.header, reader.columns().layouts)
+                self._check_view(number)
+            if number in sample:
+                self._add_sums(self._opened(number, reader), len(sample))
+
+    def _check_view(self, number: int) -> None:
+        if self.view is not None:
+            self.view.check(self.name, len(self._catalogue), number,
+                            self._catalogue.fingerprints[number].tobytes().hex())
 
     def _add_contract(self, path: str, header: dict[str, Any], layouts: list[Layout]) -> None:
         contract = Contract.of(path, header, layouts, self.view)
@@ -206,38 +160,72 @@ class OpenSource:
                                               for s in layout.segments if s.kind == "latent")])
         if not any(contract == other for _, other in self.contracts):
             self.contracts.append((path, contract))
+            self.headers.append(header)
         if self.view is None and header["tokenizer"] is not None:
             shapes = _shapes(path, header, layouts)
             lengths = np.minimum(*self._measure(header).fixed(shapes)).tolist()
             self.image_lengths.update(n for n, shape in zip(lengths, shapes) if not shape.is_text)
 
+    def _add_sums(self, shard: OpenShard, n_shards: int) -> None:
+        """One of n_shards sampled ones; as far as a sequence has room for its documents. Where
+        there are few records, several passes are, as each draws anew."""
+        self.caption_names.update(shard.texts.names)
+        most = _SAMPLED_DOCUMENTS // n_shards
+        n = min(len(shard.layout), most)
+        records = np.arange(n) * len(shard.layout) // max(n, 1)
+        most_passes = 1 << 7 - (n_shards - 1).bit_length()
+        passes = min(most_passes, 1 << (most // max(n, 1)).bit_length() - 1)
+        for pass_number in range(passes):
+            documents = shard.documents(records, pass_number)
+            length = documents.length
+            if self._options.pack is not None:
+                length = length[documents.is_text | (length <= self._options.pack)]
+            self._sums += np.array([length.sum(), len(length), n]) * (most_passes // passes)
+
+    def means(self) -> tuple[float, float]:
+        """Positions and documents that a record gives."""
+        positions, documents, records = self._sums.tolist()
+        if positions == 0:
+            raise ValueError(f"nothing of source {self.name!r} is left to train on: its view, "
+                             "long_captions or pack leave all of it out")
+        return positions / records, documents / records
+
     @cached_property
     def fingerprint(self) -> str:
         """Of the records' bytes, and of the view."""
-        parts = [*self.fingerprints, self.view.fingerprint if self.view else ""]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+        digest = hashlib.sha256(self._catalogue.fingerprints.tobytes())
+        digest.update((self.view.fingerprint if self.view else "").encode())
+        return digest.hexdigest()[:32]
+
+    def begin_window(self) -> None:
+        """Closes shards that neither the window before this one nor two groups need."""
+        self._window += 1
+        while len(self._open) > 2 * self._options.group + 2 and \
+                next(iter(self._open.values())).window < self._window - 1:
+            self._open.popitem(last=False)
 
     def shard(self, number: int) -> OpenShard:
-        """Opens it, or finds it among those that a window and the next one need."""
-        if number in self._open:
-            self._open.move_to_end(number)
-            return self._open[number]
-        reader = ShardReader(self.paths[number])
+        """Opens it, or finds it among those that are open."""
+        if number not in self._open:
+            self._open[number] = self._opened(number, self._catalogue.open(number))
+        shard = self._open[number]
+        shard.window = self._window
+        self._open.move_to_end(number)
+        return shard
+
+    def _opened(self, number: int, reader: ShardReader) -> OpenShard:
         columns = reader.columns()
         shapes = _shapes(reader.path, reader.header, columns.layouts)
         if self.view is None:
             texts = texts_of(columns, shapes)
-            _refuse_missing_ids(reader, texts)
         else:
             texts = self.view.texts(number)
-        opened = OpenShard(
+        if self.view is None or self.view.markers is None:
+            _refuse_missing_ids(reader, texts)
+        return OpenShard(
             reader, shapes, texts, columns.layout, self._measure(reader.header),
             Composer(self._options, self._markers(reader.header), self._grid(reader.header)),
             [reader.scale_and_shift(i) for i in range(len(reader.header["encoders"]))])
-        self._open[number] = opened
-        while len(self._open) > 2 * self._options.group + 2:
-            self._open.popitem(last=False)
-        return opened
 
     def _measure(self, header: dict[str, Any]) -> Measure:
         return Measure(self._options, self._markers(header), self._grid(header), header)
@@ -255,20 +243,12 @@ class OpenSource:
     def block_starts(self, number: int) -> np.ndarray:
         return self.shard(number).reader.columns().block_start
 
-    def means(self) -> tuple[float, float]:
-        """Positions and documents that a record gives, on average over all draws. Of many
-        shards 64 are looked at, evenly spread."""
-        some = np.unique(np.linspace(0, len(self.paths) - 1, _SAMPLED_SHARDS).astype(int)) \
-            if len(self.paths) > _SAMPLED_SHARDS else range(len(self.paths))
-        positions = documents = records = 0.0
-        for number in some:
-            s = self.shard(int(number))
-            p, d = s.measure.expected(s.texts, s.layout, s.shapes)
-            positions, documents = positions + p, documents + d
-            records += len(s.layout)
-        if positions <= 0:
-            raise ValueError(f"nothing of source {self.name!r} is left to train on")
-        return positions / records, documents / records
+    def token_ids(self) -> tuple[Markers, int]:
+        """Its markers, and above which ids there is no token besides these."""
+        if self.view is not None and self.view.markers is not None:
+            return self.view.markers, self.view.n_pieces
+        header = next(h for h in self.headers if h["tokenizer"] is not None)
+        return self._markers(header), header["tokenizer"]["n_pieces"]
 
 
 def _shapes(path: str, header: dict[str, Any], layouts: list[Layout]) -> list[Shape]:
@@ -279,7 +259,7 @@ def _shapes(path: str, header: dict[str, Any], layouts: list[Layout]) -> list[Sh
 
 
 def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
-    if (texts.n_ids == NO_IDS).any():
+    if reader.header["tokenizer"] is None or (texts.n_ids == NO_IDS).any():
         raise ShardError(f"{reader.path} has texts without token ids (--tokenizer none): it needs "
                          "a view made by latentmill.build_view(..., tokenizer=...)")
 
@@ -329,6 +309,16 @@ def _encoder(encoder: dict[str, Any]) -> tuple:
 
 def _short(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def refuse_unknown_captions(sources: Iterable[OpenSource], shares: Mapping[str, float]) -> None:
+    """Raises ValueError where no record has a caption of a name that is to be drawn."""
+    names = sorted(set().union(*(source.caption_names for source in sources)))
+    known = {*names, *(name.split("[")[0] for name in names)}
+    unknown = [name for name in shares if name not in known]
+    if unknown:
+        raise ValueError(f"captions: no record has one of the name {', '.join(map(repr, unknown))}"
+                         f"; there are {', '.join(map(repr, names))}")
 
 
 def refuse_short_pack(sources: Iterable[OpenSource], pack: int, skip: bool) -> None:

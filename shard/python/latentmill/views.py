@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import numbers
 import os
 import zipfile
 import zlib
@@ -18,7 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from .catalogue import find_shards
+from .columns import starts_of
 from .documents import Markers, Texts, shape_of
+from .lazy import cached_property
 from .reader import ShardReader
 from .record import Alternative, Record
 
@@ -29,7 +33,7 @@ _ARRAYS = {"records": np.int64, "count": np.int64, "others": np.int64, "weight":
 _MAGIC = "latentmill view 1"
 
 
-@dataclass
+@dataclass(repr=False)
 class View:
     """An opened view. Make one with build_view(), or open a file of it with View.open()."""
     meta: dict[str, Any]
@@ -45,19 +49,24 @@ class View:
         try:
             with np.load(path, allow_pickle=False) as file:
                 meta = json.loads(str(file["meta"]))
-                arrays = {name: file[name] for name in _ARRAYS}
-        except (KeyError, ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
-            raise ValueError(f"{path} is no view of latentmill: {error}") from None
-        view = View(meta, arrays, tokenizer, captions_map)
-        if meta.get("magic") != _MAGIC or view._digest() != meta["fingerprint"]:
-            raise ValueError(f"{path} is no view of latentmill, or damaged")
+                view = View(meta, {name: file[name] for name in _ARRAYS}, tokenizer, captions_map)
+            if meta["magic"] != _MAGIC or view._digest() != meta["fingerprint"]:
+                raise ValueError("its fingerprint is not that of its content")
+        except FileNotFoundError:
+            raise
+        except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError,
+                zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"{path} is no view of latentmill, or damaged: {error}") from None
         for name in ("tokenizer", "captions_map"):
             if bool(meta[name]) != (getattr(view, name) is not None):
                 raise ValueError(f"{path} was built {'with' if meta[name] else 'without'} "
                                  f"{name}: open it so, by View.open(path, ...)")
         return view
+
+    def __repr__(self) -> str:
+        tokens = f", tokens of {self.tokenizer_name!r}" if self.tokenizer_name else ""
+        return (f"View: {np.count_nonzero(self.arrays['weight'])} of {len(self.arrays['weight'])} "
+                f"records in {len(self.meta['shards'])} shards{tokens}")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the file; one that is there is replaced when all is written."""
@@ -82,38 +91,73 @@ class View:
     def tokenizer_name(self) -> str:
         return self.meta["tokenizer"]
 
-    def check(self, fingerprints: Sequence[str], source: str) -> None:
-        if list(fingerprints) != self.meta["shards"]:
-            raise ValueError(f"the view of source {source!r} was made of other shards")
+    @property
+    def n_pieces(self) -> int:
+        """The highest id that its tokenizer gave, and one more."""
+        return self.meta["n_pieces"]
+
+    def check(self, source: str, n_shards: int, shard: int, fingerprint: str) -> None:
+        """ValueError where the source has other shards, of which it says one's number."""
+        known = self.meta["shards"]
+        if n_shards != len(known) or known[shard] != fingerprint:
+            raise ValueError(f"the view of source {source!r} was made of other shards; make one of "
+                             "these with latentmill.build_view()")
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        """Records and alternatives before each shard. int64 [2, shards + 1]"""
+        records = starts_of(self.arrays["records"])
+        return np.stack([records, starts_of(self.arrays["count"])[records]])
 
     def texts(self, shard: int) -> Texts:
         """Stands in for documents.texts_of() of a shard's index."""
-        ends = np.cumsum(self.arrays["records"])
-        rows = slice(int(ends[shard] - self.arrays["records"][shard]), int(ends[shard]))
+        rows, alternatives = (slice(*start[shard:shard + 2].tolist()) for start in self._starts)
         count = self.arrays["count"][rows]
-        before = int(self.arrays["count"][:rows.start].sum())
-        alternatives = slice(before, before + int(count.sum()))
         return Texts(np.cumsum(count) - count, count, self.arrays["n_ids"][alternatives],
                      self.arrays["name"][alternatives], self.meta["names"],
                      self.arrays["others"][rows], self.arrays["weight"][rows])
 
     def captions(self, record: Record) -> list[tuple[str, str]]:
         """(name, text) of each caption that the record has in this view."""
-        if callable(self.captions_map):
-            return [("captions_map", text) for text in self.captions_map(record)]
-        if self.captions_map is not None and record.key in self.captions_map:
-            texts = self.captions_map[record.key]
-            return [("captions_map", text) for text in
-                    ([texts] if isinstance(texts, str) else texts)]
-        return [(caption.name, caption.text) for caption in record.captions]
+        given = self._mapped(record)
+        if given is None:
+            return [(caption.name, caption.text) for caption in record.captions]
+        texts = [given] if isinstance(given, str) else given
+        if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"captions_map: {record!r} is given {given!r}, not a text or a list of "
+                            "texts")
+        return [("captions_map", text) for text in texts]
 
-    def tokens(self, record: Record, caption: int) -> list[np.ndarray]:
-        """Ids of the caption (-1: none) and of the record's other texts, by the tokenizer."""
+    def _mapped(self, record: Record) -> str | Sequence[str] | None:
+        """What captions_map says of it; None: nothing."""
+        if callable(self.captions_map):
+            given = self.captions_map(record)
+            return () if given is None else given
+        return (self.captions_map or {}).get((record.name, record.key),
+                                             (self.captions_map or {}).get(record.key))
+
+    def tokens(self, record: Record, caption: int, n_caption: int, n_others: int
+               ) -> list[np.ndarray]:
+        """Ids of the caption (-1: none) and of the record's other texts, by the tokenizer.
+        ValueError where they are not as many as the view has."""
+        others = [self.ids(record, one.text) for one in _other_texts(record)]
+        chosen = self.captions(record)[caption:caption + 1] if caption >= 0 else []
+        first = [self.ids(record, text) for _, text in chosen] or [np.zeros(0, np.int32)]
+        if len(first[0]) != n_caption or sum(map(len, others)) != n_others:
+            raise ValueError(f"{record!r}: tokenizer or captions_map give other tokens than when "
+                             "the view was made: build it again")
+        return first + others if record.captions else others
+
+    def ids(self, record: Record, text: str) -> np.ndarray:
+        """The tokenizer's, checked. int32"""
         assert self.tokenizer is not None
-        texts = [one.text for one in _other_texts(record)]
-        if record.captions:
-            texts.insert(0, self.captions(record)[caption][1] if caption >= 0 else "")
-        return [np.asarray(self.tokenizer(text) if text else (), np.int32) for text in texts]
+        given = self.tokenizer(text)
+        ids = np.asarray(given) if isinstance(given, (Sequence, np.ndarray)) else None
+        if ids is None or ids.ndim != 1 or ids.size and (
+                ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= 1 << 31):
+            raise ValueError(f"tokenizer: of a text of {record!r} it gives {_short(given)}, not a "
+                             "list of integers from 0 to 2**31 - 1")
+        return ids.astype(np.int32)
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
@@ -135,28 +179,41 @@ def build_view(paths, out: str | os.PathLike[str], *,
     paths: as of a Source. where(record): whether it is used. weight(record): how often it
     occurs in a pass over the source, on average; 0: never. Both may look at record.metadata,
     images and captions; a latent that is asked for is decompressed. captions_map: the captions
-    instead of the stored ones, a mapping of keys to one or more texts (others keep theirs), or
-    a callable of the record; it needs a tokenizer. tokenizer(text): token ids, without markers,
+    instead of the stored ones, a callable of the record, or a mapping of keys to one or more
+    texts (others keep theirs). A key that several NAMEs have stands for all of their records;
+    (NAME, key) for one of them. It needs a tokenizer. tokenizer(text): token ids, without markers,
     the same on every call; with markers={"bos": .., "eos": .., "boi": .., "eoi": ..} (None for
     a BOS or EOS that is not to be). tokenizer_name: what two views are compared by."""
-    from .sources import find_shards  # which opens views
-
     if captions_map is not None and tokenizer is None:
         raise ValueError("captions_map needs a tokenizer: its texts have no stored ids")
+    if captions_map is not None and not isinstance(captions_map, Mapping) and \
+            not callable(captions_map):
+        raise TypeError(f"captions_map is a mapping of keys, or a callable; not {captions_map!r}")
     if (tokenizer is None) != (markers is None):
         raise ValueError("a tokenizer comes with markers={'bos', 'eos', 'boi', 'eoi'}")
     meta = {"magic": _MAGIC, "tokenizer": tokenizer_name if tokenizer else "",
             "captions_map": captions_map is not None, "shards": [], "names": [],
-            "markers": None if markers is None else
-            [markers[name] for name in ("bos", "eos", "boi", "eoi")]}
+            "markers": None if markers is None else list(_checked(markers))}
     view = View(meta, {}, tokenizer, captions_map)
     builder = _Builder(view, where, weight)
     for path in find_shards(paths):
         builder.add(ShardReader(path, columns="text"))
-    view.arrays = builder.arrays()
+    builder.finish()
     meta["fingerprint"] = view._digest()
     view.save(out)
     return view
+
+
+def _checked(markers: Mapping[str, int | None]) -> Markers:
+    if not isinstance(markers, Mapping) or set(markers) != set(Markers._fields):
+        raise ValueError(f"markers has each of {', '.join(Markers._fields)}; not {markers!r}")
+    for name, given in markers.items():
+        if given is None and name in ("bos", "eos"):
+            continue
+        if not isinstance(given, numbers.Integral) or not 0 <= given < 1 << 31:
+            raise ValueError(f"markers: {name} is an integer from 0 to 2**31 - 1, not {given!r}")
+    return Markers(*(None if markers[name] is None else int(markers[name])
+                     for name in Markers._fields))
 
 
 class _Builder:
@@ -168,6 +225,8 @@ class _Builder:
         self._weight = weight
         self._names: dict[str, int] = {}
         self._values: dict[str, list] = {name: [] for name in _ARRAYS}
+        self._n_pieces = 0
+        self._any_mapped = False
 
     def add(self, reader: ShardReader) -> None:
         for layout in reader.columns().layouts:
@@ -178,11 +237,8 @@ class _Builder:
             self._add_record(record)
 
     def _add_record(self, record: Record) -> None:
-        weight = 1.0 if self._weight is None else float(self._weight(record))
-        if not 0 <= weight < 1e6:
-            raise ValueError(f"weight of {record!r} is {weight}, not 0 to a million")
-        if self._where is not None and not self._where(record):
-            weight = 0.0
+        weight = self._weight_of(record)
+        self._any_mapped |= self._view._mapped(record) is not None
         lengths = list(self._lengths(record)) if weight else []
         if weight and not lengths and record.captions:
             raise ValueError(f"{record!r} has no caption left: leave it out by where=")
@@ -193,23 +249,45 @@ class _Builder:
         self._values["weight"].append(weight)
         self._values["others"].append(self._others(record) if weight else 0)
 
+    def _weight_of(self, record: Record) -> float:
+        if self._where is not None and not self._where(record):
+            return 0.0
+        weight = 1.0 if self._weight is None else self._weight(record)
+        if not isinstance(weight, numbers.Real) or not 0 <= weight < 1e6:
+            raise ValueError(f"weight of {record!r} is {weight!r}, not a number from 0 to a "
+                             "million")
+        return float(weight)
+
     def _lengths(self, record: Record) -> Iterator[tuple[str, int]]:
         if self._view.tokenizer is not None:
             for name, text in self._view.captions(record):
-                yield name, len(self._view.tokenizer(text))
+                yield name, self._n_ids(record, text)
             return
         for caption in record.captions:
             yield caption.name, len(_ids(record, caption))
 
-    def _others(self, record: Record) -> int:
-        tokenizer = self._view.tokenizer
-        if tokenizer is None:
-            return sum(len(_ids(record, one)) for one in _other_texts(record))
-        return sum(len(tokenizer(one.text)) for one in _other_texts(record))
+    def _n_ids(self, record: Record, text: str) -> int:
+        ids = self._view.ids(record, text)
+        self._n_pieces = max(self._n_pieces, int(ids.max(initial=-1)) + 1)
+        return len(ids)
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def _others(self, record: Record) -> int:
+        return sum(len(_ids(record, one)) if self._view.tokenizer is None
+                   else self._n_ids(record, one.text) for one in _other_texts(record))
+
+    def finish(self) -> None:
+        if isinstance(self._view.captions_map, Mapping) and not self._any_mapped:
+            raise ValueError("captions_map has the key of no record; its first are "
+                             f"{list(self._view.captions_map)[:3]}")
         self._view.meta["names"] = list(self._names)
-        return {name: np.array(self._values[name], dtype) for name, dtype in _ARRAYS.items()}
+        self._view.meta["n_pieces"] = self._n_pieces
+        self._view.arrays = {name: np.array(self._values[name], dtype)
+                             for name, dtype in _ARRAYS.items()}
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) < 100 else f"{text[:100]}..."
 
 
 def _ids(record: Record, text: Alternative) -> np.ndarray:

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which shards a source has: found below folders, or told by index.lmi.
+
+Every shard that is opened must be the one that was found or indexed; else training would go on
+with other data under the same fingerprint."""
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ._shard import ShardError
+from .dataset_index import DatasetIndex
+from .reader import ShardReader
+
+PathLike = str | os.PathLike[str]
+Paths = PathLike | Sequence[PathLike]
+ACCEPTED = ("a folder with shards, a .lms file, a list of these, a Source, or a mapping of names "
+            "to these; `latentmill prepare --out DIR INPUT...` makes shards")
+
+
+class Catalogue:
+    """The shards of a source, by number. Pickles."""
+
+    def __init__(self, paths: Paths):
+        self.index = index_of(paths)
+        self._first: ShardReader | None = None  # opened for its header, until open(0)
+        if self.index is not None:
+            _compare_with_folder(self.index)
+            self.counts = self.index.records.astype(np.int64)
+            self.fingerprints = self.index.fingerprints  # uint8 [n, 16]
+        else:
+            self._paths = find_shards(paths)
+            self.counts = np.full(len(self._paths), -1, np.int64)  # until opened
+            self.fingerprints = np.zeros((len(self._paths), 16), np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def first_header(self) -> dict[str, Any]:
+        if self.index is not None:
+            return self.index.configurations[0]
+        self._first = self.open(0)
+        return self._first.header
+
+    def open(self, number: int) -> ShardReader:
+        """ShardError where it is another shard than before, or than the indexed one."""
+        if self.index is not None:
+            return self.index.open(number)
+        if number == 0 and self._first is not None:
+            reader, self._first = self._first, None
+            return reader
+        reader = ShardReader(self._paths[number])
+        fingerprint = np.frombuffer(reader.shard.fingerprint(), np.uint8)
+        if self.counts[number] < 0:
+            self.counts[number], self.fingerprints[number] = len(reader), fingerprint
+        elif (self.fingerprints[number] != fingerprint).any():
+            raise ShardError(f"{reader.path} was replaced by another shard since the Dataset was "
+                             "made: make it anew")
+        return reader
+
+
+def index_of(paths: Paths) -> DatasetIndex | None:
+    """index.lmi of a folder that has one."""
+    if isinstance(paths, (str, os.PathLike)) and paths and (Path(paths) / "index.lmi").exists():
+        return DatasetIndex(paths)
+    return None
+
+
+def find_shards(paths: Paths) -> list[Path]:
+    """All shards below folders, in order of NAME and part, and in lists. FileNotFoundError names
+    what is missing: a path, or a shard that a manifest tells of."""
+    if isinstance(paths, (str, os.PathLike)):
+        paths = [paths]
+    if not isinstance(paths, Iterable):
+        raise TypeError(f"a source is {ACCEPTED}; not {paths!r}")
+    found: dict[str, Path] = {}  # by the path without links
+    for path in paths:
+        for name in _shards_at(path):
+            shard, real = Path(path, name), os.path.join(os.path.realpath(path), name).rstrip("/")
+            if real in found:
+                raise ValueError(f"{shard} is named twice ({found[real]}): a source has each shard "
+                                 "once; a weight makes it come more often")
+            found[real] = shard
+    if not found:
+        raise FileNotFoundError(f"no shards in {', '.join(map(str, paths)) or 'an empty list'}; "
+                                f"a source is {ACCEPTED}")
+    return list(found.values())
+
+
+def _shards_at(path: PathLike) -> list[str]:
+    """Shards of a folder, from it on, in an index's order; [""]: it is one itself."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{path!r} is no path: a source is {ACCEPTED}. A weight is given as "
+                        "Source('pairs', weight=2.0)")
+    if not os.fspath(path):
+        raise ValueError(f"'' is no path: a source is {ACCEPTED}")
+    if os.path.isdir(path):
+        return _finished(Path(path), sorted(
+            shards_below(path), key=lambda name: os.fsencode(name)[:-len(".lms")]))
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"no such shard or folder: {path}")
+    if Path(path).name == "index.lmi":
+        raise ValueError(f"{path} is the index of a folder: give the folder {Path(path).parent}")
+    if Path(path).suffix != ".lms":
+        raise ValueError(f"{path} is no shard: a source is {ACCEPTED}")
+    return [""]
+
+
+def shards_below(folder: PathLike) -> Iterator[str]:
+    """Their paths, from the folder on."""
+    for root, _, files in os.walk(folder, onerror=_raise):
+        below = os.path.relpath(root, folder)
+        prefix = "" if below == "." else below + os.sep
+        yield from (prefix + file for file in files
+                    if file.endswith(".lms") and file != ".lms")
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _finished(folder: Path, there: list[str]) -> list[str]:
+    """Of a folder of `latentmill prepare` the shards that its manifests name, else all."""
+    manifests = sorted(folder.rglob("*.manifest.json"))
+    if not manifests and next(folder.rglob("dataset.json"), None) is None:
+        return there
+    named = {str(shard.relative_to(folder)) for manifest in manifests
+             for shard in _named_shards(manifest)}
+    if missing := sorted(named.difference(there)):
+        raise FileNotFoundError("shards that their manifests name are missing: " +
+                                ", ".join(str(folder / name) for name in missing))
+    if unfinished := [str(folder / name) for name in there if name not in named]:
+        warnings.warn(f"{len(unfinished)} shards of unfinished units, which no manifest names, "
+                      f"are left out: {first_few(unfinished)}. Let latentmill prepare finish "
+                      "them, or name the files", stacklevel=2)
+    return [name for name in there if name in named]
+
+
+def _named_shards(manifest: Path) -> list[Path]:
+    """They lie beside it. ShardError where it is no manifest."""
+    try:
+        if not manifest.is_file():
+            raise ValueError("not a regular file")
+        shards = json.loads(manifest.read_bytes())["result"]["shards"]
+        return [manifest.parent / Path(shard["name"]).name for shard in shards]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ShardError(f"{manifest} is damaged or no manifest ({error}): restore it, or remove "
+                         "it and let latentmill prepare make its unit again") from None
+
+
+def _compare_with_folder(index: DatasetIndex) -> None:
+    """Raises FileNotFoundError where shards are gone, warns where some were added. Lists the
+    folder, but opens nothing."""
+    again = f"run `latentmill index {index.folder or '.'}` again"
+    gone, added = set(index.names()), []
+    for name in shards_below(index.folder or "."):
+        if name in gone:
+            gone.remove(name)
+        else:
+            added.append(name)
+    if gone:
+        raise FileNotFoundError(f"shards that {index.file} names are missing: "
+                                f"{first_few(sorted(gone))}; bring them back, or {again}")
+    if added:
+        warnings.warn(f"{index.file} is older than {len(added)} shards of its folder, which are "
+                      f"not used: {first_few(sorted(added))}; {again}", stacklevel=2)
+
+
+def first_few(names: Sequence[str]) -> str:
+    """For a message."""
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which shards a Dataset opens and how often, what it says of those that changed, and how it
+weighs their records."""
+import collections
+import json
+import pathlib
+import pickle
+import shutil
+import subprocess
+import tempfile
+import warnings
+from unittest import mock
+
+import dataset_shards
+import numpy as np
+
+from latentmill import Dataset, DatasetIndex, ShardError, ShardReader, Source, build_view, catalogue
+from latentmill.catalogue import find_shards
+from latentmill.options import Options
+from latentmill.sources import OpenSource
+
+SMALL = {"batch_size": 2, "pack": 700, "patch": 4}
+
+
+def refused(kind, call, *what):
+    try:
+        call()
+    except kind as error:
+        for one in what:
+            assert one in str(error), error
+        return
+    raise AssertionError(f"accepted: {what}")
+
+
+def index(folder):
+    subprocess.run([dataset_shards.BUILD / "latentmill", "index", "--incomplete", folder],
+                   check=True, capture_output=True)
+
+
+def keys(dataset):
+    return sorted(key for batch in dataset for row in batch["keys"] for _, key in row)
+
+
+def small_texts(folder, shards, records):
+    """`records` records in each of `shards` shards."""
+    folder.mkdir()
+    inputs = [folder / f"s{number:02}.jsonl" for number in range(shards)]
+    for path in inputs:
+        path.write_text("".join(json.dumps({"id": f"{path.stem}-{i}", "text": "tree house"}) + "\n"
+                                for i in range(records)))
+    return dataset_shards.prepare(folder / "shards", *inputs)
+
+
+def replaced(folder, texts, others):
+    """An index that is older than a shard: refused where the shard is opened, also with fewer
+    records; so is a shard that is replaced under a Dataset."""
+    here = pathlib.Path(shutil.copytree(texts, folder / "here"))
+    plain = Dataset(here, **SMALL, group=1)
+    index(here)
+    indexed = Dataset(here, **SMALL, group=1)
+    saved = pickle.dumps(plain), pickle.dumps(indexed)
+    first = find_shards(here)[0]
+    shutil.copy(find_shards(others)[0], first)
+    refused(ShardError, lambda: Dataset(here, **SMALL), str(first), "index.lmi", "which is older",
+            f"`latentmill index {here}`")
+    refused(ShardError, lambda: keys(indexed), str(first), "which is older")
+    refused(ShardError, lambda: keys(plain), str(first), "was replaced", "make it anew")
+    refused(ShardError, lambda: keys(pickle.loads(saved[0])), str(first), "was replaced")
+    index(here)
+    refused(ShardError, lambda: pickle.loads(saved[1]), "not the index that was pickled")
+    assert len(keys(Dataset(here, **SMALL))) > 0
+
+
+def missing_and_added(folder, texts):
+    here = pathlib.Path(shutil.copytree(texts, folder / "changing"))
+    index(here)
+    (here / "below").mkdir()
+    shutil.copy(find_shards(texts)[0], here / "below/new.lms")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert len(Dataset(here, **SMALL)._sources[0].counts) == 3
+    assert [str(warning.message) for warning in caught] == [
+        f"{here}/index.lmi is older than 1 shards of its folder, which are not used: below/new.lms;"
+        f" run `latentmill index {here}` again"]
+    (here / "text-1.lms").rename(folder / "away.lms")
+    refused(FileNotFoundError, lambda: Dataset(here, **SMALL), "index.lmi names are missing: ",
+            "text-1.lms")
+
+
+class Counting(ShardReader):
+    opened: collections.Counter = collections.Counter()
+
+    def __init__(self, path, *arguments):
+        Counting.opened[str(path)] += 1
+        super().__init__(path, *arguments)
+
+
+def opened_once(folder):
+    """40 shards in each window of an epoch, in groups of 4."""
+    texts = small_texts(folder / "small", shards=40, records=5)
+    with mock.patch.object(catalogue, "ShardReader", Counting):
+        dataset = Dataset(texts, batch_size=4, pack=64, group=4)
+        assert set(Counting.opened.values()) == {1} and len(Counting.opened) == 40
+        assert len(keys(dataset)) >= 200
+        assert set(Counting.opened.values()) == {2}, Counting.opened
+        assert len(dataset._sources[0]._open) == 40
+        few = Dataset(texts, batch_size=4, pack=64, group=4, window=10)
+        keys(few)
+        assert len(few._sources[0]._open) <= 10 + 4
+
+
+def sampled(folder):
+    """Of many shards 64 are looked at, the first and the last among them."""
+    texts = small_texts(folder / "many", shards=65, records=1)
+    index(texts)
+    looked = []
+    with mock.patch.object(OpenSource, "_add_sums", lambda self, shard, n: looked.append(
+            shard.reader.path)), mock.patch.object(OpenSource, "means", lambda self: (1.0, 1.0)):
+        Dataset(texts, **SMALL)
+    names = [DatasetIndex(texts).path(i) for i in range(65)]
+    assert looked == [names[i * 64 // 63] for i in range(64)]
+
+
+def ratio(pairs, texts, epochs=40, **options):
+    """Positions of pairs to those of texts."""
+    dataset = Dataset({"pairs": pairs, "text": texts}, **{**SMALL, **options})
+    sums = collections.Counter()
+    for _ in range(epochs):
+        for batch in dataset:
+            for s, row in enumerate(batch["keys"]):
+                for d, (name, _) in enumerate(row):
+                    sums["text" in name] += int((batch["doc_ids"][s] == d).sum())
+    return sums[False] / sums[True]
+
+
+def weighed_as_drawn(folder, pairs, texts):
+    """One to one by tokens, whatever the draws make of the captions."""
+    long = build_view(pairs, folder / "long.lmv", weight=lambda r: 2.5 if len(r.caption) > 90 else 0.5)
+    for options in ({"max_caption_tokens": 20, "long_captions": "drop", "patch": 8},
+                    {"max_caption_tokens": 20, "long_captions": "other_caption", "patch": 8},
+                    {"captions": {"json.captions": 1.0}, "patch": 8},
+                    {"captions": "stored", "patch": 8}, {"patch": 4, "pack": 101, "on_error": "skip"}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one = ratio(pairs, texts, **options)
+        assert 0.94 < one < 1.06, (options, one)
+    assert 0.94 < ratio(Source(pairs, view=long), texts, patch=8) < 1.06
+
+
+def two_texts(folder):
+    """Records with more than one text, beside pairs whose captions are shortened."""
+    subprocess.run([dataset_shards.BUILD / "tests/programs/write_edits", folder / "edits", "40"],
+                   check=True)
+    path = folder / "edits-00000.lms"
+    records = {record.key: record for record in ShardReader(path)}
+    assert sum(len(record.texts) == 2 for record in records.values()) == 20
+    dataset = Dataset(path, batch_size=1, pack=None, patch=4, max_caption_tokens=6)
+    got = dict((identity[1], tokens) for identity, tokens in dataset_shards.documents(dataset))
+    assert set(got) == set(records)
+    for key, tokens in got.items():
+        texts = records[key].texts
+        captions = [one.ids.tolist() for one in texts[0].alternatives]
+        if len(texts) == 2:
+            other = texts[1].alternatives[0].ids.tolist()
+            assert tokens in [[1, *one, 4096, 4097, *other] for one in captions], (key, tokens)
+        else:
+            assert [t for t in tokens[1:] if t < 4096] in [one[:6] for one in captions]
+    mean = dataset._sources[0].means()[0]
+    assert abs(mean / np.mean([batch["doc_ids"].size for batch in dataset]) - 1) < 0.1
+
+
+def options_of_a_source(pairs):
+    """A source's means are whole sums over whole numbers: the same on every machine."""
+    source = OpenSource("a", Source(pairs), catalogue.Catalogue(pairs), Options(patch=4))
+    assert source._sums.dtype == np.int64 and source._sums[2] == 40 * 64
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    where = pathlib.Path(temporary)
+    pairs_folder = dataset_shards.make_pairs(where / "pairs")
+    text_folder = dataset_shards.make_texts(where / "text", n=30, words=(1, 100))
+    other_folder = dataset_shards.make_texts(where / "other", n=3, seed=1)
+    replaced(where, text_folder, other_folder)
+    missing_and_added(where, text_folder)
+    opened_once(where)
+    sampled(where)
+    two_texts(where)
+    options_of_a_source(pairs_folder)
+    weighed_as_drawn(where, pairs_folder, text_folder)
