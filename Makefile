@@ -133,6 +133,7 @@ SHARD_SRC := \
     shard/draw.c \
     shard/buffer.c \
     shard/canonical_json.c \
+    shard/json_depth.c \
     shard/text_frame.c \
     shard/block.c \
     shard/intern.c \

@@ -128,21 +128,13 @@ static bool path_is_below(const unsigned char *path, size_t len)
     return true;
 }
 
-static bool is_layout(const unsigned char *data, size_t len, int *rc)
-{
-    struct shard_layout layout;
-
-    *rc = shard_layout_decode(&layout, data, len);
-    shard_layout_clear(&layout);
-    return *rc == SHARD_OK;
-}
-
 static int check_table(const struct dataset_index *x, enum dataset_index_column column,
                        const struct shard_buffer *values)
 {
     struct shard_table table;
+    if (column == DATASET_LAYOUTS)
+        return shard_layouts_check(values->data, values->len, SHARD_NONE);
     int rc = shard_table_split(&table, values->data, values->len);
-
     if (rc == SHARD_OK && column == DATASET_PATHS && table.n != x->n_shards)
         rc = SHARD_EFORMAT;
     for (uint32_t i = 0; rc == SHARD_OK && i < table.n; i++) {
@@ -150,8 +142,6 @@ static int check_table(const struct dataset_index *x, enum dataset_index_column 
         size_t len = table.start[i + 1] - table.start[i];
         if (column == DATASET_PATHS && !path_is_below(entry, len))
             rc = SHARD_EFORMAT;
-        if (column == DATASET_LAYOUTS)
-            is_layout(entry, len, &rc);
     }
     shard_table_clear(&table);
     return rc;

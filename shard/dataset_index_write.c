@@ -92,9 +92,9 @@ static int load_layouts(struct shard_sums *s)
         return SHARD_ENOMEM;
     s->n_layouts = s->table.n;
     for (uint32_t i = 0; i < s->n_layouts && rc == SHARD_OK; i++) {
-        rc =
-            shard_layout_decode(&s->layouts[i].layout, s->table.bytes + s->table.start[i],
-                                s->table.start[i + 1] - s->table.start[i]);
+        rc = shard_layout_decode(
+            &s->layouts[i].layout, s->table.bytes + s->table.start[i],
+            s->table.start[i + 1] - s->table.start[i], s->map.header->n_encoders);
         if (rc == SHARD_OK)
             rc = sum_layout(&s->layouts[i], s->map.header);
     }

@@ -41,7 +41,8 @@ enum {
 
 /* Limits. */
 enum {
-    SHARD_MAX_HEADER = 1 << 24,     /* bytes of JSON */
+    SHARD_MAX_HEADER = 1 << 20,     /* bytes of JSON */
+    SHARD_MAX_HEADER_DEPTH = 64,    /* of its objects and arrays */
     SHARD_MAX_FRAME = 1 << 28,      /* raw bytes of a text or tensor frame */
     SHARD_MAX_KEY = 1024,           /* bytes */
     SHARD_MAX_NAME = 4096,          /* bytes */
@@ -50,11 +51,19 @@ enum {
     SHARD_MAX_SEGMENTS = 65535,     /* of a record */
     SHARD_MAX_ALTERNATIVES = 65535, /* of a record */
     SHARD_MAX_COLUMNS = 256,        /* tensor columns of a block */
-    SHARD_MAX_INDEX_COLUMNS = 64
+    SHARD_MAX_INDEX_COLUMNS = 64,
+    SHARD_MAX_ID = INT32_MAX /* of a token; trainers want them signed */
 };
 #define SHARD_MAX_BLOCKS (UINT32_C(1) << 26) /* of a file */
 #define SHARD_MAX_SHARDS (UINT32_C(1) << 24) /* of a data set */
 #define SHARD_MAX_FRAMES (UINT32_C(1) << 27) /* of a file, the seek table's own limit */
+
+/* Raw bytes of a column of the index. What a record has in it costs the file some 20
+ * bytes that cannot be compressed, but an invented column can be zeros. */
+static inline uint64_t shard_max_column(uint64_t file_bytes)
+{
+    return (UINT64_C(1) << 20) + 64 * file_bytes;
+}
 
 /* Fuzzing builds take every XXH3 for right: mutations must reach the code behind it. */
 static inline bool shard_checksum_is(uint64_t stored, uint64_t computed)

@@ -3,14 +3,18 @@
  * which lives as long. */
 #include "shard/header.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <jansson.h>
 
 #include "shard/canonical_json.h"
 #include "shard/format.h"
+#include "shard/json_depth.h"
 #include "shard/status.h"
 
 static const char scale_formula[] = "latent = (raw - shift) * scale";
@@ -164,7 +168,7 @@ static int64_t get_id(struct parser *p, const json_t *object, const char *key)
 {
     if (json_is_null(json_object_get(object, key)))
         return -1;
-    return get_integer(p, object, key, UINT32_MAX);
+    return get_integer(p, object, key, SHARD_MAX_ID);
 }
 
 /* Gives the text of an object, NULL for null. */
@@ -198,9 +202,10 @@ static double *get_reals(struct parser *p, const json_t *object, const char *key
     if (values == NULL)
         p->rc = SHARD_ENOMEM;
     for (size_t i = 0; i < n && values != NULL; i++) {
-        if (!json_is_number(json_array_get(array, i)))
-            reject(p, "%s has \"%s\" with something that is no number", p->where, key);
         values[i] = json_number_value(json_array_get(array, i));
+        if (!json_is_number(json_array_get(array, i)) || fabs(values[i]) > FLT_MAX)
+            reject(p, "%s has \"%s\" with something that is no number of fp32", p->where,
+                   key);
     }
     return values;
 }
@@ -214,9 +219,14 @@ static void parse_encoder(struct parser *p, const json_t *object, struct shard_e
     e->config = get_object_text(p, object, "config");
     e->downscale = (uint32_t)get_integer(p, object, "f", UINT32_MAX);
     e->n_scale = json_array_size(json_object_get(object, "scale"));
+    if (e->n_scale == 0)
+        reject(p, "%s has no values in \"scale\"", p->where);
     e->scale = get_reals(p, object, "scale", e->n_scale);
     e->shift = get_reals(p, object, "shift", e->n_scale);
     e->moments = get_string(p, object, "moments");
+    if (e->moments != NULL && strcmp(e->moments, "mean") != 0 &&
+        strcmp(e->moments, "mean+logvar") != 0)
+        reject(p, "%s has \"moments\" that are not mean or mean+logvar", p->where);
     e->numerics = get_string(p, object, "numerics");
     e->reproducible = get_bool(p, object, "reproducible");
 }
@@ -233,8 +243,8 @@ static void parse_tokenizer(struct parser *p, const json_t *object,
     t->n_pieces = (uint32_t)get_integer(p, object, "n_pieces", UINT32_MAX);
     t->bos = get_id(p, object, "bos");
     t->eos = get_id(p, object, "eos");
-    t->boi = (uint32_t)get_integer(p, object, "boi", UINT32_MAX);
-    t->eoi = (uint32_t)get_integer(p, object, "eoi", UINT32_MAX);
+    t->boi = (uint32_t)get_integer(p, object, "boi", SHARD_MAX_ID);
+    t->eoi = (uint32_t)get_integer(p, object, "eoi", SHARD_MAX_ID);
 }
 
 static void parse_encoders(struct parser *p, struct parsed_header *parsed)
@@ -268,8 +278,8 @@ static void parse_fields(struct parser *p, struct parsed_header *parsed)
     h->demo = get_bool(p, parsed->root, "demo");
     h->seed = (uint64_t)get_integer(p, parsed->root, "seed", INT64_MAX);
     h->caption_first = json_number_value(share);
-    if (!json_is_number(share))
-        reject(p, "the header has no number \"caption_first\"");
+    if (!json_is_number(share) || h->caption_first < 0 || h->caption_first > 1)
+        reject(p, "the header has no number \"caption_first\" in 0 to 1");
     h->patch = (uint32_t)get_integer(p, parsed->root, "patch", 8);
     if (h->patch != 1 && h->patch != 2 && h->patch != 4 && h->patch != 8)
         reject(p, "the header's \"patch\" is not 1, 2, 4 or 8");
@@ -288,8 +298,12 @@ int shard_header_from_json(const char *json, size_t len, struct shard_header **o
     *out = NULL;
     if (parsed == NULL)
         return SHARD_ENOMEM;
-    parsed->root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(parsed->root))
+    bool deep = shard_json_depth(json, len) > SHARD_MAX_HEADER_DEPTH;
+    if (!deep)
+        parsed->root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
+    if (deep)
+        reject(&p, "the header is nested deeper than %d", SHARD_MAX_HEADER_DEPTH);
+    else if (!json_is_object(parsed->root))
         reject(&p, "the header is not a JSON object: %s at byte %d",
                parsed->root == NULL ? error.text : "another value", error.position);
     else

@@ -17,7 +17,7 @@ struct shard_encoder {
     const char *weights_sha256;
     const char *config;  /* the network's configuration, JSON object text */
     uint32_t downscale;  /* f */
-    size_t n_scale;      /* length of scale and shift: 1 or C */
+    size_t n_scale;      /* length of scale and shift: 1 or C, at least 1 */
     const double *scale; /* trainer's latent = (raw - shift) * scale */
     const double *shift;
     const char *moments;  /* "mean" or "mean+logvar" */
@@ -40,7 +40,7 @@ struct shard_header {
     const char *software; /* "latentmill 0.1.0" */
     bool demo;            /* made with an embedded model */
     uint64_t seed;
-    double caption_first;
+    double caption_first; /* 0 to 1 */
     uint32_t patch; /* default patch window of readers, 1 | 2 | 4 | 8 */
     struct shard_tokenizer tokenizer;
     size_t n_encoders;

@@ -137,10 +137,13 @@ int shard_index_encode(struct shard_index *x, uint64_t data_bytes,
     p = wire_put_u32(p, x->n_frames);
     wire_put_u64(p, data_bytes);
 
-    for (uint32_t id = 1; id <= INDEX_N_COLUMNS; id++)
+    for (uint32_t id = 1; id <= INDEX_N_COLUMNS; id++) {
+        if (x->column[id].len > shard_max_column(data_bytes))
+            return SHARD_EINVAL;
         if (shard_column_store_append(out, id, shard_index_width(id), &x->column[id],
                                       zstd, &x->scratch) < 0)
             return SHARD_ENOMEM;
+    }
     if (shard_column_store_end(out, INDEX_N_COLUMNS, fingerprint) < 0)
         return SHARD_ENOMEM;
     return out->len <= UINT32_MAX - SHARD_SKIPPABLE_HEAD ? SHARD_OK : SHARD_EINVAL;

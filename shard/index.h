@@ -66,7 +66,7 @@ int shard_index_add_block(struct shard_index *x, const struct shard_text_frame *
 
 /* The index's payload: what stands in its skippable frame. data_bytes: the file's length
  * so far; fingerprint: XXH3-128 of these bytes, canonical. SHARD_OK, SHARD_ENOMEM, or
- * SHARD_EINVAL where it is too large for its frame. */
+ * SHARD_EINVAL where it, or a column, is larger than may be. */
 int shard_index_encode(struct shard_index *x, uint64_t data_bytes,
                        const unsigned char fingerprint[16], ZSTD_CCtx *zstd,
                        struct shard_buffer *out);

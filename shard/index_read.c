@@ -37,7 +37,11 @@ int shard_index_open(struct shard_index_file *x, struct shard_source *source, ui
         x->n_blocks > x->n_frames || x->n_blocks > x->n_records ||
         x->data_bytes > source->size)
         return shard_column_store_bad(&x->store, "impossible counts");
-    return shard_column_store_open(&x->store, wire_load_u32(head + 12));
+    rc = shard_column_store_open(&x->store, wire_load_u32(head + 12));
+    for (uint32_t id = 1; id <= INDEX_N_COLUMNS && rc == SHARD_OK; id++)
+        if (x->store.entry[id].raw_bytes > shard_max_column(source->size))
+            rc = shard_column_store_bad(&x->store, "a column of an impossible length");
+    return rc;
 }
 
 int shard_index_load(const struct shard_index_file *x, enum shard_index_column column,

@@ -18,9 +18,13 @@ struct shard_layout {
     struct shard_segment *segments; /* without alternatives, image and data */
 };
 
-/* Takes foreign bytes. Gives *out (release with shard_layout_clear()). SHARD_OK,
- * SHARD_ENOMEM, or SHARD_EFORMAT where they are no layout. */
-int shard_layout_decode(struct shard_layout *out, const unsigned char *data, size_t len);
+/* Takes foreign bytes. Gives *out (release with shard_layout_clear()). n_encoders: of the
+ * header; SHARD_NONE: not known. SHARD_OK, SHARD_ENOMEM, or SHARD_EFORMAT where they are
+ * no layout. */
+int shard_layout_decode(struct shard_layout *out, const unsigned char *data, size_t len,
+                        size_t n_encoders);
+/* The same for all entries of a table of layouts. */
+int shard_layouts_check(const unsigned char *table, size_t len, size_t n_encoders);
 void shard_layout_clear(struct shard_layout *layout);
 
 #endif

@@ -42,6 +42,15 @@ static bool add(size_t *sum, uint64_t n)
     return true;
 }
 
+static bool has_large_id(const struct shard_alternative *a)
+{
+    uint32_t bits = 0;
+
+    for (uint32_t i = 0; i < a->n_ids; i++)
+        bits |= a->ids[i];
+    return bits > SHARD_MAX_ID;
+}
+
 static int check_text(struct check *c, size_t position)
 {
     const struct shard_segment *segment = &c->rec->segments[position];
@@ -64,6 +73,9 @@ static int check_text(struct check *c, size_t position)
         fits = add(&c->size->bytes, SHARD_ROW_ALTERNATIVE + name_len + 2) &&
                add(&c->size->bytes, a->text_len) &&
                add(&c->size->n_ids, a->n_ids == SHARD_NO_IDS ? 0 : a->n_ids);
+        if (fits && a->n_ids != SHARD_NO_IDS && has_large_id(a))
+            return refuse(c, "a token id of alternative %zu is above %d", i,
+                          SHARD_MAX_ID);
     }
     if (!fits)
         return refuse(c, "its text is longer than %d bytes", SHARD_MAX_FRAME);

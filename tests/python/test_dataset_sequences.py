@@ -8,7 +8,7 @@ import types
 import dataset_shards
 import numpy as np
 
-from latentmill import Dataset, ShardReader, patchify, unpatchify
+from latentmill import Dataset, ShardError, ShardReader, patchify, unpatchify
 from latentmill.attention import attention_mask_array, image_ids
 from latentmill.batches import BatchBuilder, Piece
 from latentmill.columns import Layout, LayoutSegment
@@ -154,13 +154,20 @@ def shapes():
     def latent(encoder):
         return LayoutSegment("latent", True, dtype="fp16", dims=(4, 8, 8), encoder=encoder)
 
-    encoders = [{"moments": "mean"}, {"moments": "mean+logvar"}]
+    encoders = [{"moments": moments, "scale": [1.0]} for moments in ("mean", "mean+logvar")]
     layout = Layout((LayoutSegment("text", True, 3), latent(1), latent(1), latent(0),
                      LayoutSegment("text", False, 1), latent(1), latent(1)))
     shape = shape_of(layout, encoders)
     assert [(p.kind, p.ordinal, p.loss) for p in shape.parts] == [
         ("text", 0, True), ("image", 0, True), ("image", 2, True), ("text", 1, False),
         ("image", 3, True)]
+    encoders[0]["scale"] = [1.0, 2.0, 3.0]
+    try:
+        shape_of(layout, encoders)
+    except ValueError as error:
+        assert "encoder 0 has 3 scales for latents of 4 channels" in str(error)
+    else:
+        raise AssertionError("three scales for four channels")
     assert shape.text_alternatives == (3, 1) and not shape.is_pair and not shape.is_text
     measure = Measure(Options(patch=2), MARKERS, 2, {"caption_first": 0.5})
     assert [fixed.tolist() for fixed in measure.fixed([shape])] == [[2 + 3 * (2 + 16)]] * 2
@@ -178,7 +185,7 @@ def other_texts():
     assert texts.start.tolist() == [0, 6] and texts.count.tolist() == [2, 2]
     assert texts.others.tolist() == [3 + 6] * 2
     ids = np.arange(21, dtype=np.uint32)  # of record 1, which begins a block
-    block = types.SimpleNamespace(ids=ids, first_record=1)
+    block = types.SimpleNamespace(ids=ids, first_record=1, n_records=1, number=0)
     shard = types.SimpleNamespace(
         shapes=[shape], ids_start=np.concatenate(([0], np.cumsum(n_ids, dtype=np.int64))),
         reader=types.SimpleNamespace(columns=lambda: columns))
@@ -188,6 +195,13 @@ def other_texts():
     rest = [[3, 4, 5], [15, 16, 17, 18, 19, 20]]
     assert [[ids.tolist() for ids in texts] for texts in rows._stored_ids(documents)] == \
         [[[0], *rest], [[1, 2], *rest]]
+    block.ids, shard.reader.path = ids[:-1], "short.lms"
+    try:
+        next(rows._stored_ids(documents))
+    except ShardError as error:
+        assert "short.lms: block 0 has 20 token ids, its index says 21" in str(error)
+    else:
+        raise AssertionError("ids that the index does not know")
 
 
 def damaged():

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "shard/file_map.h"
+#include "shard/format.h"
 
 enum { N = 20 };
 
@@ -288,6 +289,60 @@ static void test_shortened_while_open(void **state)
     close(fd);
 }
 
+/* An index of one column of n zeros, and the others empty, as a file; its length. */
+static uint64_t write_index_of_zeros(const char *path, size_t n)
+{
+    struct shard_buffer payload = {0}, scratch = {0}, zeros = {0}, nothing = {0};
+    ZSTD_CCtx *zstd = ZSTD_createCCtx();
+    FILE *file = fopen(path, "wb");
+
+    assert_non_null(file);
+    assert_int_equal(shard_buffer_resize(&zeros, n), SHARD_OK);
+    memset(zeros.data, 0, n);
+    assert_int_equal(shard_column_store_begin(&payload, INDEX_N_COLUMNS), SHARD_OK);
+    memcpy(payload.data, SHARD_MAGIC_INDEX_TEXT, 8);
+    payload.data[8] = SHARD_VERSION;
+    payload.data[12] = INDEX_N_COLUMNS;
+    for (uint32_t id = 1; id <= INDEX_N_COLUMNS; id++)
+        assert_int_equal(shard_column_store_append(
+                             &payload, id, shard_index_width(id),
+                             id == INDEX_LAYOUTS ? &zeros : &nothing, zstd, &scratch),
+                         SHARD_OK);
+    assert_int_equal(shard_column_store_end(&payload, INDEX_N_COLUMNS, zeros.data),
+                     SHARD_OK);
+    assert_int_equal(fwrite(payload.data, 1, payload.len, file), payload.len);
+    fclose(file);
+    uint64_t len = payload.len;
+    shard_buffer_free(&payload);
+    shard_buffer_free(&scratch);
+    shard_buffer_free(&zeros);
+    ZSTD_freeCCtx(zstd);
+    return len;
+}
+
+/* What zstd packs a thousandfold is refused before anything is allocated for it. */
+static void test_a_column_of_zeros(void **state)
+{
+    static const size_t sizes[2] = {1 << 20, 4 << 20};
+    char path[32];
+    int fd = open_bytes(shard, shard_len, path);
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct shard_source source;
+        struct shard_index_file index;
+        uint64_t len = write_index_of_zeros(path, sizes[i]);
+        assert_true(len < 10000);
+        assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+        assert_int_equal(shard_index_open(&index, &source, 0, len),
+                         i == 0 ? SHARD_OK : SHARD_EFORMAT);
+        if (i == 1)
+            assert_non_null(strstr(source.why, "impossible length"));
+        shard_source_close(&source);
+    }
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_what_is_no_file),
         cmocka_unit_test(test_shortened_while_open),
+        cmocka_unit_test(test_a_column_of_zeros),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -123,8 +123,14 @@ static void test_spoilt_members(void **state)
         {"\"encoders\":[{", "\"encoders\":[8,{", "encoder"},
         {"\"shift\":[0.0]", "\"shift\":[]", "shift"},
         {"\"shift\":[0.0]", "\"shift\":[\"\"]", "shift"},
+        {"\"caption_first\":0.8,\"config\"", "\"caption_first\":1.1,\"config\"",
+         "caption_first"},
+        {"\"scale\":[0.18215]", "\"scale\":[1e39]", "scale"},
+        {"\"scale\":[0.18215],\"shift\":[0.0]", "\"scale\":[],\"shift\":[]", "scale"},
+        {"\"moments\":\"mean\"", "\"moments\":\"all\"", "moments"},
         {"\"bos\":1", "\"bos\":-7", "bos"},
-        {"\"boi\":4096", "\"boi\":4294967296", "boi"},
+        {"\"bos\":1", "\"bos\":2147483648", "bos"},
+        {"\"boi\":4096", "\"boi\":2147483648", "boi"},
         {"\"tokenizer\":{", "\"tokenizer\":5,\"x\":{", "tokenizer"},
         {"{\"caption", "[{\"caption", "JSON"},
     };
@@ -145,6 +151,26 @@ static void test_spoilt_members(void **state)
     }
 }
 
+/* A reader in Python recurses: what it would choke on is refused for everybody. */
+static void test_nesting(void **state)
+{
+    (void)state;
+    for (int depth = 62; depth <= 63; depth++) { /* within two objects: 64 and 65 */
+        char json[2000], open[64] = "", shut[64] = "", why[200] = "";
+        const char *at = strstr(golden, "{\"encode\"");
+        struct shard_header *h;
+        memset(open, '[', (size_t)depth);
+        memset(shut, ']', (size_t)depth);
+        snprintf(json, sizeof(json), "%.*s{\"a\":\"[[\\\"[\",\"b\":%s%s,%s",
+                 (int)(at - golden), golden, open, shut, at + 1);
+        int rc = shard_header_from_json(json, strlen(json), &h, why, sizeof(why));
+        assert_int_equal(rc, depth == 62 ? SHARD_OK : SHARD_EFORMAT);
+        if (rc < 0)
+            assert_non_null(strstr(why, "nested deeper than 64"));
+        shard_header_free(h);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_no_tokenizer),
         cmocka_unit_test(test_what_cannot_be_written),
         cmocka_unit_test(test_spoilt_members),
+        cmocka_unit_test(test_nesting),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

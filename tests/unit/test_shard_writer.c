@@ -327,8 +327,11 @@ static void refuse_changed(struct shard_writer *w, int what, const char *reason)
     case 14:
         p->segments[1].data = NULL;
         break;
-    default:
+    case 15:
         p->segments[1].encoder = SHARD_NONE;
+        break;
+    default:
+        ((uint32_t *)p->segments[0].alternatives[0].ids)[1] = UINT32_C(1) << 31;
     }
     refused(w, p, reason);
     free(key);
@@ -338,11 +341,12 @@ static void refuse_changed(struct shard_writer *w, int what, const char *reason)
 /* A refused record leaves the writer as it was. */
 static void test_refusals(void **state)
 {
-    static const char *const reasons[16] = {
+    static const char *const reasons[17] = {
         "1 to 1024 bytes", "1 to 1024 bytes", "NAME",      "without an alternative",
         "caption 1 is",    "image 1 of 1",    "encoder 3", "flags 0x3",
         "shape",           "9 dimensions",    "shape",     "not finite",
-        "not finite",      "not finite",      "no data",   "is a latent"};
+        "not finite",      "not finite",      "no data",   "is a latent",
+        "token id"};
     char prefix[300];
     struct shard_reader *r;
     struct shard_record rec;
@@ -351,7 +355,7 @@ static void test_refusals(void **state)
     (void)state;
     new_prefix(prefix, sizeof(prefix));
     struct shard_writer *w = open_writer(prefix, 0);
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 17; i++) {
         struct sample *s = sample_make((uint64_t)i);
         refuse_changed(w, i, reasons[i]);
         assert_int_equal(shard_writer_append(w, &s->rec), SHARD_OK);
@@ -359,7 +363,7 @@ static void test_refusals(void **state)
     }
     assert_int_equal(shard_writer_finish(w), SHARD_OK);
     assert_int_equal(shard_reader_open(&r, shard_writer_files(w, &n)[0].path), SHARD_OK);
-    for (uint64_t i = 0; i < 16; i++) {
+    for (uint64_t i = 0; i < 17; i++) {
         assert_int_equal(shard_reader_next(r, &rec), SHARD_OK);
         assert_sample(&rec, i, false);
     }

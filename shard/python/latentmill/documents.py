@@ -60,7 +60,11 @@ def shape_of(layout: Layout, encoders: list[dict]) -> Shape:
             alternatives.append(segment.n_alternatives)
         elif segment.kind == "latent" and isinstance(segment.dtype, str) and \
                 segment.encoder is not None:
-            moments = encoders[segment.encoder]["moments"] == "mean+logvar"
+            encoder = encoders[segment.encoder]
+            if len(encoder["scale"]) not in (1, segment.dims[0]):
+                raise ValueError(f"encoder {segment.encoder} has {len(encoder['scale'])} scales "
+                                 f"for latents of {segment.dims[0]} channels")
+            moments = encoder["moments"] == "mean+logvar"
             run = run + 1 if moments else 0
             if not moments or run % 2 == 1:
                 parts.append(Part("image", segment.loss, latents, segment.dims,

@@ -164,6 +164,10 @@ class _Rows:
         alternatives = self._shard.reader.columns().alternative_start
         start = self._shard.ids_start
         before = start[alternatives[self._block.first_record]]
+        after = start[alternatives[self._block.first_record + self._block.n_records]]
+        if after - before != len(ids):
+            raise ShardError(f"{self._shard.reader.path}: block {self._block.number} has "
+                             f"{len(ids)} token ids, its index says {after - before}")
         first = alternatives[d.position]
         chosen = first + np.maximum(d.caption, 0)
         begins = start[chosen] - before

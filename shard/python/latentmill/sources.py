@@ -234,6 +234,10 @@ class OpenSource:
         if self.view is not None and self.view.markers is not None:
             return self.view.markers
         t = header["tokenizer"]
+        if t is None:
+            raise ShardError(f"source {self.name!r} has shards without a tokenizer (--tokenizer "
+                             "none): it needs a view made by "
+                             "latentmill.build_view(..., tokenizer=...)")
         return Markers(t["bos"], t["eos"], t["boi"], t["eoi"])
 
     def _grid(self, header: dict[str, Any]) -> int:

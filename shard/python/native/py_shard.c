@@ -15,7 +15,9 @@
 #include "shard/file_map.h"
 #include "shard/format.h"
 #include "shard/key_map.h"
+#include "shard/layout.h"
 #include "shard/status.h"
+#include "shard/wire.h"
 
 struct shard_object {
     PyObject_HEAD bool ready;
@@ -134,6 +136,25 @@ static PyObject *shard_fingerprint(PyObject *self, PyObject *unused)
                   : PyBytes_FromStringAndSize((char *)fingerprint, sizeof(fingerprint));
 }
 
+/* Sets the source's words where a value is out of range that trainers count with. */
+static int check_column(struct shard_object *s, enum shard_index_column id,
+                        const struct shard_buffer *values)
+{
+    int rc = SHARD_OK;
+
+    if (id == INDEX_LAYOUTS)
+        rc = shard_layouts_check(values->data, values->len, s->map.header->n_encoders);
+    for (size_t i = 0; id == INDEX_ALTERNATIVE_N_IDS && i + 4 <= values->len; i += 4) {
+        uint32_t n = wire_load_u32(values->data + i);
+        if (n > SHARD_MAX_FRAME / sizeof(uint32_t) && n != SHARD_NO_IDS)
+            rc = SHARD_EFORMAT;
+    }
+    return rc == SHARD_EFORMAT
+               ? shard_column_store_bad(&s->map.index.store,
+                                        "a column with an impossible value")
+               : rc;
+}
+
 /* One column of the index, as values. */
 static PyObject *shard_column(PyObject *self, PyObject *arg)
 {
@@ -152,6 +173,8 @@ static PyObject *shard_column(PyObject *self, PyObject *arg)
     if (rc == SHARD_OK)
         rc = shard_index_load(&s->map.index, (enum shard_index_column)id, bytes, &values);
     shard_source_detach(&s->source);
+    if (rc == SHARD_OK)
+        rc = check_column(s, (enum shard_index_column)id, &values);
     if (rc < 0) {
         shard_buffer_free(&values);
         return raise_here(self, rc);
