@@ -16,7 +16,7 @@ SANITIZE ?=
 WERROR   ?=
 
 WARNINGS := -Wall -Wextra -Wshadow -Wvla
-PACKAGES := libjpeg libwebp libwebpdemux spng libzstd libarchive lcms2 libcrypto libxxhash jansson
+PACKAGES := libjpeg libwebp libwebpdemux spng libzstd libarchive lcms2 zlib libcrypto libxxhash jansson
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 
 # Fuzzing builds take checksums for right: mutations must reach the code behind them.
@@ -37,7 +37,7 @@ INGEST_SRC := \
     ingest/status.c \
     ingest/damage.c \
     ingest/utf8.c \
-    ingest/gzip_trailer.c \
+    ingest/gunzip.c \
     ingest/hash_set.c \
     ingest/key.c \
     ingest/tar_header.c \
@@ -311,6 +311,7 @@ PYTHON_TESTS := \
     tests/python/test_decode_odd.py \
     tests/python/test_prepare_odd.py \
     tests/python/test_resize_pillow.py \
+    tests/python/test_cut_streams.py \
     tests/python/test_dataset_draws.py \
     tests/python/test_dataset_mixture.py \
     tests/python/test_dataset_order.py \

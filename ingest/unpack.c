@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * libarchive's filters under its "raw" format, which passes a stream through as it is.
- * Five things it leaves to us: gzip's checksum, which it skips; what follows the end of a
- * gzip or bzip2 stream, which it ignores; a stream compressed many times over, with which
- * a small input could keep it busy for years between two calls of read(); one whose first
- * bytes are damaged or cut off, which it takes for plain; and a read() that was
- * cancelled, whose status it does not know. */
+ * gzip, the commonest, it gets from us decompressed (gunzip.h says why). Four more things
+ * it leaves to us: what follows the end of a bzip2 stream, which it ignores; a stream
+ * compressed many times over, with which a small input could keep it busy for years
+ * between two calls of read(); one whose first bytes are damaged or cut off, which it
+ * takes for plain; and a read() that was cancelled, whose status it does not know. */
 #include "ingest/unpack.h"
 
 #include <archive.h>
@@ -17,10 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/gzip_trailer.h"
+#include "ingest/gunzip.h"
 #include "ingest/status.h"
 
-enum { CHUNK = 128 << 10, MAGIC_MAX = 10 };
+enum { CHUNK = 128 << 10, MAGIC_MIN = 2, MAGIC_MAX = 10 };
 
 static const struct compression {
     const char *name, *suffix;
@@ -38,18 +38,18 @@ enum { N_COMPRESSIONS = sizeof(compressions) / sizeof(*compressions) };
 struct unpacker {
     struct ingest_source source;
     struct damage *damage;
-    struct archive *archive; /* NULL before the first next() */
-    bool source_ended;       /* read() said 0 */
-    int source_status;       /* read()'s failure, or INGEST_OK */
-    int status;              /* what next() returns for good, or INGEST_OK */
-    uint64_t total_in;       /* bytes read() gave */
-    uint64_t data_in;        /* up to the last of them that is not 0 */
-    uint64_t total_out;      /* bytes next() lent */
-    bool is_gzip;
-    struct gzip_trailer gzip;
+    struct archive *archive;   /* NULL before the first next() */
+    bool source_ended;         /* read() said 0 */
+    int source_status;         /* read()'s failure, or INGEST_OK */
+    int status;                /* what next() returns for good, or INGEST_OK */
+    uint64_t total_in;         /* bytes read() gave */
+    uint64_t data_in;          /* up to the last of them that is not 0 */
+    uint64_t total_out;        /* bytes next() lent */
+    struct gunzip *gunzip;     /* NULL: the input is no gzip */
     char beginning[MAGIC_MAX]; /* of the input */
     char why[256];
-    unsigned char chunk[CHUNK]; /* lent to libarchive between two reads */
+    unsigned char chunk[CHUNK]; /* these two: lent to libarchive between two reads */
+    unsigned char plain[CHUNK]; /* of gzip */
 };
 
 static int fail(struct unpacker *u, int status, const char *fmt, ...)
@@ -73,41 +73,78 @@ static void note_input(struct unpacker *u, size_t n)
     if (n_data > 0)
         u->data_in = u->total_in + n_data;
     u->total_in += n;
-    gzip_trailer_input(&u->gzip, u->chunk, n);
 }
 
-/* Bytes now in chunk, 0 at the end, or < 0; both ends are kept. */
+/* Bytes now in chunk, 0 at the end, or < 0; both ends are kept. The first time enough to
+ * know gzip by. */
 static ssize_t read_source(struct unpacker *u)
 {
+    size_t len = 0;
     ssize_t n;
 
     if (u->source_status < 0)
         return u->source_status;
     if (u->source_ended)
         return 0;
-    n = u->source.read(u->source.ctx, u->chunk, sizeof(u->chunk));
+    do {
+        n = u->source.read(u->source.ctx, u->chunk + len, sizeof(u->chunk) - len);
+        len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && u->total_in + len < MAGIC_MIN);
     if (n < 0) {
         u->source_status = n == INGEST_CANCELLED ? INGEST_CANCELLED : INGEST_EIO;
         fail(u, u->source_status, "%s",
              n == INGEST_CANCELLED ? "cancelled" : u->source.why(u->source.ctx));
-    } else if (n == 0) {
-        u->source_ended = true;
-    } else {
-        note_input(u, (size_t)n);
+        return n;
     }
-    return n;
+    u->source_ended = n == 0;
+    note_input(u, len);
+    return (ssize_t)len;
+}
+
+/* Bytes now in plain, 0 at the end or at damage, or < 0. */
+static ssize_t read_gzip(struct unpacker *u)
+{
+    size_t n;
+    ssize_t got;
+
+    for (;;) {
+        if (gunzip_next(u->gunzip, u->plain, sizeof(u->plain), &n) < 0)
+            return u->source_status = fail(u, INGEST_ENOMEM, "out of memory");
+        if (n > 0 || gunzip_failed(u->gunzip))
+            return (ssize_t)n;
+        got = read_source(u);
+        if (got <= 0)
+            return got;
+        gunzip_give(u->gunzip, u->chunk, (size_t)got);
+    }
+}
+
+/* The first bytes are in chunk. Gives u->gunzip if they are gzip's. */
+static int begin_gzip(struct unpacker *u, size_t n)
+{
+    if (!gunzip_begins(u->chunk, n))
+        return INGEST_OK;
+    if (gunzip_open(&u->gunzip) < 0)
+        return u->source_status = fail(u, INGEST_ENOMEM, "out of memory");
+    gunzip_give(u->gunzip, u->chunk, n);
+    return INGEST_OK;
 }
 
 static la_ssize_t read_callback(struct archive *a, void *ctx, const void **bytes)
 {
     struct unpacker *u = ctx;
-    ssize_t n = read_source(u);
+    const bool first = u->total_in == 0;
+    ssize_t n = u->gunzip ? read_gzip(u) : read_source(u);
 
+    if (first && n > 0 && begin_gzip(u, (size_t)n) < 0)
+        n = -1;
+    else if (first && u->gunzip)
+        n = read_gzip(u);
     if (n < 0) {
         archive_set_error(a, EIO, "source");
         return -1;
     }
-    *bytes = u->chunk;
+    *bytes = u->gunzip ? u->plain : u->chunk;
     return n;
 }
 
@@ -190,7 +227,7 @@ static int check_plain(struct unpacker *u)
 static int start(struct unpacker *u)
 {
     struct archive_entry *entry;
-    int rc = set_up(u);
+    int rc = set_up(u), n_filters;
 
     if (rc < 0)
         return rc;
@@ -199,11 +236,11 @@ static int start(struct unpacker *u)
     rc = archive_read_next_header(u->archive, &entry);
     if (u->source_status < 0)
         return u->source_status;
-    if (archive_filter_count(u->archive) > 2)
+    n_filters = archive_filter_count(u->archive) + (u->gunzip != NULL);
+    if (n_filters > 2)
         return damage_set(u->damage, 0, "compressed more than once");
-    if (archive_filter_count(u->archive) == 1 && check_plain(u) != INGEST_OK)
+    if (n_filters == 1 && check_plain(u) != INGEST_OK)
         return INGEST_DAMAGED;
-    u->is_gzip = archive_filter_code(u->archive, 0) == ARCHIVE_FILTER_GZIP;
     if (rc == ARCHIVE_EOF)
         return INGEST_END;
     return rc == ARCHIVE_OK ? INGEST_OK : explain(u);
@@ -217,13 +254,13 @@ static int end(struct unpacker *u)
 
     if (rc < 0)
         return rc;
+    if (u->gunzip)
+        return gunzip_damage(u->gunzip)
+                   ? damage_set(u->damage, u->total_out, "%s", gunzip_damage(u->gunzip))
+                   : INGEST_END;
     if (u->data_in > consumed)
         return damage_set(u->damage, u->total_out,
                           "data after the end of the compressed stream");
-    if (u->is_gzip && !gzip_trailer_ok(&u->gzip))
-        return damage_set(u->damage, u->total_out,
-                          "the gzip stream's checksum is wrong: something in it has "
-                          "changed");
     return INGEST_END;
 }
 
@@ -249,8 +286,6 @@ static int next(struct unpacker *u, const unsigned char **bytes, size_t *n)
         return explain(u);
     *bytes = block;
     u->total_out += *n;
-    if (u->is_gzip)
-        gzip_trailer_output(&u->gzip, *bytes, *n);
     return INGEST_OK;
 }
 
@@ -264,7 +299,6 @@ int unpacker_open(struct unpacker **out, const struct ingest_source *source,
         return INGEST_ENOMEM;
     u->source = *source;
     u->damage = damage;
-    gzip_trailer_init(&u->gzip);
     return INGEST_OK;
 }
 
@@ -294,5 +328,6 @@ void unpacker_close(struct unpacker *u)
     if (!u)
         return;
     archive_read_free(u->archive);
+    gunzip_close(u->gunzip);
     free(u);
 }

@@ -23,6 +23,7 @@ build,check,ci  libwebp-dev           pkg-config --exists libwebp libwebpdemux
 build,check,ci  libspng-dev           pkg-config --exists spng
 build,check,ci  libzstd-dev           pkg-config --exists libzstd
 build,check,ci  libarchive-dev        pkg-config --exists libarchive
+build,check,ci  zlib1g-dev            pkg-config --exists zlib
 build,check,ci  liblcms2-dev          pkg-config --exists lcms2
 build,check,ci  libssl-dev            pkg-config --exists libcrypto
 build,check,ci  libxxhash-dev         pkg-config --exists libxxhash

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <webp/decode.h>
 #include <xxhash.h>
+#include <zlib.h>
 #include <zstd.h>
 
 #include <jpeglib.h>
@@ -67,10 +68,11 @@ json_t *manifest_library_versions(void)
     unsigned lcms = (unsigned)cmsGetEncodedCMMversion();
     unsigned xxhash = XXH_versionNumber();
     json_t *versions =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "jansson", jansson_version_str(),
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "jansson", jansson_version_str(),
                   "libarchive", archive_version_string(), "libjpeg-turbo",
                   VERSION_STRING(LIBJPEG_TURBO_VERSION), "libspng", spng_version_string(),
-                  "sentencepiece", SENTENCEPIECE_VERSION, "zstd", ZSTD_versionString());
+                  "sentencepiece", SENTENCEPIECE_VERSION, "zlib", zlibVersion(), "zstd",
+                  ZSTD_versionString());
 
     if (!versions)
         return NULL;
