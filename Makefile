@@ -319,6 +319,7 @@ PYTHON_TESTS := \
     tests/python/test_dataset_sequences.py \
     tests/python/test_dataset_shards.py \
     tests/python/test_dataset_sources.py \
+    tests/python/test_dataset_state.py \
     tests/python/test_tokenizer.py
 
 # Run by check-trainer, with the packages of tests/requirements-trainer.txt.
@@ -479,7 +480,8 @@ all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 # Without what is too slow then (the SD-size network, runs that compare bytes), what runs no
 # code of ours, and what is Python above the extension: draws and patches are in the others.
 sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/runner.sh \
-    %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py %/test_dataset_sources.py,$(all_tests))
+    %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py \
+    %/test_dataset_sources.py %/test_dataset_state.py,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' PYTHON='$(VENV)/bin/python' \

@@ -16,7 +16,6 @@ SMALL = Share("small", ((0, 1.9), (7, 3.8)), 400, 2.0, 1.0)
 
 def windows():
     mixture = Mixture([LARGE, SMALL], 20)
-    assert mixture.largest == "large"
     assert mixture.takes([0, 0], 0) == [2 * UNIT, 19 * UNIT]
     assert mixture.takes([99 * UNIT, 5], 0) == [UNIT, 19 * UNIT // 2], "beyond the epoch's end"
     assert mixture.ends_epoch([99 * UNIT, 5], [UNIT, 0])
@@ -42,7 +41,15 @@ def schedules():
     mixture = Mixture([LARGE, SMALL], 39)
     assert mixture.takes([0, 0], 7) == [2 * UNIT, 38 * UNIT]
     assert schedule([(9, 2), (0, 1)]) == ((0, 1.0), (9, 2.0)) and schedule(3) == ((0, 3.0),)
-    for wrong in (0, -1.0, [], [(1, 1.0)], [(0, 1.0), (5, -1.0)], [(0, 1.0), (0, 2.0)]):
+    off = Mixture([Share("large", ((0, 1.0), (3, 0.0)), 100, 10.0, 0.5), SMALL], 20)
+    assert off.takes([5, 399 * UNIT], 2) == [2 * UNIT, 19 * UNIT]
+    assert off.takes([5, 399 * UNIT], 3) == [0, UNIT], "beyond the epoch's end"
+    assert off.ends_epoch([5, 399 * UNIT], [0, UNIT])
+    assert not off.ends_epoch([5, 399 * UNIT], [1, UNIT])
+    assert off.epoch_start(2, 3) == [0, 800 * UNIT]
+    assert schedule(np.float32(2)) == ((0, 2.0),)
+    for wrong in (0, -1.0, [], [(1, 1.0)], [(0, 1.0), (5, -1.0)], [(0, 1.0), (0, 2.0)], "1", None,
+                  float("nan"), float("inf"), [(0, 1.0), (0.5, 1.0)]):
         try:
             schedule(wrong)
             raise AssertionError(f"accepted: {wrong}")
@@ -86,7 +93,7 @@ def orders():
     source = shuffled(blocks, 0, 3)  # one object, both passes
     assert source.runs(0, 2 * n) == [*shuffled(blocks, 0, 3).runs(0, n), *source.runs(n, n)]
     digest = hashlib.sha256(repr(passes).encode()).hexdigest()[:16]
-    assert digest == "61fb09e16055449b", digest
+    assert digest == "fc5675b12416567a", digest
 
 
 for test in (windows, schedules, orders):

@@ -322,7 +322,7 @@ def refusals(folder, pairs, texts):
     refused(FileNotFoundError, "nowhere", lambda: Dataset(folder / "nowhere", **SMALL))
     refused(ValueError, "pack=50", lambda: Dataset(pairs, **{**SMALL, "pack": 50}))
     refused(ValueError, "multiple of world_size", lambda: Dataset(pairs, batch_size=4, world_size=3))
-    refused(ValueError, "rank 2 is not in 0 .. 1",
+    refused(ValueError, "rank is in 0 .. 1, not 2",
             lambda: Dataset(pairs, batch_size=4, world_size=2, rank=2))
     refused(ValueError, "caption_dropout is a share", lambda: Dataset(pairs, caption_dropout=2, **SMALL))
     refused(ValueError, "a share above 0", lambda: Dataset(pairs, captions={"txt": 0}, **SMALL))

@@ -4,10 +4,11 @@ iteration gives; and the state is what was received, not what workers have ready
 import pathlib
 import sys
 import tempfile
+import warnings
 
 try:
     import torch
-    from torch.utils.data import DataLoader, IterableDataset
+    from torch.utils.data import DataLoader, IterableDataset, get_worker_info
     from torchdata.stateful_dataloader import StatefulDataLoader
 except ImportError as missing:
     print(f"{missing.name} is not installed")
@@ -58,9 +59,6 @@ def workers(folder):
     loader = make(folder).loader(2)
     all_the_same(loader, expected)
     all_the_same(loader, second)
-    persistent = make(folder).loader(2, persistent_workers=True)
-    all_the_same(persistent, expected)
-    all_the_same(persistent, second)
     print("workers 0, 2, 4; fork, spawn:", len(expected), "steps each")
 
 
@@ -81,6 +79,61 @@ def state_of_what_was_received(folder):
         all_the_same(own, expected[stop:])
 
 
+def begun_again(folder):
+    """After a break, set_epoch() and load_state_dict(), one loader goes on where the Dataset
+    stands; and what would break that is refused."""
+    expected = [batch for dataset in [make(folder)] for _ in range(2) for batch in dataset]
+    n = len(expected) // 2
+    dataset = make(folder)
+    loader = dataset.loader(2)
+    for number, batch in enumerate(loader):
+        if number == 4:
+            break
+    state = dataset.state_dict()
+    all_the_same(loader, expected[5:n])
+    dataset.set_epoch(1)
+    all_the_same((without_step(b) for b in loader), [without_step(b) for b in expected[n:]])
+    dataset.load_state_dict(state)
+    all_the_same(loader, expected[5:n])
+    dataset.loader(0, persistent_workers=False, in_order=True, batch_size=None)
+    for value in ({"persistent_workers": True}, {"in_order": False}, {"batch_size": 4}):
+        try:
+            dataset.loader(2, **value)
+            raise AssertionError(f"accepted: {value}")
+        except ValueError as error:
+            assert f"loader() has no {next(iter(value))}=" in str(error), error
+
+
+def without_step(batch):
+    return {**batch, "state": {**batch["state"], "step": 0}}
+
+
+def random_state(folder):
+    """An iteration draws nothing from torch's global generator; its workers' seeds differ from
+    epoch to epoch and from rank to rank, and are the same when training goes on."""
+    def seeds(dataset):
+        return {int(batch["tokens"][0, 0]) for batch in dataset.loader(1)}
+
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    dataset = make(folder, transform=with_seed)
+    list(dataset.loader(0))
+    second = seeds(dataset)
+    assert torch.equal(torch.get_rng_state(), before), "the global generator was used"
+    first, on = make(folder, transform=with_seed), make(folder, transform=with_seed)
+    first_seeds = seeds(first)
+    on.load_state_dict(first.state_dict())
+    assert seeds(on) == second != first_seeds and len(second) == 1
+    assert seeds(make(folder, transform=with_seed, rank=1, world_size=2)) != first_seeds
+    given = torch.Generator()
+    list(dataset.loader(0, generator=given))
+    assert not torch.equal(given.get_state(), torch.Generator().get_state()), "it was not used"
+
+
+def with_seed(sample):
+    return {**sample, "tokens": sample["tokens"] * 0 + torch.initial_seed() % 2**31}
+
+
 def epochs_of_an_own_loader(folder):
     """Its workers move on copies: set_epoch() says which epoch is next."""
     dataset = make(folder)
@@ -92,25 +145,61 @@ def epochs_of_an_own_loader(folder):
         got += [batch["tokens"] for batch in loader]
     assert len(got) == len(expected)
     assert all(torch.equal(a, torch.as_tensor(b)) for a, b in zip(got, expected))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(DataLoader(dataset, batch_size=None, num_workers=2))
+        list(DataLoader(make(folder), batch_size=None))
+        list(make(folder).loader(2))
+        try:
+            list(DataLoader(make(folder), batch_size=None, num_workers=2))
+        except UserWarning as warning:
+            assert "use Dataset.loader(), or set_epoch() and state_dict(batch)" in str(warning)
+            return
+    raise AssertionError("epochs that do not go on are not warned of")
 
 
 def stateful_loader(folder):
-    """torchdata's, without workers; the state of a worker's copy is refused."""
+    """torchdata's, with one worker at most; states of several workers are refused, also one
+    that is given to them."""
     expected = list(make(folder))
-    for stop in (1, 5, len(expected) - 1):
-        loader = StatefulDataLoader(make(folder), batch_size=None)
-        for _, batch in zip(range(stop), loader):
-            state = loader.state_dict()
-        same(batch, expected[stop - 1])
-        on = StatefulDataLoader(make(folder), batch_size=None)
-        on.load_state_dict(state)
-        all_the_same(on, expected[stop:])
+    for workers in (0, 1):
+        def loader(n=workers):
+            dataset = make(folder)
+            dataset.set_epoch(0)
+            return StatefulDataLoader(dataset, batch_size=None, num_workers=n)
+
+        for stop in (1, 5, len(expected) - 1):
+            first = loader()
+            for _, batch in zip(range(stop), first):
+                state = first.state_dict()
+            same(batch, expected[stop - 1])
+            on = loader()
+            on.load_state_dict(state)
+            all_the_same(on, expected[stop:])
+    for call in (Dataset.state_dict, lambda dataset: dataset.load_state_dict({})):
+        refusing = make(folder, transform=PartOfState(call))
+        try:
+            list(refusing.loader(2))
+            raise AssertionError("a worker's state was taken")
+        except RuntimeError as error:
+            assert "use Dataset.loader(), or state_dict(batch)" in str(error), error
     try:
-        next(iter(StatefulDataLoader(make(folder), batch_size=None, num_workers=2)))
+        next(iter(loader(2)))
     except RuntimeError as error:
         assert "use Dataset.loader()" in str(error), error
         return
     raise AssertionError("workers' states were taken")
+
+
+class PartOfState:
+    """A transform that asks its worker's Dataset for something."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def __call__(self, sample):
+        self.call(get_worker_info().dataset)
+        return sample
 
 
 def ranks(folder):
@@ -140,6 +229,6 @@ if __name__ == "__main__":
         where = pathlib.Path(temporary)
         make_pairs(where / "pairs")
         make_documents(where / "text")
-        for test in (workers, state_of_what_was_received, epochs_of_an_own_loader,
-                     stateful_loader, ranks, open_before_the_fork):
+        for test in (workers, state_of_what_was_received, begun_again, random_state,
+                     epochs_of_an_own_loader, stateful_loader, ranks, open_before_the_fork):
             test(where)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import operator
+import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,15 +15,15 @@ import numpy as np
 
 from .batches import BatchBuilder, Piece, Transform
 from .catalogue import Catalogue
-from .fetching import Fetcher, Reading
+from .fetching import Fetcher, Frame, Reading
+from .loader import Loader
 from .mixture import Mixture, Share
-from .optional import need_torch
 from .options import Options, one_of, templates
 from .planning import Planner, Window
 from .reader import DamageWarning
 from .sources import (OpenSource, Sources, default_patch, named_sources, refuse_incompatible,
                       refuse_short_pack, refuse_unknown_captions)
-from .state import Identity, Position, load_position, make_state
+from .state import Identity, Position, StateError, load_position, make_state, position_of
 
 try:
     from torch.utils.data import IterableDataset, get_worker_info
@@ -38,16 +41,17 @@ class Dataset(IterableDataset):
 
     sources: a folder, a .lms file, a list of them, a Source, or a mapping of names to these.
     A folder's index.lmi is used where there is one; without it each shard is opened once.
-    An epoch is one pass over the largest source (weights_by says in what); others repeat.
+    An epoch is one pass over the largest source (weights_by says in what); others repeat. Where
+    a schedule gives that one weight 0, the largest of the others ends the epoch in hand.
 
     batch_size: sequences of a step over all ranks, a multiple of world_size. rank, world_size:
-    of data parallelism: ranks of one tensor- or pipeline-parallel group have the same rank.
-    The sequences of a step are the same for any world_size.
+    of data parallelism (0 and 1 if not given): ranks of one tensor- or pipeline-parallel group
+    have the same rank. The sequences of a step are the same for any world_size.
 
     loader() gives a DataLoader that this data set's state follows. One of your own needs
     batch_size=None (the batches are made here) and, with workers, whose copies go on alone,
     set_epoch() before each epoch and state_dict(batch) for a state. torchdata's
-    StatefulDataLoader keeps the state without workers only.
+    StatefulDataLoader keeps the state with one worker at most.
 
     Draws, each a hash of (seed, pass over the source, NAME, key):
     order: "redraw" or "stored" (that of epoch 0). caption_first: share of caption first; by
@@ -67,7 +71,8 @@ class Dataset(IterableDataset):
     change, lengths may not.
 
     on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
-    are named once in a DamageWarning ("skip"). threads: that decompress. prefetch_bytes: raw
+    are named once in a DamageWarning ("skip"); with workers, which begin anew in each epoch,
+    once in each epoch and worker that meets it. threads: that decompress. prefetch_bytes: raw
     bytes that they may hold.
 
     Latents are the posterior mean; sampling by a stored log-variance is left to record.logvar.
@@ -87,8 +92,8 @@ class Dataset(IterableDataset):
         state         where training stands behind this batch: integers for state_dict()
     """
 
-    def __init__(self, sources: Sources, *, batch_size: int, seed: int = 0, rank: int = 0,
-                 world_size: int = 1, pack: int | None = 4096,
+    def __init__(self, sources: Sources, *, batch_size: int, seed: int = 0,
+                 rank: int | None = None, world_size: int | None = None, pack: int | None = 4096,
                  patch: int | Literal["default"] | None = "default", grid: int | None = None,
                  patch_order: str = "pqc", position_ids: str = "sequential",
                  order: str = "redraw", captions: str | Mapping[str, float] = "redraw",
@@ -100,12 +105,16 @@ class Dataset(IterableDataset):
         one_of("patch_order", patch_order, ("pqc", "cpq"))
         one_of("position_ids", position_ids, ("sequential", "collapsed"))
         one_of("on_error", on_error, ("raise", "skip"))
-        if batch_size < 1 or world_size < 1 or batch_size % world_size:
+        if transform is not None and not callable(transform):
+            raise TypeError(f"transform is a function of a sample, not {transform!r}")
+        if rank is None and world_size is None:
+            _warn_of_ranks()
+        self.batch_size = _integer("batch_size", batch_size, 1)
+        self.world_size = _integer("world_size", 1 if world_size is None else world_size, 1)
+        self.rank = _integer("rank", 0 if rank is None else rank, 0, self.world_size - 1)
+        if self.batch_size % self.world_size:
             raise ValueError(f"batch_size {batch_size} is not a multiple of world_size "
                              f"{world_size}: it counts the sequences of all ranks")
-        if not 0 <= rank < world_size:
-            raise ValueError(f"rank {rank} is not in 0 .. {world_size - 1}")
-        self.batch_size, self.rank, self.world_size = batch_size, rank, world_size
         named = named_sources(sources)
         catalogues = {name: Catalogue(source.paths) for name, source in named.items()}
         options = Options(
@@ -128,11 +137,16 @@ class Dataset(IterableDataset):
         self._patch_order, self._position_ids = patch_order, position_ids
         self._transform, self._on_error = transform, on_error
         self._threads, self._prefetch_bytes = threads, prefetch_bytes
+        self._named: set[Frame] = set()  # damaged frames that were named
+        self._knows_epochs = False  # set_epoch() was used, or loader() starts workers
         self._position = self._fixed(Position(0, 0, 0, self._zero(), {}))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
         part = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        if worker is not None and worker.id == 0 and not self._knows_epochs:
+            warnings.warn("the Dataset's epoch and state do not follow a DataLoader's workers: use "
+                          "Dataset.loader(), or set_epoch() and state_dict(batch)", stacklevel=2)
         for batch, position in self._batches(*part):
             self._position = position
             if batch is not None:
@@ -162,6 +176,8 @@ class Dataset(IterableDataset):
     def set_epoch(self, epoch: int) -> None:
         """Goes to an epoch's begin, without the ones before it. Where weights follow a
         schedule, as if those of the step in hand had always held."""
+        epoch = _integer("epoch", epoch, 0, 2**63 - 1)
+        self._knows_epochs = True
         names = [source.name for source in self._sources]
         cursors = self._mixture.epoch_start(epoch, self._position.step)
         self._position = self._fixed(
@@ -170,24 +186,25 @@ class Dataset(IterableDataset):
     def state_dict(self, batch: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Where training stands: behind the last batch that iterating gave or, with a DataLoader
         with workers of your own, behind `batch`. A few integers and strings; the same on every
-        rank, for any world_size and batch_size. RuntimeError in a worker: it has its part only."""
-        position = self._position
-        if batch is not None:
-            position = Position(**batch["state"])
-        elif get_worker_info() is not None:
-            raise RuntimeError("a DataLoader's worker has only its part of the state: "
-                               "use Dataset.loader(), or state_dict(batch) where batches arrive")
+        rank, for any world_size and batch_size. RuntimeError in one of several workers: it has
+        its part only."""
+        if batch is None:
+            _refuse_part()
+        position = self._position if batch is None else self._position_behind(batch)
         return make_state(position, self._identity(), self.fingerprint)
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Goes on behind a state. Raises StateError where it is of other data or options.
+        """Goes on behind a state. Raises StateError where it is of other data or options, or
+        no state at all.
 
         strict=False takes changed weights and options, added sources (from their begin) and
-        removed ones. Where a source was removed or packing changed, the window in hand is left
-        behind: at most `window` records. Other data under a source's name, another seed and
-        another group are refused all the same."""
-        position = load_position(state, self._identity(), strict)
-        self._position = self._fixed(position)
+        removed ones. Where a source was removed or packing changed, what is left of the window
+        in hand is left out: at most `window` documents. Other data under a source's name,
+        another seed and another group are refused all the same."""
+        _refuse_part()
+        position, goes_on = load_position(state, self._identity(), strict)
+        self._position = self._fixed(position) if goes_on else \
+            self._next_window(position, position.step)[0]
 
     def loader(self, num_workers: int = 0, **arguments: Any) -> Loader:
         """A DataLoader over this data set whose batches this data set's state follows."""
@@ -205,6 +222,15 @@ class Dataset(IterableDataset):
 
     def _zero(self) -> dict[str, int]:
         return {source.name: 0 for source in self._sources}
+
+    def _position_behind(self, batch: Mapping[str, Any]) -> Position:
+        if not isinstance(batch, Mapping) or "state" not in batch:
+            raise StateError("this batch has no \"state\": state_dict(batch) takes one that a "
+                             "Dataset gave, whole")
+        position = position_of(batch["state"])
+        if list(position.cursors) != list(self._zero()):
+            raise StateError("this batch is of a Dataset with other sources")
+        return position
 
     def _fixed(self, position: Position) -> Position:
         """With what its window takes."""
@@ -224,7 +250,8 @@ class Dataset(IterableDataset):
                  ) -> Iterator[tuple[dict[str, Any] | None, Position]]:
         """The steps of this rank that are this worker's, each with the position behind it; the
         others only with that."""
-        fetcher = Fetcher(self._sources, self._threads, self._prefetch_bytes, self._on_error)
+        fetcher = Fetcher(self._sources, self._threads, self._prefetch_bytes, self._on_error,
+                          self._named)
         channels = max(source.channels for source in self._sources)
         builder = BatchBuilder(self.options, channels, self._patch_order, self._position_ids,
                                self._transform)
@@ -265,20 +292,46 @@ class _Walk:
         self._rows: list[list[Piece]] = []  # of the step in hand
 
     def steps(self) -> Iterator[tuple[list[list[Piece]] | None, Position]]:
-        start = self._dataset._position
-        current: _Ahead | None = self._open(start, -start.offset)
+        current: _Ahead | None = self._first()
         while current is not None:
-            following = None if current.is_last else \
-                self._open(current.behind, current.begin + len(current.window))
+            following = self._following(current)
             self._fetcher.take(current.reading, 0)
             yield from self._window_steps(current, following)
             if following is None:
                 yield from self._rest(current)
             current = following
 
+    # A window is empty where its records give no documents. It is passed over: else the steps of
+    # an epoch that ends with one would never reach the next epoch.
+
+    def _first(self) -> _Ahead:
+        """The window to begin with, of the next epoch where nothing is left of this one."""
+        start, epochs = self._dataset._position, 0
+        ahead = self._open(start, -start.offset)
+        while not len(ahead.window):
+            epochs += ahead.is_last
+            if epochs == 2:
+                raise ValueError(
+                    f"epoch {ahead.position.epoch} has no documents: views, "
+                    'long_captions="drop" and pack leave out all records of all sources')
+            ahead = self._open(ahead.behind, 0)
+        return ahead
+
+    def _following(self, current: _Ahead) -> _Ahead | None:
+        """The next window of the epoch. Empty ones are counted to the current one."""
+        while not current.is_last:
+            ahead = self._open(current.behind, current.begin + len(current.window))
+            if len(ahead.window):
+                return ahead
+            current.behind, current.is_last = ahead.behind, ahead.is_last
+        return None
+
     def _open(self, position: Position, begin: int) -> _Ahead:
         dataset = self._dataset
         window = dataset._planner.window(position.cursors, position.takes)
+        if position.offset and position.offset >= len(window):
+            raise StateError(f"the state is damaged: {position.offset} sequences of a window that "
+                             f"has {len(window)}")
         self._name_too_long(window)
         step = self._first_step + (begin + len(window)) // dataset.batch_size
         behind, is_last = dataset._next_window(position, step)
@@ -356,20 +409,31 @@ class _Walk:
         warnings.warn(message, DamageWarning, 2)
 
 
-class Loader:
-    """What Dataset.loader() gives: a DataLoader whose data set's state follows the batches that
-    were received, not those that workers have ready."""
+def _refuse_part() -> None:
+    worker = get_worker_info()
+    if worker is not None and worker.num_workers > 1:
+        raise RuntimeError("one of several DataLoader workers has only its part of the state: "
+                           "use Dataset.loader(), or state_dict(batch) in the main process")
 
-    def __init__(self, dataset: Dataset, num_workers: int, **arguments: Any):
-        torch = need_torch("Dataset.loader()")
-        self.dataset = dataset
-        self._loader = torch.utils.data.DataLoader(dataset, batch_size=None,
-                                                   num_workers=num_workers, **arguments)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in self._loader:
-            self.dataset._position = Position(**batch["state"])
-            yield batch
+def _warn_of_ranks() -> None:
+    distributed = sys.modules.get("torch.distributed")
+    n = os.environ.get("WORLD_SIZE", "")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        n = str(distributed.get_world_size())
+    if n.isdigit() and int(n) > 1:
+        warnings.warn(f"one of {n} processes, but Dataset() was given no rank and world_size: each "
+                      "process gets all sequences. Pass rank=torch.distributed.get_rank(), "
+                      "world_size=torch.distributed.get_world_size(), or world_size=1 if that is "
+                      "meant", stacklevel=3)
 
-    def __repr__(self) -> str:
-        return f"<Loader of {self.dataset!r}>"
+
+def _integer(name: str, value: Any, least: int, most: int | None = None) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is an integer, not {value!r}") from None
+    if number < least or (most is not None and number > most):
+        raise ValueError(f"{name} is at least {least}, not {number}" if most is None else
+                         f"{name} is in {least} .. {most}, not {number}")
+    return number

@@ -16,6 +16,8 @@ from .record import Record, tensor_view
 from .sources import OpenShard, OpenSource
 from .views import View
 
+Frame = tuple[str, int, int]  # path of the shard, block, frame of it
+
 
 class Content(NamedTuple):
     """What a document is made of. Arrays may be views of a block."""
@@ -63,11 +65,12 @@ class Fetcher:
     """Asks for windows in their order, and takes their blocks in that order."""
 
     def __init__(self, sources: Sequence[OpenSource], threads: int, max_bytes: int,
-                 on_error: str):
+                 on_error: str, named: set[Frame]):
+        """named: the damaged frames that were named; kept, and added to."""
         self._sources = sources
         self._prefetcher = Prefetcher(threads, max_bytes)
         self._skip = on_error == "skip"
-        self._named: set[tuple[str, int, int]] = set()
+        self._named = named
 
     def close(self) -> None:
         self._prefetcher.close()

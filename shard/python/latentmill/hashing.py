@@ -7,6 +7,7 @@ one of shard/FORMAT.md (`latentmill.draws`)."""
 from __future__ import annotations
 
 import hashlib
+import json
 
 import numpy as np
 
@@ -24,11 +25,10 @@ def mix(x: np.ndarray) -> np.ndarray:
 
 def key_of(*words: int | str) -> int:
     """One 64-bit key from integers and texts; another order of them gives another key."""
-    return int.from_bytes(hashlib.sha256(repr(words).encode()).digest()[:8], "little")
+    return int.from_bytes(hashlib.sha256(json.dumps(words).encode()).digest()[:8], "little")
 
 
 def permutation(n: int, key: int) -> np.ndarray:
     """A permutation of 0..n-1 that depends on n and key alone. int64 [n]."""
-    with np.errstate(over="ignore"):
-        sort_by = mix(np.arange(1, n + 1, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(key))
+    sort_by = mix(np.arange(1, n + 1, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(key))
     return np.argsort(sort_by, kind="stable")

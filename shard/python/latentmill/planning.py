@@ -52,7 +52,7 @@ class Planner:
             first, end = cursor // UNIT, (cursor + take) // UNIT
             if end > first:
                 parts += self._documents(number, self._shuffled[number].runs(first, end - first))
-                words += [source.name, cursor]
+                words += [source.name, first]
         documents = Documents.join(parts)
         documents = documents.take(permutation(len(documents), key_of(*words)))
         return self._packed(documents)

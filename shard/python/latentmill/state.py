@@ -2,8 +2,10 @@
 """Where training stands, and what a saved state must agree with before it is taken up."""
 from __future__ import annotations
 
+import operator
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 VERSION = 1
@@ -43,7 +45,7 @@ class Identity:
 
 
 class StateError(ValueError):
-    """A state of other data or another configuration; says what differs."""
+    """No state, a damaged one, or one of other data or another configuration; says what to do."""
 
 
 def make_state(position: Position, identity: Identity, fingerprint: str) -> dict[str, Any]:
@@ -52,28 +54,65 @@ def make_state(position: Position, identity: Identity, fingerprint: str) -> dict
             "options": dict(identity.options)}
 
 
-def load_position(state: Mapping[str, Any], identity: Identity, strict: bool) -> Position:
-    """The position that the state means here; its takes are {} where the next window is to be
-    made anew. Raises StateError."""
-    if state.get("version") != VERSION:
-        raise StateError(f"a state of version {state.get('version')!r}, not {VERSION}")
-    _refuse(state, identity, strict)
+def position_of(values: Mapping[str, Any]) -> Position:
+    """Of a state, or of a batch's "state". Raises StateError."""
     try:
-        position = Position(int(state["epoch"]), int(state["step"]), int(state["offset"]),
-                            _integers(state["cursors"]), _integers(state["takes"]))
-    except (KeyError, TypeError, AttributeError) as error:
+        epoch, step, offset = (_count(values[name]) for name in ("epoch", "step", "offset"))
+        cursors, takes = ({name: _count(units) for name, units in values[which].items()}
+                          for which in ("cursors", "takes"))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StateError(f"the state is damaged: {error!r}") from None
+    if not cursors or takes.keys() != cursors.keys():
+        raise StateError("the state is damaged: cursors and takes are of different sources")
+    return Position(epoch, step, offset, cursors, takes)
+
+
+def load_position(state: Mapping[str, Any], identity: Identity, strict: bool
+                  ) -> tuple[Position, bool]:
+    """The position that the state means here; its takes are {} where the window in hand is to
+    be made anew. And whether it may be gone on with: else the next window is next. Raises
+    StateError."""
+    _refuse_no_state(state)
+    position = position_of(state)
+    if position.cursors.keys() != state["sources"].keys():
+        raise StateError("the state is damaged: it has cursors of other sources than its own")
+    _refuse(state, identity, strict)
     before, now = set(state["sources"]), set(identity.sources)
     same_packing = not _differences(state["options"], identity.options,
                                     without=(*_ORDER, *_NOT_PACKING))
-    if position.offset and (before - now or not same_packing):
-        position = position.behind()
-    cursors = {name: position.cursors.get(name, 0) for name in identity.sources}
+    cursors, takes = ({name: values.get(name, 0) for name in identity.sources}
+                      for values in (position.cursors, position.takes))
     if position.offset == 0 and not (before == now and _unchanged(state, identity)):
-        return Position(position.epoch, position.step, 0, cursors, {})
-    takes = {name: position.takes.get(name, 0) for name in identity.sources}
-    return Position(position.epoch, position.step, position.offset, cursors,
-                    takes if position.takes else {})
+        takes = {}
+    goes_on = position.offset == 0 or (same_packing and before <= now)
+    return replace(position, cursors=cursors, takes=takes), goes_on
+
+
+def _refuse_no_state(state: Any) -> None:
+    """What people have in hand instead of a state."""
+    wanted = "load_state_dict() takes what state_dict() gave, not "
+    if not isinstance(state, Mapping):
+        hint = ": read the file first, as with torch.load()" \
+            if isinstance(state, (str, bytes, os.PathLike)) else ""
+        raise StateError(f"{wanted}{type(state).__name__}{hint}")
+    if "version" not in state and "cursors" in state:
+        raise StateError(f"{wanted}a batch's \"state\": state_dict(batch) makes a state of it")
+    for name, value in state.items():
+        if "version" not in state and isinstance(value, Mapping) and "cursors" in value:
+            raise StateError(f"{wanted}a dict that has a state in it: pass its item {name!r}")
+    if state.get("version") != VERSION:
+        raise StateError(f"{wanted}a dict of version {state.get('version')!r}; "
+                         f"this is version {VERSION}")
+    for name in ("sources", "weights", "options"):
+        if not isinstance(state.get(name), Mapping):
+            raise StateError(f"the state is damaged: {name} is {state.get(name)!r}")
+
+
+def _count(value: Any) -> int:
+    number = operator.index(value)
+    if number < 0:
+        raise ValueError(f"{number} is below 0")
+    return number
 
 
 def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool) -> None:
@@ -102,10 +141,6 @@ def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool) -> None:
 def _unchanged(state: Mapping[str, Any], identity: Identity) -> bool:
     return not _differences(state["options"], identity.options) and \
         _plain(state["weights"]) == _plain(identity.weights)
-
-
-def _integers(values: Mapping[str, Any]) -> dict[str, int]:
-    return {name: int(value) for name, value in values.items()}
 
 
 def _plain(value: Any) -> Any:
