@@ -566,6 +566,39 @@ def test_another_file(path):
     raises(OSError, lambda: reader[0].latent)
 
 
+def test_numbers(path):
+    """None wraps, and no buffer need be aligned that is not refused."""
+    shard = ShardReader(path).shard
+    block = shard.block(0)
+    for n in (-1, 2**63, 2**64, -(2**64)):
+        for take in (shard.block, shard.locate, shard.identify, block.row, block.damage,
+                     block.tensor, block.latent, lambda n: Prefetcher().submit(shard, n)):
+            raises(IndexError, take, n)
+    raises(IndexError, block.latent, 0, -(2**63))
+    raises(OverflowError, block.latent, 0, 2**63)
+    _shard = latentmill._shard
+    for epoch, seed in ((-1, 0), (2**64, 0), (0, -1), (0, 2**64)):
+        raises(OverflowError, _shard.draw_one, "order", "n", "k", epoch, seed)
+        raises(OverflowError, _shard.draw, shard, "order", bytes(8), epoch, seed, bytearray(8))
+    positions = np.array([5, 3, 5])
+    drawn, raw = np.zeros(3, np.uint64), bytearray(25)
+    _shard.draw(shard, "order", positions, 1, 2, drawn)
+    unaligned = memoryview(b"." + positions.tobytes())[1:]
+    _shard.draw(shard, "order", unaligned, 1, 2, memoryview(raw)[1:])
+    assert raw[1:] == drawn.tobytes() and drawn[0] == drawn[2] != drawn[1]
+    name, key = shard.identify(5)[1], shard.identify(5)[0]
+    assert drawn[0] == _shard.draw_one("order", name, key, 1, 2)
+    one, out = np.ones(1, np.float32), np.zeros(1, np.float32)
+    arguments = [one, 6, (1, 1, 1), 1, True, one, one, out]
+    _shard.patches(*arguments)
+    odd = memoryview(bytearray(5))[1:]
+    _shard.patches(odd, *arguments[1:])
+    for i in (5, 6, 7):
+        raises(ValueError, _shard.patches, *arguments[:i], odd, *arguments[i + 1 :])
+    for i, wrong in ((1, 2**32 + 6), (2, (2**64 + 1, 1, 1)), (3, 2**64 + 1), (3, 0)):
+        raises((ValueError, OverflowError), _shard.patches, *arguments[:i], wrong, *arguments[i + 1 :])
+
+
 def test_refusals(path):
     folder = Path(path).parent
     raises(FileNotFoundError, ShardReader, folder / "nothing.lms")
@@ -604,6 +637,7 @@ def main():
         test_many_open(path)
         test_relative_path(path, wanted)
         test_another_file(path)
+        test_numbers(path)
         test_refusals(path)
 
 

@@ -29,6 +29,31 @@ PyObject *raise_status(struct module_state *state, int status, const char *why)
     return NULL;
 }
 
+int take_position(PyObject *arg, const char *what, uint64_t n, uint64_t *out)
+{
+    Py_ssize_t position = PyNumber_AsSsize_t(arg, PyExc_IndexError);
+
+    if (position == -1 && PyErr_Occurred())
+        return -1;
+    if (position < 0 || (uint64_t)position >= n) {
+        PyErr_Format(PyExc_IndexError, "no %s %zd", what, position);
+        return -1;
+    }
+    *out = (uint64_t)position;
+    return 0;
+}
+
+int take_u64(PyObject *arg, void *out)
+{
+    PyObject *number = PyNumber_Index(arg);
+
+    if (number == NULL)
+        return 0;
+    *(uint64_t *)out = PyLong_AsUnsignedLongLong(number);
+    Py_DECREF(number);
+    return PyErr_Occurred() ? 0 : 1;
+}
+
 PyObject *text_object(const char *text, size_t len)
 {
     return PyUnicode_DecodeUTF8(text, (Py_ssize_t)len, "surrogateescape");

@@ -39,6 +39,13 @@ int module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
 /* Sets the exception of a status of shard/ (< 0) and returns NULL. */
 PyObject *raise_status(struct module_state *state, int status, const char *why);
 
+/* An int below n; else IndexError "no WHAT INT". 0, or -1 with an exception set. */
+int take_position(PyObject *arg, const char *what, uint64_t n, uint64_t *out);
+
+/* A converter of PyArg_Parse*() for "O&": an int of 0 to 2^64 - 1 into a uint64_t, or
+ * else OverflowError; what "K" and "k" take wraps. */
+int take_u64(PyObject *arg, void *out);
+
 /* A UTF-8 string; bytes that are none become surrogates, as in file names. */
 PyObject *text_object(const char *text, size_t len);
 

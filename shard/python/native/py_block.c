@@ -205,21 +205,14 @@ static Py_ssize_t damaged_frame(const struct block_object *b, size_t row)
 }
 
 /* 0, or -1 with an exception set. */
-static int take_row(const struct block_object *b, PyObject *arg, size_t *row)
+static int take_row(const struct block_object *b, PyObject *arg, uint64_t *row)
 {
-    *row = PyLong_AsSize_t(arg);
-    if (PyErr_Occurred())
-        return -1;
-    if (*row >= place_of(b)->n_records) {
-        PyErr_Format(PyExc_IndexError, "no row %zu in this block", *row);
-        return -1;
-    }
-    return 0;
+    return take_position(arg, "row of the block", place_of(b)->n_records, row);
 }
 
 static PyObject *block_damage(PyObject *self, PyObject *arg)
 {
-    size_t row;
+    uint64_t row;
 
     if (take_row(cast(self), arg, &row) < 0)
         return NULL;
@@ -328,7 +321,7 @@ static PyObject *images_object(const struct shard_record *rec)
 static PyObject *block_row(PyObject *self, PyObject *arg)
 {
     const struct shard_text_frame *frame = frame_of(cast(self));
-    size_t row;
+    uint64_t row;
 
     if (take_row(cast(self), arg, &row) < 0)
         return NULL;
@@ -387,16 +380,12 @@ static int load_tensors(PyObject *self)
 static PyObject *block_tensor(PyObject *self, PyObject *arg)
 {
     struct block_object *b = cast(self);
-    size_t i = PyLong_AsSize_t(arg);
+    uint64_t i;
 
-    if (PyErr_Occurred())
-        return NULL;
     if (b->loaded->text.status < 0)
         return raise_damage(self, 0);
-    if (i >= b->loaded->content.frame.n_columns) {
-        PyErr_Format(PyExc_IndexError, "no column %zu in this block", i);
+    if (take_position(arg, "column of the block", frame_of(b)->n_columns, &i) < 0)
         return NULL;
-    }
     if (b->tensors[i] == NULL) {
         if (load_tensors(self) < 0)
             return NULL;
@@ -412,14 +401,17 @@ static PyObject *block_tensor(PyObject *self, PyObject *arg)
 static PyObject *block_latent(PyObject *self, PyObject *args)
 {
     const struct shard_text_frame *frame = frame_of(cast(self));
-    Py_ssize_t row, n = 0;
+    PyObject *arg;
+    Py_ssize_t n = 0;
+    uint64_t row;
 
-    if (!PyArg_ParseTuple(args, "n|n:latent", &row, &n))
+    if (!PyArg_ParseTuple(args, "O|n:latent", &arg, &n) ||
+        take_row(cast(self), arg, &row) < 0)
         return NULL;
     if (cast(self)->loaded->text.status < 0)
         return raise_damage(self, 0);
-    if (row < 0 || (size_t)row >= frame->n_records) {
-        PyErr_Format(PyExc_IndexError, "no row %zd in this block", row);
+    if (n < 0) {
+        PyErr_Format(PyExc_IndexError, "no latent %zd", n);
         return NULL;
     }
     const struct shard_record *rec = &frame->records[row];

@@ -2,6 +2,8 @@
  * shard/python/native/py_draw.c - draw.h for many records of a shard at once. */
 #include "shard/python/native/module.h"
 
+#include <string.h>
+
 #include "shard/draw.h"
 #include "shard/file_map.h"
 
@@ -11,21 +13,24 @@ struct draw_request {
     uint64_t epoch, seed;
 };
 
-/* `positions` and `out` have n values. 0, or -1 with an exception set. */
-static int draw_all(const struct draw_request *r, const int64_t *positions, size_t n,
-                    uint64_t *out)
+/* `positions` and `out` have n values, aligned or not. 0, or -1 with an exception set. */
+static int draw_all(const struct draw_request *r, const char *positions, size_t n,
+                    char *out)
 {
     uint64_t n_records = shard_object_map(r->shard)->index.n_records;
 
     for (size_t i = 0; i < n; i++) {
         const char *name, *key;
-        if (positions[i] < 0 || (uint64_t)positions[i] >= n_records) {
-            PyErr_Format(PyExc_IndexError, "no record %lld", (long long)positions[i]);
+        int64_t position;
+        memcpy(&position, positions + 8 * i, sizeof(position));
+        if (position < 0 || (uint64_t)position >= n_records) {
+            PyErr_Format(PyExc_IndexError, "no record %lld", (long long)position);
             return -1;
         }
-        if (shard_object_identity(r->shard, (uint64_t)positions[i], &name, &key) < 0)
+        if (shard_object_identity(r->shard, (uint64_t)position, &name, &key) < 0)
             return -1;
-        out[i] = shard_draw(r->purpose, name, key, r->epoch, r->seed);
+        uint64_t u = shard_draw(r->purpose, name, key, r->epoch, r->seed);
+        memcpy(out + 8 * i, &u, sizeof(u));
     }
     return 0;
 }
@@ -34,15 +39,13 @@ static PyObject *draw(PyObject *module, PyObject *args)
 {
     struct module_state *state = PyModule_GetState(module);
     struct draw_request r;
-    unsigned long long epoch, seed;
     Py_buffer positions, out;
     int rc = -1;
 
-    if (!PyArg_ParseTuple(args, "O!sy*KKw*:draw", state->shard_type, &r.shard, &r.purpose,
-                          &positions, &epoch, &seed, &out))
+    if (!PyArg_ParseTuple(args, "O!sy*O&O&w*:draw", state->shard_type, &r.shard,
+                          &r.purpose, &positions, take_u64, &r.epoch, take_u64, &r.seed,
+                          &out))
         return NULL;
-    r.epoch = epoch;
-    r.seed = seed;
     if (positions.len != out.len || positions.len % 8 != 0)
         PyErr_SetString(PyExc_ValueError, "positions and out are 8 bytes a record");
     else
@@ -57,10 +60,11 @@ static PyObject *draw(PyObject *module, PyObject *args)
 static PyObject *draw_one(PyObject *module, PyObject *args)
 {
     const char *purpose, *name, *key;
-    unsigned long long epoch, seed;
+    uint64_t epoch, seed;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "sssKK:draw_one", &purpose, &name, &key, &epoch, &seed))
+    if (!PyArg_ParseTuple(args, "sssO&O&:draw_one", &purpose, &name, &key, take_u64,
+                          &epoch, take_u64, &seed))
         return NULL;
     return PyLong_FromUnsignedLongLong(shard_draw(purpose, name, key, epoch, seed));
 }

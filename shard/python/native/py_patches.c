@@ -30,6 +30,12 @@ static bool check_sizes(const struct patch_job *job, const Py_buffer *latent,
            (job->n_scale == 1 || job->n_scale == job->channels);
 }
 
+/* Whether floats can be read and written where they are. */
+static bool is_aligned(const Py_buffer *b)
+{
+    return (uintptr_t)b->buf % sizeof(float) == 0;
+}
+
 static int cut(struct patch_job *job, const Py_buffer *latent, const Py_buffer *scale,
                const Py_buffer *shift, const Py_buffer *out)
 {
@@ -39,6 +45,10 @@ static int cut(struct patch_job *job, const Py_buffer *latent, const Py_buffer *
     if (!check_sizes(job, latent, scale, shift, out, &n)) {
         PyErr_SetString(PyExc_ValueError, "sizes of a latent, its scale and its patches "
                                           "do not agree, or the dtype is no float's");
+        return -1;
+    }
+    if (!is_aligned(scale) || !is_aligned(shift) || !is_aligned(out)) {
+        PyErr_SetString(PyExc_ValueError, "scale, shift and patches must be aligned");
         return -1;
     }
     float *scratch = malloc(job->channels * job->width * sizeof(float));
@@ -56,15 +66,17 @@ static int cut(struct patch_job *job, const Py_buffer *latent, const Py_buffer *
 
 static PyObject *patches(PyObject *module, PyObject *args)
 {
-    unsigned long dtype, channels, height, width, window;
+    uint64_t dtype, channels, height, width, window;
     int channel_first;
     Py_buffer latent, scale, shift, out;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*k(kkk)kpy*y*w*:patches", &latent, &dtype, &channels,
-                          &height, &width, &window, &channel_first, &scale, &shift, &out))
+    if (!PyArg_ParseTuple(args, "y*O&(O&O&O&)O&py*y*w*:patches", &latent, take_u64,
+                          &dtype, take_u64, &channels, take_u64, &height, take_u64,
+                          &width, take_u64, &window, &channel_first, &scale, &shift,
+                          &out))
         return NULL;
-    struct patch_job job = {.dtype = (uint32_t)dtype,
+    struct patch_job job = {.dtype = dtype <= UINT32_MAX ? (uint32_t)dtype : UINT32_MAX,
                             .channels = channels,
                             .height = height,
                             .width = width,

@@ -158,19 +158,17 @@ static int append(PyObject *self, PyObject *shard, uint32_t block, bool tensors)
 static PyObject *prefetcher_submit(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"shard", "block", "tensors", NULL};
-    PyObject *shard;
-    unsigned long block;
+    PyObject *shard, *number;
+    uint64_t block;
     int tensors = 1;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!k|p:submit", names,
-                                     module_state_of(self)->shard_type, &shard, &block,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O|p:submit", names,
+                                     module_state_of(self)->shard_type, &shard, &number,
                                      &tensors) ||
-        check_open(cast(self)) < 0)
+        check_open(cast(self)) < 0 ||
+        take_position(number, "block", shard_object_map(shard)->index.n_blocks, &block) <
+            0)
         return NULL;
-    if (block >= shard_object_map(shard)->index.n_blocks) {
-        PyErr_Format(PyExc_IndexError, "no block %lu", block);
-        return NULL;
-    }
     if (start(self) < 0 || append(self, shard, (uint32_t)block, tensors) < 0)
         return NULL;
     Py_RETURN_NONE;

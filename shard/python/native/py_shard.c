@@ -221,19 +221,16 @@ static PyObject *shard_find(PyObject *self, PyObject *args)
 static PyObject *shard_identify(PyObject *self, PyObject *arg)
 {
     struct shard_object *s = cast(self);
-    size_t i = PyLong_AsSize_t(arg);
+    uint64_t i;
 
-    if (PyErr_Occurred() || load_keys(self) < 0)
+    if (take_position(arg, "record", s->map.index.n_records, &i) < 0 ||
+        load_keys(self) < 0)
         return NULL;
-    if (i >= s->map.index.n_records) {
-        PyErr_Format(PyExc_IndexError, "no record %zu", i);
-        return NULL;
-    }
-    const char *key = shard_key_map_key(&s->keys, i);
-    const char *name = shard_key_map_name(&s->keys, i);
+    const char *key = shard_key_map_key(&s->keys, (size_t)i);
+    const char *name = shard_key_map_name(&s->keys, (size_t)i);
     return Py_BuildValue("NNK", text_object(key, strlen(key)),
                          text_object(name, strlen(name)),
-                         (unsigned long long)shard_key_map_index(&s->keys, i));
+                         (unsigned long long)shard_key_map_index(&s->keys, (size_t)i));
 }
 
 PyObject *shard_object_key(PyObject *shard, uint64_t record)
@@ -262,14 +259,10 @@ int shard_object_identity(PyObject *shard, uint64_t record, const char **name,
 static PyObject *shard_locate(PyObject *self, PyObject *arg)
 {
     const struct shard_file_map *map = &cast(self)->map;
-    size_t i = PyLong_AsSize_t(arg);
+    uint64_t i;
 
-    if (PyErr_Occurred())
+    if (take_position(arg, "record", map->index.n_records, &i) < 0)
         return NULL;
-    if (i >= map->index.n_records) {
-        PyErr_Format(PyExc_IndexError, "no record %zu", i);
-        return NULL;
-    }
     uint32_t block = map->record_block[i];
     return Py_BuildValue("kn", (unsigned long)block,
                          (Py_ssize_t)(i - map->blocks[block].first_record));
@@ -324,15 +317,13 @@ static PyObject *shard_block(PyObject *self, PyObject *args)
 {
     struct module_state *state = module_state_of(self);
     struct loaded_block *block;
-    unsigned long number;
+    PyObject *arg;
+    uint64_t number;
     int tensors = 1;
 
-    if (!PyArg_ParseTuple(args, "k|p:block", &number, &tensors))
+    if (!PyArg_ParseTuple(args, "O|p:block", &arg, &tensors) ||
+        take_position(arg, "block", cast(self)->map.index.n_blocks, &number) < 0)
         return NULL;
-    if (number >= cast(self)->map.index.n_blocks) {
-        PyErr_Format(PyExc_IndexError, "no block %lu", number);
-        return NULL;
-    }
     int rc = shard_object_load(self, (uint32_t)number, tensors, &block);
     return rc < 0 ? raise_status(state, rc, "") : block_object(state, self, block);
 }
