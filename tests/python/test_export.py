@@ -341,6 +341,9 @@ def check_again(shards, folder):
         assert next(out.glob("scenes-000.*[!n]")).stat() == kept
         text = export(out, *arguments, "--scaled", shards, form=form, status=2)
         assert "another configuration" in text and "options.scaled: false there, true here" in text
+        if form == "mds":
+            text = export(out, *arguments[:2], "--size-limit", "90K", shards, status=2)
+            assert "options.size_limit: 102400 there, 92160 here" in text
         check_tree(out, want)
         (out / next(name for name in want if ".tar" in name or ".mds" in name)).write_text("not what it was")
         export(out, *arguments, "--redo", shards, form=form)
