@@ -40,6 +40,12 @@ def make_texts(out, n=60, shards=3, words=(1, 400), seed=0):
     return prepare(out / "shards", *inputs)
 
 
+def index(folder):
+    """Makes index.lmi, also of shards without manifests."""
+    subprocess.run([BUILD / "latentmill", "index", "--incomplete", folder], check=True,
+                   capture_output=True)
+
+
 def documents(dataset):
     """((NAME, key), tokens besides patches) of each document of an epoch, a cut text's parts
     apart."""

@@ -32,11 +32,6 @@ def refused(kind, call, *what):
     raise AssertionError(f"accepted: {what}")
 
 
-def index(folder):
-    subprocess.run([dataset_shards.BUILD / "latentmill", "index", "--incomplete", folder],
-                   check=True, capture_output=True)
-
-
 def keys(dataset):
     return sorted(key for batch in dataset for row in batch["keys"] for _, key in row)
 
@@ -56,7 +51,7 @@ def replaced(folder, texts, others):
     records; so is a shard that is replaced under a Dataset."""
     here = pathlib.Path(shutil.copytree(texts, folder / "here"))
     plain = Dataset(here, **SMALL, group=1)
-    index(here)
+    dataset_shards.index(here)
     indexed = Dataset(here, **SMALL, group=1)
     saved = pickle.dumps(plain), pickle.dumps(indexed)
     first = find_shards(here)[0]
@@ -66,14 +61,14 @@ def replaced(folder, texts, others):
     refused(ShardError, lambda: keys(indexed), str(first), "which is older")
     refused(ShardError, lambda: keys(plain), str(first), "was replaced", "make it anew")
     refused(ShardError, lambda: keys(pickle.loads(saved[0])), str(first), "was replaced")
-    index(here)
+    dataset_shards.index(here)
     refused(ShardError, lambda: pickle.loads(saved[1]), "not the index that was pickled")
     assert len(keys(Dataset(here, **SMALL))) > 0
 
 
 def missing_and_added(folder, texts):
     here = pathlib.Path(shutil.copytree(texts, folder / "changing"))
-    index(here)
+    dataset_shards.index(here)
     (here / "below").mkdir()
     shutil.copy(find_shards(texts)[0], here / "below/new.lms")
     with warnings.catch_warnings(record=True) as caught:
@@ -112,7 +107,7 @@ def opened_once(folder):
 def sampled(folder):
     """Of many shards 64 are looked at, the first and the last among them."""
     texts = small_texts(folder / "many", shards=65, records=1)
-    index(texts)
+    dataset_shards.index(texts)
     looked = []
     with mock.patch.object(OpenSource, "_add_sums", lambda self, shard, n: looked.append(
             shard.reader.path)), mock.patch.object(OpenSource, "means", lambda self: (1.0, 1.0)):

@@ -14,14 +14,13 @@ step trained on: step, epoch, NAME, key.
 import argparse
 import math
 import os
-import pathlib
 import sys
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from latentmill import Dataset, ShardReader, attention_mask
+from latentmill import Dataset, attention_mask
 
 NOISE_STEPS = 1000
 MOST_NOISE_BEFORE_TEXT = 500  # of an image whose caption is to be learned from it
@@ -110,15 +109,6 @@ def tensors(batch):
             for name, value in batch.items()}
 
 
-def a_shard_of(folder):
-    return ShardReader(next(pathlib.Path(folder).rglob("*.lms")))
-
-
-def vocabulary_of(folder):
-    tokenizer = a_shard_of(folder).header["tokenizer"]
-    return max(tokenizer["n_pieces"], tokenizer["eoi"] + 1)
-
-
 class Training:
     def __init__(self, options):
         self.options = options
@@ -127,14 +117,10 @@ class Training:
             Dataset({"pairs": options.pairs, "text": options.text}, batch_size=STEP, rank=rank,
                     world_size=options.ranks, pack=PACK, patch=PATCH, seed=options.seed)
             for rank in range(options.ranks)]
-        channels = self.latent_channels()
-        self.model = Transfusion(vocabulary_of(options.pairs), PATCH * PATCH * channels)
+        self.model = Transfusion(self.datasets[0].vocabulary, self.datasets[0].patch_values)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=2e-3, betas=(0.9, 0.95))
         self.history = []  # (text, diffusion) of each step
         self.resume()
-
-    def latent_channels(self):
-        return a_shard_of(self.options.pairs)[0].latent.shape[0]
 
     def resume(self):
         path = self.options.checkpoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import operator
+import math
 import os
 import sys
 import warnings
@@ -15,10 +15,11 @@ import numpy as np
 
 from .batches import BatchBuilder, Piece, Transform
 from .catalogue import Catalogue
+from .documents import Markers
 from .fetching import Fetcher, Frame, Reading
 from .loader import Loader
-from .mixture import Mixture, Share
-from .options import Options, one_of, templates
+from .mixture import UNIT, Mixture, Share
+from .options import Options, one_of, templates, whole
 from .planning import Planner, Window
 from .reader import DamageWarning
 from .sources import (OpenSource, Sources, default_patch, named_sources, refuse_incompatible,
@@ -73,7 +74,9 @@ class Dataset(IterableDataset):
     on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
     are named once in a DamageWarning ("skip"); with workers, which begin anew in each epoch,
     once in each epoch and worker that meets it. threads: that decompress. prefetch_bytes: raw
-    bytes that they may hold.
+    bytes that they may hold. Besides, a process keeps the records of up to two windows that its
+    rank and worker build: 2 window / (world_size workers) times a record's raw bytes, 128 MiB
+    with the defaults and 16 KiB latents.
 
     Latents are the posterior mean; sampling by a stored log-variance is left to record.logvar.
 
@@ -109,9 +112,9 @@ class Dataset(IterableDataset):
             raise TypeError(f"transform is a function of a sample, not {transform!r}")
         if rank is None and world_size is None:
             _warn_of_ranks()
-        self.batch_size = _integer("batch_size", batch_size, 1)
-        self.world_size = _integer("world_size", 1 if world_size is None else world_size, 1)
-        self.rank = _integer("rank", 0 if rank is None else rank, 0, self.world_size - 1)
+        self.batch_size = whole("batch_size", batch_size, 1)
+        self.world_size = whole("world_size", 1 if world_size is None else world_size, 1)
+        self.rank = whole("rank", 0 if rank is None else rank, 0, self.world_size - 1)
         if self.batch_size % self.world_size:
             raise ValueError(f"batch_size {batch_size} is not a multiple of world_size "
                              f"{world_size}: it counts the sequences of all ranks")
@@ -173,10 +176,43 @@ class Dataset(IterableDataset):
                             for source in self._sources)
         return f"<Dataset of {sources}; epoch {self.epoch}, step {self.step}>"
 
+    @property
+    def markers(self) -> Markers:
+        """The token ids of BOS, EOS (each None if there is none), BOI and EOI."""
+        return self._sources[0].token_ids()[0]
+
+    @property
+    def vocabulary(self) -> int:
+        """The size of a model's table of tokens: the highest id that a batch may have, and one
+        more."""
+        own = (self.options.sequence or {}).values()
+        special = [*self.markers, *(part for parts in own for part in parts)]
+        pieces = max(source.token_ids()[1] for source in self._sources)
+        return max(pieces, *(token + 1 for token in special if isinstance(token, int)))
+
+    @property
+    def patch_values(self) -> int | None:
+        """Values of a patch, k k C; 0 where there are texts only. None with patch=None."""
+        channels = max(source.channels for source in self._sources)
+        return None if self.options.patch is None else self.options.patch**2 * channels
+
+    @property
+    def approximate_steps_per_epoch(self) -> int:
+        """About how many steps an epoch has, by the weights in hand: sources are measured by a
+        sample of their records. To plan a learning rate with, not to count on."""
+        takes = self._mixture.epoch_start(1, self.step)
+        means = [source.means() for source in self._sources]
+        if self.options.pack is None:
+            sequences = sum(n / UNIT * documents for n, (_, documents) in zip(takes, means))
+        else:
+            sequences = sum(n / UNIT * positions for n, (positions, _) in zip(takes, means)) \
+                / self.options.pack
+        return math.ceil(sequences / self.batch_size)
+
     def set_epoch(self, epoch: int) -> None:
         """Goes to an epoch's begin, without the ones before it. Where weights follow a
         schedule, as if those of the step in hand had always held."""
-        epoch = _integer("epoch", epoch, 0, 2**63 - 1)
+        epoch = whole("epoch", epoch, 0, 2**63 - 1)
         self._knows_epochs = True
         names = [source.name for source in self._sources]
         cursors = self._mixture.epoch_start(epoch, self._position.step)
@@ -426,14 +462,3 @@ def _warn_of_ranks() -> None:
                       "process gets all sequences. Pass rank=torch.distributed.get_rank(), "
                       "world_size=torch.distributed.get_world_size(), or world_size=1 if that is "
                       "meant", stacklevel=3)
-
-
-def _integer(name: str, value: Any, least: int, most: int | None = None) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} is an integer, not {value!r}") from None
-    if number < least or (most is not None and number > most):
-        raise ValueError(f"{name} is at least {least}, not {number}" if most is None else
-                         f"{name} is in {least} .. {most}, not {number}")
-    return number

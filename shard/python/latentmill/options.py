@@ -2,6 +2,8 @@
 """Everything besides the data that decides which sequences there are, and in which order."""
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -37,20 +39,35 @@ class Options:
         one_of("order", self.order, ("redraw", "stored"))
         one_of("long_captions", self.long_captions, ("truncate", "other_caption", "drop"))
         one_of("weights_by", self.weights_by, ("tokens", "samples"))
-        one_of("patch", self.patch, (None, 1, 2, 4, 8))
-        one_of("grid", self.grid, (None, 1, 2, 4, 8))
-        if isinstance(self.captions, str):
-            one_of("captions", self.captions, ("redraw", "stored"))
-        elif not self.captions or min(self.captions.values()) <= 0:
-            raise ValueError("captions: a mapping gives each name a share above 0")
-        for name in ("caption_dropout", "caption_first"):
-            share = getattr(self, name)
-            if share is not None and not 0 <= share <= 1:
-                raise ValueError(f"{name} is a share from 0 to 1, not {share!r}")
+        for name, others in (("patch", ("default", None)), ("grid", (None,))):
+            one_of(name, getattr(self, name), (*others, 1, 2, 4, 8))
+            if getattr(self, name) is not None:
+                self._take_whole(name, 1)
         for name in ("pack", "max_caption_tokens", "window", "group"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                raise ValueError(f"{name} is at least 1, not {number!r}")
+            if getattr(self, name) is not None or name in ("window", "group"):
+                self._take_whole(name, 1)
+        self._take_whole("seed", 0, (1 << 64) - 1)
+        self._check_captions()
+        for name in ("caption_dropout", "caption_first"):
+            given = getattr(self, name)
+            if given is not None and not 0 <= _number(name, given) <= 1:
+                raise ValueError(f"{name} is a share from 0 to 1, not {given!r}")
+        if self.order == "stored" and self.caption_first is not None:
+            raise ValueError("caption_first= draws an order anew, order='stored' does not: give "
+                             "one of them")
+
+    def _take_whole(self, name: str, least: int, most: int | None = None) -> None:
+        object.__setattr__(self, name, whole(name, getattr(self, name), least, most))
+
+    def _check_captions(self) -> None:
+        if self.captions in ("redraw", "stored"):
+            return
+        if not isinstance(self.captions, Mapping) or not self.captions:
+            raise ValueError("captions is 'redraw', 'stored' or a mapping of names to shares, not "
+                             f"{self.captions!r}")
+        for name, given in self.captions.items():
+            if not 0 < _number(f"captions[{name!r}]", given) < math.inf:
+                raise ValueError(f"captions[{name!r}] is a share above 0, not {given!r}")
 
     def template(self, kind: str) -> Template:
         """Parts of a document: kind is caption_first, image_first or text."""
@@ -78,6 +95,8 @@ def templates(sequence: None | Sequence[str | int] | Mapping[str, Sequence[str |
     for kind, parts in sequence.items():
         one_of("sequence", kind, tuple(TEMPLATES))
         wanted = ("text",) if kind == "text" else ("text", "image")
+        parts = [part if isinstance(part, str) else whole(f"a token of sequence[{kind!r}]", part, 0)
+                 for part in parts]
         for part in parts:
             if isinstance(part, str):
                 one_of(f"sequence[{kind!r}]", part, PARTS)
@@ -89,5 +108,22 @@ def templates(sequence: None | Sequence[str | int] | Mapping[str, Sequence[str |
 
 
 def one_of(name: str, value: object, allowed: tuple) -> None:
-    if value not in allowed:
+    if not any(value == one and isinstance(value, bool) == isinstance(one, bool)
+               for one in allowed):
         raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")
+
+
+def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """Any kind of integer as an int."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} is an integer, not {value!r}")
+    if value < least or (most is not None and value > most):
+        raise ValueError(f"{name} is at least {least}, not {value}" if most is None else
+                         f"{name} is in {least} .. {most}, not {value}")
+    return int(value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} is a number, not {value!r}")
+    return float(value)

@@ -152,8 +152,11 @@ class View:
         """The tokenizer's, checked. int32"""
         assert self.tokenizer is not None
         given = self.tokenizer(text)
-        ids = np.asarray(given) if isinstance(given, (Sequence, np.ndarray)) else None
-        if ids is None or ids.ndim != 1 or ids.size and (
+        try:
+            ids = np.asarray(given)
+        except ValueError:  # lists in it
+            ids = np.zeros(())
+        if ids.ndim != 1 or ids.size and (
                 ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= 1 << 31):
             raise ValueError(f"tokenizer: of a text of {record!r} it gives {_short(given)}, not a "
                              "list of integers from 0 to 2**31 - 1")
