@@ -14,6 +14,7 @@
 #include "shard/dataset_index.h"
 #include "tools/commands.h"
 #include "tools/exit_code.h"
+#include "tools/monitor.h"
 #include "tools/shard_set.h"
 #include "tools/options.h"
 #include "tools/print.h"
@@ -77,6 +78,8 @@ static int publish(struct dataset_index_writer *w, const char *folder, bool inco
     else
         print_to_stderr("%s: %zu shards%s, %zu bytes", path, n_shards,
                         incomplete ? " of an incomplete set" : "", len);
+    if (rc == EXIT_DONE)
+        publish_sweep(folder, &publication_shards); /* of runs that were killed */
     free(path);
     free(bytes);
     return rc;
@@ -108,6 +111,7 @@ int index_main(int argc, char **argv)
     int rc = parse(&incomplete, argc, argv, &n_operands);
     if (rc != OPTIONS_OK)
         return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
+    monitor_exit_on_signals();
     if (n_operands != 1)
         return usage_error("index needs one DIR (see latentmill index --help)");
     if (stat(argv[0], &st) != 0 || !S_ISDIR(st.st_mode))

@@ -7,11 +7,27 @@
 #include <jansson.h>
 
 #include "ingest/plain_json.h"
+#include "shard/json_depth.h"
 #include "tools/print.h"
+
+/* Python's own limits, which end the loop of who reads such a sample: digits of an
+ * integer, and recursion, of which callers need some for themselves. */
+enum { MAX_DIGITS = 4300, MAX_DEPTH = 200 };
+
+static bool has_long_number(const char *text, size_t len)
+{
+    size_t digits = 0;
+
+    for (size_t i = 0; i < len && digits <= MAX_DIGITS; i++)
+        digits = text[i] >= '0' && text[i] <= '9' ? digits + 1 : 0;
+    return digits > MAX_DIGITS;
+}
 
 /* Whether it is JSON; numbers may be longer than this machine's. */
 static bool is_json(const char *text, size_t len)
 {
+    if (has_long_number(text, len) || shard_json_depth(text, len) > MAX_DEPTH)
+        return false;
     const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL;
     size_t copy_len;
     char *copy = plain_json(text, len, &copy_len);

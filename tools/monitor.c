@@ -23,8 +23,7 @@ static void fill_stop_signals(sigset_t *set)
 
 static void exit_interrupted(int signal)
 {
-    static const char text[] =
-        "stopping: signal before any work; run the same command again to go on\n";
+    static const char text[] = "stopping: signal; run the same command again to go on\n";
     ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
     (void)signal;

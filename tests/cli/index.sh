@@ -21,6 +21,16 @@ run latentmill prepare --out "$set" --limit 4 tests/data/scenes-{000..001}.tar
 expect_status 0
 expect "the index stays" cmp "$T/first" "$set/index.lmi"
 
+# Killed before its end, it leaves a temporary, which the next run removes.
+touch "$set/index.lmi.tmp.host.1.0123abcd"
+run latentmill index "$set"
+expect_status 0
+expect "no temporary is left" test -z "$(ls "$set" | grep tmp)"
+run env --block-signal=TERM sh -c 'kill -TERM $$; exec "$0" index "$1"' \
+    "$BUILD/latentmill" "$set"
+expect_status 75
+expect "the old index stays" cmp "$T/first" "$set/index.lmi"
+
 # Below a folder, and at another place: paths are those from the folder on.
 mkdir "$T/moved"
 cp -r "$set" "$T/moved/set"

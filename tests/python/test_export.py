@@ -319,6 +319,19 @@ def check_documents(shards, folder):
     assert all(part not in ("", "..") for key, _ in found for part in key.split("/"))
 
 
+def check_metadata_that_python_refuses(folder):
+    """It is a string then, so that whoever reads the tar gets every sample."""
+    metadata = [f"[{'9' * 4300}]", f"[{'9' * 4301}]", "[" * 199 + "]" * 199, "[" * 200 + "]" * 200]
+    corpus, texts = folder / "extreme.jsonl", folder / "extreme"
+    corpus.write_text("".join('{"id":"%d","text":"t","m":%s}\n' % one for one in enumerate(metadata)))
+    run("prepare", "--quiet", "--out", texts, corpus)
+    out = folder / "extreme-wds"
+    export(out, texts, form="webdataset")
+    found = [json.loads(fields["json"])["metadata"] for _, fields in wds_samples(out, "extreme")]
+    assert [type(one) for one in found] == [dict, str, dict, str]
+    assert all(text in one for text, one in zip(metadata[1::2], found[1::2]))
+
+
 # ---- again ----
 
 def check_again(shards, folder):
@@ -546,6 +559,7 @@ def main():
         check_kinds(folder)
         check_other_columns(folder)
         check_documents(shards, folder)
+        check_metadata_that_python_refuses(folder)
         check_again(shards, folder)
         check_nested(shards, folder)
         check_killed(folder)
