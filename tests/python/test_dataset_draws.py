@@ -170,7 +170,7 @@ def as_defined(folder):
 
 
 def stored_for_all_epochs(folder):
-    dataset = Dataset(folder, seed=5, order="stored", captions="stored", caption_first=0.1, **SINGLE)
+    dataset = Dataset(folder, seed=5, order="stored", captions="stored", **SINGLE)
     expected = {(r.name, r.key): sequence(reader, r.order == "caption_first", r.ids.tolist())
                 for reader, r in pairs_of(folder)}
     for _ in range(2):

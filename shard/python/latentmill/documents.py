@@ -167,7 +167,7 @@ class Measure:
         self._header = header
         p = options.caption_first
         self._caption_first: float = \
-            header["caption_first"] if p is None or options.order == "stored" else p
+            header["caption_first"] if p is None else p
 
     def fixed(self, shapes: list[Shape]) -> tuple[np.ndarray, np.ndarray]:
         """Positions besides texts: int64 [shapes] each, caption first and image first."""
