@@ -292,6 +292,7 @@ def test_prefetcher(path, wanted):
                 assert block.number == number and not block.errors()
                 for record in reader.records(block):
                     check_record(record, wanted[record.position])
+            assert len(prefetcher) == 0
             raises(IndexError, prefetcher.take)
         raises(ValueError, prefetcher.take)
         raises(ValueError, prefetcher.submit, reader.shard, 0)
@@ -306,16 +307,19 @@ def test_prefetcher(path, wanted):
 def test_prefetcher_bounds(path):
     """What does not fit is not read ahead: it is missed when the file has gone meanwhile."""
     copy = path + ".shrinking"
-    shutil.copyfile(path, copy)
-    reader = ShardReader(copy)
-    with Prefetcher(2, 0) as prefetcher:
-        for number in range(5):
-            prefetcher.submit(reader.shard, number)
-        time.sleep(0.1)  # for a thread that reads too much
-        os.truncate(copy, 0)
-        blocks = [prefetcher.take() for _ in range(5)]
-    for block in blocks[1:]:
-        assert isinstance(block.errors()[0], latentmill.ShardError)
+    frames = ShardReader(path).frames
+    two_blocks = int(frames.raw_bytes[frames.block < 2].sum(dtype=int))
+    for max_bytes in (0, two_blocks - 1):
+        shutil.copyfile(path, copy)
+        reader = ShardReader(copy)
+        with Prefetcher(2, max_bytes) as prefetcher:
+            for number in range(5):
+                prefetcher.submit(reader.shard, number)
+            time.sleep(0.1)  # for a thread that reads too much
+            os.truncate(copy, 0)
+            blocks = [prefetcher.take() for _ in range(5)]
+        for block in blocks[1:]:
+            assert isinstance(block.errors()[0], latentmill.ShardError)
 
 
 def test_prefetcher_in_fork(path):
@@ -510,6 +514,8 @@ def test_damage(path, wanted):
     assert ShardReader(copy).read([lost_tensor[0]], "text")[0].key == wanted[lost_tensor[0]]["key"]
 
     prefetcher = Prefetcher()
+    prefetcher.submit(reader.shard, tensor_block, tensors=False)
+    assert prefetcher.take().errors() == [], "tensors that nobody asked for"
     for number in range(reader.shard.n_blocks):
         prefetcher.submit(reader.shard, number)
     for number in range(reader.shard.n_blocks):
