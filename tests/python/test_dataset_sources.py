@@ -2,7 +2,10 @@
 """Sources of a Dataset: views, draws' options, damage, and what is refused before training."""
 import os
 import pathlib
+import random
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -102,6 +105,50 @@ def views(folder, pairs):
     again.meta["markers"] = [1, 2, 300, 301]
     again.save(folder / "bad.lmv")
     refused(ValueError, "bad.lmv", lambda: View.open(folder / "bad.lmv", tokenize, {}))
+
+
+def views_of_nonsense(folder, pairs):
+    """Whatever a file holds, View.open() names it in a ValueError."""
+    good = build_view(pairs, folder / "good.lmv")
+    data, bad = (folder / "good.lmv").read_bytes(), folder / "bad.lmv"
+    dice = random.Random(5)
+    for trial in range(400):
+        flipped = bytearray(data)
+        for _ in range(dice.randint(1, 3)):
+            flipped[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+        bad.write_bytes(flipped if trial else b"")
+        try:
+            View.open(bad)
+        except ValueError as error:
+            assert str(bad) in str(error)
+    bad.unlink()
+    os.mkfifo(bad)
+    refused(ValueError, "bad.lmv is no view of latentmill, or damaged: it is not a regular file",
+            lambda: View.open(bad))
+    bad.unlink()
+    arrays, n = good.arrays, len(good.arrays["weight"])
+    changes = [{name: array.astype(np.float32)} for name, array in arrays.items()]
+    changes += [{name: array[:-1]} for name, array in arrays.items()]
+    changes += [{name: array[None]} for name, array in arrays.items()]
+    changes += [{"weight": np.full(n, weight)} for weight in (np.nan, np.inf, 1e6, -1.0)]
+    changes += [{name: arrays[name] - 1} for name in ("count", "others")]
+    changes += [{"n_ids": arrays["n_ids"] + np.uint32(2**31)}, {"name": arrays["name"] + 99},
+                {"records": np.array([-1, n + 1])}, {"others": arrays["others"] + 2**31}]
+    metas = [{"markers": markers} for markers in ([1], [1, 2, 3, None], [1, 2, 3, 2**31], "abcd")]
+    metas += [{"names": None}, {"names": [5] * 99}, {"shards": None}, {"tokenizer": 5}]
+    for meta, change in [({}, c) for c in changes] + [(m, {}) for m in metas]:
+        view = View({**good.meta, **meta}, {**arrays, **change})
+        view.meta["fingerprint"] = view._digest()
+        view.save(bad)
+        refused(ValueError, "bad.lmv", lambda: View.open(bad))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        refused(OSError, "too large", lambda: good.save(folder / "full.lmv"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(folder.glob("full.lmv*"))
 
 
 def draws(pairs):
@@ -457,6 +504,7 @@ with tempfile.TemporaryDirectory() as temporary:
     pairs_folder = dataset_shards.make_pairs(where / "pairs")
     text_folder = dataset_shards.make_texts(where / "text", n=9)
     views(where, pairs_folder)
+    views_of_nonsense(where, pairs_folder)
     draws(pairs_folder)
     damage(where, pairs_folder)
     kinds(where)

@@ -10,8 +10,6 @@ import hashlib
 import json
 import numbers
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +29,7 @@ Captions = Callable[[Record], Sequence[str]] | Mapping[str, str | Sequence[str]]
 _ARRAYS = {"records": np.int64, "count": np.int64, "others": np.int64, "weight": np.float64,
            "n_ids": np.uint32, "name": np.uint32}
 _MAGIC = "latentmill view 1"
+_MAX_IDS = 2**31
 
 
 @dataclass(repr=False)
@@ -47,15 +46,17 @@ class View:
         """path: a file of build_view(). tokenizer, captions_map: the ones it was built with.
         ValueError where it is no view, or is damaged, or one of these is not given."""
         try:
+            if os.path.exists(path) and not os.path.isfile(path):
+                raise ValueError("it is not a regular file")
             with np.load(path, allow_pickle=False) as file:
                 meta = json.loads(str(file["meta"]))
                 view = View(meta, {name: file[name] for name in _ARRAYS}, tokenizer, captions_map)
             if meta["magic"] != _MAGIC or view._digest() != meta["fingerprint"]:
                 raise ValueError("its fingerprint is not that of its content")
+            view._check()
         except FileNotFoundError:
             raise
-        except (AttributeError, EOFError, KeyError, OSError, TypeError, ValueError,
-                zipfile.BadZipFile, zlib.error) as error:
+        except Exception as error:  # whatever zipfile and numpy make of foreign bytes
             raise ValueError(f"{path} is no view of latentmill, or damaged: {error}") from None
         for name in ("tokenizer", "captions_map"):
             if bool(meta[name]) != (getattr(view, name) is not None):
@@ -71,11 +72,15 @@ class View:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the file; one that is there is replaced when all is written."""
         temporary = Path(f"{os.fspath(path)}.tmp.{os.getpid()}")
-        with open(temporary, "wb") as file:
-            np.savez_compressed(file, meta=np.array(json.dumps(self.meta)), **self.arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        try:
+            with open(temporary, "wb") as file:
+                np.savez_compressed(file, meta=np.array(json.dumps(self.meta)), **self.arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
     @property
     def fingerprint(self) -> str:
@@ -161,6 +166,27 @@ class View:
             raise ValueError(f"tokenizer: of a text of {record!r} it gives {_short(given)}, not a "
                              "list of integers from 0 to 2**31 - 1")
         return ids.astype(np.int32)
+
+    def _check(self) -> None:
+        """ValueError where numbers do not go together, or are none that build_view() makes."""
+        a, meta = self.arrays, self.meta
+        if any(a[name].dtype != dtype or a[name].ndim != 1 for name, dtype in _ARRAYS.items()):
+            raise ValueError("an array is not of its type")
+        n, n_captions = len(a["weight"]), len(a["n_ids"])
+        below = {"records": n + 1, "count": n_captions + 1, "others": _MAX_IDS, "weight": 1e6,
+                 "n_ids": _MAX_IDS, "name": len(meta["names"])}
+        if not all(((0 <= a[name]) & (a[name] < bound)).all() for name, bound in below.items()):
+            raise ValueError("a length, position or weight cannot be")
+        if (len(a["records"]), len(a["count"]), len(a["others"]), len(a["name"]),
+                a["records"].sum(), a["count"].sum()) != \
+                (len(meta["shards"]), n, n, n_captions, n, n_captions):
+            raise ValueError("its arrays do not go together")
+        if not all(isinstance(s, str) for s in (meta["tokenizer"], *meta["names"])):
+            raise ValueError("a name is no string")
+        bos, eos, *images = meta["markers"] or (None, None, 0, 0)
+        if len(images) != 2 or not all(isinstance(m, int) and 0 <= m < _MAX_IDS for m in
+                                       (*images, bos or 0, eos or 0)):
+            raise ValueError("its markers are no ids")
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
