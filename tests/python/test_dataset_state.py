@@ -116,16 +116,19 @@ def other_packing(folder):
         return Dataset(folder / "text/shards", **{**SMALL, **more})
 
     whole = list(make())
-    expected, n_lost = set(keys(whole)), []
+    expected, n_lost, n_ended = set(keys(whole)), [], 0
     for stop in range(1, len(whole)):
         on = make(pack=700)
         on.load_state_dict(on.state_dict(whole[stop - 1]) | {"options": make().options.as_state()},
                            strict=False)
-        assert on.step == stop
+        state = whole[stop - 1]["state"]
+        ends = state["offset"] > 0 and state["cursors"]["data"] + state["takes"]["data"] == 60 * UNIT
+        assert on.step == stop and on.epoch == ends, "the epoch's end was not counted"
+        n_ended += ends
         seen = keys(whole[:stop]) + (keys(on) if on.epoch == 0 else [])
         n_lost.append(len(expected - set(seen)))
-        assert on.epoch == 1 and set(keys(on)) == expected, "the epoch's end was not counted"
-    assert 3 < max(n_lost) <= SMALL["window"], n_lost
+        assert on.epoch == 1 and set(keys(on)) == expected
+    assert n_ended and 3 < max(n_lost) <= SMALL["window"], n_lost
 
 
 def no_states(folder):
