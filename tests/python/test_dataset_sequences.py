@@ -32,7 +32,7 @@ def content(shape, ids, caption_first=True, markers=MARKERS, **options):
     latents = [np.arange(4, dtype=np.float32).reshape(1, 2, 2) for _image in shape.images]
     composer = Composer(Options(patch=1, **options), markers, 1)
     one = np.ones((1, 1, 1), np.float32)
-    shard = types.SimpleNamespace(composer=composer, scales=[(one, 0 * one), (2 * one, one)],
+    shard = types.SimpleNamespace(composer=composer, scales=[(one, 0 * one)],
                                   reader=types.SimpleNamespace(path="test.lms"))
     length = composer.compose(shape, caption_first, texts).length
     return Content(shard, shape, caption_first, length, texts, latents, ("n", "k"))
@@ -82,14 +82,14 @@ def no_caption_no_markers():
 def context():
     """An edit: image as context, instruction as context, image to be made, closing text."""
     shape = Shape((IMAGE._replace(loss=False), TEXT._replace(loss=False),
-                   IMAGE._replace(ordinal=1, encoder=1), TEXT._replace(ordinal=1)), (1, 1))
+                   IMAGE._replace(ordinal=1), TEXT._replace(ordinal=1)), (1, 1))
     batch = build(content(shape, [[5, 6], [7]]), pack=17)
     assert batch["tokens"].tolist() == [[BOS, BOI, 0, 0, 0, 0, EOI, 5, 6, BOI, 0, 0, 0, 0, EOI,
                                          7, EOS]]
     assert batch["labels"].tolist() == [[_] * 8 + [BOI] + [_] * 5 + [7, EOS, _]]
     assert batch["text_follows"].tolist() == [True, True]
     assert batch["spans"].tolist() == [[0, 2, 4, 2, 2, 0], [0, 10, 4, 2, 2, 4]]
-    assert batch["patches"][:, 0].tolist() == [0, 1, 2, 3, -2, 0, 2, 4], "each encoder's scale"
+    assert batch["patches"][:, 0].tolist() == [0, 1, 2, 3] * 2
     silent = Shape((IMAGE, TEXT._replace(loss=False)), (1,))
     shape = Shape((*silent.parts, IMAGE._replace(ordinal=1)), (1,))
     batch = build(content(shape, [5]), pack=15)
@@ -103,9 +103,9 @@ def wide_images():
     batch = build(content(wide, [5]), content(PAIR, [5]), pack=18)
     assert batch["spans"].tolist() == [[0, 3, 4, 1, 4, 0], [0, 12, 4, 2, 2, 4]]
     whole = BatchBuilder(Options(pack=9, grid=1), 1, "pqc", "sequential", None)
-    second = content(Shape((TEXT, IMAGE._replace(encoder=1)), (1,)), [5])
+    second = content(PAIR, [5])
     pieces = [[Piece(content(PAIR, [5]), 0, 9)], [Piece(second, 0, 9)]]
-    assert whole.build(pieces)["latents"].tolist() == [[[[0, 1], [2, 3]]], [[[-2, 0], [2, 4]]]]
+    assert whole.build(pieces)["latents"].tolist() == [[[[0, 1], [2, 3]]]] * 2
     second.latents[0] = second.latents[0].reshape(1, 1, 4)
     assert [one.shape for one in whole.build(pieces)["latents"]] == [(1, 2, 2), (1, 1, 4)]
 
@@ -288,14 +288,14 @@ def cut_latents():
                 for order in ("pqc", "cpq"):
                     expected = patchify(values, k, order)
                     out = np.empty(expected.shape[1:], np.float32)
-                    cut_patches(raw, dtype, k, order, scale, shift, out)
+                    cut_patches([raw], dtype, k, order, scale, shift, out)
                     assert out.tobytes() == expected[0].tobytes(), (dtype, c, k, order)
                     back = unpatchify(expected, (c, height, width), order)
                     assert (back == values).all()
     every = np.arange(1 << 16, dtype=np.uint16).reshape(1, 256, 256)  # infinities too
     for dtype, raw16 in (("fp16", every.view(np.float16)), ("bf16", every)):
         out = np.empty((1 << 14, 4), np.float32)
-        cut_patches(raw16, dtype, 2, "pqc", one, zero, out)
+        cut_patches([raw16], dtype, 2, "pqc", one, zero, out)
         with np.errstate(invalid="ignore"):
             expected = patchify(scaled(raw16[None], dtype, one, zero), 2)[0]
         assert np.array_equal(out, expected, equal_nan=True), dtype
@@ -303,12 +303,17 @@ def cut_latents():
     assert patchify(by_hand, 2, "pqc").tolist() == [[[0, 4, 1, 5, 2, 6, 3, 7]]]
     assert patchify(by_hand, 2, "cpq").tolist() == [[[0, 1, 2, 3, 4, 5, 6, 7]]]
     raw, out = np.zeros((4, 8, 8), np.float16), np.empty((2, 16, 16), np.float32)
-    cut_patches(raw, "fp16", 2, "pqc", one, zero, out[0])
+    cut_patches([raw], "fp16", 2, "pqc", one, zero, out[0])
+    small = np.ones((4, 4, 2), np.float16)
+    both = np.empty((18, 16), np.float32)
+    cut_patches([raw, small], "fp16", 2, "pqc", one, zero, both)
+    assert (both[:16] == 0).all() and (both[16:] == 1).all()
     three = np.ones((3, 1, 1), np.float32)
     for wrong in ({"dtype": "fp32"}, {"dtype": "u16"}, {"patch": 3}, {"patch": 0}, {"out": out},
                   {"out": out[0, :8]}, {"scale": three}, {"scale": three, "shift": three},
-                  {"raw": raw[:, :0], "out": out[0, :0]}):
-        arguments = {"raw": raw, "dtype": "fp16", "patch": 2, "order": "pqc", "scale": one,
+                  {"latents": [raw[:, :0]], "out": out[0, :0]}, {"latents": [raw[0]]},
+                  {"latents": [raw, raw]}, {"latents": [raw[:, :, ::2]], "out": out[0, :8]}):
+        arguments = {"latents": [raw], "dtype": "fp16", "patch": 2, "order": "pqc", "scale": one,
                      "shift": zero, "out": out[0], **wrong}
         try:
             cut_patches(**arguments)

@@ -139,9 +139,8 @@ def draw_one(purpose: str, name: str, key: str, epoch: int, seed: int, /) -> int
     """u of one identity: FORMAT.md, section 7."""
 
 def patches(
-    latent: Any,
+    latents: list[Any],
     dtype: int,
-    dims: tuple[int, int, int],
     window: int,
     channel_first: bool,
     scale: Any,
@@ -149,5 +148,5 @@ def patches(
     out: Any,
     /,
 ) -> None:
-    """Fills out (fp32, C H W values) with (latent - shift) * scale, cut into patches. All
-    are buffers; scale and shift fp32, 1 or C values."""
+    """Fills out, fp32, with (latent - shift) * scale of each latent, cut into patches. All
+    are buffers; latents (C, H, W), scale and shift fp32 of 1 or C values."""

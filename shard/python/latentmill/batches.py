@@ -25,8 +25,9 @@ class Piece(NamedTuple):
     length: int
 
 
-class _Image(NamedTuple):
-    latent: np.ndarray
+class _Latents(NamedTuple):
+    """The raw latents of a batch. All sources of a Dataset share the rest."""
+    raw: list[np.ndarray]
     dtype: str
     scale: np.ndarray
     shift: np.ndarray
@@ -51,24 +52,28 @@ class BatchBuilder:
         for pieces in sequences:
             batch.add(pieces)
         out = batch.finish(self._collapsed)
-        self._put_images(out, batch.images)
+        if self._options.patch is None:
+            out["latents"] = self._latents(batch.latents)
+        else:
+            out["patches"] = self._patches(batch.latents, int(out["spans"][:, 2].sum()))
         if self._transform is not None:
             self._transform_each(out, self._transform)
         return out
 
-    def _put_images(self, out: dict[str, Any], images: list[_Image]) -> None:
+    def _latents(self, latents: _Latents | None) -> np.ndarray | list[np.ndarray]:
+        if latents is None:
+            return []
+        values = [scaled(raw, *latents[1:]) for raw in latents.raw]
+        same = len({one.shape for one in values}) == 1
+        return np.stack(values) if same else values
+
+    def _patches(self, latents: _Latents | None, n: int) -> np.ndarray:
         patch = self._options.patch
-        if patch is None:
-            latents = [scaled(i.latent[None], i.dtype, i.scale, i.shift)[0] for i in images]
-            same = len({latent.shape for latent in latents}) == 1
-            out["latents"] = np.stack(latents) if same else latents
-            return
-        n = int(out["spans"][:, 2].sum())
         patches = np.empty((n, patch * patch * self._channels), np.float32)
-        for (_, _, n, _, _, first), image in zip(out["spans"].tolist(), images):
-            cut_patches(image.latent, image.dtype, patch, self._patch_order, image.scale,
-                        image.shift, patches[first:first + n])
-        out["patches"] = patches
+        if latents is not None:
+            raw, dtype, scale, shift = latents
+            cut_patches(raw, dtype, patch, self._patch_order, scale, shift, patches)
+        return patches
 
     def _transform_each(self, out: dict[str, Any], transform: Transform) -> None:
         spans = out["spans"]
@@ -130,7 +135,7 @@ class _Building:
         self._span_flags: list[list[bool]] = []  # BOI, EOI, text_follows
         self._keys: list[list[tuple[str, str]]] = []
         self._filler = np.full(length, FILLER, np.int32), np.zeros(length, np.uint8)
-        self.images: list[_Image] = []
+        self.latents: _Latents | None = None
 
     def add(self, pieces: Sequence[Piece]) -> None:
         """One more sequence."""
@@ -170,8 +175,11 @@ class _Building:
             self._spans.append((sequence, at + offset, n, rows, columns, self._n_patches))
             self._n_patches += n
             self._span_flags.append(flags)
-        for part, latent in zip(content.shape.images, content.latents):
-            self.images.append(_Image(latent, part.dtype, *content.shard.scales[part.encoder]))
+        if content.latents:
+            if self.latents is None:
+                part = content.shape.images[0]
+                self.latents = _Latents([], part.dtype, *content.shard.scales[part.encoder])
+            self.latents.raw.extend(content.latents)
 
     def _cut(self, tokens: list[np.ndarray], roles: list[np.ndarray], piece: Piece, at: int
              ) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -190,13 +198,14 @@ class _Building:
         spans = np.array(self._spans, np.int32).reshape(-1, 6)
         flags = np.array(self._span_flags, bool).reshape(-1, 3)
         begins = np.ones(shape, bool)
-        begins[:, 1:] = doc_ids[:, 1:] != doc_ids[:, :-1]
+        np.not_equal(doc_ids[:, 1:], doc_ids[:, :-1], out=begins[:, 1:])
+        cu_seqlens = np.append(np.flatnonzero(begins), begins.size).astype(np.int32)
         return {
             "tokens": tokens,
             "labels": self._labels(tokens, begins),
             "doc_ids": doc_ids,
-            "position_ids": _position_ids(begins, spans if collapsed else spans[:0]),
-            "cu_seqlens": np.append(np.flatnonzero(begins), begins.size).astype(np.int32),
+            "position_ids": _position_ids(cu_seqlens, spans if collapsed else spans[:0], shape),
+            "cu_seqlens": cu_seqlens,
             "spans": spans,
             "span_markers": flags[:, :2],
             "text_follows": flags[:, 2],
@@ -213,10 +222,14 @@ class _Building:
         return labels
 
 
-def _position_ids(begins: np.ndarray, collapsed: np.ndarray) -> np.ndarray:
+def _position_ids(cu_seqlens: np.ndarray, collapsed: np.ndarray, shape: tuple[int, int]
+                  ) -> np.ndarray:
     """Counted from each begin on; the patches of collapsed spans count as one."""
-    steps = np.ones(begins.shape, np.int32)
-    for sequence, offset, length in collapsed[:, :3].tolist():
-        steps[sequence, offset + 1:offset + length] = 0
-    position = np.cumsum(steps, axis=1, dtype=np.int32)
-    return position - np.maximum.accumulate(np.where(begins, position, 0), axis=1)
+    if len(collapsed):
+        steps = np.ones(shape, np.int32)
+        for sequence, offset, length in collapsed[:, :3].tolist():
+            steps[sequence, offset + 1:offset + length] = 0
+        count = np.cumsum(steps.reshape(-1), dtype=np.int32)
+    else:
+        count = np.arange(shape[0] * shape[1], dtype=np.int32)
+    return (count - np.repeat(count[cu_seqlens[:-1]], np.diff(cu_seqlens))).reshape(shape)

@@ -57,8 +57,8 @@ def scaled(raw: np.ndarray, dtype: str | None, scale: np.ndarray, shift: np.ndar
     return values
 
 
-def cut_patches(raw: np.ndarray, dtype: str, patch: int, order: str, scale: np.ndarray,
-                shift: np.ndarray, out: np.ndarray) -> None:
-    """patchify(scaled(raw)) of one latent (C, H, W), in one go, into out: float32
-    [(H/k)(W/k), k*k*C]. The same bits."""
-    _shard.patches(raw, _NUMBERS[dtype], raw.shape, patch, order == "cpq", scale, shift, out)
+def cut_patches(latents: list[np.ndarray], dtype: str, patch: int, order: str,
+                scale: np.ndarray, shift: np.ndarray, out: np.ndarray) -> None:
+    """patchify(scaled(raw)) of each raw latent (C, H, W), in one go, into out: float32 [sum of
+    their (H/k)(W/k), k*k*C]. The same bits."""
+    _shard.patches(latents, _NUMBERS[dtype], patch, order == "cpq", scale, shift, out)

@@ -9,25 +9,76 @@
 
 enum { MAX_SIDE = 1 << 16 };
 
-/* Whether all sizes agree; *n becomes the number of values. */
-static bool check_sizes(const struct patch_job *job, const Py_buffer *latent,
-                        const Py_buffer *scale, const Py_buffer *shift,
-                        const Py_buffer *out, size_t *n)
+static void raise_sizes(void)
 {
-    size_t k = job->window, width = shard_dtype_width(job->dtype);
-    bool is_float =
-        job->dtype == SHARD_FP16 || job->dtype == SHARD_BF16 || job->dtype == SHARD_FP32;
+    PyErr_SetString(PyExc_ValueError,
+                    "sizes of latents, their scale and their patches do "
+                    "not agree, or the dtype is no float's");
+}
 
-    if (!is_float || k == 0 || k > MAX_SIDE || job->channels == 0 ||
-        job->channels > MAX_SIDE || job->height == 0 || job->height > MAX_SIDE ||
-        job->width == 0 || job->width > MAX_SIDE || job->height % k != 0 ||
-        job->width % k != 0)
+/* Whether the job can be done, and has n values. */
+static bool check_sizes(const struct patch_job *job, size_t n_bytes, size_t *n)
+{
+    size_t k = job->window;
+
+    if (job->channels == 0 || job->channels > MAX_SIDE || job->height == 0 ||
+        job->height > MAX_SIDE || job->width == 0 || job->width > MAX_SIDE ||
+        job->height % k != 0 || job->width % k != 0)
         return false;
     *n = job->channels * job->height * job->width; /* at most 2^48 */
-    return (size_t)latent->len == *n * width && (size_t)out->len == *n * sizeof(float) &&
-           scale->len == shift->len &&
-           (size_t)scale->len == job->n_scale * sizeof(float) &&
+    return n_bytes == *n * shard_dtype_width(job->dtype) &&
            (job->n_scale == 1 || job->n_scale == job->channels);
+}
+
+/* Cuts a latent, a buffer of (C, H, W), to *out, behind which are *room values, and moves
+ * both behind it. 0, or -1 with an exception set. */
+static int cut(struct patch_job *job, const Py_buffer *latent, float **out, size_t *room)
+{
+    size_t n;
+
+    if (latent->ndim != 3) {
+        raise_sizes();
+        return -1;
+    }
+    job->latent = latent->buf;
+    job->channels = (size_t)latent->shape[0];
+    job->height = (size_t)latent->shape[1];
+    job->width = (size_t)latent->shape[2];
+    if (!check_sizes(job, (size_t)latent->len, &n) || n > *room) {
+        raise_sizes();
+        return -1;
+    }
+    float *scratch = malloc(job->channels * job->width * sizeof(float));
+    if (scratch == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    patches_cut(job, scratch, *out);
+    free(scratch);
+    *out += n;
+    *room -= n;
+    return 0;
+}
+
+static int cut_all(struct patch_job *job, PyObject *latents, const Py_buffer *out)
+{
+    float *to = out->buf;
+    size_t room = (size_t)out->len / sizeof(float);
+
+    for (Py_ssize_t i = 0; i < PyList_Size(latents); i++) {
+        Py_buffer latent;
+        if (PyObject_GetBuffer(PyList_GetItem(latents, i), &latent, PyBUF_ND) < 0)
+            return -1;
+        int rc = cut(job, &latent, &to, &room);
+        PyBuffer_Release(&latent);
+        if (rc < 0)
+            return -1;
+    }
+    if (room > 0 || (size_t)out->len % sizeof(float) != 0) {
+        raise_sizes();
+        return -1;
+    }
+    return 0;
 }
 
 /* Whether floats can be read and written where they are. */
@@ -36,58 +87,49 @@ static bool is_aligned(const Py_buffer *b)
     return (uintptr_t)b->buf % sizeof(float) == 0;
 }
 
-static int cut(struct patch_job *job, const Py_buffer *latent, const Py_buffer *scale,
-               const Py_buffer *shift, const Py_buffer *out)
+/* What is the same for all latents; false with an exception set. */
+static bool check_job(const struct patch_job *job, const Py_buffer *scale,
+                      const Py_buffer *shift, const Py_buffer *out)
 {
-    size_t n = 0;
+    bool is_float =
+        job->dtype == SHARD_FP16 || job->dtype == SHARD_BF16 || job->dtype == SHARD_FP32;
 
-    job->n_scale = (size_t)scale->len / sizeof(float);
-    if (!check_sizes(job, latent, scale, shift, out, &n)) {
-        PyErr_SetString(PyExc_ValueError, "sizes of a latent, its scale and its patches "
-                                          "do not agree, or the dtype is no float's");
-        return -1;
+    if (!is_float || job->window == 0 || job->window > MAX_SIDE ||
+        scale->len != shift->len || (size_t)scale->len != job->n_scale * sizeof(float)) {
+        raise_sizes();
+        return false;
     }
     if (!is_aligned(scale) || !is_aligned(shift) || !is_aligned(out)) {
         PyErr_SetString(PyExc_ValueError, "scale, shift and patches must be aligned");
-        return -1;
+        return false;
     }
-    float *scratch = malloc(job->channels * job->width * sizeof(float));
-    if (scratch == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    job->latent = latent->buf;
-    job->scale = scale->buf;
-    job->shift = shift->buf;
-    patches_cut(job, scratch, out->buf);
-    free(scratch);
-    return 0;
+    return true;
 }
 
 static PyObject *patches(PyObject *module, PyObject *args)
 {
-    uint64_t dtype, channels, height, width, window;
+    PyObject *latents;
+    uint64_t dtype, window;
     int channel_first;
-    Py_buffer latent, scale, shift, out;
+    Py_buffer scale, shift, out;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*O&(O&O&O&)O&py*y*w*:patches", &latent, take_u64,
-                          &dtype, take_u64, &channels, take_u64, &height, take_u64,
-                          &width, take_u64, &window, &channel_first, &scale, &shift,
+    if (!PyArg_ParseTuple(args, "O!O&O&py*y*w*:patches", &PyList_Type, &latents, take_u64,
+                          &dtype, take_u64, &window, &channel_first, &scale, &shift,
                           &out))
         return NULL;
     struct patch_job job = {.dtype = dtype <= UINT32_MAX ? (uint32_t)dtype : UINT32_MAX,
-                            .channels = channels,
-                            .height = height,
-                            .width = width,
                             .window = window,
-                            .channel_first = channel_first};
-    int rc = cut(&job, &latent, &scale, &shift, &out);
-    PyBuffer_Release(&latent);
+                            .channel_first = channel_first,
+                            .scale = scale.buf,
+                            .shift = shift.buf,
+                            .n_scale = (size_t)scale.len / sizeof(float)};
+    bool done =
+        check_job(&job, &scale, &shift, &out) && cut_all(&job, latents, &out) == 0;
     PyBuffer_Release(&scale);
     PyBuffer_Release(&shift);
     PyBuffer_Release(&out);
-    if (rc < 0)
+    if (!done)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -96,9 +138,8 @@ int patches_function_add(PyObject *module)
 {
     static PyMethodDef functions[] = {
         {"patches", patches, METH_VARARGS,
-         "patches(latent, dtype, (C, H, W), window, channel_first, scale, shift, "
-         "out).\n\n"
-         "Fills out, fp32, with (latent - shift) * scale, cut into patches."},
+         "patches(latents, dtype, window, channel_first, scale, shift, out).\n\n"
+         "Fills out, fp32, with (latent - shift) * scale of each, cut into patches."},
         {NULL, NULL, 0, NULL},
     };
 
