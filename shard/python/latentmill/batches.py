@@ -52,10 +52,11 @@ class BatchBuilder:
         for pieces in sequences:
             batch.add(pieces)
         out = batch.finish(self._collapsed)
-        if self._options.patch is None:
+        patch = self._options.patch
+        if patch is None:
             out["latents"] = self._latents(batch.latents)
         else:
-            out["patches"] = self._patches(batch.latents, int(out["spans"][:, 2].sum()))
+            out["patches"] = self._patches(batch.latents, patch, int(out["spans"][:, 2].sum()))
         if self._transform is not None:
             self._transform_each(out, self._transform)
         return out
@@ -67,8 +68,7 @@ class BatchBuilder:
         same = len({one.shape for one in values}) == 1
         return np.stack(values) if same else values
 
-    def _patches(self, latents: _Latents | None, n: int) -> np.ndarray:
-        patch = self._options.patch
+    def _patches(self, latents: _Latents | None, patch: int, n: int) -> np.ndarray:
         patches = np.empty((n, patch * patch * self._channels), np.float32)
         if latents is not None:
             raw, dtype, scale, shift = latents

@@ -117,10 +117,11 @@ def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Any kind of integer as an int."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} is an integer, not {value!r}")
-    if value < least or (most is not None and value > most):
-        raise ValueError(f"{name} is at least {least}, not {value}" if most is None else
-                         f"{name} is in {least} .. {most}, not {value}")
-    return int(value)
+    number = int(value)
+    if number < least or (most is not None and number > most):
+        raise ValueError(f"{name} is at least {least}, not {number}" if most is None else
+                         f"{name} is in {least} .. {most}, not {number}")
+    return number
 
 
 def _number(name: str, value: Any) -> float:

@@ -72,9 +72,10 @@ class View:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the file; one that is there is replaced when all is written."""
         temporary = Path(f"{os.fspath(path)}.tmp.{os.getpid()}")
+        arrays: dict[str, Any] = {"meta": np.array(json.dumps(self.meta)), **self.arrays}
         try:
             with open(temporary, "wb") as file:
-                np.savez_compressed(file, meta=np.array(json.dumps(self.meta)), **self.arrays)
+                np.savez_compressed(file, **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
@@ -138,8 +139,8 @@ class View:
         if callable(self.captions_map):
             given = self.captions_map(record)
             return () if given is None else given
-        return (self.captions_map or {}).get((record.name, record.key),
-                                             (self.captions_map or {}).get(record.key))
+        texts: Mapping[Any, str | Sequence[str]] = self.captions_map or {}
+        return texts.get((record.name, record.key), texts.get(record.key))
 
     def tokens(self, record: Record, caption: int, n_caption: int, n_others: int
                ) -> list[np.ndarray]:
@@ -236,13 +237,15 @@ def build_view(paths, out: str | os.PathLike[str], *,
 def _checked(markers: Mapping[str, int | None]) -> Markers:
     if not isinstance(markers, Mapping) or set(markers) != set(Markers._fields):
         raise ValueError(f"markers has each of {', '.join(Markers._fields)}; not {markers!r}")
+    checked: dict[str, Any] = {}
     for name, given in markers.items():
         if given is None and name in ("bos", "eos"):
+            checked[name] = None
             continue
         if not isinstance(given, numbers.Integral) or not 0 <= given < 1 << 31:
             raise ValueError(f"markers: {name} is an integer from 0 to 2**31 - 1, not {given!r}")
-    return Markers(*(None if markers[name] is None else int(markers[name])
-                     for name in Markers._fields))
+        checked[name] = int(given)
+    return Markers(**checked)
 
 
 class _Builder:
@@ -281,8 +284,8 @@ class _Builder:
     def _weight_of(self, record: Record) -> float:
         if self._where is not None and not self._where(record):
             return 0.0
-        weight = 1.0 if self._weight is None else self._weight(record)
-        if not isinstance(weight, numbers.Real) or not 0 <= weight < 1e6:
+        weight: Any = 1.0 if self._weight is None else self._weight(record)
+        if not isinstance(weight, numbers.Real) or not 0 <= float(weight) < 1e6:
             raise ValueError(f"weight of {record!r} is {weight!r}, not a number from 0 to a "
                              "million")
         return float(weight)
