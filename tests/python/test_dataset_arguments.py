@@ -8,7 +8,8 @@ import tempfile
 import dataset_shards
 import numpy as np
 
-from latentmill import Dataset, DatasetIndex, ShardReader, Source, View, build_view
+from latentmill import Dataset, DatasetIndex, ShardError, ShardReader, Source, View, build_view
+from latentmill.attention import image_ids
 from latentmill.options import Options, templates
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4}
@@ -36,6 +37,8 @@ def sources(folder, pairs, texts):
             (FileNotFoundError, [], "no shards in an empty list"),
             (FileNotFoundError, folder / "empty", f"no shards in {folder}/empty"),
             (FileNotFoundError, folder / "nowhere", f"no such shard or folder: {folder}/nowhere"),
+            (FileNotFoundError, f"{texts}/*.lms", f"no such shard or folder: {texts}/*.lms; patterns "
+             "are not expanded: give the folder, or a list such as glob.glob(...)"),
             (ValueError, {}, "no sources"),
             (ValueError, "", "'' is no path"),
             (TypeError, None, "not None"),
@@ -55,6 +58,8 @@ def sources(folder, pairs, texts):
     refused(ValueError, lambda: Dataset([folder / "link", texts], **SMALL), "is named twice")
     for weight in ("2", [1, 2], float("nan"), None, [(0, -1.0)]):
         refused(ValueError, lambda: Source(pairs, weight=weight), "weight", repr(weight))
+    refused(ValueError, lambda: Source(pairs, weight=0.0), "not 0.0; a source that is not to be used "
+            "is left out")
     refused(TypeError, lambda: Source(pairs, view=3), "view is a file of build_view(), or a View")
     mixed = Dataset({"a": Source(pairs, np.float32(2)), "b": Source(texts, np.int64(1))}, **SMALL)
     assert mixed.state_dict()["weights"] == {"a": [[0, 2.0]], "b": [[0, 1.0]]}
@@ -163,6 +168,13 @@ def indexes(folder, pairs):
         refused(IndexError, lambda: index.open(number), f"has 2 shards, not a shard {number}")
 
 
+def others(folder):
+    refused(ShardError, lambda: ShardReader(folder), f"{folder} is a folder: ShardReader reads "
+            "one .lms file; Dataset and DatasetIndex take a folder")
+    refused(TypeError, lambda: image_ids(3), "a batch of a Dataset has doc_ids, ", "not <class 'int'>")
+    refused(TypeError, lambda: image_ids({"tokens": []}), "not ['tokens']")
+
+
 def sizes(folder, pairs, texts):
     """What the first lines of a model need."""
     dataset = Dataset({"a": texts, "b": pairs}, **SMALL)
@@ -194,3 +206,4 @@ with tempfile.TemporaryDirectory() as temporary:
     views(where, pairs_folder)
     sizes(where, pairs_folder, text_folder)
     indexes(where, pairs_folder)
+    others(pairs_folder)

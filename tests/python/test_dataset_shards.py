@@ -75,7 +75,7 @@ def missing_and_added(folder, texts):
         warnings.simplefilter("always")
         assert len(Dataset(here, **SMALL)._sources[0].counts) == 3
     assert [str(warning.message) for warning in caught] == [
-        f"{here}/index.lmi is older than 1 shards of its folder, which are not used: below/new.lms;"
+        f"{here}/index.lmi lacks shards of its folder (1), which are not used: below/new.lms;"
         f" run `latentmill index {here}` again"]
     (here / "text-1.lms").rename(folder / "away.lms")
     refused(FileNotFoundError, lambda: Dataset(here, **SMALL), "index.lmi names are missing: ",

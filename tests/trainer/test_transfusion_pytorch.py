@@ -50,6 +50,11 @@ def refusals(folder, pair):
     """Records of several texts or latents, or of other kinds, are not cut down to what fits."""
     count = len(pair.captions)
     refused(f"has {count} captions, not a caption {count}", pair, caption=count)
+    try:
+        to_transfusion_pytorch({"latent": None})
+        raise AssertionError("no Record was taken")
+    except TypeError as error:
+        assert "takes a Record, not <class 'dict'>" in str(error), error
     refused("order is one of 'caption_first', 'image_first', not 'redraw'", pair, order="redraw")
     subprocess.run([BUILD / "tests/programs/write_shards", folder / "odd", "60", "9999999", "1000"],
                    check=True, stdout=subprocess.DEVNULL)

@@ -2,7 +2,7 @@
 """Transfusion's attention: causal, and bidirectional inside each image, within a document."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from .options import one_of
 if TYPE_CHECKING:
     import torch
 
+_NEEDED = {"tokens", "doc_ids", "spans", "span_markers"}  # of a batch
+
 
 def image_ids(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
     """Which image each position belongs to. int32 [b, L]; -1: none.
@@ -20,6 +22,9 @@ def image_ids(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
     full_span: what counts as inside: its patches, or BOI and EOI too ("with_markers"), where
     they stand right beside it."""
     one_of("full_span", full_span, ("patches", "with_markers"))
+    if not isinstance(batch, Mapping) or not _NEEDED <= set(batch):
+        raise TypeError(f"a batch of a Dataset has {', '.join(sorted(_NEEDED))}; not "
+                        f"{list(batch) if isinstance(batch, Mapping) else type(batch)}")
     shape = tuple(batch["tokens"].shape)
     if len(shape) != 2:
         raise ValueError(f"tokens of a batch are [b, L], not {list(shape)}: a DataLoader of your "
@@ -44,8 +49,8 @@ def attention_mask(batch: dict[str, Any], full_span: str = "patches") -> torch.T
 
 def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
     """attention_mask() as an array."""
-    document = np.asarray(batch["doc_ids"])
     image = image_ids(batch, full_span)
+    document = np.asarray(batch["doc_ids"])
     n = document.shape[1]
     same_image = (image[:, :, None] == image[:, None, :]) & (image[:, :, None] >= 0)
     causal = np.tril(np.ones((n, n), bool))
@@ -62,8 +67,8 @@ def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", devic
 
     Needs torch. torch's flex_attention has no backward on a CPU: use attention_mask() there."""
     torch = need_torch("flex_attention_mask()")
-    document = torch.as_tensor(np.asarray(batch["doc_ids"]), device=device)
     image = torch.as_tensor(image_ids(batch, full_span), device=device)
+    document = torch.as_tensor(np.asarray(batch["doc_ids"]), device=device)
 
     def mask(b, h, q, k):
         same_document = (document[b, q] == document[b, k]) & (document[b, q] >= 0)

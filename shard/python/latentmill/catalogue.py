@@ -104,7 +104,10 @@ def _shards_at(path: PathLike) -> list[str]:
         return _finished(Path(path), sorted(
             shards_below(path), key=lambda name: os.fsencode(name)[:-len(".lms")]))
     if not os.path.exists(path):
-        raise FileNotFoundError(f"no such shard or folder: {path}")
+        pattern = set("*?[{").intersection(os.fsdecode(path))
+        raise FileNotFoundError(f"no such shard or folder: {path}" + (
+            "; patterns are not expanded: give the folder, or a list such as glob.glob(...)"
+            if pattern else ""))
     if Path(path).name == "index.lmi":
         raise ValueError(f"{path} is the index of a folder: give the folder {Path(path).parent}")
     if Path(path).suffix != ".lms":
@@ -168,8 +171,8 @@ def _compare_with_folder(index: DatasetIndex) -> None:
         raise FileNotFoundError(f"shards that {index.file} names are missing: "
                                 f"{first_few(sorted(gone))}; bring them back, or {again}")
     if added:
-        warnings.warn(f"{index.file} is older than {len(added)} shards of its folder, which are "
-                      f"not used: {first_few(sorted(added))}; {again}", stacklevel=2)
+        warnings.warn(f"{index.file} lacks shards of its folder ({len(added)}), which are not "
+                      f"used: {first_few(sorted(added))}; {again}", stacklevel=2)
 
 
 def first_few(names: Sequence[str]) -> str:

@@ -20,6 +20,8 @@ def to_transfusion_pytorch(record: Record, caption: int | None = None, order: st
     out. Needs torch. ValueError where a text was not tokenized, or the record has more than
     one text and one latent."""
     torch = need_torch("to_transfusion_pytorch()")
+    if not isinstance(record, Record):
+        raise TypeError(f"to_transfusion_pytorch() takes a Record, not {type(record)}")
     parts = []
     for kind, value in _parts(record, caption, order):
         if kind == "text":

@@ -48,7 +48,7 @@ def schedule(weight: Weight) -> tuple[tuple[int, float], ...]:
     if not checked or checked[0][0] != 0 or not all(0 <= w < math.inf for _, w in checked) or \
             not any(w for _, w in checked) or len({step for step, _ in checked}) < len(checked):
         raise ValueError(f"a weight is a number above 0 or a list of (step, weight) that begins "
-                         f"with step 0, not {weight!r}")
+                         f"with step 0, not {weight!r}; a source that is not to be used is left out")
     return checked
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import operator
 import os
+import stat
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -53,7 +54,9 @@ class ShardReader:
             self.path = os.path.join(os.getcwd(), self.path)
         self._tensors = _with_tensors(columns)
         self._skip = on_error == "skip"
-        os.stat(self.path)  # the usual exceptions
+        if stat.S_ISDIR(os.stat(self.path).st_mode):  # or the usual exceptions
+            raise _shard.ShardError(f"{self.path} is a folder: ShardReader reads one .lms file; "
+                                    "Dataset and DatasetIndex take a folder")
         self.shard = _shard.Shard(self.path)  # what Prefetcher.submit() takes
         self._block: _shard.Block | None = None  # the last one that was read
         self._named: set[tuple[int, int]] = set()  # frames that were named
