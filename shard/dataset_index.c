@@ -229,6 +229,11 @@ const char *dataset_index_why(const struct dataset_index *x)
     return x == NULL ? shard_strerror(SHARD_ENOMEM) : x->source.why;
 }
 
+int dataset_index_error(const struct dataset_index *x)
+{
+    return x == NULL ? 0 : x->source.error;
+}
+
 void dataset_index_close(struct dataset_index *x)
 {
     if (x == NULL)

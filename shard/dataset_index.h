@@ -63,7 +63,9 @@ int dataset_index_load(struct dataset_index *x, enum dataset_index_column column
 int dataset_index_fingerprint(struct dataset_index *x, unsigned char fingerprint[16]);
 
 const char *dataset_index_why(const struct dataset_index *x); /* lent; accepts NULL */
-void dataset_index_close(struct dataset_index *x);            /* accepts NULL */
+/* errno of a failure that was SHARD_EIO. Accepts NULL. */
+int dataset_index_error(const struct dataset_index *x);
+void dataset_index_close(struct dataset_index *x); /* accepts NULL */
 
 /* ---- making ---- */
 

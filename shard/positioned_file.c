@@ -19,6 +19,8 @@
 int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)
 {
     va_list ap;
+
+    s->error = status == SHARD_EIO ? errno : 0;
     int n = snprintf(s->why, sizeof(s->why), "%.300s: ", s->path);
 
     va_start(ap, fmt);

@@ -18,6 +18,7 @@ struct shard_source {
     struct timespec modified;
     ZSTD_DCtx *zstd;
     struct shard_buffer packed; /* scratch: compressed bytes */
+    int error;                  /* errno, where the last failure was SHARD_EIO */
     char why[512];
 };
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """latentmill.ShardReader and Prefetcher against what write_shards says it wrote."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -569,7 +570,22 @@ def test_another_file(path):
         assert not isinstance(error, DamagedError)
         assert copy in str(error) and "replaced or changed" in str(error)
     os.unlink(copy)
-    raises(OSError, lambda: reader[0].latent)
+    for look in (lambda: reader[0].latent, lambda: reader.keys):
+        error = raises(FileNotFoundError, look)
+        assert error.errno == errno.ENOENT and copy in str(error)
+
+
+def test_damaged_meanwhile(path):
+    """A text frame that was whole when its block was read without tensors."""
+    copy = path + ".meanwhile"
+    shutil.copyfile(path, copy)
+    reader = ShardReader(copy)
+    text = int(np.flatnonzero(reader.frames.column == latentmill.NONE)[1])
+    block = reader.shard.block(1, False)
+    assert damage(copy, text) == 1
+    error = raises(DamagedError, block.load_tensors)
+    assert (error.shard, error.block, error.frame) == (copy, 1, 0)
+    assert error.keys == [block.row(row)[0] for row in range(block.n_records)]
 
 
 def test_numbers(path):
@@ -645,6 +661,7 @@ def main():
         test_many_open(path)
         test_relative_path(path, wanted)
         test_another_file(path)
+        test_damaged_meanwhile(path)
         test_numbers(path)
         test_refusals(path)
 

@@ -24,8 +24,10 @@ static void note(struct frame_damage *damage, int status,
                  const struct shard_source *source)
 {
     damage->status = status;
-    if (status < 0)
-        snprintf(damage->why, sizeof(damage->why), "%s", source->why);
+    if (status == SHARD_OK)
+        return;
+    damage->error = source->error;
+    snprintf(damage->why, sizeof(damage->why), "%s", source->why);
 }
 
 /* SHARD_ENOMEM is the caller's failure; everything else is noted: here and below. */

@@ -28,6 +28,7 @@ void block_loader_close(struct block_loader *l); /* also one that is not open */
 
 struct frame_damage {
     int status;    /* SHARD_OK, or why this frame could not be read */
+    int error;     /* errno, where status is SHARD_EIO */
     char why[512]; /* set where status < 0 */
 };
 

@@ -18,14 +18,26 @@ int module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type)
     return *type == NULL ? -1 : PyModule_AddType(module, *type);
 }
 
-PyObject *raise_status(struct module_state *state, int status, const char *why)
+PyObject *status_object(const struct module_state *state, int status, int error,
+                        const char *why)
+{
+    PyObject *text = text_object(why, strlen(why));
+
+    if (status != SHARD_EIO)
+        return PyObject_CallFunction(state->shard_error, "N", text);
+    return error != 0 ? PyObject_CallFunction(PyExc_OSError, "iN", error, text)
+                      : PyObject_CallFunction(PyExc_OSError, "N", text);
+}
+
+PyObject *raise_status(const struct module_state *state, int status, int error,
+                       const char *why)
 {
     if (status == SHARD_ENOMEM)
         return PyErr_NoMemory();
-    PyObject *text = text_object(why, strlen(why));
-    if (text != NULL)
-        PyErr_SetObject(status == SHARD_EIO ? PyExc_OSError : state->shard_error, text);
-    Py_XDECREF(text);
+    PyObject *object = status_object(state, status, error, why);
+    if (object != NULL)
+        PyErr_SetObject((PyObject *)Py_TYPE(object), object);
+    Py_XDECREF(object);
     return NULL;
 }
 

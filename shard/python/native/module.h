@@ -36,8 +36,14 @@ int patches_function_add(PyObject *module);
 /* Makes a type, kept in *type, and adds it. 0, or -1 with an exception set. */
 int module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
 
-/* Sets the exception of a status of shard/ (< 0) and returns NULL. */
-PyObject *raise_status(struct module_state *state, int status, const char *why);
+/* The exception of a status of shard/ (< 0). Of SHARD_EIO it is the class that Python has
+ * for `error`, an errno; 0: none is known. */
+PyObject *status_object(const struct module_state *state, int status, int error,
+                        const char *why);
+
+/* Sets it and returns NULL. */
+PyObject *raise_status(const struct module_state *state, int status, int error,
+                       const char *why);
 
 /* An int below n; else IndexError "no WHAT INT". 0, or -1 with an exception set. */
 int take_position(PyObject *arg, const char *what, uint64_t n, uint64_t *out);
@@ -49,7 +55,7 @@ int take_u64(PyObject *arg, void *out);
 /* A UTF-8 string; bytes that are none become surrogates, as in file names. */
 PyObject *text_object(const char *text, size_t len);
 
-/* Takes the bytes (*b is then empty), also on failure. */
+/* Takes the bytes: *b is then empty. On failure it keeps them. */
 PyObject *buffer_take(struct module_state *state, struct shard_buffer *b);
 
 /* Lent bytes that live as long as `owner`, which is kept. */

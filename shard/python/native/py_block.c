@@ -135,18 +135,15 @@ static PyObject *damage_text(const char *why, PyObject *keys)
 }
 
 /* The exception of a frame that could not be read. */
-static PyObject *damage_object(PyObject *self, size_t frame)
+static PyObject *damage_object(PyObject *self, size_t frame,
+                               const struct frame_damage *damage)
 {
     const struct block_object *b = cast(self);
-    const struct frame_damage *damage =
-        frame == 0 ? &b->loaded->text : &b->loaded->columns[frame - 1];
     const char *path = shard_object_map(b->shard)->source->path;
     const struct module_state *state = module_state_of(self);
 
     if (damage->status != SHARD_EDAMAGED)
-        return PyObject_CallFunction(damage->status == SHARD_EIO ? PyExc_OSError
-                                                                 : state->shard_error,
-                                     "N", text_object(damage->why, strlen(damage->why)));
+        return status_object(state, damage->status, damage->error, damage->why);
     PyObject *keys = lost_keys(b, frame);
     if (keys == NULL)
         return NULL;
@@ -162,9 +159,17 @@ static PyObject *damage_object(PyObject *self, size_t frame)
     return error;
 }
 
-static PyObject *raise_damage(PyObject *self, size_t frame)
+static const struct frame_damage *damage_of(PyObject *self, size_t frame)
 {
-    PyObject *error = damage_object(self, frame);
+    const struct loaded_block *l = cast(self)->loaded;
+
+    return frame == 0 ? &l->text : &l->columns[frame - 1];
+}
+
+static PyObject *raise_damage(PyObject *self, size_t frame,
+                              const struct frame_damage *damage)
+{
+    PyObject *error = damage_object(self, frame, damage);
 
     if (error != NULL)
         PyErr_SetObject((PyObject *)Py_TYPE(error), error);
@@ -181,9 +186,10 @@ static PyObject *block_errors(PyObject *self, PyObject *unused)
 
     (void)unused;
     for (size_t frame = 0; frame <= n && errors != NULL; frame++) {
-        if ((frame == 0 ? l->text.status : l->columns[frame - 1].status) == SHARD_OK)
+        const struct frame_damage *damage = damage_of(self, frame);
+        if (damage->status == SHARD_OK)
             continue;
-        PyObject *error = damage_object(self, frame);
+        PyObject *error = damage_object(self, frame, damage);
         if (error == NULL || PyList_Append(errors, error) < 0)
             Py_CLEAR(errors);
         Py_XDECREF(error);
@@ -219,7 +225,7 @@ static PyObject *block_damage(PyObject *self, PyObject *arg)
     Py_ssize_t frame = damaged_frame(cast(self), row);
     if (frame < 0)
         Py_RETURN_NONE;
-    return damage_object(self, (size_t)frame);
+    return damage_object(self, (size_t)frame, damage_of(self, (size_t)frame));
 }
 
 /* ---- rows ---- */
@@ -326,7 +332,7 @@ static PyObject *block_row(PyObject *self, PyObject *arg)
     if (take_row(cast(self), arg, &row) < 0)
         return NULL;
     if (cast(self)->loaded->text.status < 0)
-        return raise_damage(self, 0);
+        return raise_damage(self, 0, damage_of(self, 0));
     const struct shard_record *rec = &frame->records[row];
     return Py_BuildValue(
         "NNKkkKKy#NN", text_object(rec->key, strlen(rec->key)),
@@ -345,7 +351,7 @@ static PyObject *get_ids(PyObject *self, void *closure)
 
     (void)closure;
     if (cast(self)->loaded->text.status < 0)
-        return raise_damage(self, 0);
+        return raise_damage(self, 0, damage_of(self, 0));
     return buffer_lend(module_state_of(self), frame->ids, 4 * frame->n_ids, self);
 }
 
@@ -360,7 +366,7 @@ static int load_tensors(PyObject *self)
     int rc = shard_object_load(cast(self)->shard, l->block, true, &fresh);
     if (rc < 0 || fresh->text.status < 0) {
         if (rc == SHARD_OK)
-            raise_status(module_state_of(self), fresh->text.status, fresh->text.why);
+            raise_damage(self, 0, &fresh->text);
         else
             PyErr_NoMemory();
         loaded_block_free(fresh);
@@ -383,14 +389,14 @@ static PyObject *block_tensor(PyObject *self, PyObject *arg)
     uint64_t i;
 
     if (b->loaded->text.status < 0)
-        return raise_damage(self, 0);
+        return raise_damage(self, 0, damage_of(self, 0));
     if (take_position(arg, "column of the block", frame_of(b)->n_columns, &i) < 0)
         return NULL;
     if (b->tensors[i] == NULL) {
         if (load_tensors(self) < 0)
             return NULL;
         if (b->loaded->columns[i].status < 0)
-            return raise_damage(self, i + 1);
+            return raise_damage(self, i + 1, damage_of(self, i + 1));
     }
     if (b->tensors[i] == NULL) /* else made by another thread meanwhile */
         b->tensors[i] = buffer_take(module_state_of(self), &b->loaded->content.column[i]);
@@ -409,7 +415,7 @@ static PyObject *block_latent(PyObject *self, PyObject *args)
         take_row(cast(self), arg, &row) < 0)
         return NULL;
     if (cast(self)->loaded->text.status < 0)
-        return raise_damage(self, 0);
+        return raise_damage(self, 0, damage_of(self, 0));
     if (n < 0) {
         PyErr_Format(PyExc_IndexError, "no latent %zd", n);
         return NULL;

@@ -29,9 +29,8 @@ PyObject *buffer_take(struct module_state *state, struct shard_buffer *b)
 {
     PyObject *object = make(state, b->data, b->len, NULL);
 
-    if (object == NULL)
-        free(b->data);
-    *b = (struct shard_buffer){0};
+    if (object != NULL)
+        *b = (struct shard_buffer){0};
     return object;
 }
 

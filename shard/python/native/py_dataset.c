@@ -15,7 +15,10 @@ static struct dataset_index *index_of(PyObject *self)
 
 static PyObject *raise_here(PyObject *self, int status)
 {
-    return raise_status(module_state_of(self), status, dataset_index_why(index_of(self)));
+    const struct dataset_index *x = index_of(self);
+
+    return raise_status(module_state_of(self), status, dataset_index_error(x),
+                        dataset_index_why(x));
 }
 
 static PyObject *dataset_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -60,7 +63,10 @@ static PyObject *dataset_column(PyObject *self, PyObject *arg)
     }
     int rc = dataset_index_load(index_of(self), (enum dataset_index_column)id,
                                 &values.data, &values.len);
-    return rc < 0 ? raise_here(self, rc) : buffer_take(module_state_of(self), &values);
+    PyObject *object =
+        rc < 0 ? raise_here(self, rc) : buffer_take(module_state_of(self), &values);
+    shard_buffer_free(&values);
+    return object;
 }
 
 static PyObject *dataset_fingerprint(PyObject *self, PyObject *unused)

@@ -103,7 +103,7 @@ static void prefetcher_dealloc(PyObject *self)
 /* 0, or -1 with an exception set. */
 static int raise_pool(PyObject *self, int status)
 {
-    raise_status(module_state_of(self), status, "no thread can be started");
+    raise_status(module_state_of(self), status, 0, "no thread can be started");
     return -1;
 }
 

@@ -39,7 +39,9 @@ const struct shard_file_map *shard_object_map(PyObject *shard)
 
 static PyObject *raise_here(PyObject *self, int status)
 {
-    return raise_status(module_state_of(self), status, cast(self)->source.why);
+    const struct shard_source *source = &cast(self)->source;
+
+    return raise_status(module_state_of(self), status, source->error, source->why);
 }
 
 static int open_file(struct shard_object *s, const char *path)
@@ -175,11 +177,10 @@ static PyObject *shard_column(PyObject *self, PyObject *arg)
     shard_source_detach(&s->source);
     if (rc == SHARD_OK)
         rc = check_column(s, (enum shard_index_column)id, &values);
-    if (rc < 0) {
-        shard_buffer_free(&values);
-        return raise_here(self, rc);
-    }
-    return buffer_take(module_state_of(self), &values);
+    PyObject *object =
+        rc < 0 ? raise_here(self, rc) : buffer_take(module_state_of(self), &values);
+    shard_buffer_free(&values);
+    return object;
 }
 
 static int load_key_map(struct shard_object *s)
@@ -325,7 +326,7 @@ static PyObject *shard_block(PyObject *self, PyObject *args)
         take_position(arg, "block", cast(self)->map.index.n_blocks, &number) < 0)
         return NULL;
     int rc = shard_object_load(self, (uint32_t)number, tensors, &block);
-    return rc < 0 ? raise_status(state, rc, "") : block_object(state, self, block);
+    return rc < 0 ? raise_status(state, rc, 0, "") : block_object(state, self, block);
 }
 
 int shard_type_add(PyObject *module, struct module_state *state)
