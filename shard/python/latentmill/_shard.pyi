@@ -73,8 +73,9 @@ class Shard:
 class Block:
     """A decompressed block. Made by Shard.block() and Prefetcher.take().
 
-    A damaged frame is no error until something of it is asked for: then DamagedError
-    (or OSError, where the file could not be read)."""
+    A damaged frame is no error until something of it is asked for: then DamagedError, or
+    ShardError where the file is not the one that was opened, or OSError where it cannot be
+    read."""
 
     shard: Shard
     number: int  # of the block in its shard
@@ -91,7 +92,7 @@ class Block:
     def load_tensors(self) -> None:
         """Decompresses them now, where the block was loaded without them."""
     def errors(self) -> list[Exception]:
-        """One for each damaged frame: DamagedError or OSError."""
+        """One for each frame that could not be read: DamagedError, ShardError or OSError."""
     def damage(self, row: int, /) -> Exception | None:
         """Why this row cannot be read whole, as far as frames were loaded."""
 
