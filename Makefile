@@ -449,6 +449,9 @@ $(BUILD)/tests/unit/test_document_faults $(BUILD)/tests/unit/test_pair_faults \
 $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private LDFLAGS += \
     -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=aligned_alloc,--wrap=posix_memalign
 
+# Its own rename(), for what others do just before.
+$(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
+
 $(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)
 	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) -lcmocka
 

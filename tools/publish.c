@@ -226,15 +226,24 @@ int publish_file(const char *path, const void *bytes, size_t len, char *why, siz
 int publish_replace(const char *path, const void *bytes, size_t len, char *why,
                     size_t cap)
 {
+    enum { TRIES = 100 };
     char suffix[96], *temporary;
-    int rc = PUBLISH_OK;
+    int rc = PUBLISH_OK, replaced;
 
     temporary_suffix(suffix, sizeof(suffix));
     if (asprintf(&temporary, "%s%s", path, suffix) < 0) {
         snprintf(why, cap, "%s: out of memory", path);
         return PUBLISH_FAILED;
     }
-    if (create_file(temporary, bytes, len) != 0 || rename(temporary, path) != 0) {
+    /* Whoever sees the file that is to be replaced may sweep our temporary. */
+    for (int tries = TRIES; tries > 0; tries--) {
+        replaced = create_file(temporary, bytes, len);
+        if (replaced == 0)
+            replaced = rename(temporary, path);
+        if (replaced == 0 || errno != ENOENT)
+            break;
+    }
+    if (replaced != 0) {
         rc = PUBLISH_FAILED;
         snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
         unlink(temporary);

@@ -213,6 +213,37 @@ static void publish_file_is_exclusive(void **state)
     assert_int_equal(count_files("one.json*"), 1);
 }
 
+/* Another process sweeps before the next `n_sweeps` renames. */
+static int n_sweeps;
+
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+
+int __wrap_rename(const char *from, const char *to)
+{
+    if (n_sweeps > 0) {
+        n_sweeps--;
+        publish_sweep(".", &publication_shards);
+    }
+    return __real_rename(from, to);
+}
+
+static void publish_replace_outlives_the_sweeps_of_others(void **state)
+{
+    char why[200];
+
+    (void)state;
+    write_file("index.lmi", "older");
+    n_sweeps = 3;
+    assert_int_equal(publish_replace("index.lmi", "newer", 5, why, sizeof(why)),
+                     PUBLISH_OK);
+    assert_int_equal(n_sweeps, 0);
+    assert_int_equal(count_files("index.lmi*"), 1);
+    assert_int_equal(publish_replace("no/one.json", "1", 1, why, sizeof(why)),
+                     PUBLISH_FAILED);
+    assert_non_null(strstr(why, "no/one.json"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +254,7 @@ int main(void)
         cmocka_unit_test(lost_temporaries_mean_somebody_else_was_first),
         cmocka_unit_test(sweep_takes_only_temporaries_of_complete_units),
         cmocka_unit_test(publish_file_is_exclusive),
+        cmocka_unit_test(publish_replace_outlives_the_sweeps_of_others),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
