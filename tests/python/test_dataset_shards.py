@@ -18,6 +18,7 @@ from latentmill import Dataset, DatasetIndex, ShardError, ShardReader, Source, b
 from latentmill.catalogue import find_shards
 from latentmill.options import Options
 from latentmill.sources import OpenSource
+from latentmill.views import UNIT_WEIGHT
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4}
 
@@ -168,7 +169,23 @@ def two_texts(folder):
 def options_of_a_source(pairs):
     """A source's means are whole sums over whole numbers: the same on every machine."""
     source = OpenSource("a", Source(pairs), catalogue.Catalogue(pairs), Options(patch=4))
-    assert source._sums.dtype == np.int64 and source._sums[2] == 40 * 64
+    assert source._sums.dtype == np.int64 and source._sums[2] == 40 * 64 * UNIT_WEIGHT
+
+
+def few_of_many(where):
+    """A view's means are of all its records, not of those in the sample of a source's shards."""
+    folder = dataset_shards.make_texts(where / "many", n=300, shards=100, words=(5, 9))
+    for chosen in ((2,), (2, 3, 62), range(2, 100, 7)):
+        view = build_view(folder, where / "few.lmv", weight=lambda record: 1.5 * (
+            int(record.name.split("-")[1]) in chosen))
+        source = OpenSource("a", Source(folder, view=view), catalogue.Catalogue(folder), Options())
+        positions, documents = source.means()
+        assert abs(documents / (1.5 * len(chosen) / 100) - 1) < 0.1, documents
+        assert 7 < positions / documents < 20
+    mixed = Dataset({"few": Source(folder, view=view), "all": folder}, weights_by="samples",
+                    batch_size=1, pack=128, window=50)
+    window = mixed._planner.window(mixed._position.cursors, mixed._position.takes).documents
+    assert 35 <= len(window) <= 65 and 15 <= (window.source == 0).sum() <= 35
 
 
 with tempfile.TemporaryDirectory() as temporary:
@@ -179,6 +196,7 @@ with tempfile.TemporaryDirectory() as temporary:
     replaced(where, text_folder, other_folder)
     missing_and_added(where, text_folder)
     opened_once(where)
+    few_of_many(where)
     sampled(where)
     two_texts(where)
     options_of_a_source(pairs_folder)

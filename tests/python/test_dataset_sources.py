@@ -368,7 +368,9 @@ def refusals(folder, pairs, texts):
     refused(FileNotFoundError, "inner/scenes-001.lms", lambda: Dataset(folder / "outer", **SMALL))
     refused(FileNotFoundError, "nowhere", lambda: Dataset(folder / "nowhere", **SMALL))
     refused(ValueError, "pack=50", lambda: Dataset(pairs, **{**SMALL, "pack": 50}))
-    refused(ValueError, "multiple of world_size", lambda: Dataset(pairs, batch_size=4, world_size=3))
+    refused(ValueError, "multiple of world_size", lambda: Dataset(pairs, batch_size=4, world_size=3, rank=0))
+    for half in ({"world_size": 2}, {"rank": 0}, {"rank": 1}):
+        refused(ValueError, "given together", lambda: Dataset(pairs, batch_size=4, **half))
     refused(ValueError, "rank is in 0 .. 1, not 2",
             lambda: Dataset(pairs, batch_size=4, world_size=2, rank=2))
     refused(ValueError, "caption_dropout is a share", lambda: Dataset(pairs, caption_dropout=2, **SMALL))

@@ -82,7 +82,8 @@ def find_shards(paths: Paths) -> list[Path]:
     found: dict[str, Path] = {}  # by the path without links
     for path in paths:
         for name in _shards_at(path):
-            shard, real = Path(path, name), os.path.join(os.path.realpath(path), name).rstrip("/")
+            shard = Path(os.path.abspath(path), name)
+            real = os.path.join(os.path.realpath(path), name).rstrip("/")
             if real in found:
                 raise ValueError(f"{shard} is named twice ({found[real]}): a source has each shard "
                                  "once; a weight makes it come more often")

@@ -46,7 +46,7 @@ class Dataset(IterableDataset):
     a schedule gives that one weight 0, the largest of the others ends the epoch in hand.
 
     batch_size: sequences of a step over all ranks, a multiple of world_size. rank, world_size:
-    of data parallelism (0 and 1 if not given): ranks of one tensor- or pipeline-parallel group
+    of data parallelism (given together; 0 and 1 if not): ranks of one tensor- or pipeline-parallel group
     have the same rank. The sequences of a step are the same for any world_size.
 
     loader() gives a DataLoader that this data set's state follows. One of your own needs
@@ -112,6 +112,9 @@ class Dataset(IterableDataset):
             raise TypeError(f"transform is a function of a sample, not {transform!r}")
         if rank is None and world_size is None:
             _warn_of_ranks()
+        elif (rank is None and world_size != 1) or world_size is None:
+            raise ValueError("rank and world_size are given together: torch.distributed's "
+                             "get_rank() and get_world_size()")
         self.batch_size = whole("batch_size", batch_size, 1)
         self.world_size = whole("world_size", 1 if world_size is None else world_size, 1)
         self.rank = whole("rank", 0 if rank is None else rank, 0, self.world_size - 1)
@@ -139,7 +142,8 @@ class Dataset(IterableDataset):
         self._planner = Planner(self._sources, options)
         self._patch_order, self._position_ids = patch_order, position_ids
         self._transform, self._on_error = transform, on_error
-        self._threads, self._prefetch_bytes = threads, prefetch_bytes
+        self._threads = whole("threads", threads, 1, 64)
+        self._prefetch_bytes = whole("prefetch_bytes", prefetch_bytes, 0)
         self._named: set[Frame] = set()  # damaged frames that were named
         self._knows_epochs = False  # set_epoch() was used, or loader() starts workers
         self._position = self._fixed(Position(0, 0, 0, self._zero(), {}))
@@ -343,12 +347,14 @@ class _Walk:
     def _first(self) -> _Ahead:
         """The window to begin with, of the next epoch where nothing is left of this one."""
         start, epochs = self._dataset._position, 0
+        # With small weights chance may leave an epoch empty, but hardly this many.
+        most_empty = 2 + int(64 / self._dataset._mixture.documents)
         ahead = self._open(start, -start.offset)
         while not len(ahead.window):
             epochs += ahead.is_last
-            if epochs == 2:
+            if epochs == most_empty:
                 raise ValueError(
-                    f"epoch {ahead.position.epoch} has no documents: views, "
+                    f"{epochs} epochs up to epoch {ahead.position.epoch} have no documents: views, "
                     'long_captions="drop" and pack leave out all records of all sources')
             ahead = self._open(ahead.behind, 0)
         return ahead

@@ -38,7 +38,7 @@ class DatasetIndex:
     It pickles as its path, and refuses another index when it is unpickled."""
 
     def __init__(self, path: str | os.PathLike[str]):
-        path = os.fspath(path)
+        path = os.path.abspath(os.fspath(path))
         self.file = os.path.join(path, "index.lmi") if os.path.isdir(path) else path
         self.folder = os.path.dirname(self.file)
         if not os.path.exists(self.file):

@@ -11,7 +11,7 @@ import numpy as np
 from ._shard import Block, DamagedError, Prefetcher, ShardError
 from .documents import Documents, Shape
 from .planning import Window
-from .reader import DamageWarning
+from .reader import DamageWarning, skipped_text
 from .record import Record, tensor_view
 from .sources import OpenShard, OpenSource
 from .views import View
@@ -109,7 +109,7 @@ class Fetcher:
         frame = error.shard, error.block, error.frame
         if frame not in self._named:
             self._named.add(frame)
-            warnings.warn(f"{error}; skipped: {', '.join(error.keys)}", DamageWarning, 2)
+            warnings.warn(skipped_text(error), DamageWarning, 2)
         return False
 
 

@@ -62,6 +62,11 @@ class Mixture:
             if not any(share.weight_at(step) for share in self.shares):
                 raise ValueError(f"all sources have weight 0 at step {step}")
 
+    @property
+    def documents(self) -> float:
+        """Of one pass over every source, on average."""
+        return sum(share.n_records * share.mean_documents for share in self.shares)
+
     def _largest(self, takes: Sequence[int]) -> int:
         """Of the sources that are taken from."""
         return max((i for i, units in enumerate(takes) if units), default=0, key=lambda i: (

@@ -95,7 +95,7 @@ def templates(sequence: None | Sequence[str | int] | Mapping[str, Sequence[str |
     for kind, parts in sequence.items():
         one_of("sequence", kind, tuple(TEMPLATES))
         wanted = ("text",) if kind == "text" else ("text", "image")
-        parts = [part if isinstance(part, str) else whole(f"a token of sequence[{kind!r}]", part, 0)
+        parts = [part if isinstance(part, str) else whole(f"a token of sequence[{kind!r}]", part, 0, 2**31 - 1)
                  for part in parts]
         for part in parts:
             if isinstance(part, str):

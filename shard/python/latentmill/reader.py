@@ -171,7 +171,7 @@ class ShardReader:
         frame = (error.block, error.frame)
         if frame not in self._named:
             self._named.add(frame)
-            warnings.warn(f"{error}; skipped: {', '.join(error.keys)}", DamageWarning, 3)
+            warnings.warn(skipped_text(error), DamageWarning, 3)
         return False
 
     def _block_of(self, position: int, tensors: bool) -> _shard.Block:
@@ -181,6 +181,12 @@ class ShardReader:
             block = self.shard.block(number, tensors)
             self._block = None if block.errors() else block
         return block
+
+
+def skipped_text(error: _shard.DamagedError) -> str:
+    """The error's, which names the first five keys, and the other keys."""
+    more = "".join(f", {key}" for key in error.keys[5:])
+    return f"{error}; skipped{more and ' with them: ' + more[2:]}"
 
 
 def _with_tensors(columns: str) -> bool:

@@ -22,7 +22,7 @@ from .lazy import cached_property
 from .mixture import Weight, schedule
 from .options import Options
 from .reader import ShardReader
-from .views import View
+from .views import UNIT_WEIGHT, View, units_of
 
 # What a source's means are taken over: so many shards at most, and documents of these, both
 # evenly spread.
@@ -118,7 +118,7 @@ class OpenSource:
         self.channels = 0  # of its latents
         self.image_lengths: set[int] = set()  # of records with images, without their texts
         self.caption_names: set[str] = set()  # in the shards that were looked at
-        self._sums = np.zeros(3, np.int64)  # over these: positions, documents, records
+        self._sums = np.zeros(3, np.int64)  # over these: positions, documents, units of weight
         self._examine()
         if not self.counts.sum():
             raise ValueError(f"source {name!r} has no records")
@@ -135,8 +135,7 @@ class OpenSource:
         """What must be the same in all shards, from the index or else from each of them, and
         what their records are in the mean."""
         index, n = self._catalogue.index, len(self._catalogue)
-        sample = set((np.arange(_SAMPLED_SHARDS) * (n - 1) // (_SAMPLED_SHARDS - 1)).tolist()
-                     if n > _SAMPLED_SHARDS else range(n))
+        sample = self._sample()
         if index is not None:
             for number, header in enumerate(index.configurations):
                 self._add_contract(index.file, header, _layouts(index, number))
@@ -149,6 +148,14 @@ class OpenSource:
                 self._check_view(number)
             if number in sample:
                 self._add_sums(self._opened(number, reader), len(sample))
+
+    def _sample(self) -> set[int]:
+        """Numbers of the shards that are looked at: of those that a view takes something of."""
+        some = np.arange(len(self._catalogue)) if self.view is None else \
+            np.flatnonzero(self.view.units[:len(self._catalogue)])
+        if len(some) > _SAMPLED_SHARDS:
+            some = some[np.arange(_SAMPLED_SHARDS) * (len(some) - 1) // (_SAMPLED_SHARDS - 1)]
+        return set(some.tolist())
 
     def _check_view(self, number: int) -> None:
         if self.view is not None:
@@ -172,8 +179,11 @@ class OpenSource:
         there are few records, several passes are, as each draws anew."""
         self.caption_names.update(shard.texts.names)
         most = _SAMPLED_DOCUMENTS // n_shards
-        n = min(len(shard.layout), most)
-        records = np.arange(n) * len(shard.layout) // max(n, 1)
+        weights = np.ones(len(shard.layout)) if shard.texts.weight is None else shard.texts.weight
+        records = np.flatnonzero(weights)
+        n = min(len(records), most)
+        records = records[np.arange(n) * len(records) // max(n, 1)]
+        units = int(units_of(weights[records]).sum())
         most_passes = 1 << 7 - (n_shards - 1).bit_length()
         passes = min(most_passes, 1 << (most // max(n, 1)).bit_length() - 1)
         for pass_number in range(passes):
@@ -181,15 +191,17 @@ class OpenSource:
             length = documents.length
             if self._options.pack is not None:
                 length = length[documents.is_text | (length <= self._options.pack)]
-            self._sums += np.array([length.sum(), len(length), n]) * (most_passes // passes)
+            self._sums += np.array([length.sum(), len(length), units]) * (most_passes // passes)
 
     def means(self) -> tuple[float, float]:
         """Positions and documents that a record gives."""
-        positions, documents, records = self._sums.tolist()
+        positions, documents, units = self._sums.tolist()
         if positions == 0:
             raise ValueError(f"nothing of source {self.name!r} is left to train on: its view, "
                              "long_captions or pack leave all of it out")
-        return positions / records, documents / records
+        n = int(self.counts.sum())
+        all_units = n * UNIT_WEIGHT if self.view is None else int(self.view.units.sum())
+        return positions * all_units / (units * n), documents * all_units / (units * n)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -133,6 +133,9 @@ def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool) -> None:
                  if name not in identity.sources]
         what += _differences(_plain(state["weights"]), _plain(identity.weights), "weight of ")
         what += _differences(state["options"], identity.options)
+        what += [f"{which} lack {name!r}" for which, now in
+                 (("weights", identity.weights), ("options", identity.options))
+                 for name in now if name not in state[which]]
     if what:
         raise StateError("the state does not fit (strict=False takes it all the same): " +
                          "; ".join(what))

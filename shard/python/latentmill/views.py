@@ -32,6 +32,14 @@ _MAGIC = "latentmill view 1"
 _MAX_IDS = 2**31
 
 
+UNIT_WEIGHT = 1 << 20  # a weight of 1, where weights are added up
+
+
+def units_of(weights: np.ndarray) -> np.ndarray:
+    """At least 1 where there is any. int64"""
+    return np.ceil(weights * UNIT_WEIGHT).astype(np.int64)
+
+
 @dataclass(repr=False)
 class View:
     """An opened view. Make one with build_view(), or open a file of it with View.open()."""
@@ -48,7 +56,7 @@ class View:
         try:
             if os.path.exists(path) and not os.path.isfile(path):
                 raise ValueError("it is not a regular file")
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                 meta = json.loads(str(file["meta"]))
                 view = View(meta, {name: file[name] for name in _ARRAYS}, tokenizer, captions_map)
             if meta["magic"] != _MAGIC or view._digest() != meta["fingerprint"]:
@@ -115,6 +123,12 @@ class View:
         records = starts_of(self.arrays["records"])
         return np.stack([records, starts_of(self.arrays["count"])[records]])
 
+    @cached_property
+    def units(self) -> np.ndarray:
+        """Sum of the weights of each shard's records: whole numbers, which add up the same on
+        every machine. int64 [shards]"""
+        return np.diff(starts_of(units_of(self.arrays["weight"]))[self._starts[0]])
+
     def texts(self, shard: int) -> Texts:
         """Stands in for documents.texts_of() of a shard's index."""
         rows, alternatives = (slice(*start[shard:shard + 2].tolist()) for start in self._starts)
@@ -149,7 +163,8 @@ class View:
         others = [self.ids(record, one.text) for one in _other_texts(record)]
         chosen = self.captions(record)[caption:caption + 1] if caption >= 0 else []
         first = [self.ids(record, text) for _, text in chosen] or [np.zeros(0, np.int32)]
-        if len(first[0]) != n_caption or sum(map(len, others)) != n_others:
+        if len(first[0]) != n_caption or sum(map(len, others)) != n_others or \
+                max(int(ids.max(initial=-1)) for ids in first + others) >= self.n_pieces:
             raise ValueError(f"{record!r}: tokenizer or captions_map give other tokens than when "
                              "the view was made: build it again")
         return first + others if record.captions else others
@@ -182,10 +197,14 @@ class View:
                 a["records"].sum(), a["count"].sum()) != \
                 (len(meta["shards"]), n, n, n_captions, n, n_captions):
             raise ValueError("its arrays do not go together")
-        if not all(isinstance(s, str) for s in (meta["tokenizer"], *meta["names"])):
+        if not all(isinstance(meta[name], list) for name in ("shards", "names")) or not all(
+                isinstance(s, str) for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):
             raise ValueError("a name is no string")
+        if type(meta["captions_map"]) is not bool or type(meta["n_pieces"]) is not int or \
+                not 0 <= meta["n_pieces"] <= _MAX_IDS:
+            raise ValueError("it does not say what it was made with")
         bos, eos, *images = meta["markers"] or (None, None, 0, 0)
-        if len(images) != 2 or not all(isinstance(m, int) and 0 <= m < _MAX_IDS for m in
+        if len(images) != 2 or not all(type(m) is int and 0 <= m < _MAX_IDS for m in
                                        (*images, bos or 0, eos or 0)):
             raise ValueError("its markers are no ids")
 
@@ -270,7 +289,8 @@ class _Builder:
 
     def _add_record(self, record: Record) -> None:
         weight = self._weight_of(record)
-        self._any_mapped |= self._view._mapped(record) is not None
+        if isinstance(self._view.captions_map, Mapping) and not self._any_mapped:
+            self._any_mapped = self._view._mapped(record) is not None
         lengths = list(self._lengths(record)) if weight else []
         if weight and not lengths and record.captions:
             raise ValueError(f"{record!r} has no caption left: leave it out by where=")
