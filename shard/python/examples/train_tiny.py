@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small Transfusion in plain PyTorch: next-token loss on text, diffusion loss on image
+r"""A small Transfusion in plain PyTorch: next-token loss on text, diffusion loss on image
 patches, one sequence, causal attention that is bidirectional inside each image.
 
-    latentmill prepare --out pairs tests/data/scenes-*.tar
-    latentmill prepare --out text documents.jsonl
-    python train_tiny.py --pairs pairs --text text --checkpoint tiny.pt --log tiny.log
+    build/latentmill prepare --out build/demo tests/data/scenes-*.tar
+    jq -Rsc 'split("\n\n")[] | {text: .}' README.md > build/readme.jsonl
+    build/latentmill prepare --out build/text build/readme.jsonl
+    python shard/python/examples/train_tiny.py --pairs build/demo --text build/text
 
 Minutes on a CPU. Killed at any moment, the same command goes on from the last checkpoint,
 also with another --ranks: each rank's part of a step is computed in turn here, which gives
@@ -181,15 +182,21 @@ class Training:
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--pairs", required=True, help="folder of shards with pairs")
-    parser.add_argument("--text", required=True, help="folder of shards with documents")
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--ranks", type=int, default=1, help="1, 2, 3 or 6")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", default="tiny.pt")
-    parser.add_argument("--save-every", type=int, default=10)
-    parser.add_argument("--log", default="tiny.log")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0],
+                                     formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--pairs", required=True, default=argparse.SUPPRESS,
+                        help="folder of shards with pairs")
+    parser.add_argument("--text", required=True, default=argparse.SUPPRESS,
+                        help="folder of shards with documents")
+    parser.add_argument("--steps", type=int, default=300, help="train until so many were done in all")
+    parser.add_argument("--ranks", type=int, default=1,
+                        help="processes that a step is divided among, here in turn: 1, 2, 3 or 6")
+    parser.add_argument("--seed", type=int, default=0, help="of the data's order and draws")
+    parser.add_argument("--checkpoint", default="tiny.pt",
+                        help="model, optimizer and the data's state; goes on from it if it exists")
+    parser.add_argument("--save-every", type=int, default=10, help="steps between checkpoints")
+    parser.add_argument("--log", default="tiny.log",
+                        help="step, epoch, NAME and key of each sample that was trained on")
     parser.add_argument("--test", action="store_true",
                         help="fail unless both losses fell well below their start")
     return parser.parse_args()
