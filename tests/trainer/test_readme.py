@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's training loop works when it is pasted."""
+"""The README's training loop works when it is pasted, also where workers import it, as they do
+from Python 3.14 on."""
 import pathlib
 import re
 import subprocess
@@ -16,7 +17,8 @@ from documents import BUILD, make_documents, make_pairs
 
 # What the loop names and every trainer has: a model, its optimizer, and a loss.
 AROUND = """
-import torch
+import multiprocessing, torch
+multiprocessing.set_start_method("forkserver", force=True)
 class Model(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -40,9 +42,7 @@ def main(folder):
     make_pairs(folder / "pairs")
     make_documents(folder / "docs").rename(folder / "text")
     script = folder / "loop.py"
-    script.write_text(f"import sys; sys.path.insert(0, {str(BUILD / 'python')!r})\n{AROUND}\n"
-                      f"if __name__ == '__main__':\n" +
-                      "".join(f"    {line}\n" for line in loop.splitlines()))
+    script.write_text(f"import sys; sys.path.insert(0, {str(BUILD / 'python')!r})\n{AROUND}\n{loop}\n")
     for _ in range(2):  # the second run goes on from the state of the first
         done = subprocess.run([sys.executable, script], cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
