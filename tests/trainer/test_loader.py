@@ -7,6 +7,7 @@ import tempfile
 import warnings
 
 try:
+    import numpy as np
     import torch
     from torch.utils.data import DataLoader, IterableDataset, get_worker_info
     from torchdata.stateful_dataloader import StatefulDataLoader
@@ -17,6 +18,7 @@ except ImportError as missing:
 from documents import make_documents, make_pairs
 
 from latentmill import Dataset, ShardReader
+from latentmill.patches import cut_patches
 
 SMALL = {"batch_size": 4, "pack": 600, "window": 17, "group": 2}
 
@@ -224,11 +226,23 @@ def open_before_the_fork(folder):
     assert [record.key for record in reader] == keys
 
 
+def flushed_subnormals(folder):
+    """Those of fp16 are kept, though the CPU takes those of fp32 for 0."""
+    raw = np.arange(1 << 10, dtype=np.uint16).view(np.float16).reshape(1, 32, 32)
+    one, zero = np.ones((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32)
+    out = np.empty((1 << 10, 1), np.float32)
+    assert torch.set_flush_denormal(True)
+    cut_patches([raw], "fp16", 1, "pqc", one, zero, out)
+    torch.set_flush_denormal(False)
+    assert (out[:, 0] == np.arange(1 << 10) / 2**24).all()
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         where = pathlib.Path(temporary)
         make_pairs(where / "pairs")
         make_documents(where / "text")
         for test in (workers, state_of_what_was_received, begun_again, random_state,
-                     epochs_of_an_own_loader, stateful_loader, ranks, open_before_the_fork):
+                     epochs_of_an_own_loader, stateful_loader, ranks, open_before_the_fork,
+                     flushed_subnormals):
             test(where)

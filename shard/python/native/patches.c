@@ -5,17 +5,23 @@
 
 #include "shard/record.h"
 
-/* Exact for every fp16: a multiplication normalizes what has no implicit bit. */
+/* Exact for every fp16. No float on the way is a subnormal, which trainers may have their
+ * CPU take for 0 (torch.set_flush_denormal()): those of fp16 get the implicit bit that
+ * they lack, which is then subtracted again. */
 static inline float half_to_float(uint16_t half)
 {
-    uint32_t bits = (uint32_t)(half & 0x7FFF) << 13;
-    uint32_t special = (half & 0x7C00) == 0x7C00 ? 0x7F800000 : 0;
-    float value;
+    uint32_t magnitude = half & 0x7FFF;
+    uint32_t special = magnitude >= 0x7C00 ? 0x7F800000 : 0;
+    uint32_t lacking = magnitude < 0x0400 ? UINT32_MAX : 0;
+    uint32_t least = UINT32_C(0x38800000) & lacking; /* 2^-14, the least normal fp16 */
+    uint32_t bits = ((magnitude << 13) + (112U << 23)) | special | least;
+    float value, implicit;
 
     memcpy(&value, &bits, sizeof(value));
-    value *= 0x1p112F;
+    memcpy(&implicit, &least, sizeof(implicit));
+    value -= implicit;
     memcpy(&bits, &value, sizeof(bits));
-    bits |= special | (uint32_t)(half & 0x8000) << 16;
+    bits |= (uint32_t)(half & 0x8000) << 16;
     memcpy(&value, &bits, sizeof(value));
     return value;
 }
