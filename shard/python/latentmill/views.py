@@ -226,8 +226,9 @@ def build_view(paths, out: str | os.PathLike[str], *,
     """Looks at the text of every record once and writes a view to `out`.
 
     paths: as of a Source. where(record): whether it is used. weight(record): how often it
-    occurs in a pass over the source, on average; 0: never. Both may look at record.metadata,
-    images and captions; a latent that is asked for is decompressed. captions_map: the captions
+    occurs in a pass over the source, on average; 0: never. Both may look at record.metadata_json
+    (the input's JSON, parsed; record.metadata has its bytes; None where it had none), images and
+    captions; a latent that is asked for is decompressed. captions_map: the captions
     instead of the stored ones, a callable of the record, or a mapping of keys to one or more
     texts (others keep theirs). A key that several NAMEs have stands for all of their records;
     (NAME, key) for one of them. It needs a tokenizer. tokenizer(text): token ids, without markers,
