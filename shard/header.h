@@ -41,7 +41,7 @@ struct shard_header {
     bool demo;            /* made with an embedded model */
     uint64_t seed;
     double caption_first; /* 0 to 1 */
-    uint32_t patch; /* default patch window of readers, 1 | 2 | 4 | 8 */
+    uint32_t patch;       /* default patch window of readers, 1 | 2 | 4 | 8 */
     struct shard_tokenizer tokenizer;
     size_t n_encoders;
     const struct shard_encoder *encoders;

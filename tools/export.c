@@ -147,6 +147,12 @@ void export_progress_end(struct export_run *run)
         fputs("\r\033[K", stderr);
 }
 
+int export_out_of_memory(void)
+{
+    fputs("error: out of memory\n", stderr);
+    return EXIT_FAILED;
+}
+
 static void end_progress(void *shared)
 {
     export_progress_end(shared);
@@ -222,10 +228,8 @@ static int check_out(const char *out, const char *operand)
     const char *folder = copy;
     struct stat a, b;
 
-    if (copy == NULL) {
-        print_to_stderr("error: out of memory");
-        return EXIT_FAILED;
-    }
+    if (copy == NULL)
+        return export_out_of_memory();
     if (stat(operand, &b) == 0 && !S_ISDIR(b.st_mode))
         folder = dirname(copy);
     const bool same = stat(out, &a) == 0 && S_ISDIR(a.st_mode) && stat(folder, &b) == 0 &&

@@ -111,6 +111,9 @@ extern const struct export_format export_mds, export_webdataset;
 /* export.c: ends the progress line, if there was one, before something is said. */
 void export_progress_end(struct export_run *run);
 
+/* export.c: says so on stderr. Returns EXIT_FAILED. */
+int export_out_of_memory(void);
+
 /* export_unit.c: what tells a shard from others that had its name. Returns a reader's
  * status. */
 int export_fingerprint(char hex[EXPORT_FINGERPRINT_CAP], struct shard_reader *r);

@@ -17,12 +17,6 @@
 
 enum { EXPORT_VERSION = 1 };
 
-static int out_of_memory(void)
-{
-    fputs("error: out of memory\n", stderr);
-    return EXIT_FAILED;
-}
-
 static json_t *describe_options(const struct export_options *o)
 {
     const bool mds = o->format == EXPORT_MDS;
@@ -118,7 +112,7 @@ int export_config_claim(const struct export_run *run, const json_t *models)
     if (config == NULL || json_object_update(config, (json_t *)models) != 0 ||
         asprintf(&path, "%s/" EXPORT_CONFIG, run->options->out) < 0) {
         json_decref(config);
-        return out_of_memory();
+        return export_out_of_memory();
     }
     rc = write_config(path, config, false);
     rc = rc == PUBLISH_EXISTS   ? compare_config(path, config)

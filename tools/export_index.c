@@ -71,7 +71,7 @@ int export_index_write(const struct export_run *run)
     int rc = -1;
 
     if (memory_file_open(&text) != 0)
-        print_to_stderr("error: out of memory");
+        export_out_of_memory();
     else if (shard_files_find(&manifests, run->options->out, EXPORT_MANIFEST,
                               EXPORT_CONFIG) == 0 &&
              put_units(text.file, run, &manifests) == 0)

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "tools/export.h"
-#include "tools/mds_writer.h"
 #include "tools/memory_file.h"
+#include "tools/mds_writer.h"
 #include "tools/sha256.h"
 
 enum { ZSTD_LEVEL = 1 }; /* latents do not get smaller with a higher one */

@@ -19,12 +19,6 @@
 #include "tools/out_folder.h"
 #include "tools/print.h"
 
-static int out_of_memory(void)
-{
-    fputs("error: out of memory\n", stderr);
-    return EXIT_FAILED;
-}
-
 /* ---- one shard ---- */
 
 /* What the first sample that can be read has. */
@@ -73,7 +67,7 @@ static int name_of(char **name, const struct shard_header *h)
         *name = strdup(h->name);
     else if (asprintf(name, "%s+%05" PRIu32, h->name, h->part) < 0)
         *name = NULL;
-    return *name != NULL ? 0 : out_of_memory();
+    return *name != NULL ? 0 : export_out_of_memory();
 }
 
 /* Reads what the plan needs of a shard. 0; EXIT_BAD_INPUT: it cannot be read; or
@@ -87,7 +81,7 @@ static int look_at(struct export_unit *u, const char *path, json_t **models)
         return usage_error("%s: %s", path, strerror(errno));
     *u = (struct export_unit){.path = strdup(path)};
     if (u->path == NULL)
-        return out_of_memory();
+        return export_out_of_memory();
     int status = shard_reader_open(&r, path);
     if (status == SHARD_OK)
         status = export_fingerprint(u->fingerprint, r);
@@ -100,7 +94,7 @@ static int look_at(struct export_unit *u, const char *path, json_t **models)
         rc = name_of(&u->name, shard_reader_header(r));
         *models = rc == 0 ? describe_models(r, &u->shape) : NULL;
         if (rc == 0 && *models == NULL)
-            rc = out_of_memory();
+            rc = export_out_of_memory();
     }
     shard_reader_close(r);
     return rc;
@@ -141,11 +135,12 @@ static int agree(struct agreement *all, json_t *models, const char *path)
     json_t *all_tokenizer = json_object_get(all->models, "tokenizer");
     json_t *all_latent = json_object_get(all->models, "latent");
     if (all->models == NULL)
-        rc = out_of_memory();
+        rc = export_out_of_memory();
     else if (!json_equal(all_tokenizer, tokenizer))
         rc = differ("tokenizers", all_tokenizer, tokenizer, all->tokenizer_from, path);
     else if (!json_is_null(latent) && json_is_null(all_latent))
-        rc = json_object_set(all->models, "latent", latent) == 0 ? 0 : out_of_memory();
+        rc = json_object_set(all->models, "latent", latent) == 0 ? 0
+                                                                 : export_out_of_memory();
     else if (!json_is_null(latent) && !json_equal(all_latent, latent))
         rc = differ("latents", all_latent, latent, all->latent_from, path);
     if (!json_is_null(latent) && all->latent_from == NULL)
@@ -193,11 +188,11 @@ static int check_tar_name(const struct export_run *run, const char *name, size_t
     char *other;
 
     if (asprintf(&other, "%.*s%s", (int)len, name, other_suffix) < 0)
-        return out_of_memory();
+        return export_out_of_memory();
     const int found = has_unit(run, other);
     free(other);
     if (found < 0)
-        return out_of_memory();
+        return export_out_of_memory();
     return found == 0 ? 0
                       : usage_error("%.*s and %.*s.tar would both write %.*s.tar.idx; "
                                     "export them to different folders",
@@ -245,7 +240,7 @@ static int look_at_all(struct export_run *run, char **paths, size_t n_paths,
 
     run->units = calloc(n_paths + 1, sizeof(*run->units));
     if (run->units == NULL)
-        return out_of_memory();
+        return export_out_of_memory();
     for (size_t i = 0; i < n_paths && rc == 0; i++) {
         struct export_unit *u = &run->units[run->n_units];
         json_t *models = NULL;
@@ -282,7 +277,7 @@ static int judge(struct export_run *run, const struct publication *p,
     int rc = 0;
 
     if (path == NULL)
-        rc = out_of_memory();
+        rc = export_out_of_memory();
     else if (fingerprint == NULL)
         rc = usage_error("%s: is not a manifest; redo it with --redo", path);
     else if (strcmp(fingerprint, u->fingerprint) != 0)

@@ -64,8 +64,8 @@ static const char *difference(const struct export_shape *want,
 
 /* ---- values ---- */
 
-/* (raw - shift) * scale of n values, which start at value `at` of a (C, H, W) latent; in fp32,
- * as shard/FORMAT.md says. */
+/* (raw - shift) * scale of n values, which start at value `at` of a (C, H, W) latent; in
+ * fp32, as shard/FORMAT.md says. */
 static void scale_values(float *values, size_t n, size_t at, size_t plane,
                          const struct shard_encoder *e)
 {

@@ -2,8 +2,8 @@
  * tools/export_sample.h - a record as what other loaders can hold.
  *
  * They know no bf16, which becomes fp32: the same values. With --scaled, latents are
- * (raw - shift) * scale in fp32, rounded to fp16 where that is stored: as the Python package
- * scales them. */
+ * (raw - shift) * scale in fp32, rounded to fp16 where that is stored: as the Python
+ * package scales them. */
 #ifndef TOOLS_EXPORT_SAMPLE_H
 #define TOOLS_EXPORT_SAMPLE_H
 

@@ -105,12 +105,12 @@ static int add_member(struct wds_export *x, const char *key, const char *field,
                       const void *head, size_t head_len, const void *body,
                       size_t body_len)
 {
-    uint64_t start, data;
+    uint64_t data;
     char *name;
 
     if (asprintf(&name, "%s.%s", key, field) < 0)
         return fail(x, "out of memory");
-    int rc = tar_writer_add(x->tar, name, head, head_len, body, body_len, &start, &data);
+    int rc = tar_writer_add(x->tar, name, head, head_len, body, body_len, &data);
     if (rc == 0) {
         fprintf(x->dali.file, "%s%s %" PRIu64 " %zu ", x->line_begun ? " " : "", field,
                 data, head_len + body_len);

@@ -15,10 +15,10 @@
 #include "tools/commands.h"
 #include "tools/exit_code.h"
 #include "tools/monitor.h"
-#include "tools/shard_set.h"
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/publish.h"
+#include "tools/shard_set.h"
 
 static int parse(bool *incomplete, int argc, char **argv, int *n_operands)
 {

@@ -70,8 +70,7 @@ static int write_data(struct tar_writer *w, const void *data, size_t len)
 }
 
 int tar_writer_add(struct tar_writer *w, const char *name, const void *head,
-                   size_t head_len, const void *body, size_t body_len, uint64_t *start,
-                   uint64_t *data)
+                   size_t head_len, const void *body, size_t body_len, uint64_t *data)
 {
     archive_entry_clear(w->entry);
     archive_entry_set_pathname(w->entry, name);
@@ -79,7 +78,6 @@ int tar_writer_add(struct tar_writer *w, const char *name, const void *head,
     archive_entry_set_perm(w->entry, 0644);
     archive_entry_set_size(w->entry, (la_int64_t)(head_len + body_len));
     archive_entry_set_mtime(w->entry, 0, 0);
-    *start = tar_writer_at(w);
     if (archive_write_header(w->archive, w->entry) != ARCHIVE_OK)
         return fail(w, archive_error_string(w->archive));
     *data = tar_writer_at(w);

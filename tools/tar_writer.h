@@ -15,11 +15,10 @@ struct tar_writer;
  * tar_writer_why(); NULL where memory is short. Returns 0 or -1. */
 int tar_writer_open(struct tar_writer **out, const char *path);
 
-/* Appends a member of two pieces (the second may be empty). *start is where its header
- * begins, *data where its bytes do. Returns 0 or -1. */
+/* Appends a member of two pieces (the second may be empty). *data is where its bytes
+ * begin. Returns 0 or -1. */
 int tar_writer_add(struct tar_writer *w, const char *name, const void *head,
-                   size_t head_len, const void *body, size_t body_len, uint64_t *start,
-                   uint64_t *data);
+                   size_t head_len, const void *body, size_t body_len, uint64_t *data);
 
 /* Bytes so far: where the next member, or the end, will begin. */
 uint64_t tar_writer_at(const struct tar_writer *w);
