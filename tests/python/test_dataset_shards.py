@@ -174,7 +174,7 @@ def options_of_a_source(pairs):
 
 def few_of_many(where):
     """A view's means are of all its records, not of those in the sample of a source's shards."""
-    folder = dataset_shards.make_texts(where / "many", n=300, shards=100, words=(5, 9))
+    folder = dataset_shards.make_texts(where / "views", n=300, shards=100, words=(5, 9))
     for chosen in ((2,), (2, 3, 62), range(2, 100, 7)):
         view = build_view(folder, where / "few.lmv", weight=lambda record: 1.5 * (
             int(record.name.split("-")[1]) in chosen))

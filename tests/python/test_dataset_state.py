@@ -178,8 +178,8 @@ def arguments(folder):
             ("batch_size", 0, ValueError, "batch_size is at least 1, not 0"),
             ("batch_size", 2.0, TypeError, "batch_size is an integer, not 2.0"),
             ("batch_size", "4", TypeError, "batch_size is an integer, not '4'"),
-            ("world_size", 0, ValueError, "world_size is at least 1"),
-            ("rank", 1, ValueError, "rank is in 0 .. 0, not 1"),
+            ("world_size", 2, ValueError, "rank and world_size are given together"),
+            ("rank", 1, ValueError, "rank and world_size are given together"),
             ("transform", 5, TypeError, "transform is a function")):
         refused(kind, what, make, **{name: value})
     one = np.int64(1)
