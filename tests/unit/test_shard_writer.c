@@ -430,6 +430,17 @@ static void test_a_header_that_cannot_be(void **state)
     h.config = "not JSON";
     assert_int_equal(shard_writer_open(&w, &options), SHARD_EINVAL);
     shard_writer_close(w);
+    char config[2 * 63 + 16]; /* within the header and itself: 65 */
+    snprintf(config, sizeof(config), "{\"a\":%0*d%0*d}", 63, 0, 63, 0);
+    memset(config + strlen("{\"a\":"), '[', 63);
+    memset(config + strlen("{\"a\":") + 63, ']', 63);
+    h.config = config;
+    assert_int_equal(shard_writer_open(&w, &options), SHARD_EFORMAT);
+    assert_non_null(strstr(shard_writer_why(w), "nested deeper than 64"));
+    shard_writer_close(w);
+    config[strlen("{\"a\":")] = config[strlen("{\"a\":") + 125] = ' '; /* 64 */
+    assert_int_equal(shard_writer_open(&w, &options), SHARD_OK);
+    shard_writer_close(w);
     shard_writer_close(NULL);
 }
 
