@@ -14,8 +14,10 @@ cd "${1-.}" || exit 2
 code=$(mktemp -d)
 trap 'rm -rf "$code"' EXIT
 
-c_files=$(find ingest vae_encode shard tools tests \( -name '*.[ch]' -o -name '*.cc' \) 2>/dev/null | sort)
-scripts=$(find .ci ingest vae_encode shard tools tests \
+built='shard/python/build/*' # pip's copy of the sources
+c_files=$(find ingest vae_encode shard tools tests ! -path "$built" \
+    \( -name '*.[ch]' -o -name '*.cc' \) 2>/dev/null | sort)
+scripts=$(find .ci ingest vae_encode shard tools tests ! -path "$built" \
     \( -name '*.py' -o -name '*.sh' -o -path .ci/run \) 2>/dev/null | sort)
 
 # $code/FILE is FILE without comments and what stands in quotes, line for line.
