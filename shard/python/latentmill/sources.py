@@ -26,7 +26,7 @@ from .views import UNIT_WEIGHT, View, units_of
 
 # What a source's means are taken over: so many shards at most, and documents of these, both
 # evenly spread.
-_SAMPLED_SHARDS, _SAMPLED_DOCUMENTS = 64, 1 << 20
+_SAMPLED_SHARDS, _SAMPLED_DOCUMENTS = 64, 1 << 16
 
 
 @dataclass(frozen=True)
