@@ -46,8 +46,9 @@ class Dataset(IterableDataset):
     a schedule gives that one weight 0, the largest of the others ends the epoch in hand.
 
     batch_size: sequences of a step over all ranks, a multiple of world_size. rank, world_size:
-    of data parallelism (given together; 0 and 1 if not): ranks of one tensor- or pipeline-parallel group
-    have the same rank. The sequences of a step are the same for any world_size.
+    of data parallelism (given together; 0 and 1 if not): ranks of one tensor- or
+    pipeline-parallel group have the same rank. The sequences of a step are the same for any
+    world_size.
 
     loader() gives a DataLoader that this data set's state follows. One of your own needs
     batch_size=None (the batches are made here) and, with workers, whose copies go on alone,

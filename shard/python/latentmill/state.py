@@ -131,7 +131,7 @@ def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool) -> None:
                  if name not in state["sources"]]
         what += [f"source {name!r} was removed" for name in state["sources"]
                  if name not in identity.sources]
-        what += _differences(_plain(state["weights"]), _plain(identity.weights), "weight of ")
+        what += _differences(state["weights"], identity.weights, "weight of ")
         what += _differences(state["options"], identity.options)
         what += [f"{which} lack {name!r}" for which, now in
                  (("weights", identity.weights), ("options", identity.options))
