@@ -19,13 +19,20 @@
 
 enum { SIDE = 16, MOST_ALLOCATIONS = 2000 };
 
-static int encode_once(const struct vae_backend *b, const struct vae_graph *g)
+struct encoding {
+    const struct vae_backend *backend;
+    const struct vae_graph *graph;
+};
+
+static int encode_once(const void *what)
 {
+    const struct encoding *e = what;
+    const struct vae_backend *b = e->backend;
     static uint8_t rgb[SIDE * SIDE * 3];
     static float mean[SIDE * SIDE * 8];
     const uint8_t *const images[] = {rgb, rgb};
     void *packed = NULL, *state = NULL;
-    int rc = b->pack(&packed, g, "portable");
+    int rc = b->pack(&packed, e->graph, "portable");
 
     if (rc == VAE_OK)
         rc = b->open(&state, packed, SIDE, SIDE);
@@ -39,18 +46,15 @@ static int encode_once(const struct vae_backend *b, const struct vae_graph *g)
     return rc;
 }
 
-static void backend_survives(const struct vae_backend *b)
+/* Fails each allocation of run(what) in turn, until none is left to fail. */
+static void survives(int (*run)(const void *what), const void *what)
 {
-    static const int channels[] = {16, 32};
-    struct random_graph r;
     int n_failed = 0, rc = VAE_ENOMEM;
 
-    random_graph_init(&r, 1);
-    random_graph_kl(&r, channels, 2, 1, 8, 4);
     for (int64_t i = 0; i < MOST_ALLOCATIONS && rc != VAE_OK; i++) {
         n_allocations = 0;
         failing = i;
-        rc = encode_once(b, &r.g);
+        rc = run(what);
         failing = -1;
         if (rc != VAE_OK)
             assert_int_equal(rc, VAE_ENOMEM);
@@ -58,6 +62,16 @@ static void backend_survives(const struct vae_backend *b)
     }
     assert_int_equal(rc, VAE_OK);
     assert_true(n_failed >= 5);
+}
+
+static void backend_survives(const struct vae_backend *b)
+{
+    static const int channels[] = {16, 32};
+    struct random_graph r;
+
+    random_graph_init(&r, 1);
+    random_graph_kl(&r, channels, 2, 1, 8, 4);
+    survives(encode_once, &(struct encoding){.backend = b, .graph = &r.g});
     random_graph_free(&r);
 }
 
@@ -73,6 +87,15 @@ static void ref_survives(void **state)
     backend_survives(&vae_backend_ref);
 }
 
+static int parse_once(const void *text)
+{
+    struct vae_network net = {.part = VAE_ENCODER};
+    struct vae_scaling scaling;
+    struct vae_why why = {.text = ""};
+
+    return vae_config_parse(text, strlen(text), "config.json", 0, &net, &scaling, &why);
+}
+
 /* No memory is never "this is not JSON": a config.json would be taken for a stranger's.
  */
 static void config_survives(void **state)
@@ -81,25 +104,10 @@ static void config_survives(void **state)
                                "\"block_out_channels\":[32,64],\"norm_num_groups\":8,"
                                "\"down_block_types\":[\"DownEncoderBlock2D\","
                                "\"DownEncoderBlock2D\"],\"scaling_factor\":0.5}";
-    int rc = VAE_ENOMEM, n_failed = 0;
 
     (void)state;
     json_set_alloc_funcs(__wrap_malloc, free);
-    for (int64_t i = 0; i < MOST_ALLOCATIONS && rc != VAE_OK; i++) {
-        struct vae_network net = {.part = VAE_ENCODER};
-        struct vae_scaling scaling;
-        struct vae_why why = {.text = ""};
-        n_allocations = 0;
-        failing = i;
-        rc = vae_config_parse(text, sizeof(text) - 1, "config.json", 0, &net, &scaling,
-                              &why);
-        failing = -1;
-        if (rc != VAE_OK)
-            assert_int_equal(rc, VAE_ENOMEM);
-        n_failed += rc != VAE_OK;
-    }
-    assert_int_equal(rc, VAE_OK);
-    assert_true(n_failed >= 5);
+    survives(parse_once, text);
 }
 
 int main(void)
