@@ -347,6 +347,7 @@ CLI_TESTS := \
     tests/cli/lint.sh \
     tests/cli/prepare_bytes.sh \
     tests/cli/prepare_faults.sh \
+    tests/cli/prepare_groups.sh \
     tests/cli/prepare_refused.sh \
     tests/cli/prepare_text.sh \
     tests/cli/runner.sh \
