@@ -62,9 +62,9 @@ int caption_list_add(struct caption_list *list, const char *name, const char *te
     return added == 1 ? append(list, name, text, len) : added;
 }
 
-/* By its mark, or by the zeros of Latin letters: in at least every other pair of bytes,
+/* By the mark, or by the zeros of Latin letters: in at least every other pair of bytes,
  * and on one side only. */
-static bool looks_like_utf16(const char *bytes, size_t len)
+bool caption_maybe_utf16(const char *bytes, size_t len)
 {
     size_t zeros[2] = {0, 0};
 
@@ -90,7 +90,7 @@ int caption_list_add_file(struct caption_list *list, const char *name, const cha
     else
         rc = caption_list_add(list, name, bytes, n);
     if (list->n_not_utf8 + list->n_has_nul > n_left_out)
-        list->maybe_utf16 |= looks_like_utf16(bytes, len);
+        list->maybe_utf16 |= caption_maybe_utf16(bytes, len);
     return rc;
 }
 

@@ -31,6 +31,9 @@ int caption_list_add(struct caption_list *list, const char *name, const char *te
 int caption_list_add_file(struct caption_list *list, const char *name, const char *bytes,
                           size_t len);
 
+/* Whether bytes that are no UTF-8 text look like UTF-16, for a person. */
+bool caption_maybe_utf16(const char *bytes, size_t len);
+
 /* The captions that the JSON text holds: the strings of the list "captions", else
  * "caption", else "text". *parsed is false where it is no JSON; NaN and Infinity, which
  * Python writes, are taken for null. INGEST_OK or INGEST_ENOMEM. */

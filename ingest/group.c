@@ -419,8 +419,10 @@ static void explain_none(const struct group *g, const struct caption_list *list,
                    g->json.size, PAIR_MAX_TEXT);
     else if (g->json.state == HELD && !parsed)
         reject_set(r, REJECT_BAD_METADATA,
-                   "the caption must come from the json, which "
-                   "does not parse");
+                   "the caption must come from the json, which does not parse%s",
+                   caption_maybe_utf16((const char *)g->json.data, (size_t)g->json.size)
+                       ? " (UTF-16?)"
+                       : "");
     else if (list->n_blank > 0)
         reject_set(r, REJECT_EMPTY_CAPTION, "nothing but white space");
     else

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/pair_run.h - one archive through ingest/pair.h, as text to compare. Include
- * cmocka.h before it. */
+ * tests/unit/pair_run.h - one archive through ingest/pair.h, as text to compare. */
 #ifndef TESTS_PAIR_RUN_H
 #define TESTS_PAIR_RUN_H
 
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
 
 #include "tests/unit/make_tar.h"
 

@@ -265,6 +265,8 @@ static void nul_is_no_text(void **state)
     tar_put_text(&run->tar, "h.cap", "\xE9t\xE9");
     tar_put_image(&run->tar, "i.jpg"); /* a JSON string may have one */
     tar_put_text(&run->tar, "i.json", "{\"text\":\"a\\u0000b\"}");
+    tar_put_image(&run->tar, "j.jpg"); /* PowerShell's > writes UTF-16 */
+    tar_put_member(&run->tar, "j.json", '0', "\xFF\xFE{\0}\0", 6);
     tar_put_end(&run->tar);
     finish(run, "a: caption_has_nul: no caption is free of NUL bytes\n"
                 "b: image 19, cap=x\n"
@@ -274,7 +276,9 @@ static void nul_is_no_text(void **state)
                 "f: caption_not_utf8: no caption is valid UTF-8 (UTF-16?)\n"
                 "g: caption_not_utf8: no caption is valid UTF-8\n"
                 "h: caption_not_utf8: no caption is valid UTF-8\n"
-                "i: image 19, json.text=a, metadata 19\n");
+                "i: image 19, json.text=a, metadata 19\n"
+                "j: bad_metadata: the caption must come from the json, which does not "
+                "parse (UTF-16?)\n");
     assert_int_equal(run->totals.dropped_captions, 1);
     free(run);
 }
