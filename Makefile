@@ -37,6 +37,7 @@ INGEST_SRC := \
     ingest/status.c \
     ingest/damage.c \
     ingest/utf8.c \
+    ingest/blank.c \
     ingest/gunzip.c \
     ingest/hash_set.c \
     ingest/key.c \
@@ -53,6 +54,7 @@ INGEST_SRC := \
     ingest/document_parse.c \
     ingest/plain_json.c \
     ingest/reject.c \
+    ingest/skip.c \
     ingest/exif.c \
     ingest/image_header.c \
     ingest/header_jpeg.c \
@@ -253,6 +255,7 @@ UNIT_TESTS := \
     tests/unit/test_pair.c \
     tests/unit/test_pair_damage.c \
     tests/unit/test_pair_faults.c \
+    tests/unit/test_pair_members.c \
     tests/unit/test_tar_header.c \
     tests/unit/test_input.c \
     tests/unit/test_print.c \
@@ -344,6 +347,7 @@ CLI_TESTS := \
     tests/cli/lint.sh \
     tests/cli/prepare_bytes.sh \
     tests/cli/prepare_faults.sh \
+    tests/cli/prepare_groups.sh \
     tests/cli/prepare_refused.sh \
     tests/cli/prepare_text.sh \
     tests/cli/runner.sh \

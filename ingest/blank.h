@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/blank.h - internal to ingest/: blank means nothing but ASCII white space. */
+ * ingest/blank.h - internal to ingest/: blank means nothing but Unicode's White_Space. */
 #ifndef INGEST_BLANK_H
 #define INGEST_BLANK_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <string.h>
 
-static inline bool is_blank(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (!memchr(" \t\n\v\f\r", text[i], 6))
-            return false;
-    return true;
-}
+/* Whether text[0..len) is UTF-8 of white space alone, or empty. Zero-width characters
+ * (U+200B, U+FEFF) have not that property. */
+bool is_blank(const char *text, size_t len);
 
 #endif

@@ -16,7 +16,8 @@
  *     document_reader_close(r);
  *
  * Reading only cuts lines, so that one thread keeps many busy with parsing them. A
- * document comes out as a struct pair without image: its text is the one caption, whole.
+ * document comes out as a struct pair without image: its text is the one caption, whole
+ * but for byte order marks before it.
  * Every line that is not blank comes out exactly once, a bad one with its reject.
  *
  * The metadata is the line's JSON object without its text: every other byte of it as it

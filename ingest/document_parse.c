@@ -175,7 +175,9 @@ static int find_text(struct pair *p, const struct document_line *line,
                      const struct document_options *o, const json_t *root)
 {
     const json_t *value = json_object_get(root, o->text_field);
+    const char *text = json_string_value(value);
     size_t len = json_string_length(value);
+    size_t marks = utf8_marks(text, len);
     struct pair_caption *c;
 
     if (!json_is_string(value)) {
@@ -183,7 +185,9 @@ static int find_text(struct pair *p, const struct document_line *line,
                     value ? "not a string" : "not there");
         return INGEST_OK;
     }
-    if (is_blank(json_string_value(value), len)) {
+    text += marks;
+    len -= marks;
+    if (is_blank(text, len)) {
         reject_line(p, line, REJECT_EMPTY_TEXT, "'%s' is nothing but white space",
                     o->text_field);
         return INGEST_OK;
@@ -197,7 +201,7 @@ static int find_text(struct pair *p, const struct document_line *line,
     c->name = malloc(sizeof("json.") + strlen(o->text_field));
     if (!c->text || !c->name)
         return INGEST_ENOMEM;
-    memcpy(c->text, json_string_value(value), len + 1);
+    memcpy(c->text, text, len + 1);
     memcpy(c->name, "json.", 5);
     memcpy(c->name + 5, o->text_field, strlen(o->text_field) + 1);
     return INGEST_OK;

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,8 +22,10 @@ enum { RANK_MAGIC = N_IMAGE_FIELDS, RANK_NONE };
 
 enum { MAGIC_BYTES = 12 };
 
+enum member_state { ABSENT, HELD, TOO_LONG, SPARSE, HARD_LINK, SYMBOLIC_LINK };
+
 struct member {
-    enum { ABSENT, HELD, TOO_LONG, SPARSE } state;
+    enum member_state state;
     uint64_t size;
     unsigned char *data; /* HELD: size bytes and a NUL */
 };
@@ -38,7 +41,9 @@ struct group {
     char *field; /* announced last, in lower case, NUL-terminated */
     struct member image;
     int image_rank;
-    unsigned n_magic; /* members of other fields that look like images */
+    unsigned n_magic;    /* members of other fields that look like images */
+    struct member link;  /* one that was skipped and may be one too: its state alone */
+    char link_field[64]; /* cut where it is longer */
     struct member texts[N_TEXT_FIELDS];
     struct member json;
 };
@@ -47,6 +52,16 @@ static void member_clear(struct member *m)
 {
     free(m->data);
     *m = (struct member){0};
+}
+
+static enum member_state link_state(enum tar_kind kind)
+{
+    return kind == TAR_HARD_LINK ? HARD_LINK : SYMBOLIC_LINK;
+}
+
+static bool is_link(const struct member *m)
+{
+    return m->state == HARD_LINK || m->state == SYMBOLIC_LINK;
 }
 
 /* Reads a body of at most `limit` bytes, the first n_head of which are at `head`. */
@@ -58,6 +73,10 @@ static int member_load(struct member *to, const struct tar_member *m,
 
     member_clear(to);
     to->size = m->size;
+    if (m->kind != TAR_FILE) {
+        to->state = link_state(m->kind);
+        return INGEST_OK;
+    }
     if (m->sparse || m->size > limit) {
         to->state = m->sparse ? SPARSE : TOO_LONG;
         return INGEST_OK;
@@ -92,6 +111,7 @@ static void reset(struct group *g)
     member_clear(&g->image);
     g->image_rank = RANK_NONE;
     g->n_magic = 0;
+    member_clear(&g->link);
     for (int i = 0; i < N_TEXT_FIELDS; i++)
         member_clear(&g->texts[i]);
     member_clear(&g->json);
@@ -149,6 +169,39 @@ int group_claim(struct group *g, const char *field, size_t len)
     free(g->field);
     g->field = lower;
     return hash_set_add(&g->fields, lower, len);
+}
+
+/* ASCII alone is folded, whatever the locale. */
+static bool same_field(const char *field, size_t len, const char *known)
+{
+    size_t i = 0;
+
+    while (i < len && known[i] != '\0' &&
+           (field[i] >= 'A' && field[i] <= 'Z' ? field[i] + 32 : field[i]) == known[i])
+        i++;
+    return i == len && known[i] == '\0';
+}
+
+bool group_knows_field(const struct group *g, const char *field, size_t len)
+{
+    const char *image = g->options->image_field;
+
+    for (int i = 0; !image && i < N_IMAGE_FIELDS; i++)
+        if (same_field(field, len, image_fields[i]))
+            return true;
+    for (int i = 0; i < N_TEXT_FIELDS; i++)
+        if (same_field(field, len, text_fields[i]))
+            return true;
+    return same_field(field, len, "json") || (image && same_field(field, len, image));
+}
+
+void group_note_link(struct group *g, const char *field, size_t len, enum tar_kind kind)
+{
+    if (g->options->image_field || is_link(&g->link))
+        return;
+    g->link.state = link_state(kind);
+    snprintf(g->link_field, sizeof(g->link_field), "%.*s",
+             (int)(len < sizeof(g->link_field) ? len : sizeof(g->link_field)), field);
 }
 
 /* Position of `field` in `list`, or n. */
@@ -270,33 +323,62 @@ static bool unusable(const struct member *m, const char *what, uint64_t limit,
     return true;
 }
 
-/* Moves the image to the pair, or says why there is none. */
-static void finish_image(struct group *g, struct pair *p)
+/* Whether it is a link, then explained in r. Its bytes are elsewhere, and what else the
+ * group has is another picture or another text. */
+static bool linked(const struct member *m, const char *field, const char *or_else,
+                   struct reject *r)
+{
+    bool hard = m->state == HARD_LINK;
+
+    if (!is_link(m))
+        return false;
+    reject_set(r, REJECT_LINKED_MEMBER,
+               "'%.60s' is a %s link: pack the archive with tar %s%s", field,
+               hard ? "hard" : "symbolic",
+               hard ? "--hard-dereference" : "--dereference (-h)", or_else);
+    return true;
+}
+
+/* Why no member is the image by its field or its magic bytes, in r; false: one is. */
+static bool image_missing(const struct group *g, struct reject *r)
 {
     const char *field = g->options->image_field;
 
-    if (g->image_rank == RANK_NONE && field)
-        reject_set(&p->reject, REJECT_NO_IMAGE, "no member '%s'", field);
-    else if (g->image_rank == RANK_NONE)
-        reject_set(&p->reject, REJECT_NO_IMAGE,
-                   "no jpg, jpeg, png or webp, and nothing that looks like an image");
-    else if (g->image_rank == RANK_MAGIC && g->n_magic > 1)
-        reject_set(&p->reject, REJECT_NO_IMAGE,
+    if (g->image_rank < RANK_MAGIC)
+        return false;
+    if (g->n_magic > 1)
+        reject_set(r, REJECT_NO_IMAGE,
                    "%u members look like images: name one with --image-field",
                    g->n_magic);
-    else if (!unusable(&g->image, "image", g->options->max_member_bytes, &p->reject)) {
-        p->image = g->image.data;
-        p->image_len = (size_t)g->image.size;
-        g->image.data = NULL;
-    }
+    else if (linked(&g->link, g->link_field,
+                    ", as it may be the image, or name another with --image-field", r))
+        return true;
+    else if (g->image_rank == RANK_MAGIC)
+        return false;
+    else if (field)
+        reject_set(r, REJECT_NO_IMAGE, "no member '%s'", field);
+    else
+        reject_set(r, REJECT_NO_IMAGE,
+                   "no jpg, jpeg, png or webp, and nothing that looks like an image");
+    return true;
 }
 
-/* "\n" and "\r\n" are one newline each. */
-static size_t without_newline(const char *text, size_t len)
+/* Moves the image to the pair, or says why there is none. */
+static void finish_image(struct group *g, struct pair *p)
 {
-    if (len > 0 && text[len - 1] == '\n')
-        len -= len > 1 && text[len - 2] == '\r' ? 2 : 1;
-    return len;
+    const struct pair_options *o = g->options;
+    const char *field = o->image_field;
+
+    if (image_missing(g, &p->reject))
+        return;
+    if (!field && g->image_rank < RANK_MAGIC)
+        field = image_fields[g->image_rank];
+    if (linked(&g->image, field, "", &p->reject) ||
+        unusable(&g->image, "image", o->max_member_bytes, &p->reject))
+        return;
+    p->image = g->image.data;
+    p->image_len = (size_t)g->image.size;
+    g->image.data = NULL;
 }
 
 static int add_texts(struct group *g, struct caption_list *list, struct reject *r)
@@ -310,8 +392,7 @@ static int add_texts(struct group *g, struct caption_list *list, struct reject *
                      smaller(g->options->max_member_bytes, PAIR_MAX_TEXT), r))
             return INGEST_OK;
         if (m->state == HELD)
-            rc = caption_list_add(list, text_fields[i], text,
-                                  without_newline(text, (size_t)m->size));
+            rc = caption_list_add_file(list, text_fields[i], text, (size_t)m->size);
     }
     return rc;
 }
@@ -320,9 +401,17 @@ static int add_texts(struct group *g, struct caption_list *list, struct reject *
 static void explain_none(const struct group *g, const struct caption_list *list,
                          bool parsed, struct reject *r)
 {
+    const char *guess = list->maybe_utf16 ? " (UTF-16?)" : "";
+
+    for (int i = 0; i < N_TEXT_FIELDS; i++)
+        if (linked(&g->texts[i], text_fields[i], "", r))
+            return;
     if (list->n_not_utf8 > 0)
-        reject_set(r, REJECT_CAPTION_NOT_UTF8, "no caption is valid UTF-8");
-    else if (unusable(&g->json, "json", PAIR_MAX_TEXT, r))
+        reject_set(r, REJECT_CAPTION_NOT_UTF8, "no caption is valid UTF-8%s", guess);
+    else if (list->n_has_nul > 0)
+        reject_set(r, REJECT_CAPTION_HAS_NUL, "no caption is free of NUL bytes%s", guess);
+    else if (linked(&g->json, "json", "", r) ||
+             unusable(&g->json, "json", PAIR_MAX_TEXT, r))
         return;
     else if (g->json.state == HELD && g->json.size > PAIR_MAX_TEXT)
         reject_set(r, REJECT_TOO_MANY_BYTES,
@@ -330,8 +419,10 @@ static void explain_none(const struct group *g, const struct caption_list *list,
                    g->json.size, PAIR_MAX_TEXT);
     else if (g->json.state == HELD && !parsed)
         reject_set(r, REJECT_BAD_METADATA,
-                   "the caption must come from the json, which "
-                   "does not parse");
+                   "the caption must come from the json, which does not parse%s",
+                   caption_maybe_utf16((const char *)g->json.data, (size_t)g->json.size)
+                       ? " (UTF-16?)"
+                       : "");
     else if (list->n_blank > 0)
         reject_set(r, REJECT_EMPTY_CAPTION, "nothing but white space");
     else
@@ -342,7 +433,8 @@ static void finish_metadata(struct group *g, struct pair *p, struct ingest_total
 {
     const struct member *m = &g->json;
 
-    if (!g->options->keep_metadata || m->state == ABSENT || m->size == 0)
+    if (!g->options->keep_metadata || m->state == ABSENT ||
+        (m->state == HELD && m->size == 0))
         return;
     if (m->state != HELD || m->size > g->options->max_metadata) {
         totals->dropped_metadata++;
@@ -351,6 +443,15 @@ static void finish_metadata(struct group *g, struct pair *p, struct ingest_total
     p->metadata = (char *)m->data;
     p->metadata_len = (size_t)m->size;
     g->json.data = NULL;
+}
+
+static size_t linked_texts(const struct group *g)
+{
+    size_t n = 0;
+
+    for (int i = 0; i < N_TEXT_FIELDS; i++)
+        n += is_link(&g->texts[i]);
+    return n;
 }
 
 static int finish_captions(struct group *g, struct pair *p, struct ingest_totals *totals)
@@ -374,7 +475,7 @@ static int finish_captions(struct group *g, struct pair *p, struct ingest_totals
                    "%zu different captions, more than %d", list.n, PAIR_MAX_CAPTIONS);
         goto out;
     }
-    totals->dropped_captions += list.n_not_utf8;
+    totals->dropped_captions += list.n_not_utf8 + list.n_has_nul + linked_texts(g);
     totals->unparsed_metadata += look && !parsed;
     p->captions = list.items;
     p->n_captions = list.n;

@@ -35,6 +35,20 @@ bool key_is_private(const char *name, size_t len)
     return n >= 4 && memcmp(name, "__", 2) == 0 && memcmp(name + n - 2, "__", 2) == 0;
 }
 
+bool key_is_macos(const char *name, size_t len)
+{
+    static const char view[] = ".DS_Store", folder[] = "/__MACOSX/";
+    const size_t n_folder = sizeof(folder) - 1;
+    const char *slash = memrchr(name, '/', len);
+    const char *base = slash ? slash + 1 : name;
+    size_t n = len - (size_t)(base - name);
+
+    return (n >= 2 && memcmp(base, "._", 2) == 0) ||
+           (n == sizeof(view) - 1 && memcmp(base, view, n) == 0) ||
+           (len >= n_folder - 1 && memcmp(name, folder + 1, n_folder - 1) == 0) ||
+           memmem(name, len, folder, n_folder) != NULL;
+}
+
 /* C0, DEL and C1. */
 static bool is_control(uint32_t c)
 {

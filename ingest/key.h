@@ -18,6 +18,10 @@ size_t key_length(const char *name, size_t len);
 /* Whether the first component is __x__: WebDataset's own members, never samples. */
 bool key_is_private(const char *name, size_t len);
 
+/* Whether macOS put it beside the files: ._x (AppleDouble), .DS_Store, or anything below
+ * __MACOSX. */
+bool key_is_macos(const char *name, size_t len);
+
 /* What is wrong with a key, for a person, or NULL. Static. */
 const char *key_problem(const char *key, size_t len);
 

@@ -2,8 +2,8 @@
  * ingest/line_reader.h - internal to ingest/: the lines of a decompressed stream, in
  * bounded memory.
  *
- * A line ends with "\n"; a last one without it counts too. Lines of nothing but ASCII
- * white space are skipped and counted, and a byte order mark before a line is dropped. Of
+ * A line ends with "\n"; a last one without it counts too. Lines of nothing but white
+ * space are skipped and counted, and a byte order mark before a line is dropped. Of
  * a line that is too long nothing is kept; reading goes on behind it. */
 #ifndef INGEST_LINE_READER_H
 #define INGEST_LINE_READER_H

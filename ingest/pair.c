@@ -18,6 +18,13 @@
 #include "ingest/unpack.h"
 #include "ingest/utf8.h"
 
+/* The last link that was skipped outside of its group. */
+struct stray_link {
+    char *name; /* NULL: there was none */
+    size_t name_len, key_len;
+    enum tar_kind kind;
+};
+
 struct pair_reader {
     struct pair_options options;
     char *image_field; /* options.image_field points here */
@@ -27,6 +34,7 @@ struct pair_reader {
     struct group *group;
     struct hash_set keys; /* of all groups so far */
     struct tar_member member;
+    struct stray_link link;
     size_t key_len;     /* member's key: so many bytes of its name */
     bool waiting;       /* the member belongs to the next group */
     bool archive_ended; /* the end marker was read */
@@ -120,22 +128,75 @@ void pair_reader_close(struct pair_reader *r)
     tar_reader_close(r->tar);
     unpacker_close(r->unpacker);
     hash_set_free(&r->keys);
+    free(r->link.name);
     free(r->partial_key);
     free(r->image_field);
     free(r);
 }
 
-/* Reads up to the next member that has a key. */
+/* Its field begins behind the dot that ends the key. */
+static size_t field_at(const struct pair_reader *r)
+{
+    return r->key_len + 1;
+}
+
+/* Why the member belongs to no sample, or SKIP_NOT. Sets key_len. */
+static enum skip_kind skip_of(struct pair_reader *r)
+{
+    const struct tar_member *m = &r->member;
+
+    if (m->kind == TAR_FOLDER)
+        return SKIP_FOLDER;
+    if (m->kind == TAR_SPECIAL)
+        return SKIP_SPECIAL;
+    if (key_is_macos(m->name, m->name_len))
+        return SKIP_MACOS;
+    if (key_is_private(m->name, m->name_len))
+        return SKIP_PRIVATE;
+    r->key_len = key_length(m->name, m->name_len);
+    if (r->key_len == 0)
+        return SKIP_NO_KEY;
+    if (m->kind != TAR_FILE &&
+        !group_knows_field(r->group, m->name + field_at(r), m->name_len - field_at(r)))
+        return SKIP_LINK;
+    return SKIP_NOT;
+}
+
+/* Tells the group of a skipped link, or keeps it for a group that it may precede. */
+static int note_link(struct pair_reader *r)
+{
+    const struct tar_member *m = &r->member;
+
+    if (group_is_open(r->group) && group_has_key(r->group, m->name, r->key_len)) {
+        group_note_link(r->group, m->name + field_at(r), m->name_len - field_at(r),
+                        m->kind);
+        return INGEST_OK;
+    }
+    free(r->link.name);
+    r->link.name = malloc(m->name_len);
+    if (!r->link.name)
+        return INGEST_ENOMEM;
+    memcpy(r->link.name, m->name, m->name_len);
+    r->link.name_len = m->name_len;
+    r->link.key_len = r->key_len;
+    r->link.kind = m->kind;
+    return INGEST_OK;
+}
+
+/* Reads up to the next member of a sample. */
 static int next_member(struct pair_reader *r)
 {
-    struct tar_member *m = &r->member;
     int rc;
 
-    while ((rc = tar_reader_next(r->tar, m)) == INGEST_OK) {
-        r->key_len = key_length(m->name, m->name_len);
-        if (m->regular && r->key_len > 0 && !key_is_private(m->name, m->name_len))
+    while ((rc = tar_reader_next(r->tar, &r->member)) == INGEST_OK) {
+        enum skip_kind skip = skip_of(r);
+
+        if (skip == SKIP_NOT)
             return INGEST_OK;
         r->totals.skipped_members++;
+        r->totals.skipped[skip]++;
+        if (skip == SKIP_LINK && (rc = note_link(r)) < 0)
+            return rc;
     }
     return rc;
 }
@@ -143,16 +204,22 @@ static int next_member(struct pair_reader *r)
 static int begin_group(struct pair_reader *r)
 {
     const char *key = r->member.name;
-    int added = hash_set_add(&r->keys, key, r->key_len);
+    size_t field = r->link.key_len + 1;
+    int rc = hash_set_add(&r->keys, key, r->key_len);
 
-    return added < 0 ? added : group_begin(r->group, key, r->key_len, added == 0);
+    if (rc >= 0)
+        rc = group_begin(r->group, key, r->key_len, rc == 0);
+    if (rc == INGEST_OK && r->link.name &&
+        group_has_key(r->group, r->link.name, r->link.key_len))
+        group_note_link(r->group, r->link.name + field, r->link.name_len - field,
+                        r->link.kind);
+    return rc;
 }
 
 /* Gives the member to the group, or makes it wait where it begins the next one. */
 static int place_member(struct pair_reader *r)
 {
     const struct tar_member *m = &r->member;
-    const char *field = m->name + r->key_len + 1;
     int rc;
 
     r->waiting = false;
@@ -164,7 +231,7 @@ static int place_member(struct pair_reader *r)
         r->waiting = true;
         return INGEST_OK;
     }
-    rc = group_claim(r->group, field, m->name_len - r->key_len - 1);
+    rc = group_claim(r->group, m->name + field_at(r), m->name_len - field_at(r));
     if (rc == 0)
         r->waiting = true;
     return rc == 1 ? group_add(r->group, m, r->tar) : rc;

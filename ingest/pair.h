@@ -14,7 +14,9 @@
  *
  * A pair is one group of consecutive members with one key (the WebDataset rule: folder
  * and file name up to its first dot; what follows is the field, in lower case). Every
- * group comes out exactly once: a good pair, or one whose reject says what is wrong.
+ * group comes out exactly once: a good pair, or one whose reject says what is wrong. What
+ * is no part of a group (ingest/skip.h) is counted. A link has no bytes of its own: where
+ * it is the image, or might be, or is the only caption, the pair is rejected.
  *
  * Damage to the archive ends the stream like its end does; pair_reader_totals() then says
  * where, and whose group it cut: that one does not come out. An archive without its two
@@ -77,7 +79,8 @@ const char *pair_image_field_problem(const char *field);
 
 struct pair_caption {
     char *name; /* "txt", "caption", "cap", "json.captions[2]", "json.caption", ... */
-    char *text; /* UTF-8, may contain NUL, NUL-terminated besides */
+    char *text; /* UTF-8 without byte order marks before it and, from a file, without
+                 * newlines behind it and without NUL; NUL-terminated besides */
     size_t text_len; /* bytes */
 };
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/utf8.h"
+
 /* A word of Python's that stands for null: its length at s, or 0. */
 static size_t non_finite(const char *s, size_t len)
 {
@@ -21,9 +23,8 @@ static size_t non_finite(const char *s, size_t len)
 
 char *plain_json(const char *json, size_t len, size_t *out_len)
 {
-    static const char mark[] = "\xEF\xBB\xBF";
     char *copy = len < SIZE_MAX / 2 ? malloc(len + len / 3 + 1) : NULL;
-    size_t at = len >= 3 && memcmp(json, mark, 3) == 0 ? 3 : 0;
+    size_t at = utf8_marks(json, len);
     size_t out = 0;
     bool in_string = false;
 

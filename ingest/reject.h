@@ -11,7 +11,9 @@
     X(NO_CAPTION, "no_caption")                                                          \
     X(EMPTY_CAPTION, "empty_caption")                                                    \
     X(CAPTION_NOT_UTF8, "caption_not_utf8")                                              \
+    X(CAPTION_HAS_NUL, "caption_has_nul")                                                \
     X(TOO_MANY_CAPTIONS, "too_many_captions")                                            \
+    X(LINKED_MEMBER, "linked_member")                                                    \
     X(BAD_KEY, "bad_key")                                                                \
     X(DUPLICATE_KEY, "duplicate_key")                                                    \
     X(BAD_METADATA, "bad_metadata")                                                      \

@@ -224,6 +224,24 @@ static bool has_body(char type)
     return type < '1' || type > '6';
 }
 
+static enum tar_kind kind_of(char type)
+{
+    switch (type) {
+    case '0':
+    case '7': /* contiguous */
+    case 'S': /* sparse */
+        return TAR_FILE;
+    case '1':
+        return TAR_HARD_LINK;
+    case '2':
+        return TAR_SYMBOLIC_LINK;
+    case '5':
+        return TAR_FOLDER;
+    default:
+        return TAR_SPECIAL;
+    }
+}
+
 static void name_member(const struct tar_reader *t, const struct tar_pax *pax,
                         struct tar_member *m)
 {
@@ -259,7 +277,7 @@ int tar_reader_next(struct tar_reader *t, struct tar_member *m)
     m->size = has_body(t->header.type) ? t->header.size : 0;
     if (pax.has_size && has_body(t->header.type))
         m->size = pax.size;
-    m->regular = t->header.type == '0' || t->header.type == '7' || t->header.type == 'S';
+    m->kind = kind_of(t->header.type);
     m->sparse = t->header.type == 'S' || pax.sparse;
     enter_body(t, m->size);
     return INGEST_OK;

@@ -20,12 +20,20 @@
 
 struct tar_reader;
 
+enum tar_kind {
+    TAR_FILE, /* a regular file, sparse ones included */
+    TAR_HARD_LINK,
+    TAR_SYMBOLIC_LINK,
+    TAR_FOLDER,
+    TAR_SPECIAL /* a device, a pipe, or a type that is not known here */
+};
+
 struct tar_member {
     const char *name; /* not NUL-terminated, may hold any byte; lent until the next one */
     size_t name_len;
     uint64_t size; /* bytes of the body as stored */
-    bool regular;  /* a regular file, sparse ones included; no link, no folder */
-    bool sparse;   /* the body is a map and pieces, not the file */
+    enum tar_kind kind;
+    bool sparse; /* the body is a map and pieces, not the file */
 };
 
 /* Gives *out, or returns INGEST_ENOMEM. `bytes` and `damage` are kept until close. */

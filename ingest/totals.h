@@ -6,13 +6,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ingest/skip.h"
+
 /* Counts over what has been read so far. */
 struct ingest_totals {
-    uint64_t groups;            /* samples to be, rejects included: pairs, or documents */
-    uint64_t skipped_members;   /* keyless, __x__ or not a regular file */
+    uint64_t groups;          /* samples to be, rejects included: pairs, or documents */
+    uint64_t skipped_members; /* of an archive, in no sample: */
+    uint64_t skipped[N_SKIP_KINDS];
     uint64_t blank_lines;       /* of a file of documents */
-    uint64_t dropped_captions;  /* not UTF-8, others of the sample left */
-    uint64_t dropped_metadata;  /* longer than max_metadata */
+    uint64_t dropped_captions;  /* links, not UTF-8, with NUL: others were left */
+    uint64_t dropped_metadata;  /* longer than max_metadata, or a link */
     uint64_t unparsed_metadata; /* not JSON, but not needed for captions */
     bool damaged;
     uint64_t damage_offset; /* in the decompressed stream, bytes */

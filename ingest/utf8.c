@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/utf8.h"
 
+#include <string.h>
+
 size_t utf8_decode(const char *s, size_t len, uint32_t *code_point)
 {
     static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
@@ -33,6 +35,15 @@ size_t utf8_decode(const char *s, size_t len, uint32_t *code_point)
     if (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
         return 0;
     *code_point = c;
+    return n;
+}
+
+size_t utf8_marks(const char *s, size_t len)
+{
+    size_t n = 0;
+
+    while (len - n >= 3 && memcmp(s + n, "\xEF\xBB\xBF", 3) == 0)
+        n += 3;
     return n;
 }
 

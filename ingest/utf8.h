@@ -12,6 +12,10 @@
  * there is none. */
 size_t utf8_decode(const char *s, size_t len, uint32_t *code_point);
 
+/* Bytes of the byte order marks (U+FEFF) that s[0..len) begins with: an editor writes
+ * one, a script that reads and writes such a file another. */
+size_t utf8_marks(const char *s, size_t len);
+
 bool utf8_valid(const char *s, size_t len);
 
 #endif

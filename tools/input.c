@@ -293,6 +293,9 @@ static const char *name_fault(const char *name)
             return "has an empty component";
         if ((n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.'))
             return "has a component '.' or '..'";
+        if (p[n] == '\0' && n >= 2 && p[0] == '.' && p[1] == '_')
+            return "begins with '._' as what macOS puts beside files (leave such inputs "
+                   "out): no shard of that name would be found";
         if (n > MAX_COMPONENT)
             return "has a component longer than 180 bytes";
         if (p[n] == '\0')

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "ingest/reject.h"
+#include "ingest/skip.h"
 #include "shard/header.h"
 #include "shard/tokenizer.h"
 #include "tools/budget.h"
@@ -27,6 +28,7 @@ struct counters {
     atomic_uint_fast64_t groups; /* read so far */
     atomic_uint_fast64_t samples, withheld, upscaled;
     atomic_uint_fast64_t rejects[N_REJECT_REASONS];
+    atomic_uint_fast64_t skipped[N_SKIP_KINDS]; /* members of archives */
     atomic_uint_fast64_t decoded, encoded, documents, tokens;
     /* within the encode stage: */
     atomic_uint_fast64_t decode_ns, parse_ns, tokenize_ns, encode_ns;

@@ -40,9 +40,17 @@ int manifest_read(struct manifest *m, const char *path)
     return 0;
 }
 
+static bool is_above_reject_rate(const struct manifest *m)
+{
+    const json_t *result = json_object_get(m->json, "result");
+    const json_t *input = json_array_get(json_object_get(result, "inputs"), 0);
+
+    return json_is_true(json_object_get(input, "above_reject_rate"));
+}
+
 bool manifest_is_bad(const struct manifest *m, bool damage_counts)
 {
-    return strcmp(m->status, "rejected") == 0 ||
+    return strcmp(m->status, "rejected") == 0 || is_above_reject_rate(m) ||
            (damage_counts && strcmp(m->status, "damaged") == 0);
 }
 

@@ -25,7 +25,8 @@ struct manifest {
 int manifest_read(struct manifest *m, const char *path);
 void manifest_free(struct manifest *m);
 
-/* The input was rejected as a whole, or damaged where that counts: exit status 42. */
+/* The input was rejected as a whole, more of it was than --max-reject-rate, or it is
+ * damaged where that counts: exit status 42. */
 bool manifest_is_bad(const struct manifest *m, bool damage_counts);
 
 /* {"zstd": "1.5.4", ...}: the libraries that output bytes can depend on. NULL: no memory.

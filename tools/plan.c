@@ -55,6 +55,18 @@ static int out_of_memory(void)
     return EXIT_FAILED;
 }
 
+static void warn_of_bad(const struct manifest *m, const char *name)
+{
+    if (strcmp(m->status, "complete") == 0)
+        print_to_stderr("warning: %s: an earlier run rejected more of it than "
+                        "--max-reject-rate; do it again with --retry-failed",
+                        name);
+    else
+        print_to_stderr("warning: %s: an earlier run found its input %s; do it again "
+                        "with --retry-failed",
+                        name, m->status);
+}
+
 /* What the manifest of a finished unit says. Sets *redo; returns 0 or an exit code. */
 static int judge(struct plan *plan, const struct publication *p, const struct input *in,
                  const struct prepare_options *o, bool *redo)
@@ -78,10 +90,7 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
                 rc = check_shards(p, &m, in->name);
             plan->n_bad += bad;
             if (rc == 0 && bad)
-                print_to_stderr(
-                    "warning: %s: an earlier run found its input %s; do it again "
-                    "with --retry-failed",
-                    in->name, m.status);
+                warn_of_bad(&m, in->name);
         }
     }
     manifest_free(&m);

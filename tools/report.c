@@ -46,6 +46,19 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
                         u->totals.damage_offset, u->totals.damage,
                         u->totals.groups > 0 ? "what was read before it was published"
                                              : "nothing could be read before it");
+    if ((end == UNIT_COMPLETE || end == UNIT_DAMAGED) && u->above_reject_rate) {
+        report_progress_end(job);
+        print_to_stderr("warning: %s: %" PRIu64 " of %" PRIu64
+                        " groups are rejects, more than --max-reject-rate; the rest was "
+                        "published, see %s.rejects.jsonl",
+                        name, u->n_rejects, u->totals.groups, name);
+    }
+}
+
+static void count_skipped(struct counters *c, const struct unit *u)
+{
+    for (int i = 0; i < N_SKIP_KINDS; i++)
+        atomic_fetch_add(&c->skipped[i], u->totals.skipped[i]);
 }
 
 void report_unit(struct job *job, const struct unit *u, enum unit_end end)
@@ -58,8 +71,10 @@ void report_unit(struct job *job, const struct unit *u, enum unit_end end)
         atomic_fetch_add(&c->units_failed, 1);
     else
         atomic_fetch_add(&c->units_done, 1);
-    if (unit_end_is_bad(end, job->options))
+    if (unit_end_is_bad(u, end, job->options))
         atomic_fetch_add(&c->units_bad, 1);
+    if (end != UNIT_FAILED && end != UNIT_TAKEN)
+        count_skipped(c, u);
     explain_unit(job, u, end);
     log_event(job, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "event", "unit", "name",
                              u->input->name, "status", names[end], "groups",
@@ -144,6 +159,46 @@ static void print_rejects(const struct counters *c)
     }
 }
 
+/* On one line: "  skipped members: 12 macos, 1 folder". */
+static void print_skipped(const struct counters *c)
+{
+    const char *before = "  skipped members: ";
+
+    for (int i = 0; i < N_SKIP_KINDS; i++) {
+        uint64_t n = atomic_load(&c->skipped[i]);
+
+        if (n > 0) {
+            fprintf(stderr, "%s%" PRIu64 " %s", before, n, skip_name((enum skip_kind)i));
+            before = ", ";
+        }
+    }
+    if (*before == ',')
+        fputc('\n', stderr);
+}
+
+/* Once, whatever the number of such inputs: they come from one hand. */
+static void warn_of_ungrouped(const struct job *job)
+{
+    const struct unit *first = NULL;
+    size_t n = 0;
+    char more[40] = "";
+
+    for (size_t i = 0; i < job->n_units; i++) {
+        if (!job->units[i].ungrouped)
+            continue;
+        if (n++ == 0)
+            first = &job->units[i];
+    }
+    if (n > 1)
+        snprintf(more, sizeof(more), " (and %zu more)", n - 1);
+    if (n > 0)
+        print_to_stderr(
+            "warning: %s%s: the members of a sample are not neighbours: most groups lack "
+            "the image or the caption, and their keys come back; pack such inputs "
+            "again with tar --sort=name",
+            first->input->name, more);
+}
+
 static void print_stages(const struct counters *c, const struct pipeline *p,
                          uint64_t wall_ns)
 {
@@ -195,6 +250,7 @@ static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipp
                 100.0 * (double)atomic_load(&c->upscaled) / (double)encoded);
     fputc('\n', stderr);
     print_rejects(c);
+    print_skipped(c);
 }
 
 void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
@@ -209,6 +265,7 @@ void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
         if (p && atomic_load(&c->groups) > 0)
             print_stages(c, p, wall);
     }
+    warn_of_ungrouped(job);
     log_event(job, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
                              "exit_status", exit_code, "seconds", (double)wall / 1e9,
                              "inputs", (json_int_t)atomic_load(&c->units_done), "samples",

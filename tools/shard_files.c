@@ -84,6 +84,11 @@ static bool ends_in(const char *name, const char *suffix)
     return len > n && strcmp(name + len - n, suffix) == 0;
 }
 
+bool shard_files_is_twin(const char *file)
+{
+    return strncmp(file, "._", 2) == 0;
+}
+
 /* By NAME: "a" before "a+b" before "a/b". */
 static int by_name(const void *left, const void *right, void *suffix)
 {
@@ -130,6 +135,7 @@ static size_t walk_folder(struct shard_files *files, char *folder, const char *s
         case FTS_F:
         case FTS_SL:
             if (ends_in(entry->fts_name, suffix) &&
+                !shard_files_is_twin(entry->fts_name) &&
                 !append(files, strdup(entry->fts_path)))
                 problems += problem("%s: out of memory", entry->fts_path);
             break;

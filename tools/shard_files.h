@@ -6,7 +6,12 @@
 #ifndef TOOLS_SHARD_FILES_H
 #define TOOLS_SHARD_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* A file that macOS puts beside another, whose name it takes with "._" before it
+ * (AppleDouble): no folder's walk looks at such. */
+bool shard_files_is_twin(const char *file);
 
 struct shard_files {
     char **paths; /* keeps n of them */

@@ -15,6 +15,7 @@
 
 #include "tools/manifest.h"
 #include "tools/print.h"
+#include "tools/shard_files.h"
 
 static const char shard_suffix[] = ".lms", manifest_suffix[] = ".manifest.json",
                   temporary_mark[] = ".lms.tmp.";
@@ -117,7 +118,8 @@ static int walk_folder(struct shard_set *s, char *folder)
             break;
         case FTS_F:
         case FTS_SL:
-            if (!add_file(s, entry->fts_path, folder_len)) {
+            if (!shard_files_is_twin(entry->fts_name) &&
+                !add_file(s, entry->fts_path, folder_len)) {
                 print_to_stderr("error: out of memory");
                 rc = -1;
             }

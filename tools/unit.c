@@ -29,7 +29,8 @@
 #include "tools/sample.h"
 #include "tools/sha256.h"
 
-/* Judged from this many samples on. */
+/* Of a unit of so many groups nothing is published where too many are rejects; what a
+ * smaller one has left is. */
 enum { REJECT_RATE_FROM = 100 };
 
 struct unit_output {
@@ -169,6 +170,20 @@ static json_t *count_reasons(const struct unit_output *out)
     return reasons;
 }
 
+static json_t *count_skipped(const struct ingest_totals *t)
+{
+    json_t *skipped = json_object();
+
+    for (int i = 0; i < N_SKIP_KINDS; i++)
+        if (t->skipped[i] > 0 &&
+            json_object_set_new(skipped, skip_name((enum skip_kind)i),
+                                json_integer((json_int_t)t->skipped[i])) != 0) {
+            json_decref(skipped);
+            return NULL;
+        }
+    return skipped;
+}
+
 static json_t *describe_input(const struct unit *u, enum unit_end end)
 {
     static const char *const status[] = {"complete", "damaged", "rejected"};
@@ -184,14 +199,16 @@ static json_t *describe_input(const struct unit *u, enum unit_end end)
                    : json_null();
 
     return json_pack(
-        "{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:b, s:I, s:o, s:I, s:I, s:I, "
+        "s:I, s:I, "
         "s:I, "
         "s:o}",
         "name", u->input->name, "format", formats[u->input->format], "bytes",
         (json_int_t)u->input_bytes, "sha256", u->input_sha256, "status", status[end],
         "groups", (json_int_t)t->groups, "samples",
         (json_int_t)(out->n_samples - withheld), "withheld", (json_int_t)withheld,
-        "rejects", count_reasons(out), "skipped_members", (json_int_t)t->skipped_members,
+        "rejects", count_reasons(out), "above_reject_rate", (int)u->above_reject_rate,
+        "skipped_members", (json_int_t)t->skipped_members, "skipped", count_skipped(t),
         "blank_lines", (json_int_t)t->blank_lines, "dropped_captions",
         (json_int_t)t->dropped_captions, "dropped_metadata",
         (json_int_t)(t->dropped_metadata + out->dropped_metadata), "unparsed_metadata",
@@ -291,13 +308,29 @@ static char *manifest_text(const struct unit *u, const struct job *job, enum uni
     return text;
 }
 
-static enum unit_end judge(const struct unit *u, const struct job *job)
+/* Of an archive whose members stand in a folder's own order, or all images before all
+ * captions, most keys have only a half of their sample where they come first, and at
+ * least every other one of those comes back. */
+static bool is_ungrouped(const struct unit *u)
+{
+    const uint64_t *n = u->output->by_reason;
+    uint64_t halves = n[REJECT_NO_IMAGE] + n[REJECT_NO_CAPTION];
+    uint64_t again = n[REJECT_DUPLICATE_KEY];
+
+    return u->input->format == INPUT_PAIRS && 2 * again >= halves && halves > 0 &&
+           2 * halves > u->totals.groups - again;
+}
+
+static enum unit_end judge(struct unit *u, const struct job *job)
 {
     const struct unit_output *out = u->output;
     uint64_t n = out->n_samples + out->n_rejects;
 
-    if (n >= REJECT_RATE_FROM &&
-        (double)out->n_rejects > job->options->max_reject_rate * (double)n)
+    u->n_rejects = out->n_rejects;
+    u->above_reject_rate =
+        (double)out->n_rejects > job->options->max_reject_rate * (double)n;
+    u->ungrouped = is_ungrouped(u);
+    if (u->above_reject_rate && n >= REJECT_RATE_FROM)
         return UNIT_REJECTED;
     return u->totals.damaged ? UNIT_DAMAGED : UNIT_COMPLETE;
 }
@@ -424,9 +457,12 @@ int unit_finish(struct unit *u, struct job *job)
     return rc;
 }
 
-bool unit_end_is_bad(enum unit_end end, const struct prepare_options *o)
+bool unit_end_is_bad(const struct unit *u, enum unit_end end,
+                     const struct prepare_options *o)
 {
-    return end == UNIT_REJECTED || (end == UNIT_DAMAGED && o->damaged == 0);
+    if (end == UNIT_COMPLETE || end == UNIT_DAMAGED)
+        return u->above_reject_rate || (end == UNIT_DAMAGED && o->damaged == 0);
+    return end == UNIT_REJECTED;
 }
 
 void unit_drop(struct unit *u)

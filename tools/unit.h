@@ -33,6 +33,10 @@ struct unit {
     uint64_t next_seq;
     struct sample *waiting; /* sorted by seq */
     struct unit_output *output;
+    /* and at its end: */
+    uint64_t n_rejects;
+    bool above_reject_rate; /* of its groups more than --max-reject-rate are rejects */
+    bool ungrouped;         /* the members of one sample are no neighbours */
 };
 
 enum unit_end {
@@ -51,7 +55,8 @@ int unit_append(struct unit *u, struct job *job, struct sample *s);
 int unit_finish(struct unit *u, struct job *job);
 
 /* Whether a unit that has ended so makes the exit status 42. */
-bool unit_end_is_bad(enum unit_end end, const struct prepare_options *o);
+bool unit_end_is_bad(const struct unit *u, enum unit_end end,
+                     const struct prepare_options *o);
 
 /* Drops what is unfinished, temporaries included. */
 void unit_drop(struct unit *u);

@@ -73,14 +73,20 @@ static void print_pair(const struct pair *p)
 
 static void print_totals(const struct ingest_totals *t)
 {
-    print(json_pack("{s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:s,s:s?}", "groups",
+    json_t *skipped = json_object();
+
+    for (int i = 0; i < N_SKIP_KINDS; i++)
+        if (t->skipped[i] > 0)
+            json_object_set_new(skipped, skip_name((enum skip_kind)i),
+                                json_integer((json_int_t)t->skipped[i]));
+    print(json_pack("{s:I,s:I,s:o,s:I,s:I,s:I,s:b,s:I,s:s,s:s?}", "groups",
                     (json_int_t)t->groups, "skipped_members",
-                    (json_int_t)t->skipped_members, "dropped_captions",
-                    (json_int_t)t->dropped_captions, "dropped_metadata",
-                    (json_int_t)t->dropped_metadata, "unparsed_metadata",
-                    (json_int_t)t->unparsed_metadata, "damaged", (int)t->damaged,
-                    "damage_offset", (json_int_t)t->damage_offset, "damage", t->damage,
-                    "partial_key", t->partial_key));
+                    (json_int_t)t->skipped_members, "skipped", skipped,
+                    "dropped_captions", (json_int_t)t->dropped_captions,
+                    "dropped_metadata", (json_int_t)t->dropped_metadata,
+                    "unparsed_metadata", (json_int_t)t->unparsed_metadata, "damaged",
+                    (int)t->damaged, "damage_offset", (json_int_t)t->damage_offset,
+                    "damage", t->damage, "partial_key", t->partial_key));
 }
 
 static int list(struct pair_reader *r)

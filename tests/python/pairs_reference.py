@@ -9,34 +9,64 @@ import tarfile
 
 KEY_AND_FIELD = re.compile(rb"^((?:.*/|)[^.]+)[.]([^/]*)$", re.DOTALL)
 PRIVATE = re.compile(rb"__[^/]*__($|/)")
+MACOS = re.compile(rb"(.*/)?(\._[^/]*|\.DS_Store)\Z|(.*/)?__MACOSX/", re.DOTALL)
 IMAGE_FIELDS = [b"jpg", b"jpeg", b"png", b"webp"]
+TEXT_FIELDS = [b"txt", b"caption", b"cap"]
+KNOWN_FIELDS = IMAGE_FIELDS + TEXT_FIELDS + [b"json"]
+LINK = object()  # in place of a body
 MAGIC = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP", re.DOTALL)
-BLANK = " \t\n\v\f\r"
+BLANK = ("\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) +
+         "\u2028\u2029\u202f\u205f\u3000")
 MAX_METADATA = 64 << 10
 
 
 def members(file):
-    """(name in bytes, body or None) of each member; None: no regular file."""
+    """(name in bytes, body) of each member. Not bytes: LINK, or why it is no file."""
     with tarfile.open(fileobj=file, mode="r|*", encoding="utf-8",
                       errors="surrogateescape") as archive:
         for member in archive:
             name = member.name.encode("utf-8", "surrogateescape")
-            yield name, archive.extractfile(member).read() if member.isreg() else None
+            if member.isreg():
+                yield name, archive.extractfile(member).read()
+            elif member.issym() or member.islnk():
+                yield name, LINK
+            else:
+                yield name, "folder" if member.isdir() else "special"
+
+
+def skip_of(name, body, match):
+    """Why the member is in no group, or None."""
+    if isinstance(body, str):
+        return body
+    if MACOS.match(name):
+        return "macos"
+    if PRIVATE.match(name):
+        return "private"
+    if not match:
+        return "no_key"
+    return "link" if body is LINK and match[2].lower() not in KNOWN_FIELDS else None
 
 
 def groups(file, totals):
-    """(key, {field: body}) of each run of members with one key and different fields."""
+    """(key, {field: body}) of each run of members with one key and different fields; None as a
+    field: there is a link that may be the image."""
     key, fields = None, None
+    stray = None  # key of the last link that was skipped outside of its group
     for name, body in members(file):
         match = KEY_AND_FIELD.match(name)
-        if body is None or not match or PRIVATE.match(name):
+        if skip := skip_of(name, body, match):
             totals["skipped_members"] += 1
+            totals["skipped"][skip] = totals["skipped"].get(skip, 0) + 1
+            if skip == "link" and match[1] == key:
+                fields[None] = LINK
+            elif skip == "link":
+                stray = match[1]
             continue
         field = match[2].lower()
         if match[1] != key or field in fields:
             if fields is not None:
                 yield key, fields
-            key, fields = match[1], {}
+            key, fields = match[1], {None: LINK} if match[1] == stray else {}
         fields[field] = body
     if fields is not None:
         yield key, fields
@@ -55,8 +85,9 @@ def image_of(fields):
         if name in fields:
             return fields[name]
     found = [body for name, body in fields.items()
-             if name not in (b"txt", b"caption", b"cap", b"json")
-             and MAGIC.match(body)]
+             if name is not None and name not in KNOWN_FIELDS and MAGIC.match(body)]
+    if len(found) < 2 and None in fields:
+        return LINK
     return found[0] if len(found) == 1 else None
 
 
@@ -78,21 +109,28 @@ def json_captions(root):
 def captions_of(fields, counts):
     """[[name, text], ...], counting what is left out."""
     candidates = []
-    for name in ("txt", "caption", "cap"):
-        if name.encode() in fields:
-            body = fields[name.encode()]
-            body = body[:-2] if body.endswith(b"\r\n") else body.removesuffix(b"\n")
+    for name in TEXT_FIELDS:
+        body = fields.get(name)
+        if body is LINK:
+            counts["linked"] += 1
+        elif body is not None:
             try:
-                candidates.append((name, body.decode()))
+                text = body.rstrip(b"\r\n").decode()
             except UnicodeDecodeError:
                 counts["not_utf8"] += 1
-    if b"json" in fields:
+                continue
+            if "\0" in text:
+                counts["has_nul"] += 1
+            else:
+                candidates.append((name.decode(), text))
+    if b"json" in fields and fields[b"json"] is not LINK:
         try:
-            candidates.extend(json_captions(json.loads(fields[b"json"].decode())))
+            candidates.extend(json_captions(json.loads(fields[b"json"].decode().lstrip("\ufeff"))))
         except ValueError:
             counts["unparsed"] += 1
     kept = {}
     for name, text in candidates:
+        text = text.lstrip("\ufeff")
         if not text.strip(BLANK):
             counts["blank"] += 1
         elif text not in kept:
@@ -107,7 +145,7 @@ def sha256(body):
 def judge(key, fields, seen, totals):
     """The object that list_pairs prints, but for key, index and detail."""
     result = {"reject": "none", "image": None, "captions": [], "metadata": None}
-    counts = {"not_utf8": 0, "unparsed": 0, "blank": 0}
+    counts = {"linked": 0, "not_utf8": 0, "has_nul": 0, "unparsed": 0, "blank": 0}
     duplicate = key in seen
     seen.add(key)
     if not key_is_good(key):
@@ -117,17 +155,22 @@ def judge(key, fields, seen, totals):
     image = image_of(fields)
     if image is None:
         return result | {"reject": "no_image"}
+    if image is LINK:
+        return result | {"reject": "linked_member"}
     captions = captions_of(fields, counts)
     if not captions:
-        for count, reason in (("not_utf8", "caption_not_utf8"),
-                              ("unparsed", "bad_metadata"), ("blank", "empty_caption")):
+        reasons = {"linked": "linked_member", "not_utf8": "caption_not_utf8",
+                   "has_nul": "caption_has_nul", "linked_json": "linked_member",
+                   "unparsed": "bad_metadata", "blank": "empty_caption"}
+        counts["linked_json"] = fields.get(b"json") is LINK
+        for count, reason in reasons.items():
             if counts[count]:
                 return result | {"reject": reason}
         return result | {"reject": "no_caption"}
-    totals["dropped_captions"] += counts["not_utf8"]
+    totals["dropped_captions"] += counts["linked"] + counts["not_utf8"] + counts["has_nul"]
     totals["unparsed_metadata"] += counts["unparsed"]
     metadata = fields.get(b"json") or None
-    if metadata and len(metadata) > MAX_METADATA:
+    if metadata is LINK or metadata and len(metadata) > MAX_METADATA:
         totals["dropped_metadata"] += 1
         metadata = None
     return result | {"image": sha256(image), "captions": captions,
@@ -137,7 +180,7 @@ def judge(key, fields, seen, totals):
 def read(file):
     """(list of objects, totals), as list_pairs prints them, without details and with the
     exact key's bytes."""
-    totals = {"groups": 0, "skipped_members": 0, "dropped_captions": 0,
+    totals = {"groups": 0, "skipped_members": 0, "skipped": {}, "dropped_captions": 0,
               "dropped_metadata": 0, "unparsed_metadata": 0}
     seen = set()
     pairs = []

@@ -83,6 +83,22 @@ def missing_and_added(folder, texts):
             "text-1.lms")
 
 
+def twins(folder, texts):
+    """What macOS puts beside files is no shard and no manifest, with an index and without."""
+    here = pathlib.Path(shutil.copytree(texts, folder / "twins"))
+    for path in list(here.iterdir()):
+        (here / f"._{path.name}").write_bytes(b"\0\5\26\7")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert keys(Dataset(here, **SMALL)) == keys(Dataset(texts, **SMALL))
+        dataset_shards.index(here)
+        assert keys(Dataset(here, **SMALL)) == keys(Dataset(texts, **SMALL))
+    for path in texts.glob("*.manifest.json"):  # shards of any origin
+        (here / path.name).unlink()
+    (here / "dataset.json").unlink()
+    assert [path.name for path in find_shards([here])] == [f"text-{i}.lms" for i in range(3)]
+
+
 class Counting(ShardReader):
     opened: collections.Counter = collections.Counter()
 
@@ -195,6 +211,7 @@ with tempfile.TemporaryDirectory() as temporary:
     other_folder = dataset_shards.make_texts(where / "other", n=3, seed=1)
     replaced(where, text_folder, other_folder)
     missing_and_added(where, text_folder)
+    twins(where, text_folder)
     opened_once(where)
     few_of_many(where)
     sampled(where)

@@ -31,8 +31,9 @@ FIELDS = ["jpg", "JPG", "jpeg", "png", "webp", "txt", "Txt", "caption", "cap", "
 KEYS = ["{}", "a/{}", "dir.v1/{}", "./{}", "é{}", "e\u0301{}", "한국어/{}", "x" * 90 + "/{}",
         "long/" + "y" * 95 + "{}"]
 ODD_NAMES = ["README", ".hidden", "a/.hidden", "a.b/.x", "__meta__", "__m__/{}.jpg",
-             "a/__m__/{}.txt", "\udce9{}.jpg", "a\n{}.txt", "{}\u0085.jpg", "z" * 1100 + ".jpg"]
-TEXTS = ["a cat\n", "a cat", " a dog \n\n", "\n", "", " \t\r\n", "Ein Bär\r\n", "한국어", "a\0b"]
+             "a/__m__/{}.txt", "._{}.jpg", "a/._{}.txt", "a/.DS_Store", "__MACOSX/a/{}.jpg", "\udce9{}.jpg", "a\n{}.txt", "{}\u0085.jpg", "z" * 1100 + ".jpg"]
+TEXTS = ["a cat\n", "a cat", " a dog \n\n", "\n", "", " \t\r\n", "Ein Bär\r\n", "한국어", "a\0b",
+         "\ufeffa cat\r\n\r\n", "\ufeff\ufeff", "\ufeff", "\u3000\u00a0\n", "\u200b", "a\0"]
 IMAGES = [b"\xff\xd8\xff\xe0" + b"j" * 700, b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBPVP8 ", b"",
           b"no image"]
 
@@ -54,6 +55,7 @@ def some_json(rng):
     if rng.random() < 0.05:
         value["pad"] = "x" * 70000
     text = json.dumps(value, ensure_ascii=rng.random() < 0.5).encode()
+    text = rng.choice(["\ufeff", *[""] * 9]).encode() + text
     if rng.random() < 0.1:
         text = text[:-1]
     if rng.random() < 0.1:
@@ -90,8 +92,11 @@ def some_archive(rng):
                 if rng.random() < 0.1:
                     add(archive, rng.choice(ODD_NAMES).format(n), some_body(rng, "txt"))
                 if rng.random() < 0.05:
-                    add(archive, f"{key}.jpg", b"", rng.choice([tarfile.DIRTYPE, tarfile.SYMTYPE,
-                                                                tarfile.LNKTYPE, tarfile.FIFOTYPE]))
+                    add(archive, f"{key}.{rng.choice(FIELDS)}", b"",
+                        rng.choice([tarfile.DIRTYPE, tarfile.FIFOTYPE]))
+                if rng.random() < 0.05:
+                    add(archive, f"{key}.{rng.choice(FIELDS)}", b"",
+                        rng.choice([tarfile.SYMTYPE, tarfile.LNKTYPE]))
     return out.getvalue()
 
 
@@ -147,7 +152,7 @@ def main():
             for pair in whole:
                 reasons[pair["reject"]] = reasons.get(pair["reject"], 0) + 1
     print(reasons)
-    assert len(reasons) == 8 and min(reasons.values()) >= 10, reasons
+    assert len(reasons) == 10 and min(reasons.values()) >= 10, reasons
 
 
 main()

@@ -48,7 +48,8 @@ static inline void tar_put_header(struct made_tar *t, const char *name, size_t n
 
     memcpy(block, name, name_len);
     snprintf((char *)block + 100, 8, "0000644");
-    snprintf((char *)block + 124, 12, "%011llo", (unsigned long long)size);
+    snprintf((char *)block + 124, 12, "%011llo",
+             (unsigned long long)(size & 077777777777));
     block[156] = (unsigned char)type;
     memcpy(block + 257, "ustar\00000", 8);
     tar_set_checksum(block);

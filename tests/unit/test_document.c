@@ -143,6 +143,26 @@ static void lines_and_their_ends(void **state)
     assert_int_equal(s.totals.blank_lines, 1);
 }
 
+/* Marks before a text go, white space is Unicode's; of metadata every byte stays. */
+static void marks_and_blanks(void **state)
+{
+    struct story s;
+
+    (void)state;
+    s = check("{\"text\":\"\\ufeff\xEF\xBB\xBF a\\n\",\"t\":\"\\ufeff\"}\n"
+              "{\"text\":\"a\\ufeff\"}\n"
+              "{\"text\":\"\\ufeff\"}\n"
+              "{\"text\":\"\\u3000\\u00a0\"}\n"
+              "{\"text\":\"\\u200b\"}\n"
+              "\xE3\x80\x80\n",
+              "0 1:  a\n (json.text) {\"t\":\"\\ufeff\"}\n"
+              "1 2: a\xEF\xBB\xBF (json.text) none\n"
+              "2 3! empty_text: line 3 at byte 57: 'text' is nothing but white space\n"
+              "3 4! empty_text: line 4 at byte 75: 'text' is nothing but white space\n"
+              "4 5: \xE2\x80\x8B (json.text) none\n");
+    assert_int_equal(s.totals.blank_lines, 1);
+}
+
 static void ids_become_keys(void **state)
 {
     (void)state;
@@ -588,6 +608,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_and_their_ends),
+        cmocka_unit_test(marks_and_blanks),
         cmocka_unit_test(ids_become_keys),
         cmocka_unit_test(keys_are_unique),
         cmocka_unit_test(texts_are_whole),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_pair.c - groups, captions, metadata and rejects out of whole archives.
- * Damage is in test_pair_damage.c. */
+ * Links, odd captions and what is skipped are in test_pair_members.c, damage in
+ * test_pair_damage.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,83 +9,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/unit/make_tar.h"
+#include "tests/unit/pair_run.h"
 
 #define DUPLICATE "an earlier sample has this key (or a pair's files are not neighbours)"
-
-/* Options, the archive and what came out of it: a line for each group. */
-struct run {
-    struct made_tar tar;
-    struct pair_options options;
-    struct ingest_totals totals;
-    char out[8192];
-    size_t n_out;
-};
-
-static struct run *start(void)
-{
-    struct run *run = calloc(1, sizeof(*run));
-
-    assert_non_null(run);
-    run->options = pair_options_default();
-    return run;
-}
-
-static void print(struct run *run, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    run->n_out +=
-        (size_t)vsnprintf(run->out + run->n_out, sizeof(run->out) - run->n_out, fmt, ap);
-    va_end(ap);
-    assert_true(run->n_out < sizeof(run->out));
-}
-
-/* "KEY: reason: detail" or "KEY: image 19, name=text, ..., metadata 7". */
-static void print_pair(struct run *run, const struct pair *p)
-{
-    print(run, "%s: ", p->key);
-    if (p->reject.reason != REJECT_NONE) {
-        print(run, "%s: %s\n", reject_name(p->reject.reason), p->reject.detail);
-        assert_null(p->image);
-        assert_null(p->captions);
-        assert_null(p->metadata);
-        return;
-    }
-    print(run, "image %zu", p->image_len);
-    for (size_t i = 0; i < p->n_captions; i++)
-        print(run, ", %s=%s", p->captions[i].name, p->captions[i].text);
-    if (p->metadata)
-        print(run, ", metadata %zu", p->metadata_len);
-    print(run, "\n");
-}
-
-/* Reads the archive and frees the run. */
-static void finish(struct run *run, const char *expected)
-{
-    struct memory_input in = {.bytes = run->tar.bytes, .len = run->tar.len, .chunk = 700};
-    struct ingest_source source = memory_source(&in);
-    struct pair_reader *r;
-    struct pair p;
-    uint64_t index = 0;
-    int rc;
-
-    assert_int_equal(pair_reader_open(&r, &source, &run->options), INGEST_OK);
-    while ((rc = pair_reader_next(r, &p)) == INGEST_OK) {
-        assert_int_equal(p.index, index++);
-        print_pair(run, &p);
-        pair_clear(&p);
-    }
-    assert_int_equal(rc, INGEST_END);
-    assert_int_equal(pair_reader_next(r, &p), INGEST_END);
-    run->totals = *pair_reader_totals(r);
-    assert_int_equal(run->totals.groups, index);
-    assert_false(run->totals.damaged);
-    assert_string_equal(run->out, expected);
-    pair_reader_close(r);
-    free(run->tar.bytes);
-}
 
 static void pairs_come_in_order(void **state)
 {
@@ -135,8 +62,8 @@ static void skipped_members_do_not_end_a_group(void **state)
     tar_put_text(&run->tar, "README", "no key");
     tar_put_text(&run->tar, "__meta__/a.json", "{}");
     tar_put_member(&run->tar, "a.d", '5', "", 0);
-    tar_put_header(&run->tar, "l.jpg", 5, '2', 0);
-    tar_put_header(&run->tar, "h.jpg", 5, '1', 77); /* a link has no body */
+    tar_put_header(&run->tar, "l.any", 5, '2', 0);
+    tar_put_header(&run->tar, "h.any", 5, '1', 77); /* a link has no body */
     tar_put_text(&run->tar, "k.txt", "a cat\n");
     tar_put_end(&run->tar);
     finish(run, "k: image 19, txt=a cat\n");
@@ -225,7 +152,7 @@ static void captions_have_an_order(void **state)
     tar_put_text(&run->tar, "a.txt", "one\n");
     tar_put_image(&run->tar, "a.jpg");
     tar_put_end(&run->tar);
-    finish(run, "a: image 19, txt=one, caption=two, cap=three\n, json.captions[0]=four, "
+    finish(run, "a: image 19, txt=one, caption=two, cap=three, json.captions[0]=four, "
                 "json.captions[2]=five, metadata 34\n");
     free(run);
 }

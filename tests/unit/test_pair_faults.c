@@ -27,6 +27,7 @@ static struct made_tar mixture(void)
     tar_put_member(&t, "long", 'L', "a-longer-name-for-b.txt", 24);
     tar_put_text(&t, "short", "a caption");
     tar_put_pair(&t, "a");
+    tar_put_header(&t, "k0.lnk", 6, '1', 0); /* waits for its group */
     tar_put_image(&t, "c.any");
     tar_put_text(&t, "c.json", "{\"caption\":\"c\"}");
     tar_put_pair(&t, "bad\n");

@@ -122,7 +122,12 @@ def shards_below(folder: PathLike) -> Iterator[str]:
         below = os.path.relpath(root, folder)
         prefix = "" if below == "." else below + os.sep
         yield from (prefix + file for file in files
-                    if file.endswith(".lms") and file != ".lms")
+                    if file.endswith(".lms") and file != ".lms" and not _is_twin(file))
+
+
+def _is_twin(file: str) -> bool:
+    """macOS puts it beside another file, whose name it takes with "._" before it (AppleDouble)."""
+    return file.startswith("._")
 
 
 def _raise(error: OSError) -> None:
@@ -131,7 +136,7 @@ def _raise(error: OSError) -> None:
 
 def _finished(folder: Path, there: list[str]) -> list[str]:
     """Of a folder of `latentmill prepare` the shards that its manifests name, else all."""
-    manifests = sorted(folder.rglob("*.manifest.json"))
+    manifests = sorted(path for path in folder.rglob("*.manifest.json") if not _is_twin(path.name))
     if not manifests and next(folder.rglob("dataset.json"), None) is None:
         return there
     named = {str(shard.relative_to(folder)) for manifest in manifests

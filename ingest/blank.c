@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ingest/blank.h"
+
+#include <stdint.h>
+
+#include "ingest/utf8.h"
+
+/* The property White_Space, which has not changed since Unicode 6.3. */
+static bool is_white_space(uint32_t c)
+{
+    return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 ||
+           c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+bool is_blank(const char *text, size_t len)
+{
+    uint32_t c;
+
+    for (size_t i = 0, n; i < len; i += n) {
+        n = utf8_decode(text + i, len - i, &c);
+        if (n == 0 || !is_white_space(c))
+            return false;
+    }
+    return true;
+}

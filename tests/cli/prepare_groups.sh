@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+# Archives as they are packed by people: links, macOS' twins, odd captions, and members in no
+# order. Nothing is lost or replaced in silence. And twins in folders of results.
+. tests/cli/expect.sh
+
+mkdir "$T/w" "$T/w/p"
+tar -C "$T/w" -xf tests/data/scenes-000.tar
+for i in 0 1 2 3 4 5; do
+    mv "$T/w/00000000$i.jpg" "$T/w/000$i.jpg"
+    mv "$T/w/00000000$i.txt" "$T/w/000$i.txt"
+done
+quick="--quiet --size 64 --workers 1"
+
+# pack NAME MEMBER...: in this order.
+pack()
+{
+    local name=$1
+    shift
+    tar -C "$T/w" --no-recursion -cf "$T/$name.tar" "$@"
+}
+input()
+{
+    jq -c ".result.inputs[0] | $2" "$T/$1.manifest.json"
+}
+
+# A link, as image or caption, and what may stand for it.
+ln "$T/w/0000.jpg" "$T/w/a.jpg"
+cp "$T/w/0001.jpg" "$T/w/a.mask.png"
+cp "$T/w/0000.txt" "$T/w/a.txt"
+cp "$T/w/0001.jpg" "$T/w/b.jpg"
+ln -s 0001.txt "$T/w/b.txt"
+ln -s 0001.jpg "$T/w/c.cls"
+cp "$T/w/0002.jpg" "$T/w/c.jpg"
+cp "$T/w/0002.txt" "$T/w/c.txt"
+linked="0000.jpg 0000.txt a.jpg a.mask.png a.txt b.jpg b.txt c.cls c.jpg c.txt"
+pack links $linked
+run latentmill prepare --size 64 --out "$T/o" "$T/links.tar"
+expect_status 0
+expect_match stderr '^  skipped members: 1 link$'
+run jq -r '.key, .reason, .detail' "$T/o/links.rejects.jsonl"
+expect_stdout <<'END'
+a
+linked_member
+'jpg' is a hard link: pack the archive with tar --hard-dereference
+b
+linked_member
+'txt' is a symbolic link: pack the archive with tar --dereference (-h)
+END
+run input o/links '[.samples, .skipped_members, .skipped]'
+expect_stdout <<<'[2,1,{"link":1}]'
+# Packed as they say, nothing is missing.
+pack whole --hard-dereference --dereference $linked
+run latentmill prepare $quick --out "$T/o" "$T/whole.tar"
+expect_status 0
+run input o/whole '[.samples, .skipped_members, .skipped]'
+expect_stdout <<<'[4,0,{}]'
+
+# A folder of a Mac.
+members=
+for i in 0 1 2 3 4 5; do
+    for ext in jpg txt; do
+        cp "$T/w/000$i.$ext" "$T/w/p"
+        printf '\0\5\26\7\0\2\0\0Mac OS X        ' >"$T/w/p/._000$i.$ext"
+        members="$members p/._000$i.$ext p/000$i.$ext"
+    done
+done
+pack mac p $members
+run latentmill prepare --size 64 --out "$T/o" "$T/mac.tar"
+expect_status 0
+expect_match stderr '^  skipped members: 1 folder, 12 macos$'
+run input o/mac '[.groups, .samples, .skipped_members, .skipped]'
+expect_stdout <<<'[6,6,13,{"folder":1,"macos":12}]'
+
+# Captions of editors and crashed file systems: the same ids as those of the plain text.
+for key in bom crlf nul utf16; do
+    cp "$T/w/0000.jpg" "$T/w/$key.jpg"
+done
+{ printf '\xef\xbb\xbf'; cat "$T/w/0000.txt"; } >"$T/w/bom.txt"
+{ cat "$T/w/0000.txt"; printf '\r\n\r\n'; } >"$T/w/crlf.txt"
+head -c 64 /dev/zero >"$T/w/nul.txt"
+iconv -t UTF-16LE "$T/w/0000.txt" >"$T/w/utf16.txt"
+pack captions 0000.{jpg,txt} {bom,crlf,nul,utf16}.{jpg,txt}
+run latentmill prepare $quick --out "$T/o" "$T/captions.tar"
+expect_status 0
+run jq -r '[.key, .reason] | join(" ")' "$T/o/captions.rejects.jsonl"
+expect_stdout <<'END'
+nul caption_has_nul
+utf16 caption_has_nul
+END
+run latentmill dump --json "$T/o/captions.lms"
+expect "three equal captions" test \
+    "$(jq -c '[.caption, .tokens]' "$T/.stdout" | sort | uniq -c | awk '{ print $1 }')" = 3
+
+# In no order: few samples, status 42, said once, also by the next run.
+pack unsorted 000{0..4}.jpg 0005.{jpg,txt} 000{0..4}.txt
+cp "$T/unsorted.tar" "$T/other.tar"
+run latentmill prepare $quick --out "$T/u" "$T/unsorted.tar" "$T/other.tar"
+expect_status 42
+expect_match stderr \
+    '^warning: unsorted: 10 of 11 groups are rejects, more than --max-reject-rate; the rest was'
+expect_match stderr '^warning: unsorted \(and 1 more\): the members .* tar --sort=name$'
+expect "it is said once" test "$(grep -c 'sort=name' "$T/.stderr")" = 1
+run input u/unsorted '[.status, .samples, .above_reject_rate]'
+expect_stdout <<<'["complete",1,true]'
+expect "what is left is published" test -e "$T/u/unsorted.lms"
+run latentmill prepare $quick --out "$T/u" "$T/unsorted.tar"
+expect_status 42
+expect_match stderr '^warning: unsorted: an earlier run rejected more of it .*--retry-failed$'
+pack unsorted --sort=name 000{0..5}.{jpg,txt}
+run latentmill prepare $quick --out "$T/u" --retry-failed "$T/unsorted.tar"
+expect_status 0
+run input u/unsorted '[.samples, .above_reject_rate]'
+expect_stdout <<<'[6,false]'
+
+# Many rejects of other kinds: status 42 below 100 samples, and no word of order.
+pack halves 000{0..3}.jpg 0004.{jpg,txt}
+pack twice 0000.{jpg,txt} 0000.{jpg,txt} 0001.jpg
+for name in halves twice; do
+    run latentmill prepare $quick --out "$T/h" "$T/$name.tar"
+    expect_status 42
+    expect_match stderr "^warning: $name: . of . groups are rejects"
+    expect "no word of order" test "$(grep -c 'sort=name' "$T/.stderr")" = 0
+done
+run latentmill prepare $quick --out "$T/h1" --max-reject-rate 1 "$T/halves.tar"
+expect_status 0
+# Damage may be taken for good; the rejects stay.
+head -c 100000 "$T/halves.tar" >"$T/cut.tar"
+for run in first second; do
+    run latentmill prepare $quick --out "$T/h" --damaged keep "$T/cut.tar"
+    expect_status 42
+done
+expect "it is damaged too" test "$(input h/cut .status)" = '"damaged"'
+# Half of them is not more than half.
+pack half 0000.jpg 0001.{jpg,txt}
+run latentmill prepare $quick --out "$T/h" "$T/half.tar"
+expect_status 0
+
+# Twins beside shards and manifests are no part of a data set.
+rm -r "$T/o"
+run latentmill prepare $quick --out "$T/o" "$T/mac.tar"
+for file in mac.lms mac.manifest.json dataset.json mac+00001.lms new.lms.tmp.host.1.0123abcd; do
+    printf '\0\5\26\7' >"$T/o/._$file"
+done
+run latentmill dump --latents none --json "$T/o"
+expect_status 0
+expect "six samples" test "$(wc -l <"$T/.stdout")" = 6
+run latentmill index "$T/o"
+expect_status 0
+expect_match stderr 'index.lmi: 1 shards, '
+for format in webdataset mds; do
+    run latentmill export --quiet --format $format --out "$T/$format" "$T/o"
+    expect_status 0
+    printf '\0\5\26\7' >"$T/$format/._mac.export.json"
+    run latentmill export --quiet --format $format --out "$T/$format" "$T/o"
+    expect_status 0
+done
+run latentmill prepare $quick --out "$T/o" "$T/mac.tar"
+expect_status 0
+cp "$T/w/p/._0000.jpg" "$T/._mac.tar"
+run latentmill prepare $quick --out "$T/o" "$T/._mac.tar" "$T/mac.tar"
+expect_status 2
+expect_match stderr "^error: the name '._mac' begins with '._' as what macOS puts beside files"
