@@ -206,10 +206,12 @@ TOOLS_SRC := \
     tools/export_webdataset.c \
     tools/index_command.c \
     tools/input.c \
+    tools/input_advice.c \
     tools/intake.c \
     tools/isa.c \
     tools/json_diff.c \
     tools/json_text.c \
+    tools/list_file.c \
     tools/manifest.c \
     tools/mds_writer.c \
     tools/memory_file.c \
@@ -344,6 +346,7 @@ CLI_TESTS := \
     tests/cli/lint.sh \
     tests/cli/prepare_bytes.sh \
     tests/cli/prepare_faults.sh \
+    tests/cli/prepare_inputs.sh \
     tests/cli/prepare_refused.sh \
     tests/cli/prepare_text.sh \
     tests/cli/runner.sh \
