@@ -216,6 +216,7 @@ TOOLS_SRC := \
     tools/mds_writer.c \
     tools/memory_file.c \
     tools/metadata_json.c \
+    tools/model_advice.c \
     tools/models.c \
     tools/monitor.c \
     tools/npy.c \

@@ -11,6 +11,7 @@
 #include "shard/status.h"
 #include "tools/exit_code.h"
 #include "tools/isa.h"
+#include "tools/model_advice.h"
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/sha256.h"
@@ -46,8 +47,10 @@ int models_open_vae(struct models *m, const struct prepare_options *o, enum vae_
     struct vae_options options = {
         .path = builtin ? NULL : o->vae, .scale = o->scale, .isa = m->isa, .part = part};
     struct stat st;
-    int rc;
+    int rc = builtin ? 0 : model_advise_vae(o->vae);
 
+    if (rc != 0)
+        return rc;
     if (!builtin && (stat(o->vae, &st) != 0 || access(o->vae, R_OK) != 0))
         return usage_error("--vae %s: %s", o->vae, strerror(errno));
     if (!builtin && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
@@ -90,10 +93,13 @@ static int open_encoder(struct models *m, const struct prepare_options *o)
 
 static int read_model(struct models *m, const char *path)
 {
-    FILE *f = fopen(path, "rbe");
+    FILE *f;
     struct stat st;
-    int rc = 0;
+    int rc = model_advise_tokenizer(path);
 
+    if (rc != 0)
+        return rc;
+    f = fopen(path, "rbe");
     if (!f || fstat(fileno(f), &st) != 0)
         rc = usage_error("--tokenizer %s: %s", path, strerror(errno));
     else if (!S_ISREG(st.st_mode) || st.st_size > MAX_MODEL_BYTES)
