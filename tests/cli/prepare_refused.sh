@@ -202,3 +202,42 @@ run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field JPG $sce
 expect_status 0
 run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg $scenes
 expect_status 0
+
+# A rerun that forgot --vae or --tokenizer did not ask for the embedded one.
+run latentmill prepare --quiet --out "$T/scaled" --limit 1 $scenes
+expect_status 2
+expect_stderr <<'END'
+error: $T/scaled/dataset.json was made with another configuration; use another --out folder, or these values:
+  no --vae was given, so the builtin was assumed
+  encode.vae.scale: [2.0] there, [0.76072] here
+END
+run latentmill prepare --quiet --out "$T/same" --limit 1 --vae vae_encode/default $scenes
+expect_status 2
+expect_match stderr '^  no --tokenizer was given, so the builtin was assumed$'
+run latentmill prepare --quiet --out "$T/same" --limit 1 --tokenizer builtin $scenes
+expect_status 2
+expect "nothing is assumed there" [ -z "$(grep assumed "$T/.stderr")" ]
+
+# The placed tokenizer is held against the one in use.
+model=$(echo "$T"/field/tokenizer-*.model)
+cp "$model" "$T/model"
+run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg $scenes
+expect_status 0
+damaged()
+{
+    run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg "$T/s.tar"
+    expect_status 2
+    expect_match stderr '^error: .T/field/tokenizer-[0-9a-f]{12}.model: is damaged: .* remove it and run'
+    expect "nothing is made beside it" test ! -e "$T/field/s.lms"
+}
+cp $scenes "$T/s.tar"
+: >"$model"
+damaged
+{ cat "$T/model"; echo; } >"$model"
+damaged
+tr a b <"$T/model" >"$model"
+damaged
+rm "$model"
+run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg "$T/s.tar"
+expect_status 0
+expect "it is placed anew" cmp "$T/model" "$model"
