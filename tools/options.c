@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/version.h"
 #include "tools/exit_code.h"
 #include "tools/print.h"
 
@@ -191,6 +191,11 @@ static int parse_one(const struct option_table *table, int argc, char **argv, in
     return parse_value(o, value);
 }
 
+bool options_are_version(const char *word)
+{
+    return strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0;
+}
+
 int options_parse(const struct option_table *table, int argc, char **argv,
                   int *n_operands)
 {
@@ -207,6 +212,9 @@ int options_parse(const struct option_table *table, int argc, char **argv,
             ended = true;
         } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             print_help(table);
+            return OPTIONS_HELP;
+        } else if (options_are_version(word)) {
+            puts(LATENTMILL_SOFTWARE);
             return OPTIONS_HELP;
         } else if (word[1] != '-') {
             usage_error("unknown option %s (see --help)", word);
