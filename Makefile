@@ -345,6 +345,7 @@ CLI_TESTS := \
     tests/cli/dump.sh \
     tests/cli/index.sh \
     tests/cli/lint.sh \
+    tests/cli/make.sh \
     tests/cli/prepare_bytes.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_inputs.sh \
@@ -456,8 +457,10 @@ $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private
 # Its own rename(), for what others do just before.
 $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
 
+# The programs need no cmocka: benches run some of them after `make demo`.
+$(unit_programs): private test_libs = -lcmocka
 $(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)
-	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) -lcmocka
+	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) $(test_libs)
 
 # The networks and images that tests of vae_encode/ share.
 vae_case_tests := $(filter $(BUILD)/tests/unit/test_vae_%,$(unit_programs))
@@ -551,6 +554,11 @@ bench-peers: all
 install: all
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 $(BUILD)/latentmill '$(DESTDIR)$(PREFIX)/bin/latentmill'
+
+## uninstall: remove what install put there
+.PHONY: uninstall
+uninstall:
+	rm -f '$(DESTDIR)$(PREFIX)/bin/latentmill'
 
 ## clean: remove everything that was built
 .PHONY: clean
