@@ -306,6 +306,7 @@ PYTHON_TESTS := \
     tests/python/test_export.py \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
+    tests/python/test_peers.py \
     tests/python/test_shard_format.py \
     tests/python/test_shard_seekable.py \
     tests/python/test_decode_colours.py \
