@@ -204,13 +204,11 @@ int dataset_claim(const struct prepare_options *o, const json_t *config)
 /* The model that stands at `path` already. */
 static int check_placed(const char *path, const void *model, size_t len)
 {
-    FILE *f = fopen(path, "rbe");
     char *there = malloc(len + 1);
-    size_t n = 0;
+    FILE *f = there ? fopen(path, "rbe") : NULL;
+    size_t n = f ? fread(there, 1, len + 1, f) : 0;
     int rc = 0;
 
-    if (f && there)
-        n = fread(there, 1, len + 1, f);
     if (!there) {
         rc = report_failure("out of memory");
     } else if (!f || ferror(f)) {

@@ -135,11 +135,10 @@ int input_refuse_missing(const struct input *in, int error)
 {
     size_t scheme_len = scheme_length(in->text);
 
-    if (error != ENOENT && error != ENOTDIR) {
-        refuse(in, "%s", strerror(error));
-        return error == EACCES || error == ELOOP || error == ENAMETOOLONG ? EXIT_USAGE
-                                                                          : EXIT_FAILED;
-    }
+    if (error != ENOENT && error != ENOTDIR)
+        return in->list
+                   ? file_error(error, "@%s, line %zu: %s", in->list, in->line, in->text)
+                   : file_error(error, "%s", in->text);
     if (scheme_len > 0)
         return refuse_url(in, scheme_len);
     if (in->list && in->text[0] == '#')

@@ -26,7 +26,7 @@ int list_file_open(struct list_file **out, const char *path)
     error = errno;
     free(l);
     *out = NULL;
-    return usage_error("@%s: %s", path, strerror(error));
+    return file_error(error, "@%s", path);
 }
 
 static int wrong(const struct list_file *l, const char *what)
@@ -37,7 +37,7 @@ static int wrong(const struct list_file *l, const char *what)
 /* The bytes of one line; *ended at the end of the file. */
 static int read_line(struct list_file *l, int *ended)
 {
-    int c, error;
+    int c;
 
     l->len = 0;
     l->number++;
@@ -48,11 +48,8 @@ static int read_line(struct list_file *l, int *ended)
             return wrong(l, "is longer than 64 KiB; a list has one input a line");
         l->line[l->len++] = (char)c;
     }
-    if (c == EOF && ferror(l->file)) {
-        error = errno;
-        usage_error("@%s: %s", l->path, strerror(error));
-        return error == EISDIR ? EXIT_USAGE : EXIT_FAILED;
-    }
+    if (c == EOF && ferror(l->file))
+        return file_error(errno, "@%s", l->path);
     *ended = c == EOF;
     l->bytes += l->len + 1;
     return l->bytes > LIST_BYTES ? wrong(l, "the list is longer than 1 GiB") : 0;

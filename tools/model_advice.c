@@ -87,7 +87,10 @@ static char *list_names(const char *folder)
         fprintf(out, " and %d more", n_more);
     else if (n_named == 0)
         fputs("nothing", out);
-    return fclose(out) == 0 ? text : NULL;
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
 }
 
 static int refuse_missing(const char *option, const char *path, const char *files)

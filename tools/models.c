@@ -25,6 +25,13 @@ static int failed(const char *why)
     return EXIT_FAILED;
 }
 
+/* Without permission another try is of no help; else it may be. */
+static int cannot_open(const char *option, const char *path, int error)
+{
+    return error == EACCES ? usage_error("%s %s: %s", option, path, strerror(error))
+                           : file_error(error, "%s %s", option, path);
+}
+
 static int check_size(const struct prepare_options *o, const struct vae_info *vae)
 {
     int64_t grid = o->size / vae->downscale;
@@ -52,7 +59,7 @@ int models_open_vae(struct models *m, const struct prepare_options *o, enum vae_
     if (rc != 0)
         return rc;
     if (!builtin && (stat(o->vae, &st) != 0 || access(o->vae, R_OK) != 0))
-        return usage_error("--vae %s: %s", o->vae, strerror(errno));
+        return cannot_open("--vae", o->vae, errno);
     if (!builtin && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return usage_error("--vae %s: is neither a file nor a folder", o->vae);
     rc = vae_open(&m->vae, &options);
@@ -101,13 +108,14 @@ static int read_model(struct models *m, const char *path)
         return rc;
     f = fopen(path, "rbe");
     if (!f || fstat(fileno(f), &st) != 0)
-        rc = usage_error("--tokenizer %s: %s", path, strerror(errno));
+        rc = cannot_open("--tokenizer", path, errno);
     else if (!S_ISREG(st.st_mode) || st.st_size > MAX_MODEL_BYTES)
         rc = usage_error("--tokenizer %s: is not a SentencePiece model", path);
     else if (!(m->model_owned = malloc((size_t)st.st_size + 1)))
         rc = failed("out of memory");
     else if (fread(m->model_owned, 1, (size_t)st.st_size, f) != (size_t)st.st_size)
-        rc = usage_error("--tokenizer %s: cannot be read", path);
+        rc = ferror(f) ? cannot_open("--tokenizer", path, errno)
+                       : usage_error("--tokenizer %s: became shorter", path);
     m->model = m->model_owned;
     m->model_len = rc == 0 ? (size_t)st.st_size : 0;
     if (f)
