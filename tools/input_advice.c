@@ -11,6 +11,12 @@
 #include "tools/exit_code.h"
 #include "tools/options.h"
 
+static int out_of_memory(void)
+{
+    fputs("error: out of memory while listing the inputs\n", stderr);
+    return EXIT_FAILED;
+}
+
 /* "PATH: ...", behind the list and the line that it stands in. */
 __attribute__((format(printf, 2, 3))) static int refuse(const struct input *in,
                                                         const char *fmt, ...)
@@ -23,7 +29,7 @@ __attribute__((format(printf, 2, 3))) static int refuse(const struct input *in,
     len = vasprintf(&text, fmt, ap);
     va_end(ap);
     if (len < 0)
-        return usage_error("%s: cannot be read", in->text);
+        return out_of_memory();
     if (in->list)
         usage_error("@%s, line %zu: %s: %s", in->list, in->line, in->text, text);
     else
@@ -104,7 +110,7 @@ static int refuse_with(const struct input *in, const char *words)
     int rc;
 
     if (asprintf(&text, words, in->text) < 0)
-        return refuse(in, "is not read");
+        return out_of_memory();
     rc = refuse(in, "%s%s", text, strstr(words, "pipe:") ? format : "");
     free(text);
     return rc;

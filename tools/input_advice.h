@@ -2,7 +2,7 @@
  * tools/input_advice.h - what to do about an input that cannot be read as it is.
  *
  * Each function says on stderr what is wrong, in which line of which list, and what works
- * today instead. */
+ * today instead. Where memory is short for that, it returns EXIT_FAILED. */
 #ifndef TOOLS_INPUT_ADVICE_H
 #define TOOLS_INPUT_ADVICE_H
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 
 enum { MOST_NAMES = 12 };
 
-static const char *const weights_name = "diffusion_pytorch_model.safetensors";
+#define WEIGHTS "diffusion_pytorch_model.safetensors"
 
 static bool ends_in(const char *path, const char *suffix)
 {
@@ -32,17 +33,14 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* A longer path could not be opened either. */
 static bool has_file(const char *folder, const char *name)
 {
     struct stat st;
-    char *path;
-    bool has = false;
+    char path[PATH_MAX];
 
-    if (asprintf(&path, "%s/%s", folder, name) < 0)
-        return false;
-    has = stat(path, &st) == 0 && S_ISREG(st.st_mode);
-    free(path);
-    return has;
+    return snprintf(path, sizeof(path), "%s/%s", folder, name) < PATH_MAX &&
+           stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 /* "owner/name", where no folder `owner` is here that may lack a `name`. */
@@ -121,37 +119,30 @@ static int refuse_pickle(const char *path)
         path, path, path);
 }
 
-static int refuse_vae_folder(const char *path, const char *vae)
+static int refuse_vae_folder(const char *path)
 {
-    bool has_vae = is_folder(vae);
-    char *names = list_names(has_vae ? vae : path);
+    char vae[PATH_MAX];
+    bool has_vae =
+        snprintf(vae, sizeof(vae), "%s/vae", path) < PATH_MAX && is_folder(vae);
+    const char *folder = has_vae ? vae : path;
+    char *names = list_names(folder);
 
     usage_error("--vae %s: there is no config.json with a %s in it%s, but: %s%s", path,
-                weights_name, has_vae ? "s vae/" : " nor in a vae/ of it",
+                WEIGHTS, has_vae ? "s vae/" : " nor in a vae/ of it",
                 names ? names : "something else",
-                has_file(has_vae ? vae : path, "diffusion_pytorch_model.bin")
+                has_file(folder, "diffusion_pytorch_model.bin")
                     ? " (given as --vae, the .bin says how to convert it)"
                     : "");
     free(names);
     return EXIT_USAGE;
 }
 
-static bool is_vae_folder(const char *folder)
-{
-    return has_file(folder, "config.json") && has_file(folder, weights_name);
-}
-
 static int advise_vae_folder(const char *path)
 {
-    char *vae;
-    int rc = 0;
-
-    if (asprintf(&vae, "%s/vae", path) < 0)
+    if ((has_file(path, "config.json") && has_file(path, WEIGHTS)) ||
+        (has_file(path, "vae/config.json") && has_file(path, "vae/" WEIGHTS)))
         return 0;
-    if (!is_vae_folder(path) && !is_vae_folder(vae))
-        rc = refuse_vae_folder(path, vae);
-    free(vae);
-    return rc;
+    return refuse_vae_folder(path);
 }
 
 int model_advise_vae(const char *path)
