@@ -208,14 +208,17 @@ TOOLS_SRC := \
     tools/export_webdataset.c \
     tools/index_command.c \
     tools/input.c \
+    tools/input_advice.c \
     tools/intake.c \
     tools/isa.c \
     tools/json_diff.c \
     tools/json_text.c \
+    tools/list_file.c \
     tools/manifest.c \
     tools/mds_writer.c \
     tools/memory_file.c \
     tools/metadata_json.c \
+    tools/model_advice.c \
     tools/models.c \
     tools/monitor.c \
     tools/npy.c \
@@ -306,6 +309,7 @@ PYTHON_TESTS := \
     tests/python/test_export.py \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
+    tests/python/test_peers.py \
     tests/python/test_shard_format.py \
     tests/python/test_shard_seekable.py \
     tests/python/test_decode_colours.py \
@@ -345,9 +349,11 @@ CLI_TESTS := \
     tests/cli/dump.sh \
     tests/cli/index.sh \
     tests/cli/lint.sh \
+    tests/cli/make.sh \
     tests/cli/prepare_bytes.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \
+    tests/cli/prepare_inputs.sh \
     tests/cli/prepare_refused.sh \
     tests/cli/prepare_text.sh \
     tests/cli/runner.sh \
@@ -456,8 +462,10 @@ $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private
 # Its own rename(), for what others do just before.
 $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
 
+# The programs need no cmocka: benches run some of them after `make demo`.
+$(unit_programs): private test_libs = -lcmocka
 $(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)
-	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) -lcmocka
+	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) $(test_libs)
 
 # The networks and images that tests of vae_encode/ share.
 vae_case_tests := $(filter $(BUILD)/tests/unit/test_vae_%,$(unit_programs))
@@ -551,6 +559,11 @@ bench-peers: all
 install: all
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 $(BUILD)/latentmill '$(DESTDIR)$(PREFIX)/bin/latentmill'
+
+## uninstall: remove what install put there
+.PHONY: uninstall
+uninstall:
+	rm -f '$(DESTDIR)$(PREFIX)/bin/latentmill'
 
 ## clean: remove everything that was built
 .PHONY: clean

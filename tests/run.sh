@@ -8,7 +8,8 @@
 #     FILE.py       run by $PYTHON; skipped where that does not exist
 #     FILE.sh       run by bash
 #     DIR           of files: replayed by $BUILD/tests/fuzz/<name of DIR>
-#     other         a program, run as it is; cmocka's programs count each of their tests
+#     other         a program, run as it is; cmocka's programs count each of their tests, and
+#                   one that is skipped says why in the line before
 # A test succeeds with 0, is skipped with 77 (its last line of output says why), else fails;
 # also after $TEST_TIMEOUT seconds (default 300). It finds BUILD, LATENTMILL_SHARED (default
 # ../shared) and an empty TMPDIR of its own in its environment. $JOBS of them (default: one a
@@ -41,7 +42,7 @@ execute()
     case $1 in
     *.py)
         if [ ! -x "$PYTHON" ] || [ ! -e "$(dirname "$PYTHON")/../complete" ]; then
-            echo "no virtual environment (tests/venv.sh)"
+            echo "no complete virtual environment: tests/venv.sh makes it of packages from PyPI"
             return 77
         fi
         $within "$PYTHON" "$1"
@@ -109,7 +110,13 @@ report()
         echo "PASS  $name ($passed of $tests, $took)"
     fi
     if [ $status != 77 ]; then
-        sed -nE "s@^(not )?ok [0-9]+ # SKIP@SKIP  $name:@p" "$log.txt"
+        awk -v name="$name" '
+            /^(not )?ok [0-9]+ # SKIP/ {
+                why = before ~ /^((not )?ok [0-9]|[0-9]+\.\.)/ || before == "" ? "" : ": " before
+                match($0, /# SKIP/)
+                print "SKIP  " name ":" substr($0, RSTART + RLENGTH) why
+            }
+            { before = $0 }' "$log.txt"
     fi
 }
 
@@ -124,6 +131,10 @@ for test; do
 done
 wait
 
+if [ ! -d "$LATENTMILL_SHARED" ] && grep -qsF -- "$LATENTMILL_SHARED" "$logs"/*.line; then
+    echo "$LATENTMILL_SHARED is missing: test material that is not in this repository" \
+        "(LATENTMILL_SHARED says where it is)"
+fi
 cat "$logs"/*.result 2>/dev/null | awk -v tests=$# '
     { passed += $1; failed += $2; skipped += $3 }
     END {

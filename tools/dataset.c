@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/dataset.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,7 +126,27 @@ static void keep_comparable(json_t *there, json_t *here)
     }
 }
 
-static int compare(const char *path, const json_t *config)
+static bool differs(const json_t *there, const json_t *here, const char *group,
+                    const char *key)
+{
+    return !json_equal(json_object_get(json_object_get(there, group), key),
+                       json_object_get(json_object_get(here, group), key));
+}
+
+/* A rerun that left out --vae or --tokenizer did not ask for the builtin. */
+static void tell_assumed(const struct prepare_options *o, const json_t *there,
+                         const json_t *here)
+{
+    if (!o->vae && json_is_object(json_object_get(there, "encode")) &&
+        json_is_object(json_object_get(here, "encode")) &&
+        differs(there, here, "encode", "vae"))
+        print_to_stderr("  no --vae was given, so the builtin was assumed");
+    if (!o->tokenizer && differs(there, here, "text", "tokenizer"))
+        print_to_stderr("  no --tokenizer was given, so the builtin was assumed");
+}
+
+static int compare(const char *path, const json_t *config,
+                   const struct prepare_options *o)
 {
     json_error_t error;
     json_t *there = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
@@ -149,6 +171,7 @@ static int compare(const char *path, const json_t *config)
         usage_error("%s was made with another configuration; use another --out folder, "
                     "or these values:",
                     path);
+    tell_assumed(o, there, here);
     json_diff_print(there, here, "there", "here");
 out:
     json_decref(there);
@@ -162,19 +185,43 @@ static int report_failure(const char *why)
     return EXIT_FAILED;
 }
 
-int dataset_claim(const char *out, const json_t *config)
+int dataset_claim(const struct prepare_options *o, const json_t *config)
 {
     char *text = shard_json_canonical(config), *path = NULL, why[600] = "out of memory";
     int rc = PUBLISH_FAILED;
 
-    if (text && asprintf(&path, "%s/dataset.json", out) >= 0)
+    if (text && asprintf(&path, "%s/dataset.json", o->out) >= 0)
         rc = publish_file(path, text, strlen(text), why, sizeof(why));
     if (rc == PUBLISH_FAILED)
         rc = report_failure(why);
     else if (rc == PUBLISH_EXISTS)
-        rc = compare(path, config);
+        rc = compare(path, config, o);
     free(path);
     free(text);
+    return rc;
+}
+
+/* The model that stands at `path` already. */
+static int check_placed(const char *path, const void *model, size_t len)
+{
+    char *there = malloc(len + 1);
+    FILE *f = there ? fopen(path, "rbe") : NULL;
+    size_t n = f ? fread(there, 1, len + 1, f) : 0;
+    int rc = 0;
+
+    if (!there) {
+        rc = report_failure("out of memory");
+    } else if (!f || ferror(f)) {
+        print_to_stderr("error: %s: %s", path, strerror(errno));
+        rc = EXIT_FAILED;
+    } else if (n != len || memcmp(there, model, len) != 0) {
+        rc = usage_error("%s: is damaged: it is not the tokenizer that its name says; "
+                         "remove it and run again, which places it anew",
+                         path);
+    }
+    if (f)
+        fclose(f);
+    free(there);
     return rc;
 }
 
@@ -185,6 +232,10 @@ int dataset_place_model(const char *out, const char *file, const void *model, si
 
     if (asprintf(&path, "%s/%s", out, file) >= 0)
         rc = publish_file(path, model, len, why, sizeof(why));
+    if (rc == PUBLISH_FAILED)
+        rc = report_failure(why);
+    else if (rc == PUBLISH_EXISTS)
+        rc = check_placed(path, model, len);
     free(path);
-    return rc == PUBLISH_FAILED ? report_failure(why) : 0;
+    return rc;
 }

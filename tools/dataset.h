@@ -23,13 +23,13 @@ json_t *dataset_config(const struct prepare_options *o, const struct vae_info *v
 /* SHA-256 of the whole configuration, hex; lent by `config`. */
 const char *dataset_config_sha256(const json_t *config);
 
-/* Creates out/dataset.json, or checks that the one there says the same; a `config` of
+/* Creates o->out/dataset.json, or checks that the one there says the same; a `config` of
  * text alone has nothing to say about how images are encoded there. Returns 0, or
  * EXIT_USAGE after naming each difference on stderr, or EXIT_FAILED. */
-int dataset_claim(const char *out, const json_t *config);
+int dataset_claim(const struct prepare_options *o, const json_t *config);
 
-/* Puts the tokenizer's model beside the shards as `file`, once. Returns 0 or EXIT_FAILED.
- */
+/* Puts the tokenizer's model beside the shards as `file`, once; checks the bytes of one
+ * that is there. Returns 0, or EXIT_USAGE where they are others, or EXIT_FAILED. */
 int dataset_place_model(const char *out, const char *file, const void *model, size_t len);
 
 #endif

@@ -3,15 +3,17 @@
  *
  * Reads only what it prints: text frames alone with --latents none, nothing behind the
  * last sample of --limit, only the blocks that the index gives for --key and --name. What
- * is damaged is named on stderr and the rest is printed; the exit status then is 1, or 2
- * where only an operand is wrong (not there, no shards, a torn manifest). A reader of the
- * output that goes away ends the program quietly. */
+ * is damaged is named on stderr, the samples of one frame together, and the rest is
+ * printed; the exit status then is 1, or 2 where only an operand is wrong (not there, no
+ * shards, a torn manifest). A reader of the output that goes away ends the program
+ * quietly. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shard/reader.h"
@@ -26,7 +28,7 @@
 struct dump {
     int64_t limit; /* samples still to print */
     const char *key, *name;
-    bool json, header;
+    bool json, header, verbose;
     int latents; /* enum dump_latents */
 
     struct dump_tokenizer tokenizer;
@@ -36,12 +38,20 @@ struct dump {
     int write_error; /* errno of stdout, 0: none */
 };
 
+/* Samples that one frame's damage has cost, not told yet. */
+struct loss {
+    uint64_t n;         /* 0: none */
+    char *why;          /* what the reader says of the frame */
+    char *first, *last; /* "NAME KEY, index I"; NULL: the index does not name it */
+};
+
 /* A shard that is being printed. */
 struct source {
     const char *path;
     struct shard_reader *reader;
     const struct tokenizer *tokenizer;
     bool announced;
+    struct loss loss;
 };
 
 static int parse(struct dump *d, int argc, char **argv, int *n_operands)
@@ -61,6 +71,10 @@ static int parse(struct dump *d, int argc, char **argv, int *n_operands)
          "of latents: their statistics (default), only the\n"
          "shape (and they are not read), or all values too",
          latents, 0, 0},
+        {"verbose", OPTION_FLAG, &d->verbose, NULL,
+         "name each sample that damage has cost, not only\n"
+         "the first and the last one of a frame",
+         NULL, 0, 0},
     };
     const struct option_table table = {
         "latentmill dump [OPTION]... FILE|DIR...",
@@ -96,6 +110,7 @@ static void announce(struct dump *d, struct source *s)
     const struct shard_header *h = shard_reader_header(s->reader);
     dump_text_shard(stdout, s->path, h, shard_reader_count(s->reader));
     s->tokenizer = dump_tokenizer_of(&d->tokenizer, s->path, h);
+    d->failed |= d->tokenizer.damaged;
 }
 
 /* After each sample, so that a pipe's reader gets it now and a lost one is noticed. */
@@ -130,15 +145,58 @@ static bool more_wanted(const struct dump *d)
     return d->limit > 0 && d->write_error == 0;
 }
 
-/* A frame's damage costs only this sample, which the index may still name. */
-static void complain_of_loss(struct dump *d, const struct source *s,
-                             const struct shard_record *record)
+/* Says of the samples lost so far how many and which. */
+static void tell_loss(struct dump *d, struct source *s)
 {
-    if (record->key[0] == '\0')
-        complain(d, "%s: a sample is lost", shard_reader_why(s->reader));
-    else
-        complain(d, "%s: lost: %s %s, index %" PRIu64, shard_reader_why(s->reader),
-                 record->name, record->key, record->index);
+    struct loss *loss = &s->loss;
+
+    if (loss->n == 1 && loss->first)
+        complain(d, "%s: lost: %s", loss->why, loss->first);
+    else if (loss->n == 1)
+        complain(d, "%s: a sample is lost", loss->why);
+    else if (loss->n > 1 && loss->first && loss->last)
+        complain(d, "%s: lost: %" PRIu64 " samples, from %s to %s (--verbose names all)",
+                 loss->why, loss->n, loss->first, loss->last);
+    else if (loss->n > 1)
+        complain(d, "%s: %" PRIu64 " samples are lost", loss->why, loss->n);
+    free(loss->why);
+    free(loss->first);
+    free(loss->last);
+    *loss = (struct loss){0};
+}
+
+/* Gives "NAME KEY, index I", or NULL. */
+static char *name_of(const struct shard_record *record)
+{
+    char *name;
+
+    if (record->key[0] == '\0' || asprintf(&name, "%s %s, index %" PRIu64, record->name,
+                                           record->key, record->index) < 0)
+        return NULL;
+    return name;
+}
+
+/* A frame's damage costs this sample, which the index may still name. */
+static void lose(struct dump *d, struct source *s, const struct shard_record *record)
+{
+    struct loss *loss = &s->loss;
+    char *name = name_of(record);
+
+    if (loss->n > 0 &&
+        (d->verbose || strcmp(loss->why, shard_reader_why(s->reader)) != 0))
+        tell_loss(d, s);
+    if (loss->n++ == 0) {
+        loss->why = strdup(shard_reader_why(s->reader));
+        loss->first = name;
+    } else {
+        free(loss->last);
+        loss->last = name;
+    }
+    if (!loss->why) {
+        complain(d, "out of memory");
+        free(loss->first);
+        *loss = (struct loss){0};
+    }
 }
 
 /* Prints record `i`. Returns whether another may be read. */
@@ -150,7 +208,7 @@ static bool print_at(struct dump *d, struct source *s, uint64_t i)
     if (rc == SHARD_OK)
         print_record(d, s, &record);
     else if (rc == SHARD_EDAMAGED)
-        complain_of_loss(d, s, &record);
+        lose(d, s, &record);
     else
         complain(d, "%s", shard_reader_why(s->reader));
     return rc == SHARD_OK || rc == SHARD_EDAMAGED;
@@ -181,8 +239,9 @@ static void print_records(struct dump *d, struct source *s)
         if (rc < 0)
             complain(d, "%s", shard_reader_why(s->reader));
         if (rc < 0 || (rc == SHARD_OK && !print_at(d, s, i)))
-            return;
+            break;
     }
+    tell_loss(d, s);
 }
 
 static void print_header(struct dump *d, const struct shard_reader *r)

@@ -53,15 +53,24 @@ static void *read_file(const char *path, size_t *len)
     return bytes;
 }
 
-/* Whether the file is there and is the model looked for. */
-static bool try_file(struct dump_tokenizer *d, const char *path)
+/* Whether the file is there and is the model looked for. One that is not, though it is
+ * called so, is told of with the `first` shard. */
+static bool try_file(struct dump_tokenizer *d, const char *path, bool first)
 {
     size_t len;
     void *model = read_file(path, &len);
 
     const bool right = model != NULL && has_sha256(model, len, d->sha256);
-    if (right)
+    if (right) {
         open_model(d, model, len, path);
+    } else if (model != NULL) {
+        d->damaged = true;
+        if (first)
+            print_to_stderr("error: %s: is damaged: its SHA-256 is not the one that the "
+                            "shard gives; remove it, and the prepare command that made "
+                            "the shard places it anew",
+                            path);
+    }
     free(model);
     return right;
 }
@@ -88,7 +97,7 @@ static char *model_path(const char *shard_path, size_t up, const char *sha256)
 
 /* A NAME with folders puts its shard so many folders below the model. */
 static bool try_folders(struct dump_tokenizer *d, const char *shard_path,
-                        const char *name)
+                        const char *name, bool first)
 {
     size_t depth = 0;
     bool found = false;
@@ -97,7 +106,7 @@ static bool try_folders(struct dump_tokenizer *d, const char *shard_path,
         depth += *c == '/';
     for (size_t up = 0; up <= depth && !found; up++) {
         char *path = model_path(shard_path, up, d->sha256);
-        found = path != NULL && try_file(d, path);
+        found = path != NULL && try_file(d, path, first);
         free(path);
     }
     return found;
@@ -111,7 +120,7 @@ static void find(struct dump_tokenizer *d, const char *shard_path, const char *n
 
     if (has_sha256(embedded, len, d->sha256))
         open_model(d, embedded, len, "the embedded tokenizer");
-    else if (!try_folders(d, shard_path, name) && first)
+    else if (!try_folders(d, shard_path, name, first) && first && !d->damaged)
         print_to_stderr(
             "note: %s: no tokenizer-%.*s.model with the SHA-256 that the shard gives "
             "is beside it: ids are printed without their pieces",

@@ -7,6 +7,8 @@
 #ifndef TOOLS_DUMP_TOKENIZER_H
 #define TOOLS_DUMP_TOKENIZER_H
 
+#include <stdbool.h>
+
 #include "shard/header.h"
 #include "shard/tokenizer.h"
 #include "tools/sha256.h"
@@ -15,10 +17,12 @@
 struct dump_tokenizer {
     struct tokenizer *tokenizer; /* NULL: not found; the next shard may have more luck */
     char sha256[SHA256_HEX_CAP]; /* which was looked for; "": none yet */
+    bool damaged;                /* a file of its name has other bytes */
 };
 
 /* Lent until the next call or dump_tokenizer_clear(); NULL where the shard has no ids or
- * its model is not to be found, of which a note on stderr tells once. */
+ * its model is not to be found, of which a note on stderr tells once, as of a damaged
+ * one. */
 const struct tokenizer *dump_tokenizer_of(struct dump_tokenizer *d,
                                           const char *shard_path,
                                           const struct shard_header *h);

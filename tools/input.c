@@ -11,10 +11,13 @@
 
 #include "ingest/utf8.h"
 #include "tools/exit_code.h"
+#include "tools/input_advice.h"
+#include "tools/list_file.h"
 #include "tools/options.h"
 
-/* A NAME component with the longest suffix of a temporary file must fit NAME_MAX. */
-enum { MAX_INPUTS = 10000000, MAX_COMPONENT = 180 };
+/* A NAME component with the longest suffix of a temporary file must fit NAME_MAX.
+ * MAX_TEXT are the bytes of all inputs' texts. */
+enum { MAX_INPUTS = 10000000, MAX_TEXT = 1 << 30, MAX_COMPONENT = 180 };
 
 static int out_of_memory(void)
 {
@@ -22,22 +25,47 @@ static int out_of_memory(void)
     return EXIT_FAILED;
 }
 
+static int over_limit(const struct input_list *list, const char *what)
+{
+    if (list->reading)
+        return usage_error("@%s, line %zu: %s: give them in several runs",
+                           list->reading->path, list->reading->number, what);
+    return usage_error("%s: give them in several runs", what);
+}
+
+static int check_limits(const struct input_list *list, uint64_t n)
+{
+    if (list->n + n > MAX_INPUTS)
+        return over_limit(list, "more than 10,000,000 inputs");
+    if (list->text_bytes > MAX_TEXT)
+        return over_limit(list, "the inputs' paths and commands are longer than 1 GiB");
+    return 0;
+}
+
 /* Takes `text` on success only. */
 static int list_add(struct input_list *list, enum input_kind kind, char *text)
 {
+    struct input in = {.kind = kind, .text = text};
+    int rc;
+
+    list->text_bytes += strlen(text) + 1;
+    rc = check_limits(list, 1);
+    if (rc != 0)
+        return rc;
     if (list->n == list->cap) {
         size_t cap = list->cap ? list->cap * 2 : 64;
-        struct input *grown;
+        struct input *grown = realloc(list->inputs, cap * sizeof(*grown));
 
-        if (list->n >= MAX_INPUTS)
-            return usage_error("more than %d inputs", MAX_INPUTS);
-        grown = realloc(list->inputs, cap * sizeof(*grown));
         if (!grown)
             return out_of_memory();
         list->inputs = grown;
         list->cap = cap;
     }
-    list->inputs[list->n++] = (struct input){.kind = kind, .text = text};
+    if (list->reading) {
+        in.list = list->reading->path;
+        in.line = list->reading->number;
+    }
+    list->inputs[list->n++] = in;
     return 0;
 }
 
@@ -131,7 +159,7 @@ static int expand_range(struct input_list *list, const char *text, const struct 
 {
     bool down = b->first > b->last;
     unsigned long n = down ? b->first - b->last : b->last - b->first;
-    int rc = 0;
+    int rc = check_limits(list, (uint64_t)n + 1);
 
     for (unsigned long i = 0; i <= n && rc == 0; i++) {
         char number[24];
@@ -167,25 +195,14 @@ static int expand(struct input_list *list, const char *text, expanded_fn add)
 /* One input a line, taken as it is: no braces, no lists. Blank lines are skipped. */
 static int add_list_file(struct input_list *list, const char *path)
 {
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t len;
-    int rc = 0;
+    struct list_file *l;
+    int rc = list_file_open(&l, path);
 
-    if (!f)
-        return usage_error("@%s: %s", path, strerror(errno));
-    while (rc == 0 && (len = getline(&line, &cap, f)) > 0) {
-        while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
-            line[--len] = '\0';
-        if (len > 0)
-            rc = add_text(list, line);
-    }
-    if (rc == 0 && ferror(f))
-        rc = usage_error("@%s: %s", path, strerror(errno));
-    free(line);
-    if (f != stdin)
-        fclose(f);
+    list->reading = l;
+    while (rc == 0 && (rc = list_file_next(l)) == 0 && l->len > 0)
+        rc = add_text(list, l->line);
+    list->reading = NULL;
+    list_file_close(l);
     return rc;
 }
 
@@ -420,29 +437,35 @@ static int check_distinct(struct input_list *list, const struct input_options *o
                        a->text, b->text, a->name);
 }
 
-static int check_files(struct input_list *list)
+static int check_file(struct input *in, bool any_kind)
+{
+    struct stat st;
+
+    if (stat(in->text, &st) != 0)
+        return input_refuse_missing(in, errno);
+    if (S_ISDIR(st.st_mode))
+        return input_refuse_folder(in);
+    in->regular = S_ISREG(st.st_mode);
+    in->bytes = in->regular ? (uint64_t)st.st_size : 0;
+    return any_kind ? 0 : input_refuse_kind(in);
+}
+
+/* Where --input-format says what all of them are, suffixes say nothing. */
+static int check_files(struct input_list *list, const struct input_options *o)
 {
     bool stdin_used = false;
+    int rc = 0;
 
-    for (size_t i = 0; i < list->n; i++) {
+    for (size_t i = 0; i < list->n && rc == 0; i++) {
         struct input *in = &list->inputs[i];
-        struct stat st;
 
-        if (in->kind == INPUT_STDIN) {
-            if (stdin_used)
-                return usage_error("'-' can be given only once");
-            stdin_used = true;
-        }
-        if (in->kind != INPUT_PATH)
-            continue;
-        if (stat(in->text, &st) != 0)
-            return usage_error("%s: %s", in->text, strerror(errno));
-        if (S_ISDIR(st.st_mode))
-            return usage_error("%s: is a folder; name the files in it", in->text);
-        in->regular = S_ISREG(st.st_mode);
-        in->bytes = in->regular ? (uint64_t)st.st_size : 0;
+        if (in->kind == INPUT_STDIN && stdin_used)
+            rc = usage_error("'-' can be given only once");
+        stdin_used |= in->kind == INPUT_STDIN;
+        if (in->kind == INPUT_PATH)
+            rc = check_file(in, o->format > 0);
     }
-    return 0;
+    return rc;
 }
 
 /* A stream has no suffix, and is a tar unless the option says otherwise. */
@@ -477,13 +500,13 @@ int input_list_expand(struct input_list *list, int n, char **operands,
                                    : expand(list, operands[i], add_text);
     if (rc == 0 && list->n == 0)
         rc = usage_error("no input given (see --help)");
-    if (rc == 0)
-        rc = name_inputs(list, options);
     find_formats(list, options);
     if (rc == 0)
-        rc = check_distinct(list, options);
+        rc = check_files(list, options);
     if (rc == 0)
-        rc = check_files(list);
+        rc = name_inputs(list, options);
+    if (rc == 0)
+        rc = check_distinct(list, options);
     return rc;
 }
 

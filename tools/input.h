@@ -16,15 +16,21 @@ enum input_format { INPUT_PAIRS, INPUT_DOCUMENTS, N_INPUT_FORMATS };
 struct input {
     enum input_kind kind;
     enum input_format format;
-    char *text;     /* the path, "-", or the command behind "pipe:" */
-    char *name;     /* NAME: may hold '/' with --name-depth above 1 */
-    bool regular;   /* a regular file, whose size is known: */
-    uint64_t bytes; /* its size */
+    char *text;       /* the path, "-", or the command behind "pipe:" */
+    char *name;       /* NAME: may hold '/' with --name-depth above 1 */
+    bool regular;     /* a regular file, whose size is known: */
+    uint64_t bytes;   /* its size */
+    const char *list; /* the list it stands in, lent by the operand; NULL: none */
+    size_t line;
 };
+
+struct list_file;
 
 struct input_list {
     struct input *inputs;
     size_t n, cap;
+    uint64_t text_bytes;             /* of all texts */
+    const struct list_file *reading; /* while its lines are added */
 };
 
 struct input_options {

@@ -31,7 +31,8 @@ static void print_usage(FILE *out)
           out);
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fputs("\nExit status: 0 done, 1 failed, 2 wrong usage or configuration, 42 an input "
+    fputs("\n--help (-h) and --version (-V) may also stand behind a command.\n"
+          "\nExit status: 0 done, 1 failed, 2 wrong usage or configuration, 42 an input "
           "is\n"
           "bad, 75 interrupted (run the same command again).\n",
           out);
@@ -64,7 +65,7 @@ int main(int argc, char **argv)
         print_usage(stdout);
         return EXIT_DONE;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (options_are_version(argv[1])) {
         puts(LATENTMILL_SOFTWARE);
         return EXIT_DONE;
     }

@@ -11,6 +11,7 @@
 #include "shard/status.h"
 #include "tools/exit_code.h"
 #include "tools/isa.h"
+#include "tools/model_advice.h"
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/sha256.h"
@@ -22,6 +23,13 @@ static int failed(const char *why)
 {
     print_to_stderr("error: %s", why);
     return EXIT_FAILED;
+}
+
+/* Without permission another try is of no help; else it may be. */
+static int cannot_open(const char *option, const char *path, int error)
+{
+    return error == EACCES ? usage_error("%s %s: %s", option, path, strerror(error))
+                           : file_error(error, "%s %s", option, path);
 }
 
 static int check_size(const struct prepare_options *o, const struct vae_info *vae)
@@ -46,10 +54,12 @@ int models_open_vae(struct models *m, const struct prepare_options *o, enum vae_
     struct vae_options options = {
         .path = builtin ? NULL : o->vae, .scale = o->scale, .isa = m->isa, .part = part};
     struct stat st;
-    int rc;
+    int rc = builtin ? 0 : model_advise_vae(o->vae);
 
+    if (rc != 0)
+        return rc;
     if (!builtin && (stat(o->vae, &st) != 0 || access(o->vae, R_OK) != 0))
-        return usage_error("--vae %s: %s", o->vae, strerror(errno));
+        return cannot_open("--vae", o->vae, errno);
     if (!builtin && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return usage_error("--vae %s: is neither a file nor a folder", o->vae);
     rc = vae_open(&m->vae, &options);
@@ -90,18 +100,22 @@ static int open_encoder(struct models *m, const struct prepare_options *o)
 
 static int read_model(struct models *m, const char *path)
 {
-    FILE *f = fopen(path, "rbe");
+    FILE *f;
     struct stat st;
-    int rc = 0;
+    int rc = model_advise_tokenizer(path);
 
+    if (rc != 0)
+        return rc;
+    f = fopen(path, "rbe");
     if (!f || fstat(fileno(f), &st) != 0)
-        rc = usage_error("--tokenizer %s: %s", path, strerror(errno));
+        rc = cannot_open("--tokenizer", path, errno);
     else if (!S_ISREG(st.st_mode) || st.st_size > MAX_MODEL_BYTES)
         rc = usage_error("--tokenizer %s: is not a SentencePiece model", path);
     else if (!(m->model_owned = malloc((size_t)st.st_size + 1)))
         rc = failed("out of memory");
     else if (fread(m->model_owned, 1, (size_t)st.st_size, f) != (size_t)st.st_size)
-        rc = usage_error("--tokenizer %s: cannot be read", path);
+        rc = ferror(f) ? cannot_open("--tokenizer", path, errno)
+                       : usage_error("--tokenizer %s: became shorter", path);
     m->model = m->model_owned;
     m->model_len = rc == 0 ? (size_t)st.st_size : 0;
     if (f)

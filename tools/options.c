@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/version.h"
 #include "tools/exit_code.h"
 #include "tools/print.h"
 
@@ -21,6 +21,35 @@ int usage_error(const char *fmt, ...)
     print_error_line(fmt, ap);
     va_end(ap);
     return EXIT_USAGE;
+}
+
+static bool is_of_the_name(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EEXIST:
+    case ELOOP:
+    case ENAMETOOLONG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int file_error(int error, const char *fmt, ...)
+{
+    char *text;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    va_end(ap);
+    print_to_stderr("error: %s: %s", text ? text : "a file", strerror(error));
+    free(text);
+    return is_of_the_name(error) ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static int wrong(const struct option *o, const char *text, const char *want)
@@ -191,6 +220,11 @@ static int parse_one(const struct option_table *table, int argc, char **argv, in
     return parse_value(o, value);
 }
 
+bool options_are_version(const char *word)
+{
+    return strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0;
+}
+
 int options_parse(const struct option_table *table, int argc, char **argv,
                   int *n_operands)
 {
@@ -207,6 +241,9 @@ int options_parse(const struct option_table *table, int argc, char **argv,
             ended = true;
         } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             print_help(table);
+            return OPTIONS_HELP;
+        } else if (options_are_version(word)) {
+            puts(LATENTMILL_SOFTWARE);
             return OPTIONS_HELP;
         } else if (word[1] != '-') {
             usage_error("unknown option %s (see --help)", word);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/options.h - a subcommand's options as a table.
  *
- * `--name value`, `--name=value`, `--flag`, `--help`; operands may stand between options;
+ * `--name value`, `--name=value`, `--flag`, `--help`, `--version`; operands may stand
+ * between options;
  * `--` ends the options. A wrong option is explained on stderr before any work starts. */
 #ifndef TOOLS_OPTIONS_H
 #define TOOLS_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,12 +41,21 @@ struct option_table {
 enum { OPTIONS_OK = 0, OPTIONS_HELP = 1, OPTIONS_WRONG = -1 };
 
 /* Parses argv[1..argc). Returns OPTIONS_OK with the operands in argv[0..*n_operands),
- * OPTIONS_HELP after printing the help to stdout, or OPTIONS_WRONG after explaining. */
+ * OPTIONS_HELP after printing the help or the version to stdout, or OPTIONS_WRONG after
+ * explaining. */
 int options_parse(const struct option_table *table, int argc, char **argv,
                   int *n_operands);
+
+/* --version or -V. */
+bool options_are_version(const char *word);
 
 /* "error: ..." on stderr, one line. Returns EXIT_USAGE, so that a caller can return it.
  */
 __attribute__((format(printf, 1, 2))) int usage_error(const char *fmt, ...);
+
+/* "error: ...: " and what the errno value `error` means, of a file that could not be used.
+ * Returns EXIT_USAGE where its name is wrong (no such file, a folder in its place), else
+ * EXIT_FAILED: trying again may help. */
+__attribute__((format(printf, 2, 3))) int file_error(int error, const char *fmt, ...);
 
 #endif

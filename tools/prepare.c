@@ -287,7 +287,7 @@ static int prepare_folder(struct job *job, struct plan *plan,
     if (rc == 0)
         rc = open_log(job); /* which may be in that folder */
     if (rc == 0)
-        rc = dataset_claim(o->out, job->config[INPUT_PAIRS]);
+        rc = dataset_claim(o, job->config[INPUT_PAIRS]);
     if (rc == 0 && m->tokenizer)
         rc = dataset_place_model(o->out, m->model_file, m->model, m->model_len);
     return rc == 0 ? plan_make(plan, inputs, o) : rc;

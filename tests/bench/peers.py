@@ -6,7 +6,8 @@ usage: make bench-peers [ROWS=ROW,...] [ALTERNATIONS=N]
 The peers' scripts are those in LATENTMILL_SHARED/bench (default ../shared); they run under
 PEERS_PYTHON, or in a virtual environment that is made below BUILD (7 GB). Everybody has two
 threads, and one in the rows of decode. A figure is the median of its alternations; the peer of
-a row is the fastest one of its kind. Figures of all alternations go to
+a row is the fastest one of its kind. Where the CPU has no bf16 instructions, peers in bf16, which
+would take hours, are left out, and their rows say so. Figures of all alternations go to
 BUILD/peers/figures.json.
 
 Rows: sd-256, sd-512 (encoders of Stable Diffusion's size), taesd, decode, prepare-taesd, prepare-sd.
@@ -101,6 +102,19 @@ def is_fp32(name):
     return "bf16" not in name
 
 
+def has_bf16(cpuinfo=None):
+    """Whether this CPU computes in bf16; elsewhere that is emulated, at minutes an image."""
+    if cpuinfo is None:
+        cpuinfo = pathlib.Path("/proc/cpuinfo").read_text()
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(cpuinfo.split())
+
+
+def fastest(peers):
+    """The names of the fastest peer of each precision that is there."""
+    kinds = ([name for name in peers if kind(name)] for kind in (is_fp32, is_bf16))
+    return [max(names, key=peers.get) for names in kinds if names]
+
+
 def sd_encoder(size, batch):
     """The first alternation runs all peers, the others the fastest of each precision."""
     names = []
@@ -111,8 +125,7 @@ def sd_encoder(size, batch):
                         "--threads", THREADS, *only)
         peers = rates(r"^(\S+)\s+([\d.]+) s/img", text, invert=True)
         if not names:
-            for kind in (is_fp32, is_bf16):
-                names.append(max(filter(kind, peers), key=peers.get))
+            names.extend(fastest(peers))
         ours = run_bench("--vae", "random-sd", "--size", size, "--repeats", 3, "encoder")
         return {"latentmill": ours["encoder"]["images_per_second"], **peers}
 
@@ -141,7 +154,7 @@ def decode(tar, *scaled):
 def prepare(kind, vae, limit):
     def measure():
         figures = {}
-        for dtype in ("fp32", "bf16"):
+        for dtype in ("fp32", "bf16") if has_bf16() else ("fp32",):
             text = run_peer("e2e_peer.py", WORK / "mds", kind, pairs("flickr-000"),
                             DTYPE=dtype, LIMIT=str(limit))
             figures[f"e2e_peer {dtype}"] = float(re.search(r"([\d.]+) img/s$", text.strip())[1])
@@ -196,6 +209,10 @@ def print_row(row, figures):
     middle = medians(figures)
     for title, ours, kind, asked in row.asked:
         peers = [n for n in middle if not n.startswith("latentmill") and kind(n)]
+        if not peers:
+            print(f"{row.name:14} {title:26} none was measured"
+                  + ("" if has_bf16() else ": this CPU has no bf16 instructions"), flush=True)
+            continue
         best = max(peers, key=middle.get)
         print(f"{row.name:14} {title:26} {best:26} {middle[best]:9.3f} {middle[ours]:10.3f} "
               f"{middle[ours] / middle[best]:6.2f} {asked:6.2f}", flush=True)

@@ -51,10 +51,24 @@ run latentmill dump --header "$T/w/pairs.lms" "$T/w/raw.lms"
 expect_status 0
 expect_stdout tests/cli/dump/header.jsonl
 
-# --key and --name find a sample without reading the blocks of others: this one is damaged.
+# The samples of a block that is damaged are one line, or with --verbose one each.
 cp "$T/w/pairs.lms" "$T/damaged.lms"
 frame=$(LC_ALL=C grep -abo '\x28\xb5\x2f\xfd' -P "$T/damaged.lms" | head -n 1 | cut -d : -f 1)
 printf xxxx | dd of="$T/damaged.lms" bs=1 seek=$((frame + 40)) conv=notrunc status=none
+run latentmill dump --latents none "$T/damaged.lms"
+expect_status 1
+expect_stdout tests/cli/dump/lost.txt
+expect_stderr <<END
+error: \$T/damaged.lms: text frame of block 0 at byte $frame does not match its checksum: lost: 2 samples, from pairs 000000000, index 0 to pairs 000000001, index 1 (--verbose names all)
+END
+run latentmill dump --latents none --verbose --json "$T/damaged.lms"
+expect_status 1
+expect_stderr <<END
+error: \$T/damaged.lms: text frame of block 0 at byte $frame does not match its checksum: lost: pairs 000000000, index 0
+error: \$T/damaged.lms: text frame of block 0 at byte $frame does not match its checksum: lost: pairs 000000001, index 1
+END
+
+# --key and --name find a sample without reading the blocks of others: this one is damaged.
 run latentmill dump --latents none --key empty "$T/damaged.lms"
 expect_status 0
 expect_match stdout '^pairs empty, index 4$'
@@ -181,7 +195,11 @@ expect_stderr </dev/null
 printf x >>"$T/d/b/$model"
 run tokens "$T/d/b/c/deep.lms"
 expect_match stdout '  tokens    3417 1346'
-expect_match stderr "^note: .*: no $model with the SHA-256 that the shard gives"
+expect_stderr <<END
+error: \$T/d/b/c/../$model: is damaged: its SHA-256 is not the one that the shard gives; remove it, and the prepare command that made the shard places it anew
+END
+run latentmill dump --latents none "$T/d/b/c/deep.lms"
+expect_status 1
 # The note comes once, and a shard that has its model still gets its pieces.
 run tokens "$T/d/b/c/deep.lms" "$T/d/b/c/deep.lms" "$T/w/others.lms"
 expect "one note" [ "$(wc -l <"$T/.stderr")" = 1 ]
@@ -228,7 +246,7 @@ for at in $(seq 20 97 "$size"); do
     *) wrong="$wrong $at" ;;
     esac
     grep -qvxFf "$T/whole" "$T/part" && wrong="$wrong $at"
-    if [ -s "$T/part" ] && grep -q ': lost: pairs 00000000[01], index [01]$' "$T/why"; then
+    if [ -s "$T/part" ] && grep -q ': lost: 2 samples, from pairs 000000000, index 0 to pairs 000000001, index 1 ' "$T/why"; then
         some=$((some + 1))
     fi
 done

@@ -100,6 +100,47 @@ refused --out "$T/o" --vae /dev/null $scenes
 expect_stderr <<'END'
 error: --vae /dev/null: is neither a file nor a folder
 END
+
+# Models of other kinds: what to do instead.
+refused --out "$T/o" --vae stabilityai/sdxl-vae $scenes
+expect_stderr <<'END'
+error: --vae stabilityai/sdxl-vae: No such file or directory; a model of the Hugging Face hub is downloaded first: pip install huggingface_hub && hf download stabilityai/sdxl-vae --local-dir sdxl-vae, then --vae sdxl-vae
+END
+refused --out "$T/o" --vae tests/missing $scenes
+expect_stderr <<'END'
+error: --vae tests/missing: No such file or directory
+END
+refused --out "$T/o" --vae https://huggingface.co/a/b $scenes
+expect_match stderr '^error: --vae https://huggingface.co/a/b: URLs are not opened; download'
+for pickle in x.ckpt x.pt x.PTH x.bin; do
+    : >"$T/$pickle"
+    refused --out "$T/o" --vae "$T/$pickle" $scenes
+    expect_match stderr "^error: --vae .T/$pickle: is not safetensors; convert it once: python3"
+done
+mkdir -p "$T/pipe/unet" "$T/pipe/vae" "$T/many"
+touch "$T/pipe/vae/config.json" "$T/pipe/vae/diffusion_pytorch_model.bin" "$T/many/"{10..25}
+refused --out "$T/o" --vae "$T/pipe" $scenes
+expect_stderr <<'END'
+error: --vae $T/pipe: there is no config.json with a diffusion_pytorch_model.safetensors in its vae/, but: config.json, diffusion_pytorch_model.bin (given as --vae, the .bin says how to convert it)
+END
+refused --out "$T/o" --vae "$T/many" $scenes
+expect_match stderr ' in it nor in a vae/ of it, but: 10, 11, .*, 21 and 4 more$'
+refused --out "$T/o" --tokenizer mistralai/Mistral-7B $scenes
+expect_match stderr 'hf download mistralai/Mistral-7B tokenizer.model .* then --tokenizer Mistral-7B/tok'
+for kind in tokenizer.json x.tiktoken; do
+    : >"$T/$kind"
+    refused --out "$T/o" --tokenizer "$T/$kind" $scenes
+    expect_match stderr "is not read yet, but a SentencePiece BPE model .* is; --tokenizer none"
+done
+refused --out "$T/o" --tokenizer "$T/many" $scenes
+expect_match stderr 'is a folder; name a SentencePiece BPE model\. In it: 10, '
+touch "$T/many/tokenizer.json"
+refused --out "$T/o" --tokenizer "$T/many" $scenes
+expect_match stderr 'its tokenizer.json is not read yet'
+touch "$T/many/tokenizer.model"
+refused --out "$T/o" --tokenizer "$T/many" $scenes
+expect_match stderr 'is a folder; give .T/many/tokenizer.model$'
+
 LATENTMILL_ISA=abacus refused --out "$T/o" $scenes
 expect_match stderr '^error: LATENTMILL_ISA=abacus: is none of portable, avx2, avx512'
 echo '{"text": "a"}' >"$T/text.jsonl"
@@ -161,3 +202,42 @@ run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field JPG $sce
 expect_status 0
 run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg $scenes
 expect_status 0
+
+# A rerun that forgot --vae or --tokenizer did not ask for the embedded one.
+run latentmill prepare --quiet --out "$T/scaled" --limit 1 $scenes
+expect_status 2
+expect_stderr <<'END'
+error: $T/scaled/dataset.json was made with another configuration; use another --out folder, or these values:
+  no --vae was given, so the builtin was assumed
+  encode.vae.scale: [2.0] there, [0.76072] here
+END
+run latentmill prepare --quiet --out "$T/same" --limit 1 --vae vae_encode/default $scenes
+expect_status 2
+expect_match stderr '^  no --tokenizer was given, so the builtin was assumed$'
+run latentmill prepare --quiet --out "$T/same" --limit 1 --tokenizer builtin $scenes
+expect_status 2
+expect "nothing is assumed there" [ -z "$(grep assumed "$T/.stderr")" ]
+
+# The placed tokenizer is held against the one in use.
+model=$(echo "$T"/field/tokenizer-*.model)
+cp "$model" "$T/model"
+run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg $scenes
+expect_status 0
+damaged()
+{
+    run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg "$T/s.tar"
+    expect_status 2
+    expect_match stderr '^error: .T/field/tokenizer-[0-9a-f]{12}.model: is damaged: .* remove it and run'
+    expect "nothing is made beside it" test ! -e "$T/field/s.lms"
+}
+cp $scenes "$T/s.tar"
+: >"$model"
+damaged
+{ cat "$T/model"; echo; } >"$model"
+damaged
+tr a b <"$T/model" >"$model"
+damaged
+rm "$model"
+run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg "$T/s.tar"
+expect_status 0
+expect "it is placed anew" cmp "$T/model" "$model"

@@ -22,7 +22,7 @@ echo 'sleep 20' | script slow.sh
 script tap <<'END'
 #!/bin/sh
 echo "1..4"; echo "ok 1 - one"; echo "not ok 2 # SKIP two"; echo "ok 3 - three"
-echo "ok 4 # SKIP four"
+echo "material is not there"; echo "ok 4 # SKIP four"
 END
 script tap_bad <<'END'
 #!/bin/sh
@@ -53,10 +53,21 @@ expect_status 0
 expect_stdout <<'END'
 PASS  tap (2 of 4, TIME)
 SKIP  tap: two
-SKIP  tap: four
+SKIP  tap: four: material is not there
 SKIP  skipped: the reason
 2 passed, 0 failed, 3 skipped
 END
+
+echo 'echo "$LATENTMILL_SHARED/x is missing"; exit 77' | script wanting.sh
+LATENTMILL_SHARED=/nowhere run runner "$T/tests/wanting.sh"
+expect_status 0
+expect_stdout <<'END'
+SKIP  wanting: /nowhere/x is missing
+/nowhere is missing: test material that is not in this repository (LATENTMILL_SHARED says where it is)
+0 passed, 0 failed, 1 skipped
+END
+PYTHON=/nowhere/bin/python run runner tests/python/test_pairs.py
+expect_match stdout 'no complete virtual environment: tests/venv.sh makes it'
 
 run runner "$T/tests/bad.sh" "$T/tests/slow.sh" "$T/tests/tap_bad" "$T/tests/good.sh"
 expect_status 1

@@ -6,6 +6,26 @@ run latentmill --version
 expect_status 0
 expect_match stdout '^latentmill [0-9]+\.[0-9]+'
 expect_stderr </dev/null
+cp "$T/.stdout" "$T/version"
+for command in "" prepare dump export bench index; do
+    for option in -V --version; do
+        run latentmill $command $option
+        expect_status 0
+        expect_stdout "$T/version"
+        expect_stderr </dev/null
+    done
+done
+# An option's value is its own, and what looks like the option is unknown.
+run latentmill prepare --out -V
+expect_status 2
+expect_stderr <<'END'
+error: no input given (see --help)
+END
+run latentmill prepare -v
+expect_status 2
+expect_stderr <<'END'
+error: unknown option -v (see --help)
+END
 
 run latentmill
 expect_status 2

@@ -114,6 +114,24 @@ static void lists_are_literal(void **state)
     input_list_free(&list);
 }
 
+/* Where a line of a list is at fault, that is remembered. */
+static void lines_of_lists_are_numbered(void **state)
+{
+    struct input_list list;
+
+    (void)state;
+    touch("marked.txt", "\xef\xbb\xbfpart-08.tar\r\n\n\npart-09.tar");
+    assert_int_equal(expand(&list, &plain, "x.tgz", "@marked.txt"), 0);
+    assert_int_equal(list.n, 3);
+    assert_null(list.inputs[0].list);
+    assert_string_equal(list.inputs[1].text, "part-08.tar");
+    assert_string_equal(list.inputs[1].list, "marked.txt");
+    assert_int_equal(list.inputs[1].line, 1);
+    assert_string_equal(list.inputs[2].text, "part-09.tar");
+    assert_int_equal(list.inputs[2].line, 4);
+    input_list_free(&list);
+}
+
 static void commands_keep_their_braces_but_for_ranges(void **state)
 {
     struct input_list list;
@@ -144,8 +162,9 @@ static void equal_names_need_depth(void **state)
 
 static void what_cannot_be_an_input(void **state)
 {
-    static char *const wrong[] = {"missing.tar", "a", "-", "pipe:cat x", "@missing.txt",
-                                  ".tar", ".tgz", ".tar.gz"};
+    static char *const wrong[] = {"missing.tar",  "a",     "-",          "pipe:cat x",
+                                  "@missing.txt", ".tar",  ".tgz",       ".tar.gz",
+                                  "s3://b/x.tar", "*.tar", "@/dev/zero", "@a"};
     struct input_list list;
 
     (void)state;
@@ -190,6 +209,7 @@ int main(void)
         cmocka_unit_test(ranges_are_padded_and_named),
         cmocka_unit_test(alternatives_and_suffixes),
         cmocka_unit_test(lists_are_literal),
+        cmocka_unit_test(lines_of_lists_are_numbered),
         cmocka_unit_test(commands_keep_their_braces_but_for_ranges),
         cmocka_unit_test(equal_names_need_depth),
         cmocka_unit_test(what_cannot_be_an_input),

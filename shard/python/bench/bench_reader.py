@@ -142,8 +142,10 @@ def main():
     options = parser.parse_args()
     folder = f"{options.dir}/lms"
     if not os.path.isdir(folder):
-        os.makedirs(folder)
         program = f"{os.environ.get('BUILD', 'build')}/tests/programs/write_noise_shards"
+        if not os.path.exists(program):
+            sys.exit(f"{program} is not there: make {program}")
+        os.makedirs(folder)
         subprocess.run([program, f"{folder}/noise", str(options.n)], check=True)
     paths = sorted(glob.glob(f"{folder}/*.lms"))
     n = sum(len(latentmill.ShardReader(path)) for path in paths)

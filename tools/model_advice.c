@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/model_advice.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tools/exit_code.h"
+#include "tools/options.h"
+
+enum { MOST_NAMES = 12 };
+
+#define WEIGHTS "diffusion_pytorch_model.safetensors"
+
+static bool ends_in(const char *path, const char *suffix)
+{
+    size_t len = strlen(path), n = strlen(suffix);
+
+    return len >= n && strcasecmp(path + len - n, suffix) == 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A longer path could not be opened either. */
+static bool has_file(const char *folder, const char *name)
+{
+    struct stat st;
+    char path[PATH_MAX];
+
+    return snprintf(path, sizeof(path), "%s/%s", folder, name) < PATH_MAX &&
+           stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* "owner/name", where no folder `owner` is here that may lack a `name`. */
+static bool is_hub_id(const char *path)
+{
+    const char *slash = strchr(path, '/');
+    char *owner;
+    bool is_here;
+
+    if (!slash || slash == path || !slash[1] || strchr(slash + 1, '/') || path[0] == '.')
+        return false;
+    owner = strndup(path, (size_t)(slash - path));
+    is_here = !owner || is_folder(owner);
+    free(owner);
+    return !is_here;
+}
+
+/* "a, b and 3 more": the names in a folder. Gives memory, or NULL. */
+static char *list_names(const char *folder)
+{
+    struct dirent **entries;
+    int n = scandir(folder, &entries, NULL, alphasort), n_named = 0, n_more = 0;
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    for (int i = 0; i < n; i++) {
+        const char *name = entries[i]->d_name;
+        bool counts = name[0] != '.';
+
+        if (counts && out && n_named < MOST_NAMES)
+            fprintf(out, "%s%s", n_named++ ? ", " : "", name);
+        else
+            n_more += counts;
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+    if (!out)
+        return NULL;
+    if (n_more > 0)
+        fprintf(out, " and %d more", n_more);
+    else if (n_named == 0)
+        fputs("nothing", out);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static int refuse_missing(const char *option, const char *path, const char *files)
+{
+    const char *name = strrchr(path, '/');
+
+    if (strstr(path, "://"))
+        return usage_error("%s %s: URLs are not opened; download it first", option, path);
+    if (!name || !is_hub_id(path))
+        return usage_error("%s %s: %s", option, path, strerror(ENOENT));
+    return usage_error(
+        "%s %s: No such file or directory; a model of the Hugging Face hub "
+        "is downloaded first: pip install huggingface_hub && hf download "
+        "%s%s --local-dir %s, then %s %s%s",
+        option, path, path, files, name + 1, option, name + 1,
+        *files ? "/tokenizer.model" : "");
+}
+
+/* A pickle, which can run code and is not read. */
+static int refuse_pickle(const char *path)
+{
+    return usage_error(
+        "--vae %s: is not safetensors; convert it once: python3 -c \"import torch, "
+        "safetensors.torch as s; d = torch.load('%s', map_location='cpu', "
+        "weights_only=True); d = d.get('state_dict', d); s.save_file({k: "
+        "v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, "
+        "'%s.safetensors')\"",
+        path, path, path);
+}
+
+static int refuse_vae_folder(const char *path)
+{
+    char vae[PATH_MAX];
+    bool has_vae =
+        snprintf(vae, sizeof(vae), "%s/vae", path) < PATH_MAX && is_folder(vae);
+    const char *folder = has_vae ? vae : path;
+    char *names = list_names(folder);
+
+    usage_error("--vae %s: there is no config.json with a %s in it%s, but: %s%s", path,
+                WEIGHTS, has_vae ? "s vae/" : " nor in a vae/ of it",
+                names ? names : "something else",
+                has_file(folder, "diffusion_pytorch_model.bin")
+                    ? " (given as --vae, the .bin says how to convert it)"
+                    : "");
+    free(names);
+    return EXIT_USAGE;
+}
+
+static int advise_vae_folder(const char *path)
+{
+    if ((has_file(path, "config.json") && has_file(path, WEIGHTS)) ||
+        (has_file(path, "vae/config.json") && has_file(path, "vae/" WEIGHTS)))
+        return 0;
+    return refuse_vae_folder(path);
+}
+
+int model_advise_vae(const char *path)
+{
+    static const char *const pickles[] = {".ckpt", ".pt", ".pth", ".bin"};
+
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return refuse_missing("--vae", path, "");
+    if (is_folder(path))
+        return advise_vae_folder(path);
+    for (size_t i = 0; i < sizeof(pickles) / sizeof(*pickles); i++)
+        if (ends_in(path, pickles[i]))
+            return refuse_pickle(path);
+    return 0;
+}
+
+static int refuse_tokenizer_kind(const char *path, const char *what)
+{
+    return usage_error(
+        "--tokenizer %s: %s is not read yet, but a SentencePiece BPE model "
+        "(tokenizer.model) is; --tokenizer none stores text without ids, "
+        "for build_view() to tokenize in Python",
+        path, what);
+}
+
+static int advise_tokenizer_folder(const char *path)
+{
+    char *names;
+
+    if (has_file(path, "tokenizer.model"))
+        return usage_error("--tokenizer %s: is a folder; give %s/tokenizer.model", path,
+                           path);
+    if (has_file(path, "tokenizer.json"))
+        return refuse_tokenizer_kind(path, "its tokenizer.json");
+    names = list_names(path);
+    usage_error("--tokenizer %s: is a folder; name a SentencePiece BPE model. In it: %s",
+                path, names ? names : "something else");
+    free(names);
+    return EXIT_USAGE;
+}
+
+int model_advise_tokenizer(const char *path)
+{
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return refuse_missing("--tokenizer", path, " tokenizer.model");
+    if (is_folder(path))
+        return advise_tokenizer_folder(path);
+    if (ends_in(path, ".json"))
+        return refuse_tokenizer_kind(path, "a tokenizer.json");
+    if (ends_in(path, ".tiktoken"))
+        return refuse_tokenizer_kind(path, "a tiktoken file");
+    return 0;
+}
