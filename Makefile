@@ -321,7 +321,8 @@ PYTHON_TESTS := \
     tests/python/test_dataset_shards.py \
     tests/python/test_dataset_sources.py \
     tests/python/test_dataset_state.py \
-    tests/python/test_tokenizer.py
+    tests/python/test_tokenizer.py \
+    tests/python/test_views.py
 
 # Run by check-trainer, with the packages of tests/requirements-trainer.txt.
 # The training comes first: it takes longest.
