@@ -203,6 +203,7 @@ TOOLS_SRC := \
     tools/export_plan.c \
     tools/export_sample.c \
     tools/export_unit.c \
+    tools/export_view.c \
     tools/export_webdataset.c \
     tools/index_command.c \
     tools/input.c \
@@ -239,6 +240,7 @@ TOOLS_SRC := \
     tools/tar_writer.c \
     tools/tensor.c \
     tools/unit.c \
+    tools/view_file.c \
     tools/wds_key.c \
     tools/workers.c
 
@@ -301,6 +303,7 @@ PYTHON_TESTS := \
     tests/python/test_dump.py \
     tests/python/test_reader.py \
     tests/python/test_export.py \
+    tests/python/test_export_view.py \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
     tests/python/test_shard_format.py \
