@@ -5,13 +5,15 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <zlib.h>
+
+#include "tools/sha256.h"
 
 #define MAGIC "latentmill view 2 "
 enum {
@@ -165,15 +167,12 @@ static int read_file(struct view_file *v)
 
 static int check_fingerprint(struct view_file *v)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    char hex[2 * EVP_MAX_MD_SIZE + 1];
-    unsigned len;
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    char hex[SHA256_HEX_CAP];
 
-    if (EVP_Digest(v->bytes.data + HEAD, v->bytes.len - HEAD, digest, &len, EVP_sha256(),
-                   NULL) != 1)
+    if (SHA256(v->bytes.data + HEAD, v->bytes.len - HEAD, digest) == NULL)
         return no_memory(v);
-    for (unsigned i = 0; i < len; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    sha256_to_hex(digest, hex);
     return memcmp(hex, v->fingerprint, DIGITS) == 0
                ? VIEW_OK
                : no_view(v, "its fingerprint is not that of its content");
@@ -224,12 +223,11 @@ static int read_meta(struct view_file *v)
 
     if (end == NULL)
         return no_view(v, "it says nothing of itself");
+    errno = 0; /* jansson seldom says that memory was short */
     v->meta = json_loadb((const char *)line, (size_t)(end - line), JSON_REJECT_DUPLICATES,
                          &error);
     if (v->meta == NULL)
-        return json_error_code(&error) == json_error_out_of_memory
-                   ? no_memory(v)
-                   : no_view(v, error.text);
+        return errno == ENOMEM ? no_memory(v) : no_view(v, error.text);
     v->names = json_object_get(v->meta, "names");
     v->shards = json_object_get(v->meta, "shards");
     if (!all_strings(v->names) || !all_strings(v->shards) ||
