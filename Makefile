@@ -205,6 +205,7 @@ TOOLS_SRC := \
     tools/export_plan.c \
     tools/export_sample.c \
     tools/export_unit.c \
+    tools/export_view.c \
     tools/export_webdataset.c \
     tools/index_command.c \
     tools/input.c \
@@ -244,6 +245,7 @@ TOOLS_SRC := \
     tools/tar_writer.c \
     tools/tensor.c \
     tools/unit.c \
+    tools/view_file.c \
     tools/wds_key.c \
     tools/workers.c
 
@@ -307,6 +309,7 @@ PYTHON_TESTS := \
     tests/python/test_dump.py \
     tests/python/test_reader.py \
     tests/python/test_export.py \
+    tests/python/test_export_view.py \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
     tests/python/test_peers.py \
@@ -328,7 +331,9 @@ PYTHON_TESTS := \
     tests/python/test_dataset_shards.py \
     tests/python/test_dataset_sources.py \
     tests/python/test_dataset_state.py \
-    tests/python/test_tokenizer.py
+    tests/python/test_readme.py \
+    tests/python/test_tokenizer.py \
+    tests/python/test_views.py
 
 # Run by check-trainer, with the packages of tests/requirements-trainer.txt.
 # The training comes first: it takes longest.
@@ -497,7 +502,7 @@ all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 # code of ours, and what is Python above the extension: draws and patches are in the others.
 sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/runner.sh \
     %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py \
-    %/test_dataset_sources.py %/test_dataset_state.py,$(all_tests))
+    %/test_dataset_sources.py %/test_dataset_state.py %/test_readme.py %/test_views.py,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' PYTHON='$(VENV)/bin/python' \

@@ -43,6 +43,10 @@ static int parse(struct export_options *o, int argc, char **argv, int *n_operand
         {"format", OPTION_CHOICE, &o->format, NULL, "what to write (needed)", formats, 0,
          0},
         {"out", OPTION_STRING, &o->out, "DIR", "where it goes (needed)", NULL, 0, 0},
+        {"view", OPTION_STRING, &o->view, "FILE",
+         "only the samples of a view (build_view() of the Python package),\n"
+         "with its captions, and its weights as a column",
+         NULL, 0, 0},
         {"scaled", OPTION_FLAG, &o->scaled, NULL,
          "latents as (raw - shift) * scale, with the shard's scale and\n"
          "shift (raw)",
@@ -168,6 +172,9 @@ static void report(const struct export_run *run)
             "%" PRIu64 " samples of %" PRIu64 " shards in %.1f s (%.0f samples/s)", n,
             (uint64_t)atomic_load(&run->n_done), seconds,
             (double)n / (seconds > 0 ? seconds : 1));
+    if (atomic_load(&run->n_left_out) > 0)
+        fprintf(stderr, ", %" PRIu64 " left out by the view",
+                (uint64_t)atomic_load(&run->n_left_out));
     if (lost > 0)
         fprintf(stderr, ", %" PRIu64 " samples lost", lost);
     if (failed > 0)
@@ -287,6 +294,7 @@ int export_main(int argc, char **argv)
                              .format = o.format == EXPORT_MDS ? &export_mds
                                                               : &export_webdataset};
     monitor_exit_on_signals();
+    rc = export_plan_view(&run);
     for (int i = 0; i < n_operands && rc == 0; i++)
         rc = add_operand(&run, &files, argv[i]);
     if (rc == 0)
@@ -294,6 +302,7 @@ int export_main(int argc, char **argv)
     if (rc == 0)
         rc = run_units(&run);
     export_plan_free(&run);
+    view_file_close(run.view);
     shard_files_clear(&files);
     return rc;
 }

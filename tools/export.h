@@ -17,14 +17,16 @@
 #include "shard/reader.h"
 #include "tools/export_sample.h"
 #include "tools/publish.h"
+#include "tools/view_file.h"
 
 enum export_format_id { EXPORT_MDS, EXPORT_WEBDATASET };
 enum export_compression { EXPORT_PLAIN, EXPORT_ZSTD };
 
 struct export_options {
     const char *out;
-    int format;      /* enum export_format_id */
-    int compression; /* enum export_compression */
+    const char *view; /* a file; NULL: none */
+    int format;       /* enum export_format_id */
+    int compression;  /* enum export_compression */
     int64_t size_limit;
     bool scaled;
     int64_t workers; /* 0: what is allowed */
@@ -39,6 +41,8 @@ struct export_unit {
     char *name; /* NAME and part: what its files are called by */
     struct export_shape shape;
     char fingerprint[EXPORT_FINGERPRINT_CAP]; /* the shard's */
+    uint64_t n_records;
+    size_t view_shard;   /* the shard's number in the view, if there is one */
     bool done, withdraw; /* the planner's: has its manifest; which --redo takes away */
 };
 
@@ -53,6 +57,7 @@ enum export_end {
 struct export_run {
     const struct export_options *options;
     const struct export_format *format;
+    struct view_file *view; /* NULL: all records as they are */
     struct export_unit *units;
     size_t n_units;
     size_t n_complete;     /* units that an earlier run has done */
@@ -64,8 +69,9 @@ struct export_run {
     uint64_t start_ns;
     atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
 
-    atomic_uint_fast64_t n_samples; /* of units that are done or in hand */
-    atomic_uint_fast64_t n_lost;    /* of units that are done */
+    atomic_uint_fast64_t n_samples;  /* of units that are done or in hand */
+    atomic_uint_fast64_t n_lost;     /* of units that are done */
+    atomic_uint_fast64_t n_left_out; /* by the view, of units that are done */
     atomic_uint_fast64_t n_done, n_lossy, n_failed; /* units */
 };
 
@@ -121,6 +127,8 @@ int export_fingerprint(char hex[EXPORT_FINGERPRINT_CAP], struct shard_reader *r)
 /* export_unit.c: does one unit from its shard to its manifest, on a worker's thread. */
 enum export_end export_unit_run(struct export_run *run, const struct export_unit *u);
 
+/* export_plan.c: opens the view. Returns 0 or an exit code after explaining. */
+int export_plan_view(struct export_run *run);
 /* export_plan.c: opens every shard, refuses what does not go together, and leaves in
  * run->units what is to be done. Returns 0 or an exit code after explaining. */
 int export_plan(struct export_run *run, char **paths, size_t n_paths);

@@ -12,6 +12,7 @@
 #include "tools/exit_code.h"
 #include "tools/export.h"
 #include "tools/json_diff.h"
+#include "tools/json_text.h"
 #include "tools/options.h"
 #include "tools/print.h"
 
@@ -100,6 +101,18 @@ static int compare_config(const char *path, json_t *here)
     return rc;
 }
 
+/* Names the view, so that another one's samples are not mixed with its own. Takes
+ * nothing. 0, or -1: no memory. */
+static int add_view(json_t *config, const struct export_run *run)
+{
+    const char *slash = strrchr(run->options->view, '/');
+    json_t *view =
+        json_pack("{s:s, s:o}", "fingerprint", view_file_fingerprint(run->view), "name",
+                  json_any_string(slash != NULL ? slash + 1 : run->options->view));
+
+    return json_object_set_new(config, "view", view);
+}
+
 int export_config_claim(const struct export_run *run, const json_t *models)
 {
     json_t *config =
@@ -110,6 +123,7 @@ int export_config_claim(const struct export_run *run, const json_t *models)
     int rc;
 
     if (config == NULL || json_object_update(config, (json_t *)models) != 0 ||
+        (run->view != NULL && add_view(config, run) != 0) ||
         asprintf(&path, "%s/" EXPORT_CONFIG, run->options->out) < 0) {
         json_decref(config);
         return export_out_of_memory();

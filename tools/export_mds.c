@@ -12,7 +12,7 @@
 enum { ZSTD_LEVEL = 1 }; /* latents do not get smaller with a higher one */
 
 /* What a column needs of the unit's shape. */
-enum need { ALWAYS, TOKENS, LATENT, LOGVAR };
+enum need { ALWAYS, TOKENS, LATENT, LOGVAR, WEIGHT };
 
 enum column {
     COLUMN_CAPTIONS,
@@ -28,6 +28,7 @@ enum column {
     COLUMN_ORIGINAL_SIZE,
     COLUMN_TEXT,
     COLUMN_TOKENS,
+    COLUMN_WEIGHT,
     N_COLUMNS
 };
 
@@ -59,6 +60,8 @@ static const struct {
                      "the caption drawn for epoch 0, or the document"},
     [COLUMN_TOKENS] = {"tokens", "ndarray:int32", 0, TOKENS,
                        "ids of `text`, without markers"},
+    [COLUMN_WEIGHT] = {"weight", "float64", 8, WEIGHT,
+                       "how often it occurs in a pass, by the view"},
 };
 
 struct mds_export {
@@ -81,6 +84,8 @@ static bool has(const struct export_shape *shape, enum need need)
         return shape->latent;
     case LOGVAR:
         return shape->logvar;
+    case WEIGHT:
+        return shape->weight;
     default:
         return true;
     }
@@ -284,6 +289,8 @@ static struct mds_value value_of(struct mds_export *x, enum column column,
         return size_value(s->view.image);
     case COLUMN_TEXT:
         return bytes_value(s->view.caption->text, s->view.caption->text_len);
+    case COLUMN_WEIGHT:
+        return head_value(&s->weight, sizeof(s->weight));
     default:
         return array_value(&s->tokens);
     }

@@ -91,6 +91,7 @@ static int look_at(struct export_unit *u, const char *path, json_t **models)
         print_to_stderr("error: %s", shard_reader_why(r));
         rc = status == SHARD_ENOMEM ? EXIT_FAILED : EXIT_BAD_INPUT;
     } else {
+        u->n_records = shard_reader_count(r);
         rc = name_of(&u->name, shard_reader_header(r));
         *models = rc == 0 ? describe_models(r, &u->shape) : NULL;
         if (rc == 0 && *models == NULL)
@@ -149,13 +150,28 @@ static int agree(struct agreement *all, json_t *models, const char *path)
     return rc;
 }
 
-static int check_unit(const struct export_run *run, const struct export_unit *u)
+/* Finds the shard in the view. */
+static int check_view(const struct export_run *run, struct export_unit *u)
+{
+    if (run->view == NULL)
+        return 0;
+    const int64_t number = view_file_find(run->view, u->fingerprint);
+    if (number < 0 || view_file_n_records(run->view, (size_t)number) != u->n_records)
+        return usage_error("--view %s: was made without %s, or before that changed; make "
+                           "it anew, of all shards that are exported",
+                           run->options->view, u->path);
+    u->view_shard = (size_t)number;
+    u->shape.weight = true;
+    return 0;
+}
+
+static int check_unit(const struct export_run *run, struct export_unit *u)
 {
     if (run->options->scaled && u->shape.logvar)
         return usage_error("%s holds log-variances, which belong to raw latents: sample "
                            "first, then scale; leave --scaled out",
                            u->path);
-    return 0;
+    return check_view(run, u);
 }
 
 static int by_name(const void *left, const void *right)
@@ -357,6 +373,26 @@ static int select_units(struct export_run *run)
     if (rc == 0)
         run->n_units = n;
     return rc;
+}
+
+int export_plan_view(struct export_run *run)
+{
+    const char *path = run->options->view;
+
+    if (path == NULL)
+        return 0;
+    const int rc = view_file_open(&run->view, path);
+    if (rc == VIEW_EINVAL)
+        return usage_error("--view %s", view_file_why(run->view));
+    if (rc != VIEW_OK) {
+        print_to_stderr("error: --view %s", view_file_why(run->view));
+        return EXIT_FAILED;
+    }
+    if (view_file_tokenizer(run->view)[0] != '\0')
+        return usage_error("--view %s: was built with a tokenizer of Python's, whose ids "
+                           "it has not; build it without tokenizer=",
+                           path);
+    return 0;
 }
 
 int export_plan(struct export_run *run, char **paths, size_t n_paths)

@@ -23,6 +23,7 @@ struct export_shape {
     bool logvar;      /* of the latent */
     uint32_t dtype;   /* of latents as they are exported: SHARD_FP16 or SHARD_FP32 */
     uint32_t encoder; /* theirs: position in the header's encoders */
+    bool weight;      /* a view's */
 };
 
 struct export_tensor {
@@ -37,6 +38,7 @@ struct export_sample {
     struct record_view view;                     /* a pair or a text */
     struct export_tensor latent, logvar, tokens; /* those that the unit's shape has */
     struct shard_buffer converted[2];            /* owned */
+    double weight; /* how often it occurs in a pass; set by who has a view */
 };
 
 /* The shape of a record; *why (static) says where it is none. */

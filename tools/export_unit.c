@@ -13,6 +13,7 @@
 #include "shard/reader.h"
 #include "shard/version.h"
 #include "tools/export.h"
+#include "tools/export_view.h"
 #include "tools/json_text.h"
 #include "tools/print.h"
 
@@ -25,7 +26,8 @@ struct unit_export {
     struct shard_reader *reader;
     void *writer;
     struct export_sample sample;
-    uint64_t n_samples, n_lost;
+    struct export_view view; /* where the run has one */
+    uint64_t n_samples, n_lost, n_left_out;
     json_t *lost; /* array of {index, key, why} */
 };
 
@@ -109,6 +111,23 @@ static int take_record(struct unit_export *x, const struct shard_record *record)
     return EXPORT_DONE;
 }
 
+/* What shard_reader_next() gave. */
+static int take_next(struct unit_export *x, int rc, struct shard_record *record)
+{
+    if (rc != SHARD_OK && rc != SHARD_EDAMAGED)
+        return fail(x, "%s", shard_reader_why(x->reader));
+    if (x->run->view != NULL) {
+        if (export_view_next(&x->view, record, rc == SHARD_OK) != VIEW_OK)
+            return out_of_memory(x);
+        if (x->view.weight == 0) {
+            x->n_left_out++;
+            return EXPORT_DONE;
+        }
+        x->sample.weight = x->view.weight;
+    }
+    return rc == SHARD_OK ? take_record(x, record) : lose(x, record, reader_why(x));
+}
+
 static int take_records(struct unit_export *x)
 {
     struct shard_record record;
@@ -120,12 +139,7 @@ static int take_records(struct unit_export *x)
         int rc = shard_reader_next(x->reader, &record);
         if (rc == SHARD_EOF)
             break;
-        if (rc == SHARD_OK)
-            end = take_record(x, &record);
-        else if (rc == SHARD_EDAMAGED)
-            end = lose(x, &record, reader_why(x));
-        else
-            end = fail(x, "%s", shard_reader_why(x->reader));
+        end = take_next(x, rc, &record);
     }
     if (end == EXPORT_DONE && x->n_lost > MOST_NAMED)
         say(x, "%s: %" PRIu64 " samples are lost; %s%s names them all", x->unit->path,
@@ -135,13 +149,22 @@ static int take_records(struct unit_export *x)
 
 /* ---- the manifest ---- */
 
-/* What depends on the shard and the options alone. Takes nothing. NULL: no memory. */
+/* What depends on the shard, the view and the options alone. Takes nothing. NULL: no
+ * memory. */
 static json_t *describe_result(struct unit_export *x)
 {
-    return json_pack("{s:s, s:{s:o, s:s}, s:I, s:O}", "software", LATENTMILL_SOFTWARE,
-                     "source", "name", json_any_string(x->unit->name), "fingerprint",
-                     x->unit->fingerprint, "samples", (json_int_t)x->n_samples, "lost",
-                     x->lost);
+    json_t *result = json_pack(
+        "{s:s, s:{s:o, s:s}, s:I, s:O}", "software", LATENTMILL_SOFTWARE, "source",
+        "name", json_any_string(x->unit->name), "fingerprint", x->unit->fingerprint,
+        "samples", (json_int_t)x->n_samples, "lost", x->lost);
+
+    if (x->run->view != NULL &&
+        json_object_set_new(result, "left_out",
+                            json_integer((json_int_t)x->n_left_out)) != 0) {
+        json_decref(result);
+        return NULL;
+    }
+    return result;
 }
 
 static char *manifest_text(struct unit_export *x, json_t *result)
@@ -242,6 +265,9 @@ static int begin(struct unit_export *x)
                                          .shape = &x->unit->shape};
     if (format->open(&x->writer, &target) != 0)
         return fail(x, "%s", format->why(x->writer));
+    if (x->run->view != NULL)
+        export_view_begin(&x->view, x->run->view, x->unit->view_shard,
+                          shard_reader_header(x->reader)->seed);
     return EXPORT_DONE;
 }
 
@@ -254,15 +280,18 @@ enum export_end export_unit_run(struct export_run *run, const struct export_unit
         end = take_records(&x);
     if (end == EXPORT_DONE)
         end = finish(&x);
-    if (end == EXPORT_DONE)
+    if (end == EXPORT_DONE) {
         atomic_fetch_add(&run->n_lost, x.n_lost);
-    else
+        atomic_fetch_add(&run->n_left_out, x.n_left_out);
+    } else {
         atomic_fetch_sub(&run->n_samples, x.n_samples);
+    }
     if (end != EXPORT_DONE && x.files.dir != NULL)
         publication_drop(&x.files, run->format->n_files(x.writer));
     run->format->close(x.writer);
     shard_reader_close(x.reader);
     export_sample_clear(&x.sample);
+    export_view_end(&x.view);
     json_decref(x.lost);
     publication_free(&x.files);
     return end == EXPORT_DONE && x.n_lost > 0 ? EXPORT_LOSSY : (enum export_end)end;

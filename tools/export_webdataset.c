@@ -146,8 +146,9 @@ static void print_image(FILE *f, const struct record_view *v)
     export_print_captions(f, v->text);
 }
 
-static int add_json(struct wds_export *x, const char *key, const struct record_view *v)
+static int add_json(struct wds_export *x, const char *key, const struct export_sample *s)
 {
+    const struct record_view *v = &s->view;
     const struct shard_record *r = v->record;
     FILE *f = x->json.file;
 
@@ -159,6 +160,8 @@ static int add_json(struct wds_export *x, const char *key, const struct record_v
     fprintf(f, ", \"index\": %" PRIu64, r->index);
     if (v->image != NULL)
         print_image(f, v);
+    if (x->target.shape->weight)
+        fprintf(f, ", \"weight\": %.17g", s->weight);
     fputs(", \"metadata\": ", f);
     metadata_print_json(f, r->metadata, r->metadata_len);
     fputs("}\n", f);
@@ -182,7 +185,7 @@ static int add_members(struct wds_export *x, const char *key,
     if (rc == 0)
         rc = add_member(x, key, "txt", NULL, 0, s->view.caption->text,
                         s->view.caption->text_len);
-    return rc == 0 ? add_json(x, key, &s->view) : rc;
+    return rc == 0 ? add_json(x, key, s) : rc;
 }
 
 static int append(void *writer, const struct export_sample *s, const char **why)
@@ -305,12 +308,16 @@ static json_t *describe(const struct export_shape *shape, bool scaled)
                         json_string("the caption drawn for epoch 0, or the document"));
     json_object_set_new(
         all, "json",
-        json_string(shape->latent
-                        ? "key, name, index, order (drawn for epoch 0), original_size "
-                          "[width, height], crop [left, top, width, height], "
-                          "image_sha256, caption (the drawn one's place in captions), "
-                          "captions (all, with their tokens), metadata (the input's own)"
-                        : "key, name, index, metadata (the input's own)"));
+        json_sprintf("key, name, index, %s%smetadata (the input's own)",
+                     shape->latent
+                         ? "order (drawn for epoch 0), original_size [width, height], "
+                           "crop [left, top, width, height], image_sha256, caption (the "
+                           "drawn one's place in captions), captions (all, with their "
+                           "tokens), "
+                         : "",
+                     shape->weight ? "weight (how often it occurs in a pass, by the "
+                                     "view), "
+                                   : ""));
     return all;
 }
 

@@ -78,7 +78,8 @@ def mds_value(encoding, data):
             return numpy.frombuffer(data, rest[0]).reshape([int(n) for n in rest[1].split(",")])
         return mds_array(rest[0], data)
     return {"str": bytes.decode, "bytes": bytes, "json": json.loads,
-            "int": lambda b: int.from_bytes(b, "little", signed=True)}[kind](data)
+            "int": lambda b: int.from_bytes(b, "little", signed=True),
+            "float64": lambda b: struct.unpack("<d", b)[0]}[kind](data)
 
 
 def mds_samples(folder):

@@ -76,6 +76,17 @@ def shape_of(layout: Layout, encoders: list[dict]) -> Shape:
 
 
 @dataclass(frozen=True)
+class OwnIds:
+    """Ids of captions that a view has instead of a shard's stored ones."""
+    replaced: np.ndarray  # bool [n]: the record has these
+    start: np.ndarray     # int64 [alternatives + 1], in ids
+    ids: np.ndarray       # uint32
+
+    def of(self, alternative: int) -> np.ndarray:
+        return self.ids[self.start[alternative]:self.start[alternative + 1]]
+
+
+@dataclass(frozen=True)
 class Texts:
     """Lengths of the texts of a shard's records: from its index, or from a view.
 
@@ -88,6 +99,7 @@ class Texts:
     names: list[str]
     others: np.ndarray     # int64 [n]: ids of the first alternatives of all other texts
     weight: np.ndarray | None = None  # float64 [n], times a record occurs in a pass
+    own: OwnIds | None = None
 
 
 def texts_of(columns: Columns, shapes: list[Shape]) -> Texts:

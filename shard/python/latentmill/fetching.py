@@ -125,9 +125,7 @@ class _Rows:
         """Of documents that stand in these rows."""
         if not rows:
             return
-        view = self._view
-        texts_of_all = self._stored_ids(d) if view is None or view.tokenizer is None else \
-            self._new_ids(view, d, rows)
+        texts_of_all = self._ids(d, rows)
         # If few are wanted, they get arrays of their own, so that the block's memory can go.
         copy = len(rows) < 0.5 * self._block.n_records
         for row, position, layout, n_caption, caption_first, length, texts in zip(
@@ -151,18 +149,36 @@ class _Rows:
         column, offset, n_bytes, dtype, dims = place
         return tensor_view(self._block.tensor(column), offset, n_bytes, dtype, dims)
 
-    # Both give, document by document, the ids of its caption and of its other texts. A
+    # All three give, document by document, the ids of its caption and of its other texts. A
     # document without its caption gets any: as many as are used, none, are kept.
 
-    def _new_ids(self, view: View, d: Documents, rows: list[int]) -> Iterator[list[np.ndarray]]:
+    def _ids(self, d: Documents, rows: list[int]) -> Iterator[list[np.ndarray]]:
+        """Of a view where it has its own, else the stored ones."""
+        lengths, view = self._shard.texts, self._view
+        own = lengths.own
+        replaced = None if own is None else own.replaced[d.position]
+        stored = d.caption if replaced is None else np.where(replaced, -1, d.caption)
+        texts_of_all = self._stored_ids(d, stored) if view is None or view.tokenizer is None else \
+            self._new_ids(view, d, stored, rows)
+        if own is None or replaced is None:
+            yield from texts_of_all
+            return
+        chosen = lengths.start[d.position] + np.maximum(d.caption, 0)
+        for texts, is_own, alternative in zip(texts_of_all, replaced.tolist(), chosen.tolist()):
+            if is_own:
+                texts[0] = own.of(alternative).astype(np.int32)
+            yield texts
+
+    def _new_ids(self, view: View, d: Documents, captions: np.ndarray, rows: list[int]
+                 ) -> Iterator[list[np.ndarray]]:
         lengths = self._shard.texts
-        for row, position, caption in zip(rows, d.position.tolist(), d.caption.tolist()):
+        for row, position, caption in zip(rows, d.position.tolist(), captions.tolist()):
             record = Record(self._shard.reader, position, self._block, row)
             at = lengths.start[position] + caption
             yield view.tokens(record, caption, lengths.n_ids[at] if caption >= 0 else 0,
                               lengths.others[position])
 
-    def _stored_ids(self, d: Documents) -> Iterator[list[np.ndarray]]:
+    def _stored_ids(self, d: Documents, captions: np.ndarray) -> Iterator[list[np.ndarray]]:
         ids = np.frombuffer(memoryview(self._block.ids), np.int32)
         alternatives = self._shard.reader.columns().alternative_start
         start = self._shard.ids_start
@@ -172,7 +188,7 @@ class _Rows:
             raise ShardError(f"{self._shard.reader.path}: block {self._block.number} has "
                              f"{len(ids)} token ids, its index says {after - before}")
         first = alternatives[d.position]
-        chosen = first + np.maximum(d.caption, 0)
+        chosen = first + np.maximum(captions, 0)
         begins = start[chosen] - before
         ends = start[np.minimum(chosen + 1, len(start) - 1)] - before
         for layout, at, begin, end in zip(d.layout.tolist(), first.tolist(), begins.tolist(),

@@ -111,6 +111,11 @@ class Record:
         return self._data()[1]
 
     @property
+    def shard_fingerprint(self) -> str:
+        """Of the shard it is in: ShardReader.fingerprint."""
+        return self._reader.fingerprint
+
+    @property
     def index(self) -> int:
         """Its place in the unit, rejected samples counted."""
         return self._data()[2]

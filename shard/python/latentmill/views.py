@@ -2,33 +2,31 @@
 """A view: which records of a source are used, how often, with which captions and tokens.
 
 It is computed once, from text frames alone, and stored as a file of lengths and weights that
-stands in for the shards' indexes from then on. The file holds no text and no ids: where
-captions or tokens are not the stored ones, the same callables make them again at load time."""
+stands in for the shards' indexes from then on. Captions that are not the stored ones are in the
+file, with their ids. Where all is tokenized anew, ids of stored texts are not: the same tokenizer
+makes them again at load time."""
 from __future__ import annotations
 
-import hashlib
-import json
 import numbers
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .catalogue import find_shards
+from . import view_file
+from .catalogue import find_shards, first_few
 from .columns import starts_of
-from .documents import Markers, Texts, shape_of
+from .documents import Markers, OwnIds, Texts, shape_of
 from .lazy import cached_property
 from .reader import ShardReader
 from .record import Alternative, Record
+from .tokenizer import tokenizer_of
 
 Tokenizer = Callable[[str], Sequence[int]]
-Captions = Callable[[Record], Sequence[str]] | Mapping[str, str | Sequence[str]]
-_ARRAYS = {"records": np.int64, "count": np.int64, "others": np.int64, "weight": np.float64,
-           "n_ids": np.uint32, "name": np.uint32}
-_MAGIC = "latentmill view 1"
+Captions = Callable[[Record], Sequence[str]] | Mapping[Any, str | Sequence[str]]
 _MAX_IDS = 2**31
 
 
@@ -46,30 +44,21 @@ class View:
     meta: dict[str, Any]
     arrays: dict[str, np.ndarray]
     tokenizer: Tokenizer | None = None
-    captions_map: Captions | None = None
 
     @staticmethod
-    def open(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None,
-             captions_map: Captions | None = None) -> View:
-        """path: a file of build_view(). tokenizer, captions_map: the ones it was built with.
-        ValueError where it is no view, or is damaged, or one of these is not given."""
+    def open(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> View:
+        """path: a file of build_view(). tokenizer: the one it was built with, if it was.
+        ValueError where it is no view, or is damaged, or the tokenizer is not given."""
         try:
-            if os.path.exists(path) and not os.path.isfile(path):
-                raise ValueError("it is not a regular file")
-            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-                meta = json.loads(str(file["meta"]))
-                view = View(meta, {name: file[name] for name in _ARRAYS}, tokenizer, captions_map)
-            if meta["magic"] != _MAGIC or view._digest() != meta["fingerprint"]:
-                raise ValueError("its fingerprint is not that of its content")
+            view = View(*view_file.read(path), tokenizer)
             view._check()
         except FileNotFoundError:
             raise
-        except Exception as error:  # whatever zipfile and numpy make of foreign bytes
+        except Exception as error:  # whatever gzip, json and numpy make of foreign bytes
             raise ValueError(f"{path} is no view of latentmill, or damaged: {error}") from None
-        for name in ("tokenizer", "captions_map"):
-            if bool(meta[name]) != (getattr(view, name) is not None):
-                raise ValueError(f"{path} was built {'with' if meta[name] else 'without'} "
-                                 f"{name}: open it so, by View.open(path, ...)")
+        if bool(view.tokenizer_name) != (tokenizer is not None):
+            raise ValueError(f"{path} was built {'with' if view.tokenizer_name else 'without'} a "
+                             "tokenizer: open it so, by View.open(path, ...)")
         return view
 
     def __repr__(self) -> str:
@@ -79,21 +68,11 @@ class View:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the file; one that is there is replaced when all is written."""
-        temporary = Path(f"{os.fspath(path)}.tmp.{os.getpid()}")
-        arrays: dict[str, Any] = {"meta": np.array(json.dumps(self.meta)), **self.arrays}
-        try:
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        view_file.write(path, self.meta, self.arrays)
 
     @property
     def fingerprint(self) -> str:
-        """Of lengths, weights and markers, and of the shards it is of."""
+        """Of lengths, weights, captions and markers, and of the shards it is of."""
         return self.meta["fingerprint"]
 
     @property
@@ -118,103 +97,119 @@ class View:
                              "these with latentmill.build_view()")
 
     @cached_property
-    def _starts(self) -> np.ndarray:
-        """Records and alternatives before each shard. int64 [2, shards + 1]"""
-        records = starts_of(self.arrays["records"])
-        return np.stack([records, starts_of(self.arrays["count"])[records]])
+    def _starts(self) -> dict[str, np.ndarray]:
+        """Of each shard, where its part of these arrays begins. int64 [shards + 1]"""
+        a = self.arrays
+        replaced = self._is_replaced
+        records = starts_of(a["records"])
+        alternatives = starts_of(a["count"])[records]
+        texts = starts_of(replaced)[alternatives]
+        return {"count": records, "n_ids": alternatives, "text_bytes": texts,
+                "ids": starts_of(a["n_ids"] * replaced)[alternatives],
+                "text": starts_of(a["text_bytes"])[texts]}
+
+    @property
+    def _is_replaced(self) -> np.ndarray:
+        """Whether each alternative is the view's own. bool"""
+        return np.repeat(self.arrays["replaced"] > 0, self.arrays["count"])
 
     @cached_property
     def units(self) -> np.ndarray:
         """Sum of the weights of each shard's records: whole numbers, which add up the same on
         every machine. int64 [shards]"""
-        return np.diff(starts_of(units_of(self.arrays["weight"]))[self._starts[0]])
+        return np.diff(starts_of(units_of(self.arrays["weight"]))[self._starts["count"]])
+
+    def _of(self, shard: int, array: str, starts: str = "") -> np.ndarray:
+        """The shard's part of an array that is as long as `starts` is."""
+        begin, end = self._starts[starts or array][shard:shard + 2].tolist()
+        return self.arrays[array][begin:end]
 
     def texts(self, shard: int) -> Texts:
         """Stands in for documents.texts_of() of a shard's index."""
-        rows, alternatives = (slice(*start[shard:shard + 2].tolist()) for start in self._starts)
-        count = self.arrays["count"][rows]
-        return Texts(np.cumsum(count) - count, count, self.arrays["n_ids"][alternatives],
-                     self.arrays["name"][alternatives], self.meta["names"],
-                     self.arrays["others"][rows], self.arrays["weight"][rows])
+        count, n_ids = self._of(shard, "count"), self._of(shard, "n_ids")
+        replaced = self._of(shard, "replaced", "count") > 0
+        own = None
+        if replaced.any():
+            own = OwnIds(replaced, starts_of(n_ids * np.repeat(replaced, count)),
+                         self._of(shard, "ids"))
+        return Texts(np.cumsum(count) - count, count, n_ids, self._of(shard, "name", "n_ids"),
+                     self.meta["names"], self._of(shard, "others", "count"),
+                     self._of(shard, "weight", "count"), own)
 
-    def captions(self, record: Record) -> list[tuple[str, str]]:
-        """(name, text) of each caption that the record has in this view."""
-        given = self._mapped(record)
-        if given is None:
-            return [(caption.name, caption.text) for caption in record.captions]
-        texts = [given] if isinstance(given, str) else given
-        if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"captions_map: {record!r} is given {given!r}, not a text or a list of "
-                            "texts")
-        return [("captions_map", text) for text in texts]
-
-    def _mapped(self, record: Record) -> str | Sequence[str] | None:
-        """What captions_map says of it; None: nothing."""
-        if callable(self.captions_map):
-            given = self.captions_map(record)
-            return () if given is None else given
-        texts: Mapping[Any, str | Sequence[str]] = self.captions_map or {}
-        return texts.get((record.name, record.key), texts.get(record.key))
+    def captions(self, record: Record) -> list[Alternative]:
+        """Those that the record has in this view; ids None: the tokenizer's. ValueError where it
+        is in none of the view's shards."""
+        fingerprint = record.shard_fingerprint
+        if fingerprint not in self.meta["shards"]:
+            raise ValueError(f"{record!r} is in none of the view's shards")
+        shard = self.meta["shards"].index(fingerprint)
+        texts, at = self.texts(shard), record.position
+        if texts.own is None or not texts.own.replaced[at]:
+            return [caption if self.tokenizer is None else caption._replace(ids=None)
+                    for caption in record.captions]
+        begin = int(texts.start[at])
+        before = int(np.repeat(texts.own.replaced, texts.count)[:begin].sum())
+        ends = starts_of(self._of(shard, "text_bytes")).tolist()
+        text = self._of(shard, "text")
+        return [Alternative(texts.names[texts.name[begin + i]],
+                            text[ends[before + i]:ends[before + i + 1]].tobytes().decode(),
+                            texts.own.of(begin + i)) for i in range(int(texts.count[at]))]
 
     def tokens(self, record: Record, caption: int, n_caption: int, n_others: int
                ) -> list[np.ndarray]:
-        """Ids of the caption (-1: none) and of the record's other texts, by the tokenizer.
+        """Ids of a stored caption (-1: none) and of the record's other texts, by the tokenizer.
         ValueError where they are not as many as the view has."""
-        others = [self.ids(record, one.text) for one in _other_texts(record)]
-        chosen = self.captions(record)[caption:caption + 1] if caption >= 0 else []
-        first = [self.ids(record, text) for _, text in chosen] or [np.zeros(0, np.int32)]
+        assert self.tokenizer is not None
+        others = [ids_by(self.tokenizer, record, one.text) for one in _other_texts(record)]
+        chosen = record.captions[caption:caption + 1] if caption >= 0 else []
+        first = [ids_by(self.tokenizer, record, one.text) for one in chosen] or \
+            [np.zeros(0, np.int32)]
         if len(first[0]) != n_caption or sum(map(len, others)) != n_others or \
                 max(int(ids.max(initial=-1)) for ids in first + others) >= self.n_pieces:
-            raise ValueError(f"{record!r}: tokenizer or captions_map give other tokens than when "
-                             "the view was made: build it again")
+            raise ValueError(f"{record!r}: the tokenizer gives other tokens than when the view was "
+                             "made: build it again")
         return first + others if record.captions else others
-
-    def ids(self, record: Record, text: str) -> np.ndarray:
-        """The tokenizer's, checked. int32"""
-        assert self.tokenizer is not None
-        given = self.tokenizer(text)
-        try:
-            ids = np.asarray(given)
-        except ValueError:  # lists in it
-            ids = np.zeros(())
-        if ids.ndim != 1 or ids.size and (
-                ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= 1 << 31):
-            raise ValueError(f"tokenizer: of a text of {record!r} it gives {_short(given)}, not a "
-                             "list of integers from 0 to 2**31 - 1")
-        return ids.astype(np.int32)
 
     def _check(self) -> None:
         """ValueError where numbers do not go together, or are none that build_view() makes."""
         a, meta = self.arrays, self.meta
-        if any(a[name].dtype != dtype or a[name].ndim != 1 for name, dtype in _ARRAYS.items()):
-            raise ValueError("an array is not of its type")
-        n, n_captions = len(a["weight"]), len(a["n_ids"])
-        below = {"records": n + 1, "count": n_captions + 1, "others": _MAX_IDS, "weight": 1e6,
-                 "n_ids": _MAX_IDS, "name": len(meta["names"])}
-        if not all(((0 <= a[name]) & (a[name] < bound)).all() for name, bound in below.items()):
-            raise ValueError("a length, position or weight cannot be")
-        if (len(a["records"]), len(a["count"]), len(a["others"]), len(a["name"]),
-                a["records"].sum(), a["count"].sum()) != \
-                (len(meta["shards"]), n, n, n_captions, n, n_captions):
-            raise ValueError("its arrays do not go together")
         if not all(isinstance(meta[name], list) for name in ("shards", "names")) or not all(
                 isinstance(s, str) for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):
             raise ValueError("a name is no string")
-        if type(meta["captions_map"]) is not bool or type(meta["n_pieces"]) is not int or \
-                not 0 <= meta["n_pieces"] <= _MAX_IDS:
+        n, n_captions = len(a["weight"]), len(a["n_ids"])
+        below = {"records": n + 1, "count": n_captions + 1, "others": _MAX_IDS, "weight": 1e6,
+                 "n_ids": _MAX_IDS, "name": len(meta["names"]), "replaced": 2, "ids": _MAX_IDS}
+        if not all(((0 <= a[name]) & (a[name] < bound)).all() for name, bound in below.items()):
+            raise ValueError("a length, position or weight cannot be")
+        if (len(a["records"]), len(a["count"]), len(a["others"]), len(a["replaced"]),
+                len(a["name"]), a["records"].sum(), a["count"].sum()) != \
+                (len(meta["shards"]), n, n, n, n_captions, n, n_captions):
+            raise ValueError("its arrays do not go together")
+        replaced = self._is_replaced
+        if (len(a["text_bytes"]), len(a["ids"]), len(a["text"])) != \
+                (replaced.sum(), a["n_ids"][replaced].sum(), a["text_bytes"].sum()) or \
+                (a["replaced"] > a["count"]).any():
+            raise ValueError("its captions do not go together")
+        if type(meta["n_pieces"]) is not int or not 0 <= meta["n_pieces"] <= _MAX_IDS:
             raise ValueError("it does not say what it was made with")
         bos, eos, *images = meta["markers"] or (None, None, 0, 0)
         if len(images) != 2 or not all(type(m) is int and 0 <= m < _MAX_IDS for m in
                                        (*images, bos or 0, eos or 0)):
             raise ValueError("its markers are no ids")
 
-    def _digest(self) -> str:
-        digest = hashlib.sha256()
-        described = {k: v for k, v in self.meta.items() if k != "fingerprint"}
-        digest.update(json.dumps(described, sort_keys=True).encode())
-        for name, dtype in _ARRAYS.items():
-            digest.update(np.ascontiguousarray(self.arrays[name], dtype).tobytes())
-        return digest.hexdigest()[:32]
+
+def ids_by(tokenizer: Tokenizer, record: Record, text: str) -> np.ndarray:
+    """The tokenizer's of a text of the record, checked. int32"""
+    given = tokenizer(text)
+    try:
+        ids = np.asarray(given)
+    except ValueError:  # lists in it
+        ids = np.zeros(())
+    if ids.ndim != 1 or ids.size and (
+            ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= 1 << 31):
+        raise ValueError(f"tokenizer: of a text of {record!r} it gives {_short(given)}, not a "
+                         "list of integers from 0 to 2**31 - 1")
+    return ids.astype(np.int32)
 
 
 def build_view(paths, out: str | os.PathLike[str], *,
@@ -228,28 +223,31 @@ def build_view(paths, out: str | os.PathLike[str], *,
     paths: as of a Source. where(record): whether it is used. weight(record): how often it
     occurs in a pass over the source, on average; 0: never. Both may look at record.metadata_json
     (the input's JSON, parsed; record.metadata has its bytes; None where it had none), images and
-    captions; a latent that is asked for is decompressed. captions_map: the captions
-    instead of the stored ones, a callable of the record, or a mapping of keys to one or more
-    texts (others keep theirs). A key that several NAMEs have stands for all of their records;
-    (NAME, key) for one of them. It needs a tokenizer. tokenizer(text): token ids, without markers,
-    the same on every call; with markers={"bos": .., "eos": .., "boi": .., "eoi": ..} (None for
-    a BOS or EOS that is not to be). tokenizer_name: what two views are compared by."""
-    if captions_map is not None and tokenizer is None:
-        raise ValueError("captions_map needs a tokenizer: its texts have no stored ids")
+    captions; a latent that is asked for is decompressed.
+
+    captions_map: the captions instead of the stored ones, which go into the view with their
+    ids: a callable of the record, or a mapping of keys to one or more texts (others keep
+    theirs). A key that several NAMEs have stands for all of their records; (NAME, key) for one
+    of them. Keys that no record has are named in a warning. The data set's own tokenizer makes
+    the ids: the model that stands beside dataset.json, by PyPI's sentencepiece.
+
+    tokenizer(text): another tokenizer, for all texts: token ids, without markers, the same on
+    every call; with markers={"bos": .., "eos": .., "boi": .., "eoi": ..} (None for a BOS or EOS
+    that is not to be). View.open() needs it again. tokenizer_name: what two views are compared
+    by."""
     if captions_map is not None and not isinstance(captions_map, Mapping) and \
             not callable(captions_map):
         raise TypeError(f"captions_map is a mapping of keys, or a callable; not {captions_map!r}")
     if (tokenizer is None) != (markers is None):
         raise ValueError("a tokenizer comes with markers={'bos', 'eos', 'boi', 'eoi'}")
-    meta = {"magic": _MAGIC, "tokenizer": tokenizer_name if tokenizer else "",
-            "captions_map": captions_map is not None, "shards": [], "names": [],
+    meta = {"tokenizer": tokenizer_name if tokenizer else "", "shards": [], "names": [],
             "markers": None if markers is None else list(_checked(markers))}
-    view = View(meta, {}, tokenizer, captions_map)
-    builder = _Builder(view, where, weight)
+    view = View(meta, {}, tokenizer)
+    builder = _Builder(view, where, weight, captions_map)
     for path in find_shards(paths):
         builder.add(ShardReader(path, columns="text"))
     builder.finish()
-    meta["fingerprint"] = view._digest()
+    meta["fingerprint"] = view_file.digest(meta, view.arrays)
     view.save(out)
     return view
 
@@ -271,18 +269,27 @@ def _checked(markers: Mapping[str, int | None]) -> Markers:
 class _Builder:
     """Collects what a view says of each record."""
 
-    def __init__(self, view: View, where, weight):
+    def __init__(self, view: View, where, weight, captions_map: Captions | None = None):
         self._view = view
         self._where = where
         self._weight = weight
+        self._captions_map = captions_map
+        self._used_keys: set[Any] = set()  # of captions_map
         self._names: dict[str, int] = {}
-        self._values: dict[str, list] = {name: [] for name in _ARRAYS}
+        self._values: dict[str, list] = {name: [] for name in view_file.ARRAYS}
+        self._ids, self._text = bytearray(), bytearray()  # two of these arrays
         self._n_pieces = 0
-        self._any_mapped = False
+        self._tokenizer = view.tokenizer  # of new captions
+        self._tokenizers: dict[str, Tokenizer] = {}  # of data sets, by their SHA-256
 
     def add(self, reader: ShardReader) -> None:
         for layout in reader.columns().layouts:
             shape_of(layout, reader.header["encoders"])
+        if self._captions_map is not None and self._view.tokenizer is None:
+            sha256 = (reader.header["tokenizer"] or {}).get("sha256", "")
+            if sha256 not in self._tokenizers:
+                self._tokenizers[sha256] = tokenizer_of(reader)
+            self._tokenizer = self._tokenizers[sha256]
         self._view.meta["shards"].append(reader.fingerprint)
         self._values["records"].append(len(reader))
         for record in reader:
@@ -290,16 +297,16 @@ class _Builder:
 
     def _add_record(self, record: Record) -> None:
         weight = self._weight_of(record)
-        if isinstance(self._view.captions_map, Mapping) and not self._any_mapped:
-            self._any_mapped = self._view._mapped(record) is not None
-        lengths = list(self._lengths(record)) if weight else []
-        if weight and not lengths and record.captions:
-            raise ValueError(f"{record!r} has no caption left: leave it out by where=")
-        self._values["count"].append(len(lengths))
-        for name, length in lengths:
-            self._values["name"].append(self._names.setdefault(name, len(self._names)))
-            self._values["n_ids"].append(length)
+        given = self._mapped(record, weight > 0) if record.captions else None
         self._values["weight"].append(weight)
+        self._values["replaced"].append(given is not None)
+        if given is not None:
+            self._add_own(record, given)
+        else:
+            captions = record.captions if weight else []
+            self._values["count"].append(len(captions))
+            for caption in captions:
+                self._add_caption(caption.name, self._n_ids(record, caption))
         self._values["others"].append(self._others(record) if weight else 0)
 
     def _weight_of(self, record: Record) -> float:
@@ -311,42 +318,81 @@ class _Builder:
                              "million")
         return float(weight)
 
-    def _lengths(self, record: Record) -> Iterator[tuple[str, int]]:
-        if self._view.tokenizer is not None:
-            for name, text in self._view.captions(record):
-                yield name, self._n_ids(record, text)
-            return
-        for caption in record.captions:
-            yield caption.name, len(_ids(record, caption))
+    def _mapped(self, record: Record, is_used: bool) -> str | Sequence[str] | None:
+        """What captions_map says of it; None: nothing, or the record is not used."""
+        found: Any = None
+        if isinstance(self._captions_map, Mapping):
+            for key in (record.key, (record.name, record.key)):
+                if key in self._captions_map:
+                    self._used_keys.add(key)
+                    found = self._captions_map[key]
+        elif self._captions_map is not None and is_used:
+            found = self._captions_map(record)
+            found = () if found is None else found
+        return found if is_used else None
 
-    def _n_ids(self, record: Record, text: str) -> int:
-        ids = self._view.ids(record, text)
-        self._n_pieces = max(self._n_pieces, int(ids.max(initial=-1)) + 1)
-        return len(ids)
+    def _add_own(self, record: Record, given: str | Sequence[str]) -> None:
+        texts = [given] if isinstance(given, str) else given
+        if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"captions_map: {record!r} is given {given!r}, not a text or a list of "
+                            "texts")
+        if not texts:
+            raise ValueError(f"{record!r} has no caption left: leave it out by where=")
+        self._values["count"].append(len(texts))
+        for text in texts:
+            try:
+                data = text.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(f"captions_map: a text of {record!r} is no Unicode: {error}"
+                                 ) from None
+            assert self._tokenizer is not None
+            ids = self._counted(ids_by(self._tokenizer, record, text))
+            self._add_caption("captions_map", len(ids))
+            self._ids += ids.astype("<u4").tobytes()
+            self._values["text_bytes"].append(len(data))
+            self._text += data
+
+    def _add_caption(self, name: str, n_ids: int) -> None:
+        self._values["name"].append(self._names.setdefault(name, len(self._names)))
+        self._values["n_ids"].append(n_ids)
 
     def _others(self, record: Record) -> int:
-        return sum(len(_ids(record, one)) if self._view.tokenizer is None
-                   else self._n_ids(record, one.text) for one in _other_texts(record))
+        return sum(self._n_ids(record, one) for one in _other_texts(record))
+
+    def _n_ids(self, record: Record, text: Alternative) -> int:
+        """Of a text as it is stored."""
+        if self._view.tokenizer is not None:
+            return len(self._counted(ids_by(self._view.tokenizer, record, text.text)))
+        if text.ids is None:
+            raise ValueError(f"{record!r} has no token ids: the view needs a tokenizer")
+        return len(text.ids)
+
+    def _counted(self, ids: np.ndarray) -> np.ndarray:
+        self._n_pieces = max(self._n_pieces, int(ids.max(initial=-1)) + 1)
+        return ids
 
     def finish(self) -> None:
-        if isinstance(self._view.captions_map, Mapping) and not self._any_mapped:
-            raise ValueError("captions_map has the key of no record; its first are "
-                             f"{list(self._view.captions_map)[:3]}")
+        if isinstance(self._captions_map, Mapping):
+            self._name_unused(self._captions_map)
         self._view.meta["names"] = list(self._names)
         self._view.meta["n_pieces"] = self._n_pieces
         self._view.arrays = {name: np.array(self._values[name], dtype)
-                             for name, dtype in _ARRAYS.items()}
+                             for name, dtype in view_file.ARRAYS.items()}
+        for name, data in (("ids", self._ids), ("text", self._text)):
+            self._view.arrays[name] = np.frombuffer(bytes(data), view_file.ARRAYS[name])
+
+    def _name_unused(self, captions: Mapping[Any, object]) -> None:
+        unused = [key for key in captions if key not in self._used_keys]
+        if not self._used_keys:
+            raise ValueError(f"captions_map has the key of no record; its first are {unused[:3]}")
+        if unused:
+            warnings.warn(f"{len(unused)} of {len(captions)} keys of captions_map are no record's: "
+                          f"{first_few([repr(key) for key in unused])}", stacklevel=4)
 
 
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) < 100 else f"{text[:100]}..."
-
-
-def _ids(record: Record, text: Alternative) -> np.ndarray:
-    if text.ids is None:
-        raise ValueError(f"{record!r} has no token ids: the view needs a tokenizer")
-    return text.ids
 
 
 def _other_texts(record: Record) -> list[Alternative]:
