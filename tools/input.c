@@ -16,6 +16,11 @@
 /* A NAME component with the longest suffix of a temporary file must fit NAME_MAX. */
 enum { MAX_INPUTS = 10000000, MAX_COMPONENT = 180 };
 
+const char *input_prefix(const struct input *in)
+{
+    return in->kind == INPUT_PIPE ? "pipe:" : "";
+}
+
 static int out_of_memory(void)
 {
     fputs("error: out of memory while listing the inputs\n", stderr);
@@ -174,15 +179,15 @@ static int add_list_file(struct input_list *list, const char *path)
     int rc = 0;
 
     if (!f)
-        return usage_error("@%s: %s", path, strerror(errno));
+        return file_error(errno, "@%s", path);
     while (rc == 0 && (len = getline(&line, &cap, f)) > 0) {
         while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
             line[--len] = '\0';
         if (len > 0)
             rc = add_text(list, line);
     }
-    if (rc == 0 && ferror(f))
-        rc = usage_error("@%s: %s", path, strerror(errno));
+    if (rc == 0 && !feof(f))
+        rc = file_error(errno, "@%s", path);
     free(line);
     if (f != stdin)
         fclose(f);
@@ -342,7 +347,7 @@ static int name_inputs(struct input_list *list, const struct input_options *o)
 
         if (!o->name && in->kind != INPUT_PATH)
             rc = usage_error("%s%s: this input needs a name for its outputs: --name NAME",
-                             in->kind == INPUT_PIPE ? "pipe:" : "", in->text);
+                             input_prefix(in), in->text);
         else if (!o->name && !(in->name = name_of_path(in->text, o->name_depth)))
             rc = out_of_memory();
         else if (!input_name_check(in->name))
@@ -433,7 +438,7 @@ static int check_files(struct input_list *list)
         if (in->kind != INPUT_PATH)
             continue;
         if (stat(in->text, &st) != 0)
-            return usage_error("%s: %s", in->text, strerror(errno));
+            return file_error(errno, "%s", in->text);
         if (S_ISDIR(st.st_mode))
             return usage_error("%s: is a folder; name the files in it", in->text);
         in->regular = S_ISREG(st.st_mode);

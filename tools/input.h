@@ -22,6 +22,9 @@ struct input {
     uint64_t bytes; /* its size */
 };
 
+/* What stands before `text` on the command line: "pipe:" or nothing. */
+const char *input_prefix(const struct input *in);
+
 struct input_list {
     struct input *inputs;
     size_t n, cap;

@@ -23,6 +23,35 @@ int usage_error(const char *fmt, ...)
     return EXIT_USAGE;
 }
 
+static bool is_of_the_name(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case EEXIST:
+    case ELOOP:
+    case ENAMETOOLONG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int file_error(int error, const char *fmt, ...)
+{
+    char *text;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    va_end(ap);
+    print_to_stderr("error: %s: %s", text ? text : "a file", strerror(error));
+    free(text);
+    return is_of_the_name(error) ? EXIT_USAGE : EXIT_FAILED;
+}
+
 static int wrong(const struct option *o, const char *text, const char *want)
 {
     usage_error("--%s %s: %s", o->name, text, want);

@@ -47,4 +47,9 @@ int options_parse(const struct option_table *table, int argc, char **argv,
  */
 __attribute__((format(printf, 1, 2))) int usage_error(const char *fmt, ...);
 
+/* "error: ...: " and what the errno value `error` means, of a file that could not be used.
+ * Returns EXIT_USAGE where its name is wrong (no such file, a folder in its place), else
+ * EXIT_FAILED: trying again may help. */
+__attribute__((format(printf, 2, 3))) int file_error(int error, const char *fmt, ...);
+
 #endif

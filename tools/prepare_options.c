@@ -176,6 +176,13 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
          "do the given inputs again, also where they are complete", NULL, 0, 0},
         {"retry-failed", OPTION_FLAG, &o->retry_failed, NULL,
          "do damaged and rejected inputs again", NULL, 0, 0},
+        {"same-input", OPTION_FLAG, &o->same_input, NULL,
+         "of a complete unit: '-', a FIFO or another command gives the same bytes as "
+         "before",
+         NULL, 0, 0},
+        {"check-inputs", OPTION_FLAG, &o->check_inputs, NULL,
+         "read the files of complete units whole, to see that they are the same", NULL, 0,
+         0},
         {"damaged", OPTION_CHOICE, &o->damaged, NULL,
          "exit status for a damaged input: 42, or 0 (fail)", damaged, 0, 0},
         {"log", OPTION_STRING, &o->log, "FILE", "append events as JSON lines", NULL, 0,
