@@ -2,7 +2,10 @@
  * tools/manifest.h - NAME.manifest.json: what one input became.
  *
  * {"result": ..., "run": ...}. `result` depends on the input's bytes, its NAME, the
- * configuration and the versions alone; `run` says who made it, when, from which path. */
+ * configuration and the versions alone; `run` says who made it, when, from which path or
+ * command, and the size of a regular file. result.inputs[0] has `bytes`, `sha256` and
+ * `probe` (input_probe.h) of what was read: all of the input, unless --limit or damage
+ * ended the reading. */
 #ifndef TOOLS_MANIFEST_H
 #define TOOLS_MANIFEST_H
 

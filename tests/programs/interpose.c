@@ -55,7 +55,7 @@ static int fails(const char *call, const char *path)
     n = snprintf(wanted, sizeof(wanted), "%s %s ", call, path);
     if (n >= (int)sizeof(wanted) || strncmp(fault, wanted, (size_t)n) != 0)
         return 0;
-    errno = atoi(fault + n);
+    errno = (int)strtol(fault + n, NULL, 10);
     return -1;
 }
 
