@@ -20,11 +20,12 @@
 
 static json_t *load(struct manifest *m, const char *path, int *rc)
 {
-    FILE *f = fopen(path, "re");
     json_error_t error = {0};
     json_t *json = NULL;
+    FILE *f;
 
     errno = 0;
+    f = fopen(path, "re");
     *rc = MANIFEST_UNREADABLE;
     if (f && !(json = json_loadf(f, JSON_REJECT_DUPLICATES, &error)) && !ferror(f) &&
         json_error_code(&error) != json_error_out_of_memory) {

@@ -5,7 +5,7 @@
  *         The first rename() makes PREFIX.rename.ready and waits for PREFIX.rename.go; so
  *         does the first link().
  *     LD_PRELOAD=interpose.so FAULT="mkdir /a/b 28" latentmill ...
- *         mkdir() of that path fails with errno 28; also stat, access and statvfs.
+ *         mkdir() of that path fails with errno 28; also stat, access, fopen and statvfs.
  *     LD_PRELOAD=interpose.so ROOM=4096 latentmill ...
  *         statvfs() finds so many bytes free.
  *     LD_PRELOAD=interpose.so OPENDIR_LOG=FILE latentmill ...
@@ -88,6 +88,11 @@ int stat(const char *restrict path, struct stat *restrict st)
 int access(const char *path, int mode)
 {
     return fails("access", path) ? -1 : NEXT(access)(path, mode);
+}
+
+FILE *fopen(const char *restrict path, const char *restrict mode)
+{
+    return fails("fopen", path) ? NULL : NEXT(fopen)(path, mode);
 }
 
 int statvfs(const char *restrict path, struct statvfs *restrict fs)
