@@ -208,8 +208,10 @@ TOOLS_SRC := \
     tools/export_view.c \
     tools/export_webdataset.c \
     tools/index_command.c \
+    tools/identity.c \
     tools/input.c \
     tools/input_advice.c \
+    tools/input_probe.c \
     tools/intake.c \
     tools/isa.c \
     tools/json_diff.c \
@@ -234,8 +236,10 @@ TOOLS_SRC := \
     tools/queue.c \
     tools/record_view.c \
     tools/report.c \
+    tools/rival.c \
     tools/sample_record.c \
     tools/sha256.c \
+    tools/sha256_file.c \
     tools/shard_files.c \
     tools/shard_set.c \
     tools/input_source.c \
@@ -263,6 +267,8 @@ UNIT_TESTS := \
     tests/unit/test_pair_members.c \
     tests/unit/test_tar_header.c \
     tests/unit/test_input.c \
+    tests/unit/test_input_probe.c \
+    tests/unit/test_input_source.c \
     tests/unit/test_print.c \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
@@ -302,6 +308,10 @@ TEST_PROGRAMS := \
     tests/programs/write_edits.c \
     tests/programs/write_noise_shards.c \
     tests/programs/write_shards.c
+
+# Libraries that tests put before the C library's calls (LD_PRELOAD).
+TEST_INTERPOSERS := \
+    tests/programs/interpose.c
 
 PYTHON_TESTS := \
     tests/python/test_documents.py \
@@ -359,7 +369,11 @@ CLI_TESTS := \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \
     tests/cli/prepare_inputs.sh \
+    tests/cli/prepare_identity.sh \
+    tests/cli/prepare_races.sh \
     tests/cli/prepare_refused.sh \
+    tests/cli/prepare_result.sh \
+    tests/cli/prepare_start.sh \
     tests/cli/prepare_text.sh \
     tests/cli/runner.sh \
     tests/cli/sample_set.sh \
@@ -456,6 +470,7 @@ need-packages:
 # Tests: a program for each file in C, the libraries linked in.
 unit_programs := $(patsubst %.c,$(BUILD)/%,$(UNIT_TESTS))
 test_programs := $(patsubst %.c,$(BUILD)/%,$(TEST_PROGRAMS))
+interposers   := $(patsubst %.c,$(BUILD)/%.so,$(TEST_INTERPOSERS))
 fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(FUZZ_TARGETS))
 fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
 
@@ -471,6 +486,10 @@ $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
 $(unit_programs): private test_libs = -lcmocka
 $(unit_programs) $(test_programs): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(libs)
 	$(CXX) $(lm_ldflags) -o $@ $^ $(lm_libs) $(test_libs)
+
+$(interposers): $(BUILD)/%.so: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) $(WERROR) $(CFLAGS) -fPIC -shared -o $@ $<
 
 # The networks and images that tests of vae_encode/ share.
 vae_case_tests := $(filter $(BUILD)/tests/unit/test_vae_%,$(unit_programs))
@@ -520,7 +539,7 @@ unit: $(unit_programs)
 	@BUILD='$(BUILD)' tests/run.sh $(unit_programs)
 
 ## everything: all programs, those of the tests too
-everything: all python $(unit_programs) $(test_programs) $(fuzz_programs)
+everything: all python $(unit_programs) $(test_programs) $(interposers) $(fuzz_programs)
 
 ## asan: the tests under clang's address and undefined-behaviour sanitizers
 .PHONY: asan tsan

@@ -24,23 +24,32 @@ static json_t *real_array(const double *values, int n)
 {
     json_t *array = json_array();
 
-    for (int i = 0; i < n; i++)
-        json_array_append_new(array, json_real(values[i]));
+    for (int i = 0; i < n && array; i++)
+        if (json_array_append_new(array, json_real(values[i])) != 0) {
+            json_decref(array);
+            array = NULL;
+        }
     return array;
 }
 
 static json_t *encode_group(const struct prepare_options *o, const struct vae_info *vae)
 {
-    return json_pack(
-        "{s:[II], s:s, s:s, s:s, s:o*, s:{s:s, s:s, s:o, s:o, s:o}, s:s, s:s, s:s}",
-        "size", (json_int_t)o->size, (json_int_t)o->size, "crop", "centre", "resize",
+    json_t *group = json_pack(
+        "{s:[II], s:s, s:s, s:s, s:{s:s, s:s, s:o, s:o, s:o}, s:s, s:s, s:s}", "size",
+        (json_int_t)o->size, (json_int_t)o->size, "crop", "centre", "resize",
         resize_filter_name((enum resize_filter)o->resize), "icc",
-        o->icc == ICC_SRGB ? "srgb" : "ignore", "jpeg_scale",
-        o->jpeg_scale ? json_integer(o->jpeg_scale) : NULL, "vae", "family", vae->family,
-        "sha256", vae->sha256, "config", json_loads(vae->config, JSON_DECODE_ANY, NULL),
-        "scale", real_array(vae->scale, vae->n_scale), "shift",
+        o->icc == ICC_SRGB ? "srgb" : "ignore", "vae", "family", vae->family, "sha256",
+        vae->sha256, "config", json_loads(vae->config, JSON_DECODE_ANY, NULL), "scale",
+        real_array(vae->scale, vae->n_scale), "shift",
         real_array(vae->shift, vae->n_scale), "latent", latent_dtype_names[o->latent],
         "moments", moments_names[o->moments], "numerics", vae->numerics);
+
+    if (group && o->jpeg_scale &&
+        json_object_set_new(group, "jpeg_scale", json_integer(o->jpeg_scale)) != 0) {
+        json_decref(group);
+        group = NULL;
+    }
+    return group;
 }
 
 static json_t *text_group(const struct prepare_options *o,
@@ -78,8 +87,7 @@ static json_t *hash_of(const json_t *value)
 
     if (!text)
         return NULL;
-    sha256_hex(text, strlen(text), hex);
-    hash = json_string(hex);
+    hash = sha256_hex(text, strlen(text), hex) == 0 ? json_string(hex) : NULL;
     free(text);
     return hash;
 }
@@ -148,14 +156,14 @@ static void tell_assumed(const struct prepare_options *o, const json_t *there,
 static int compare(const char *path, const json_t *config,
                    const struct prepare_options *o)
 {
-    json_error_t error;
+    json_error_t error = {0};
     json_t *there = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
     json_t *here = json_copy((json_t *)config);
     int rc = 0;
 
     if (!there || !here) {
-        print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
-                        error.line);
+        print_to_stderr("error: %s: cannot be read: %s (line %d)", path,
+                        there ? "out of memory" : error.text, error.line);
         rc = EXIT_FAILED;
         goto out;
     }
@@ -188,10 +196,13 @@ static int report_failure(const char *why)
 int dataset_claim(const struct prepare_options *o, const json_t *config)
 {
     char *text = shard_json_canonical(config), *path = NULL, why[600] = "out of memory";
+    size_t len = text ? strlen(text) : 0;
     int rc = PUBLISH_FAILED;
 
-    if (text && asprintf(&path, "%s/dataset.json", o->out) >= 0)
-        rc = publish_file(path, text, strlen(text), why, sizeof(why));
+    if (text && asprintf(&path, "%s/dataset.json", o->out) >= 0) {
+        text[len++] = '\n'; /* in place of the NUL */
+        rc = publish_file(path, text, len, why, sizeof(why));
+    }
     if (rc == PUBLISH_FAILED)
         rc = report_failure(why);
     else if (rc == PUBLISH_EXISTS)

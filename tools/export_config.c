@@ -46,11 +46,14 @@ static json_t *describe_columns(const struct export_run *run)
 static int write_config(const char *path, const json_t *config, bool replace)
 {
     char *text = shard_json_canonical(config), why[600] = "out of memory";
+    size_t len = text != NULL ? strlen(text) : 0;
     int rc = PUBLISH_FAILED;
 
-    if (text != NULL)
-        rc = replace ? publish_replace(path, text, strlen(text), why, sizeof(why))
-                     : publish_file(path, text, strlen(text), why, sizeof(why));
+    if (text != NULL) {
+        text[len++] = '\n'; /* in place of the NUL */
+        rc = replace ? publish_replace(path, text, len, why, sizeof(why))
+                     : publish_file(path, text, len, why, sizeof(why));
+    }
     free(text);
     if (rc == PUBLISH_FAILED)
         print_to_stderr("error: %s", why);

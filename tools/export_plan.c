@@ -310,7 +310,8 @@ static int judge(struct export_run *run, const struct publication *p,
     return rc;
 }
 
-static int judge_unit(struct export_run *run, struct export_unit *u, char **swept)
+static int judge_unit(struct export_run *run, struct export_unit *u,
+                      struct hash_set *swept)
 {
     const struct export_options *o = run->options;
     struct publication p;
@@ -321,7 +322,11 @@ static int judge_unit(struct export_run *run, struct export_unit *u, char **swep
         rc = EXIT_FAILED;
     } else {
         publication_sweep(&p, swept);
-        const bool exists = publication_exists(&p);
+        bool exists;
+        if (publication_look(&p, &exists) != PUBLISH_OK) {
+            print_to_stderr("error: %s", p.why);
+            rc = EXIT_FAILED;
+        }
         u->done = exists && !o->redo;
         u->withdraw = exists && o->redo;
         if (u->done)
@@ -350,13 +355,13 @@ static int withdraw(const struct export_run *run, const struct export_unit *u)
  * all have been judged: a usage error leaves every one as it was. */
 static int select_units(struct export_run *run)
 {
-    char *swept = NULL;
+    struct hash_set swept = {0};
     size_t n = 0;
     int rc = 0;
 
     for (size_t i = 0; i < run->n_units && rc == 0; i++)
         rc = judge_unit(run, &run->units[i], &swept);
-    free(swept);
+    hash_set_free(&swept);
     for (size_t i = 0; i < run->n_units && rc == 0; i++)
         if (run->units[i].withdraw)
             rc = withdraw(run, &run->units[i]);
@@ -416,7 +421,7 @@ int export_plan(struct export_run *run, char **paths, size_t n_paths)
 void export_plan_sweep(const struct export_run *run)
 {
     const struct export_options *o = run->options;
-    char *swept = NULL;
+    struct hash_set swept = {0};
 
     for (size_t i = 0; i < run->n_units; i++) {
         struct publication p;
@@ -426,7 +431,7 @@ void export_plan_sweep(const struct export_run *run)
             publication_sweep(&p, &swept);
         publication_free(&p);
     }
-    free(swept);
+    hash_set_free(&swept);
 }
 
 void export_plan_free(struct export_run *run)

@@ -167,13 +167,17 @@ static json_t *describe_result(struct unit_export *x)
     return result;
 }
 
-static char *manifest_text(struct unit_export *x, json_t *result)
+static char *manifest_text(struct unit_export *x, json_t *result, size_t *len)
 {
     json_t *manifest = json_pack("{s:O, s:{s:o}}", "result", result, "run", "path",
                                  json_any_string(x->unit->path));
     char *text = manifest != NULL ? shard_json_canonical(manifest) : NULL;
 
     json_decref(manifest);
+    if (text != NULL) {
+        *len = strlen(text);
+        text[(*len)++] = '\n'; /* in place of the NUL */
+    }
     return text;
 }
 
@@ -201,13 +205,14 @@ static int compare_with_winner(struct unit_export *x, const json_t *result)
 
 static int publish(struct unit_export *x, json_t *result)
 {
-    char *text = manifest_text(x, result);
+    size_t len = 0;
+    char *text = manifest_text(x, result, &len);
     bool renamed = false;
 
     if (text == NULL)
         return out_of_memory(x);
     int rc = publication_publish(&x->files, x->run->format->n_files(x->writer), false,
-                                 text, strlen(text), &renamed);
+                                 text, len, &renamed);
     free(text);
     if (rc == PUBLISH_FAILED)
         return fail(x, "%s", x->files.why);

@@ -19,6 +19,11 @@
  * MAX_TEXT are the bytes of all inputs' texts. */
 enum { MAX_INPUTS = 10000000, MAX_TEXT = 1 << 30, MAX_COMPONENT = 180 };
 
+const char *input_prefix(const struct input *in)
+{
+    return in->kind == INPUT_PIPE ? "pipe:" : "";
+}
+
 static int out_of_memory(void)
 {
     fputs("error: out of memory while listing the inputs\n", stderr);
@@ -362,7 +367,7 @@ static int name_inputs(struct input_list *list, const struct input_options *o)
 
         if (!o->name && in->kind != INPUT_PATH)
             rc = usage_error("%s%s: this input needs a name for its outputs: --name NAME",
-                             in->kind == INPUT_PIPE ? "pipe:" : "", in->text);
+                             input_prefix(in), in->text);
         else if (!o->name && !(in->name = name_of_path(in->text, o->name_depth)))
             rc = out_of_memory();
         else if (!input_name_check(in->name))

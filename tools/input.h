@@ -26,6 +26,9 @@ struct input {
 
 struct list_file;
 
+/* What stands before `text` on the command line: "pipe:" or nothing. */
+const char *input_prefix(const struct input *in);
+
 struct input_list {
     struct input *inputs;
     size_t n, cap;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <openssl/evp.h>
 #include <poll.h>
 #include <signal.h>
@@ -10,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "ingest/status.h"
-#include "tools/sha256.h"
 
 extern char **environ;
 
@@ -24,9 +25,11 @@ struct source {
     const struct input *input;
     struct ingest_source callback;
     int fd, cancel_fd;
-    pid_t child; /* 0: none */
+    pid_t child;              /* 0: none */
+    struct timespec modified; /* of a regular file, when it was opened */
     EVP_MD_CTX *sha;
     uint64_t bytes;
+    struct input_probe probe;
     char why[512];
 };
 
@@ -75,6 +78,7 @@ static ssize_t read_bytes(void *ctx, void *buf, size_t cap)
     }
     if (EVP_DigestUpdate(s->sha, buf, len) != 1)
         return fail(s, INGEST_EIO, "SHA-256 failed");
+    input_probe_update(&s->probe, buf, len);
     s->bytes += len;
     return (ssize_t)len;
 }
@@ -92,38 +96,97 @@ static const char *callback_why(void *ctx)
     return source_why(ctx);
 }
 
-/* Runs the command in a process group of its own, so that all of it can be stopped. */
-static int start_command(struct source *s)
+/* The child's standard streams: nothing to read, `out` to write to. Returns 0 or an
+ * errno.
+ */
+static int set_streams(posix_spawn_file_actions_t *actions, int out)
+{
+    int rc = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+
+    return rc == 0 ? posix_spawn_file_actions_adddup2(actions, out, 1) : rc;
+}
+
+/* No signal is blocked, and SIGPIPE ends it. Returns 0 or an errno. */
+static int set_signals(posix_spawnattr_t *attr)
+{
+    sigset_t none, defaults;
+    int rc;
+
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    rc = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
+                                            POSIX_SPAWN_SETSIGDEF);
+    if (rc == 0)
+        rc = posix_spawnattr_setsigmask(attr, &none);
+    return rc == 0 ? posix_spawnattr_setsigdefault(attr, &defaults) : rc;
+}
+
+/* In a process group of its own, so that all of it can be stopped. Returns 0 or an errno.
+ */
+static int spawn(struct source *s, int out)
 {
     char *argv[] = {"sh", "-c", s->input->text, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
-    sigset_t none, defaults;
+    int rc = posix_spawn_file_actions_init(&actions);
+
+    if (rc != 0)
+        return rc;
+    rc = posix_spawnattr_init(&attr);
+    if (rc == 0) {
+        rc = set_streams(&actions, out);
+        if (rc == 0)
+            rc = set_signals(&attr);
+        if (rc == 0)
+            rc = posix_spawn(&s->child, "/bin/sh", &actions, &attr, argv, environ);
+        posix_spawnattr_destroy(&attr);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    return rc;
+}
+
+static int start_command(struct source *s)
+{
     int pipefd[2], rc;
 
     if (pipe2(pipefd, O_CLOEXEC) < 0)
         return fail(s, INGEST_EIO, strerror(errno));
     s->fd = pipefd[0];
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, pipefd[1], 1);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                        POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &defaults);
-    rc = posix_spawn(&s->child, "/bin/sh", &actions, &attr, argv, environ);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
+    rc = spawn(s, pipefd[1]);
     close(pipefd[1]);
     if (rc != 0) {
         s->child = 0;
         return fail(s, INGEST_EIO, strerror(rc));
     }
     return INGEST_OK;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+/* What is read must be one file's, and of the size that the manifest will name. */
+static int check_unchanged(struct source *s, bool at_start)
+{
+    struct stat st;
+    char what[120];
+
+    if (!s->input->regular)
+        return INGEST_OK;
+    if (fstat(s->fd, &st) != 0)
+        return fail(s, INGEST_EIO, strerror(errno));
+    if (at_start)
+        s->modified = st.st_mtim;
+    if (S_ISREG(st.st_mode) && (uint64_t)st.st_size == s->input->bytes &&
+        same_time(st.st_mtim, s->modified))
+        return INGEST_OK;
+    snprintf(what, sizeof(what),
+             "it has changed %s (from %" PRIu64 " bytes to %" PRIu64 ")",
+             at_start ? "since this run began" : "while it was read", s->input->bytes,
+             (uint64_t)st.st_size);
+    return fail(s, INGEST_EIO, what);
 }
 
 int source_open(struct source **out, const struct input *in, int cancel_fd)
@@ -150,7 +213,9 @@ int source_open(struct source **out, const struct input *in, int cancel_fd)
     /* A FIFO without a writer must not hold up open(): it is waited for with poll(). */
     s->fd = in->kind == INPUT_STDIN ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
                                     : open(in->text, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    return s->fd < 0 ? fail(s, INGEST_EIO, strerror(errno)) : INGEST_OK;
+    if (s->fd < 0)
+        return fail(s, INGEST_EIO, strerror(errno));
+    return check_unchanged(s, true);
 }
 
 const struct ingest_source *source_callback(const struct source *s)
@@ -192,7 +257,7 @@ int source_finish(struct source *s, bool read_all)
     int status, rc;
 
     if (s->child <= 0)
-        return INGEST_OK;
+        return check_unchanged(s, false);
     if (!read_all) {
         stop_command(s);
         return INGEST_OK;
@@ -216,12 +281,16 @@ uint64_t source_bytes(const struct source *s)
     return s->bytes;
 }
 
-void source_sha256(struct source *s, char hex[65])
+int source_hashes(struct source *s, char sha256[SHA256_HEX_CAP],
+                  char probe[PROBE_HEX_CAP])
 {
-    unsigned char digest[32] = {0};
+    unsigned char digest[32];
 
-    EVP_DigestFinal_ex(s->sha, digest, NULL);
-    sha256_to_hex(digest, hex);
+    if (EVP_DigestFinal_ex(s->sha, digest, NULL) != 1)
+        return -1;
+    sha256_to_hex(digest, sha256);
+    input_probe_hex(&s->probe, probe);
+    return 0;
 }
 
 const char *source_why(const struct source *s)

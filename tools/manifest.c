@@ -2,10 +2,13 @@
 #include "tools/manifest.h"
 
 #include <archive.h>
+#include <errno.h>
 #include <lcms2.h>
 #include <spng.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <webp/decode.h>
 #include <xxhash.h>
 #include <zlib.h>
@@ -13,31 +16,113 @@
 
 #include <jpeglib.h>
 
-int manifest_read(struct manifest *m, const char *path)
-{
-    json_error_t error;
-    const char *status = NULL, *input_path = NULL;
-    json_t *size = NULL, *shards = NULL;
+#include "tools/sha256_file.h"
 
-    *m = (struct manifest){.json = json_load_file(path, JSON_REJECT_DUPLICATES, &error)};
-    if (!m->json) {
+static json_t *load(struct manifest *m, const char *path, int *rc)
+{
+    json_error_t error = {0};
+    json_t *json = NULL;
+    FILE *f;
+
+    errno = 0;
+    f = fopen(path, "re");
+    *rc = MANIFEST_UNREADABLE;
+    if (f && !(json = json_loadf(f, JSON_REJECT_DUPLICATES, &error)) && !ferror(f) &&
+        json_error_code(&error) != json_error_out_of_memory) {
+        *rc = MANIFEST_WRONG;
         snprintf(m->why, sizeof(m->why), "%s: %s (line %d)", path, error.text,
                  error.line);
-        return -1;
+    } else if (!json) {
+        errno = errno ? errno : ENOMEM;
+        snprintf(m->why, sizeof(m->why), "%s: %s", path, strerror(errno));
     }
-    if (json_unpack(m->json, "{s:{s:[{s:s}], s:o}, s:{s:{s:s, s:o}}}", "result", "inputs",
-                    "status", &status, "shards", &shards, "run", "input", "path",
-                    &input_path, "size", &size) != 0 ||
-        !json_is_array(shards)) {
+    if (f)
+        fclose(f);
+    return json;
+}
+
+int manifest_read(struct manifest *m, const char *path)
+{
+    json_t *size = NULL, *result = NULL, *shards = NULL, *rejects = NULL;
+    json_int_t bytes = 0, groups = 0;
+    int rc;
+
+    *m = (struct manifest){0};
+    m->json = load(m, path, &rc);
+    if (!m->json)
+        return rc;
+    if (json_unpack(
+            m->json,
+            "{s:o, s:{s:[{s:s, s?I, s?I, s?s, s?s}], s:o, s?o}, s:{s:{s:s, s:o}}}",
+            "result", &result, "result", "inputs", "status", &m->status, "bytes", &bytes,
+            "groups", &groups, "sha256", &m->sha256, "probe", &m->probe, "shards",
+            &shards, "rejects", &rejects, "run", "input", "path", &m->input_path, "size",
+            &size) != 0 ||
+        !json_is_array(shards) || bytes < 0 || groups < 0) {
         snprintf(m->why, sizeof(m->why), "%s: is not a manifest", path);
-        return -1;
+        return MANIFEST_WRONG;
     }
-    m->status = status;
-    m->input_path = input_path;
     m->has_input_size = json_is_integer(size);
     m->input_size = m->has_input_size ? (uint64_t)json_integer_value(size) : 0;
+    m->input_bytes = (uint64_t)bytes;
+    m->groups = (uint64_t)groups;
+    m->result = result;
     m->shards = shards;
+    m->rejects = rejects;
     return 0;
+}
+
+static int is_not_there(struct manifest *m, const char *file, json_int_t bytes)
+{
+    snprintf(m->why, sizeof(m->why), "%s with %lld bytes, which is not there",
+             file ? file : "a file", (long long)bytes);
+    return MANIFEST_WRONG;
+}
+
+static int check_file(struct manifest *m, const char *dir, const json_t *entry,
+                      bool hashes)
+{
+    const char *file = json_string_value(json_object_get(entry, "name"));
+    const char *sha256 = json_string_value(json_object_get(entry, "sha256"));
+    json_int_t bytes = json_integer_value(json_object_get(entry, "bytes"));
+    char hex[SHA256_HEX_CAP] = "", *path;
+    struct stat st;
+    int rc = 0;
+
+    if (!file || strchr(file, '/'))
+        return is_not_there(m, NULL, bytes);
+    if (asprintf(&path, "%s/%s", dir, file) < 0) {
+        snprintf(m->why, sizeof(m->why), "out of memory");
+        return MANIFEST_UNREADABLE;
+    }
+    if (stat(path, &st) != 0 ||
+        (hashes && st.st_size == (off_t)bytes && sha256_file(path, UINT64_MAX, hex) != 0))
+        rc = errno == ENOENT ? MANIFEST_WRONG : MANIFEST_UNREADABLE;
+    if (rc == MANIFEST_UNREADABLE)
+        snprintf(m->why, sizeof(m->why), "%s: %s", path, strerror(errno));
+    else if (rc != 0 || st.st_size != (off_t)bytes)
+        rc = is_not_there(m, file, bytes);
+    else if (hashes && (!sha256 || strcmp(hex, sha256) != 0)) {
+        snprintf(m->why, sizeof(m->why), "%s with other bytes than are there", file);
+        rc = MANIFEST_WRONG;
+    }
+    free(path);
+    return rc;
+}
+
+int manifest_check_files(struct manifest *m, const char *dir, bool hashes)
+{
+    const json_t *shard;
+    size_t i;
+    int rc = 0;
+
+    json_array_foreach(m->shards, i, shard)
+    {
+        rc = check_file(m, dir, shard, hashes);
+        if (rc != 0)
+            return rc;
+    }
+    return json_is_object(m->rejects) ? check_file(m, dir, m->rejects, hashes) : 0;
 }
 
 static bool is_above_reject_rate(const struct manifest *m)
@@ -63,11 +148,12 @@ void manifest_free(struct manifest *m)
 #define STRING_OF(x) #x
 #define VERSION_STRING(x) STRING_OF(x)
 
-/* {"name": "major.minor.patch"} into `versions`. */
-static void add_version(json_t *versions, const char *name, unsigned major,
-                        unsigned minor, unsigned patch)
+/* {"name": "major.minor.patch"} into `versions`. Returns 0, or -1: no memory. */
+static int add_version(json_t *versions, const char *name, unsigned major, unsigned minor,
+                       unsigned patch)
 {
-    json_object_set_new(versions, name, json_sprintf("%u.%u.%u", major, minor, patch));
+    return json_object_set_new(versions, name,
+                               json_sprintf("%u.%u.%u", major, minor, patch));
 }
 
 json_t *manifest_library_versions(void)
@@ -82,10 +168,12 @@ json_t *manifest_library_versions(void)
                   "sentencepiece", SENTENCEPIECE_VERSION, "zlib", zlibVersion(), "zstd",
                   ZSTD_versionString());
 
-    if (!versions)
-        return NULL;
-    add_version(versions, "lcms2", lcms / 1000, lcms / 10 % 100, lcms % 10);
-    add_version(versions, "libwebp", webp >> 16, webp >> 8 & 255, webp & 255);
-    add_version(versions, "xxhash", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
-    return versions;
+    /* A NULL `versions` fails the first one. */
+    if (add_version(versions, "lcms2", lcms / 1000, lcms / 10 % 100, lcms % 10) == 0 &&
+        add_version(versions, "libwebp", webp >> 16, webp >> 8 & 255, webp & 255) == 0 &&
+        add_version(versions, "xxhash", xxhash / 10000, xxhash / 100 % 100,
+                    xxhash % 100) == 0)
+        return versions;
+    json_decref(versions);
+    return NULL;
 }

@@ -3,7 +3,14 @@
 #ifndef TOOLS_OUT_FOLDER_H
 #define TOOLS_OUT_FOLDER_H
 
-/* Makes it where it is not there. Returns 0, or EXIT_USAGE after explaining. */
+#include <stdint.h>
+
+/* Makes it, and the folders above it, where it is not there. Returns 0, or EXIT_USAGE or
+ * EXIT_FAILED after explaining. */
 int out_folder_make(const char *out);
+
+/* Whether its file system has `need` bytes free. Returns 0, or EXIT_FAILED after
+ * explaining. */
+int out_folder_check_room(const char *out, uint64_t need);
 
 #endif

@@ -1,53 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/plan.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "tools/exit_code.h"
+#include "tools/identity.h"
 #include "tools/manifest.h"
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/publish.h"
-
-/* Every shard that the manifest names is there and has its size. */
-static int check_shards(const struct publication *p, const struct manifest *m,
-                        const char *name)
-{
-    const json_t *shard;
-    size_t i;
-
-    json_array_foreach(m->shards, i, shard)
-    {
-        const char *file = json_string_value(json_object_get(shard, "name"));
-        json_int_t bytes = json_integer_value(json_object_get(shard, "bytes"));
-        struct stat st;
-        char *path = NULL;
-        bool there = file && !strchr(file, '/') &&
-                     asprintf(&path, "%s/%s", p->dir, file) >= 0 &&
-                     stat(path, &st) == 0 && st.st_size == (off_t)bytes;
-
-        free(path);
-        if (!there)
-            return usage_error("%s: its manifest names %s with %lld bytes, which is not "
-                               "there; redo it with --redo",
-                               name, file ? file : "a shard", (long long)bytes);
-    }
-    return 0;
-}
-
-static int check_size(const struct manifest *m, const struct input *in)
-{
-    if (!m->has_input_size || !in->regular || m->input_size == in->bytes)
-        return 0;
-    return usage_error("%s is %s, made from %s with %" PRIu64
-                       " bytes, but %s has %" PRIu64 " bytes now; redo it with %s",
-                       in->name, m->status, m->input_path, m->input_size, in->text,
-                       in->bytes, manifest_is_bad(m, true) ? "--retry-failed" : "--redo");
-}
 
 static int out_of_memory(void)
 {
@@ -67,6 +30,45 @@ static void warn_of_bad(const struct manifest *m, const char *name)
                         name, m->status);
 }
 
+static int failed(const char *why)
+{
+    print_to_stderr("error: %s", why);
+    return EXIT_FAILED;
+}
+
+/* Every shard that the manifest names is there and has its size, and so are the rejects.
+ */
+static int check_files(const struct publication *p, struct manifest *m, const char *name)
+{
+    int rc = manifest_check_files(m, p->dir, false);
+
+    if (rc == MANIFEST_UNREADABLE)
+        return failed(m->why);
+    return rc == 0 ? 0
+                   : usage_error("%s: its manifest names %s; redo it with --redo", name,
+                                 m->why);
+}
+
+/* Whether it was made from the input that is given now. */
+static int check_input(const struct manifest *m, const struct input *in,
+                       const struct prepare_options *o)
+{
+    char *why;
+    enum identity id = identity_compare(m, in, o, &why);
+    int rc = 0;
+
+    if (id != IDENTITY_SAME && !why)
+        rc = out_of_memory();
+    else if (id == IDENTITY_FAILED)
+        rc = failed(why);
+    else if (id != IDENTITY_SAME)
+        rc = usage_error("%s is %s, %s; %s, or redo it with %s", in->name, m->status, why,
+                         identity_advice(id),
+                         manifest_is_bad(m, true) ? "--retry-failed" : "--redo");
+    free(why);
+    return rc;
+}
+
 /* What the manifest of a finished unit says. Sets *redo; returns 0 or an exit code. */
 static int judge(struct plan *plan, const struct publication *p, const struct input *in,
                  const struct prepare_options *o, bool *redo)
@@ -74,20 +76,23 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
     char *path = publication_final(p, ".manifest.json");
     struct manifest m;
     bool bad;
-    int rc = 0;
+    int rc;
 
     if (!path)
         return out_of_memory();
-    if (manifest_read(&m, path) != 0) {
+    rc = manifest_read(&m, path);
+    if (rc == MANIFEST_UNREADABLE) {
+        rc = failed(m.why);
+    } else if (rc != 0) {
         rc = usage_error("%s; redo it with --redo", m.why);
     } else {
         bad = manifest_is_bad(&m, o->damaged == 0);
         /* Whether or not damage counts for the exit status. */
         *redo = manifest_is_bad(&m, true) && o->retry_failed;
         if (!*redo) {
-            rc = check_size(&m, in);
+            rc = check_input(&m, in, o);
             if (rc == 0)
-                rc = check_shards(p, &m, in->name);
+                rc = check_files(p, &m, in->name);
             plan->n_bad += bad;
             if (rc == 0 && bad)
                 warn_of_bad(&m, in->name);
@@ -98,24 +103,21 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
     return rc;
 }
 
-static int failed(struct publication *p)
-{
-    print_to_stderr("error: %s", p->why);
-    publication_free(p);
-    return EXIT_FAILED;
-}
-
 static int plan_one(struct plan *plan, const struct input *in,
-                    const struct prepare_options *o, char **swept)
+                    const struct prepare_options *o, struct hash_set *swept)
 {
     struct publication p;
-    bool done, redo = o->redo;
+    bool done = false, redo = o->redo;
     int rc = 0;
 
-    if (publication_init(&p, &publication_shards, o->out, in->name) != PUBLISH_OK)
-        return failed(&p);
+    if (publication_init(&p, &publication_shards, o->out, in->name) != PUBLISH_OK) {
+        rc = failed(p.why);
+        publication_free(&p);
+        return rc;
+    }
     publication_sweep(&p, swept);
-    done = publication_exists(&p);
+    if (publication_look(&p, &done) != PUBLISH_OK)
+        rc = failed(p.why);
     if (done && !redo)
         rc = judge(plan, &p, in, o, &redo);
     if (!done || redo)
@@ -129,7 +131,9 @@ static int plan_one(struct plan *plan, const struct input *in,
 /* Only when all inputs have been judged: a usage error leaves every result as it was. */
 static int withdraw_old(const struct plan *plan, const struct prepare_options *o)
 {
-    for (size_t i = 0; i < plan->n_units; i++) {
+    int rc = 0;
+
+    for (size_t i = 0; i < plan->n_units && rc == 0; i++) {
         struct publication p;
 
         if (!plan->units[i].withdraw)
@@ -137,16 +141,16 @@ static int withdraw_old(const struct plan *plan, const struct prepare_options *o
         if (publication_init(&p, &publication_shards, o->out,
                              plan->units[i].input->name) != PUBLISH_OK ||
             publication_withdraw(&p) != PUBLISH_OK)
-            return failed(&p);
+            rc = failed(p.why);
         publication_free(&p);
     }
-    return 0;
+    return rc;
 }
 
 int plan_make(struct plan *plan, const struct input_list *inputs,
               const struct prepare_options *o)
 {
-    char *swept = NULL;
+    struct hash_set swept = {0};
     int rc = 0;
 
     *plan = (struct plan){.units = calloc(inputs->n, sizeof(struct unit))};
@@ -154,13 +158,13 @@ int plan_make(struct plan *plan, const struct input_list *inputs,
         return out_of_memory();
     for (size_t i = 0; i < inputs->n && rc == 0; i++)
         rc = plan_one(plan, &inputs->inputs[i], o, &swept);
-    free(swept);
+    hash_set_free(&swept);
     return rc == 0 ? withdraw_old(plan, o) : rc;
 }
 
 void plan_sweep(const struct plan *plan, const struct prepare_options *o)
 {
-    char *swept = NULL;
+    struct hash_set swept = {0};
 
     for (size_t i = 0; i < plan->n_units; i++) {
         struct publication p;
@@ -170,7 +174,7 @@ void plan_sweep(const struct plan *plan, const struct prepare_options *o)
             publication_sweep(&p, &swept);
         publication_free(&p);
     }
-    free(swept);
+    hash_set_free(&swept);
 }
 
 void plan_free(struct plan *plan)

@@ -14,13 +14,14 @@ struct plan {
     struct unit *units; /* to be done, in the order given */
     size_t n_units;
     size_t n_complete; /* finished by an earlier run */
-    size_t n_bad;      /* of those, with a damaged or rejected input */
+    size_t n_bad;      /* of those, with a damaged or rejected input that counts for the
+                        * exit status */
 };
 
 /* Sweeps old temporaries, reads the manifests of `inputs` (kept) and, where the options
- * say so, withdraws those to be redone. A finished unit whose input has another size now,
- * or whose shards are gone, is EXIT_USAGE, explained. Returns 0, EXIT_USAGE or
- * EXIT_FAILED. Release with plan_free(). */
+ * say so, withdraws those to be redone. A finished unit whose input is another one now
+ * (identity.h), or whose shards or rejects are gone, is EXIT_USAGE, explained. Returns 0,
+ * EXIT_USAGE or EXIT_FAILED. Release with plan_free(). */
 int plan_make(struct plan *plan, const struct input_list *inputs,
               const struct prepare_options *o);
 

@@ -250,10 +250,32 @@ static int run_conveyor(struct job *job, const struct plan *plan)
     if (status < 0)
         print_to_stderr("error: %s", job->why[0] ? job->why : "a thread could not start");
     report_final(job, status < 0 ? NULL : run.pipeline, run.start_ns, plan->n_complete,
-                 code);
+                 plan->n_bad, code);
     pipeline_free(run.pipeline);
     samples_free(samples, n_samples);
     return code;
+}
+
+/* What the first shard may take, so that a full disk is seen before hours of encoding: a
+ * pair's latents for each 256 KiB of the input (most images are smaller, so that this is
+ * rather too little: a run that would fit is not refused), a quarter of a text, and never
+ * more than a shard's limit. Of a stream nothing is known. */
+static uint64_t estimate_first_shard(const struct job *job)
+{
+    const uint64_t image_bytes = 256 << 10, least = 1 << 20, most = 1 << 30;
+    const struct input *first = job->units[0].input;
+    uint64_t limit = (uint64_t)job->options->limit, need = 0;
+
+    if (first->format == INPUT_PAIRS) {
+        uint64_t n = first->bytes / image_bytes;
+
+        need = (limit > 0 && n > limit ? limit : n) * job->latent_bytes;
+    } else if (limit == 0) {
+        need = first->bytes / 4;
+    }
+    if (need > most)
+        return most;
+    return need > least ? need : least;
 }
 
 static int open_log(struct job *job)
@@ -261,7 +283,7 @@ static int open_log(struct job *job)
     const char *path = job->options->log;
 
     job->log = path ? fopen(path, "ae") : NULL;
-    return path && !job->log ? usage_error("--log %s: %s", path, strerror(errno)) : 0;
+    return path && !job->log ? file_error(errno, "--log %s", path) : 0;
 }
 
 /* Of those that this run will use. */
@@ -310,10 +332,12 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
         fputs("error: out of memory or descriptors\n", stderr);
         rc = EXIT_FAILED;
     }
+    job.units = plan.units;
+    job.n_units = plan.n_units;
+    if (rc == 0 && plan.n_units > 0)
+        rc = out_folder_check_room(o->out, estimate_first_shard(&job));
     if (rc == 0) {
         warn_of_demo(m, inputs);
-        job.units = plan.units;
-        job.n_units = plan.n_units;
         rc = run_conveyor(&job, &plan);
         plan_sweep(&plan, o);
     }

@@ -60,6 +60,8 @@ struct prepare_options {
     const char *log;
     bool redo;
     bool retry_failed;
+    bool same_input;   /* where it cannot be compared with an earlier run's */
+    bool check_inputs; /* compare all of it */
     int damaged; /* 0 fail, 1 keep */
     bool quiet;
 };

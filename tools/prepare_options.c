@@ -88,9 +88,42 @@ static int check_values(const struct prepare_options *o)
 
 static const int64_t gib = (int64_t)1 << 30;
 
+enum { N_RUNNING = 10 };
+
+/* Those that alter no record. */
+static void list_running(struct prepare_options *o, struct option list[N_RUNNING])
+{
+    const struct option running[] = {
+        {.type = OPTION_HEADING, .help = "Running"},
+        {"workers", OPTION_INT, &o->workers, "N",
+         "encoding threads (what affinity, cgroup and Slurm allow)", NULL, 1, 1024},
+        {"batch", OPTION_INT, &o->batch, "N", "images a worker encodes at once (4)", NULL,
+         1, 64},
+        {"redo", OPTION_FLAG, &o->redo, NULL,
+         "do the given inputs again, also where they are complete", NULL, 0, 0},
+        {"retry-failed", OPTION_FLAG, &o->retry_failed, NULL,
+         "do damaged and rejected inputs again", NULL, 0, 0},
+        {"same-input", OPTION_FLAG, &o->same_input, NULL,
+         "take '-', a FIFO or another command for what a finished input was made from",
+         NULL, 0, 0},
+        {"check-inputs", OPTION_FLAG, &o->check_inputs, NULL,
+         "read the files of finished inputs whole, to see that they are the same", NULL,
+         0, 0},
+        {"damaged", OPTION_CHOICE, &o->damaged, NULL,
+         "exit status for a damaged input: 42, or 0 (fail)", damaged, 0, 0},
+        {"log", OPTION_STRING, &o->log, "FILE", "append events as JSON lines", NULL, 0,
+         0},
+        {"quiet", OPTION_FLAG, &o->quiet, NULL, "no progress and no final report", NULL,
+         0, 0},
+    };
+
+    _Static_assert(sizeof(running) == N_RUNNING * sizeof(*running), "N_RUNNING");
+    memcpy(list, running, sizeof(running));
+}
+
 static int parse(struct prepare_options *o, int argc, char **argv, int *n_operands)
 {
-    const struct option options[] = {
+    const struct option shaping[] = {
         {"out", OPTION_STRING, &o->out, "DIR", "where shards and manifests go (needed)",
          NULL, 0, 0},
         {.type = OPTION_HEADING, .help = "Images"},
@@ -167,28 +200,17 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
          NULL, 0, 0},
         {"name-depth", OPTION_INT, &o->name_depth, "N",
          "components of the path that make the name (1)", NULL, 1, 64},
-        {.type = OPTION_HEADING, .help = "Running"},
-        {"workers", OPTION_INT, &o->workers, "N",
-         "encoding threads (what affinity, cgroup and Slurm allow)", NULL, 1, 1024},
-        {"batch", OPTION_INT, &o->batch, "N", "images a worker encodes at once (4)", NULL,
-         1, 64},
-        {"redo", OPTION_FLAG, &o->redo, NULL,
-         "do the given inputs again, also where they are complete", NULL, 0, 0},
-        {"retry-failed", OPTION_FLAG, &o->retry_failed, NULL,
-         "do damaged and rejected inputs again", NULL, 0, 0},
-        {"damaged", OPTION_CHOICE, &o->damaged, NULL,
-         "exit status for a damaged input: 42, or 0 (fail)", damaged, 0, 0},
-        {"log", OPTION_STRING, &o->log, "FILE", "append events as JSON lines", NULL, 0,
-         0},
-        {"quiet", OPTION_FLAG, &o->quiet, NULL, "no progress and no final report", NULL,
-         0, 0},
     };
+    enum { N_SHAPING = sizeof(shaping) / sizeof(*shaping) };
+    struct option options[N_SHAPING + N_RUNNING];
     const struct option_table table = {
         .usage = "latentmill prepare --out DIR [OPTION]... INPUT...",
         .about = about,
         .options = options,
         .n_options = sizeof(options) / sizeof(*options)};
 
+    memcpy(options, shaping, sizeof(shaping));
+    list_running(o, options + N_SHAPING);
     return options_parse(&table, argc, argv, n_operands);
 }
 

@@ -22,6 +22,11 @@ const struct publication_kind publication_shards = {
     .part_base = shard_base,
 };
 
+struct publication_file {
+    dev_t dev;
+    ino_t ino;
+};
+
 /* Five digits number them. */
 enum { MAX_PARTS = 100000 };
 
@@ -87,7 +92,9 @@ void publication_free(struct publication *p)
 {
     free(p->dir);
     free(p->base);
+    free(p->files);
     p->dir = p->base = NULL;
+    p->files = NULL;
 }
 
 static char *join(const struct publication *p, const char *suffix, const char *temporary)
@@ -123,6 +130,20 @@ bool publication_exists(const struct publication *p)
 
     free(path);
     return exists;
+}
+
+int publication_look(struct publication *p, bool *exists)
+{
+    char *path = publication_final(p, p->kind->manifest);
+    int rc = PUBLISH_OK;
+
+    *exists = path && access(path, F_OK) == 0;
+    if (!path)
+        rc = fail(p, "allocate memory", NULL);
+    else if (!*exists && errno != ENOENT)
+        rc = fail(p, "look for it", path);
+    free(path);
+    return rc;
 }
 
 bool publication_done(const char *out, const char *name)
@@ -272,11 +293,15 @@ static int rename_one(struct publication *p, const char *suffix)
 static int sync_one(struct publication *p, const char *suffix)
 {
     char *path = publication_temporary(p, suffix);
+    struct stat st;
     int rc = PUBLISH_OK;
 
     if (!path)
         rc = fail(p, "allocate memory", NULL);
-    else if (sync_path(path, O_RDONLY) != 0)
+    else if (sync_path(path, O_RDONLY) == 0 && stat(path, &st) == 0)
+        p->files[p->n_files++] =
+            (struct publication_file){.dev = st.st_dev, .ino = st.st_ino};
+    else
         rc = errno == ENOENT && publication_exists(p) ? PUBLISH_EXISTS
                                                       : fail(p, "fsync", path);
     free(path);
@@ -294,6 +319,22 @@ static int each_file(struct publication *p, unsigned n_parts, bool has_rejects,
         rc = act(p, suffix);
     }
     return rc == PUBLISH_OK && has_rejects ? act(p, p->kind->rejects) : rc;
+}
+
+/* Of the files in the order of sync_one(). */
+static int check_one(struct publication *p, const char *suffix)
+{
+    char *path = publication_final(p, suffix);
+    const struct publication_file *own = &p->files[p->n_files++];
+    struct stat st;
+    int rc = PUBLISH_OK;
+
+    if (!path)
+        rc = fail(p, "allocate memory", NULL);
+    else if (stat(path, &st) != 0 || st.st_dev != own->dev || st.st_ino != own->ino)
+        rc = PUBLISH_REPLACED;
+    free(path);
+    return rc;
 }
 
 static int remove_final(struct publication *p, const char *suffix)
@@ -316,9 +357,9 @@ static bool final_exists(const struct publication *p, const char *suffix)
     return there;
 }
 
-/* What an older result had and this one lacks. Parts are removed from the last to the
- * first, so that a kill in between leaves no gap that would hide the rest. */
-static int remove_older(struct publication *p, unsigned n_parts, bool has_rejects)
+/* From the last part to the first, so that a kill in between leaves no gap that would
+ * hide the rest. */
+int publication_remove_beyond(struct publication *p, unsigned n_parts, bool has_rejects)
 {
     char suffix[PUBLISH_SUFFIX_CAP];
     unsigned end = n_parts;
@@ -363,7 +404,10 @@ int publication_publish(struct publication *p, unsigned n_parts, bool has_reject
     int rc;
 
     *renamed = false;
-    rc = each_file(p, n_parts, has_rejects, sync_one);
+    p->n_files = 0;
+    p->files = calloc((size_t)n_parts + 1, sizeof(*p->files));
+    rc = p->files ? each_file(p, n_parts, has_rejects, sync_one)
+                  : fail(p, "allocate memory", NULL);
     if (rc == PUBLISH_OK && publication_exists(p))
         rc = PUBLISH_EXISTS;
     if (rc == PUBLISH_OK) {
@@ -371,7 +415,7 @@ int publication_publish(struct publication *p, unsigned n_parts, bool has_reject
         rc = each_file(p, n_parts, has_rejects, rename_one);
     }
     if (rc == PUBLISH_OK) {
-        rc = remove_older(p, n_parts, has_rejects);
+        rc = publication_remove_beyond(p, n_parts, has_rejects);
         if (rc == PUBLISH_OK && sync_path(p->dir, O_RDONLY | O_DIRECTORY) != 0)
             rc = fail(p, "fsync", p->dir);
     }
@@ -379,6 +423,11 @@ int publication_publish(struct publication *p, unsigned n_parts, bool has_reject
         rc = link_manifest(p, manifest, len);
     if (rc == PUBLISH_OK && sync_path(p->dir, O_RDONLY | O_DIRECTORY) != 0)
         rc = fail(p, "fsync", p->dir);
+    p->n_files = 0;
+    if (rc == PUBLISH_OK)
+        rc = each_file(p, n_parts, has_rejects, check_one);
+    free(p->files);
+    p->files = NULL;
     if (rc != PUBLISH_OK)
         publication_drop(p, n_parts);
     return rc;
@@ -485,11 +534,9 @@ void publish_sweep(const char *dir, const struct publication_kind *kind)
     closedir(d);
 }
 
-void publication_sweep(const struct publication *p, char **swept)
+void publication_sweep(const struct publication *p, struct hash_set *swept)
 {
-    if (*swept && strcmp(*swept, p->dir) == 0)
-        return;
-    publish_sweep(p->dir, p->kind);
-    free(*swept);
-    *swept = strdup(p->dir);
+    /* Without memory to know it by, once more. */
+    if (hash_set_add(swept, p->dir, strlen(p->dir)) != 0)
+        publish_sweep(p->dir, p->kind);
 }

@@ -13,9 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ingest/hash_set.h"
+
 enum publish_status {
     PUBLISH_OK = 0,
-    PUBLISH_EXISTS = 1, /* another process has published this unit */
+    PUBLISH_EXISTS = 1,   /* another process has published this unit */
+    PUBLISH_REPLACED = 2, /* published, but a file of it is another process's now */
     PUBLISH_FAILED = -1
 };
 
@@ -39,6 +42,9 @@ struct publication {
     char *dir;          /* the folder that NAME's files are in */
     char *base;         /* the last component of NAME */
     char temporary[96]; /* ".tmp.<host>.<pid>.<random>" */
+    struct publication_file
+        *files; /* this process's own, noted while they are published */
+    size_t n_files;
     char why[600];
 };
 
@@ -59,16 +65,24 @@ void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part);
 /* The manifest is there: the unit is complete. */
 bool publication_exists(const struct publication *p);
 
+/* The same. Returns PUBLISH_OK, or PUBLISH_FAILED where that could not be found out. */
+int publication_look(struct publication *p, bool *exists);
+
 /* The same, of a unit of `prepare` that has no publication yet. */
 bool publication_done(const char *out, const char *name);
 
 /* The whole protocol: fsync the n_parts parts and, if has_rejects, the rejects, which
  * all stand under their temporary names; rename them; remove files of an older result
- * that this one lacks; link the manifest (text of `len` bytes). On PUBLISH_EXISTS and
- * PUBLISH_FAILED the temporaries are gone; *renamed tells whether files of this process
- * stand under final names. */
+ * that this one lacks; link the manifest (text of `len` bytes); see whether all files are
+ * still those (two processes may rename theirs before either links a manifest). On
+ * PUBLISH_EXISTS and PUBLISH_FAILED the temporaries are gone; *renamed tells whether
+ * files of this process were given final names, perhaps in place of those that the
+ * manifest names. */
 int publication_publish(struct publication *p, unsigned n_parts, bool has_rejects,
                         const char *manifest, size_t len, bool *renamed);
+
+/* Removes parts from n_parts on and, unless has_rejects, the rejects. */
+int publication_remove_beyond(struct publication *p, unsigned n_parts, bool has_rejects);
 
 /* Removes this process's temporaries. */
 void publication_drop(struct publication *p, unsigned n_parts);
@@ -79,9 +93,9 @@ int publication_withdraw(struct publication *p);
 /* Removes temporaries in `dir` whose unit, of this kind, or file is complete. */
 void publish_sweep(const char *dir, const struct publication_kind *kind);
 
-/* The same for the folder of p's files, unless *swept says it was the last one swept.
- * Gives *swept (release with free()). */
-void publication_sweep(const struct publication *p, char **swept);
+/* The same for the folder of p's files, unless it is among those swept (all zero: none;
+ * release with hash_set_free()). */
+void publication_sweep(const struct publication *p, struct hash_set *swept);
 
 /* Writes `len` bytes to `path` exclusively and atomically, fsynced. PUBLISH_EXISTS where
  * it is there already. `why` (cap bytes) explains a failure. */

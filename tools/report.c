@@ -35,8 +35,8 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
     if (end != UNIT_COMPLETE && end != UNIT_TAKEN)
         report_progress_end(job);
     if (end == UNIT_FAILED)
-        print_to_stderr("error: %s: %s; nothing of it was published, run again", name,
-                        u->failure);
+        print_to_stderr("error: %s: %s; nothing of it was published%s", name, u->failure,
+                        u->clash ? "" : ", run again");
     else if (end == UNIT_REJECTED)
         print_to_stderr("warning: %s: too many rejects; no shard was published, see "
                         "%s.rejects.jsonl and --max-reject-rate",
@@ -225,20 +225,32 @@ static void print_stages(const struct counters *c, const struct pipeline *p,
     fprintf(stderr, "  bottleneck: %s\n", stage_names[bottleneck(p)]);
 }
 
-static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipped)
+static void print_nothing_to_do(size_t n_skipped, size_t n_bad)
+{
+    if (n_bad == 0)
+        fprintf(stderr, "nothing to do: all %zu inputs are complete\n", n_skipped);
+    else
+        fprintf(stderr,
+                "nothing to do: %zu of %zu inputs complete, %zu damaged or rejected by an "
+                "earlier run\n",
+                n_skipped - n_bad, n_skipped, n_bad);
+}
+
+static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipped,
+                         size_t n_bad)
 {
     const struct counters *c = &job->count;
     uint64_t samples = atomic_load(&c->samples), withheld = atomic_load(&c->withheld);
     uint64_t encoded = atomic_load(&c->encoded);
 
     if (job->n_units == 0) {
-        fprintf(stderr, "nothing to do: all %zu inputs are complete\n", n_skipped);
+        print_nothing_to_do(n_skipped, n_bad);
         return;
     }
     fprintf(stderr, "%" PRIu64 " of %zu inputs done in %.1f s",
             (uint64_t)atomic_load(&c->units_done), job->n_units, (double)wall_ns / 1e9);
-    if (n_skipped > 0)
-        fprintf(stderr, " (%zu more were complete before)", n_skipped);
+    if (n_skipped > n_bad)
+        fprintf(stderr, " (%zu more were complete before)", n_skipped - n_bad);
     fprintf(stderr, "\n%" PRIu64 " samples, %" PRIu64 " rejects", samples,
             sum_rejects(c));
     if (withheld > 0)
@@ -254,14 +266,14 @@ static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipp
 }
 
 void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
-                  size_t n_skipped, int exit_code)
+                  size_t n_skipped, size_t n_bad, int exit_code)
 {
     const struct counters *c = &job->count;
     uint64_t wall = clock_ns() - start_ns;
 
     report_progress_end(job);
     if (!job->options->quiet) {
-        print_totals(job, wall, n_skipped);
+        print_totals(job, wall, n_skipped, n_bad);
         if (p && atomic_load(&c->groups) > 0)
             print_stages(c, p, wall);
     }

@@ -23,8 +23,9 @@ void report_progress(struct job *job, const struct pipeline *p, uint64_t start_n
 /* Ends the progress line, if there was one. */
 void report_progress_end(struct job *job);
 
-/* Rates, bottleneck, rejects by reason. n_skipped units were complete already. */
+/* Rates, bottleneck, rejects by reason. n_skipped units were finished by an earlier run,
+ * n_bad of them with a damaged or rejected input. */
 void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
-                  size_t n_skipped, int exit_code);
+                  size_t n_skipped, size_t n_bad, int exit_code);
 
 #endif

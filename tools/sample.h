@@ -40,7 +40,8 @@ struct sample {
     struct sample *next; /* in the unit's list of samples that wait for an earlier one */
 };
 
-/* Frees the pair, the line and the ids; the latent's memory stays for the next round. */
+/* Frees the pair, the line and the ids and makes every field zero, so that nothing of
+ * this sample is found in the next one; only the latent's memory stays. */
 void sample_clear(struct sample *s);
 
 #endif

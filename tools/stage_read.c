@@ -14,6 +14,7 @@
 #include "tools/job.h"
 #include "tools/pipeline.h"
 #include "tools/publish.h"
+#include "tools/rival.h"
 #include "tools/sample.h"
 #include "tools/input_source.h"
 
@@ -66,9 +67,11 @@ static int take_unit(struct read_worker *w)
     input = w->unit->input;
     w->seq = 0;
     w->counted = 0;
-    w->unit->taken = publication_done(job->options->out, input->name);
-    if (w->unit->taken)
-        return INGEST_END;
+    if (publication_done(job->options->out, input->name)) {
+        rc = rival_meet_unread(w->unit, job);
+        if (rc != 0 || w->unit->taken || w->unit->failure)
+            return rc != 0 ? rc : INGEST_END;
+    }
     rc = source_open(&w->source, input, job->cancel_fd);
     if (rc == INGEST_OK)
         rc = intake_open(&w->intake, input->format, source_callback(w->source),
@@ -103,7 +106,8 @@ static int end_unit(struct read_worker *w, int rc)
         u->totals = *intake_totals(w->intake);
     if (w->source && rc == INGEST_END) {
         rc = source_finish(w->source, limit == 0 || u->totals.groups < limit);
-        source_sha256(w->source, u->input_sha256);
+        if (source_hashes(w->source, u->input_sha256, u->input_probe) != 0)
+            return job_fail(w->job, "out of memory");
         u->input_bytes = source_bytes(w->source);
     }
     if (rc == INGEST_CANCELLED)

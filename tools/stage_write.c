@@ -40,11 +40,9 @@ void sample_clear(struct sample *s)
         free(s->ids[i]);
     free(s->ids);
     free(s->n_ids);
-    s->ids = NULL;
-    s->n_ids = NULL;
     document_line_clear(&s->line);
     pair_clear(&s->pair);
-    s->unit = NULL;
+    *s = (struct sample){.latent = s->latent};
 }
 
 static int write_one(struct job *job, struct sample *s)

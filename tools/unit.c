@@ -25,6 +25,7 @@
 #include "tools/json_text.h"
 #include "tools/manifest.h"
 #include "tools/publish.h"
+#include "tools/rival.h"
 #include "tools/sample_record.h"
 #include "tools/sample.h"
 #include "tools/sha256.h"
@@ -96,6 +97,12 @@ static int open_rejects(struct unit_output *out, struct job *job)
     return rc;
 }
 
+static int fail_rejects(const struct unit *u, struct job *job)
+{
+    return job_fail(job, "%s/%s.rejects.jsonl: %s", job->options->out, u->input->name,
+                    strerror(errno));
+}
+
 static int append_reject(struct unit *u, struct job *job, const struct sample *s)
 {
     struct unit_output *out = u->output;
@@ -118,8 +125,9 @@ static int append_reject(struct unit *u, struct job *job, const struct sample *s
     len = strlen(line);
     line[len] = '\n'; /* in place of the NUL */
     if (fwrite(line, 1, len + 1, out->rejects) != len + 1)
-        rc = job_fail(job, "%s: rejects: %s", u->input->name, strerror(errno));
-    EVP_DigestUpdate(out->rejects_sha, line, len + 1);
+        rc = fail_rejects(u, job);
+    else if (EVP_DigestUpdate(out->rejects_sha, line, len + 1) != 1)
+        rc = job_fail(job, "%s: SHA-256 failed", u->input->name);
     out->rejects_bytes += len + 1;
     out->n_rejects++;
     out->by_reason[p->reject.reason]++;
@@ -159,14 +167,18 @@ int unit_append(struct unit *u, struct job *job, struct sample *s)
                                                 : append_reject(u, job, s);
 }
 
+/* NULL, like those below: no memory. */
 static json_t *count_reasons(const struct unit_output *out)
 {
     json_t *reasons = json_object();
 
-    for (int i = 1; i < N_REJECT_REASONS; i++)
-        if (out->by_reason[i] > 0)
+    for (int i = 1; i < N_REJECT_REASONS && reasons; i++)
+        if (out->by_reason[i] > 0 &&
             json_object_set_new(reasons, reject_name((enum reject_reason)i),
-                                json_integer((json_int_t)out->by_reason[i]));
+                                json_integer((json_int_t)out->by_reason[i])) != 0) {
+            json_decref(reasons);
+            reasons = NULL;
+        }
     return reasons;
 }
 
@@ -199,13 +211,11 @@ static json_t *describe_input(const struct unit *u, enum unit_end end)
                    : json_null();
 
     return json_pack(
-        "{s:s, s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:o, s:b, s:I, s:o, s:I, s:I, s:I, "
-        "s:I, s:I, "
-        "s:I, "
-        "s:o}",
+        "{s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:b, s:I, s:o, s:I, s:I, s:I, "
+        "s:I, s:I, s:I, s:o}",
         "name", u->input->name, "format", formats[u->input->format], "bytes",
-        (json_int_t)u->input_bytes, "sha256", u->input_sha256, "status", status[end],
-        "groups", (json_int_t)t->groups, "samples",
+        (json_int_t)u->input_bytes, "sha256", u->input_sha256, "probe", u->input_probe,
+        "status", status[end], "groups", (json_int_t)t->groups, "samples",
         (json_int_t)(out->n_samples - withheld), "withheld", (json_int_t)withheld,
         "rejects", count_reasons(out), "above_reject_rate", (int)u->above_reject_rate,
         "skipped_members", (json_int_t)t->skipped_members, "skipped", count_skipped(t),
@@ -221,16 +231,20 @@ static json_t *describe_shards(const struct unit *u, const struct shard_file *fi
 {
     json_t *shards = json_array();
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && shards; i++) {
         char suffix[PUBLISH_SUFFIX_CAP], hex[65];
+        json_t *shard;
 
         publication_shard_suffix(suffix, (unsigned)i);
         sha256_to_hex(files[i].sha256, hex);
-        json_array_append_new(
-            shards, json_pack("{s:o, s:I, s:s, s:I}", "name",
-                              json_sprintf("%s%s", u->output->files.base, suffix),
-                              "bytes", (json_int_t)files[i].bytes, "sha256", hex,
-                              "samples", (json_int_t)files[i].n_records));
+        shard = json_pack("{s:o, s:I, s:s, s:I}", "name",
+                          json_sprintf("%s%s", u->output->files.base, suffix), "bytes",
+                          (json_int_t)files[i].bytes, "sha256", hex, "samples",
+                          (json_int_t)files[i].n_records);
+        if (json_array_append_new(shards, shard) != 0) {
+            json_decref(shards);
+            shards = NULL;
+        }
     }
     return shards;
 }
@@ -243,7 +257,8 @@ static json_t *describe_rejects(const struct unit *u)
 
     if (!out->rejects)
         return json_null();
-    EVP_DigestFinal_ex(out->rejects_sha, digest, NULL);
+    if (EVP_DigestFinal_ex(out->rejects_sha, digest, NULL) != 1)
+        return NULL;
     sha256_to_hex(digest, hex);
     return json_pack("{s:o, s:I, s:s}", "name",
                      json_sprintf("%s.rejects.jsonl", out->files.base), "bytes",
@@ -255,8 +270,9 @@ static json_t *time_text(time_t t)
     struct tm tm;
     char text[32];
 
-    gmtime_r(&t, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (!gmtime_r(&t, &tm) ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        return json_string("?");
     return json_string(text);
 }
 
@@ -266,9 +282,7 @@ static json_t *input_path(const struct input *in)
     char *text;
     json_t *string;
 
-    if (in->kind != INPUT_PIPE)
-        return json_any_string(in->text);
-    if (asprintf(&text, "pipe:%s", in->text) < 0)
+    if (asprintf(&text, "%s%s", input_prefix(in), in->text) < 0)
         return NULL;
     string = json_any_string(text);
     free(text);
@@ -292,19 +306,32 @@ static json_t *describe_run(const struct unit *u, const struct job *job)
         job->vae ? vae_info(job->vae)->isa : NULL);
 }
 
-/* Gives the manifest's text, or NULL: no memory. */
-static char *manifest_text(const struct unit *u, const struct job *job, enum unit_end end,
-                           json_t *shards)
+/* What depends on the input's bytes, its NAME, the configuration and versions alone. */
+static json_t *describe_result(const struct unit *u, const struct job *job,
+                               enum unit_end end, const struct shard_file *files,
+                               size_t n_files)
 {
-    json_t *manifest = json_pack(
-        "{s:{s:s, s:s, s:[o], s:O, s:o, s:o}, s:o}", "result", "software",
-        LATENTMILL_SOFTWARE, "config_sha256",
-        dataset_config_sha256(job->config[u->input->format]), "inputs",
-        describe_input(u, end), "shards", shards, "rejects", describe_rejects(u),
-        "libraries", manifest_library_versions(), "run", describe_run(u, job));
+    return json_pack(
+        "{s:s, s:s, s:[o], s:o, s:o, s:o}", "software", LATENTMILL_SOFTWARE,
+        "config_sha256", dataset_config_sha256(job->config[u->input->format]), "inputs",
+        describe_input(u, end), "shards", describe_shards(u, files, n_files), "rejects",
+        describe_rejects(u), "libraries", manifest_library_versions());
+}
+
+/* Gives the manifest's text and its length. */
+static char *manifest_text(const struct unit *u, const struct job *job, json_t *result,
+                           size_t *len)
+{
+    json_t *manifest =
+        result ? json_pack("{s:O, s:o}", "result", result, "run", describe_run(u, job))
+               : NULL;
     char *text = manifest ? shard_json_canonical(manifest) : NULL;
 
     json_decref(manifest);
+    if (text) {
+        *len = strlen(text);
+        text[(*len)++] = '\n'; /* in place of the NUL */
+    }
     return text;
 }
 
@@ -335,35 +362,12 @@ static enum unit_end judge(struct unit *u, const struct job *job)
     return u->totals.damaged ? UNIT_DAMAGED : UNIT_COMPLETE;
 }
 
-/* Another process was first. Its shards must be the same as those we renamed over them.
- */
-static int compare_with_winner(struct unit *u, struct job *job, const json_t *shards,
-                               bool renamed)
-{
-    char *path = publication_final(&u->output->files, ".manifest.json");
-    struct manifest theirs;
-    int rc = UNIT_TAKEN;
-
-    if (renamed && path) {
-        if (manifest_read(&theirs, path) != 0)
-            rc = job_fail(job, "%s", theirs.why);
-        else if (!json_equal(theirs.shards, shards))
-            rc = job_fail(job,
-                          "%s: another process has published this input with other "
-                          "bytes; redo it with --redo",
-                          u->input->name);
-        manifest_free(&theirs);
-    }
-    free(path);
-    return rc;
-}
-
 static int close_rejects(struct unit *u, struct job *job)
 {
     FILE *f = u->output->rejects;
 
     if (f && (fflush(f) != 0 || fsync(fileno(f)) != 0))
-        return job_fail(job, "%s: rejects: %s", u->input->name, strerror(errno));
+        return fail_rejects(u, job);
     return 0;
 }
 
@@ -382,32 +386,34 @@ static int check_sum(const struct unit *u, struct job *job)
 static int publish(struct unit *u, struct job *job, enum unit_end end)
 {
     struct unit_output *out = u->output;
-    size_t n_files, n_publish;
+    size_t n_files, n_publish, len = 0;
     const struct shard_file *files = shard_writer_files(out->shards, &n_files);
-    json_t *shards;
+    json_t *result;
     char *text;
     bool renamed = false;
     int rc;
 
     n_publish = end == UNIT_REJECTED ? 0 : n_files;
-    shards = describe_shards(u, files, n_publish);
-    text = shards ? manifest_text(u, job, end, shards) : NULL;
+    result = describe_result(u, job, end, files, n_publish);
+    text = manifest_text(u, job, result, &len);
     if (!text)
-        rc = job_fail(job, "out of memory");
+        rc = job_fail(job, "%s: out of memory", u->input->name);
     else
         rc = publication_publish(&out->files, (unsigned)n_publish, out->rejects != NULL,
-                                 text, strlen(text), &renamed);
-    if (rc == PUBLISH_OK) {
+                                 text, len, &renamed);
+    if (rc == PUBLISH_FAILED && text)
+        rc = job_fail(job, "%s", out->files.why);
+    else if (rc == PUBLISH_EXISTS)
+        rc = rival_meet(u, job, &out->files, renamed ? result : NULL);
+    else if (rc == PUBLISH_REPLACED)
+        rc = rival_check_own(u, job, &out->files, result, end);
+    else if (rc == PUBLISH_OK)
         rc = (int)end;
+    if (rc == (int)end)
         for (size_t i = 0; i < n_publish; i++)
             atomic_fetch_add(&job->count.shard_bytes, files[i].bytes);
-    } else if (rc == PUBLISH_EXISTS) {
-        rc = compare_with_winner(u, job, shards, renamed);
-    } else if (text) {
-        rc = job_fail(job, "%s", out->files.why);
-    }
     free(text);
-    json_decref(shards);
+    json_decref(result);
     return rc;
 }
 

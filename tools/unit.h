@@ -24,9 +24,11 @@ struct unit {
     /* by the reader, at the end of the input: */
     struct ingest_totals totals;
     char *partial_key;
-    char input_sha256[65];
+    char input_sha256[65], input_probe[33]; /* of the bytes that were read */
     uint64_t input_bytes;
-    char *failure; /* the input could not be read: the unit is dropped, others go on */
+    char *failure; /* why this unit is dropped while others go on: its input could not be
+                    * read, or (the writer's finding too) */
+    bool clash;    /* another process has published another input under this NAME */
     bool taken;    /* another process has published it meanwhile: nothing to do */
 
     /* by the writer: */
@@ -44,7 +46,7 @@ enum unit_end {
     UNIT_DAMAGED,  /* published, but its input is damaged */
     UNIT_REJECTED, /* too many rejects: no shard published */
     UNIT_TAKEN,    /* another process has published it */
-    UNIT_FAILED    /* its input could not be read: dropped */
+    UNIT_FAILED    /* dropped, see unit.failure */
 };
 
 /* Writes a sample into the unit's shard, or a marked one into its rejects, in order of

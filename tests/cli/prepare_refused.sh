@@ -68,14 +68,14 @@ refused --out "$T/o" "$T/missing.tar"
 expect_stderr <<'END'
 error: $T/missing.tar: No such file or directory
 END
-refused --out "$T/missing/o" $scenes
-expect_stderr <<'END'
-error: --out $T/missing/o: the folder to make it in does not exist
-END
 touch "$T/file"
 refused --out "$T/file" $scenes
 expect_stderr <<'END'
 error: --out $T/file: is not a folder
+END
+refused --out "$T/file/o" $scenes
+expect_stderr <<'END'
+error: --out $T/file/o: Not a directory
 END
 refused --out "$T/o" -
 expect_stderr <<'END'
@@ -153,6 +153,11 @@ for i in $(seq 101); do
 done
 refused --out "$T/o" "$T/many-{1..101}.tar"
 expect_match stderr '^error: 101 inputs with .* are more than a demonstration'
+
+# The folders above --out are made too.
+run latentmill prepare --quiet --out "$T/new/and/deep/" --limit 1 $scenes
+expect_status 0
+expect "its folders are made" test -e "$T/new/and/deep/scenes-000.manifest.json"
 
 # A folder keeps its configuration; every difference is named.
 run latentmill prepare --quiet --out "$T/kept" --limit 1 $scenes

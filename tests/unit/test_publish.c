@@ -213,8 +213,10 @@ static void publish_file_is_exclusive(void **state)
     assert_int_equal(count_files("one.json*"), 1);
 }
 
-/* Another process sweeps before the next `n_sweeps` renames. */
+/* Another process sweeps before the next `n_sweeps` renames, or puts a file of its own
+ * under this final name as soon as one stands there. */
 static int n_sweeps;
+static const char *other_replaces;
 
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
@@ -224,6 +226,11 @@ int __wrap_rename(const char *from, const char *to)
     if (n_sweeps > 0) {
         n_sweeps--;
         publish_sweep(".", &publication_shards);
+    }
+    if (other_replaces && exists(other_replaces)) {
+        write_file("other", "other");
+        assert_int_equal(__real_rename("other", other_replaces), 0);
+        other_replaces = NULL;
     }
     return __real_rename(from, to);
 }
@@ -244,6 +251,25 @@ static void publish_replace_outlives_the_sweeps_of_others(void **state)
     assert_non_null(strstr(why, "no/one.json"));
 }
 
+static void what_another_replaced_is_seen(void **state)
+{
+    struct publication p;
+    bool renamed;
+
+    (void)state;
+    assert_int_equal(publication_init(&p, &publication_shards, ".", "mixed"), PUBLISH_OK);
+    write_unit(&p, 2, true, "x");
+    other_replaces = "mixed.lms"; /* while the second one is renamed */
+    assert_int_equal(publication_publish(&p, 2, true, "{}", 2, &renamed),
+                     PUBLISH_REPLACED);
+    assert_true(renamed && publication_exists(&p));
+    assert_int_equal(publication_withdraw(&p), PUBLISH_OK);
+    assert_int_equal(publication_remove_beyond(&p, 1, false), PUBLISH_OK);
+    publication_drop(&p, 2);
+    assert_int_equal(count_files("mixed*"), 1);
+    publication_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +281,7 @@ int main(void)
         cmocka_unit_test(sweep_takes_only_temporaries_of_complete_units),
         cmocka_unit_test(publish_file_is_exclusive),
         cmocka_unit_test(publish_replace_outlives_the_sweeps_of_others),
+        cmocka_unit_test(what_another_replaced_is_seen),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
