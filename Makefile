@@ -309,7 +309,9 @@ PYTHON_TESTS := \
     tests/python/test_decode_crop.py \
     tests/python/test_decode_memory.py \
     tests/python/test_decode_odd.py \
+    tests/python/test_odd_exif.py \
     tests/python/test_odd_jpeg.py \
+    tests/python/test_odd_png.py \
     tests/python/test_odd_webp.py \
     tests/python/test_prepare_odd.py \
     tests/python/test_resize_pillow.py \
