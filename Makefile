@@ -329,6 +329,10 @@ PYTHON_TESTS := \
     tests/python/test_decode_crop.py \
     tests/python/test_decode_memory.py \
     tests/python/test_decode_odd.py \
+    tests/python/test_odd_exif.py \
+    tests/python/test_odd_jpeg.py \
+    tests/python/test_odd_png.py \
+    tests/python/test_odd_webp.py \
     tests/python/test_prepare_odd.py \
     tests/python/test_resize_pillow.py \
     tests/python/test_cut_streams.py \

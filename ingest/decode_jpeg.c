@@ -11,7 +11,8 @@
  * and colour conversion; every pixel of it is what decoding the whole image gives.
  *
  * libjpeg fills what it cannot decode and warns. A warning that pixels were made up
- * rejects the image: as truncated where the data ended, as corrupt elsewhere. */
+ * rejects the image: as truncated where the data ended, as corrupt elsewhere. No warning
+ * tells of a component without a scan, nor of arithmetic coding's data that ended. */
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,6 @@ struct jpeg_run {
     const struct decode_job *job;
     JDIMENSION left; /* of the columns that are decoded */
     bool ran_out;    /* libjpeg asked for bytes beyond the end */
-    bool in_pixels;  /* a warning now concerns pixels */
     bool too_many_scans;
     bool several_scans; /* make up the image */
     int made_up;        /* code of the first warning that pixels were made up, or 0 */
@@ -49,16 +49,38 @@ static void on_error(j_common_ptr cinfo)
     longjmp(run->escape, 1);
 }
 
-/* Levels below 0 are warnings, the others are for tracing. Among the pixels one alone is
- * not about them: a marker of an unknown JFIF version between two scans. */
+/* What libjpeg's warnings say about pixels. Those that are not named made some up:
+ *     HIT_MARKER, JPEG_EOF          zeros for data that are not there
+ *     HUFF_BAD_CODE, ARITH_BAD_CODE zeros for a code that there is not
+ *     MUST_RESYNC                   rows are missing or at the wrong place
+ *     BOGUS_PROGRESSION             bits are missing or come twice
+ *     TOO_MUCH_DATA                 never comes here */
+static bool is_made_up(const struct jpeg_run *run)
+{
+    const struct jpeg_error_mgr *errors = &run->errors;
+
+    switch (errors->msg_code) {
+    case JWRN_EXTRANEOUS_DATA: /* bytes before a marker that no code asked for */
+    case JWRN_NOT_SEQUENTIAL:  /* parameters that a sequential scan has no use for */
+    case JWRN_ADOBE_XFORM:     /* taken for YCbCr or YCCK, as by everyone */
+    case JWRN_JFIF_MAJOR:
+    case JWRN_BOGUS_ICC:
+        return false;
+    case JWRN_BOGUS_PROGRESSION: /* no harm: AC before DC (the parameter 0) */
+        return run->cinfo.Ss == 0 || errors->msg_parm.i[1] != 0;
+    default:
+        return true;
+    }
+}
+
+/* Levels below 0 are warnings, the others are for tracing. */
 static void on_message(j_common_ptr cinfo, int level)
 {
     struct jpeg_run *run = cinfo->client_data;
-    int code = cinfo->err->msg_code;
 
-    if (level >= 0 || !run->in_pixels || run->made_up != 0 || code == JWRN_JFIF_MAJOR)
+    if (level >= 0 || run->made_up != 0 || !is_made_up(run))
         return;
-    run->made_up = code;
+    run->made_up = cinfo->err->msg_code;
     cinfo->err->format_message(cinfo, run->warning);
 }
 
@@ -259,7 +281,6 @@ static enum outcome decode_rows(struct jpeg_run *run)
     cinfo->scale_num = (unsigned)run->job->eighths;
     cinfo->scale_denom = 8;
     run->several_scans = jpeg_has_multiple_scans(cinfo);
-    run->in_pixels = true;
     jpeg_start_decompress(cinfo);
     if (run->job->whole || !can_be_cropped(run)) {
         read_rows(run, cinfo->output_height);
@@ -321,15 +342,33 @@ static int judge_failure(struct jpeg_run *run)
     return INGEST_OK;
 }
 
-/* All rows came. In an image of several scans, data that ran out means that scans are
- * missing; in one of a single scan, only the warning does. */
-static void judge_warnings(struct jpeg_run *run)
+/* Whether some scan of each component came, its DC if progressive. libjpeg keeps the
+ * table that the first one is to be dequantized with. */
+static bool has_all_components(const struct jpeg_decompress_struct *cinfo)
 {
-    if (run->ran_out && (run->several_scans || run->made_up == JWRN_HIT_MARKER))
+    for (int c = 0; c < cinfo->num_components; c++)
+        if (!cinfo->comp_info[c].quant_table ||
+            (cinfo->coef_bits && cinfo->coef_bits[c][0] < 0))
+            return false;
+    return true;
+}
+
+/* All rows came. Where the data ran out, so did pixels if a code was cut, or if it was
+ * before the last of several scans. Arithmetic decoding cannot tell: zeros that it is not
+ * given are as good as those that are there. */
+static void judge_rows(struct jpeg_run *run)
+{
+    bool all = has_all_components(&run->cinfo);
+    bool cut = run->cinfo.arith_code || !all || is_smoothed(&run->cinfo);
+
+    if (run->ran_out && (cut || run->made_up == JWRN_HIT_MARKER))
         decode_keeps_truncated(run->job, "JPEG data ends before the image does");
     else if (run->made_up != 0)
         reject_set(run->job->reject, REJECT_CORRUPT_IMAGE, "JPEG is damaged (%s)",
                    run->warning);
+    else if (!all)
+        reject_set(run->job->reject, REJECT_CORRUPT_IMAGE,
+                   "JPEG without a scan of each component");
 }
 
 int decode_jpeg(const struct decode_job *job)
@@ -343,7 +382,7 @@ int decode_jpeg(const struct decode_job *job)
     set_callbacks(run);
     switch (decode_rows(run)) {
     case DONE:
-        judge_warnings(run);
+        judge_rows(run);
         break;
     case DISAGREES:
         reject_set(job->reject, REJECT_CORRUPT_IMAGE, "JPEG headers disagree");

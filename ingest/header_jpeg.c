@@ -25,7 +25,6 @@ enum {
     M_TEM = 0x01
 };
 
-static const char exif_tag[6] = "Exif\0";
 static const char icc_tag[12] = "ICC_PROFILE";
 
 struct segment {
@@ -43,8 +42,9 @@ static bool has_no_length(int marker)
     return marker == M_TEM || (marker >= M_RST0 && marker <= M_SOI);
 }
 
-/* The next marker with a length; bytes before a marker are skipped, as libjpeg does.
- * False at the end of the data or of the image. */
+/* The next marker with a length; bytes before a marker are skipped, and a length that
+ * does not cover itself is taken for one that does, as libjpeg does. False at the end of
+ * the data or of the image. */
 static bool next_segment(struct cursor *c, struct segment *s)
 {
     for (;;) {
@@ -63,7 +63,8 @@ static bool next_segment(struct cursor *c, struct segment *s)
     if (c->end - c->at < 2)
         return false;
     size_t len = (size_t)c->at[0] << 8 | c->at[1];
-    if (len < 2 || len > (size_t)(c->end - c->at))
+    len = len < 2 ? 2 : len;
+    if (len > (size_t)(c->end - c->at))
         return false;
     s->data = c->at + 2;
     s->len = len - 2;
@@ -136,10 +137,10 @@ static bool is_profile_piece(const struct segment *s)
            memcmp(s->data, icc_tag, sizeof(icc_tag)) == 0;
 }
 
+/* The first segment that has more than its tag counts, as for Pillow, even if damaged. */
 static bool is_exif(const struct segment *s)
 {
-    return s->marker == M_APP1 && s->len > sizeof(exif_tag) &&
-           memcmp(s->data, exif_tag, sizeof(exif_tag)) == 0;
+    return s->marker == M_APP1 && s->len > EXIF_TAG_LEN && exif_has_tag(s->data, s->len);
 }
 
 enum reject_reason jpeg_header_read(const uint8_t *bytes, size_t len,
@@ -159,8 +160,7 @@ enum reject_reason jpeg_header_read(const uint8_t *bytes, size_t len,
                 return reject->reason;
         } else if (is_exif(&s) && !exif_seen) {
             exif_seen = true;
-            h->orientation =
-                exif_orientation(s.data + sizeof(exif_tag), s.len - sizeof(exif_tag));
+            h->orientation = exif_orientation(s.data, s.len);
         } else if (is_profile_piece(&s)) {
             h->profile_len += s.len;
         }

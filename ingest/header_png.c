@@ -11,38 +11,48 @@
 #include "ingest/png_source.h"
 #include "ingest/status.h"
 
-enum { SIGNATURE_LEN = 8, CHUNK_OVERHEAD = 12, IHDR_LEN = 13, PALETTE = 3 };
-
 /* What the chunks behind IHDR tell. */
 struct chunks {
-    bool has_trns, has_profile;
+    bool has_trns, broken_trns, has_profile;
     int orientation;
 };
 
-static void look_through_chunks(const uint8_t *p, size_t len, struct chunks *found)
+/* Only an image without an alpha channel of its own has a use for tRNS. */
+static void look_at_trns(const struct png_chunk *c, int colour_type, struct chunks *found)
 {
-    while (len >= CHUNK_OVERHEAD) {
-        size_t chunk_len = png_read_32(p);
-        if (chunk_len > len - CHUNK_OVERHEAD)
-            return;
-        if (memcmp(p + 4, "tRNS", 4) == 0)
-            found->has_trns = true;
-        else if (memcmp(p + 4, "iCCP", 4) == 0)
+    size_t least = colour_type == PNG_GREY ? 2 : colour_type == PNG_RGB ? 6 : 0;
+
+    if (colour_type != PNG_GREY && colour_type != PNG_RGB && colour_type != PNG_INDEXED)
+        return;
+    found->has_trns = true;
+    found->broken_trns = c->len < least || !png_chunk_is_sound(c);
+}
+
+static void look_through_chunks(const uint8_t *at, const uint8_t *end, int colour_type,
+                                struct chunks *found)
+{
+    struct png_chunk c;
+    bool in_pixels = false;
+
+    for (; png_chunk_at(at, end, &c) && png_chunk_is_whole(&c); at += c.taken) {
+        if (memcmp(c.type, "IDAT", 4) == 0)
+            in_pixels = true;
+        else if (memcmp(c.type, "tRNS", 4) == 0 && !in_pixels)
+            look_at_trns(&c, colour_type, found);
+        else if (memcmp(c.type, "iCCP", 4) == 0)
             found->has_profile = true;
-        else if (memcmp(p + 4, "eXIf", 4) == 0)
-            found->orientation = exif_orientation(p + 8, chunk_len);
-        p += CHUNK_OVERHEAD + chunk_len;
-        len -= CHUNK_OVERHEAD + chunk_len;
+        else if (memcmp(c.type, "eXIf", 4) == 0 && png_chunk_is_sound(&c))
+            found->orientation = exif_orientation(c.data, c.len);
     }
 }
 
 static int channels_of(int colour_type, bool has_trns)
 {
     switch (colour_type) {
-    case 0:
+    case PNG_GREY:
         return has_trns ? 2 : 1;
-    case 2:
-    case PALETTE:
+    case PNG_RGB:
+    case PNG_INDEXED:
         return has_trns ? 4 : 3;
     case 4:
         return 2;
@@ -97,17 +107,16 @@ static size_t profile_len_of(const uint8_t *bytes, size_t len)
 enum reject_reason png_header_read(const uint8_t *bytes, size_t len,
                                    struct image_header *h, struct reject *reject)
 {
-    const uint8_t *ihdr = bytes + SIGNATURE_LEN + 8;
+    const uint8_t *ihdr = bytes + PNG_SIGNATURE_LEN + 8;
     struct chunks found = {.orientation = 1};
 
     h->info.format = IMAGE_PNG;
-    if (len < SIGNATURE_LEN + CHUNK_OVERHEAD + IHDR_LEN)
+    if (len < PNG_SIGNATURE_LEN + PNG_CHUNK_OVERHEAD + PNG_IHDR_LEN)
         return reject_set(reject, REJECT_TRUNCATED_IMAGE, "PNG ends in its header");
-    if (png_read_32(bytes + SIGNATURE_LEN) != IHDR_LEN ||
+    if (png_read_32(bytes + PNG_SIGNATURE_LEN) != PNG_IHDR_LEN ||
         memcmp(ihdr - 4, "IHDR", 4) != 0)
         return reject_set(reject, REJECT_CORRUPT_IMAGE, "PNG does not begin with IHDR");
-    look_through_chunks(ihdr + IHDR_LEN + 4,
-                        len - SIGNATURE_LEN - CHUNK_OVERHEAD - IHDR_LEN, &found);
+    look_through_chunks(ihdr + PNG_IHDR_LEN + 4, bytes + len, ihdr[9], &found);
     h->info.width = png_read_32(ihdr);
     h->info.height = png_read_32(ihdr + 4);
     h->info.bit_depth = ihdr[8] == 16 ? 16 : 8;
@@ -117,6 +126,9 @@ enum reject_reason png_header_read(const uint8_t *bytes, size_t len,
         return reject_set(reject, REJECT_CORRUPT_IMAGE,
                           "PNG of %u x %u pixels, colour type %d", h->info.width,
                           h->info.height, ihdr[9]);
+    if (found.broken_trns)
+        return reject_set(reject, REJECT_CORRUPT_IMAGE,
+                          "PNG with a damaged tRNS chunk: its transparency is lost");
     h->orientation = found.orientation;
     if (found.has_profile)
         h->profile_len = profile_len_of(bytes, len);

@@ -6,7 +6,9 @@
  *     RIFF size WEBP   VP8X [ICCP] [ALPH] VP8 | VP8L [EXIF] [XMP]
  *     RIFF size WEBP   VP8X [ICCP] ANIM (ANMF: place, [ALPH] VP8 | VP8L)+ [EXIF] [XMP]
  *
- * A frame's own chunks are libwebp's business. */
+ * A frame's own chunks are libwebp's business. Bytes behind the RIFF, unknown chunks and
+ * flags of VP8X for what is not there do no harm. A RIFF or an image chunk longer than
+ * the file is truncated (EXIF comes last), a RIFF too short for its image is corrupt. */
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 #include "ingest/webp_frame.h"
 
 enum { RIFF_HEADER = 12, CHUNK_HEADER = 8, ANMF_HEADER = 16, LOSSLESS = 2 };
+enum { FLAG_EXIF = 0x08, FLAG_ICCP = 0x20 }; /* of VP8X */
 
 struct chunk {
     const uint8_t *data;
@@ -30,15 +33,23 @@ static uint32_t read_24(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16;
 }
 
-/* The first chunk of this type at the file's top level. */
+static size_t read_32(const uint8_t *p)
+{
+    return (size_t)read_24(p) | (size_t)p[3] << 24;
+}
+
+/* The first chunk of this type at the file's top level; what follows the RIFF is not the
+ * file's. */
 static bool find_chunk(const uint8_t *bytes, size_t len, const char *type,
                        struct chunk *chunk)
 {
     size_t at = RIFF_HEADER;
+    size_t end = read_32(bytes + 4) + CHUNK_HEADER;
 
+    len = end < len ? end : len;
     while (at < len && len - at >= CHUNK_HEADER) {
         const uint8_t *p = bytes + at;
-        size_t size = (size_t)read_24(p + 4) | (size_t)p[7] << 24;
+        size_t size = read_32(p + 4);
         size_t have = len - at - CHUNK_HEADER;
         if (memcmp(p, type, 4) == 0) {
             *chunk = (struct chunk){p + CHUNK_HEADER, size < have ? size : have};
@@ -47,6 +58,16 @@ static bool find_chunk(const uint8_t *bytes, size_t len, const char *type,
         at += CHUNK_HEADER + size + (size & 1);
     }
     return false;
+}
+
+/* EXIF and ICC profile are there if VP8X says so, as for libwebp's demuxer. */
+static bool find_metadata(const uint8_t *bytes, size_t len, const char *type, int flag,
+                          struct chunk *chunk)
+{
+    const uint8_t *vp8x = bytes + RIFF_HEADER;
+
+    return len > RIFF_HEADER + CHUNK_HEADER && memcmp(vp8x, "VP8X", 4) == 0 &&
+           (vp8x[CHUNK_HEADER] & flag) != 0 && find_chunk(bytes, len, type, chunk);
 }
 
 static enum reject_reason features_of(const uint8_t *bytes, size_t len,
@@ -109,17 +130,6 @@ enum reject_reason webp_frame_find(const uint8_t *bytes, size_t len,
     return REJECT_NONE;
 }
 
-/* The block is a TIFF stream; some writers put JPEG's tag before it. */
-static int orientation_of(const struct chunk *exif)
-{
-    static const char tag[6] = "Exif\0";
-    size_t skip = 0;
-
-    if (exif->len >= sizeof(tag) && memcmp(exif->data, tag, sizeof(tag)) == 0)
-        skip = sizeof(tag);
-    return exif_orientation(exif->data + skip, exif->len - skip);
-}
-
 enum reject_reason webp_header_read(const uint8_t *bytes, size_t len,
                                     struct image_header *h, struct reject *reject)
 {
@@ -136,9 +146,9 @@ enum reject_reason webp_header_read(const uint8_t *bytes, size_t len,
     h->info.bit_depth = 8;
     h->info.progressive = frame.animated;
     h->info.need = held * frame.width * frame.height;
-    if (find_chunk(bytes, len, "EXIF", &chunk))
-        h->orientation = orientation_of(&chunk);
-    if (find_chunk(bytes, len, "ICCP", &chunk))
+    if (find_metadata(bytes, len, "EXIF", FLAG_EXIF, &chunk))
+        h->orientation = exif_orientation(chunk.data, chunk.len);
+    if (find_metadata(bytes, len, "ICCP", FLAG_ICCP, &chunk))
         h->profile_len = chunk.len;
     return REJECT_NONE;
 }
@@ -150,7 +160,8 @@ int webp_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
 
     *profile = NULL;
     *profile_len = 0;
-    if (!find_chunk(bytes, len, "ICCP", &iccp) || iccp.len == 0 || iccp.len > PROFILE_MAX)
+    if (!find_metadata(bytes, len, "ICCP", FLAG_ICCP, &iccp) || iccp.len == 0 ||
+        iccp.len > PROFILE_MAX)
         return INGEST_OK;
     *profile = malloc(iccp.len);
     if (!*profile)

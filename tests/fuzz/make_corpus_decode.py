@@ -50,7 +50,7 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(name, depth, colour, extra=b"", interlaced=0):
+def png(name, depth, colour, extra=b"", interlaced=0, palette=None):
     w, h = 8, 8
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
     passes = [(w, h)]
@@ -58,8 +58,9 @@ def png(name, depth, colour, extra=b"", interlaced=0):
         passes = [(1, 1), (1, 1), (2, 1), (2, 2), (4, 2), (4, 4), (8, 4)]
     rows = b"".join(bytes([y % 5]) + bytes((y * 31 + x * 7) % 251 for x in range((pw * bits + 7) // 8))
                     for pw, ph in passes for y in range(ph))
-    palette = chunk(b"PLTE", bytes(range(48)) * 16) if colour == 3 and depth == 8 else \
-        chunk(b"PLTE", bytes(range(3 << depth))) if colour == 3 else b""
+    if palette is None:
+        palette = chunk(b"PLTE", bytes(range(48)) * 16) if colour == 3 and depth == 8 else \
+            chunk(b"PLTE", bytes(range(3 << depth))) if colour == 3 else b""
     write(name, b"\x89PNG\r\n\x1a\n"
           + chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, depth, colour, 0, 0, interlaced))
           + palette + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
@@ -73,7 +74,9 @@ def main():
     baseline = save("jpeg_exif_icc", "JPEG", exif=exif, icc_profile=profile)
     write("jpeg_truncated", baseline[:-40])
     save("jpeg_grey", "JPEG", "L")
-    save("jpeg_progressive", "JPEG", progressive=True)
+    progressive = save("jpeg_progressive", "JPEG", progressive=True)
+    write("jpeg_stray_bytes", progressive[:-2] + b"\0\1\2\xff\xd9")
+    write("jpeg_no_end", progressive[:-2])
     save("jpeg_cmyk", "JPEG", "CMYK")
     encode_jpeg("jpeg_440", "RGB", "1x2")
     encode_jpeg("jpeg_arithmetic", "RGB", "2x2", "arithmetic", "progressive")
@@ -85,6 +88,8 @@ def main():
         png(f"png_{depth}_{colour}", depth, colour, interlaced=depth >= 8)
         if colour in trns and depth > 1:
             png(f"png_{depth}_{colour}_trns", depth, colour, trns[colour])
+    png("png_long_palette", 4, 3, chunk(b"tRNS", bytes(range(200))), palette=chunk(b"PLTE", bytes(768)))
+    png("png_late_palette", 4, 3, chunk(b"PLTE", bytes(48)), palette=trns[3])
     save("png_exif_icc", "PNG", exif=exif, icc_profile=profile)
     lossy = save("webp_lossy", "WEBP", exif=exif, icc_profile=profile)
     write("webp_truncated", lossy[:-30])

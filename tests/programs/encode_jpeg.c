@@ -2,7 +2,7 @@
  * tests/programs/encode_jpeg.c - make the JPEGs that other encoders do not.
  *
  *     encode_jpeg WIDTH HEIGHT CHANNELS SAMPLING [progressive] [arithmetic] [ycck]
- * [restart]
+ * [restart] [scans]
  *
  * Raw pixels of 8 bits a channel (1: grey, 3: RGB, 4: CMYK) on stdin, the file on stdout.
  * SAMPLING is the first component's, 1x2 is 4:4:0. */
@@ -17,6 +17,17 @@ static int to_int(const char *text)
     return (int)strtol(text, NULL, 10);
 }
 
+/* Each component in a scan of its own, all of its coefficients at once. */
+static void use_a_scan_each(struct jpeg_compress_struct *cinfo)
+{
+    static jpeg_scan_info scans[4];
+
+    for (int c = 0; c < cinfo->num_components; c++)
+        scans[c] = (jpeg_scan_info){1, {c}, 0, DCTSIZE2 - 1, 0, 0};
+    cinfo->scan_info = scans;
+    cinfo->num_scans = cinfo->num_components;
+}
+
 static void set_options(struct jpeg_compress_struct *cinfo, int argc, char **argv)
 {
     for (int i = 5; i < argc; i++) {
@@ -28,6 +39,8 @@ static void set_options(struct jpeg_compress_struct *cinfo, int argc, char **arg
             jpeg_set_colorspace(cinfo, JCS_YCCK);
         else if (strcmp(argv[i], "restart") == 0)
             cinfo->restart_in_rows = 1;
+        else if (strcmp(argv[i], "scans") == 0)
+            use_a_scan_each(cinfo);
     }
 }
 
