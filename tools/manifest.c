@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/manifest.h"
 
-#include <archive.h>
+#include <bzlib.h>
 #include <lcms2.h>
+#include <lzma.h>
 #include <spng.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,12 +68,13 @@ json_t *manifest_library_versions(void)
     unsigned webp = (unsigned)WebPGetDecoderVersion();
     unsigned lcms = (unsigned)cmsGetEncodedCMMversion();
     unsigned xxhash = XXH_versionNumber();
-    json_t *versions =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "jansson", jansson_version_str(),
-                  "libarchive", archive_version_string(), "libjpeg-turbo",
-                  VERSION_STRING(LIBJPEG_TURBO_VERSION), "libspng", spng_version_string(),
-                  "sentencepiece", SENTENCEPIECE_VERSION, "zlib", zlibVersion(), "zstd",
-                  ZSTD_versionString());
+    const char *bzip2 = BZ2_bzlibVersion(); /* with its date */
+    json_t *versions = json_pack(
+        "{s:s%, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "bzip2", bzip2, strcspn(bzip2, ","),
+        "jansson", jansson_version_str(), "libjpeg-turbo",
+        VERSION_STRING(LIBJPEG_TURBO_VERSION), "liblzma", lzma_version_string(),
+        "libspng", spng_version_string(), "sentencepiece", SENTENCEPIECE_VERSION, "zlib",
+        zlibVersion(), "zstd", ZSTD_versionString());
 
     if (!versions)
         return NULL;
