@@ -3,8 +3,7 @@
  * source -> chunk -> a decoder -> plain; an input that is not compressed stays in chunk.
  *
  * Streams follow one another; zeros behind the last one are padding. How the input comes
- * in pieces changes nothing: what is told by the first bytes of something waits until
- * they are all there. */
+ * in pieces changes nothing. */
 #include "ingest/unpack.h"
 
 #include <stdarg.h>
@@ -53,21 +52,23 @@ static int fail(struct unpacker *u, int status, const char *fmt, ...)
     return status;
 }
 
-/* More of the input behind what is left of chunk, which has room for it, until `want`
- * bytes are there or the input ends. INGEST_OK or < 0; both ends are kept. */
-static int read_source(struct unpacker *u, size_t want)
+/* Fills chunk behind what is left in it, or up to the input's end: a decoder then is
+ * given the same whatever pieces the input comes in, and how far liblzma goes into a
+ * corrupt stream depends on that. What came before a failure comes out before it, where
+ * it is enough to tell what begins there. INGEST_OK or < 0; both ends are kept. */
+static int read_source(struct unpacker *u)
 {
     if (u->source_status < 0)
         return u->source_status;
     memmove(u->chunk, u->in, u->n_in);
     u->in = u->chunk;
-    while (!u->source_ended && u->n_in < want) {
+    while (!u->source_ended && u->n_in < CHUNK) {
         ssize_t n = u->source.read(u->source.ctx, u->chunk + u->n_in, CHUNK - u->n_in);
         if (n < 0) {
             u->source_status = n == INGEST_CANCELLED ? INGEST_CANCELLED : INGEST_EIO;
-            return fail(u, u->source_status, "%s",
-                        n == INGEST_CANCELLED ? "cancelled"
-                                              : u->source.why(u->source.ctx));
+            fail(u, u->source_status, "%s",
+                 n == INGEST_CANCELLED ? "cancelled" : u->source.why(u->source.ctx));
+            return u->n_in < DECODER_BEGIN_MAX ? u->source_status : INGEST_OK;
         }
         u->source_ended = n == 0;
         u->n_in += (size_t)n;
@@ -94,7 +95,7 @@ static int look_behind(struct unpacker *u)
         return damage_set(u->damage, 0,
                           "more than 1 MiB of zeros after the end of the compressed "
                           "stream: other data may have been there");
-    rc = u->n_in < DECODER_BEGIN_MAX ? read_source(u, DECODER_BEGIN_MAX) : INGEST_OK;
+    rc = u->n_in < DECODER_BEGIN_MAX ? read_source(u) : INGEST_OK;
     if (rc < 0 || (u->n_in > 0 && *u->in == 0))
         return rc;
     if (u->n_in == 0)
@@ -132,7 +133,7 @@ static int decode_more(struct unpacker *u, size_t *n)
     }
     if (rc != INGEST_OK || !idle)
         return rc;
-    rc = read_source(u, 1);
+    rc = read_source(u);
     return rc == INGEST_OK && u->n_in == 0 ? cut_off(u, *n) : rc;
 }
 
@@ -193,7 +194,7 @@ static int check_plain(struct unpacker *u)
 /* Reads the first bytes, which tell how the rest is compressed, and lends it. */
 static int start(struct unpacker *u, size_t *n)
 {
-    int rc = read_source(u, DECODER_BEGIN_MAX);
+    int rc = read_source(u);
 
     if (rc < 0)
         return rc;
@@ -212,7 +213,7 @@ static int start(struct unpacker *u, size_t *n)
 /* Takes all of chunk. */
 static int next_plain(struct unpacker *u, const unsigned char **bytes, size_t *n)
 {
-    int rc = u->n_in > 0 ? INGEST_OK : read_source(u, 1);
+    int rc = u->n_in > 0 ? INGEST_OK : read_source(u);
 
     *bytes = u->in;
     *n = u->n_in;
@@ -271,7 +272,7 @@ int unpacker_drain(struct unpacker *u)
 
     do {
         u->n_in = 0;
-        rc = read_source(u, 1);
+        rc = read_source(u);
     } while (rc == INGEST_OK && u->n_in > 0);
     return rc;
 }
