@@ -16,7 +16,7 @@ SANITIZE ?=
 WERROR   ?=
 
 WARNINGS := -Wall -Wextra -Wshadow -Wvla
-PACKAGES := libjpeg libwebp libwebpdemux spng libzstd libarchive lcms2 zlib libcrypto libxxhash jansson
+PACKAGES := libjpeg libwebp libwebpdemux spng libzstd liblzma lcms2 zlib libcrypto libxxhash jansson
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 
 # Fuzzing builds take checksums for right: mutations must reach the code behind them.
@@ -27,7 +27,7 @@ lm_cflags   = -std=c11 -D_GNU_SOURCE -I. -ffp-contract=off -pthread $(WARNINGS) 
               -Wstrict-prototypes $(WERROR) $(sanitize) $(pkg_cflags) $(CFLAGS)
 lm_cxxflags = -std=c++17 -I. -pthread $(WARNINGS) $(WERROR) $(sanitize) $(CXXFLAGS)
 lm_ldflags  = -pthread $(sanitize) $(LDFLAGS)
-lm_libs     = $(pkg_libs) -lsentencepiece -lm
+lm_libs     = $(pkg_libs) -lbz2 -lsentencepiece -lm
 pkg_cflags := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 # Debian 13's lcms2.pc names Little CMS's plug-ins too, which are under the GPL and not used here.
 pkg_libs   := $(filter-out -llcms2_fast_float -llcms2_threaded,\
@@ -38,7 +38,11 @@ INGEST_SRC := \
     ingest/damage.c \
     ingest/utf8.c \
     ingest/blank.c \
+    ingest/decoder.c \
     ingest/gunzip.c \
+    ingest/unzstd.c \
+    ingest/unbzip2.c \
+    ingest/unxz.c \
     ingest/hash_set.c \
     ingest/key.c \
     ingest/tar_header.c \
@@ -49,6 +53,7 @@ INGEST_SRC := \
     ingest/group.c \
     ingest/pair.c \
     ingest/json_member.c \
+    ingest/foreign_text.c \
     ingest/line_reader.c \
     ingest/document.c \
     ingest/document_parse.c \
@@ -266,6 +271,7 @@ UNIT_TESTS := \
     tests/unit/test_pair_faults.c \
     tests/unit/test_pair_members.c \
     tests/unit/test_tar_header.c \
+    tests/unit/test_unpack.c \
     tests/unit/test_input.c \
     tests/unit/test_input_probe.c \
     tests/unit/test_input_source.c \

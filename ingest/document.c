@@ -30,7 +30,8 @@ struct document_options document_options_default(void)
                                      .id_field = "id",
                                      .keep_metadata = pair.keep_metadata,
                                      .max_metadata = pair.max_metadata,
-                                     .max_doc_bytes = 4 << 20};
+                                     .max_doc_bytes = 4 << 20,
+                                     .unpack_memory = pair.unpack_memory};
 }
 
 void document_line_clear(struct document_line *line)
@@ -48,9 +49,9 @@ int document_reader_open(struct document_reader **out, const struct ingest_sourc
     if (!r)
         return INGEST_ENOMEM;
     r->limit = options->limit;
-    rc = unpacker_open(&r->unpacker, source, &r->damage);
+    rc = unpacker_open(&r->unpacker, source, options->unpack_memory, &r->damage);
     if (rc == INGEST_OK)
-        rc = line_reader_open(&r->lines, r->unpacker, options->max_doc_bytes);
+        rc = line_reader_open(&r->lines, r->unpacker, &r->damage, options->max_doc_bytes);
     if (rc < 0) {
         document_reader_close(r);
         *out = NULL;

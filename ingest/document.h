@@ -23,9 +23,10 @@
  * The metadata is the line's JSON object without its text: every other byte of it as it
  * stands in the line.
  *
- * Damage of the compressed stream ends the input, as in ingest/pair.h; partial_key is
- * then the number of the line that it cut. A file of no bytes has no documents;
- * one that is named as a compressed file is damaged.
+ * Damage ends the input, as in ingest/pair.h: of the compressed stream; zeros up to the
+ * end, which no text has; UTF-16 and arrays of JSON from the start. partial_key is then
+ * the number of the line that it cut. A file of no bytes has no documents; one that is
+ * named as a compressed file is damaged.
  *
  * One reader belongs to one thread; lines may be parsed on any. */
 #ifndef INGEST_DOCUMENT_H
@@ -48,10 +49,11 @@ struct document_options {
     bool keep_metadata;     /* false: --metadata none */
     size_t max_metadata;    /* bytes of JSON kept with a record (64 KiB) */
     size_t max_doc_bytes;   /* of a line; longer ones are too_long */
+    uint64_t unpack_memory; /* as for pairs */
     uint64_t limit;         /* stop after so many documents; 0: no limit */
 };
 
-/* "text", "id", metadata as for pairs, 4 MiB. */
+/* "text", "id", metadata and memory as for pairs, 4 MiB. */
 struct document_options document_options_default(void);
 
 /* Owned by the caller, who gives it back with document_line_clear(). */

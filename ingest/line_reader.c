@@ -6,29 +6,35 @@
 #include <string.h>
 
 #include "ingest/blank.h"
+#include "ingest/foreign_text.h"
 #include "ingest/status.h"
 
 enum { FIRST_CAP = 1024 };
 
 struct line_reader {
     struct unpacker *bytes;
+    struct damage *damage;
     size_t max;
+    struct foreign_text foreign;
     const unsigned char *window; /* decompressed bytes not yet taken, lent by `bytes` */
     size_t n_window;
-    uint64_t offset;  /* of window[0] in the decompressed stream */
-    bool open;        /* `line` is begun */
-    bool too_long;    /* and has lost its bytes */
-    struct line line; /* the one in hand, or the last one's number */
-    size_t cap;       /* of line.bytes */
+    uint64_t offset;   /* of window[0] in the decompressed stream */
+    uint64_t data_end; /* behind the last byte taken that is not zero */
+    bool open;         /* `line` is begun */
+    bool too_long;     /* and has lost its bytes */
+    struct line line;  /* the one in hand, or the last one's number */
+    size_t cap;        /* of line.bytes */
     uint64_t n_blank;
 };
 
-int line_reader_open(struct line_reader **out, struct unpacker *bytes, size_t max)
+int line_reader_open(struct line_reader **out, struct unpacker *bytes,
+                     struct damage *damage, size_t max)
 {
     *out = calloc(1, sizeof(**out));
     if (!*out)
         return INGEST_ENOMEM;
     (*out)->bytes = bytes;
+    (*out)->damage = damage;
     (*out)->max = max;
     return INGEST_OK;
 }
@@ -98,6 +104,12 @@ static int append(struct line_reader *r, size_t n)
 
 static void take(struct line_reader *r, size_t n)
 {
+    size_t n_data = n;
+
+    while (n_data > 0 && r->window[n_data - 1] == 0)
+        n_data--;
+    if (n_data > 0)
+        r->data_end = r->offset + n_data;
     r->window += n;
     r->n_window -= n;
     r->offset += n;
@@ -127,20 +139,40 @@ static bool give(struct line_reader *r, struct line *out)
     return true;
 }
 
+/* The next bytes of the stream. */
+static int read_window(struct line_reader *r)
+{
+    int rc = unpacker_next(r->bytes, &r->window, &r->n_window);
+    const char *foreign;
+
+    if (rc != INGEST_OK) {
+        r->n_window = 0;
+        return rc;
+    }
+    foreign = foreign_text_look(&r->foreign, r->window, r->n_window);
+    return foreign ? damage_set(r->damage, 0, "%s", foreign) : INGEST_OK;
+}
+
+/* The stream has ended. A last line may lack its newline, but text has no zeros behind
+ * it: a hole does. */
+static int finish(struct line_reader *r, struct line *line)
+{
+    if (r->data_end < r->offset)
+        return damage_set(r->damage, r->data_end, "zeros where text should be");
+    return r->open && give(r, line) ? INGEST_OK : INGEST_END;
+}
+
 int line_reader_next(struct line_reader *r, struct line *line)
 {
     for (;;) {
         const unsigned char *end;
         size_t n;
-        int rc = r->n_window > 0 ? INGEST_OK
-                                 : unpacker_next(r->bytes, &r->window, &r->n_window);
+        int rc = r->n_window > 0 ? INGEST_OK : read_window(r);
 
-        if (rc == INGEST_END && r->open && give(r, line))
-            return INGEST_OK;
-        if (rc != INGEST_OK) {
-            r->n_window = 0;
+        if (rc == INGEST_END)
+            return finish(r, line);
+        if (rc != INGEST_OK)
             return rc;
-        }
         if (!r->open)
             begin(r);
         end = memchr(r->window, '\n', r->n_window);

@@ -3,14 +3,16 @@
  * bounded memory.
  *
  * A line ends with "\n"; a last one without it counts too. Lines of nothing but white
- * space are skipped and counted, and a byte order mark before a line is dropped. Of
- * a line that is too long nothing is kept; reading goes on behind it. */
+ * space are skipped and counted, and a byte order mark before a line is dropped. Of a
+ * line that is too long nothing is kept; reading goes on behind it. Zeros up to the end
+ * of the stream are damage, and so is what foreign_text.h knows. */
 #ifndef INGEST_LINE_READER_H
 #define INGEST_LINE_READER_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/damage.h"
 #include "ingest/unpack.h"
 
 struct line_reader;
@@ -22,9 +24,10 @@ struct line {
     uint64_t offset; /* of its first byte in the decompressed stream */
 };
 
-/* Gives *out, or returns INGEST_ENOMEM. `bytes` is kept until close; lines of more than
- * `max` bytes are too long. */
-int line_reader_open(struct line_reader **out, struct unpacker *bytes, size_t max);
+/* Gives *out, or returns INGEST_ENOMEM. `bytes` and `damage` are kept until close; lines
+ * of more than `max` bytes are too long. */
+int line_reader_open(struct line_reader **out, struct unpacker *bytes,
+                     struct damage *damage, size_t max);
 
 /* INGEST_OK and gives *line (release line->bytes with free()), INGEST_END,
  * INGEST_DAMAGED, or < 0. */

@@ -46,8 +46,10 @@ struct pair_reader {
 
 struct pair_options pair_options_default(void)
 {
-    return (struct pair_options){
-        .keep_metadata = true, .max_metadata = 64 << 10, .max_member_bytes = 64 << 20};
+    return (struct pair_options){.keep_metadata = true,
+                                 .max_metadata = 64 << 10,
+                                 .max_member_bytes = 64 << 20,
+                                 .unpack_memory = 384 << 20};
 }
 
 void pair_clear(struct pair *p)
@@ -106,7 +108,7 @@ int pair_reader_open(struct pair_reader **out, const struct ingest_source *sourc
     r->options = *options;
     rc = take_image_field(r);
     if (rc == INGEST_OK)
-        rc = unpacker_open(&r->unpacker, source, &r->damage);
+        rc = unpacker_open(&r->unpacker, source, options->unpack_memory, &r->damage);
     if (rc == INGEST_OK)
         rc = tar_reader_open(&r->tar, r->unpacker, &r->damage);
     if (rc == INGEST_OK)

@@ -68,10 +68,11 @@ struct pair_options {
     bool keep_metadata;      /* false: --metadata none */
     size_t max_metadata;     /* bytes of JSON kept with a record (64 KiB) */
     size_t max_member_bytes; /* longer images and caption files: too_many_bytes */
+    uint64_t unpack_memory;  /* compressed input that needs more is damaged */
     uint64_t limit;          /* stop after so many groups; 0: no limit */
 };
 
-/* The defaults above; max_member_bytes 64 MiB. */
+/* The defaults above; max_member_bytes 64 MiB, unpack_memory 384 MiB. */
 struct pair_options pair_options_default(void);
 
 /* NULL, or what is wrong with it as an image_field, for a person. Static. */

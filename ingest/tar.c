@@ -12,6 +12,9 @@
 /* Longest extended header or long name that is taken into memory. */
 enum { EXTENSION_MAX = 1 << 20 };
 
+/* Bytes that an archive's size is usually a multiple of, and the most. */
+enum { RECORD_USUAL = 20 * TAR_BLOCK, RECORD_MAX = 2048 * TAR_BLOCK };
+
 /* A body with its padding, in a growing buffer that is used again. */
 struct text {
     char *bytes;
@@ -23,14 +26,31 @@ struct tar_reader {
     struct damage *damage;
     const unsigned char *window; /* decompressed bytes not yet taken, lent by `bytes` */
     size_t n_window;
-    uint64_t offset;  /* of window[0] in the decompressed stream */
-    uint64_t size;    /* of the body */
-    uint64_t left;    /* bytes of the body not yet read */
-    uint64_t padding; /* zeros behind it */
+    uint64_t offset;   /* of window[0] in the decompressed stream */
+    uint64_t data_end; /* behind the last byte taken that is not zero */
+    uint64_t size;     /* of the body */
+    uint64_t left;     /* bytes of the body not yet read */
+    uint64_t padding;  /* zeros behind it */
+    uint64_t body_end; /* offset */
+    int ending;        /* of the archive: INGEST_OK or INGEST_DAMAGED */
     struct tar_header header;
     struct text pax;       /* the member's extended header; len 0: none */
     struct text long_name; /* GNU's; len 0: none */
 };
+
+/* The window's first n bytes are taken. */
+static void pass(struct tar_reader *t, size_t n)
+{
+    size_t n_data = n;
+
+    while (n_data > 0 && t->window[n_data - 1] == 0)
+        n_data--;
+    if (n_data > 0)
+        t->data_end = t->offset + n_data;
+    t->window += n;
+    t->n_window -= n;
+    t->offset += n;
+}
 
 /* Moves `len` bytes to buf, or nowhere where buf is NULL. INGEST_END where the stream is
  * over before; what was there is taken then. */
@@ -50,9 +70,7 @@ static int take(struct tar_reader *t, void *buf, uint64_t len, uint64_t *taken)
             n = t->n_window;
         if (buf)
             memcpy((char *)buf + *taken, t->window, n);
-        t->window += n;
-        t->n_window -= n;
-        t->offset += n;
+        pass(t, n);
         *taken += n;
     }
     return INGEST_OK;
@@ -71,6 +89,7 @@ static void enter_body(struct tar_reader *t, uint64_t size)
     t->size = size;
     t->left = size;
     t->padding = (TAR_BLOCK - size % TAR_BLOCK) % TAR_BLOCK;
+    t->body_end = t->offset + size;
 }
 
 static int skip_body(struct tar_reader *t)
@@ -96,6 +115,55 @@ int tar_reader_read(struct tar_reader *t, void *buf, size_t len)
     return rc == INGEST_END ? cut_in_body(t) : rc;
 }
 
+/* Whether the zeros that go on to the end began within the last member: all of its body
+ * is zeros, or the last block or more. */
+static bool zeros_began_in_body(const struct tar_reader *t)
+{
+    return t->size > 0 && (t->data_end + t->size <= t->body_end ||
+                           t->data_end + TAR_BLOCK <= t->body_end);
+}
+
+/* `zeros` behind the end fill a record, of which the archive is a multiple. */
+static bool fills_record(const struct tar_reader *t, uint64_t zeros)
+{
+    if (zeros <= RECORD_USUAL)
+        return true;
+    if (zeros_began_in_body(t))
+        return false;
+    for (uint64_t two = TAR_BLOCK, ten = RECORD_USUAL; two <= RECORD_MAX;
+         two *= 2, ten *= 2)
+        if ((zeros < two && t->offset % two == 0) ||
+            (zeros < ten && ten <= RECORD_MAX && t->offset % ten == 0))
+            return true;
+    return false;
+}
+
+/* Reads what follows the two zero blocks. INGEST_OK, INGEST_DAMAGED or < 0. */
+static int read_padding(struct tar_reader *t)
+{
+    const uint64_t end = t->offset;
+    int rc = INGEST_OK;
+
+    while (rc == INGEST_OK && t->offset - end < RECORD_MAX) {
+        for (size_t i = 0; i < t->n_window; i++)
+            if (t->window[i] != 0)
+                return damage_set(t->damage, t->offset + i,
+                                  "data after the end of the archive");
+        pass(t, t->n_window);
+        rc = unpacker_next(t->bytes, &t->window, &t->n_window);
+    }
+    if (rc != INGEST_OK)
+        t->n_window = 0;
+    if (rc < 0 || rc == INGEST_DAMAGED)
+        return rc;
+    if (t->data_end == 0)
+        return damage_set(t->damage, 0, "nothing but zeros");
+    if (rc == INGEST_OK || !fills_record(t, t->offset - end))
+        return damage_set(t->damage, t->data_end,
+                          "zeros where data should be, more than an archive's padding");
+    return INGEST_OK;
+}
+
 /* The second zero block. A single one is a hole that something tore, not an end. */
 static int check_end(struct tar_reader *t)
 {
@@ -114,7 +182,11 @@ static int check_end(struct tar_reader *t)
     if (t->pax.len > 0 || t->long_name.len > 0)
         return damage_set(t->damage, at - TAR_BLOCK,
                           "an extended header without its member");
-    return INGEST_END;
+    t->ending = read_padding(t);
+    if (t->ending < 0)
+        return t->ending;
+    return t->ending == INGEST_DAMAGED && zeros_began_in_body(t) ? INGEST_DAMAGED
+                                                                 : INGEST_END;
 }
 
 /* Fills t->header. INGEST_END is the archive's proper end. */
@@ -283,19 +355,9 @@ int tar_reader_next(struct tar_reader *t, struct tar_member *m)
     return INGEST_OK;
 }
 
-int tar_reader_finish(struct tar_reader *t)
+int tar_reader_finish(const struct tar_reader *t)
 {
-    int rc = INGEST_OK;
-
-    while (rc == INGEST_OK) {
-        for (size_t i = 0; i < t->n_window; i++)
-            if (t->window[i] != 0)
-                return damage_set(t->damage, t->offset + i,
-                                  "data after the end of the archive");
-        t->offset += t->n_window;
-        rc = unpacker_next(t->bytes, &t->window, &t->n_window);
-    }
-    return rc == INGEST_END ? INGEST_OK : rc;
+    return t->ending;
 }
 
 int tar_reader_open(struct tar_reader **out, struct unpacker *bytes,

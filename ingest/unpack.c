@@ -1,55 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libarchive's filters under its "raw" format, which passes a stream through as it is.
- * gzip, the commonest, it gets from us decompressed (gunzip.h says why). Four more things
- * it leaves to us: what follows the end of a bzip2 stream, which it ignores; a stream
- * compressed many times over, with which a small input could keep it busy for years
- * between two calls of read(); one whose first bytes are damaged or cut off, which it
- * takes for plain; and a read() that was cancelled, whose status it does not know. */
+ * source -> chunk -> a decoder -> plain; an input that is not compressed stays in chunk.
+ *
+ * Streams follow one another; zeros behind the last one are padding. How the input comes
+ * in pieces changes nothing. */
 #include "ingest/unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/gunzip.h"
+#include "ingest/decoder.h"
 #include "ingest/status.h"
 
-enum { CHUNK = 128 << 10, MAGIC_MIN = 2, MAGIC_MAX = 10 };
+enum { CHUNK = 128 << 10, PADDING_MAX = 1 << 20 };
 
-static const struct compression {
-    const char *name, *suffix;
-    size_t magic_len;
-    const char *magic; /* '?' stands for any byte */
-} compressions[] = {
-    {"gzip", ".gz", 2, "\x1F\x8B"},
-    {"gzip", ".tgz", 2, "\x1F\x8B"},
-    {"zstd", ".zst", 4, "\x28\xB5\x2F\xFD"},
-    {"bzip2", ".bz2", MAGIC_MAX, "BZh?1AY&SY"}, /* a tar may begin with "BZh" */
-    {"xz", ".xz", 6, "\xFD\x37zXZ\0"},
-};
-enum { N_COMPRESSIONS = sizeof(compressions) / sizeof(*compressions) };
+static const struct decoder *const decoders[] = {&decoder_gzip, &decoder_zstd,
+                                                 &decoder_bzip2, &decoder_xz};
+enum { N_DECODERS = sizeof(decoders) / sizeof(*decoders) };
 
 struct unpacker {
     struct ingest_source source;
     struct damage *damage;
-    struct archive *archive;   /* NULL before the first next() */
-    bool source_ended;         /* read() said 0 */
-    int source_status;         /* read()'s failure, or INGEST_OK */
-    int status;                /* what next() returns for good, or INGEST_OK */
-    uint64_t total_in;         /* bytes read() gave */
-    uint64_t data_in;          /* up to the last of them that is not 0 */
-    uint64_t total_out;        /* bytes next() lent */
-    struct gunzip *gunzip;     /* NULL: the input is no gzip */
-    char beginning[MAGIC_MAX]; /* of the input */
+    uint64_t max_memory;
+    bool started;                  /* the first bytes were looked at */
+    bool source_ended;             /* read() said 0 */
+    int source_status;             /* read()'s failure, or INGEST_OK */
+    int status;                    /* what next() returns for good, or INGEST_OK */
+    int decoder_status;            /* and what it will, once plain is lent */
+    uint64_t total_out;            /* bytes next() lent */
+    const struct decoder *decoder; /* NULL: the input is not compressed */
+    void *decoding;
+    enum { WITHIN, BEHIND } place; /* of the compressed stream */
+    uint64_t n_zeros;              /* behind it */
+    const unsigned char *in;       /* bytes of chunk not yet taken */
+    size_t n_in;
     char why[256];
-    unsigned char chunk[CHUNK]; /* these two: lent to libarchive between two reads */
-    unsigned char plain[CHUNK]; /* of gzip */
+    unsigned char chunk[CHUNK];
+    unsigned char plain[DECODER_OUT_MIN + DECODER_BEGIN_MAX]; /* decompressed */
 };
 
 static int fail(struct unpacker *u, int status, const char *fmt, ...)
@@ -62,128 +52,103 @@ static int fail(struct unpacker *u, int status, const char *fmt, ...)
     return status;
 }
 
-static void note_input(struct unpacker *u, size_t n)
+/* Fills chunk behind what is left in it, or up to the input's end: a decoder then is
+ * given the same whatever pieces the input comes in, and how far liblzma goes into a
+ * corrupt stream depends on that. What came before a failure comes out before it, where
+ * it is enough to tell what begins there. INGEST_OK or < 0; both ends are kept. */
+static int read_source(struct unpacker *u)
 {
-    size_t n_data = n;
-
-    for (size_t i = 0; i < n && u->total_in + i < MAGIC_MAX; i++)
-        u->beginning[u->total_in + i] = (char)u->chunk[i];
-    while (n_data > 0 && u->chunk[n_data - 1] == 0)
-        n_data--;
-    if (n_data > 0)
-        u->data_in = u->total_in + n_data;
-    u->total_in += n;
-}
-
-/* Bytes now in chunk, 0 at the end, or < 0; both ends are kept. The first time enough to
- * know gzip by. */
-static ssize_t read_source(struct unpacker *u)
-{
-    size_t len = 0;
-    ssize_t n;
-
     if (u->source_status < 0)
         return u->source_status;
-    if (u->source_ended)
-        return 0;
-    do {
-        n = u->source.read(u->source.ctx, u->chunk + len, sizeof(u->chunk) - len);
-        len += n > 0 ? (size_t)n : 0;
-    } while (n > 0 && u->total_in + len < MAGIC_MIN);
-    if (n < 0) {
-        u->source_status = n == INGEST_CANCELLED ? INGEST_CANCELLED : INGEST_EIO;
-        fail(u, u->source_status, "%s",
-             n == INGEST_CANCELLED ? "cancelled" : u->source.why(u->source.ctx));
-        return n;
+    memmove(u->chunk, u->in, u->n_in);
+    u->in = u->chunk;
+    while (!u->source_ended && u->n_in < CHUNK) {
+        ssize_t n = u->source.read(u->source.ctx, u->chunk + u->n_in, CHUNK - u->n_in);
+        if (n < 0) {
+            u->source_status = n == INGEST_CANCELLED ? INGEST_CANCELLED : INGEST_EIO;
+            fail(u, u->source_status, "%s",
+                 n == INGEST_CANCELLED ? "cancelled" : u->source.why(u->source.ctx));
+            return u->n_in < DECODER_BEGIN_MAX ? u->source_status : INGEST_OK;
+        }
+        u->source_ended = n == 0;
+        u->n_in += (size_t)n;
     }
-    u->source_ended = n == 0;
-    note_input(u, len);
-    return (ssize_t)len;
+    return INGEST_OK;
 }
 
-/* Bytes now in plain, 0 at the end or at damage, or < 0. */
-static ssize_t read_gzip(struct unpacker *u)
+static bool may_follow_zeros(const struct unpacker *u)
 {
-    size_t n;
-    ssize_t got;
+    const unsigned unit = u->decoder->padding_unit;
 
-    for (;;) {
-        if (gunzip_next(u->gunzip, u->plain, sizeof(u->plain), &n) < 0)
-            return u->source_status = fail(u, INGEST_ENOMEM, "out of memory");
-        if (n > 0 || gunzip_failed(u->gunzip))
-            return (ssize_t)n;
-        got = read_source(u);
-        if (got <= 0)
-            return got;
-        gunzip_give(u->gunzip, u->chunk, (size_t)got);
-    }
+    return u->n_zeros == 0 || (unit > 0 && u->n_zeros % unit == 0);
 }
 
-/* The first bytes are in chunk. Gives u->gunzip if they are gzip's. */
-static int begin_gzip(struct unpacker *u, size_t n)
+/* Behind a stream's end: another stream, or zeros. INGEST_OK, INGEST_END or
+ * INGEST_DAMAGED, or < 0. */
+static int look_behind(struct unpacker *u)
 {
-    if (!gunzip_begins(u->chunk, n))
+    int rc;
+
+    for (; u->n_in > 0 && *u->in == 0; u->in++, u->n_in--)
+        u->n_zeros++;
+    if (u->n_zeros > PADDING_MAX)
+        return damage_set(u->damage, 0,
+                          "more than 1 MiB of zeros after the end of the compressed "
+                          "stream: other data may have been there");
+    rc = u->n_in < DECODER_BEGIN_MAX ? read_source(u) : INGEST_OK;
+    if (rc < 0 || (u->n_in > 0 && *u->in == 0))
+        return rc;
+    if (u->n_in == 0)
+        return INGEST_END;
+    if (!may_follow_zeros(u) || !u->decoder->begins(u->in, u->n_in))
+        return damage_set(u->damage, 0, "data after the end of the compressed stream");
+    u->place = WITHIN;
+    return u->decoder->restart(u->decoding);
+}
+
+/* The input ends within a stream, n bytes of which are in plain. */
+static int cut_off(struct unpacker *u, size_t n)
+{
+    if (u->total_out + n == 0)
+        return damage_set(u->damage, 0, "its beginning is %s's, but cut off or corrupt",
+                          u->decoder->name);
+    return damage_set(u->damage, 0,
+                      "the compressed stream is cut off, or corrupt at its end");
+}
+
+/* One step of the decoder. INGEST_END: the input is complete. */
+static int decode_more(struct unpacker *u, size_t *n)
+{
+    struct decoder_io io = {u->in, u->n_in, u->plain + *n, sizeof(u->plain) - *n};
+    int rc = u->decoder->decode(u->decoding, &io);
+    const bool idle = io.n_in == 0 && io.out == u->plain + *n;
+
+    u->in = io.in;
+    u->n_in = io.n_in;
+    *n = (size_t)(io.out - u->plain);
+    if (rc == INGEST_END) {
+        u->place = BEHIND;
+        u->n_zeros = 0;
         return INGEST_OK;
-    if (gunzip_open(&u->gunzip) < 0)
-        return u->source_status = fail(u, INGEST_ENOMEM, "out of memory");
-    gunzip_give(u->gunzip, u->chunk, n);
-    return INGEST_OK;
-}
-
-static la_ssize_t read_callback(struct archive *a, void *ctx, const void **bytes)
-{
-    struct unpacker *u = ctx;
-    const bool first = u->total_in == 0;
-    ssize_t n = u->gunzip ? read_gzip(u) : read_source(u);
-
-    if (first && n > 0 && begin_gzip(u, (size_t)n) < 0)
-        n = -1;
-    else if (first && u->gunzip)
-        n = read_gzip(u);
-    if (n < 0) {
-        archive_set_error(a, EIO, "source");
-        return -1;
     }
-    *bytes = u->gunzip ? u->plain : u->chunk;
-    return n;
+    if (rc != INGEST_OK || !idle)
+        return rc;
+    rc = read_source(u);
+    return rc == INGEST_OK && u->n_in == 0 ? cut_off(u, *n) : rc;
 }
 
-/* libarchive gave up: whose fault is it? Its own ENOMEM may mean that a stream asks for
- * more memory than it grants. */
-static int explain(struct unpacker *u)
+/* Decompresses at least `want` bytes into plain, or up to the end or the damage. */
+static int decode(struct unpacker *u, size_t want, size_t *n)
 {
-    const char *message = archive_error_string(u->archive);
+    int rc = u->decoder_status;
 
-    if (u->source_status < 0)
-        return u->source_status;
-    if (errno == ENOMEM)
-        return fail(u, INGEST_ENOMEM, "out of memory");
-    if (u->source_ended)
-        return damage_set(u->damage, u->total_out,
-                          "the compressed stream is cut off, or corrupt at its end");
-    return damage_set(u->damage, u->total_out,
-                      "the compressed stream is corrupt (libarchive: %s)",
-                      message ? message : "no message");
-}
-
-static int set_up(struct unpacker *u)
-{
-    static int (*const support[])(struct archive *) = {
-        archive_read_support_filter_gzip,  archive_read_support_filter_zstd,
-        archive_read_support_filter_bzip2, archive_read_support_filter_xz,
-        archive_read_support_format_raw,   archive_read_support_format_empty};
-
-    u->archive = archive_read_new();
-    if (!u->archive)
-        return fail(u, INGEST_ENOMEM, "out of memory");
-    for (size_t i = 0; i < sizeof(support) / sizeof(*support); i++) {
-        int rc = support[i](u->archive);
-        if (rc == ARCHIVE_WARN) /* it would start a program to decompress */
-            return fail(u, INGEST_EIO, "this libarchive lacks gzip, zstd, bzip2 or xz");
-        if (rc != ARCHIVE_OK)
-            return fail(u, INGEST_ENOMEM, "out of memory");
-    }
-    return INGEST_OK;
+    *n = 0;
+    while (rc == INGEST_OK && *n < want)
+        rc = u->place == WITHIN ? decode_more(u, n) : look_behind(u);
+    u->decoder_status = rc;
+    if (rc < 0 && rc != u->source_status)
+        return fail(u, rc, "out of memory");
+    return *n > 0 && rc >= 0 ? INGEST_OK : rc;
 }
 
 static bool ends_in(const char *name, const char *suffix)
@@ -193,104 +158,94 @@ static bool ends_in(const char *name, const char *suffix)
     return len >= n && strcmp(name + len - n, suffix) == 0;
 }
 
-/* The input begins as c does, or is too short for more than a part of that. */
-static bool begins_like(const struct unpacker *u, const struct compression *c)
+/* NULL, or the suffix by which the input's name promises to be compressed by d. */
+static const char *promise(const struct unpacker *u, const struct decoder *d)
 {
-    size_t n = u->total_in < c->magic_len ? (size_t)u->total_in : c->magic_len;
-
-    for (size_t i = 0; i < n; i++)
-        if (c->magic[i] != '?' && c->magic[i] != u->beginning[i])
-            return false;
-    return n > 0;
+    for (size_t i = 0; u->source.name && i < 2 && d->suffixes[i]; i++)
+        if (ends_in(u->source.name, d->suffixes[i]))
+            return d->suffixes[i];
+    return NULL;
 }
 
-/* libarchive takes the input for plain: INGEST_OK where it is. */
+/* NULL, or what the bytes begin as. */
+static const struct decoder *find_decoder(const unsigned char *bytes, size_t n)
+{
+    for (size_t i = 0; n > 0 && i < N_DECODERS; i++)
+        if (decoders[i]->begins(bytes, n))
+            return decoders[i];
+    return NULL;
+}
+
+/* The input is not compressed: should it be? */
 static int check_plain(struct unpacker *u)
 {
-    for (size_t i = 0; i < N_COMPRESSIONS; i++) {
-        const struct compression *c = &compressions[i];
-        bool named = u->source.name && ends_in(u->source.name, c->suffix);
+    for (size_t i = 0; i < N_DECODERS; i++) {
+        const char *suffix = promise(u, decoders[i]);
 
-        if (named && u->total_in == 0)
+        if (suffix && u->n_in == 0)
             return damage_set(u->damage, 0, "the input is empty");
-        if (begins_like(u, c))
-            return damage_set(u->damage, 0,
-                              "its beginning is %s's, but cut off or corrupt", c->name);
-        if (named)
+        if (suffix)
             return damage_set(u->damage, 0, "named %s, but its beginning is not %s's",
-                              c->suffix, c->name);
+                              suffix, decoders[i]->name);
     }
     return INGEST_OK;
 }
 
-/* Reads the first bytes, which tell how the rest is compressed. */
-static int start(struct unpacker *u)
+/* Reads the first bytes, which tell how the rest is compressed, and lends it. */
+static int start(struct unpacker *u, size_t *n)
 {
-    struct archive_entry *entry;
-    int rc = set_up(u), n_filters;
+    int rc = read_source(u);
 
     if (rc < 0)
         return rc;
-    if (archive_read_open(u->archive, u, NULL, read_callback, NULL) != ARCHIVE_OK)
-        return explain(u);
-    rc = archive_read_next_header(u->archive, &entry);
-    if (u->source_status < 0)
-        return u->source_status;
-    n_filters = archive_filter_count(u->archive) + (u->gunzip != NULL);
-    if (n_filters > 2)
+    u->started = true;
+    u->decoder = find_decoder(u->in, u->n_in);
+    if (!u->decoder)
+        return check_plain(u);
+    if (u->decoder->open(&u->decoding, u->max_memory, u->damage) < 0)
+        return fail(u, INGEST_ENOMEM, "out of memory");
+    rc = decode(u, DECODER_BEGIN_MAX, n);
+    if (rc == INGEST_OK && *n >= DECODER_BEGIN_MAX && find_decoder(u->plain, *n))
         return damage_set(u->damage, 0, "compressed more than once");
-    if (n_filters == 1 && check_plain(u) != INGEST_OK)
-        return INGEST_DAMAGED;
-    if (rc == ARCHIVE_EOF)
-        return INGEST_END;
-    return rc == ARCHIVE_OK ? INGEST_OK : explain(u);
+    return rc;
 }
 
-/* The decompressor is done: is the input? Padding with zeros is no damage. */
-static int end(struct unpacker *u)
+/* Takes all of chunk. */
+static int next_plain(struct unpacker *u, const unsigned char **bytes, size_t *n)
 {
-    uint64_t consumed = (uint64_t)archive_filter_bytes(u->archive, -1);
-    int rc = unpacker_drain(u);
+    int rc = u->n_in > 0 ? INGEST_OK : read_source(u);
 
-    if (rc < 0)
-        return rc;
-    if (u->gunzip)
-        return gunzip_damage(u->gunzip)
-                   ? damage_set(u->damage, u->total_out, "%s", gunzip_damage(u->gunzip))
-                   : INGEST_END;
-    if (u->data_in > consumed)
-        return damage_set(u->damage, u->total_out,
-                          "data after the end of the compressed stream");
-    return INGEST_END;
+    *bytes = u->in;
+    *n = u->n_in;
+    u->in += u->n_in;
+    u->n_in = 0;
+    return rc == INGEST_OK && *n == 0 ? INGEST_END : rc;
 }
 
 static int next(struct unpacker *u, const unsigned char **bytes, size_t *n)
 {
-    const void *block;
-    la_int64_t offset;
-    int rc;
+    int rc = INGEST_OK;
 
+    *n = 0;
     if (u->source.cancelled && u->source.cancelled(u->source.ctx))
         return fail(u, INGEST_CANCELLED, "cancelled");
-    errno = 0;
-    if (!u->archive && (rc = start(u)) != INGEST_OK)
-        return rc == INGEST_END ? end(u) : rc;
-    do {
-        rc = archive_read_data_block(u->archive, &block, n, &offset);
-    } while (rc == ARCHIVE_OK && *n == 0);
-    if (u->source_status < 0)
-        return u->source_status;
-    if (rc == ARCHIVE_EOF)
-        return end(u);
-    if (rc != ARCHIVE_OK)
-        return explain(u);
-    *bytes = block;
-    u->total_out += *n;
-    return INGEST_OK;
+    if (!u->started)
+        rc = start(u, n);
+    if (rc == INGEST_OK && !u->decoder)
+        rc = next_plain(u, bytes, n);
+    else if (rc == INGEST_OK && *n == 0)
+        rc = decode(u, 1, n);
+    if (u->decoder)
+        *bytes = u->plain;
+    if (rc == INGEST_DAMAGED)
+        u->damage->offset = u->total_out;
+    if (rc == INGEST_OK)
+        u->total_out += *n;
+    return rc;
 }
 
 int unpacker_open(struct unpacker **out, const struct ingest_source *source,
-                  struct damage *damage)
+                  uint64_t max_memory, struct damage *damage)
 {
     struct unpacker *u = calloc(1, sizeof(*u));
 
@@ -298,7 +253,9 @@ int unpacker_open(struct unpacker **out, const struct ingest_source *source,
     if (!u)
         return INGEST_ENOMEM;
     u->source = *source;
+    u->max_memory = max_memory;
     u->damage = damage;
+    u->in = u->chunk;
     return INGEST_OK;
 }
 
@@ -311,11 +268,13 @@ int unpacker_next(struct unpacker *u, const unsigned char **bytes, size_t *n)
 
 int unpacker_drain(struct unpacker *u)
 {
-    ssize_t n;
+    int rc;
 
-    while ((n = read_source(u)) > 0)
-        ;
-    return n < 0 ? (int)n : INGEST_OK;
+    do {
+        u->n_in = 0;
+        rc = read_source(u);
+    } while (rc == INGEST_OK && u->n_in > 0);
+    return rc;
 }
 
 const char *unpacker_why(const struct unpacker *u)
@@ -327,7 +286,7 @@ void unpacker_close(struct unpacker *u)
 {
     if (!u)
         return;
-    archive_read_free(u->archive);
-    gunzip_close(u->gunzip);
+    if (u->decoder)
+        u->decoder->close(u->decoding);
     free(u);
 }

@@ -15,10 +15,10 @@
 
 struct unpacker;
 
-/* Reads nothing yet. Gives *out, or returns INGEST_ENOMEM. `source` and `damage` are
- * kept until close. */
+/* Reads nothing yet. Gives *out, or returns INGEST_ENOMEM. A stream that takes more than
+ * max_memory to decompress is damage. `source` and `damage` are kept until close. */
 int unpacker_open(struct unpacker **out, const struct ingest_source *source,
-                  struct damage *damage);
+                  uint64_t max_memory, struct damage *damage);
 
 /* INGEST_OK and *n > 0 bytes at *bytes, lent until the next call; INGEST_END;
  * INGEST_DAMAGED; or < 0. What is not INGEST_OK comes again at each later call. */

@@ -22,7 +22,8 @@ build,check,ci  libjpeg-dev           pkg-config --exists libjpeg
 build,check,ci  libwebp-dev           pkg-config --exists libwebp libwebpdemux
 build,check,ci  libspng-dev           pkg-config --exists spng
 build,check,ci  libzstd-dev           pkg-config --exists libzstd
-build,check,ci  libarchive-dev        pkg-config --exists libarchive
+build,check,ci  liblzma-dev           pkg-config --exists liblzma
+build,check,ci  libbz2-dev            has_header bzlib.h
 build,check,ci  zlib1g-dev            pkg-config --exists zlib
 build,check,ci  liblcms2-dev          pkg-config --exists lcms2
 build,check,ci  libssl-dev            pkg-config --exists libcrypto
@@ -41,7 +42,8 @@ ci              libclang-rt-dev       clang_has_runtime
 ci              git                   command -v git
 "
 
-# SentencePiece's own .pc file names a package that Debian 13 does not require with it.
+# SentencePiece's own .pc file names a package that Debian 13 does not require with it, and
+# libbz2 has none on Debian 12.
 has_header()
 {
     c++ -E -include "$1" -x c++ /dev/null

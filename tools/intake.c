@@ -20,6 +20,7 @@ static struct pair_options pair_options_of(const struct prepare_options *o)
     p.keep_metadata = o->metadata == 0;
     p.max_metadata = (size_t)o->max_metadata;
     p.max_member_bytes = (size_t)o->max_member;
+    p.unpack_memory = (uint64_t)o->decode_mem;
     p.limit = (uint64_t)o->limit;
     return p;
 }
@@ -31,6 +32,7 @@ struct document_options intake_document_options(const struct prepare_options *o)
                                      .keep_metadata = o->metadata == 0,
                                      .max_metadata = (size_t)o->max_metadata,
                                      .max_doc_bytes = (size_t)o->max_doc_bytes,
+                                     .unpack_memory = (uint64_t)o->decode_mem,
                                      .limit = (uint64_t)o->limit};
 }
 

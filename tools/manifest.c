@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/manifest.h"
 
-#include <archive.h>
+#include <bzlib.h>
 #include <errno.h>
 #include <lcms2.h>
+#include <lzma.h>
 #include <spng.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,12 +162,13 @@ json_t *manifest_library_versions(void)
     unsigned webp = (unsigned)WebPGetDecoderVersion();
     unsigned lcms = (unsigned)cmsGetEncodedCMMversion();
     unsigned xxhash = XXH_versionNumber();
-    json_t *versions =
-        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "jansson", jansson_version_str(),
-                  "libarchive", archive_version_string(), "libjpeg-turbo",
-                  VERSION_STRING(LIBJPEG_TURBO_VERSION), "libspng", spng_version_string(),
-                  "sentencepiece", SENTENCEPIECE_VERSION, "zlib", zlibVersion(), "zstd",
-                  ZSTD_versionString());
+    const char *bzip2 = BZ2_bzlibVersion(); /* with its date */
+    json_t *versions = json_pack(
+        "{s:s%, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "bzip2", bzip2, strcspn(bzip2, ","),
+        "jansson", jansson_version_str(), "libjpeg-turbo",
+        VERSION_STRING(LIBJPEG_TURBO_VERSION), "liblzma", lzma_version_string(),
+        "libspng", spng_version_string(), "sentencepiece", SENTENCEPIECE_VERSION, "zlib",
+        zlibVersion(), "zstd", ZSTD_versionString());
 
     /* A NULL `versions` fails the first one. */
     if (add_version(versions, "lcms2", lcms / 1000, lcms / 10 % 100, lcms % 10) == 0 &&

@@ -1,37 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/tar_writer.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
-#include <stdarg.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    BLOCK = 512,
+    NAME_MAX_BYTES = 100,
+    PREFIX_MAX_BYTES = 155,
+    PREFIX_AT = 345,
+    CHECKSUM_AT = 148,
+    CHECKSUM_LEN = 8
+};
+
+/* What 11 octal digits hold. */
+#define SIZE_MAX_BYTES ((UINT64_C(1) << 33) - 1)
+
 struct tar_writer {
     FILE *file;
     char *path;
-    struct archive *archive;
-    struct archive_entry *entry;
+    uint64_t at;
     char why[600];
 };
 
 static int fail(struct tar_writer *w, const char *why)
 {
-    snprintf(w->why, sizeof(w->why), "%s: %s", w->path != NULL ? w->path : "a tar",
-             why != NULL ? why : "cannot be written");
-    return -1;
-}
-
-static la_ssize_t write_block(struct archive *a, void *shared, const void *data,
-                              size_t len)
-{
-    struct tar_writer *w = shared;
-
-    if (fwrite(data, 1, len, w->file) == len)
-        return (la_ssize_t)len;
-    archive_set_error(a, errno, "%s", strerror(errno));
+    snprintf(w->why, sizeof(w->why), "%s: %s", w->path != NULL ? w->path : "a tar", why);
     return -1;
 }
 
@@ -43,57 +40,127 @@ int tar_writer_open(struct tar_writer **out, const char *path)
     if (w == NULL)
         return -1;
     w->path = strdup(path);
-    w->archive = archive_write_new();
-    w->entry = archive_entry_new();
-    if (w->path == NULL || w->archive == NULL || w->entry == NULL)
+    if (w->path == NULL)
         return fail(w, "out of memory");
     w->file = fopen(path, "wxe");
-    if (w->file == NULL)
-        return fail(w, strerror(errno));
-    if (archive_write_set_format_pax_restricted(w->archive) != ARCHIVE_OK ||
-        archive_write_set_bytes_per_block(w->archive, 0) != ARCHIVE_OK ||
-        archive_write_open(w->archive, w, NULL, write_block, NULL) != ARCHIVE_OK)
-        return fail(w, archive_error_string(w->archive));
-    return 0;
+    return w->file != NULL ? 0 : fail(w, strerror(errno));
 }
 
 uint64_t tar_writer_at(const struct tar_writer *w)
 {
-    return (uint64_t)archive_filter_bytes(w->archive, 0);
+    return w->at;
 }
 
-static int write_data(struct tar_writer *w, const void *data, size_t len)
+static int put(struct tar_writer *w, const void *data, size_t len)
 {
-    if (len > 0 && archive_write_data(w->archive, data, len) != (la_ssize_t)len)
-        return fail(w, archive_error_string(w->archive));
+    if (len > 0 && fwrite(data, 1, len, w->file) != len)
+        return fail(w, strerror(errno));
+    w->at += len;
     return 0;
+}
+
+/* Zeros up to the next block. */
+static int pad(struct tar_writer *w)
+{
+    static const char zeros[BLOCK];
+
+    return put(w, zeros, (BLOCK - w->at % BLOCK) % BLOCK);
+}
+
+/* Bytes of a name that go to the prefix field, the '/' behind them not counted. -1: ustar
+ * cannot hold the name, which then may be cut to fit. */
+static int prefix_len(const char *name)
+{
+    const size_t len = strlen(name);
+    size_t first = len > NAME_MAX_BYTES ? len - NAME_MAX_BYTES - 1 : 0;
+
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)name[i] > 127)
+            return -1;
+    if (len <= NAME_MAX_BYTES)
+        return 0;
+    for (size_t i = first > 0 ? first : 1; i <= PREFIX_MAX_BYTES && i + 1 < len; i++)
+        if (name[i] == '/')
+            return (int)i;
+    return -1;
+}
+
+static void set_checksum(char *block)
+{
+    unsigned sum = 0;
+
+    memset(block + CHECKSUM_AT, ' ', CHECKSUM_LEN);
+    for (size_t i = 0; i < BLOCK; i++)
+        sum += (unsigned char)block[i];
+    snprintf(block + CHECKSUM_AT, CHECKSUM_LEN, "%06o", sum);
+}
+
+static int put_header(struct tar_writer *w, const char *name, int n_prefix, char type,
+                      uint64_t size)
+{
+    char block[BLOCK] = {0};
+    const char *base = name + (n_prefix > 0 ? n_prefix + 1 : 0);
+
+    memcpy(block, base, strnlen(base, NAME_MAX_BYTES));
+    snprintf(block + 100, 36, "000644 %c000000 %c000000 %c%011" PRIo64, 0, 0, 0, size);
+    memset(block + 135, ' ', 1);
+    snprintf(block + 136, 12, "00000000000");
+    memset(block + 147, ' ', 1);
+    block[156] = type;
+    memcpy(block + 257, "ustar\00000", 8);
+    snprintf(block + 329, 16, "000000 %c000000 ", 0);
+    memcpy(block + PREFIX_AT, name, n_prefix > 0 ? (size_t)n_prefix : 0);
+    set_checksum(block);
+    return put(w, block, BLOCK);
+}
+
+/* A pax header whose one record, "LENGTH path=NAME\n", counts its own digits. */
+static int put_pax_path(struct tar_writer *w, const char *name)
+{
+    const size_t rest = strlen(" path=\n") + strlen(name);
+    size_t len = rest + 1;
+    char *record;
+    int rc;
+
+    while (len < rest + (size_t)snprintf(NULL, 0, "%zu", len))
+        len++;
+    record = malloc(len + 1);
+    if (record == NULL)
+        return fail(w, "out of memory");
+    snprintf(record, len + 1, "%zu path=%s\n", len, name);
+    rc = put_header(w, "PaxHeader", 0, 'x', len);
+    if (rc == 0)
+        rc = put(w, record, len);
+    if (rc == 0)
+        rc = pad(w);
+    free(record);
+    return rc;
 }
 
 int tar_writer_add(struct tar_writer *w, const char *name, const void *head,
                    size_t head_len, const void *body, size_t body_len, uint64_t *data)
 {
-    archive_entry_clear(w->entry);
-    archive_entry_set_pathname(w->entry, name);
-    archive_entry_set_filetype(w->entry, AE_IFREG);
-    archive_entry_set_perm(w->entry, 0644);
-    archive_entry_set_size(w->entry, (la_int64_t)(head_len + body_len));
-    archive_entry_set_mtime(w->entry, 0, 0);
-    if (archive_write_header(w->archive, w->entry) != ARCHIVE_OK)
-        return fail(w, archive_error_string(w->archive));
-    *data = tar_writer_at(w);
-    if (write_data(w, head, head_len) != 0 || write_data(w, body, body_len) != 0)
+    const int n_prefix = prefix_len(name);
+
+    if (head_len > SIZE_MAX_BYTES || body_len > SIZE_MAX_BYTES - head_len)
+        return fail(w, "a member of more than 8 GiB");
+    if (n_prefix < 0 && put_pax_path(w, name) != 0)
         return -1;
-    /* The padding too, so that the next member's place is known. */
-    if (archive_write_finish_entry(w->archive) != ARCHIVE_OK)
-        return fail(w, archive_error_string(w->archive));
-    return 0;
+    if (put_header(w, name, n_prefix, '0', head_len + body_len) != 0)
+        return -1;
+    *data = w->at;
+    if (put(w, head, head_len) != 0 || put(w, body, body_len) != 0)
+        return -1;
+    return pad(w);
 }
 
 int tar_writer_finish(struct tar_writer *w)
 {
-    if (archive_write_close(w->archive) != ARCHIVE_OK)
-        return fail(w, archive_error_string(w->archive));
+    static const char end[2 * BLOCK];
     FILE *file = w->file;
+
+    if (put(w, end, sizeof(end)) != 0)
+        return -1;
     w->file = NULL;
     return fclose(file) == 0 ? 0 : fail(w, strerror(errno));
 }
@@ -107,8 +174,6 @@ void tar_writer_close(struct tar_writer *w)
 {
     if (w == NULL)
         return;
-    archive_write_free(w->archive); /* accepts NULL; an unfinished one writes its end */
-    archive_entry_free(w->entry);
     if (w->file != NULL)
         fclose(w->file);
     free(w->path);

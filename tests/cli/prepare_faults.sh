@@ -84,10 +84,11 @@ expect_match stderr '^warning: letter: input damaged at byte 0'
 run latentmill prepare --quiet --out "$T/o" --name nothing - </dev/null
 expect_status 42
 
-# An empty archive is complete, and has its manifest.
+# An empty archive is nothing but zeros, as is a file that was never filled.
 tar -cf "$T/empty.tar" -T /dev/null
 run latentmill prepare --quiet --out "$T/o" "$T/empty.tar"
-expect_status 0
+expect_status 42
+expect_match stderr '^warning: empty: input damaged at byte 0: nothing but zeros;'
 expect "its manifest has no shard" test "$(field '.result.shards' \
     "$T/o/empty.manifest.json")" = '[]'
 
@@ -162,10 +163,12 @@ cat "$T/talk"
 
 # Work in hand does not hold a signal up: large images, and few bytes that become many.
 python3 - "$T/bomb.tar.bz2" <<'END'
-import bz2, sys
+import bz2, sys, tarfile
+member = tarfile.TarInfo("a.npy")
+member.size = 400 << 27
 piece = bz2.compress(bytes(1 << 27))
 with open(sys.argv[1], "wb") as f:
-    f.write(piece * 400)
+    f.write(bz2.compress(member.tobuf()) + piece * 400)
 END
 stopped_within()
 {
@@ -182,6 +185,23 @@ stopped_within()
 stopped_within 5 --size 1024 --batch 16 --workers 1 $scenes
 rm -r "$T/b"
 stopped_within 5 "$T/bomb.tar.bz2"
+rm -r "$T/b"
+
+# A hole to the end of a file reads as the end of an archive.
+head -c 400000 $scenes >"$T/hole.tar"
+truncate -r $scenes "$T/hole.tar"
+run latentmill prepare --quiet --out "$T/b" "$T/hole.tar"
+expect_status 42
+expect_match stderr '^warning: hole: input damaged at byte [1-9][0-9]*: zeros where data should be'
+
+# A window that a pipe's frame names and does not need; one that does not fit.
+python3 -c 'import sys; sys.stdout.buffer.write(b"{}\n" * (1 << 20))' |
+    zstd -q -1 --long=31 >"$T/wide.jsonl.zst"
+run latentmill prepare --quiet --max-reject-rate 1 --out "$T/w" "$T/wide.jsonl.zst"
+expect_status 0
+run latentmill prepare --quiet --decode-mem 1M --max-reject-rate 1 --out "$T/w1" "$T/wide.jsonl.zst"
+expect_status 42
+expect_match stderr "a zstd window of 2048 MiB, more than --decode-mem \(1 MiB\): raise that, or read 'pipe:zstd -dc --long=31 FILE'"
 
 # A full disk ends the run with its name, also the wait for another input, and
 # leaves nothing under a final name.

@@ -105,6 +105,19 @@ expect "three of them are damaged" test "$(jq -r .result.inputs[0].status \
 run latentmill prepare --quiet --out "$T/b" --name s --input-format jsonl - <"$T/h.jsonl.gz"
 expect_status 42
 
+# What is no JSON Lines at all says what it is; zeros are no text.
+printf '[\n{"text":"a"}\n]\n' >"$T/array.jsonl"
+printf '{"text":"a"}\n' | iconv -f UTF-8 -t UTF-16 >"$T/wide.jsonl"
+{ printf '{"text":"a"}\n'; head -c 4096 /dev/zero; } >"$T/hole.jsonl"
+printf '\xEF\xBB\xBF{"text":"a"}\n' >"$T/mark.jsonl"
+run latentmill prepare --quiet --out "$T/k" "$T"/{array,wide,hole,mark}.jsonl
+expect_status 42
+expect_match stderr "^warning: array: .*a JSON array, not JSON Lines: read 'pipe:jq -c \.\[\] FILE'"
+expect_match stderr "^warning: wide: .*UTF-16, not UTF-8: read 'pipe:iconv -f UTF-16 -t UTF-8 FILE'"
+expect_match stderr '^warning: hole: input damaged at byte 13: zeros where text should be'
+expect "the others are read" test "$(jq -c '.result.inputs[0] | [.groups, .samples]' \
+    "$T"/k/{array,wide,hole,mark}.manifest.json | tr -d '\n')" = '[0,0][0,0][1,1][1,1]'
+
 # Numbers that no double holds are kept, and shown as they are.
 printf '{"text":"a","x":[1e999,%0400d]}\n' 0 | sed 's/,0/,7/' >"$T/n.jsonl"
 run latentmill prepare --quiet --out "$T/n" "$T/n.jsonl"

@@ -70,6 +70,7 @@ static struct seen read_all(const uint8_t *data, size_t size, size_t chunk, int 
     struct document_reader *r;
     int rc;
 
+    o.unpack_memory = 16 << 20;
     o.max_doc_bytes = variant & 1 ? 64 << 10 : 100;
     o.keep_metadata = variant & 2;
     o.text_field = variant & 4 ? "t" : "text";

@@ -49,6 +49,7 @@ static struct seen read_all(const uint8_t *data, size_t size, size_t chunk, int 
     struct pair_reader *r;
     struct pair p;
 
+    options.unpack_memory = 16 << 20;
     options.max_member_bytes = 64 << 10;
     options.keep_metadata = variant & 1;
     options.image_field = variant & 2 ? "png" : NULL;

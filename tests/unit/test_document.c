@@ -78,9 +78,9 @@ static void read_named(struct story *s, const char *name, const void *bytes, siz
         document_line_clear(&line);
     }
     s->totals = *document_reader_totals(r);
-    if (s->totals.partial_key)
-        snprintf(s->partial_key, sizeof(s->partial_key), "%s", s->totals.partial_key);
     s->read = in.at;
+    snprintf(s->partial_key, sizeof(s->partial_key), "%s",
+             s->totals.partial_key ? s->totals.partial_key : "none");
     document_reader_close(r);
     hash_set_free(&keys);
 }
@@ -385,8 +385,9 @@ static void long_lines(void **state)
 
 enum { N_LINES = 50000 };
 
-/* The line many times, as two frames of Zstandard, the second one damaged. */
-static unsigned char *damaged_stream(const char *line, size_t *len)
+/* The line many times, the last one without `cut` bytes, and again, as two frames of
+ * Zstandard, the second one damaged. */
+static unsigned char *damaged_stream(const char *line, size_t cut, size_t *len)
 {
     size_t n = strlen(line), cap = ZSTD_compressBound(n * N_LINES);
     char *text = malloc(n * N_LINES + 1);
@@ -397,7 +398,7 @@ static unsigned char *damaged_stream(const char *line, size_t *len)
     assert_non_null(packed);
     for (size_t i = 0; i < N_LINES; i++)
         memcpy(text + i * n, line, n);
-    first = ZSTD_compress(packed, cap, text, n * N_LINES, 1);
+    first = ZSTD_compress(packed, cap, text, n * N_LINES - cut, 1);
     second = ZSTD_compress(packed + first, cap, text, n * N_LINES, 1);
     assert_false(ZSTD_isError(first) || ZSTD_isError(second));
     packed[first + 4] ^= 0x08; /* a reserved bit of the frame's header */
@@ -406,13 +407,13 @@ static unsigned char *damaged_stream(const char *line, size_t *len)
     return packed;
 }
 
-/* Returns how many lines came out, which must be those before the damage. */
-static uint64_t read_damaged(const char *line, size_t chunk, struct story *s)
+/* All lines before the damage must come out. */
+static void read_damaged(const char *line, size_t cut, size_t chunk, struct story *s)
 {
     struct document_options o = document_options_default();
     struct memory_input in = {.chunk = chunk};
     struct ingest_source source = memory_source(&in);
-    unsigned char *packed = damaged_stream(line, &in.len);
+    unsigned char *packed = damaged_stream(line, cut, &in.len);
     struct document_line l;
     struct document_reader *r;
     uint64_t n = 0;
@@ -433,25 +434,21 @@ static uint64_t read_damaged(const char *line, size_t chunk, struct story *s)
     document_reader_close(r);
     free(packed);
     assert_true(s->totals.damaged);
-    assert_true(s->totals.damage_offset >= (uint64_t)(N_LINES / 2) * strlen(line));
-    assert_int_equal(n, s->totals.damage_offset / strlen(line));
+    assert_int_equal(s->totals.damage_offset, N_LINES * strlen(line) - cut);
+    assert_int_equal(n, N_LINES - (cut > 0));
     assert_int_equal(n, s->totals.groups);
-    return n;
 }
 
 /* What was whole before the damage is read; the line that it cut is named. */
 static void damage_ends_the_input(void **state)
 {
-    struct story whole = {0}, pieces = {0};
-    char number[24];
-    uint64_t n;
+    struct story s = {0};
 
     (void)state;
-    n = read_damaged("{\"text\":\"x\"}\n", 1 << 20, &whole);
-    snprintf(number, sizeof(number), "%d", (int)n + 1);
-    assert_string_equal(whole.partial_key, number);
-    assert_int_equal(read_damaged("{\"text\":\"x\"}\n", 7, &pieces), n);
-    assert_string_equal(pieces.partial_key, number);
+    read_damaged("{\"text\":\"x\"}\n", 3, 1 << 20, &s);
+    assert_string_equal(s.partial_key, "50000");
+    read_damaged("{\"text\":\"x\"}\n", 3, 7, &s);
+    assert_string_equal(s.partial_key, "50000");
 }
 
 /* At a line's end it cuts none. */
@@ -460,7 +457,7 @@ static void damage_between_lines(void **state)
     struct story s = {0};
 
     (void)state;
-    read_damaged("{\"text\":\"1234\"}\n", 1 << 20, &s);
+    read_damaged("{\"text\":\"1234\"}\n", 0, 1 << 20, &s);
     assert_string_equal(s.partial_key, "none");
 }
 
@@ -578,6 +575,71 @@ static void names_that_promise_compression(void **state)
     assert_string_equal(damage_of(NULL, text, 0, 7), "complete");
 }
 
+/* What is read from it, in two ways of pieces: "damage at OFFSET in KEY", or "whole". */
+static void expect_foreign(const char *bytes, size_t len, const char *expected)
+{
+    static const size_t chunks[] = {1 << 20, 1};
+    struct document_options o = document_options_default();
+    char found[300];
+    struct story s;
+
+    for (size_t i = 0; i < 2; i++) {
+        s = (struct story){0};
+        read_named(&s, "a.jsonl", (const unsigned char *)bytes, len, chunks[i], &o);
+        assert_int_equal(s.status, INGEST_END);
+        assert_int_equal(s.read, len);
+        snprintf(found, sizeof(found), "%d at %d in %s: %s", (int)s.totals.groups,
+                 (int)s.totals.damage_offset, s.partial_key, s.totals.damage);
+        assert_string_equal(found, expected);
+    }
+}
+
+#define FOREIGN(bytes, expected) expect_foreign(bytes, sizeof(bytes) - 1, expected)
+#define ARRAY "0 at 0 in none: a JSON array, not JSON Lines: read 'pipe:jq -c .[] FILE'"
+
+static void arrays_are_no_lines(void **state)
+{
+    (void)state;
+    FOREIGN("[{\"text\":\"a\"}]", ARRAY);
+    FOREIGN("\n\n [ {\"text\":\"a\"},\n{}]\n", ARRAY);
+    FOREIGN("\xEF\xBB\xBF[\r\n  {\"text\":\"a\"}\r\n]\r\n", ARRAY);
+    FOREIGN("[\n\"a\"\n]\n", ARRAY);
+    FOREIGN("[\"text\"]\n{\"text\":\"a\"}\n", "2 at 0 in none: ");
+    FOREIGN("{\"text\":\"a\"}\n[{}]\n", "2 at 0 in none: ");
+}
+
+static void other_encodings_are_named(void **state)
+{
+    (void)state;
+    FOREIGN("\xFF\xFE{\0}\0\n\0",
+            "0 at 0 in none: UTF-16, not UTF-8: read 'pipe:iconv -f "
+            "UTF-16 -t UTF-8 FILE'");
+    FOREIGN("\xFE\xFF\0{\0}\0\n",
+            "0 at 0 in none: UTF-16, not UTF-8: read 'pipe:iconv -f "
+            "UTF-16 -t UTF-8 FILE'");
+    FOREIGN("{\0}\0\n\0", "0 at 0 in none: UTF-16LE, not UTF-8: read 'pipe:iconv -f "
+                          "UTF-16LE -t UTF-8 FILE'");
+    FOREIGN("\0{\0}\0\n", "0 at 0 in none: UTF-16BE, not UTF-8: read 'pipe:iconv -f "
+                          "UTF-16BE -t UTF-8 FILE'");
+    FOREIGN("\xFF\xFE\0\0{\0\0\0",
+            "0 at 0 in none: UTF-32, not UTF-8: read 'pipe:iconv -f "
+            "UTF-32 -t UTF-8 FILE'");
+    FOREIGN("\0\0\0{\0\0\0\n", "0 at 0 in none: UTF-32BE, not UTF-8: read 'pipe:iconv -f "
+                               "UTF-32BE -t UTF-8 FILE'");
+    FOREIGN("{\0\0\0\n\0\0\0", "0 at 0 in none: UTF-32LE, not UTF-8: read 'pipe:iconv -f "
+                               "UTF-32LE -t UTF-8 FILE'");
+}
+
+static void zeros_for_text(void **state)
+{
+    (void)state;
+    FOREIGN("{\"text\":\"a\"}\n\0", "1 at 13 in 2: zeros where text should be");
+    FOREIGN("{\"text\":\"a\"}\n{\"te\0\0\0", "1 at 17 in 2: zeros where text should be");
+    FOREIGN("\0\0\0\0\0", "0 at 0 in 1: zeros where text should be");
+    FOREIGN("\0\0\0\0\0\n{\"text\":\"a\"}\n", "2 at 0 in none: ");
+    FOREIGN("{\"text\":\"a\"}\n{\0}", "2 at 0 in none: ");
+}
+
 static void a_failed_read_comes_out_at_once(void **state)
 {
     static const char text[] = "{\"text\":\"x\"}\n{\"text\":\"y\"}\n";
@@ -625,6 +687,9 @@ int main(void)
         cmocka_unit_test(cut_files_are_damaged),
         cmocka_unit_test(flipped_magic_is_damage),
         cmocka_unit_test(names_that_promise_compression),
+        cmocka_unit_test(arrays_are_no_lines),
+        cmocka_unit_test(other_encodings_are_named),
+        cmocka_unit_test(zeros_for_text),
         cmocka_unit_test(a_failed_read_comes_out_at_once),
     };
 

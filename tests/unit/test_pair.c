@@ -27,16 +27,6 @@ static void pairs_come_in_order(void **state)
     free(run);
 }
 
-static void an_archive_may_be_empty(void **state)
-{
-    struct run *run = start();
-
-    (void)state;
-    tar_put_end(&run->tar);
-    finish(run, "");
-    free(run);
-}
-
 static void fields_are_folded_to_lower_case(void **state)
 {
     struct run *run = start();
@@ -535,7 +525,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_come_in_order),
-        cmocka_unit_test(an_archive_may_be_empty),
         cmocka_unit_test(fields_are_folded_to_lower_case),
         cmocka_unit_test(skipped_members_do_not_end_a_group),
         cmocka_unit_test(the_best_field_is_the_image),
