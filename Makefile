@@ -216,6 +216,7 @@ TOOLS_SRC := \
     tools/metadata_json.c \
     tools/models.c \
     tools/monitor.c \
+    tools/no_memory.c \
     tools/npy.c \
     tools/options.c \
     tools/out_folder.c \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/png_source.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "ingest/image_header.h"
@@ -53,6 +54,7 @@ static int read_source(spng_ctx *ctx, void *user, void *to, size_t n)
 spng_ctx *png_source_open(struct png_source *source, const uint8_t *bytes, size_t len,
                           bool with_profile)
 {
+    errno = 0;
     spng_ctx *ctx = spng_ctx_new(0);
 
     *source = (struct png_source){bytes, bytes + len, SIGNATURE_LEN, with_profile};
@@ -63,4 +65,9 @@ spng_ctx *png_source_open(struct png_source *source, const uint8_t *bytes, size_
         ctx = NULL;
     }
     return ctx;
+}
+
+bool png_source_no_memory(int err)
+{
+    return err == SPNG_EMEM || err == SPNG_EZLIB_INIT || (err != 0 && errno == ENOMEM);
 }

@@ -17,11 +17,11 @@ struct dump_tokenizer {
     char sha256[SHA256_HEX_CAP]; /* which was looked for; "": none yet */
 };
 
-/* Lent until the next call or dump_tokenizer_clear(); NULL where the shard has no ids or
- * its model is not to be found, of which a note on stderr tells once. */
-const struct tokenizer *dump_tokenizer_of(struct dump_tokenizer *d,
-                                          const char *shard_path,
-                                          const struct shard_header *h);
+/* *tokenizer: lent until the next call or dump_tokenizer_clear(); NULL where the shard has
+ * no ids or its model is not to be found, of which a note on stderr tells once. Returns 0,
+ * or -1: no memory. */
+int dump_tokenizer_find(struct dump_tokenizer *d, const char *shard_path,
+                        const struct shard_header *h, const struct tokenizer **tokenizer);
 void dump_tokenizer_clear(struct dump_tokenizer *d);
 
 #endif

@@ -173,6 +173,8 @@ static int add_list_file(struct input_list *list, const char *path)
     ssize_t len;
     int rc = 0;
 
+    if (!f && errno == ENOMEM)
+        return out_of_memory();
     if (!f)
         return usage_error("@%s: %s", path, strerror(errno));
     while (rc == 0 && (len = getline(&line, &cap, f)) > 0) {
@@ -181,7 +183,9 @@ static int add_list_file(struct input_list *list, const char *path)
         if (len > 0)
             rc = add_text(list, line);
     }
-    if (rc == 0 && ferror(f))
+    if (rc == 0 && !feof(f) && errno == ENOMEM)
+        rc = out_of_memory();
+    else if (rc == 0 && ferror(f))
         rc = usage_error("@%s: %s", path, strerror(errno));
     free(line);
     if (f != stdin)

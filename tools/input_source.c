@@ -216,12 +216,14 @@ uint64_t source_bytes(const struct source *s)
     return s->bytes;
 }
 
-void source_sha256(struct source *s, char hex[65])
+int source_sha256(struct source *s, char hex[65])
 {
-    unsigned char digest[32] = {0};
+    unsigned char digest[32];
 
-    EVP_DigestFinal_ex(s->sha, digest, NULL);
+    if (EVP_DigestFinal_ex(s->sha, digest, NULL) != 1)
+        return -1;
     sha256_to_hex(digest, hex);
+    return 0;
 }
 
 const char *source_why(const struct source *s)

@@ -26,8 +26,8 @@ const struct ingest_source *source_callback(const struct source *s);
 int source_finish(struct source *s, bool read_all);
 
 uint64_t source_bytes(const struct source *s);
-/* Of the bytes read; call once, after the last read. */
-void source_sha256(struct source *s, char hex[65]);
+/* Of the bytes read; call once, after the last read. 0, or -1: no memory. */
+int source_sha256(struct source *s, char hex[65]);
 const char *source_why(const struct source *s); /* lent; accepts NULL */
 void source_close(struct source *s);            /* accepts NULL */
 

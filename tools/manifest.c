@@ -13,13 +13,15 @@
 
 #include <jpeglib.h>
 
+#include "tools/json_text.h"
+
 int manifest_read(struct manifest *m, const char *path)
 {
     json_error_t error;
     const char *status = NULL, *input_path = NULL;
     json_t *size = NULL, *shards = NULL;
 
-    *m = (struct manifest){.json = json_load_file(path, JSON_REJECT_DUPLICATES, &error)};
+    *m = (struct manifest){.json = json_load_path(path, JSON_REJECT_DUPLICATES, &error)};
     if (!m->json) {
         snprintf(m->why, sizeof(m->why), "%s: %s (line %d)", path, error.text,
                  error.line);
@@ -56,10 +58,10 @@ void manifest_free(struct manifest *m)
 #define VERSION_STRING(x) STRING_OF(x)
 
 /* {"name": "major.minor.patch"} into `versions`. */
-static void add_version(json_t *versions, const char *name, unsigned major,
+static void add_version(json_t **versions, const char *name, unsigned major,
                         unsigned minor, unsigned patch)
 {
-    json_object_set_new(versions, name, json_sprintf("%u.%u.%u", major, minor, patch));
+    json_put_member(versions, name, json_sprintf("%u.%u.%u", major, minor, patch));
 }
 
 json_t *manifest_library_versions(void)
@@ -74,10 +76,8 @@ json_t *manifest_library_versions(void)
                   "sentencepiece", SENTENCEPIECE_VERSION, "zlib", zlibVersion(), "zstd",
                   ZSTD_versionString());
 
-    if (!versions)
-        return NULL;
-    add_version(versions, "lcms2", lcms / 1000, lcms / 10 % 100, lcms % 10);
-    add_version(versions, "libwebp", webp >> 16, webp >> 8 & 255, webp & 255);
-    add_version(versions, "xxhash", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
+    add_version(&versions, "lcms2", lcms / 1000, lcms / 10 % 100, lcms % 10);
+    add_version(&versions, "libwebp", webp >> 16, webp >> 8 & 255, webp & 255);
+    add_version(&versions, "xxhash", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
     return versions;
 }

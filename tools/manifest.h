@@ -21,7 +21,8 @@ struct manifest {
     char why[400];
 };
 
-/* Reads and checks a manifest. Returns 0, or -1 with m->why. */
+/* Reads and checks a manifest. Returns 0, or -1 with m->why; errno is ENOMEM where that was
+ * a lack of memory. */
 int manifest_read(struct manifest *m, const char *path);
 void manifest_free(struct manifest *m);
 

@@ -94,7 +94,9 @@ static int read_model(struct models *m, const char *path)
     struct stat st;
     int rc = 0;
 
-    if (!f || fstat(fileno(f), &st) != 0)
+    if (!f && errno == ENOMEM)
+        rc = failed("out of memory");
+    else if (!f || fstat(fileno(f), &st) != 0)
         rc = usage_error("--tokenizer %s: %s", path, strerror(errno));
     else if (!S_ISREG(st.st_mode) || st.st_size > MAX_MODEL_BYTES)
         rc = usage_error("--tokenizer %s: is not a SentencePiece model", path);
@@ -129,7 +131,8 @@ static int describe_tokenizer(struct models *m, const struct prepare_options *o)
     uint32_t n = tokenizer_n_pieces(m->tokenizer);
     int rc;
 
-    sha256_hex(m->model, m->model_len, m->model_sha256);
+    if (sha256_hex(m->model, m->model_len, m->model_sha256) != 0)
+        return failed("out of memory");
     snprintf(m->model_file, sizeof(m->model_file), "tokenizer-%.12s.model",
              m->model_sha256);
     *d = (struct shard_tokenizer){.present = true,

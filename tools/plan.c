@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/plan.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,12 @@
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/publish.h"
+
+static int out_of_memory(void)
+{
+    fputs("error: out of memory\n", stderr);
+    return EXIT_FAILED;
+}
 
 /* Every shard that the manifest names is there and has its size. */
 static int check_shards(const struct publication *p, const struct manifest *m,
@@ -26,10 +33,11 @@ static int check_shards(const struct publication *p, const struct manifest *m,
         json_int_t bytes = json_integer_value(json_object_get(shard, "bytes"));
         struct stat st;
         char *path = NULL;
-        bool there = file && !strchr(file, '/') &&
-                     asprintf(&path, "%s/%s", p->dir, file) >= 0 &&
-                     stat(path, &st) == 0 && st.st_size == (off_t)bytes;
+        bool there = file && !strchr(file, '/');
 
+        if (there && asprintf(&path, "%s/%s", p->dir, file) < 0)
+            return out_of_memory();
+        there = there && stat(path, &st) == 0 && st.st_size == (off_t)bytes;
         free(path);
         if (!there)
             return usage_error("%s: its manifest names %s with %lld bytes, which is not "
@@ -49,12 +57,6 @@ static int check_size(const struct manifest *m, const struct input *in)
                        in->bytes, manifest_is_bad(m, true) ? "--retry-failed" : "--redo");
 }
 
-static int out_of_memory(void)
-{
-    fputs("error: out of memory\n", stderr);
-    return EXIT_FAILED;
-}
-
 /* What the manifest of a finished unit says. Sets *redo; returns 0 or an exit code. */
 static int judge(struct plan *plan, const struct publication *p, const struct input *in,
                  const struct prepare_options *o, bool *redo)
@@ -67,7 +69,8 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
     if (!path)
         return out_of_memory();
     if (manifest_read(&m, path) != 0) {
-        rc = usage_error("%s; redo it with --redo", m.why);
+        rc = errno == ENOMEM ? out_of_memory()
+                             : usage_error("%s; redo it with --redo", m.why);
     } else {
         bad = manifest_is_bad(&m, o->damaged == 0);
         /* Whether or not damage counts for the exit status. */

@@ -256,11 +256,19 @@ static int run_conveyor(struct job *job, const struct plan *plan)
     return code;
 }
 
+static int out_of_memory(void)
+{
+    fputs("error: out of memory\n", stderr);
+    return EXIT_FAILED;
+}
+
 static int open_log(struct job *job)
 {
     const char *path = job->options->log;
 
     job->log = path ? fopen(path, "ae") : NULL;
+    if (path && !job->log && errno == ENOMEM)
+        return out_of_memory();
     return path && !job->log ? usage_error("--log %s: %s", path, strerror(errno)) : 0;
 }
 

@@ -10,10 +10,12 @@ void sha256_to_hex(const unsigned char digest[32], char hex[SHA256_HEX_CAP])
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
-void sha256_hex(const void *bytes, size_t len, char hex[SHA256_HEX_CAP])
+int sha256_hex(const void *bytes, size_t len, char hex[SHA256_HEX_CAP])
 {
     unsigned char digest[SHA256_DIGEST_LENGTH];
 
-    SHA256(bytes, len, digest);
+    if (SHA256(bytes, len, digest) == NULL)
+        return -1;
     sha256_to_hex(digest, hex);
+    return 0;
 }

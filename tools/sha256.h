@@ -10,7 +10,7 @@ enum { SHA256_HEX_CAP = 65 };
 /* 64 digits and a NUL, of a digest that is already there. */
 void sha256_to_hex(const unsigned char digest[32], char hex[SHA256_HEX_CAP]);
 
-/* The same, of `len` bytes. */
-void sha256_hex(const void *bytes, size_t len, char hex[SHA256_HEX_CAP]);
+/* The same, of `len` bytes. 0, or -1: no memory. */
+int sha256_hex(const void *bytes, size_t len, char hex[SHA256_HEX_CAP]);
 
 #endif

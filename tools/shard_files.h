@@ -6,11 +6,13 @@
 #ifndef TOOLS_SHARD_FILES_H
 #define TOOLS_SHARD_FILES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct shard_files {
     char **paths; /* keeps n of them */
     size_t n, cap;
+    bool no_memory; /* was one of the problems */
 };
 
 /* Appends `operand` itself where it is no folder, else the shards below it, sorted by

@@ -103,7 +103,8 @@ static int end_unit(struct read_worker *w, int rc)
         u->totals = *intake_totals(w->intake);
     if (w->source && rc == INGEST_END) {
         rc = source_finish(w->source, limit == 0 || u->totals.groups < limit);
-        source_sha256(w->source, u->input_sha256);
+        if (source_sha256(w->source, u->input_sha256) != 0)
+            return job_fail(w->job, "out of memory");
         u->input_bytes = source_bytes(w->source);
     }
     if (rc == INGEST_CANCELLED)

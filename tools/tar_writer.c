@@ -20,7 +20,7 @@ struct tar_writer {
 static int fail(struct tar_writer *w, const char *why)
 {
     snprintf(w->why, sizeof(w->why), "%s: %s", w->path != NULL ? w->path : "a tar",
-             why != NULL ? why : "cannot be written");
+             why != NULL ? why : "cannot be written: out of memory?");
     return -1;
 }
 

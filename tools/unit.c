@@ -90,7 +90,7 @@ static int open_rejects(struct unit_output *out, struct job *job)
         rc = job_fail(job, "%s: %s", path ? path : "rejects", strerror(errno));
     else if (!out->rejects_sha ||
              EVP_DigestInit_ex(out->rejects_sha, EVP_sha256(), NULL) != 1)
-        rc = job_fail(job, "%s: SHA-256 could not start", path);
+        rc = job_fail(job, "%s: SHA-256: out of memory", path);
     free(path);
     return rc;
 }
@@ -118,7 +118,8 @@ static int append_reject(struct unit *u, struct job *job, const struct sample *s
     line[len] = '\n'; /* in place of the NUL */
     if (fwrite(line, 1, len + 1, out->rejects) != len + 1)
         rc = job_fail(job, "%s: rejects: %s", u->input->name, strerror(errno));
-    EVP_DigestUpdate(out->rejects_sha, line, len + 1);
+    if (EVP_DigestUpdate(out->rejects_sha, line, len + 1) != 1)
+        rc = job_fail(job, "%s: rejects: out of memory", u->input->name);
     out->rejects_bytes += len + 1;
     out->n_rejects++;
     out->by_reason[p->reject.reason]++;
@@ -164,8 +165,8 @@ static json_t *count_reasons(const struct unit_output *out)
 
     for (int i = 1; i < N_REJECT_REASONS; i++)
         if (out->by_reason[i] > 0)
-            json_object_set_new(reasons, reject_name((enum reject_reason)i),
-                                json_integer((json_int_t)out->by_reason[i]));
+            json_put_member(&reasons, reject_name((enum reject_reason)i),
+                            json_integer((json_int_t)out->by_reason[i]));
     return reasons;
 }
 
@@ -209,11 +210,11 @@ static json_t *describe_shards(const struct unit *u, const struct shard_file *fi
 
         publication_shard_suffix(suffix, (unsigned)i);
         sha256_to_hex(files[i].sha256, hex);
-        json_array_append_new(
-            shards, json_pack("{s:o, s:I, s:s, s:I}", "name",
-                              json_sprintf("%s%s", u->output->files.base, suffix),
-                              "bytes", (json_int_t)files[i].bytes, "sha256", hex,
-                              "samples", (json_int_t)files[i].n_records));
+        json_put_element(&shards,
+                         json_pack("{s:o, s:I, s:s, s:I}", "name",
+                                   json_sprintf("%s%s", u->output->files.base, suffix),
+                                   "bytes", (json_int_t)files[i].bytes, "sha256", hex,
+                                   "samples", (json_int_t)files[i].n_records));
     }
     return shards;
 }
@@ -226,7 +227,8 @@ static json_t *describe_rejects(const struct unit *u)
 
     if (!out->rejects)
         return json_null();
-    EVP_DigestFinal_ex(out->rejects_sha, digest, NULL);
+    if (EVP_DigestFinal_ex(out->rejects_sha, digest, NULL) != 1)
+        return NULL;
     sha256_to_hex(digest, hex);
     return json_pack("{s:o, s:I, s:s}", "name",
                      json_sprintf("%s.rejects.jsonl", out->files.base), "bytes",
