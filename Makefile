@@ -229,6 +229,7 @@ TOOLS_SRC := \
     tools/model_advice.c \
     tools/models.c \
     tools/monitor.c \
+    tools/no_memory.c \
     tools/npy.c \
     tools/options.c \
     tools/out_folder.c \
@@ -318,6 +319,8 @@ TEST_PROGRAMS := \
 # Libraries that tests put before the C library's calls (LD_PRELOAD).
 TEST_INTERPOSERS := \
     tests/programs/interpose.c
+# Loaded before the program, whose allocations it lets fail.
+FAIL_ALLOCATION := tests/programs/fail_allocation.c
 
 PYTHON_TESTS := \
     tests/python/test_documents.py \
@@ -375,6 +378,7 @@ CLI_TESTS := \
     tests/cli/index.sh \
     tests/cli/lint.sh \
     tests/cli/make.sh \
+    tests/cli/memory.sh \
     tests/cli/prepare_bytes.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \
@@ -510,6 +514,12 @@ fuzz_main = $(if $(LIBFUZZER),,$(BUILD)/tests/fuzz/replay.o)
 $(fuzz_programs): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(fuzz_main) $(libs)
 	$(CXX) $(lm_ldflags) $(if $(LIBFUZZER),-fsanitize=fuzzer) -o $@ $^ $(lm_libs)
 
+fail_allocation := $(BUILD)/tests/fail_allocation.so
+$(fail_allocation): $(FAIL_ALLOCATION) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) -Wstrict-prototypes $(WERROR) $(CFLAGS) \
+	    -fPIC -shared -o $@ $<
+
 ## demo: make shards from the sample set and print some of them
 .PHONY: demo
 demo:
@@ -529,7 +539,7 @@ TESTS = $(if $(SANITIZE),$(sanitized_tests),$(all_tests))
 all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 # Without what is too slow then (the SD-size network, runs that compare bytes), what runs no
 # code of ours, and what is Python above the extension: draws and patches are in the others.
-sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/runner.sh \
+sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/memory.sh %/runner.sh \
     %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py \
     %/test_dataset_sources.py %/test_dataset_state.py %/test_readme.py %/test_views.py,$(all_tests))
 test: everything
@@ -544,12 +554,17 @@ check-trainer: everything
 	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
 	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=600 tests/run.sh $(TRAINER_TESTS)
 
+## check-memory: each command with one failed allocation, at each of its call stacks (3 minutes)
+.PHONY: check-memory
+check-memory: all $(fail_allocation)
+	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' python3 tests/faults/allocations.py
+
 ## unit: only the unit tests
 unit: $(unit_programs)
 	@BUILD='$(BUILD)' tests/run.sh $(unit_programs)
 
 ## everything: all programs, those of the tests too
-everything: all python $(unit_programs) $(test_programs) $(interposers) $(fuzz_programs)
+everything: all python $(unit_programs) $(test_programs) $(interposers) $(fuzz_programs) $(fail_allocation)
 
 ## asan: the tests under clang's address and undefined-behaviour sanitizers
 .PHONY: asan tsan

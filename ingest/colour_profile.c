@@ -2,16 +2,23 @@
  *
  * Profiles through lcms2, perceptual intent, 8 bits in and out. A profile is sRGB if its
  * transform moves no colour of a lattice by more than one level: that catches the many
- * profiles that are sRGB by another name, and needs no list of hashes. */
+ * profiles that are sRGB by another name, and needs no list of hashes.
+ *
+ * Short of memory lcms2 calls a good profile broken, or makes another transform of it, so
+ * it allocates through functions of ours, which tell. */
 #include "ingest/colour_profile.h"
 
+#include <stdalign.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include <lcms2.h>
+#include <lcms2_plugin.h>
 #include <xxhash.h>
 
-enum { N_CACHED = 16, LATTICE = 9 };
+/* lcms2 itself allocates no more at once: a larger number is a profile's, and wrong. */
+enum { N_CACHED = 16, LATTICE = 9, MOST_AT_ONCE = 512 << 20 };
 
 struct colour_transform {
     cmsHTRANSFORM lcms;
@@ -29,8 +36,72 @@ struct colour_cache {
     cmsContext context;
     cmsHPROFILE srgb;
     struct cached entries[N_CACHED];
-    int next; /* the entry that is replaced next */
+    int next;       /* the entry that is replaced next */
+    bool no_memory; /* and then what is made is made in part of the reserve */
+    size_t reserve_used;
+    alignas(16) unsigned char reserve[1 << 14];
 };
+
+/* ---- lcms2's memory ---- */
+
+/* What there is no memory for comes from the reserve, as far as it goes, since lcms2 uses
+ * some small things unchecked; and is noted, so that what is made of it is thrown away.
+ */
+static void *take_reserve(cmsContext context, size_t size)
+{
+    struct colour_cache *cache = cmsGetContextUserData(context);
+    const size_t room = (size + 15) & ~(size_t)15;
+
+    if (!cache) /* it is still being made */
+        return NULL;
+    cache->no_memory = true;
+    if (room > sizeof(cache->reserve) - cache->reserve_used)
+        return NULL;
+    cache->reserve_used += room;
+    return cache->reserve + cache->reserve_used - room;
+}
+
+static bool is_of_reserve(cmsContext context, const void *p)
+{
+    const struct colour_cache *cache = cmsGetContextUserData(context);
+
+    return cache && cache->reserve_used > 0 &&
+           (uintptr_t)p >= (uintptr_t)cache->reserve &&
+           (uintptr_t)p < (uintptr_t)cache->reserve + sizeof(cache->reserve);
+}
+
+static void *lcms_malloc(cmsContext context, cmsUInt32Number size)
+{
+    if (size == 0 || size > MOST_AT_ONCE)
+        return NULL;
+    void *p = malloc(size);
+    return p ? p : take_reserve(context, size);
+}
+
+static void *lcms_realloc(cmsContext context, void *old, cmsUInt32Number size)
+{
+    if (size == 0 || size > MOST_AT_ONCE || is_of_reserve(context, old))
+        return NULL;
+    void *p = realloc(old, size);
+    if (!p)
+        take_reserve(context, SIZE_MAX - 15); /* only noted: lcms2 checks this */
+    return p;
+}
+
+static void lcms_free(cmsContext context, void *p)
+{
+    if (!is_of_reserve(context, p))
+        free(p);
+}
+
+static cmsPluginMemHandler memory_handler = {
+    .base = {cmsPluginMagicNumber, 2000, cmsPluginMemHandlerSig, NULL},
+    .MallocPtr = lcms_malloc,
+    .FreePtr = lcms_free,
+    .ReallocPtr = lcms_realloc,
+};
+
+/* ---- the cache ---- */
 
 struct colour_cache *colour_cache_open(void)
 {
@@ -38,10 +109,10 @@ struct colour_cache *colour_cache_open(void)
 
     if (!cache)
         return NULL;
-    cache->context = cmsCreateContext(NULL, NULL);
+    cache->context = cmsCreateContext(&memory_handler, cache);
     if (cache->context)
         cache->srgb = cmsCreate_sRGBProfileTHR(cache->context);
-    if (!cache->srgb) {
+    if (!cache->srgb || cache->no_memory) {
         colour_cache_close(cache);
         return NULL;
     }
@@ -149,7 +220,13 @@ enum colour_verdict colour_cache_get(struct colour_cache *cache, const uint8_t *
         e = &cache->entries[cache->next];
         cache->next = (cache->next + 1) % N_CACHED;
         clear_entry(e);
+        cache->no_memory = false;
+        cache->reserve_used = 0;
         fill_entry(cache, e, profile, len, space);
+        if (cache->no_memory) {
+            clear_entry(e);
+            return COLOUR_NO_MEMORY;
+        }
         e->hash = hash;
         e->used = true;
     }

@@ -14,7 +14,8 @@ enum colour_space { COLOUR_GREY, COLOUR_RGB, COLOUR_CMYK };
 enum colour_verdict {
     COLOUR_CONVERT, /* *transform is to be applied */
     COLOUR_SRGB,    /* the profile is sRGB: nothing to do */
-    COLOUR_BROKEN   /* not a usable profile of this colour space */
+    COLOUR_BROKEN,  /* not a usable profile of this colour space */
+    COLOUR_NO_MEMORY
 };
 
 struct colour_cache;

@@ -160,7 +160,7 @@ static int find_transform(struct image_decoder *d, const uint8_t *bytes, size_t 
                                    transform);
     free(profile);
     *broken = rc == INGEST_OK && verdict == COLOUR_BROKEN;
-    return rc;
+    return verdict == COLOUR_NO_MEMORY ? INGEST_ENOMEM : rc;
 }
 
 int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,

@@ -98,7 +98,7 @@ static int judge(const struct png_run *run, int err)
 {
     if (err == 0)
         return INGEST_OK;
-    if (err == SPNG_EMEM || err == SPNG_EZLIB_INIT)
+    if (png_source_no_memory(err))
         return INGEST_ENOMEM;
     if (err == SPNG_IO_EOF || err == SPNG_EOF)
         decode_keeps_truncated(run->job, "PNG data ends before the image does");

@@ -2,6 +2,7 @@
  *
  * WebP through libwebp, which writes the whole frame. An animation's first frame lies on
  * a canvas that is transparent, so white, around it. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,7 @@ static VP8StatusCode decode_pixels(struct webp_run *run)
     config.output.u.RGBA.rgba = run->pixels;
     config.output.u.RGBA.stride = (int)(frame->width * run->pixel_bytes);
     config.output.u.RGBA.size = (size_t)frame->width * frame->height * run->pixel_bytes;
+    errno = 0;
     VP8StatusCode status = WebPDecode(frame->data, frame->len, &config);
     if (is_truncated(status) && run->job->keep_truncated) {
         WebPIDecoder *incremental = WebPIDecode(NULL, 0, &config);
@@ -45,7 +47,8 @@ static VP8StatusCode decode_pixels(struct webp_run *run)
         status = WebPIUpdate(incremental, frame->data, frame->len);
         WebPIDelete(incremental);
     }
-    return status;
+    /* libwebp may call it damage. */
+    return status != VP8_STATUS_OK && errno == ENOMEM ? VP8_STATUS_OUT_OF_MEMORY : status;
 }
 
 static void hand_over(const struct webp_run *run)

@@ -84,7 +84,7 @@ int png_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
         } else {
             rc = INGEST_ENOMEM;
         }
-    } else if (err == SPNG_EMEM) {
+    } else if (png_source_no_memory(err)) {
         rc = INGEST_ENOMEM;
     }
     spng_ctx_free(ctx);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ingest/png_source.h"
 
+#include <errno.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -157,6 +158,7 @@ spng_ctx *png_source_open(struct png_source *source, const uint8_t *bytes, size_
                           bool with_profile)
 {
     const uint8_t *ihdr = bytes + PNG_SIGNATURE_LEN + CHUNK_HEADER;
+    errno = 0;
     spng_ctx *ctx = spng_ctx_new(0);
 
     *source = (struct png_source){.at = bytes + PNG_SIGNATURE_LEN, .end = bytes + len};
@@ -171,4 +173,9 @@ spng_ctx *png_source_open(struct png_source *source, const uint8_t *bytes, size_
         ctx = NULL;
     }
     return ctx;
+}
+
+bool png_source_no_memory(int err)
+{
+    return err == SPNG_EMEM || err == SPNG_EZLIB_INIT || (err != 0 && errno == ENOMEM);
 }

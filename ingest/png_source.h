@@ -71,4 +71,8 @@ static inline uint32_t png_read_32(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* Whether the error `err` of the source opened last is a lack of memory, which libspng
+ * calls damage where zlib had it. */
+bool png_source_no_memory(int err);
+
 #endif

@@ -18,6 +18,8 @@ char *shard_json_canonical(const json_t *value)
         if (exact)
             return text;
         free(text);
+        if (back == NULL) /* what it wrote itself: more digits are no help */
+            break;
     }
     return NULL;
 }

@@ -3,6 +3,7 @@
  * which lives as long. */
 #include "shard/header.h"
 
+#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdarg.h>
@@ -298,11 +299,14 @@ int shard_header_from_json(const char *json, size_t len, struct shard_header **o
     *out = NULL;
     if (parsed == NULL)
         return SHARD_ENOMEM;
+    errno = 0;
     bool deep = shard_json_depth(json, len) > SHARD_MAX_HEADER_DEPTH;
     if (!deep)
         parsed->root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
     if (deep)
         reject(&p, "the header is nested deeper than %d", SHARD_MAX_HEADER_DEPTH);
+    else if (parsed->root == NULL && errno == ENOMEM) /* or a syntax error to jansson */
+        p.rc = SHARD_ENOMEM;
     else if (!json_is_object(parsed->root))
         reject(&p, "the header is not a JSON object: %s at byte %d",
                parsed->root == NULL ? error.text : "another value", error.position);

@@ -38,6 +38,10 @@ int64_t tokenizer_eos(const struct tokenizer *t);
 const char *tokenizer_why(const struct tokenizer *t);
 void tokenizer_close(struct tokenizer *t);
 
+/* Has `end`, which must not return, called for the whole process where C++'s `new` finds no
+ * memory: a tokenizer in use then may not survive the exception. */
+void tokenizer_on_no_memory(void (*end)(void));
+
 /* The embedded default model. */
 const void *tokenizer_builtin(size_t *len);
 

@@ -151,3 +151,8 @@ void tokenizer_close(struct tokenizer *t)
 {
     delete t;
 }
+
+void tokenizer_on_no_memory(void (*end)(void))
+{
+    std::set_new_handler(end);
+}

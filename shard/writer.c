@@ -145,7 +145,9 @@ static int open_file(struct shard_writer *w)
         return out_of_memory(w);
     w->files = files;
     if (w->options.path(w->options.ctx, (uint32_t)w->n_files, path, sizeof(path)) != 0)
-        return fail(w, SHARD_EINVAL, "the path of file %zu is too long", w->n_files);
+        return fail(w, SHARD_EINVAL,
+                    "the path of file %zu cannot be made: too long, or no memory for it",
+                    w->n_files);
     char *copy = strdup(path);
     if (copy == NULL)
         return out_of_memory(w);

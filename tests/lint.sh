@@ -186,6 +186,25 @@ rule_forbidden()
         'forbidden function' $c_files
 }
 
+# Each can fail for want of memory, and then something would be missing from what is written:
+# no such call is a statement of its own, also behind (void).
+rule_dropped_result()
+{
+    local calls='json_(object_(set|update)|array_(set|append|insert|extend)|unpack|dump)[a-z_]*'
+    calls+='|EVP_(Digest|MD_CTX_copy|Q_digest)[A-Za-z_]*|SHA(1|256)[A-Za-z_]*'
+    calls+='|v?asprintf|posix_memalign|setvbuf'
+    local file
+    for file in $(files_in ingest vae_encode shard tools); do
+        awk -v file="$file" -v call="^[[:space:]]*([(]void[)][[:space:]]*)?($calls)[[:space:]]*[(]" '
+            match($0, call) && before ~ /([;:{})]|else|do)[[:space:]]*$/ {
+                name = substr($0, 1, RLENGTH - 1)
+                gsub(/[[:space:]]|[(]void[)]/, "", name)
+                print file ":" NR ": the result is dropped: " name
+            }
+            /[^[:space:]]/ && !/^[[:space:]]*#/ { before = $0 }' "$code/$file"
+    done
+}
+
 # glibc picks its transcendental functions by the CPU, so their bits are not ours.
 rule_libm()
 {

@@ -12,6 +12,7 @@
 #include "shard/version.h"
 #include "tools/commands.h"
 #include "tools/exit_code.h"
+#include "tools/json_text.h"
 #include "tools/manifest.h"
 #include "tools/options.h"
 #include "tools/prepare.h"
@@ -182,7 +183,7 @@ static json_t *describe_run(const struct bench *b)
 }
 
 /* Measures one section and adds it to `all`, or prints it. */
-static int measure(struct bench *b, const struct bench_section *s, json_t *all)
+static int measure(struct bench *b, const struct bench_section *s, json_t **all)
 {
     json_t *o = s->measure(b);
 
@@ -192,8 +193,16 @@ static int measure(struct bench *b, const struct bench_section *s, json_t *all)
         return EXIT_DONE;
     if (!b->options.json)
         bench_print_text(stdout, s->name, o);
-    json_object_set_new(all, s->name, o);
+    json_put_member(all, s->name, o);
     return EXIT_DONE;
+}
+
+static int print_json(const json_t *all)
+{
+    const int rc = json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+
+    putchar('\n');
+    return rc;
 }
 
 static int measure_all(struct bench *b)
@@ -206,19 +215,17 @@ static int measure_all(struct bench *b)
         bench_print_text(stdout, "run", run);
         bench_print_text(stdout, "libraries", libraries);
     }
-    json_object_set_new(all, "run", run);
-    json_object_set_new(all, "libraries", libraries);
+    json_put_member(&all, "run", run);
+    json_put_member(&all, "libraries", libraries);
     for (int i = 0;
          i < N_SECTIONS && rc == EXIT_DONE && !ferror(stdout) && !bench_stopped(); i++)
         if (b->only ? b->only == &sections[i]
                     : !sections[i].needs_tars || b->inputs.n > 0)
-            rc = measure(b, &sections[i], all);
+            rc = measure(b, &sections[i], &all);
     if (bench_stopped())
         rc = EXIT_INTERRUPTED;
-    if (b->options.json && rc == EXIT_DONE) {
-        json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        putchar('\n');
-    }
+    if (!all || (b->options.json && rc == EXIT_DONE && print_json(all) != 0))
+        rc = EXIT_FAILED;
     json_decref(all);
     /* What a section printed was flushed, so that an error may be an earlier one. */
     if (rc == EXIT_DONE && (fflush(stdout) != 0 || ferror(stdout))) {

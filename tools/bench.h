@@ -124,7 +124,7 @@ double bench_median(double *values, int n);
 
 /* Sets `name` to amount / the median of *times, and `name`_best to that of the fastest.
  */
-void bench_set_rate(json_t *o, const char *name, double amount,
+void bench_set_rate(json_t **o, const char *name, double amount,
                     struct bench_times *times);
 
 /* -- how it is printed -- */

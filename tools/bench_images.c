@@ -4,6 +4,7 @@
 
 #include "ingest/status.h"
 #include "tools/bench.h"
+#include "tools/json_text.h"
 
 struct images_bench {
     struct image_decoder *decoder;
@@ -43,8 +44,8 @@ static json_t *measure(const struct bench *b, struct images_bench *e, const char
     row = json_pack("{s:s, s:I, s:i, s:f}", "input", name, "images",
                     (json_int_t)e->tar->n, "rejected", e->n_rejected,
                     "kilobytes_per_image", bytes / 1e3 / (double)e->tar->n);
-    bench_set_rate(row, "images_per_second", (double)e->tar->n, &times);
-    bench_set_rate(row, "megabytes_per_second", bytes / 1e6, &times);
+    bench_set_rate(&row, "images_per_second", (double)e->tar->n, &times);
+    bench_set_rate(&row, "megabytes_per_second", bytes / 1e6, &times);
     json_object_del(row, "megabytes_per_second_best");
     return row;
 }
@@ -62,7 +63,7 @@ static json_t *measure_all(const struct bench *b, struct images_bench *e)
             json_decref(rows);
             return NULL;
         }
-        json_array_append_new(rows, row);
+        json_put_element(&rows, row);
     }
     return rows;
 }

@@ -11,6 +11,7 @@
 #include "tools/bench.h"
 #include "tools/bench_half.h"
 #include "tools/clock.h"
+#include "tools/json_text.h"
 #include "tools/print.h"
 
 /* Images of this size are compared with the referee, which is slow. */
@@ -188,8 +189,8 @@ static json_t *describe_layers(const struct network_bench *e, double peak)
         struct vae_layer l = bench_half_layer(e->workers[0].half, i);
         double rate = l.flops / seconds[i];
 
-        json_array_append_new(
-            rows,
+        json_put_element(
+            &rows,
             json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:o, s:f}",
                       "name", l.name, "algorithm", l.algorithm, "c_in", l.c_in, "c_out",
                       l.c_out, "kernel", l.kernel, "stride", l.stride, "upscale",
@@ -227,18 +228,17 @@ static json_t *describe(const struct network_bench *e, struct bench *b,
                   (json_int_t)e->n_workers, "batch", (json_int_t)e->batch, "packed_mib",
                   (double)info->packed_bytes / (1 << 20), "gflop_per_image", flops / 1e9);
 
-    json_object_set_new(o, "relative_rms_error", measure_error(b, vae, error_side));
-    json_object_set_new(o, "error_measured_at", json_integer(error_side));
-    json_object_set_new(o, "fma_peak_gflops_per_worker",
-                        peak > 0 ? json_real(peak / 1e9) : json_null());
-    json_object_set_new(o, "seconds_per_image", json_real(median / images));
-    json_object_set_new(o, "seconds_per_image_best",
-                        json_real(times->seconds[0] / images));
-    bench_set_rate(o, "images_per_second", images, times);
-    json_object_set_new(o, "gflops", json_real(flops * images / median / 1e9));
-    json_object_set_new(o, "share_of_peak",
-                        share(flops * images / median, peak * e->n_workers));
-    json_object_set_new(o, "layers", describe_layers(e, peak));
+    json_put_member(&o, "relative_rms_error", measure_error(b, vae, error_side));
+    json_put_member(&o, "error_measured_at", json_integer(error_side));
+    json_put_member(&o, "fma_peak_gflops_per_worker",
+                    peak > 0 ? json_real(peak / 1e9) : json_null());
+    json_put_member(&o, "seconds_per_image", json_real(median / images));
+    json_put_member(&o, "seconds_per_image_best", json_real(times->seconds[0] / images));
+    bench_set_rate(&o, "images_per_second", images, times);
+    json_put_member(&o, "gflops", json_real(flops * images / median / 1e9));
+    json_put_member(&o, "share_of_peak",
+                    share(flops * images / median, peak * e->n_workers));
+    json_put_member(&o, "layers", describe_layers(e, peak));
     return o;
 }
 

@@ -10,6 +10,7 @@
 
 #include "tools/bench.h"
 #include "tools/clock.h"
+#include "tools/json_text.h"
 
 extern char **environ;
 
@@ -157,7 +158,7 @@ static json_t *describe(const struct prepare_run *r, const struct bench *b)
                           "peak_memory_mib", (double)r->usage.ru_maxrss / 1024);
 
     if (b->encoder_rate > 0)
-        json_object_set_new(o, "share_of_encoder", json_real(rate / b->encoder_rate));
+        json_put_member(&o, "share_of_encoder", json_real(rate / b->encoder_rate));
     return o;
 }
 

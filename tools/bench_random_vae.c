@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "tools/bench.h"
+#include "tools/json_text.h"
 
 enum {
     LATENT_CHANNELS = 8,
@@ -177,11 +178,10 @@ static json_t *describe(const struct tensors *l)
         size_t end = at + 2 * n_values(t);
 
         for (int k = 0; k < t->n_dims; k++)
-            json_array_append_new(shape, json_integer(t->dims[k]));
-        json_object_set_new(header, t->name,
-                            json_pack("{s:s, s:o, s:[I, I]}", "dtype", "BF16", "shape",
-                                      shape, "data_offsets", (json_int_t)at,
-                                      (json_int_t)end));
+            json_put_element(&shape, json_integer(t->dims[k]));
+        json_put_member(&header, t->name,
+                        json_pack("{s:s, s:o, s:[I, I]}", "dtype", "BF16", "shape", shape,
+                                  "data_offsets", (json_int_t)at, (json_int_t)end));
         at = end;
     }
     return header;

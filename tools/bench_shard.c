@@ -175,10 +175,10 @@ json_t *bench_shard(struct bench *b)
         o = json_pack("{s:i, s:i, s:s, s:f, s:f}", "threads", 1, "samples",
                       (int)N_RECORDS, "latent", "8 x 32 x 32 fp16", "megabytes",
                       bytes / 1e6, "stored_share", (double)e.stored / bytes);
-        bench_set_rate(o, "write_samples_per_second", N_RECORDS, &writes);
-        bench_set_rate(o, "write_megabytes_per_second", bytes / 1e6, &writes);
-        bench_set_rate(o, "read_samples_per_second", N_RECORDS, &reads);
-        bench_set_rate(o, "read_megabytes_per_second", bytes / 1e6, &reads);
+        bench_set_rate(&o, "write_samples_per_second", N_RECORDS, &writes);
+        bench_set_rate(&o, "write_megabytes_per_second", bytes / 1e6, &writes);
+        bench_set_rate(&o, "read_samples_per_second", N_RECORDS, &reads);
+        bench_set_rate(&o, "read_megabytes_per_second", bytes / 1e6, &reads);
     }
     free(e.latents);
     free(e.path);

@@ -5,6 +5,7 @@
 
 #include "tools/bench.h"
 #include "tools/clock.h"
+#include "tools/json_text.h"
 
 static int ascending(const void *a, const void *b)
 {
@@ -36,14 +37,15 @@ int bench_repeat(const struct bench *b, int (*run)(void *ctx), void *ctx,
     return rc;
 }
 
-void bench_set_rate(json_t *o, const char *name, double amount, struct bench_times *times)
+void bench_set_rate(json_t **o, const char *name, double amount,
+                    struct bench_times *times)
 {
     double median = bench_median(times->seconds, times->n);
     char best[80];
 
     snprintf(best, sizeof(best), "%s_best", name);
-    json_object_set_new(o, name, json_real(amount / median));
-    json_object_set_new(o, best, json_real(amount / times->seconds[0]));
+    json_put_member(o, name, json_real(amount / median));
+    json_put_member(o, best, json_real(amount / times->seconds[0]));
 }
 
 /* The threads wait until all are there: `lock` guards what follows it. */

@@ -123,9 +123,9 @@ json_t *bench_tokenizer(struct bench *b)
                       b->inputs.n > 0 ? "captions of the inputs" : "made up", "captions",
                       (json_int_t)c->n, "megabytes", c->bytes / 1e6, "tokens_per_caption",
                       (double)e.n_tokens / (double)c->n);
-        bench_set_rate(o, "captions_per_second", (double)c->n, &times);
-        bench_set_rate(o, "megabytes_per_second", c->bytes / 1e6, &times);
-        bench_set_rate(o, "tokens_per_second", (double)e.n_tokens, &times);
+        bench_set_rate(&o, "captions_per_second", (double)c->n, &times);
+        bench_set_rate(&o, "megabytes_per_second", c->bytes / 1e6, &times);
+        bench_set_rate(&o, "tokens_per_second", (double)e.n_tokens, &times);
     }
     for (size_t i = 0; i < c->n; i++)
         free(c->texts[i]);

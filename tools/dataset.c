@@ -11,6 +11,7 @@
 #include "shard/canonical_json.h"
 #include "tools/exit_code.h"
 #include "tools/json_diff.h"
+#include "tools/json_text.h"
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/publish.h"
@@ -24,11 +25,8 @@ static json_t *real_array(const double *values, int n)
 {
     json_t *array = json_array();
 
-    for (int i = 0; i < n && array; i++)
-        if (json_array_append_new(array, json_real(values[i])) != 0) {
-            json_decref(array);
-            array = NULL;
-        }
+    for (int i = 0; i < n; i++)
+        json_put_element(&array, json_real(values[i]));
     return array;
 }
 
@@ -83,11 +81,10 @@ static json_t *select_group(const struct prepare_options *o)
 static json_t *hash_of(const json_t *value)
 {
     char hex[65], *text = shard_json_canonical(value);
-    json_t *hash;
+    json_t *hash = NULL;
 
-    if (!text)
-        return NULL;
-    hash = sha256_hex(text, strlen(text), hex) == 0 ? json_string(hex) : NULL;
+    if (text && sha256_hex(text, strlen(text), hex) == 0)
+        hash = json_string(hex);
     free(text);
     return hash;
 }
@@ -156,8 +153,8 @@ static void tell_assumed(const struct prepare_options *o, const json_t *there,
 static int compare(const char *path, const json_t *config,
                    const struct prepare_options *o)
 {
-    json_error_t error = {0};
-    json_t *there = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    json_error_t error;
+    json_t *there = json_load_path(path, JSON_REJECT_DUPLICATES, &error);
     json_t *here = json_copy((json_t *)config);
     int rc = 0;
 

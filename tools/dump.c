@@ -99,18 +99,22 @@ __attribute__((format(printf, 2, 3))) static void complain(struct dump *d,
 }
 
 /* A shard is announced before its first sample, so that a search prints only what it
- * found. */
-static void announce(struct dump *d, struct source *s)
+ * found. Returns false where memory is short. */
+static bool announce(struct dump *d, struct source *s)
 {
     if (s->announced || d->json)
-        return;
+        return true;
     s->announced = true;
     if (d->n_printed > 0)
         putchar('\n');
     const struct shard_header *h = shard_reader_header(s->reader);
     dump_text_shard(stdout, s->path, h, shard_reader_count(s->reader));
-    s->tokenizer = dump_tokenizer_of(&d->tokenizer, s->path, h);
-    d->failed |= d->tokenizer.damaged;
+    if (dump_tokenizer_find(&d->tokenizer, s->path, h, &s->tokenizer) == 0) {
+        d->failed |= d->tokenizer.damaged;
+        return true;
+    }
+    complain(d, "%s: out of memory", s->path);
+    return false;
 }
 
 /* After each sample, so that a pipe's reader gets it now and a lost one is noticed. */
@@ -123,17 +127,18 @@ static void flush_output(struct dump *d)
 static void print_record(struct dump *d, struct source *s,
                          const struct shard_record *record)
 {
-    announce(d, s);
+    if (!announce(d, s))
+        return;
     struct dump_sample sample = {.view =
                                      record_view(shard_reader_header(s->reader), record),
                                  .tokenizer = s->tokenizer,
                                  .latents = (enum dump_latents)d->latents};
-    if (dump_sample_read(&sample) < 0)
-        complain(d, "out of memory");
-    else if (d->json)
-        dump_json_sample(stdout, &sample);
-    else
-        dump_text_sample(stdout, &sample);
+    int rc = dump_sample_read(&sample);
+    if (rc == 0)
+        rc = d->json ? dump_json_sample(stdout, &sample)
+                     : dump_text_sample(stdout, &sample);
+    if (rc < 0)
+        complain(d, "%s: out of memory", s->path);
     dump_sample_clear(&sample);
     d->n_printed++;
     d->limit--;
@@ -300,6 +305,7 @@ int dump_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     for (int i = 0; i < n_operands; i++)
         d.wrong_operand |= shard_files_add(&files, argv[i]) > 0;
+    d.failed |= files.no_memory;
     for (size_t i = 0; i < files.n && more_wanted(&d); i++)
         dump_file(&d, files.paths[i]);
     shard_files_clear(&files);

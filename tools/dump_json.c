@@ -181,7 +181,7 @@ static void put_source(FILE *out, const struct dump_sample *s)
     fputs("\"}", out);
 }
 
-void dump_json_sample(FILE *out, const struct dump_sample *s)
+int dump_json_sample(FILE *out, const struct dump_sample *s)
 {
     static const char *const kinds[] = {
         [RECORD_PAIR] = "pair", [RECORD_TEXT] = "text", [RECORD_OTHER] = "other"};
@@ -212,6 +212,8 @@ void dump_json_sample(FILE *out, const struct dump_sample *s)
     fputs(",\"source\":", out);
     put_source(out, s);
     fputs(",\"metadata\":", out);
-    metadata_print_json(out, s->view.record->metadata, s->view.record->metadata_len);
-    fputs("}\n", out);
+    const int rc =
+        metadata_print_json(out, s->view.record->metadata, s->view.record->metadata_len);
+    fputs(rc == 0 ? "}\n" : "\n", out);
+    return rc;
 }

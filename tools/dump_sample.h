@@ -35,12 +35,14 @@ void dump_sample_clear(struct dump_sample *s);
 const char *dump_kind_name(uint32_t kind, char number[static 16]);
 const char *dump_dtype_name(uint32_t dtype, char number[static 16]);
 
+/* The samples: 0, or -1: out of memory, and the rest is left out. */
+
 /* For a person: a few lines, pieces and positions among them. Byte for byte stable. */
 void dump_text_shard(FILE *out, const char *path, const struct shard_header *h,
                      uint64_t n_samples);
-void dump_text_sample(FILE *out, const struct dump_sample *s);
+int dump_text_sample(FILE *out, const struct dump_sample *s);
 
 /* For a program: one JSON object on one line. Field names are a promise. */
-void dump_json_sample(FILE *out, const struct dump_sample *s);
+int dump_json_sample(FILE *out, const struct dump_sample *s);
 
 #endif

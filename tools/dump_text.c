@@ -173,27 +173,28 @@ static void put_positions(FILE *out, const struct dump_sample *s,
     putc('\n', out);
 }
 
-static void put_sequence(FILE *out, const struct dump_sample *s)
+static int put_sequence(FILE *out, const struct dump_sample *s)
 {
     const struct shard_record *r = s->view.record;
     struct shard_sequence seq;
 
     if (s->view.caption == NULL || s->view.caption->n_ids == SHARD_NO_IDS)
-        return;
+        return 0;
     put_label(out, "sequence");
     int rc = shard_sequence_build(s->view.header, r, r->order, r->caption_drawn,
                                   s->view.header->patch, &seq);
     if (rc == SHARD_EINVAL) {
         fprintf(out, "none: a segment does not fit a patch window of %" PRIu32 "\n",
                 s->view.header->patch);
-        return;
+        return 0;
     }
     if (rc != SHARD_OK) {
         fprintf(out, "none: %s\n", shard_strerror(rc));
-        return;
+        return rc == SHARD_ENOMEM ? -1 : 0;
     }
     put_positions(out, s, &seq);
     shard_sequence_clear(&seq);
+    return 0;
 }
 
 static void put_shape(FILE *out, const struct shard_segment *s)
@@ -325,7 +326,7 @@ static void put_metadata(FILE *out, const struct shard_record *r)
     putc('\n', out);
 }
 
-void dump_text_sample(FILE *out, const struct dump_sample *s)
+int dump_text_sample(FILE *out, const struct dump_sample *s)
 {
     putc('\n', out);
     put_string(out, s->view.record->name);
@@ -344,7 +345,8 @@ void dump_text_sample(FILE *out, const struct dump_sample *s)
         put_caption(out, s);
         put_tokens(out, s);
     }
-    put_sequence(out, s);
+    if (put_sequence(out, s) != 0)
+        return -1;
     if (s->view.latent != NULL)
         put_latent(out, s);
     if (s->view.image != NULL)
@@ -352,4 +354,5 @@ void dump_text_sample(FILE *out, const struct dump_sample *s)
     if (s->view.caption != NULL)
         put_other_captions(out, s);
     put_metadata(out, s->view.record);
+    return 0;
 }

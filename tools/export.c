@@ -278,7 +278,9 @@ static int add_operand(struct export_run *run, struct shard_files *files,
         return rc;
     if (stat(operand, &st) == 0 && S_ISDIR(st.st_mode))
         return add_folder(run, files, operand);
-    return shard_files_add(files, operand) == 0 ? 0 : EXIT_USAGE;
+    if (shard_files_add(files, operand) == 0)
+        return 0;
+    return files->no_memory ? EXIT_FAILED : EXIT_USAGE;
 }
 
 int export_main(int argc, char **argv)

@@ -37,8 +37,8 @@ static json_t *describe_columns(const struct export_run *run)
         const struct export_shape *shape = &run->units[i].shape;
         const char *kind = shape->latent ? "pairs" : "documents";
         if (shape->known && json_object_get(columns, kind) == NULL)
-            json_object_set_new(columns, kind,
-                                run->format->columns(shape, run->options->scaled));
+            json_put_member(&columns, kind,
+                            run->format->columns(shape, run->options->scaled));
     }
     return columns;
 }
@@ -61,24 +61,27 @@ static int write_config(const char *path, const json_t *config, bool replace)
 }
 
 /* Adds to `there` what only `here` knows: latents behind texts, or the other way round.
- */
-static bool complete(json_t *there, json_t *here)
+ * Returns whether that was anything; < 0: no memory. */
+static int complete(json_t *there, json_t *here)
 {
     json_t *columns = json_object_get(there, "columns");
     json_t *latent = json_object_get(here, "latent");
     const size_t n = json_object_size(columns);
-    bool changed = false;
+    bool latent_is_new;
 
-    if (json_is_null(json_object_get(there, "latent")) && !json_is_null(latent))
-        changed = json_object_set(there, "latent", latent) == 0;
-    json_object_update_missing(columns, json_object_get(here, "columns"));
-    return changed || json_object_size(columns) > n;
+    latent_is_new =
+        json_is_null(json_object_get(there, "latent")) && json_is_object(latent);
+    if ((latent_is_new && json_object_set(there, "latent", latent) != 0) ||
+        (json_is_object(columns) &&
+         json_object_update_missing(columns, json_object_get(here, "columns")) != 0))
+        return -1;
+    return latent_is_new || json_object_size(columns) > n;
 }
 
 static int compare_config(const char *path, json_t *here)
 {
     json_error_t error;
-    json_t *there = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+    json_t *there = json_load_path(path, JSON_REJECT_DUPLICATES, &error);
     int rc = 0;
 
     if (!json_is_object(there)) {
@@ -87,17 +90,19 @@ static int compare_config(const char *path, json_t *here)
         json_decref(there);
         return EXIT_FAILED;
     }
-    const bool changed = complete(there, here);
-    complete(here, there);
+    const int changed = complete(there, here);
     /* What they say of the columns is for people. */
-    json_object_set(here, "columns", json_object_get(there, "columns"));
-    if (!json_equal(there, here)) {
+    json_t *columns = json_object_get(there, "columns");
+    if (changed < 0 || complete(here, there) < 0 ||
+        (columns != NULL && json_object_set(here, "columns", columns) != 0)) {
+        rc = export_out_of_memory();
+    } else if (!json_equal(there, here)) {
         usage_error("%s was exported with another configuration; use another --out "
                     "folder, or these values:",
                     path);
         json_diff_print(there, here, "there", "here");
         rc = EXIT_USAGE;
-    } else if (changed && write_config(path, there, true) == PUBLISH_FAILED) {
+    } else if (changed > 0 && write_config(path, there, true) == PUBLISH_FAILED) {
         rc = EXIT_FAILED;
     }
     json_decref(there);

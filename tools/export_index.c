@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tools/export.h"
+#include "tools/json_text.h"
 #include "tools/memory_file.h"
 #include "tools/print.h"
 #include "tools/shard_files.h"
@@ -17,20 +18,25 @@
 static long long put_unit(FILE *f, const char *path, long long n)
 {
     json_error_t error;
-    json_t *manifest = json_load_file(path, 0, &error);
+    json_t *manifest = json_load_path(path, 0, &error);
     const json_t *shards = json_object_get(json_object_get(manifest, "result"), "shards");
     const json_t *entry;
     size_t i;
 
     if (!json_is_array(shards)) {
-        print_to_stderr("error: %s: is not a manifest", path);
+        print_to_stderr("error: %s: is not a manifest%s%s", path,
+                        manifest == NULL ? ": " : "", manifest == NULL ? error.text : "");
         json_decref(manifest);
         return -1;
     }
     json_array_foreach(shards, i, entry)
     {
         fputs(n > 0 ? ", " : "", f);
-        json_dumpf(entry, f, JSON_SORT_KEYS | JSON_ENSURE_ASCII);
+        if (json_dumpf(entry, f, JSON_SORT_KEYS | JSON_ENSURE_ASCII) != 0) {
+            export_out_of_memory();
+            n = -1;
+            break;
+        }
         n++;
     }
     json_decref(manifest);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tools/export.h"
+#include "tools/json_text.h"
 #include "tools/memory_file.h"
 #include "tools/mds_writer.h"
 #include "tools/sha256.h"
@@ -251,7 +252,7 @@ static struct mds_value size_value(const struct shard_image *m)
 static struct mds_value captions_value(struct mds_export *x,
                                        const struct export_sample *s)
 {
-    rewind(x->captions.file);
+    memory_file_begin(&x->captions);
     export_print_captions(x->captions.file, s->view.text);
     if (memory_file_flush(&x->captions) != 0)
         x->failed = true;
@@ -357,12 +358,12 @@ static json_t *describe(const struct export_shape *shape, bool scaled)
 
     for (size_t i = 0; i < N_COLUMNS; i++)
         if (has(shape, columns[i].need))
-            json_object_set_new(
-                all, columns[i].name,
-                json_sprintf("%s: %s%s", encoding_of(i, shape), columns[i].about,
-                             i != COLUMN_LATENT ? ""
-                             : scaled           ? ", (raw - shift) * scale"
-                                                : ", raw: neither shifted nor scaled"));
+            json_put_member(&all, columns[i].name,
+                            json_sprintf("%s: %s%s", encoding_of(i, shape),
+                                         columns[i].about,
+                                         i != COLUMN_LATENT ? ""
+                                         : scaled           ? ", (raw - shift) * scale"
+                                                  : ", raw: neither shifted nor scaled"));
     return all;
 }
 

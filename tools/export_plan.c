@@ -15,6 +15,7 @@
 #include "tools/export.h"
 #include "tools/input.h"
 #include "tools/json_diff.h"
+#include "tools/json_text.h"
 #include "tools/options.h"
 #include "tools/out_folder.h"
 #include "tools/print.h"
@@ -285,14 +286,16 @@ static int judge(struct export_run *run, const struct publication *p,
                  const struct export_unit *u)
 {
     char *path = publication_final(p, EXPORT_MANIFEST);
-    json_t *manifest = path != NULL ? json_load_file(path, 0, NULL) : NULL;
+    json_error_t error;
+    json_t *manifest = path != NULL ? json_load_path(path, 0, &error) : NULL;
+    const bool no_memory = path == NULL || (manifest == NULL && errno == ENOMEM);
     const json_t *result = json_object_get(manifest, "result");
     const char *fingerprint = json_string_value(
         json_object_get(json_object_get(result, "source"), "fingerprint"));
     const size_t n_lost = json_array_size(json_object_get(result, "lost"));
     int rc = 0;
 
-    if (path == NULL)
+    if (no_memory)
         rc = export_out_of_memory();
     else if (fingerprint == NULL)
         rc = usage_error("%s: is not a manifest; redo it with --redo", path);

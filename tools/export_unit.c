@@ -3,8 +3,9 @@
  *
  * A frame's damage costs its own samples, which are named, here and in the manifest. Any
  * other error fails the unit: nothing of it gets a final name. */
-#include <stdarg.h>
+#include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,11 +186,9 @@ static char *manifest_text(struct unit_export *x, json_t *result, size_t *len)
 static int compare_with_winner(struct unit_export *x, const json_t *result)
 {
     char *path = publication_final(&x->files, x->files.kind->manifest);
-    json_error_t error = {0};
-    json_t *theirs = path != NULL ? json_load_file(path, 0, &error) : NULL;
-    const bool no_memory =
-        path == NULL ||
-        (theirs == NULL && json_error_code(&error) == json_error_out_of_memory);
+    json_error_t error;
+    json_t *theirs = path != NULL ? json_load_path(path, 0, &error) : NULL;
+    const bool no_memory = path == NULL || (theirs == NULL && errno == ENOMEM);
     const bool same = json_equal(json_object_get(theirs, "result"), result);
 
     json_decref(theirs);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tools/export.h"
+#include "tools/json_text.h"
 #include "tools/memory_file.h"
 #include "tools/metadata_json.h"
 #include "tools/npy.h"
@@ -152,7 +153,7 @@ static int add_json(struct wds_export *x, const char *key, const struct export_s
     const struct shard_record *r = v->record;
     FILE *f = x->json.file;
 
-    rewind(f);
+    memory_file_begin(&x->json);
     fputs("{\"key\": ", f);
     print_json_string(f, r->key, strlen(r->key));
     fputs(", \"name\": ", f);
@@ -163,9 +164,9 @@ static int add_json(struct wds_export *x, const char *key, const struct export_s
     if (x->target.shape->weight)
         fprintf(f, ", \"weight\": %.17g", s->weight);
     fputs(", \"metadata\": ", f);
-    metadata_print_json(f, r->metadata, r->metadata_len);
+    const int rc = metadata_print_json(f, r->metadata, r->metadata_len);
     fputs("}\n", f);
-    if (memory_file_flush(&x->json) != 0)
+    if (rc != 0 || memory_file_flush(&x->json) != 0)
         return fail(x, "out of memory");
     return add_member(x, key, "json", NULL, 0, x->json.bytes, x->json.len);
 }
@@ -256,7 +257,8 @@ static int finish(void *writer, json_t *result)
         write_index(x, DALI, head, x->dali.bytes, x->dali.len) != 0)
         return -1;
     json_t *entry = x->n_samples > 0 ? describe_tar(x) : json_array();
-    return json_object_set_new(result, "shards", entry);
+    return json_object_set_new(result, "shards", entry) == 0 ? 0
+                                                             : fail(x, "out of memory");
 }
 
 static unsigned n_files(void *writer)
@@ -292,22 +294,22 @@ static json_t *describe(const struct export_shape *shape, bool scaled)
     json_t *all = json_object();
 
     if (shape->latent)
-        json_object_set_new(all, "latent.npy",
-                            json_sprintf("%s (C,H,W): posterior mean, %s",
-                                         export_dtype_name(shape->dtype),
-                                         scaled ? "(raw - shift) * scale"
-                                                : "raw: neither shifted nor scaled"));
+        json_put_member(&all, "latent.npy",
+                        json_sprintf("%s (C,H,W): posterior mean, %s",
+                                     export_dtype_name(shape->dtype),
+                                     scaled ? "(raw - shift) * scale"
+                                            : "raw: neither shifted nor scaled"));
     if (shape->logvar)
-        json_object_set_new(all, "logvar.npy",
-                            json_sprintf("%s (C,H,W): posterior log-variance",
-                                         export_dtype_name(shape->dtype)));
+        json_put_member(&all, "logvar.npy",
+                        json_sprintf("%s (C,H,W): posterior log-variance",
+                                     export_dtype_name(shape->dtype)));
     if (shape->tokens)
-        json_object_set_new(all, "tokens.npy",
-                            json_string("int32: ids of txt, without markers"));
-    json_object_set_new(all, "txt",
-                        json_string("the caption drawn for epoch 0, or the document"));
-    json_object_set_new(
-        all, "json",
+        json_put_member(&all, "tokens.npy",
+                        json_string("int32: ids of txt, without markers"));
+    json_put_member(&all, "txt",
+                    json_string("the caption drawn for epoch 0, or the document"));
+    json_put_member(
+        &all, "json",
         json_sprintf("key, name, index, %s%smetadata (the input's own)",
                      shape->latent
                          ? "order (drawn for epoch 0), original_size [width, height], "

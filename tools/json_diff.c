@@ -37,7 +37,11 @@ static int print_below(const char *path, const json_t *a, const json_t *b,
         return 1;
     }
     keys = json_copy((json_t *)a);
-    json_object_update(keys, (json_t *)b);
+    if (!keys || json_object_update(keys, (json_t *)b) != 0) {
+        print_to_stderr("  %s: out of memory", path);
+        json_decref(keys);
+        return 1;
+    }
     json_object_foreach(keys, key, value)
     {
         char longer[256];

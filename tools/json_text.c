@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/json_text.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,4 +19,31 @@ json_t *json_any_string(const char *text)
     string = json_string(copy);
     free(copy);
     return string;
+}
+
+static void keep_whole(json_t **container, int rc)
+{
+    if (rc == 0)
+        return;
+    json_decref(*container);
+    *container = NULL;
+}
+
+void json_put_member(json_t **object, const char *key, json_t *value)
+{
+    keep_whole(object, json_object_set_new(*object, key, value));
+}
+
+void json_put_element(json_t **array, json_t *value)
+{
+    keep_whole(array, json_array_append_new(*array, value));
+}
+
+json_t *json_load_path(const char *path, size_t flags, json_error_t *error)
+{
+    errno = 0;
+    json_t *root = json_load_file(path, flags, error);
+    if (root == NULL && errno == ENOMEM)
+        snprintf(error->text, sizeof(error->text), "out of memory");
+    return root;
 }

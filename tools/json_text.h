@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/json_text.h - JSON of text that comes from outside. */
+ * tools/json_text.h - JSON of text that comes from outside, and JSON of ours, with a lack
+ * of memory told from everything else. */
 #ifndef TOOLS_JSON_TEXT_H
 #define TOOLS_JSON_TEXT_H
 
@@ -8,5 +9,15 @@
 /* A JSON string of text that may not be UTF-8 (a path, say): then every byte outside
  * ASCII becomes '?'. NULL: no memory. */
 json_t *json_any_string(const char *text);
+
+/* For objects and arrays that are being built: add a member or an element, which they
+ * take, NULL too. Where memory is short *object or *array is released and becomes NULL,
+ * and stays so: one look at the end is enough. */
+void json_put_member(json_t **object, const char *key, json_t *value);
+void json_put_element(json_t **array, json_t *value);
+
+/* json_load_file() with one thing more: where memory was short errno is ENOMEM and
+ * error->text says so, which jansson may call a syntax error. */
+json_t *json_load_path(const char *path, size_t flags, json_error_t *error);
 
 #endif

@@ -10,6 +10,7 @@
 #include "shard/version.h"
 #include "tools/commands.h"
 #include "tools/exit_code.h"
+#include "tools/no_memory.h"
 #include "tools/options.h"
 
 static const struct {
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
 {
     if (!hold_standard_streams())
         return EXIT_FAILED;
+    no_memory_ends_process();
     /* Names are UTF-8 whatever the environment says; numbers keep their point. */
     setlocale(LC_CTYPE, "C.UTF-8");
     if (argc < 2) {

@@ -17,6 +17,7 @@
 
 #include <jpeglib.h>
 
+#include "tools/json_text.h"
 #include "tools/sha256_file.h"
 
 static json_t *load(struct manifest *m, const char *path, int *rc)
@@ -149,12 +150,11 @@ void manifest_free(struct manifest *m)
 #define STRING_OF(x) #x
 #define VERSION_STRING(x) STRING_OF(x)
 
-/* {"name": "major.minor.patch"} into `versions`. Returns 0, or -1: no memory. */
-static int add_version(json_t *versions, const char *name, unsigned major, unsigned minor,
-                       unsigned patch)
+/* {"name": "major.minor.patch"} into `versions`. */
+static void add_version(json_t **versions, const char *name, unsigned major,
+                        unsigned minor, unsigned patch)
 {
-    return json_object_set_new(versions, name,
-                               json_sprintf("%u.%u.%u", major, minor, patch));
+    json_put_member(versions, name, json_sprintf("%u.%u.%u", major, minor, patch));
 }
 
 json_t *manifest_library_versions(void)
@@ -170,12 +170,8 @@ json_t *manifest_library_versions(void)
         "libspng", spng_version_string(), "sentencepiece", SENTENCEPIECE_VERSION, "zlib",
         zlibVersion(), "zstd", ZSTD_versionString());
 
-    /* A NULL `versions` fails the first one. */
-    if (add_version(versions, "lcms2", lcms / 1000, lcms / 10 % 100, lcms % 10) == 0 &&
-        add_version(versions, "libwebp", webp >> 16, webp >> 8 & 255, webp & 255) == 0 &&
-        add_version(versions, "xxhash", xxhash / 10000, xxhash / 100 % 100,
-                    xxhash % 100) == 0)
-        return versions;
-    json_decref(versions);
-    return NULL;
+    add_version(&versions, "lcms2", lcms / 1000, lcms / 10 % 100, lcms % 10);
+    add_version(&versions, "libwebp", webp >> 16, webp >> 8 & 255, webp & 255);
+    add_version(&versions, "xxhash", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
+    return versions;
 }

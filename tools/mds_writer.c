@@ -21,6 +21,7 @@
 
 #include "shard/buffer.h"
 #include "shard/status.h"
+#include "tools/json_text.h"
 
 struct mds_writer {
     struct mds_options options;
@@ -86,9 +87,9 @@ static json_t *describe_columns(const struct mds_options *o)
 
     for (size_t i = 0; i < o->n_columns; i++) {
         const struct mds_column *c = &o->columns[i];
-        json_array_append_new(names, json_string(c->name));
-        json_array_append_new(encodings, json_string(c->encoding));
-        json_array_append_new(sizes, c->size > 0 ? json_integer(c->size) : json_null());
+        json_put_element(&names, json_string(c->name));
+        json_put_element(&encodings, json_string(c->encoding));
+        json_put_element(&sizes, c->size > 0 ? json_integer(c->size) : json_null());
     }
     return json_pack("{s:o, s:o, s:o, s:o, s:s, s:[ss], s:I, s:i}", "column_names", names,
                      "column_encodings", encodings, "column_sizes", sizes, "compression",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/metadata_json.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -23,40 +24,45 @@ static bool has_long_number(const char *text, size_t len)
     return digits > MAX_DIGITS;
 }
 
-/* Whether it is JSON; numbers may be longer than this machine's. */
-static bool is_json(const char *text, size_t len)
+/* Whether it is JSON; numbers may be longer than this machine's. -1: no memory. */
+static int is_json(const char *text, size_t len)
 {
     if (has_long_number(text, len) || shard_json_depth(text, len) > MAX_DEPTH)
-        return false;
+        return 0;
     const size_t flags = JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL;
     size_t copy_len;
     char *copy = plain_json(text, len, &copy_len);
-    json_t *parsed = NULL;
 
-    if (copy != NULL) {
-        copy_len = plain_json_shorten_numbers(copy, copy_len);
-        parsed = json_loadb(copy, copy_len, flags, NULL);
-    }
+    if (copy == NULL)
+        return -1;
+    copy_len = plain_json_shorten_numbers(copy, copy_len);
+    errno = 0;
+    json_t *parsed = json_loadb(copy, copy_len, flags, NULL);
+    const bool no_memory = errno == ENOMEM; /* jansson may call it a syntax error */
     free(copy);
+    if (parsed == NULL)
+        return no_memory ? -1 : 0;
     json_decref(parsed);
-    return parsed != NULL;
+    return 1;
 }
 
-void metadata_print_json(FILE *out, const char *metadata, size_t metadata_len)
+int metadata_print_json(FILE *out, const char *metadata, size_t metadata_len)
 {
     size_t len;
 
     if (metadata == NULL || metadata_len == 0) {
         fputs("null", out);
-        return;
+        return 0;
     }
     char *plain = plain_json(metadata, metadata_len, &len);
-    if (plain == NULL || !is_json(plain, len)) {
+    const int json = plain != NULL ? is_json(plain, len) : -1;
+    if (json == 0) {
         print_json_string(out, metadata, metadata_len);
-    } else {
+    } else if (json > 0) {
         /* Within JSON a line can end only between its tokens. */
         for (size_t i = 0; i < len; i++)
             putc(plain[i] == '\n' || plain[i] == '\r' ? ' ' : plain[i], out);
     }
     free(plain);
+    return json < 0 ? -1 : 0;
 }

@@ -8,7 +8,8 @@
 
 /* Metadata that is JSON as it stands, so that none of its digits change, but on one line
  * and with null for a bare NaN or Infinity; what is not JSON, or has more digits in a row
- * or more levels than Python's parser takes, as a string; null where there is none. */
-void metadata_print_json(FILE *out, const char *metadata, size_t metadata_len);
+ * or more levels than Python's parser takes, as a string; null where there is none. 0, or
+ * -1: no memory, and nothing was printed. */
+int metadata_print_json(FILE *out, const char *metadata, size_t metadata_len);
 
 #endif

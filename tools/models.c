@@ -143,7 +143,8 @@ static int describe_tokenizer(struct models *m, const struct prepare_options *o)
     uint32_t n = tokenizer_n_pieces(m->tokenizer);
     int rc;
 
-    sha256_hex(m->model, m->model_len, m->model_sha256);
+    if (sha256_hex(m->model, m->model_len, m->model_sha256) != 0)
+        return failed("out of memory");
     snprintf(m->model_file, sizeof(m->model_file), "tokenizer-%.12s.model",
              m->model_sha256);
     *d = (struct shard_tokenizer){.present = true,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ingest/utf8.h"
+#include "tools/memory_file.h"
 
 /* Would change what a terminal or a reader sees around it. */
 static bool disturbs(uint32_t code)
@@ -65,23 +66,24 @@ static void print_line(FILE *out, const char *text)
 
 static void message(const char *kind, const char *fmt, va_list ap)
 {
-    char *text = NULL, *line = NULL;
-    size_t len = 0;
-    FILE *memory = NULL;
+    struct memory_file line = {0};
+    char *text = NULL;
+    int rc = -1;
 
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
     else
-        memory = open_memstream(&line, &len);
-    if (memory) {
-        fputs(kind, memory);
-        print_line(memory, text);
-        if (fclose(memory) == 0)
-            fwrite(line, 1, len, stderr);
-    } else {
-        fputs("error: out of memory for a message\n", stderr);
+        rc = memory_file_open(&line);
+    if (rc == 0) {
+        fputs(kind, line.file);
+        print_line(line.file, text);
+        rc = memory_file_flush(&line);
     }
-    free(line);
+    if (rc == 0)
+        fwrite(line.bytes, 1, line.len, stderr);
+    else
+        fputs("error: out of memory for a message\n", stderr);
+    memory_file_close(&line);
     free(text);
 }
 

@@ -47,6 +47,12 @@ __attribute__((format(printf, 1, 2))) static size_t problem(const char *fmt, ...
     return 1;
 }
 
+static size_t out_of_memory(struct shard_files *files, const char *where)
+{
+    files->no_memory = true;
+    return problem("%s: out of memory", where);
+}
+
 /* `a/b.manifest.json` and "b+00001.lms" -> "a/b+00001.lms". */
 static char *beside(const char *manifest, const char *name)
 {
@@ -63,15 +69,17 @@ static size_t add_named(struct shard_files *files, const char *path)
     size_t i, problems = 0;
     json_t *shard;
 
-    if (manifest_read(&manifest, path) < 0)
+    if (manifest_read(&manifest, path) < 0) {
+        files->no_memory |= errno == ENOMEM;
         problems += problem("%s", manifest.why);
+    }
     json_array_foreach(manifest.shards, i, shard)
     {
         const char *name = json_string_value(json_object_get(shard, "name"));
         if (name == NULL || strchr(name, '/') != NULL)
             problems += problem("%s: shard %zu has no file name", path, i);
         else if (!append(files, beside(path, name)))
-            problems += problem("%s: out of memory", path);
+            problems += out_of_memory(files, path);
     }
     manifest_free(&manifest);
     return problems;
@@ -99,16 +107,24 @@ static int by_name(const void *left, const void *right, void *suffix)
     return order != 0 ? order : (a_len > b_len) - (a_len < b_len);
 }
 
-static size_t pass_over(FTS *walk, FTSENT *folder, const char *apart)
+static size_t pass_over(struct shard_files *files, FTS *walk, FTSENT *folder,
+                        const char *apart)
 {
     char *path;
 
     if (asprintf(&path, "%s/%s", folder->fts_path, apart) < 0)
-        return problem("%s: out of memory", folder->fts_path);
+        return out_of_memory(files, folder->fts_path);
     if (access(path, F_OK) == 0)
         fts_set(walk, folder, FTS_SKIP);
     free(path);
     return 0;
+}
+
+/* What fts says of a file, or where it has none. */
+static size_t walk_problem(struct shard_files *files, const char *where, int error)
+{
+    return error == ENOMEM ? out_of_memory(files, where)
+                           : problem("%s: %s", where, strerror(error));
 }
 
 static size_t walk_folder(struct shard_files *files, char *folder, const char *suffix,
@@ -120,29 +136,31 @@ static size_t walk_folder(struct shard_files *files, char *folder, const char *s
 
     FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
     if (walk == NULL)
-        return problem("%s: %s", folder, strerror(errno));
+        return walk_problem(files, folder, errno);
     while ((entry = fts_read(walk)) != NULL) {
         switch (entry->fts_info) {
         case FTS_DNR:
         case FTS_ERR:
         case FTS_NS:
-            problems += problem("%s: %s", entry->fts_path, strerror(entry->fts_errno));
+            problems += walk_problem(files, entry->fts_path, entry->fts_errno);
             break;
         case FTS_D:
             if (apart != NULL && entry->fts_level > FTS_ROOTLEVEL)
-                problems += pass_over(walk, entry, apart);
+                problems += pass_over(files, walk, entry, apart);
             break;
         case FTS_F:
         case FTS_SL:
             if (ends_in(entry->fts_name, suffix) &&
                 !shard_files_is_twin(entry->fts_name) &&
                 !append(files, strdup(entry->fts_path)))
-                problems += problem("%s: out of memory", entry->fts_path);
+                problems += out_of_memory(files, entry->fts_path);
             break;
         default:
             break;
         }
     }
+    if (errno != 0) /* it ended before the folder did */
+        problems += walk_problem(files, folder, errno);
     fts_close(walk);
     return problems;
 }
@@ -154,7 +172,7 @@ size_t shard_files_find(struct shard_files *files, const char *folder, const cha
     char *root = strdup(folder);
 
     if (root == NULL)
-        return problem("%s: out of memory", folder);
+        return out_of_memory(files, folder);
     for (size_t len = strlen(root); len > 1 && root[len - 1] == '/'; len--)
         root[len - 1] = '\0';
     size_t problems = walk_folder(files, root, suffix, apart);
@@ -174,6 +192,7 @@ static size_t add_folder(struct shard_files *files, const char *folder)
         problems += problem("%s: no finished shards: no manifest is below it", folder);
     for (size_t i = 0; i < manifests.n; i++)
         problems += add_named(files, manifests.paths[i]);
+    files->no_memory |= manifests.no_memory;
     shard_files_clear(&manifests);
     return problems;
 }
@@ -186,7 +205,7 @@ size_t shard_files_add(struct shard_files *files, const char *operand)
         return problem("%s: %s", operand, strerror(errno));
     if (S_ISDIR(st.st_mode))
         return add_folder(files, operand);
-    return append(files, strdup(operand)) ? 0 : problem("%s: out of memory", operand);
+    return append(files, strdup(operand)) ? 0 : out_of_memory(files, operand);
 }
 
 void shard_files_clear(struct shard_files *files)

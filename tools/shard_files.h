@@ -16,6 +16,7 @@ bool shard_files_is_twin(const char *file);
 struct shard_files {
     char **paths; /* keeps n of them */
     size_t n, cap;
+    bool no_memory; /* was one of the problems */
 };
 
 /* Appends `operand` itself where it is no folder, else the shards below it, sorted by

@@ -64,8 +64,9 @@ static bool add_manifest(struct shard_set *s, const char *path)
     return s->manifests[s->n_manifests++] != NULL;
 }
 
-/* What a killed run left of a unit that was finished later means nothing. */
-static bool unit_is_finished(const char *temporary, const char *mark)
+/* What a killed run left of a unit that was finished later means nothing. < 0: no memory.
+ */
+static int unit_is_finished(const char *temporary, const char *mark)
 {
     size_t len = (size_t)(mark - temporary);
     char *manifest;
@@ -74,8 +75,8 @@ static bool unit_is_finished(const char *temporary, const char *mark)
         strspn(temporary + len - 5, "0123456789") >= 5)
         len -= 6;
     if (asprintf(&manifest, "%.*s%s", (int)len, temporary, manifest_suffix) < 0)
-        return false;
-    bool finished = access(manifest, F_OK) == 0;
+        return -1;
+    int finished = access(manifest, F_OK) == 0;
     free(manifest);
     return finished;
 }
@@ -88,11 +89,18 @@ static bool add_file(struct shard_set *s, const char *path, size_t folder_len)
         return add_shard(s, path, folder_len);
     if (ends_in(path, manifest_suffix))
         return add_manifest(s, path);
-    if (mark != NULL && !unit_is_finished(path, mark)) {
+    const int finished = mark != NULL ? unit_is_finished(path, mark) : 1;
+    if (finished == 0) {
         print_to_stderr("warning: %s: its unit is unfinished", path);
         s->n_unfinished++;
     }
-    return true;
+    return finished >= 0;
+}
+
+static int out_of_memory(void)
+{
+    print_to_stderr("error: out of memory");
+    return -1;
 }
 
 /* 0, or -1 after explaining. */
@@ -119,14 +127,16 @@ static int walk_folder(struct shard_set *s, char *folder)
         case FTS_F:
         case FTS_SL:
             if (!shard_files_is_twin(entry->fts_name) &&
-                !add_file(s, entry->fts_path, folder_len)) {
-                print_to_stderr("error: out of memory");
-                rc = -1;
-            }
+                !add_file(s, entry->fts_path, folder_len))
+                rc = out_of_memory();
             break;
         default:
             break;
         }
+    }
+    if (rc == 0 && errno != 0) { /* it ended before the folder did */
+        print_to_stderr("error: %s: %s", folder, strerror(errno));
+        rc = -1;
     }
     fts_close(walk);
     return rc;
@@ -160,7 +170,8 @@ static struct shard_set_entry *find_shard(const struct shard_set *s, const char 
     return bsearch(&key, s->shards, s->n, sizeof(s->shards[0]), by_name);
 }
 
-/* `folder` is that of the manifest, from the data set's on, with its slash. */
+/* Gives the number of warnings, as those below; < 0 after explaining. `folder` is that of
+ * the manifest, from the data set's on, with its slash. */
 static long check_named(struct shard_set *s, const char *folder, int folder_len,
                         const char *manifest, const json_t *entry)
 {
@@ -169,11 +180,12 @@ static long check_named(struct shard_set *s, const char *folder, int folder_len,
     struct stat st;
     char *name = NULL;
 
-    if (file == NULL || strchr(file, '/') != NULL || !ends_in(file, shard_suffix) ||
-        asprintf(&name, "%.*s%s", folder_len, folder, file) < 0) {
+    if (file == NULL || strchr(file, '/') != NULL || !ends_in(file, shard_suffix)) {
         print_to_stderr("warning: %s: names a shard that is no shard's name", manifest);
         return 1;
     }
+    if (asprintf(&name, "%.*s%s", folder_len, folder, file) < 0)
+        return out_of_memory();
     struct shard_set_entry *shard = find_shard(s, name);
     long warnings = 0;
     if (shard == NULL) {
@@ -202,12 +214,18 @@ static long check_manifest(struct shard_set *s, const char *path, size_t folder_
     size_t i;
 
     if (manifest_read(&manifest, path) < 0) {
-        print_to_stderr("warning: %s", manifest.why);
-        warnings++;
+        warnings = errno == ENOMEM ? out_of_memory() : 1;
+        if (warnings > 0)
+            print_to_stderr("warning: %s", manifest.why);
     }
     json_array_foreach(manifest.shards, i, entry)
     {
-        warnings += check_named(s, name, len, path, entry);
+        const long more = check_named(s, name, len, path, entry);
+        if (more < 0) {
+            warnings = more;
+            break;
+        }
+        warnings += more;
     }
     manifest_free(&manifest);
     return warnings;
@@ -221,8 +239,12 @@ static long check_all(struct shard_set *s, size_t folder_len)
         qsort(s->shards, s->n, sizeof(s->shards[0]), by_name);
     if (s->n_manifests > 0)
         qsort(s->manifests, s->n_manifests, sizeof(s->manifests[0]), by_text);
-    for (size_t i = 0; i < s->n_manifests; i++)
-        warnings += check_manifest(s, s->manifests[i], folder_len);
+    for (size_t i = 0; i < s->n_manifests; i++) {
+        const long more = check_manifest(s, s->manifests[i], folder_len);
+        if (more < 0)
+            return more;
+        warnings += more;
+    }
     for (size_t i = 0; i < s->n; i++) {
         if (s->shards[i].named)
             continue;
@@ -239,10 +261,8 @@ long shard_set_find(struct shard_set *s, const char *folder)
     long rc = -1;
 
     *s = (struct shard_set){0};
-    if (root == NULL) {
-        print_to_stderr("error: out of memory");
-        return -1;
-    }
+    if (root == NULL)
+        return out_of_memory();
     size_t len = strlen(root);
     while (len > 1 && root[len - 1] == '/')
         root[--len] = '\0';

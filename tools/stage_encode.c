@@ -120,7 +120,8 @@ static int decode(struct encode_worker *w, struct sample *s, uint8_t *rgb)
     struct decode_info info;
     int rc;
 
-    SHA256(p->image, p->image_len, s->image_sha256);
+    if (SHA256(p->image, p->image_len, s->image_sha256) == NULL)
+        return job_fail(job, "out of memory");
     if (decode_probe(p->image, p->image_len, &info, &p->reject) != REJECT_NONE)
         return 0;
     if (info.need > total) {
@@ -154,10 +155,12 @@ static int tokenize(struct job *job, struct sample *s)
     if (!s->ids || !s->n_ids)
         return job_fail(job, "out of memory");
     for (size_t i = 0; i < p->n_captions; i++) {
-        if (tokenizer_encode(job->tokenizer, p->captions[i].text, p->captions[i].text_len,
-                             &s->ids[i], &s->n_ids[i]) != SHARD_OK)
-            return job_fail(job, "%s: caption %s of '%s' could not be tokenized",
-                            s->unit->input->name, p->captions[i].name, p->key);
+        int rc = tokenizer_encode(job->tokenizer, p->captions[i].text,
+                                  p->captions[i].text_len, &s->ids[i], &s->n_ids[i]);
+        if (rc != SHARD_OK)
+            return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
+                            s->unit->input->name, p->captions[i].name, p->key,
+                            rc == SHARD_ENOMEM ? ": out of memory" : "");
         atomic_fetch_add(&job->count.tokens, s->n_ids[i]);
     }
     atomic_fetch_add(&job->count.tokenize_ns, clock_ns() - start);

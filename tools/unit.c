@@ -92,7 +92,7 @@ static int open_rejects(struct unit_output *out, struct job *job)
         rc = job_fail(job, "%s: %s", path ? path : "rejects", strerror(errno));
     else if (!out->rejects_sha ||
              EVP_DigestInit_ex(out->rejects_sha, EVP_sha256(), NULL) != 1)
-        rc = job_fail(job, "%s: SHA-256 could not start", path);
+        rc = job_fail(job, "%s: SHA-256: out of memory", path);
     free(path);
     return rc;
 }
@@ -172,13 +172,10 @@ static json_t *count_reasons(const struct unit_output *out)
 {
     json_t *reasons = json_object();
 
-    for (int i = 1; i < N_REJECT_REASONS && reasons; i++)
-        if (out->by_reason[i] > 0 &&
-            json_object_set_new(reasons, reject_name((enum reject_reason)i),
-                                json_integer((json_int_t)out->by_reason[i])) != 0) {
-            json_decref(reasons);
-            reasons = NULL;
-        }
+    for (int i = 1; i < N_REJECT_REASONS; i++)
+        if (out->by_reason[i] > 0)
+            json_put_member(&reasons, reject_name((enum reject_reason)i),
+                            json_integer((json_int_t)out->by_reason[i]));
     return reasons;
 }
 
@@ -233,18 +230,14 @@ static json_t *describe_shards(const struct unit *u, const struct shard_file *fi
 
     for (size_t i = 0; i < n && shards; i++) {
         char suffix[PUBLISH_SUFFIX_CAP], hex[65];
-        json_t *shard;
 
         publication_shard_suffix(suffix, (unsigned)i);
         sha256_to_hex(files[i].sha256, hex);
-        shard = json_pack("{s:o, s:I, s:s, s:I}", "name",
-                          json_sprintf("%s%s", u->output->files.base, suffix), "bytes",
-                          (json_int_t)files[i].bytes, "sha256", hex, "samples",
-                          (json_int_t)files[i].n_records);
-        if (json_array_append_new(shards, shard) != 0) {
-            json_decref(shards);
-            shards = NULL;
-        }
+        json_put_element(&shards,
+                         json_pack("{s:o, s:I, s:s, s:I}", "name",
+                                   json_sprintf("%s%s", u->output->files.base, suffix),
+                                   "bytes", (json_int_t)files[i].bytes, "sha256", hex,
+                                   "samples", (json_int_t)files[i].n_records));
     }
     return shards;
 }

@@ -200,9 +200,10 @@ static int parse_header(struct safetensors *s)
                     (unsigned long long)(LENGTH_BYTES + header_len), s->len);
 
     data_start = LENGTH_BYTES + (size_t)header_len;
+    errno = 0;
     s->header = json_loadb((const char *)s->bytes + LENGTH_BYTES, (size_t)header_len,
                            JSON_REJECT_DUPLICATES, &error);
-    if (!s->header && error.text[0] == '\0') /* jansson has no words for it */
+    if (!s->header && errno == ENOMEM) /* jansson may call it a syntax error */
         return fail(s, VAE_ENOMEM, "out of memory");
     if (!s->header)
         return fail(s, VAE_EFORMAT, "header: %s (byte %zu)", error.text,

@@ -91,6 +91,16 @@ refused forbidden 'tools/main\.c:2'
 plant tools/main.c <<<'int f(const char *a) { return atoi(a); }'
 refused forbidden 'tools/main\.c:2'
 
+printf '%s\n' 'void f(json_t *o)' '{' '    if (o)' '        json_object_set_new(o, "a", json_null());' '}' |
+    plant tools/main.c
+refused dropped_result 'tools/main\.c:5'
+printf '%s\n' 'void f(void *c)' '{' '    (void)EVP_DigestUpdate(c, "a", 1);' '}' | plant tools/main.c
+refused dropped_result 'tools/main\.c:4'
+printf '%s\n' 'int f(json_t *o)' '{' '    return o &&' '           json_array_append_new(o, json_null()) == 0;' '}' |
+    plant tools/main.c
+run tests/lint.sh "$tree"
+expect_status 0
+
 plant ingest/crop.c <<<'double f(double x) { return sin(x); }'
 refused libm 'ingest/crop\.c:2'
 echo 'CFLAGS += -ffast-math' >>"$tree/Makefile"

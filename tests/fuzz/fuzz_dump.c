@@ -45,7 +45,7 @@ static void check_json(const char *text, size_t len)
 }
 
 static void print(const struct dump_sample *s,
-                  void (*dump)(FILE *out, const struct dump_sample *s),
+                  int (*dump)(FILE *out, const struct dump_sample *s),
                   void (*check)(const char *text, size_t len))
 {
     char *text = NULL;
