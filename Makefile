@@ -309,6 +309,7 @@ PYTHON_TESTS := \
     tests/python/test_decode_crop.py \
     tests/python/test_decode_memory.py \
     tests/python/test_decode_odd.py \
+    tests/python/test_prepare_memory.py \
     tests/python/test_prepare_odd.py \
     tests/python/test_resize_pillow.py \
     tests/python/test_cut_streams.py \

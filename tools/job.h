@@ -51,7 +51,7 @@ struct job {
     atomic_size_t next_unit;
 
     struct budget decode_mem; /* of decoders and tokenizers */
-    struct budget read_bytes; /* encoded images, and documents not yet written */
+    struct budget read_bytes; /* encoded images, and texts not yet written */
     int cancel_fd;            /* becomes readable when the run is to stop */
     atomic_bool stopping;     /* the same, for those who ask often */
     struct counters count;

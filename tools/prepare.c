@@ -38,7 +38,7 @@
 /* With embedded models: more than this is no demonstration any more. */
 static const uint64_t DEMO_INPUTS = 100, DEMO_BYTES = 10000000000u;
 
-/* Encoded images between reading and decoding, documents between reading and writing. */
+/* Encoded images between reading and decoding, texts between reading and writing. */
 static const uint64_t READ_BYTES = (uint64_t)256 << 20;
 
 int job_fail(struct job *job, const char *fmt, ...)
@@ -339,6 +339,7 @@ int prepare_main(int argc, char **argv)
     if (rc != OPTIONS_OK)
         return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
     monitor_exit_on_signals();
+    budget_tame_malloc();
     names = (struct input_options){
         .name = o.name, .name_depth = (int)o.name_depth, .format = o.input_format};
     rc = input_list_expand(&inputs, n, argv, &names);

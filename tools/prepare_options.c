@@ -107,8 +107,8 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
         {"truncated", OPTION_CHOICE, &o->truncated, NULL,
          "what to do with an image that ends early (reject)", truncated, 0, 0},
         {"decode-mem", OPTION_BYTES, &o->decode_mem, "BYTES",
-         "memory all decoders share; what needs more is too_many_pixels (384M)", NULL,
-         1 << 20, 1024 * gib},
+         "for decoding and tokenizing; images that need more are too_many_pixels (384M)",
+         NULL, 1 << 20, 1024 * gib},
         {.type = OPTION_HEADING, .help = "Latents"},
         {"vae", OPTION_STRING, &o->vae, "PATH",
          "diffusers AutoencoderKL folder, .safetensors file, or TAESD encoder\n"

@@ -128,12 +128,28 @@ static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe
     return pipe_pass(out, s);
 }
 
+/* What a sample keeps in memory: its image until that is decoded, its texts and their
+ * ids, of which there are at most as many as bytes, until they are written. */
+static uint64_t memory_of(const struct sample *s)
+{
+    enum {
+        TEXT_AND_IDS = 1 + sizeof(**s->ids),
+        CAPTION = 256 /* its structs and name */
+    };
+    const struct pair *p = &s->pair;
+    uint64_t text = s->line.len;
+
+    for (size_t i = 0; i < p->n_captions; i++)
+        text += p->captions[i].text_len;
+    return p->image_len + text * TEXT_AND_IDS + p->metadata_len + p->n_captions * CAPTION;
+}
+
 static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out *out)
 {
     s->unit = w->unit;
     s->seq = w->seq++;
     s->end_of_unit = false;
-    s->held = s->pair.image_len + s->line.len;
+    s->held = memory_of(s);
     if (s->held > 0 && !budget_take(&w->job->read_bytes, s->held)) {
         s->held = 0;
         return PIPE_END;

@@ -147,6 +147,24 @@ static void budget_grants_more_than_its_total_alone(void **state)
     budget_free(&b);
 }
 
+/* What was given back may still be in malloc()'s arenas. */
+static void budget_counts_what_malloc_may_keep(void **state)
+{
+    struct budget b;
+
+    (void)state;
+    budget_init(&b, 100);
+    assert_true(budget_take(&b, 60));
+    budget_give_back(&b, 60);
+    assert_int_equal(b.loose, 60);
+    assert_true(budget_take(&b, 40));
+    assert_int_equal(b.loose, 60);
+    assert_true(budget_take(&b, 1)); /* has it returned */
+    assert_int_equal(b.loose, 0);
+    assert_int_equal(b.used, 41);
+    budget_free(&b);
+}
+
 enum { N_ITEMS = 5000, N_SAMPLES = 7 };
 
 struct bench {
@@ -292,6 +310,7 @@ int main(void)
         cmocka_unit_test(queue_cancel_wakes_a_waiter),
         cmocka_unit_test(budget_serves_in_order_of_asking),
         cmocka_unit_test(budget_grants_more_than_its_total_alone),
+        cmocka_unit_test(budget_counts_what_malloc_may_keep),
         cmocka_unit_test(pipeline_carries_every_sample_once),
         cmocka_unit_test(pipeline_stops_at_the_first_error),
         cmocka_unit_test(pipeline_ends_the_stages_waits_at_an_error),
