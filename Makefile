@@ -224,9 +224,11 @@ TOOLS_SRC := \
     tools/prepare.c \
     tools/prepare_options.c \
     tools/print.c \
+    tools/progress.c \
     tools/publish.c \
     tools/queue.c \
     tools/record_view.c \
+    tools/remaining.c \
     tools/report.c \
     tools/sample_record.c \
     tools/sha256.c \
@@ -258,6 +260,7 @@ UNIT_TESTS := \
     tests/unit/test_print.c \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
+    tests/unit/test_remaining.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_cpu_kernels.c \
     tests/unit/test_backend_decode.c \
@@ -346,6 +349,7 @@ CLI_TESTS := \
     tests/cli/prepare_bytes.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_refused.sh \
+    tests/cli/prepare_stop.sh \
     tests/cli/prepare_text.sh \
     tests/cli/runner.sh \
     tests/cli/sample_set.sh \
@@ -517,7 +521,7 @@ tsan:
 	@TEST_TIMEOUT=300 $(MAKE) --no-print-directory $(parallel) BUILD='$(BUILD)/tsan' \
 	    CC=clang CXX=clang++ SANITIZE=thread test TESTS='$(thread_tests)'
 thread_tests = $(patsubst %.c,$(BUILD)/tsan/%,$(shell grep -lE '"tools/|native/prefetch' $(UNIT_TESTS))) \
-    tests/cli/sample_set.sh
+    tests/cli/prepare_stop.sh tests/cli/sample_set.sh
 
 ## lint: the house rules that a program can check
 .PHONY: lint

@@ -54,6 +54,7 @@ struct job {
     struct budget read_bytes; /* encoded images, and texts not yet written */
     int cancel_fd;            /* becomes readable when the run is to stop */
     atomic_bool stopping;     /* the same, for those who ask often */
+    atomic_bool draining;     /* no unit is to be begun any more */
     struct counters count;
     atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
 

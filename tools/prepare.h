@@ -61,6 +61,7 @@ struct prepare_options {
     bool redo;
     bool retry_failed;
     int damaged; /* 0 fail, 1 keep */
+    int64_t grace; /* seconds that units in hand may take after a signal */
     bool quiet;
 };
 

@@ -45,6 +45,7 @@ static void set_defaults(struct prepare_options *o)
                                   .max_member = (int64_t)pair.max_member_bytes,
                                   .decode_mem = (int64_t)384 << 20,
                                   .max_reject_rate = 0.5,
+                                  .grace = 10,
                                   .batch = PREPARE_DEFAULT_BATCH};
 }
 
@@ -87,6 +88,18 @@ static int check_values(const struct prepare_options *o)
 }
 
 static const int64_t gib = (int64_t)1 << 30;
+
+static int parse_table(const struct option *options, size_t n, int argc, char **argv,
+                       int *n_operands)
+{
+    const struct option_table table = {
+        .usage = "latentmill prepare --out DIR [OPTION]... INPUT...",
+        .about = about,
+        .options = options,
+        .n_options = n};
+
+    return options_parse(&table, argc, argv, n_operands);
+}
 
 static int parse(struct prepare_options *o, int argc, char **argv, int *n_operands)
 {
@@ -178,18 +191,18 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
          "do damaged and rejected inputs again", NULL, 0, 0},
         {"damaged", OPTION_CHOICE, &o->damaged, NULL,
          "exit status for a damaged input: 42, or 0 (fail)", damaged, 0, 0},
-        {"log", OPTION_STRING, &o->log, "FILE", "append events as JSON lines", NULL, 0,
-         0},
+        {"grace", OPTION_INT, &o->grace, "S",
+         "stopped by a signal, finish inputs in hand if that takes less than S seconds "
+         "(10)",
+         NULL, 0, 1000000},
+        {"log", OPTION_STRING, &o->log, "FILE",
+         "append events and, every 30 seconds, progress as JSON lines", NULL, 0, 0},
         {"quiet", OPTION_FLAG, &o->quiet, NULL, "no progress and no final report", NULL,
          0, 0},
     };
-    const struct option_table table = {
-        .usage = "latentmill prepare --out DIR [OPTION]... INPUT...",
-        .about = about,
-        .options = options,
-        .n_options = sizeof(options) / sizeof(*options)};
 
-    return options_parse(&table, argc, argv, n_operands);
+    return parse_table(options, sizeof(options) / sizeof(*options), argc, argv,
+                       n_operands);
 }
 
 int prepare_options_parse(struct prepare_options *o, int argc, char **argv,

@@ -252,6 +252,7 @@ static int encode(struct encode_worker *w, int n)
         return job_fail(job, "%s", vae_encoder_why(w->encoder));
     for (int i = 0; i < n; i++) {
         store_latent(w, w->good[i], i);
+        atomic_fetch_add(&w->good[i]->unit->progress.n_encoded, 1);
     }
     atomic_fetch_add(&job->count.encode_ns, clock_ns() - start);
     atomic_fetch_add(&job->count.encoded, (uint64_t)n);
@@ -285,6 +286,7 @@ static int work_on_document(struct encode_worker *w, struct sample *s)
     if (rc == 0 && s->pair.reject.reason == REJECT_NONE)
         rc = tokenize(job, s);
     give_back_for_text(job, taken);
+    atomic_fetch_add(&s->unit->progress.n_encoded, 1);
     return rc;
 }
 

@@ -301,6 +301,35 @@ static void pipeline_can_be_cancelled(void **state)
     assert_true(atomic_load(&b.received) < N_ITEMS);
 }
 
+static int waiting_work(void *worker, struct sample **s, int n, struct pipe_out *out)
+{
+    enum { WAIT_MS = 30 };
+
+    (void)s;
+    (void)n;
+    (void)worker;
+    usleep(WAIT_MS * 1000);
+    pipe_waited(out, (uint64_t)WAIT_MS * 1000000);
+    return PIPE_END;
+}
+
+static void a_wait_for_later_stages_is_not_busy(void **state)
+{
+    struct bench b = {.fail_at = -1};
+    struct pipe_stage stages[] = {
+        {"source", 1, 1, &b, bench_open, waiting_work, bench_close},
+        {"sink", 1, 4, &b, bench_open, sink_work, bench_close},
+    };
+    struct sample storage = {0}, *samples[] = {&storage};
+    struct pipeline *p;
+
+    (void)state;
+    assert_int_equal(pipeline_new(&p, stages, 2, samples, 1), 0);
+    assert_int_equal(pipeline_run(p), PIPE_OK);
+    assert_true(pipeline_busy_ns(p, 0) < 20000000);
+    pipeline_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +344,7 @@ int main(void)
         cmocka_unit_test(pipeline_stops_at_the_first_error),
         cmocka_unit_test(pipeline_ends_the_stages_waits_at_an_error),
         cmocka_unit_test(pipeline_can_be_cancelled),
+        cmocka_unit_test(a_wait_for_later_stages_is_not_busy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
