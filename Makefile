@@ -238,9 +238,11 @@ TOOLS_SRC := \
     tools/prepare.c \
     tools/prepare_options.c \
     tools/print.c \
+    tools/progress.c \
     tools/publish.c \
     tools/queue.c \
     tools/record_view.c \
+    tools/remaining.c \
     tools/report.c \
     tools/rival.c \
     tools/sample_record.c \
@@ -279,6 +281,7 @@ UNIT_TESTS := \
     tests/unit/test_print.c \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
+    tests/unit/test_remaining.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_cpu_kernels.c \
     tests/unit/test_backend_decode.c \
@@ -342,6 +345,7 @@ PYTHON_TESTS := \
     tests/python/test_odd_jpeg.py \
     tests/python/test_odd_png.py \
     tests/python/test_odd_webp.py \
+    tests/python/test_prepare_memory.py \
     tests/python/test_prepare_odd.py \
     tests/python/test_resize_pillow.py \
     tests/python/test_cut_streams.py \
@@ -388,6 +392,7 @@ CLI_TESTS := \
     tests/cli/prepare_refused.sh \
     tests/cli/prepare_result.sh \
     tests/cli/prepare_start.sh \
+    tests/cli/prepare_stop.sh \
     tests/cli/prepare_text.sh \
     tests/cli/runner.sh \
     tests/cli/sample_set.sh \
@@ -577,7 +582,7 @@ tsan:
 	@TEST_TIMEOUT=300 $(MAKE) --no-print-directory $(parallel) BUILD='$(BUILD)/tsan' \
 	    CC=clang CXX=clang++ SANITIZE=thread test TESTS='$(thread_tests)'
 thread_tests = $(patsubst %.c,$(BUILD)/tsan/%,$(shell grep -lE '"tools/|native/prefetch' $(UNIT_TESTS))) \
-    tests/cli/sample_set.sh
+    tests/cli/prepare_stop.sh tests/cli/sample_set.sh
 
 ## lint: the house rules that a program can check
 .PHONY: lint

@@ -14,9 +14,16 @@ struct budget {
     pthread_mutex_t lock; /* guards all that follows */
     pthread_cond_t changed;
     uint64_t total, used;
+    uint64_t loose; /* given back since malloc() was last asked to return its pages */
     uint64_t next_ticket, serving;
     bool cancelled;
 };
+
+/* malloc_trim() leaves what is free at the top of a thread's arena, and malloc() by
+ * itself lets that grow to 64 MiB: after this 4 MiB. Blocks of more than 32 MiB stay
+ * outside the arenas, as they come to be by themselves. Call once, before the first
+ * thread starts. */
+void budget_tame_malloc(void);
 
 void budget_init(struct budget *b, uint64_t total);
 

@@ -53,9 +53,10 @@ struct job {
     atomic_size_t next_unit;
 
     struct budget decode_mem; /* of decoders and tokenizers */
-    struct budget read_bytes; /* encoded images, and documents not yet written */
+    struct budget read_bytes; /* encoded images, and texts not yet written */
     int cancel_fd;            /* becomes readable when the run is to stop */
     atomic_bool stopping;     /* the same, for those who ask often */
+    atomic_bool draining;     /* no unit is to be begun any more */
     struct counters count;
     atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
 

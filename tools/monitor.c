@@ -11,14 +11,32 @@
 
 #include "tools/exit_code.h"
 
-static const int stop_signals[] = {SIGINT, SIGTERM, SIGUSR1};
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
 enum { N_STOP_SIGNALS = sizeof(stop_signals) / sizeof(*stop_signals) };
+
+/* nohup ignores SIGHUP for us. A shell ignores SIGINT for what it starts in the
+ * background, but not to say that nothing may stop it. */
+static bool is_ours(int signal)
+{
+    struct sigaction now;
+
+    return signal != SIGHUP || sigaction(signal, NULL, &now) != 0 ||
+           now.sa_handler != SIG_IGN;
+}
 
 static void fill_stop_signals(sigset_t *set)
 {
     sigemptyset(set);
     for (int i = 0; i < N_STOP_SIGNALS; i++)
-        sigaddset(set, stop_signals[i]);
+        if (is_ours(stop_signals[i]))
+            sigaddset(set, stop_signals[i]);
+}
+
+static void handle_stop_signals(void (*handler)(int))
+{
+    for (int i = 0; i < N_STOP_SIGNALS; i++)
+        if (is_ours(stop_signals[i]))
+            signal(stop_signals[i], handler);
 }
 
 static void exit_interrupted(int signal)
@@ -35,8 +53,7 @@ void monitor_exit_on_signals(void)
 {
     sigset_t set;
 
-    for (int i = 0; i < N_STOP_SIGNALS; i++)
-        signal(stop_signals[i], exit_interrupted);
+    handle_stop_signals(exit_interrupted);
     fill_stop_signals(&set);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -49,11 +66,11 @@ void monitor_block_signals(void)
 
     fill_stop_signals(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    for (int i = 0; i < N_STOP_SIGNALS; i++)
-        signal(stop_signals[i], SIG_DFL);
+    handle_stop_signals(SIG_DFL);
 }
 
-static void stop_run(struct monitor *m)
+/* Takes the signal and says so. */
+static void take_signal(struct monitor *m)
 {
     struct signalfd_siginfo info;
     sigset_t interrupt;
@@ -64,24 +81,41 @@ static void stop_run(struct monitor *m)
     fprintf(stderr, "stopping: signal %u; run the same command again to go on\n",
             info.ssi_signo);
     atomic_store(&m->stopped, true);
-    m->stop(m->shared);
     sigemptyset(&interrupt);
     sigaddset(&interrupt, SIGINT);
     pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
 }
 
-enum { GRACE_MS = 20000 };
+/* Schedulers kill what has not ended some 30 s after their signal. After stop() there are
+ * at least STOP_MS. */
+enum { LEAVE_MS = 20000, STOP_MS = 10000 };
 
 /* All waits have been ended, but a large image may still be in hand. What is published is
  * complete at any instant, so there is no need to wait for longer than schedulers do. */
 static void leave(void)
 {
     static const char text[] =
-        "stopping: still at work after 20 s; temporaries are left to the next run\n";
+        "stopping: still at work; temporaries are left to the next run\n";
     ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
     (void)ignored;
     _exit(EXIT_INTERRUPTED);
+}
+
+/* A signal has come. */
+static void end_run(struct monitor *m, struct pollfd *fds)
+{
+    const int finish_ms = m->finish ? m->finish(m->shared) : 0;
+    const int rest_ms = LEAVE_MS - finish_ms;
+
+    if (finish_ms > 0) {
+        poll(fds, 2, finish_ms);
+        if (fds[0].revents)
+            return;
+    }
+    m->stop(m->shared);
+    if (poll(fds, 1, rest_ms > STOP_MS ? rest_ms : STOP_MS) == 0)
+        leave();
 }
 
 static void *monitor_main(void *arg)
@@ -99,9 +133,8 @@ static void *monitor_main(void *arg)
         if (m->progress)
             m->progress(m->shared);
     }
-    stop_run(m);
-    if (poll(fds, 1, GRACE_MS) == 0)
-        leave();
+    take_signal(m);
+    end_run(m, fds);
     return NULL;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/monitor.h - the thread that waits for signals and shows progress.
  *
- * SIGINT, SIGTERM and SIGUSR1 (which Slurm sends ahead of a time limit) stop the run:
- * every wait is woken, units in hand are dropped. A second SIGINT ends the process at
- * once. Before the run no unit is in hand, and each of them ends the process. */
+ * SIGINT, SIGTERM, SIGHUP and SIGUSR1 (which Slurm sends ahead of a time limit) stop the
+ * run: it may finish what it has in hand, for a stated time or until another signal
+ * comes; then every wait is woken, and units in hand are dropped. A second SIGINT ends
+ * the process at once. Before the run no unit is in hand, and each of them ends the
+ * process. A SIGHUP that was ignored at the start, as under nohup, stays so. */
 #ifndef TOOLS_MONITOR_H
 #define TOOLS_MONITOR_H
 
@@ -12,8 +14,11 @@
 #include <stdbool.h>
 
 struct monitor {
-    void (*stop)(void *shared);     /* a signal has come: end every wait. Called once */
-    void (*progress)(void *shared); /* once a second; NULL: nobody looks */
+    /* A signal has come: begin nothing new. Returns for how many milliseconds the run may
+     * go on until stop(). NULL: for none. */
+    int (*finish)(void *shared);
+    void (*stop)(void *shared);         /* end every wait. Called once */
+    void (*progress)(void *shared);     /* once a second; NULL: nobody looks */
     void (*progress_end)(void *shared); /* before something is said on stderr */
     void *shared;
     int signal_fd, done_fd;

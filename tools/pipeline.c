@@ -16,6 +16,7 @@
 
 struct pipe_out {
     struct queue *next;
+    atomic_uint_fast64_t waited_ns;
 };
 
 struct stage_state {
@@ -42,6 +43,11 @@ struct pipeline {
 int pipe_pass(struct pipe_out *out, struct sample *s)
 {
     return queue_put(out->next, s) ? PIPE_OK : PIPE_END;
+}
+
+void pipe_waited(struct pipe_out *out, uint64_t ns)
+{
+    atomic_fetch_add(&out->waited_ns, ns);
 }
 
 static void stop(struct pipeline *p, int status)
@@ -158,7 +164,10 @@ uint64_t pipeline_busy_ns(const struct pipeline *p, int i)
 {
     const struct stage_state *st = &p->stages[i];
 
-    return atomic_load(&st->busy_ns) / (uint64_t)st->stage->n_workers;
+    uint64_t busy = atomic_load(&st->busy_ns), waited = atomic_load(&st->out.waited_ns);
+
+    /* A wait is told of before its work() has ended. */
+    return busy > waited ? (busy - waited) / (uint64_t)st->stage->n_workers : 0;
 }
 
 void pipeline_free(struct pipeline *p)

@@ -42,6 +42,9 @@ struct pipe_stage {
  * PIPE_END where the run is being stopped: work() should return it at once. */
 int pipe_pass(struct pipe_out *out, struct sample *s);
 
+/* To be called in work(): so long did it wait for later stages, which is not busy. */
+void pipe_waited(struct pipe_out *out, uint64_t ns);
+
 struct pipeline;
 
 /* Gives *out, not yet running. `stages` and `samples` are kept until pipeline_free().
@@ -61,7 +64,7 @@ void pipeline_cancel(struct pipeline *p);
  * the stages' own calls (a read, a budget), which the pipeline knows nothing of. */
 void pipeline_on_stop(struct pipeline *p, void (*end_waits)(void *shared), void *shared);
 
-/* Nanoseconds that a worker of stage i has spent in work() so far, on average. */
+/* Nanoseconds that a worker of stage i has been busy in work() so far, on average. */
 uint64_t pipeline_busy_ns(const struct pipeline *p, int i);
 
 void pipeline_free(struct pipeline *p); /* accepts NULL */

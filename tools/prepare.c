@@ -17,7 +17,6 @@
 
 #include "shard/canonical_json.h"
 #include "shard/version.h"
-#include "tools/clock.h"
 #include "tools/commands.h"
 #include "tools/dataset.h"
 #include "tools/exit_code.h"
@@ -31,6 +30,7 @@
 #include "tools/plan.h"
 #include "tools/prepare_options.h"
 #include "tools/print.h"
+#include "tools/progress.h"
 #include "tools/report.h"
 #include "tools/sample.h"
 #include "tools/workers.h"
@@ -38,7 +38,7 @@
 /* With embedded models: more than this is no demonstration any more. */
 static const uint64_t DEMO_INPUTS = 100, DEMO_BYTES = 10000000000u;
 
-/* Encoded images between reading and decoding, documents between reading and writing. */
+/* Encoded images between reading and decoding, texts between reading and writing. */
 static const uint64_t READ_BYTES = (uint64_t)256 << 20;
 
 int job_fail(struct job *job, const char *fmt, ...)
@@ -188,70 +188,94 @@ static void end_waits(void *shared)
     budget_cancel(&job->read_bytes);
 }
 
-/* What the monitor's thread looks at. */
-struct run {
-    struct job *job;
-    struct pipeline *pipeline;
-    uint64_t start_ns, total_bytes;
-};
+/* The monitor's thread calls these; `shared` is the struct progress. */
 
 static void stop_run(void *shared)
 {
-    struct run *run = shared;
-
-    pipeline_cancel(run->pipeline);
+    pipeline_cancel(((struct progress *)shared)->pipeline);
 }
 
 static void show_progress(void *shared)
 {
-    struct run *run = shared;
-
-    report_progress(run->job, run->pipeline, run->start_ns, run->total_bytes);
+    progress_tick(shared);
 }
 
 static void end_progress(void *shared)
 {
-    struct run *run = shared;
+    report_progress_end(((struct progress *)shared)->job);
+}
 
-    report_progress_end(run->job);
+/* Begins no new unit, and gives those in hand --grace, where they should make it. */
+static int finish_run(void *shared)
+{
+    struct progress *p = shared;
+    const int64_t grace = p->job->options->grace;
+    double seconds;
+    size_t n;
+
+    atomic_store(&p->job->draining, true);
+    seconds = progress_seconds_in_hand(p, &n);
+    if (n == 0 || seconds < 0 || seconds >= (double)grace)
+        return 0;
+    print_to_stderr("stopping: finishing %zu inputs in hand: about %.0f s, at most %lld "
+                    "(--grace); another signal drops them",
+                    n, seconds, (long long)grace);
+    return (int)(grace * 1000);
+}
+
+/* What the same command will do again. */
+static void say_dropped(const struct job *job)
+{
+    size_t n_inputs;
+    const uint64_t n = progress_unpublished(job, &n_inputs);
+
+    if (n_inputs > 0)
+        print_to_stderr("stopping: dropped %llu encoded %s of %zu unfinished inputs; the "
+                        "same command does them again",
+                        (unsigned long long)n, report_name_done(&job->count), n_inputs);
 }
 
 static int run_conveyor(struct job *job, const struct plan *plan)
 {
     struct pipe_stage stages[] = {read_stage(job), encode_stage(job), write_stage(job)};
-    struct run run = {.job = job};
-    struct monitor monitor = {
-        .stop = stop_run, .progress_end = end_progress, .shared = &run};
+    struct pipeline *pipeline = NULL;
+    struct progress progress;
+    struct monitor monitor = {.finish = finish_run,
+                              .stop = stop_run,
+                              .progress_end = end_progress,
+                              .shared = &progress};
     size_t n_samples = 0;
     struct sample **samples = samples_new(job, &n_samples);
     int status = -1, code;
 
     monitor_block_signals();
-    if (isatty(STDERR_FILENO) && !job->options->quiet)
+    const bool made =
+        samples && pipeline_new(&pipeline, stages, 3, samples, n_samples) == 0;
+    progress_init(&progress, job, pipeline);
+    if (progress_wanted(&progress))
         monitor.progress = show_progress;
-    run.start_ns = clock_ns();
-    for (size_t i = 0; i < plan->n_units; i++)
-        run.total_bytes += plan->units[i].input->bytes;
-    if (!samples || pipeline_new(&run.pipeline, stages, 3, samples, n_samples) != 0) {
+    if (!made) {
         job_fail(job, "out of memory");
     } else {
-        pipeline_on_stop(run.pipeline, end_waits, job);
+        pipeline_on_stop(pipeline, end_waits, job);
         const int rc = monitor_start(&monitor);
         if (rc == 0)
-            status = pipeline_run(run.pipeline);
+            status = pipeline_run(pipeline);
         else
             job_fail(job, "the monitor thread could not start: %s", strerror(rc));
     }
     monitor_stop(&monitor);
     for (size_t i = 0; i < plan->n_units; i++)
         unit_drop(&plan->units[i]);
-    code = exit_code_of(job, plan, status, atomic_load(&monitor.stopped));
     report_progress_end(job);
+    if (atomic_load(&monitor.stopped))
+        say_dropped(job);
+    code = exit_code_of(job, plan, status, atomic_load(&monitor.stopped));
     if (status < 0)
         print_to_stderr("error: %s", job->why[0] ? job->why : "a thread could not start");
-    report_final(job, status < 0 ? NULL : run.pipeline, run.start_ns, plan->n_complete,
+    report_final(job, status < 0 ? NULL : pipeline, progress.start_ns, plan->n_complete,
                  plan->n_bad, code);
-    pipeline_free(run.pipeline);
+    pipeline_free(pipeline);
     samples_free(samples, n_samples);
     return code;
 }
@@ -363,6 +387,7 @@ int prepare_main(int argc, char **argv)
     if (rc != OPTIONS_OK)
         return rc == OPTIONS_HELP ? EXIT_DONE : EXIT_USAGE;
     monitor_exit_on_signals();
+    budget_tame_malloc();
     names = (struct input_options){
         .name = o.name, .name_depth = (int)o.name_depth, .format = o.input_format};
     rc = input_list_expand(&inputs, n, argv, &names);

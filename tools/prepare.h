@@ -63,6 +63,7 @@ struct prepare_options {
     bool same_input;   /* where it cannot be compared with an earlier run's */
     bool check_inputs; /* compare all of it */
     int damaged; /* 0 fail, 1 keep */
+    int64_t grace; /* seconds that units in hand may take after a signal */
     bool quiet;
 };
 

@@ -45,6 +45,7 @@ static void set_defaults(struct prepare_options *o)
                                   .max_member = (int64_t)pair.max_member_bytes,
                                   .decode_mem = (int64_t)384 << 20,
                                   .max_reject_rate = 0.5,
+                                  .grace = 10,
                                   .batch = PREPARE_DEFAULT_BATCH};
 }
 
@@ -88,7 +89,7 @@ static int check_values(const struct prepare_options *o)
 
 static const int64_t gib = (int64_t)1 << 30;
 
-enum { N_RUNNING = 10 };
+enum { N_RUNNING = 11 };
 
 /* Those that alter no record. */
 static void list_running(struct prepare_options *o, struct option list[N_RUNNING])
@@ -111,8 +112,12 @@ static void list_running(struct prepare_options *o, struct option list[N_RUNNING
          0, 0},
         {"damaged", OPTION_CHOICE, &o->damaged, NULL,
          "exit status for a damaged input: 42, or 0 (fail)", damaged, 0, 0},
-        {"log", OPTION_STRING, &o->log, "FILE", "append events as JSON lines", NULL, 0,
-         0},
+        {"grace", OPTION_INT, &o->grace, "S",
+         "stopped by a signal, finish inputs in hand if that takes less than S seconds "
+         "(10)",
+         NULL, 0, 1000000},
+        {"log", OPTION_STRING, &o->log, "FILE",
+         "append events and, every 30 seconds, progress as JSON lines", NULL, 0, 0},
         {"quiet", OPTION_FLAG, &o->quiet, NULL, "no progress and no final report", NULL,
          0, 0},
     };
@@ -140,8 +145,8 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
         {"truncated", OPTION_CHOICE, &o->truncated, NULL,
          "what to do with an image that ends early (reject)", truncated, 0, 0},
         {"decode-mem", OPTION_BYTES, &o->decode_mem, "BYTES",
-         "memory all decoders share; what needs more is too_many_pixels (384M)", NULL,
-         1 << 20, 1024 * gib},
+         "for decoding and tokenizing; images that need more are too_many_pixels (384M)",
+         NULL, 1 << 20, 1024 * gib},
         {.type = OPTION_HEADING, .help = "Latents"},
         {"vae", OPTION_STRING, &o->vae, "PATH",
          "diffusers AutoencoderKL folder, .safetensors file, or TAESD encoder\n"

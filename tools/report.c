@@ -5,7 +5,6 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "shard/canonical_json.h"
 #include "tools/clock.h"
@@ -15,8 +14,7 @@
 static const char *const stage_names[] = {"read", "encode", "write"};
 enum { N_STAGES = 3 };
 
-/* Takes `event`. The log is for people: a line that cannot be written is not an error. */
-static void log_event(const struct job *job, json_t *event)
+void report_log(const struct job *job, json_t *event)
 {
     char *line = event && job->log ? shard_json_canonical(event) : NULL;
 
@@ -76,14 +74,14 @@ void report_unit(struct job *job, const struct unit *u, enum unit_end end)
     if (end != UNIT_FAILED && end != UNIT_TAKEN)
         count_skipped(c, u);
     explain_unit(job, u, end);
-    log_event(job, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "event", "unit", "name",
-                             u->input->name, "status", names[end], "groups",
-                             (json_int_t)u->totals.groups, "bytes",
-                             (json_int_t)u->input_bytes, "failure",
-                             u->failure ? json_any_string(u->failure) : json_null()));
+    report_log(job, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "event", "unit", "name",
+                              u->input->name, "status", names[end], "groups",
+                              (json_int_t)u->totals.groups, "bytes",
+                              (json_int_t)u->input_bytes, "failure",
+                              u->failure ? json_any_string(u->failure) : json_null()));
 }
 
-static uint64_t sum_rejects(const struct counters *c)
+uint64_t report_sum_rejects(const struct counters *c)
 {
     uint64_t n = 0;
 
@@ -92,49 +90,28 @@ static uint64_t sum_rejects(const struct counters *c)
     return n;
 }
 
-/* The stage whose workers are busiest. */
-static int bottleneck(const struct pipeline *p)
+const char *report_bottleneck(const struct counters *c, const struct pipeline *p)
 {
     int top = 0;
 
+    if (report_count_done(c) == 0)
+        return NULL;
     for (int i = 1; i < N_STAGES; i++)
         if (pipeline_busy_ns(p, i) > pipeline_busy_ns(p, top))
             top = i;
-    return top;
+    return stage_names[top];
 }
 
-/* What a run counts: images that were encoded, documents that were parsed, or both. */
-static uint64_t count_done(const struct counters *c)
+uint64_t report_count_done(const struct counters *c)
 {
     return atomic_load(&c->encoded) + atomic_load(&c->documents);
 }
 
-static const char *name_done(const struct counters *c)
+const char *report_name_done(const struct counters *c)
 {
     if (atomic_load(&c->documents) == 0)
         return "images";
     return atomic_load(&c->encoded) == 0 ? "documents" : "samples";
-}
-
-void report_progress(struct job *job, const struct pipeline *p, uint64_t start_ns,
-                     uint64_t total_bytes)
-{
-    const struct counters *c = &job->count;
-    double seconds = (double)(clock_ns() - start_ns) / 1e9;
-    uint64_t done = count_done(c), bytes = atomic_load(&c->bytes_read);
-    char eta[40] = "";
-
-    if (total_bytes > bytes && bytes > 0)
-        snprintf(eta, sizeof(eta), ", %.0f s to go",
-                 seconds * (double)(total_bytes - bytes) / (double)bytes);
-    fprintf(stderr,
-            "\r\033[K%" PRIu64 " of %zu inputs, %" PRIu64 " %s, %.1f %s/s, %" PRIu64
-            " rejects, bottleneck %s%s",
-            (uint64_t)(atomic_load(&c->units_done) + atomic_load(&c->units_failed)),
-            job->n_units, done, name_done(c), (double)done / (seconds > 0 ? seconds : 1),
-            name_done(c), sum_rejects(c), stage_names[bottleneck(p)], eta);
-    fflush(stderr);
-    atomic_store(&job->progress_shown, true);
 }
 
 void report_progress_end(struct job *job)
@@ -204,6 +181,7 @@ static void print_stages(const struct counters *c, const struct pipeline *p,
 {
     uint64_t decoded = atomic_load(&c->decoded), encoded = atomic_load(&c->encoded);
     uint64_t tokens = atomic_load(&c->tokens), documents = atomic_load(&c->documents);
+    const char *bottleneck = report_bottleneck(c, p);
 
     fprintf(stderr, "  read     %5.1f %% busy   %.1f MB/s\n",
             100 * (double)pipeline_busy_ns(p, 0) / (double)wall_ns,
@@ -222,7 +200,8 @@ static void print_stages(const struct counters *c, const struct pipeline *p,
     fprintf(stderr, "  write    %5.1f %% busy   %.2f MB/s\n",
             100 * (double)pipeline_busy_ns(p, 2) / (double)wall_ns,
             rate(atomic_load(&c->shard_bytes), wall_ns) / 1e6);
-    fprintf(stderr, "  bottleneck: %s\n", stage_names[bottleneck(p)]);
+    if (bottleneck)
+        fprintf(stderr, "  bottleneck: %s\n", bottleneck);
 }
 
 static void print_nothing_to_do(size_t n_skipped, size_t n_bad)
@@ -252,11 +231,11 @@ static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipp
     if (n_skipped > n_bad)
         fprintf(stderr, " (%zu more were complete before)", n_skipped - n_bad);
     fprintf(stderr, "\n%" PRIu64 " samples, %" PRIu64 " rejects", samples,
-            sum_rejects(c));
+            report_sum_rejects(c));
     if (withheld > 0)
         fprintf(stderr, ", %" PRIu64 " withheld", withheld);
-    fprintf(stderr, ", %.1f %s/s, %.1f MB of shards", rate(count_done(c), wall_ns),
-            name_done(c), (double)atomic_load(&c->shard_bytes) / 1e6);
+    fprintf(stderr, ", %.1f %s/s, %.1f MB of shards", rate(report_count_done(c), wall_ns),
+            report_name_done(c), (double)atomic_load(&c->shard_bytes) / 1e6);
     if (encoded > 0)
         fprintf(stderr, ", %.1f %% of the images upscaled",
                 100.0 * (double)atomic_load(&c->upscaled) / (double)encoded);
@@ -278,9 +257,9 @@ void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
             print_stages(c, p, wall);
     }
     warn_of_ungrouped(job);
-    log_event(job, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
-                             "exit_status", exit_code, "seconds", (double)wall / 1e9,
-                             "inputs", (json_int_t)atomic_load(&c->units_done), "samples",
-                             (json_int_t)atomic_load(&c->samples), "rejects",
-                             (json_int_t)sum_rejects(c)));
+    report_log(job, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
+                              "exit_status", exit_code, "seconds", (double)wall / 1e9,
+                              "inputs", (json_int_t)atomic_load(&c->units_done),
+                              "samples", (json_int_t)atomic_load(&c->samples), "rejects",
+                              (json_int_t)report_sum_rejects(c)));
 }

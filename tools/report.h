@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/report.h - what a run tells a person and a log while it works and at its end.
  *
- * Talk goes to stderr; the progress line to a terminal only; --log gets JSON lines. */
+ * Talk goes to stderr; --log gets JSON lines. */
 #ifndef TOOLS_REPORT_H
 #define TOOLS_REPORT_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "tools/job.h"
@@ -15,10 +16,20 @@
  * Runs on the writer's thread, before the unit's totals are forgotten. */
 void report_unit(struct job *job, const struct unit *u, enum unit_end end);
 
-/* One progress line over the last one. start_ns: clock_ns() at the start of the run;
- * total_bytes: of the inputs to be done, 0 where it is not known. */
-void report_progress(struct job *job, const struct pipeline *p, uint64_t start_ns,
-                     uint64_t total_bytes);
+/* Takes `event`, perhaps NULL. The log is for people: a line that cannot be written is
+ * not an error. Any thread may call it. */
+void report_log(const struct job *job, json_t *event);
+
+/* What a run counts: images that were encoded, documents that were parsed, or both; and
+ * what they are called. */
+uint64_t report_count_done(const struct counters *c);
+const char *report_name_done(const struct counters *c);
+
+uint64_t report_sum_rejects(const struct counters *c);
+
+/* The name of the stage whose workers are busiest; NULL while nothing has come out of the
+ * encoders, which do not look busy before. */
+const char *report_bottleneck(const struct counters *c, const struct pipeline *p);
 
 /* Ends the progress line, if there was one. */
 void report_progress_end(struct job *job);

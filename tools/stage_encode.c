@@ -19,8 +19,11 @@
 #include "tools/sample.h"
 #include "vae_encode/status.h"
 
-/* Bytes that parsing and tokenizing hold for one byte of a document, as measured. */
-enum { DOCUMENT_FACTOR = 100 };
+/* Bytes that parsing and tokenizing a text hold for one byte of it, as measured: 100 for
+ * prose, 250 for digits, each of which is a token. (A normalizer may make 11 bytes of
+ * one, of U+FDFA say; no text is made of that.) Texts that need less than SMALL_TEXT_NEED
+ * do not ask: a worker has one of them in hand. */
+enum { TEXT_FACTOR = 256, SMALL_TEXT_NEED = 1 << 20 };
 
 struct encode_worker {
     struct job *job;
@@ -100,14 +103,15 @@ static int open_worker(void **out, void *shared)
     return job->vae ? open_encoder(w) : PIPE_OK;
 }
 
+/* Its texts stay held until they are written. */
 static void release_image(struct job *job, struct sample *s)
 {
+    if (s->pair.image_len > 0)
+        budget_give_back(&job->read_bytes, s->pair.image_len);
+    s->held -= s->pair.image_len;
     free(s->pair.image);
     s->pair.image = NULL;
     s->pair.image_len = 0;
-    if (s->held > 0)
-        budget_give_back(&job->read_bytes, s->held);
-    s->held = 0;
 }
 
 /* Decodes into rgb. A bad image is marked in the sample. Returns 0, 1 where the run is
@@ -143,6 +147,23 @@ static int decode(struct encode_worker *w, struct sample *s, uint8_t *rgb)
     return 0;
 }
 
+/* Takes from the budget what a text of len bytes needs; *taken is to be given back. false
+ * where the run is being stopped. */
+static bool take_for_text(struct job *job, size_t len, uint64_t *taken)
+{
+    uint64_t need = (uint64_t)len * TEXT_FACTOR;
+
+    *taken = need < SMALL_TEXT_NEED ? 0 : need;
+    return *taken == 0 || budget_take(&job->decode_mem, *taken);
+}
+
+static void give_back_for_text(struct job *job, uint64_t taken)
+{
+    if (taken > 0)
+        budget_give_back(&job->decode_mem, taken);
+}
+
+/* One caption after the other: the caller has taken what the longest needs. */
 static int tokenize(struct job *job, struct sample *s)
 {
     const struct pair *p = &s->pair;
@@ -165,6 +186,25 @@ static int tokenize(struct job *job, struct sample *s)
     }
     atomic_fetch_add(&job->count.tokenize_ns, clock_ns() - start);
     return 0;
+}
+
+/* Returns as decode() does. */
+static int tokenize_captions(struct job *job, struct sample *s)
+{
+    size_t longest = 0;
+    uint64_t taken;
+    int rc;
+
+    if (!job->tokenizer)
+        return 0;
+    for (size_t i = 0; i < s->pair.n_captions; i++)
+        if (s->pair.captions[i].text_len > longest)
+            longest = s->pair.captions[i].text_len;
+    if (!take_for_text(job, longest, &taken))
+        return 1;
+    rc = tokenize(job, s);
+    give_back_for_text(job, taken);
+    return rc;
 }
 
 /* n values as stored; returns how many are not finite in that type. */
@@ -213,8 +253,10 @@ static int encode(struct encode_worker *w, int n)
         return PIPE_END;
     if (rc != VAE_OK)
         return job_fail(job, "%s", vae_encoder_why(w->encoder));
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         store_latent(w, w->good[i], i);
+        atomic_fetch_add(&w->good[i]->unit->progress.n_encoded, 1);
+    }
     atomic_fetch_add(&job->count.encode_ns, clock_ns() - start);
     atomic_fetch_add(&job->count.encoded, (uint64_t)n);
     return 0;
@@ -238,15 +280,16 @@ static int parse(struct job *job, struct sample *s)
 static int work_on_document(struct encode_worker *w, struct sample *s)
 {
     struct job *job = w->job;
-    uint64_t need = (uint64_t)s->line.len * DOCUMENT_FACTOR;
+    uint64_t taken;
     int rc;
 
-    if (!budget_take(&job->decode_mem, need))
+    if (!take_for_text(job, s->line.len, &taken))
         return 1;
     rc = parse(job, s);
     if (rc == 0 && s->pair.reject.reason == REJECT_NONE)
         rc = tokenize(job, s);
-    budget_give_back(&job->decode_mem, need);
+    give_back_for_text(job, taken);
+    atomic_fetch_add(&s->unit->progress.n_encoded, 1);
     return rc;
 }
 
@@ -261,7 +304,7 @@ static int work_on_pair(struct encode_worker *w, struct sample *s, int *n_good)
         return rc;
     w->rgb_of[*n_good] = rgb;
     w->good[(*n_good)++] = s;
-    return tokenize(w->job, s);
+    return tokenize_captions(w->job, s);
 }
 
 static int work(void *worker, struct sample **s, int n, struct pipe_out *out)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ingest/status.h"
+#include "tools/clock.h"
 #include "tools/intake.h"
 #include "tools/job.h"
 #include "tools/pipeline.h"
@@ -63,6 +64,12 @@ static int take_unit(struct read_worker *w)
 
     if (i >= job->n_units)
         return PIPE_END;
+    /* In this order: who sets `draining` and then looks for begun units misses none. */
+    atomic_store(&job->units[i].progress.begun, true);
+    if (atomic_load(&job->draining)) {
+        atomic_store(&job->units[i].progress.begun, false);
+        return PIPE_END;
+    }
     w->unit = &job->units[i];
     input = w->unit->input;
     w->seq = 0;
@@ -84,6 +91,7 @@ static void count_bytes(struct read_worker *w)
     uint64_t bytes = source_bytes(w->source);
 
     atomic_fetch_add(&w->job->count.bytes_read, bytes - w->counted);
+    atomic_store(&w->unit->progress.read, bytes);
     w->counted = bytes;
 }
 
@@ -128,8 +136,35 @@ static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe
     s->unit = w->unit;
     s->seq = w->seq;
     s->end_of_unit = true;
+    atomic_store(&w->unit->progress.read_all, true);
     leave_unit(w);
     return pipe_pass(out, s);
+}
+
+/* What a sample keeps in memory: its image until that is decoded, its texts and their
+ * ids, of which there are at most as many as bytes, until they are written. */
+static uint64_t memory_of(const struct sample *s)
+{
+    enum {
+        TEXT_AND_IDS = 1 + sizeof(**s->ids),
+        CAPTION = 256 /* its structs and name */
+    };
+    const struct pair *p = &s->pair;
+    uint64_t text = s->line.len;
+
+    for (size_t i = 0; i < p->n_captions; i++)
+        text += p->captions[i].text_len;
+    return p->image_len + text * TEXT_AND_IDS + p->metadata_len + p->n_captions * CAPTION;
+}
+
+/* Waits for the later stages where too much is in hand, which is no work of this one. */
+static bool take_memory(struct job *job, uint64_t bytes, struct pipe_out *out)
+{
+    uint64_t start = clock_ns();
+    bool taken = budget_take(&job->read_bytes, bytes);
+
+    pipe_waited(out, clock_ns() - start);
+    return taken;
 }
 
 static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out *out)
@@ -137,12 +172,13 @@ static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out 
     s->unit = w->unit;
     s->seq = w->seq++;
     s->end_of_unit = false;
-    s->held = s->pair.image_len + s->line.len;
-    if (s->held > 0 && !budget_take(&w->job->read_bytes, s->held)) {
+    s->held = memory_of(s);
+    if (s->held > 0 && !take_memory(w->job, s->held, out)) {
         s->held = 0;
         return PIPE_END;
     }
     atomic_fetch_add(&w->job->count.groups, 1);
+    atomic_fetch_add(&w->unit->progress.n_read, 1);
     count_bytes(w);
     return pipe_pass(out, s);
 }

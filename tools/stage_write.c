@@ -50,11 +50,15 @@ static int write_one(struct job *job, struct sample *s)
     struct unit *u = s->unit;
     int rc;
 
-    if (!s->end_of_unit)
+    if (!s->end_of_unit) {
+        atomic_fetch_add(&u->progress.n_written, 1);
         return unit_append(u, job, s);
+    }
     rc = unit_finish(u, job);
-    if (rc >= 0)
+    if (rc >= 0) {
+        atomic_store(&u->progress.ended, true);
         report_unit(job, u, (enum unit_end)rc);
+    }
     return rc < 0 ? rc : 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef TOOLS_UNIT_H
 #define TOOLS_UNIT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,6 +17,13 @@
 struct job;
 struct sample;
 struct unit_output; /* open files and counts; exists from the first sample to the end */
+
+/* For reports, which look at any time: each by who does it. */
+struct unit_progress {
+    atomic_bool begun, read_all, ended;
+    atomic_uint_fast64_t read; /* bytes of the input */
+    atomic_uint_fast64_t n_read, n_encoded, n_written;
+};
 
 struct unit {
     const struct input *input;
@@ -39,6 +47,8 @@ struct unit {
     uint64_t n_rejects;
     bool above_reject_rate; /* of its groups more than --max-reject-rate are rejects */
     bool ungrouped;         /* the members of one sample are no neighbours */
+
+    struct unit_progress progress;
 };
 
 enum unit_end {

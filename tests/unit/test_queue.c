@@ -147,6 +147,24 @@ static void budget_grants_more_than_its_total_alone(void **state)
     budget_free(&b);
 }
 
+/* What was given back may still be in malloc()'s arenas. */
+static void budget_counts_what_malloc_may_keep(void **state)
+{
+    struct budget b;
+
+    (void)state;
+    budget_init(&b, 100);
+    assert_true(budget_take(&b, 60));
+    budget_give_back(&b, 60);
+    assert_int_equal(b.loose, 60);
+    assert_true(budget_take(&b, 40));
+    assert_int_equal(b.loose, 60);
+    assert_true(budget_take(&b, 1)); /* has it returned */
+    assert_int_equal(b.loose, 0);
+    assert_int_equal(b.used, 41);
+    budget_free(&b);
+}
+
 enum { N_ITEMS = 5000, N_SAMPLES = 7 };
 
 struct bench {
@@ -283,6 +301,35 @@ static void pipeline_can_be_cancelled(void **state)
     assert_true(atomic_load(&b.received) < N_ITEMS);
 }
 
+static int waiting_work(void *worker, struct sample **s, int n, struct pipe_out *out)
+{
+    enum { WAIT_MS = 30 };
+
+    (void)s;
+    (void)n;
+    (void)worker;
+    usleep(WAIT_MS * 1000);
+    pipe_waited(out, (uint64_t)WAIT_MS * 1000000);
+    return PIPE_END;
+}
+
+static void a_wait_for_later_stages_is_not_busy(void **state)
+{
+    struct bench b = {.fail_at = -1};
+    struct pipe_stage stages[] = {
+        {"source", 1, 1, &b, bench_open, waiting_work, bench_close},
+        {"sink", 1, 4, &b, bench_open, sink_work, bench_close},
+    };
+    struct sample storage = {0}, *samples[] = {&storage};
+    struct pipeline *p;
+
+    (void)state;
+    assert_int_equal(pipeline_new(&p, stages, 2, samples, 1), 0);
+    assert_int_equal(pipeline_run(p), PIPE_OK);
+    assert_true(pipeline_busy_ns(p, 0) < 20000000);
+    pipeline_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,10 +339,12 @@ int main(void)
         cmocka_unit_test(queue_cancel_wakes_a_waiter),
         cmocka_unit_test(budget_serves_in_order_of_asking),
         cmocka_unit_test(budget_grants_more_than_its_total_alone),
+        cmocka_unit_test(budget_counts_what_malloc_may_keep),
         cmocka_unit_test(pipeline_carries_every_sample_once),
         cmocka_unit_test(pipeline_stops_at_the_first_error),
         cmocka_unit_test(pipeline_ends_the_stages_waits_at_an_error),
         cmocka_unit_test(pipeline_can_be_cancelled),
+        cmocka_unit_test(a_wait_for_later_stages_is_not_busy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

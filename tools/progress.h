@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/progress.h - how far a run is: a line on a terminal each second, a line of its
+ * own elsewhere and an event in the log every 30 seconds.
+ *
+ * LATENTMILL_PROGRESS_SECONDS is another number than 30, for tests. */
+#ifndef TOOLS_PROGRESS_H
+#define TOOLS_PROGRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct job;
+struct pipeline;
+
+struct progress {
+    struct job *job;
+    struct pipeline *pipeline;
+    uint64_t start_ns;         /* clock_ns() at the start of the run */
+    uint64_t every_ns, due_ns; /* of the lines and events */
+    bool terminal;             /* stderr is one, and is to be written to */
+    bool lines;                /* stderr is none, and is to be written to */
+};
+
+/* Call before the first tick; both are kept. */
+void progress_init(struct progress *p, struct job *job, struct pipeline *pipeline);
+
+/* Whether anybody looks. */
+bool progress_wanted(const struct progress *p);
+
+/* To be called once a second, on one thread. */
+void progress_tick(struct progress *p);
+
+/* Seconds until the inputs in hand are done, where no new one is begun; below 0: unknown.
+ * *n_inputs: how many they are. */
+double progress_seconds_in_hand(const struct progress *p, size_t *n_inputs);
+
+/* Samples that were encoded (documents: tokenized) of inputs that were begun and are not
+ * published, and how many inputs these are. */
+uint64_t progress_unpublished(const struct job *job, size_t *n_inputs);
+
+#endif
