@@ -108,7 +108,7 @@ done
 
 # Inputs that differ in the rejects alone, in the texts, and in which files there are.
 good='{"text": "one"}\n'
-for inputs in "$good{bad\n|$good{bad2\n{bad3\n" "$good|$good{bad\n" "$good{bad\n|$good" \
+for inputs in "$good{bad\n|$good$good{bad2\n{bad3\n" "$good|$good{bad\n" "$good{bad\n|$good" \
     "$good|{\"text\": \"two\"}\n"; do
     printf "${inputs%|*}" >"$T/a/n.jsonl"
     printf "${inputs#*|}" >"$T/b/n.jsonl"
