@@ -106,7 +106,7 @@ expect "nobody knows when a pipe ends" test \
     "$(jq -cs 'map(.seconds_left) | unique' "$T/.progress")" = '[null]'
 
 # A second signal ends the grace.
-start twice --size 512 --grace 120 "$T/long.tar"
+start twice --size 512 --grace 100000 "$T/long.tar"
 wait_for some_done
 kill -TERM $!
 wait_for grep -q finishing "$T/twice.err"
