@@ -212,6 +212,7 @@ TOOLS_SRC := \
     tools/export_unit.c \
     tools/export_view.c \
     tools/export_webdataset.c \
+    tools/first_shard.c \
     tools/index_command.c \
     tools/identity.c \
     tools/input.c \
@@ -257,6 +258,7 @@ TOOLS_SRC := \
     tools/tar_writer.c \
     tools/tensor.c \
     tools/unit.c \
+    tools/url.c \
     tools/view_file.c \
     tools/wds_key.c \
     tools/workers.c

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/input_advice.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "tools/exit_code.h"
 #include "tools/options.h"
+#include "tools/url.h"
 
 static int out_of_memory(void)
 {
@@ -116,16 +116,6 @@ static int refuse_with(const struct input *in, const char *words)
     return rc;
 }
 
-/* Length of "s3" in "s3://...", or 0. */
-static size_t scheme_length(const char *text)
-{
-    size_t len = 0;
-
-    while (isalnum((unsigned char)text[len]) || text[len] == '+' || text[len] == '-')
-        len++;
-    return strncmp(text + len, "://", 3) == 0 ? len : 0;
-}
-
 static int refuse_url(const struct input *in, size_t scheme_len)
 {
     for (size_t i = 0; i < COUNT(schemes); i++)
@@ -139,7 +129,7 @@ static int refuse_url(const struct input *in, size_t scheme_len)
 
 int input_refuse_missing(const struct input *in, int error)
 {
-    size_t scheme_len = scheme_length(in->text);
+    size_t scheme_len = url_scheme_length(in->text);
 
     if (error != ENOENT && error != ENOTDIR)
         return in->list

@@ -12,6 +12,7 @@
 #include "tools/exit_code.h"
 #include "tools/options.h"
 #include "tools/print.h"
+#include "tools/url.h"
 
 static int make(const char *path)
 {
@@ -35,10 +36,16 @@ static int make_all(char *path)
 
 int out_folder_make(const char *out)
 {
-    char *path = strdup(out);
+    char *path;
     struct stat st;
     int rc = 0;
 
+    if (url_scheme_length(out) > 0)
+        return usage_error(
+            "--out %s: no URL is written to; name a local folder, and copy "
+            "it there when the run is done",
+            out);
+    path = strdup(out);
     if (!path)
         rc = file_error(ENOMEM, "--out %s", out);
     else if (make(path) != 0 && (errno != ENOENT || make_all(path) != 0))

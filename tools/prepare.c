@@ -20,6 +20,7 @@
 #include "tools/commands.h"
 #include "tools/dataset.h"
 #include "tools/exit_code.h"
+#include "tools/first_shard.h"
 #include "tools/input.h"
 #include "tools/job.h"
 #include "tools/models.h"
@@ -223,13 +224,14 @@ static int finish_run(void *shared)
     return (int)(grace * 1000);
 }
 
-/* What the same command will do again. */
-static void say_dropped(const struct job *job)
+/* What the same command will do again. `failed`: the run ends by an error, which speaks
+ * for itself where nothing was encoded. */
+static void say_dropped(const struct job *job, bool failed)
 {
     size_t n_inputs;
     const uint64_t n = progress_unpublished(job, &n_inputs);
 
-    if (n_inputs > 0)
+    if (n_inputs > 0 && (n > 0 || !failed))
         print_to_stderr("stopping: dropped %llu encoded %s of %zu unfinished inputs; the "
                         "same command does them again",
                         (unsigned long long)n, report_name_done(&job->count), n_inputs);
@@ -268,38 +270,16 @@ static int run_conveyor(struct job *job, const struct plan *plan)
     for (size_t i = 0; i < plan->n_units; i++)
         unit_drop(&plan->units[i]);
     report_progress_end(job);
-    if (atomic_load(&monitor.stopped))
-        say_dropped(job);
     code = exit_code_of(job, plan, status, atomic_load(&monitor.stopped));
     if (status < 0)
         print_to_stderr("error: %s", job->why[0] ? job->why : "a thread could not start");
+    if (status < 0 || atomic_load(&monitor.stopped))
+        say_dropped(job, status < 0);
     report_final(job, status < 0 ? NULL : pipeline, progress.start_ns, plan->n_complete,
                  plan->n_bad, code);
     pipeline_free(pipeline);
     samples_free(samples, n_samples);
     return code;
-}
-
-/* What the first shard may take, so that a full disk is seen before hours of encoding: a
- * pair's latents for each 256 KiB of the input (most images are smaller, so that this is
- * rather too little: a run that would fit is not refused), a quarter of a text, and never
- * more than a shard's limit. Of a stream nothing is known. */
-static uint64_t estimate_first_shard(const struct job *job)
-{
-    const uint64_t image_bytes = 256 << 10, least = 1 << 20, most = 1 << 30;
-    const struct input *first = job->units[0].input;
-    uint64_t limit = (uint64_t)job->options->limit, need = 0;
-
-    if (first->format == INPUT_PAIRS) {
-        uint64_t n = first->bytes / image_bytes;
-
-        need = (limit > 0 && n > limit ? limit : n) * job->latent_bytes;
-    } else if (limit == 0) {
-        need = first->bytes / 4;
-    }
-    if (need > most)
-        return most;
-    return need > least ? need : least;
 }
 
 static int open_log(struct job *job)
@@ -359,7 +339,7 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
     job.units = plan.units;
     job.n_units = plan.n_units;
     if (rc == 0 && plan.n_units > 0)
-        rc = out_folder_check_room(o->out, estimate_first_shard(&job));
+        rc = out_folder_check_room(o->out, first_shard_estimate(&job));
     if (rc == 0) {
         warn_of_demo(m, inputs);
         rc = run_conveyor(&job, &plan);

@@ -214,6 +214,8 @@ started_at=$SECONDS
 expect "a full disk is status 1" test $? = 1
 expect "no wait goes on" test $((SECONDS - started_at)) -le 30
 expect "it is named" grep -q '^error: .*File too large' "$T/full"
+expect "what is lost is said" grep -qE \
+    '^stopping: dropped [1-9][0-9]* encoded images of 2 unfinished inputs; the same' "$T/full"
 expect "no final name" test ! -e "$T/f/scenes-000.lms"
 expect "no manifest" test ! -e "$T/f/scenes-000.manifest.json"
 run latentmill prepare --quiet --out "$T/f" $scenes

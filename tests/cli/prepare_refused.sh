@@ -77,6 +77,13 @@ refused --out "$T/file/o" $scenes
 expect_stderr <<'END'
 error: --out $T/file/o: Not a directory
 END
+for url in s3://b/o gs://b/o hf://datasets/a/b https://h/o az-x://b/o file:///o; do
+    refused --out "$url" --log "$T/log" $scenes
+    expect_match stderr "^error: --out $url: no URL is written to; name a local folder, and copy"
+    run latentmill export --format webdataset --out "$url" "$T/o"
+    expect_status 2
+    expect "no folder is made" test ! -e "${url%%/*}" -a ! -e "$T/log"
+done
 refused --out "$T/o" -
 expect_stderr <<'END'
 error: -: this input needs a name for its outputs: --name NAME
