@@ -34,7 +34,8 @@ struct group {
     const struct pair_options *options;
     bool open;
     bool duplicate;
-    const char *key_problem; /* NULL: a good key */
+    bool has_image, has_text; /* by its fields */
+    const char *key_problem;  /* NULL: a good key */
     char *key;
     size_t key_len;
     struct hash_set fields;
@@ -105,6 +106,8 @@ static void reset(struct group *g)
 {
     g->open = false;
     g->duplicate = false;
+    g->has_image = false;
+    g->has_text = false;
     free(g->key);
     g->key = NULL;
     hash_set_clear(&g->fields);
@@ -290,7 +293,12 @@ int group_add(struct group *g, const struct tar_member *m, struct tar_reader *ta
     const struct pair_options *o = g->options;
     int rank = field_rank(g);
     int text = position(g->field, text_fields, N_TEXT_FIELDS);
+    bool is_json = strcmp(g->field, "json") == 0;
+    bool is_text = rank >= RANK_MAGIC && (text < N_TEXT_FIELDS || is_json);
 
+    /* A field that is not known may be an image's. */
+    g->has_text |= is_text;
+    g->has_image |= !is_text;
     if (g->key_problem || g->duplicate)
         return INGEST_OK;
     if (rank < RANK_MAGIC) {
@@ -302,7 +310,7 @@ int group_add(struct group *g, const struct tar_member *m, struct tar_reader *ta
     if (text < N_TEXT_FIELDS)
         return member_load(&g->texts[text], m, tar,
                            smaller(o->max_member_bytes, PAIR_MAX_TEXT), NULL, 0);
-    if (strcmp(g->field, "json") == 0)
+    if (is_json)
         return member_load(&g->json, m, tar, json_limit(o), NULL, 0);
     return add_other(g, m, tar);
 }
@@ -502,6 +510,7 @@ int group_finish(struct group *g, struct pair *p, struct ingest_totals *totals)
             "an earlier sample has this key (or a pair's files are not neighbours)");
     else
         finish_image(g, p);
+    totals->scattered += g->duplicate && !(g->has_image && g->has_text);
     if (p->reject.reason == REJECT_NONE)
         rc = finish_captions(g, p, totals);
     if (p->reject.reason != REJECT_NONE) {

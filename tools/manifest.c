@@ -127,17 +127,28 @@ int manifest_check_files(struct manifest *m, const char *dir, bool hashes)
     return json_is_object(m->rejects) ? check_file(m, dir, m->rejects, hashes) : 0;
 }
 
-static bool is_above_reject_rate(const struct manifest *m)
+static bool input_is(const struct manifest *m, const char *what)
 {
-    const json_t *result = json_object_get(m->json, "result");
-    const json_t *input = json_array_get(json_object_get(result, "inputs"), 0);
+    const json_t *input = json_array_get(json_object_get(m->result, "inputs"), 0);
 
-    return json_is_true(json_object_get(input, "above_reject_rate"));
+    return json_is_true(json_object_get(input, what));
+}
+
+const char *manifest_state(const struct manifest *m)
+{
+    bool complete = strcmp(m->status, "complete") == 0;
+
+    return complete && input_is(m, "above_reject_rate") ? "rejected" : m->status;
+}
+
+bool manifest_is_ungrouped(const struct manifest *m)
+{
+    return input_is(m, "ungrouped");
 }
 
 bool manifest_is_bad(const struct manifest *m, bool damage_counts)
 {
-    return strcmp(m->status, "rejected") == 0 || is_above_reject_rate(m) ||
+    return strcmp(m->status, "rejected") == 0 || input_is(m, "above_reject_rate") ||
            (damage_counts && strcmp(m->status, "damaged") == 0);
 }
 

@@ -16,7 +16,7 @@
 /* What a later run needs of a manifest. Release with manifest_free(). */
 struct manifest {
     json_t *json;
-    const char *status;     /* "complete", "damaged", "rejected"; lent by json */
+    const char *status;     /* "complete", "damaged", "rejected" whole; lent by json */
     const char *input_path; /* lent by json */
     bool has_input_size;
     uint64_t input_size;        /* of the regular file that was read */
@@ -36,6 +36,13 @@ enum { MANIFEST_WRONG = -1, MANIFEST_UNREADABLE = -2 };
  * m->why. */
 int manifest_read(struct manifest *m, const char *path);
 void manifest_free(struct manifest *m);
+
+/* "complete", "damaged" or "rejected": also what is published where more of it was rejected
+ * than --max-reject-rate. */
+const char *manifest_state(const struct manifest *m);
+
+/* The members of many a sample of it are no neighbours. */
+bool manifest_is_ungrouped(const struct manifest *m);
 
 /* The input was rejected as a whole, more of it was than --max-reject-rate, or it is
  * damaged where that counts: exit status 42. */

@@ -20,14 +20,21 @@ static int out_of_memory(void)
 
 static void warn_of_bad(const struct manifest *m, const char *name)
 {
-    if (strcmp(m->status, "complete") == 0)
+    if (strcmp(manifest_state(m), "rejected") != 0)
+        print_to_stderr("warning: %s: an earlier run found its input %s; fetch it again, "
+                        "and do it again with --retry-failed",
+                        name, m->status);
+    else if (manifest_is_ungrouped(m))
         print_to_stderr("warning: %s: an earlier run rejected more of it than "
-                        "--max-reject-rate; do it again with --retry-failed",
+                        "--max-reject-rate: the members of a sample are not neighbours; "
+                        "pack it again with tar --sort=name, and do it again with "
+                        "--retry-failed",
                         name);
     else
-        print_to_stderr("warning: %s: an earlier run found its input %s; do it again "
-                        "with --retry-failed",
-                        name, m->status);
+        print_to_stderr("warning: %s: an earlier run rejected more of it than "
+                        "--max-reject-rate, see %s.rejects.jsonl; mend it, and do it "
+                        "again with --retry-failed",
+                        name, name);
 }
 
 static int failed(const char *why)
@@ -62,8 +69,8 @@ static int check_input(const struct manifest *m, const struct input *in,
     else if (id == IDENTITY_FAILED)
         rc = failed(why);
     else if (id != IDENTITY_SAME)
-        rc = usage_error("%s is %s, %s; %s, or redo it with %s", in->name, m->status, why,
-                         identity_advice(id),
+        rc = usage_error("%s is %s, %s; %s, or redo it with %s", in->name,
+                         manifest_state(m), why, identity_advice(id),
                          manifest_is_bad(m, true) ? "--retry-failed" : "--redo");
     free(why);
     return rc;

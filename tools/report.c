@@ -47,9 +47,12 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
     if ((end == UNIT_COMPLETE || end == UNIT_DAMAGED) && u->above_reject_rate) {
         report_progress_end(job);
         print_to_stderr("warning: %s: %" PRIu64 " of %" PRIu64
-                        " groups are rejects, more than --max-reject-rate; the rest was "
-                        "published, see %s.rejects.jsonl",
-                        name, u->n_rejects, u->totals.groups, name);
+                        " groups are rejects, more than --max-reject-rate; %s, see "
+                        "%s.rejects.jsonl",
+                        name, u->n_rejects, u->totals.groups,
+                        u->n_rejects < u->totals.groups ? "the rest was published"
+                                                        : "nothing is left of it",
+                        name);
     }
 }
 
@@ -157,6 +160,7 @@ static void print_skipped(const struct counters *c)
 static void warn_of_ungrouped(const struct job *job)
 {
     const struct unit *first = NULL;
+    bool all_rejected = true;
     size_t n = 0;
     char more[40] = "";
 
@@ -165,15 +169,16 @@ static void warn_of_ungrouped(const struct job *job)
             continue;
         if (n++ == 0)
             first = &job->units[i];
+        all_rejected &= job->units[i].above_reject_rate;
     }
     if (n > 1)
         snprintf(more, sizeof(more), " (and %zu more)", n - 1);
     if (n > 0)
         print_to_stderr(
-            "warning: %s%s: the members of a sample are not neighbours: most groups lack "
-            "the image or the caption, and their keys come back; pack such inputs "
-            "again with tar --sort=name",
-            first->input->name, more);
+            "warning: %s%s: the members of a sample are not neighbours: keys come back "
+            "with a part of it, which is lost; pack such inputs again with tar "
+            "--sort=name, and run again with %s",
+            first->input->name, more, all_rejected ? "--retry-failed" : "--redo");
 }
 
 static void print_stages(const struct counters *c, const struct pipeline *p,
@@ -209,10 +214,11 @@ static void print_nothing_to_do(size_t n_skipped, size_t n_bad)
     if (n_bad == 0)
         fprintf(stderr, "nothing to do: all %zu inputs are complete\n", n_skipped);
     else
-        fprintf(stderr,
-                "nothing to do: %zu of %zu inputs complete, %zu damaged or rejected by an "
-                "earlier run\n",
-                n_skipped - n_bad, n_skipped, n_bad);
+        fprintf(
+            stderr,
+            "nothing to do: %zu of %zu inputs complete, %zu damaged or rejected by an "
+            "earlier run\n",
+            n_skipped - n_bad, n_skipped, n_bad);
 }
 
 static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipped,

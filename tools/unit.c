@@ -208,8 +208,9 @@ static json_t *describe_input(const struct unit *u, enum unit_end end)
                    : json_null();
 
     return json_pack(
-        "{s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:b, s:I, s:o, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:o}",
+        "{s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:b, s:I, s:o, s:I, s:I, "
+        "s:I, "
+        "s:I, s:I, s:I, s:b, s:o}",
         "name", u->input->name, "format", formats[u->input->format], "bytes",
         (json_int_t)u->input_bytes, "sha256", u->input_sha256, "probe", u->input_probe,
         "status", status[end], "groups", (json_int_t)t->groups, "samples",
@@ -220,7 +221,8 @@ static json_t *describe_input(const struct unit *u, enum unit_end end)
         (json_int_t)t->dropped_captions, "dropped_metadata",
         (json_int_t)(t->dropped_metadata + out->dropped_metadata), "unparsed_metadata",
         (json_int_t)t->unparsed_metadata, "upscaled", (json_int_t)out->upscaled,
-        "broken_profiles", (json_int_t)out->broken_profiles, "damage", damage);
+        "broken_profiles", (json_int_t)out->broken_profiles, "ungrouped",
+        (int)u->ungrouped, "damage", damage);
 }
 
 static json_t *describe_shards(const struct unit *u, const struct shard_file *files,
@@ -329,16 +331,13 @@ static char *manifest_text(const struct unit *u, const struct job *job, json_t *
 }
 
 /* Of an archive whose members stand in a folder's own order, or all images before all
- * captions, most keys have only a half of their sample where they come first, and at
- * least every other one of those comes back. */
+ * captions, or all metadata at its end, keys come back with a part of their sample. */
 static bool is_ungrouped(const struct unit *u)
 {
-    const uint64_t *n = u->output->by_reason;
-    uint64_t halves = n[REJECT_NO_IMAGE] + n[REJECT_NO_CAPTION];
-    uint64_t again = n[REJECT_DUPLICATE_KEY];
+    uint64_t keys = u->totals.groups - u->output->by_reason[REJECT_DUPLICATE_KEY];
 
-    return u->input->format == INPUT_PAIRS && 2 * again >= halves && halves > 0 &&
-           2 * halves > u->totals.groups - again;
+    return u->input->format == INPUT_PAIRS && u->totals.scattered > 1 &&
+           10 * u->totals.scattered >= keys;
 }
 
 static enum unit_end judge(struct unit *u, const struct job *job)

@@ -46,7 +46,7 @@ struct unit {
     /* and at its end: */
     uint64_t n_rejects;
     bool above_reject_rate; /* of its groups more than --max-reject-rate are rejects */
-    bool ungrouped;         /* the members of one sample are no neighbours */
+    bool ungrouped;         /* the members of many a sample are no neighbours */
 
     struct unit_progress progress;
 };

@@ -98,19 +98,47 @@ run latentmill prepare $quick --out "$T/u" "$T/unsorted.tar" "$T/other.tar"
 expect_status 42
 expect_match stderr \
     '^warning: unsorted: 10 of 11 groups are rejects, more than --max-reject-rate; the rest was'
-expect_match stderr '^warning: unsorted \(and 1 more\): the members .* tar --sort=name$'
+expect_match stderr '^warning: unsorted \(and 1 more\): the members .* tar --sort=name, and run again with --retry-failed$'
 expect "it is said once" test "$(grep -c 'sort=name' "$T/.stderr")" = 1
 run input u/unsorted '[.status, .samples, .above_reject_rate]'
 expect_stdout <<<'["complete",1,true]'
 expect "what is left is published" test -e "$T/u/unsorted.lms"
 run latentmill prepare $quick --out "$T/u" "$T/unsorted.tar"
 expect_status 42
-expect_match stderr '^warning: unsorted: an earlier run rejected more of it .*--retry-failed$'
+expect_match stderr '^warning: unsorted: an earlier run rejected more of it .* tar --sort=name, .*--retry-failed$'
+# A rejected unit is never called complete.
 pack unsorted --sort=name 000{0..5}.{jpg,txt}
+run latentmill prepare $quick --out "$T/u" "$T/unsorted.tar"
+expect_status 2
+expect_match stderr '^error: unsorted is rejected, made from .* has other bytes.*--retry-failed$'
 run latentmill prepare $quick --out "$T/u" --retry-failed "$T/unsorted.tar"
 expect_status 0
 run input u/unsorted '[.samples, .above_reject_rate]'
 expect_stdout <<<'[6,false]'
+
+# Partly in order; metadata at the end, where nothing else is amiss; nothing left at all.
+for i in 0 1 2 3 4 5; do
+    echo '{}' >"$T/w/000$i.json"
+done
+pack partly 000{0..2}.{jpg,txt} 000{3..5}.jpg 000{3..5}.txt
+run latentmill prepare $quick --out "$T/u" "$T/partly.tar"
+expect_status 42
+expect_match stderr '^warning: partly: the members .* tar --sort=name, .* --retry-failed$'
+pack metadata 000{0..5}.{jpg,txt} 000{0..5}.json
+run latentmill prepare $quick --out "$T/u" "$T/metadata.tar"
+expect_status 0
+expect_match stderr '^warning: metadata: the members .* tar --sort=name, .* --redo$'
+pack metadata --sort=name 000{0..5}.{jpg,json,txt}
+run latentmill prepare $quick --out "$T/u" --redo "$T/metadata.tar"
+expect_status 0
+expect "nothing is said" test ! -s "$T/.stderr" -o "$(grep -c neighbours "$T/.stderr")" = 0
+pack images 000{0..5}.jpg
+run latentmill prepare $quick --out "$T/u" "$T/images.tar"
+expect_status 42
+expect_match stderr '^warning: images: 6 of 6 groups are rejects, .*; nothing is left of it, see images'
+run latentmill prepare $quick --out "$T/u" "$T/images.tar"
+expect_status 42
+expect_match stderr '^warning: images: an earlier run rejected more .*see images.rejects.jsonl; mend it'
 
 # Many rejects of other kinds: status 42 below 100 samples, and no word of order.
 pack halves 000{0..3}.jpg 0004.{jpg,txt}

@@ -151,6 +151,6 @@ expect_status 42
 run latentmill prepare --tokenizer none --out "$T/o" "$T/r.jsonl" "$T/bad.jsonl"
 expect_status 42
 expect_stderr <<'END'
-warning: bad: an earlier run found its input rejected; do it again with --retry-failed
+warning: bad: an earlier run rejected more of it than --max-reject-rate, see bad.rejects.jsonl; mend it, and do it again with --retry-failed
 nothing to do: 1 of 2 inputs complete, 1 damaged or rejected by an earlier run
 END
