@@ -225,7 +225,10 @@ static int run_units(struct export_run *run)
     export_plan_sweep(run);
     if (ran && !run->options->quiet)
         report(run);
-    return exit_code_of(run, status, stopped);
+    const int code = exit_code_of(run, status, stopped);
+    if (code == EXIT_INTERRUPTED)
+        print_to_stderr("stopped: run the same command again to go on");
+    return code;
 }
 
 /* The folder of shards stays what `prepare` made it. */

@@ -69,18 +69,36 @@ void monitor_block_signals(void)
     handle_stop_signals(SIG_DFL);
 }
 
-/* Takes the signal and says so. */
-static void take_signal(struct monitor *m)
+/* Schedulers signal a process and then its group; nobody presses twice so soon. */
+enum { TWICE_MS = 100, LOOK_MS = 100 };
+
+/* Takes all signals that are waiting; returns the first. */
+static unsigned take_signals(const struct monitor *m)
 {
+    struct pollfd fd = {.fd = m->signal_fd, .events = POLLIN};
     struct signalfd_siginfo info;
+    unsigned first = 0;
+
+    while (poll(&fd, 1, 0) > 0 &&
+           read(m->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        first = first ? first : info.ssi_signo;
+    return first;
+}
+
+static void say_signal(struct monitor *m)
+{
+    m->progress_end(m->shared);
+    fprintf(stderr, "stopping: signal %u\n", take_signals(m));
+    atomic_store(&m->stopped, true);
+    poll(NULL, 0, TWICE_MS);
+    take_signals(m);
+}
+
+/* From here on one ends the process. */
+static void unblock_interrupt(void)
+{
     sigset_t interrupt;
 
-    if (read(m->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
-        return;
-    m->progress_end(m->shared);
-    fprintf(stderr, "stopping: signal %u; run the same command again to go on\n",
-            info.ssi_signo);
-    atomic_store(&m->stopped, true);
     sigemptyset(&interrupt);
     sigaddset(&interrupt, SIGINT);
     pthread_sigmask(SIG_UNBLOCK, &interrupt, NULL);
@@ -95,11 +113,26 @@ enum { LEAVE_MS = 20000, STOP_MS = 10000 };
 static void leave(void)
 {
     static const char text[] =
-        "stopping: still at work; temporaries are left to the next run\n";
+        "stopping: still at work; run the same command again, which removes the "
+        "temporaries\n";
     ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 
     (void)ignored;
     _exit(EXIT_INTERRUPTED);
+}
+
+/* Gives the work in hand so long. Returns whether the run has ended. */
+static bool wait_for_work(const struct monitor *m, struct pollfd *fds, int ms)
+{
+    for (; ms > 0 && m->finishing(m->shared); ms -= LOOK_MS) {
+        poll(fds, 2, ms < LOOK_MS ? ms : LOOK_MS);
+        if (fds[0].revents)
+            return true;
+        if (fds[1].revents)
+            break;
+    }
+    take_signals(m);
+    return false;
 }
 
 /* A signal has come. */
@@ -108,11 +141,9 @@ static void end_run(struct monitor *m, struct pollfd *fds)
     const int finish_ms = m->finish ? m->finish(m->shared) : 0;
     const int rest_ms = LEAVE_MS - finish_ms;
 
-    if (finish_ms > 0) {
-        poll(fds, 2, finish_ms);
-        if (fds[0].revents)
-            return;
-    }
+    if (finish_ms > 0 && wait_for_work(m, fds, finish_ms))
+        return;
+    unblock_interrupt();
     m->stop(m->shared);
     if (poll(fds, 1, rest_ms > STOP_MS ? rest_ms : STOP_MS) == 0)
         leave();
@@ -133,7 +164,7 @@ static void *monitor_main(void *arg)
         if (m->progress)
             m->progress(m->shared);
     }
-    take_signal(m);
+    say_signal(m);
     end_run(m, fds);
     return NULL;
 }

@@ -3,8 +3,9 @@
  *
  * SIGINT, SIGTERM, SIGHUP and SIGUSR1 (which Slurm sends ahead of a time limit) stop the
  * run: it may finish what it has in hand, for a stated time or until another signal
- * comes; then every wait is woken, and units in hand are dropped. A second SIGINT ends
- * the process at once. Before the run no unit is in hand, and each of them ends the
+ * comes; then every wait is woken, and units in hand are dropped. A SIGINT meanwhile ends
+ * the process at once. A signal that comes twice within a moment, as to a process and to
+ * its group, is one. Before the run no unit is in hand, and each of them ends the
  * process. A SIGHUP that was ignored at the start, as under nohup, stays so. */
 #ifndef TOOLS_MONITOR_H
 #define TOOLS_MONITOR_H
@@ -17,6 +18,7 @@ struct monitor {
     /* A signal has come: begin nothing new. Returns for how many milliseconds the run may
      * go on until stop(). NULL: for none. */
     int (*finish)(void *shared);
+    bool (*finishing)(void *shared);    /* whether there is still something to wait for */
     void (*stop)(void *shared);         /* end every wait. Called once */
     void (*progress)(void *shared);     /* once a second; NULL: nobody looks */
     void (*progress_end)(void *shared); /* before something is said on stderr */

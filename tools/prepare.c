@@ -173,7 +173,8 @@ static int exit_code_of(const struct job *job, const struct plan *plan, int stat
 
     if (status < 0 || atomic_load(&c->units_failed) > 0)
         return EXIT_FAILED;
-    if (stopped || status == PIPE_END)
+    /* A signal that came when nothing was left to do has stopped nothing. */
+    if ((stopped || status == PIPE_END) && atomic_load(&c->units_done) < job->n_units)
         return EXIT_INTERRUPTED;
     return atomic_load(&c->units_bad) + plan->n_bad > 0 ? EXIT_BAD_INPUT : EXIT_DONE;
 }
@@ -206,22 +207,27 @@ static void end_progress(void *shared)
     report_progress_end(((struct progress *)shared)->job);
 }
 
-/* Begins no new unit, and gives those in hand --grace, where they should make it. */
+/* Begins no new unit, and gives those in hand --grace that should make it. */
 static int finish_run(void *shared)
 {
     struct progress *p = shared;
     const int64_t grace = p->job->options->grace;
-    double seconds;
-    size_t n;
+    struct in_hand hand;
 
     atomic_store(&p->job->draining, true);
-    seconds = progress_seconds_in_hand(p, &n);
-    if (n == 0 || seconds < 0 || seconds >= (double)grace)
+    hand = progress_drop_long(p, (double)grace);
+    if (hand.n_kept == 0)
         return 0;
-    print_to_stderr("stopping: finishing %zu inputs in hand: about %.0f s, at most %lld "
-                    "(--grace); another signal drops them",
-                    n, seconds, (long long)grace);
+    print_to_stderr(
+        "stopping: finishing %zu of %zu inputs in hand: about %.0f s, at most "
+        "%lld (--grace); another signal drops them",
+        hand.n_kept, hand.n_inputs, hand.seconds, (long long)grace);
     return (int)(grace * 1000);
+}
+
+static bool is_finishing(void *shared)
+{
+    return progress_has_work(((struct progress *)shared)->job);
 }
 
 /* What the same command will do again. `failed`: the run ends by an error, which speaks
@@ -243,6 +249,7 @@ static int run_conveyor(struct job *job, const struct plan *plan)
     struct pipeline *pipeline = NULL;
     struct progress progress;
     struct monitor monitor = {.finish = finish_run,
+                              .finishing = is_finishing,
                               .stop = stop_run,
                               .progress_end = end_progress,
                               .shared = &progress};
@@ -275,6 +282,8 @@ static int run_conveyor(struct job *job, const struct plan *plan)
         print_to_stderr("error: %s", job->why[0] ? job->why : "a thread could not start");
     if (status < 0 || atomic_load(&monitor.stopped))
         say_dropped(job, status < 0);
+    if (code == EXIT_INTERRUPTED)
+        print_to_stderr("stopped: run the same command again to go on");
     report_final(job, status < 0 ? NULL : pipeline, progress.start_ns, plan->n_complete,
                  plan->n_bad, code);
     pipeline_free(pipeline);

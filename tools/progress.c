@@ -69,21 +69,54 @@ static double seconds_left(const struct progress *p, double seconds)
     return work_seconds_left(&work, seconds);
 }
 
-double progress_seconds_in_hand(const struct progress *p, size_t *n_inputs)
+static bool in_hand(const struct unit *u)
 {
-    struct work work = {0};
+    return atomic_load(&u->progress.begun) && !atomic_load(&u->progress.ended);
+}
 
-    *n_inputs = 0;
+struct in_hand progress_drop_long(const struct progress *p, double grace)
+{
+    const double so_far = seconds_since(p->start_ns);
+    struct in_hand hand = {0};
+    struct work begun = {0}, kept;
+
     for (size_t i = 0; i < p->job->n_units; i++) {
-        const struct unit *u = &p->job->units[i];
-        struct input_progress in = input_progress_of(p->job, u);
+        struct input_progress in = input_progress_of(p->job, &p->job->units[i]);
 
-        if (!atomic_load(&u->progress.begun))
-            continue;
-        *n_inputs += !in.ended;
-        work_add(&work, &in);
+        if (atomic_load(&p->job->units[i].progress.begun))
+            work_add(&begun, &in);
     }
-    return work_seconds_left(&work, seconds_since(p->start_ns));
+    kept = (struct work){.done = begun.done};
+    for (size_t i = 0; i < p->job->n_units; i++) {
+        struct unit *u = &p->job->units[i];
+        struct input_progress in = input_progress_of(p->job, u);
+        struct work one = {0}, with = kept;
+        double seconds;
+
+        if (!in_hand(u))
+            continue;
+        hand.n_inputs++;
+        work_add(&one, &in);
+        with.left += one.left;
+        with.unknown = one.unknown;
+        seconds = work_seconds_left(&with, so_far);
+        if (seconds < 0 || seconds >= grace) {
+            atomic_store(&u->progress.dropped, true);
+            continue;
+        }
+        kept = with;
+        hand.n_kept++;
+        hand.seconds = seconds;
+    }
+    return hand;
+}
+
+bool progress_has_work(const struct job *job)
+{
+    for (size_t i = 0; i < job->n_units; i++)
+        if (in_hand(&job->units[i]) && !atomic_load(&job->units[i].progress.dropped))
+            return true;
+    return false;
 }
 
 uint64_t progress_unpublished(const struct job *job, size_t *n_inputs)

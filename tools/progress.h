@@ -31,9 +31,19 @@ bool progress_wanted(const struct progress *p);
 /* To be called once a second, on one thread. */
 void progress_tick(struct progress *p);
 
-/* Seconds until the inputs in hand are done, where no new one is begun; below 0: unknown.
- * *n_inputs: how many they are. */
-double progress_seconds_in_hand(const struct progress *p, size_t *n_inputs);
+struct in_hand {
+    size_t n_inputs; /* that were begun and have not ended */
+    size_t n_kept;   /* of which so many will be done */
+    double seconds;  /* in so long */
+};
+
+/* Where no new input is begun: marks those in hand as dropped which would not be done
+ * within `grace` seconds, in the order given, behind those before them that will; so is
+ * one of unknown length. */
+struct in_hand progress_drop_long(const struct progress *p, double grace);
+
+/* Whether an input is in hand that was not dropped. */
+bool progress_has_work(const struct job *job);
 
 /* Samples that were encoded (documents: tokenized) of inputs that were begun and are not
  * published, and how many inputs these are. */

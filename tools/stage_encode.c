@@ -313,7 +313,7 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
     int n_good = 0, rc = 0;
 
     for (int i = 0; i < n && rc == 0; i++)
-        if (!s[i]->end_of_unit)
+        if (!s[i]->end_of_unit && !atomic_load(&s[i]->unit->progress.dropped))
             rc = s[i]->unit->input->format == INPUT_DOCUMENTS
                      ? work_on_document(w, s[i])
                      : work_on_pair(w, s[i], &n_good);

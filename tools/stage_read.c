@@ -189,6 +189,8 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
     int rc = INGEST_OK;
 
     (void)n; /* the batch is 1 */
+    if (w->unit && atomic_load(&w->unit->progress.dropped))
+        return PIPE_END; /* without an end mark: no other is begun */
     if (!w->unit)
         rc = take_unit(w);
     if (!w->unit)

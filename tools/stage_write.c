@@ -50,6 +50,8 @@ static int write_one(struct job *job, struct sample *s)
     struct unit *u = s->unit;
     int rc;
 
+    if (atomic_load(&u->progress.dropped))
+        return 0;
     if (!s->end_of_unit) {
         atomic_fetch_add(&u->progress.n_written, 1);
         return unit_append(u, job, s);

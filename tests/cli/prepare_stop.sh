@@ -70,8 +70,9 @@ first_is_there()
 start finish --grace 120 "$T"/s??.tar
 wait_for first_is_there
 ended INT
-said '^stopping: signal 2; run the same command again to go on'
-said '^stopping: finishing [1-9] inputs in hand: about [0-9]+ s, at most 120 \(--grace\)'
+said '^stopping: signal 2$'
+said '^stopped: run the same command again to go on$'
+said '^stopping: finishing [1-9] of [1-9] inputs in hand: about [0-9]+ s, at most 120 \(--grace\)'
 not_said dropped
 n=$(manifests)
 expect "those in hand are complete, $n of 12" test "$n" -ge 2 -a "$n" -lt 12
@@ -113,6 +114,34 @@ wait_for grep -q finishing "$T/twice.err"
 ended TERM
 said '^stopping: dropped'
 expect "it does not wait" test $((SECONDS - killed_at)) -le 20
+
+# Nor does a SIGINT, which is counted as well; one that comes twice at once is one.
+start thrice --size 512 --grace 100000 "$T/long.tar"
+wait_for some_done
+kill -INT $!
+kill -INT $!
+wait_for grep -q finishing "$T/thrice.err"
+ended INT
+said '^stopping: dropped [1-9][0-9]* encoded images'
+expect "the log has its end" jq -es 'last | .exit_status == 75' "$T/thrice.log" >/dev/null
+
+# What fits is finished though another input was opened behind it.
+start fits --grace 60 --name '{s01,pipe}' "$T/s01.tar" "pipe:cat $T/small.tar; touch $T/open; sleep 120"
+wait_for test -e "$T/open"
+wait_for some_done
+ended INT
+expect "it does not wait for the other" test $((SECONDS - killed_at)) -le 20
+expect "the first is there" test "$(manifests)" = 1
+said '^stopping: dropped [0-9]+ encoded images of 1 unfinished'
+
+# Where nothing is left to do, the signal has stopped nothing.
+start all --grace 120 --size 512 "$T/s01.tar"
+wait_for some_done
+kill -INT $!
+wait $!
+expect "status 0" test $? = 0
+said '^stopping: finishing 1 of 1'
+not_said 'run the same command again'
 
 # SIGHUP ends a wait before the run; under nohup it does nothing.
 mkfifo "$T/fifo"
