@@ -252,6 +252,7 @@ TOOLS_SRC := \
     tools/shard_files.c \
     tools/shard_set.c \
     tools/input_source.c \
+    tools/shell_word.c \
     tools/stage_encode.c \
     tools/stage_read.c \
     tools/stage_write.c \

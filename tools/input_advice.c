@@ -9,6 +9,7 @@
 
 #include "tools/exit_code.h"
 #include "tools/options.h"
+#include "tools/shell_word.h"
 #include "tools/url.h"
 
 static int out_of_memory(void)
@@ -38,25 +39,29 @@ __attribute__((format(printf, 2, 3))) static int refuse(const struct input *in,
     return EXIT_USAGE;
 }
 
-/* Both take the path as often as they name it. */
-static const struct {
-    const char *scheme, *words;
-} schemes[] = {
-    {"s3", "S3 is read through a command: --name NAME 'pipe:aws s3 cp \"%1$s\" -'"},
-    {"gs", "a bucket is read through a command: --name NAME 'pipe:gcloud storage cat "
-           "\"%1$s\"'"},
-    {"http", "a URL is read through a command: --name NAME 'pipe:curl -fsSL \"%1$s\"'"},
-    {"https", "a URL is read through a command: --name NAME 'pipe:curl -fsSL \"%1$s\"'"},
-    {"hf", "the Hugging Face hub is not read; download first: hf download OWNER/NAME "
-           "--repo-type dataset --local-dir FOLDER (hf is from pip install "
-           "huggingface_hub), and give the files in FOLDER"},
-    {"file", "give the path alone, without 'file://'"},
+/* What to say of a scheme or a suffix, and NULL or the command that reads it behind
+ * `pipe:`. In both %1$s is the path as a word for a shell, as often as they name it. */
+struct advice {
+    const char *match, *words, *command;
+};
+
+static const struct advice schemes[] = {
+    {"s3", "S3 is read through a command", "aws s3 cp %1$s -"},
+    {"gs", "a bucket is read through a command", "gcloud storage cat %1$s"},
+    {"http", "a URL is read through a command", "curl -fsSL %1$s"},
+    {"https", "a URL is read through a command", "curl -fsSL %1$s"},
+    {"hf",
+     "the Hugging Face hub is not read; download first: hf download OWNER/NAME "
+     "--repo-type dataset --local-dir FOLDER (hf is from pip install "
+     "huggingface_hub), and give the files in FOLDER",
+     NULL},
+    {"file", "give the path alone, without 'file://'", NULL},
 };
 
 #define PACK "tar --sort=name -cf x.tar -C "
 #define BY_PANDAS(call)                                                                  \
-    "python3 -c \"import pandas; pandas." call "('%1$s').to_json('%1$s.jsonl', "         \
-    "orient='records', lines=True)\""
+    "python3 -c \"import pandas, sys; pandas." call "(sys.argv[1]).to_json("             \
+    "sys.argv[1] + '.jsonl', orient='records', lines=True)\" %1$s"
 #define BY_CSV(dialect)                                                                  \
     "python3 -c \"import csv, json; csv.field_size_limit(1 << 30); "                     \
     "[print(json.dumps(r)) "                                                             \
@@ -67,61 +72,88 @@ static const struct {
     " makes JSON Lines of it (--text-field COLUMN where its text is not in 'text'); "    \
     "pictures are read from tars"
 #define IMAGE "is an image; pack the folder of images and captions: " PACK "FOLDER ."
-#define UNPACK(command)                                                                  \
-    "is not read packed so; give it through a command: --name NAME 'pipe:" command       \
-    " %1$s'"
+#define UNPACK "is not read packed so; give it through a command"
 
-static const struct {
-    const char *suffix, *words;
-} kinds[] = {
-    {".parquet", "parquet is not read: " BY_PANDAS("read_parquet") AS_JSONL},
-    {".feather", "feather is not read: " BY_PANDAS("read_feather") AS_JSONL},
-    {".arrow", "Arrow is not read: python3 -c \"import datasets; "
-               "datasets.Dataset.from_file('%1$s').to_json('%1$s.jsonl')\"" AS_JSONL},
-    {".csv", "CSV is not read: " BY_CSV("") AS_JSONL},
-    {".tsv", "TSV is not read: " BY_CSV(", delimiter='\\t'") AS_JSONL},
-    {".json", "say --input-format jsonl if each line is an object; of an array, jq -c "
-              "'.[]' %1$s > %1$s.jsonl makes JSON Lines"},
-    {".ndjson", "say --input-format jsonl to read it as JSON Lines"},
-    {".txt", "plain text is not read: @%1$s takes it as a list of inputs; documents are "
-             "JSON Lines, {\"text\": ...} in each line"},
-    {".zip", "zip is not read: unzip -d x %1$s && " PACK "x . makes a tar of it"},
-    {".7z", "7z is not read: 7z x -ox %1$s && " PACK "x . makes a tar of it"},
-    {".rar", "rar is not read: unrar x %1$s x/ && " PACK "x . makes a tar of it"},
-    {".lz4", UNPACK("lz4 -dc")},
-    {".lzma", UNPACK("xz -dc")},
-    {".lzo", UNPACK("lzop -dc")},
-    {".br", UNPACK("brotli -dc")},
-    {".Z", UNPACK("gzip -dc")},
-    {".jpg", IMAGE},
-    {".jpeg", IMAGE},
-    {".png", IMAGE},
-    {".webp", IMAGE},
-    {".lms", "is a shard, which prepare wrote; it reads what shards are made from"},
+static const struct advice kinds[] = {
+    {".parquet", "parquet is not read: " BY_PANDAS("read_parquet") AS_JSONL, NULL},
+    {".feather", "feather is not read: " BY_PANDAS("read_feather") AS_JSONL, NULL},
+    {".arrow",
+     "Arrow is not read: python3 -c \"import datasets, sys; "
+     "datasets.Dataset.from_file(sys.argv[1]).to_json(sys.argv[1] + '.jsonl')\" "
+     "%1$s" AS_JSONL,
+     NULL},
+    {".csv", "CSV is not read: " BY_CSV("") AS_JSONL, NULL},
+    {".tsv", "TSV is not read: " BY_CSV(", delimiter='\\t'") AS_JSONL, NULL},
+    {".json",
+     "say --input-format jsonl if each line is an object; of an array, jq -c "
+     "'.[]' %1$s > %1$s.jsonl makes JSON Lines",
+     NULL},
+    {".ndjson", "say --input-format jsonl to read it as JSON Lines", NULL},
+    {".txt",
+     "plain text is not read: @%1$s takes it as a list of inputs; documents are "
+     "JSON Lines, {\"text\": ...} in each line",
+     NULL},
+    {".zip", "zip is not read: unzip -d x %1$s && " PACK "x . makes a tar of it", NULL},
+    {".7z", "7z is not read: 7z x -ox %1$s && " PACK "x . makes a tar of it", NULL},
+    {".rar", "rar is not read: unrar x %1$s x/ && " PACK "x . makes a tar of it", NULL},
+    {".lz4", UNPACK, "lz4 -dc %1$s"},
+    {".lzma", UNPACK, "xz -dc %1$s"},
+    {".lzo", UNPACK, "lzop -dc %1$s"},
+    {".br", UNPACK, "brotli -dc %1$s"},
+    {".Z", UNPACK, "gzip -dc %1$s"},
+    {".jpg", IMAGE, NULL},
+    {".jpeg", IMAGE, NULL},
+    {".png", IMAGE, NULL},
+    {".webp", IMAGE, NULL},
+    {".lms", "is a shard, which prepare wrote; it reads what shards are made from", NULL},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-/* `words` with the path in it. */
-static int refuse_with(const struct input *in, const char *words)
+/* "pipe:COMMAND" with the path in it, as a word: the path is one of the command's shell,
+ * and all of it one of the user's. Gives memory, or NULL. */
+static char *pipe_word(const char *command, const char *path_word)
+{
+    char *format, *text, *word;
+
+    if (asprintf(&format, "pipe:%s", command) < 0)
+        return NULL;
+    if (asprintf(&text, format, path_word) < 0)
+        text = NULL;
+    free(format);
+    word = text ? shell_word(text) : NULL;
+    free(text);
+    return word;
+}
+
+static int refuse_with(const struct input *in, const struct advice *advice)
 {
     const char *format = strstr(in->text, ".jsonl") ? " --input-format jsonl" : "";
-    char *text;
+    char *path = shell_word(in->text), *text = NULL, *word = NULL;
     int rc;
 
-    if (asprintf(&text, words, in->text) < 0)
-        return out_of_memory();
-    rc = refuse(in, "%s%s", text, strstr(words, "pipe:") ? format : "");
+    if (path && asprintf(&text, advice->words, path) < 0)
+        text = NULL;
+    if (path && advice->command)
+        word = pipe_word(advice->command, path);
+    if (!text || (advice->command && !word))
+        rc = out_of_memory();
+    else if (word)
+        rc = refuse(in, "%s: --name NAME %s%s", text, word, format);
+    else
+        rc = refuse(in, "%s", text);
+    free(word);
     free(text);
+    free(path);
     return rc;
 }
 
 static int refuse_url(const struct input *in, size_t scheme_len)
 {
     for (size_t i = 0; i < COUNT(schemes); i++)
-        if (strlen(schemes[i].scheme) == scheme_len &&
-            strncmp(in->text, schemes[i].scheme, scheme_len) == 0)
-            return refuse_with(in, schemes[i].words);
+        if (strlen(schemes[i].match) == scheme_len &&
+            strncmp(in->text, schemes[i].match, scheme_len) == 0)
+            return refuse_with(in, &schemes[i]);
     return refuse(in,
                   "no URL of this kind is read; 'pipe:COMMAND' with --name NAME reads "
                   "what a command prints");
@@ -152,10 +184,11 @@ int input_refuse_missing(const struct input *in, int error)
 
 int input_refuse_folder(const struct input *in)
 {
-    return refuse(in,
-                  "is a folder; pack its images and captions, " PACK "%s ., and give "
-                  "x.tar (or name the tars or .jsonl files in it)",
-                  in->text);
+    static const struct advice folder = {
+        .words = "is a folder; pack its images and captions, " PACK "%1$s ., and give "
+                 "x.tar (or name the tars or .jsonl files in it)"};
+
+    return refuse_with(in, &folder);
 }
 
 /* Length of `path` without a suffix of the compressions that are read. */
@@ -178,10 +211,10 @@ int input_refuse_kind(const struct input *in)
     size_t len = plain_length(in->text);
 
     for (size_t i = 0; i < COUNT(kinds); i++) {
-        size_t n = strlen(kinds[i].suffix);
+        size_t n = strlen(kinds[i].match);
 
-        if (len > n && strncasecmp(in->text + len - n, kinds[i].suffix, n) == 0)
-            return refuse_with(in, kinds[i].words);
+        if (len > n && strncasecmp(in->text + len - n, kinds[i].match, n) == 0)
+            return refuse_with(in, &kinds[i]);
     }
     return 0;
 }

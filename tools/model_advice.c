@@ -14,6 +14,7 @@
 
 #include "tools/exit_code.h"
 #include "tools/options.h"
+#include "tools/shell_word.h"
 
 enum { MOST_NAMES = 12 };
 
@@ -43,6 +44,8 @@ static bool has_file(const char *folder, const char *name)
            stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+#define ID_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
+
 /* "owner/name", where no folder `owner` is here that may lack a `name`. */
 static bool is_hub_id(const char *path)
 {
@@ -50,7 +53,8 @@ static bool is_hub_id(const char *path)
     char *owner;
     bool is_here;
 
-    if (!slash || slash == path || !slash[1] || strchr(slash + 1, '/') || path[0] == '.')
+    if (!slash || slash == path || !slash[1] || strchr(slash + 1, '/') ||
+        path[0] == '.' || path[strspn(path, ID_CHARACTERS)] != '\0')
         return false;
     owner = strndup(path, (size_t)(slash - path));
     is_here = !owner || is_folder(owner);
@@ -58,7 +62,7 @@ static bool is_hub_id(const char *path)
     return !is_here;
 }
 
-/* "a, b and 3 more": the names in a folder. Gives memory, or NULL. */
+/* "a, b and 3 more": the names in a folder, "" of an empty one. Gives memory, or NULL. */
 static char *list_names(const char *folder)
 {
     struct dirent **entries;
@@ -83,8 +87,6 @@ static char *list_names(const char *folder)
         return NULL;
     if (n_more > 0)
         fprintf(out, " and %d more", n_more);
-    else if (n_named == 0)
-        fputs("nothing", out);
     if (fclose(out) == 0)
         return text;
     free(text);
@@ -110,13 +112,38 @@ static int refuse_missing(const char *option, const char *path, const char *file
 /* A pickle, which can run code and is not read. */
 static int refuse_pickle(const char *path)
 {
-    return usage_error(
-        "--vae %s: is not safetensors; convert it once: python3 -c \"import torch, "
-        "safetensors.torch as s; d = torch.load('%s', map_location='cpu', "
-        "weights_only=True); d = d.get('state_dict', d); s.save_file({k: "
-        "v.clone().contiguous() for k, v in d.items() if torch.is_tensor(v)}, "
-        "'%s.safetensors')\"",
-        path, path, path);
+    char *word = shell_word(path);
+
+    usage_error("--vae %s: is not safetensors; convert it once: python3 -c \"import sys, "
+                "torch, safetensors.torch as s; d = torch.load(sys.argv[1], "
+                "map_location='cpu', weights_only=True); d = d.get('state_dict', d); "
+                "s.save_file({k: v.clone().contiguous() for k, v in d.items() if "
+                "torch.is_tensor(v)}, sys.argv[1] + '.safetensors')\" %s",
+                path, word ? word : "FILE");
+    free(word);
+    return EXIT_USAGE;
+}
+
+/* Gives the words for what a folder lacks of a VAE, `place` being "it" or "its vae/";
+ * NULL: no memory. */
+static char *describe_lack(const char *folder, const char *place, bool is_vae,
+                           const char *names)
+{
+    const bool has_config = has_file(folder, "config.json");
+    const bool has_weights = has_file(folder, WEIGHTS);
+    char *text;
+    int n;
+
+    if (!*names)
+        n = asprintf(&text, "there is nothing in %s", place);
+    else if (has_config || has_weights)
+        n = asprintf(&text, "there is a %s in %s, but no %s; in it: %s",
+                     has_config ? "config.json" : WEIGHTS, place,
+                     has_config ? WEIGHTS : "config.json", names);
+    else
+        n = asprintf(&text, "there is no config.json with a " WEIGHTS " in %s%s, but: %s",
+                     place, is_vae ? "" : " nor in a vae/ of it", names);
+    return n < 0 ? NULL : text;
 }
 
 static int refuse_vae_folder(const char *path)
@@ -126,13 +153,14 @@ static int refuse_vae_folder(const char *path)
         snprintf(vae, sizeof(vae), "%s/vae", path) < PATH_MAX && is_folder(vae);
     const char *folder = has_vae ? vae : path;
     char *names = list_names(folder);
+    char *lack =
+        names ? describe_lack(folder, has_vae ? "its vae/" : "it", has_vae, names) : NULL;
 
-    usage_error("--vae %s: there is no config.json with a %s in it%s, but: %s%s", path,
-                WEIGHTS, has_vae ? "s vae/" : " nor in a vae/ of it",
-                names ? names : "something else",
+    usage_error("--vae %s: %s%s", path, lack ? lack : "is no VAE's folder",
                 has_file(folder, "diffusion_pytorch_model.bin")
                     ? " (given as --vae, the .bin says how to convert it)"
                     : "");
+    free(lack);
     free(names);
     return EXIT_USAGE;
 }
@@ -179,7 +207,7 @@ static int advise_tokenizer_folder(const char *path)
         return refuse_tokenizer_kind(path, "its tokenizer.json");
     names = list_names(path);
     usage_error("--tokenizer %s: is a folder; name a SentencePiece BPE model. In it: %s",
-                path, names ? names : "something else");
+                path, names && *names ? names : "nothing");
     free(names);
     return EXIT_USAGE;
 }

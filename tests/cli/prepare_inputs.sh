@@ -54,6 +54,32 @@ for table in csv tsv json; do
 done
 expect_match stdout '"text":"one"'
 
+# Names that a shell would take apart.
+mkdir -p "$T/my data's"
+cp "$T/a.csv" "$T/my data's/x y.csv"
+cp "$T/a.json" "$T/my data's/\$x;y.json"
+# told FIRST LAST: the words between them in the last message.
+told()
+{
+    sed "s|\\\$T|$T|g; s/^error: .*$1//; s/$2.*//" "$T/.stderr"
+}
+refused "$T/my data's/x y.csv"
+eval "$(told 'CSV is not read: ' ' makes JSON')" || expect "the CSV's command works" false
+refused "$T/my data's/\$x;y.json"
+eval "$(told 'of an array, ' ' makes JSON')" || expect "the array's command works" false
+for table in 'x y.csv' '$x;y.json'; do
+    expect "$table is JSON Lines" [ "$(jq -s length "$T/my data's/$table.jsonl")" = 2 ]
+done
+refused "$T/my data's"
+(cd "$T" && rm x.tar && eval "$(told 'captions, ' ', and give')")
+expect "the folder is packed" tar -tf "$T/x.tar" "./x y.csv"
+: >"$T/my data's/it's.tar.lz4"
+refused "$T/my data's/it's.tar.lz4"
+eval "set -- $(told '--name NAME ' '$')"
+expect "the user's shell has one word" [ $# = 1 ]
+eval "set -- ${1#pipe:}"
+expect "the command's shell has the path" [ "$3" = "$T/my data's/it's.tar.lz4" ]
+
 # Two lines of JSON under a name that does not say so.
 printf '{"text": "one"}\n{"text": "two"}\n' >"$T/b.ndjson"
 says 'say --input-format jsonl' "$T/b.ndjson"
@@ -66,7 +92,7 @@ for file in a.parquet a.PARQUET a.feather a.arrow a.zip a.7z a.rar a.tar.lz4 a.j
     a.jpg a.webp a.lms; do
     : >"$T/$file"
 done
-says 'read_parquet\(.\$T/a.parquet.\)\.to_json' "$T/a.parquet"
+says 'read_parquet\(sys.argv\[1\]\)\.to_json.* \$T/a.parquet makes' "$T/a.parquet"
 says 'read_parquet' "$T/a.PARQUET"
 says 'read_feather' "$T/a.feather"
 says 'Dataset.from_file' "$T/a.arrow"
@@ -85,10 +111,13 @@ run latentmill prepare --quiet --limit 1 --input-format tar --out "$T/odd" "$T/o
 expect_status 0
 
 # URLs.
-says "pipe:aws s3 cp \"s3://b/x.tar\" -'$" s3://b/x.tar
-says "pipe:aws s3 cp \"s3://b/x.jsonl.gz\" -' --input-format jsonl$" s3://b/x.jsonl.gz
-says "pipe:gcloud storage cat \"gs://b/x.tar\"'" gs://b/x.tar
-says "pipe:curl -fsSL \"https://h/x.tar\?a=1&b=2\"'" 'https://h/x.tar?a=1&b=2'
+says "'pipe:aws s3 cp s3://b/x.tar -'$" s3://b/x.tar
+says "'pipe:aws s3 cp s3://b/x.jsonl.gz -' --input-format jsonl$" s3://b/x.jsonl.gz
+says "'pipe:gcloud storage cat gs://b/x.tar'" gs://b/x.tar
+says 'pipe:curl -fsSL .*https://h/x.tar\?a=1&b=2' 'https://h/x.tar?a=1&b=2'
+words=$(sed "s/.* --name NAME //" "$T/.stderr")
+eval "set -- $words"
+expect "the command has its quotes" [ "$1" = "pipe:curl -fsSL 'https://h/x.tar?a=1&b=2'" ]
 says 'hf download' hf://datasets/a/b/x.tar
 says 'give the path alone' file:///x.tar
 says "'pipe:COMMAND'" az://b/x.tar

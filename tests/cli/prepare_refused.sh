@@ -128,10 +128,26 @@ mkdir -p "$T/pipe/unet" "$T/pipe/vae" "$T/many"
 touch "$T/pipe/vae/config.json" "$T/pipe/vae/diffusion_pytorch_model.bin" "$T/many/"{10..25}
 refused --out "$T/o" --vae "$T/pipe" $scenes
 expect_stderr <<'END'
-error: --vae $T/pipe: there is no config.json with a diffusion_pytorch_model.safetensors in its vae/, but: config.json, diffusion_pytorch_model.bin (given as --vae, the .bin says how to convert it)
+error: --vae $T/pipe: there is a config.json in its vae/, but no diffusion_pytorch_model.safetensors; in it: config.json, diffusion_pytorch_model.bin (given as --vae, the .bin says how to convert it)
 END
 refused --out "$T/o" --vae "$T/many" $scenes
 expect_match stderr ' in it nor in a vae/ of it, but: 10, 11, .*, 21 and 4 more$'
+mkdir "$T/half" "$T/half2" "$T/nothing"
+touch "$T/half/config.json" "$T/half/tokenizer.json" "$T/half2/diffusion_pytorch_model.safetensors"
+refused --out "$T/o" --vae "$T/half" $scenes
+expect_stderr <<'END'
+error: --vae $T/half: there is a config.json in it, but no diffusion_pytorch_model.safetensors; in it: config.json, tokenizer.json
+END
+refused --out "$T/o" --vae "$T/half2" $scenes
+expect_match stderr 'is a diffusion_pytorch_model.safetensors in it, but no config.json; in it: diff'
+refused --out "$T/o" --vae "$T/nothing" $scenes
+expect_stderr <<'END'
+error: --vae $T/nothing: there is nothing in it
+END
+refused --out "$T/o" --vae "a b/c d" $scenes
+expect_stderr <<'END'
+error: --vae a b/c d: No such file or directory
+END
 refused --out "$T/o" --tokenizer mistralai/Mistral-7B $scenes
 expect_match stderr 'hf download mistralai/Mistral-7B tokenizer.model .* then --tokenizer Mistral-7B/tok'
 for kind in tokenizer.json x.tiktoken; do
