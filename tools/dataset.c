@@ -138,14 +138,35 @@ static bool differs(const json_t *there, const json_t *here, const char *group,
                        json_object_get(json_object_get(here, group), key));
 }
 
+static const char *vae_sha256(const json_t *config)
+{
+    const json_t *vae = json_object_get(json_object_get(config, "encode"), "vae");
+    const char *sha256 = json_string_value(json_object_get(vae, "sha256"));
+
+    return sha256 ? sha256 : "";
+}
+
+/* Of another VAE its hash says enough: all else of it differs too. */
+static void tell_assumed_vae(json_t *there, json_t *here)
+{
+    if (strcmp(vae_sha256(there), vae_sha256(here)) == 0) {
+        print_to_stderr("  no --vae was given, so the builtin was assumed");
+        return;
+    }
+    print_to_stderr("  no --vae was given, so the builtin was assumed; name the one of "
+                    "there, whose weights have the SHA-256 %s",
+                    vae_sha256(there));
+    json_object_del(json_object_get(there, "encode"), "vae");
+    json_object_del(json_object_get(here, "encode"), "vae");
+}
+
 /* A rerun that left out --vae or --tokenizer did not ask for the builtin. */
-static void tell_assumed(const struct prepare_options *o, const json_t *there,
-                         const json_t *here)
+static void tell_assumed(const struct prepare_options *o, json_t *there, json_t *here)
 {
     if (!o->vae && json_is_object(json_object_get(there, "encode")) &&
         json_is_object(json_object_get(here, "encode")) &&
         differs(there, here, "encode", "vae"))
-        print_to_stderr("  no --vae was given, so the builtin was assumed");
+        tell_assumed_vae(there, here);
     if (!o->tokenizer && differs(there, here, "text", "tokenizer"))
         print_to_stderr("  no --tokenizer was given, so the builtin was assumed");
 }
@@ -155,7 +176,7 @@ static int compare(const char *path, const json_t *config,
 {
     json_error_t error;
     json_t *there = json_load_path(path, JSON_REJECT_DUPLICATES, &error);
-    json_t *here = json_copy((json_t *)config);
+    json_t *here = json_deep_copy(config);
     int rc = 0;
 
     if (!there || !here) {

@@ -269,3 +269,16 @@ rm "$model"
 run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg "$T/s.tar"
 expect_status 0
 expect "it is placed anew" cmp "$T/model" "$model"
+
+# Of another VAE that was forgotten its hash says enough.
+jq -c '.encode.vae.sha256 = "0123abcd" | .encode.vae.config.layers = 5 | .encode.vae.family = "kl"' \
+    "$T/scaled/dataset.json" >"$T/dataset.json"
+mkdir "$T/forgot"
+mv "$T/dataset.json" "$T/forgot"
+run latentmill prepare --quiet --out "$T/forgot" --limit 1 --tokenizer builtin --size 128 $scenes
+expect_status 2
+expect_stderr <<'END'
+error: $T/forgot/dataset.json was made with another configuration; use another --out folder, or these values:
+  no --vae was given, so the builtin was assumed; name the one of there, whose weights have the SHA-256 0123abcd
+  encode.size: [256,256] there, [128,128] here
+END
