@@ -118,8 +118,7 @@ expect "it does not wait" test $((SECONDS - killed_at)) -le 20
 # Nor does a SIGINT, which is counted as well; one that comes twice at once is one.
 start thrice --size 512 --grace 100000 "$T/long.tar"
 wait_for some_done
-kill -INT $!
-kill -INT $!
+kill -INT $! $!
 wait_for grep -q finishing "$T/thrice.err"
 ended INT
 said '^stopping: dropped [1-9][0-9]* encoded images'
@@ -135,7 +134,7 @@ expect "the first is there" test "$(manifests)" = 1
 said '^stopping: dropped [0-9]+ encoded images of 1 unfinished'
 
 # Where nothing is left to do, the signal has stopped nothing.
-start all --grace 120 --size 512 "$T/s01.tar"
+start all --grace 100000 --size 384 "$T/long.tar"
 wait_for some_done
 kill -INT $!
 wait $!
