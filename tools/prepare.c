@@ -28,6 +28,7 @@
 #include "tools/out_folder.h"
 #include "tools/pipeline.h"
 #include "tools/plan.h"
+#include "tools/plural.h"
 #include "tools/prepare_options.h"
 #include "tools/print.h"
 #include "tools/progress.h"
@@ -217,9 +218,9 @@ static int finish_run(void *shared)
     seconds = progress_seconds_in_hand(p, &n);
     if (n == 0 || seconds < 0 || seconds >= (double)grace)
         return 0;
-    print_to_stderr("stopping: finishing %zu inputs in hand: about %.0f s, at most %lld "
+    print_to_stderr("stopping: finishing %zu input%s in hand: about %.0f s, at most %lld "
                     "(--grace); another signal drops them",
-                    n, seconds, (long long)grace);
+                    n, plural_s(n), seconds, (long long)grace);
     return (int)(grace * 1000);
 }
 
@@ -230,9 +231,11 @@ static void say_dropped(const struct job *job)
     const uint64_t n = progress_unpublished(job, &n_inputs);
 
     if (n_inputs > 0)
-        print_to_stderr("stopping: dropped %llu encoded %s of %zu unfinished inputs; the "
-                        "same command does them again",
-                        (unsigned long long)n, report_name_done(&job->count), n_inputs);
+        print_to_stderr(
+            "stopping: dropped %llu encoded %s of %zu unfinished input%s; the "
+            "same command does them again",
+            (unsigned long long)n, report_name_done(&job->count), n_inputs,
+            plural_s(n_inputs));
 }
 
 static int run_conveyor(struct job *job, const struct plan *plan)
@@ -273,8 +276,7 @@ static int run_conveyor(struct job *job, const struct plan *plan)
     code = exit_code_of(job, plan, status, atomic_load(&monitor.stopped));
     if (status < 0)
         print_to_stderr("error: %s", job->why[0] ? job->why : "a thread could not start");
-    report_final(job, status < 0 ? NULL : pipeline, progress.start_ns, plan->n_complete,
-                 plan->n_bad, code);
+    report_final(job, status < 0 ? NULL : pipeline, progress.start_ns, plan, code);
     pipeline_free(pipeline);
     samples_free(samples, n_samples);
     return code;
