@@ -223,6 +223,7 @@ TOOLS_SRC := \
     tools/json_diff.c \
     tools/json_text.c \
     tools/list_file.c \
+    tools/loss.c \
     tools/manifest.c \
     tools/mds_writer.c \
     tools/memory_file.c \

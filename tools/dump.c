@@ -22,6 +22,7 @@
 #include "tools/dump_sample.h"
 #include "tools/dump_tokenizer.h"
 #include "tools/exit_code.h"
+#include "tools/loss.h"
 #include "tools/options.h"
 #include "tools/print.h"
 
@@ -38,20 +39,13 @@ struct dump {
     int write_error; /* errno of stdout, 0: none */
 };
 
-/* Samples that one frame's damage has cost, not told yet. */
-struct loss {
-    uint64_t n;         /* 0: none */
-    char *why;          /* what the reader says of the frame */
-    char *first, *last; /* "NAME KEY, index I"; NULL: the index does not name it */
-};
-
 /* A shard that is being printed. */
 struct source {
     const char *path;
     struct shard_reader *reader;
     const struct tokenizer *tokenizer;
     bool announced;
-    struct loss loss;
+    struct loss loss; /* of one frame */
 };
 
 static int parse(struct dump *d, int argc, char **argv, int *n_operands)
@@ -153,55 +147,25 @@ static bool more_wanted(const struct dump *d)
 /* Says of the samples lost so far how many and which. */
 static void tell_loss(struct dump *d, struct source *s)
 {
-    struct loss *loss = &s->loss;
+    char *text = s->loss.n > 0 ? loss_text(&s->loss, "--verbose") : NULL;
 
-    if (loss->n == 1 && loss->first)
-        complain(d, "%s: lost: %s", loss->why, loss->first);
-    else if (loss->n == 1)
-        complain(d, "%s: a sample is lost", loss->why);
-    else if (loss->n > 1 && loss->first && loss->last)
-        complain(d, "%s: lost: %" PRIu64 " samples, from %s to %s (--verbose names all)",
-                 loss->why, loss->n, loss->first, loss->last);
-    else if (loss->n > 1)
-        complain(d, "%s: %" PRIu64 " samples are lost", loss->why, loss->n);
-    free(loss->why);
-    free(loss->first);
-    free(loss->last);
-    *loss = (struct loss){0};
-}
-
-/* Gives "NAME KEY, index I", or NULL. */
-static char *name_of(const struct shard_record *record)
-{
-    char *name;
-
-    if (record->key[0] == '\0' || asprintf(&name, "%s %s, index %" PRIu64, record->name,
-                                           record->key, record->index) < 0)
-        return NULL;
-    return name;
+    if (text)
+        complain(d, "%s", text);
+    else if (s->loss.n > 0)
+        complain(d, "out of memory");
+    free(text);
+    loss_clear(&s->loss);
 }
 
 /* A frame's damage costs this sample, which the index may still name. */
 static void lose(struct dump *d, struct source *s, const struct shard_record *record)
 {
-    struct loss *loss = &s->loss;
-    char *name = name_of(record);
+    const char *why = shard_reader_why(s->reader);
 
-    if (loss->n > 0 &&
-        (d->verbose || strcmp(loss->why, shard_reader_why(s->reader)) != 0))
+    if (d->verbose || !loss_fits(&s->loss, why))
         tell_loss(d, s);
-    if (loss->n++ == 0) {
-        loss->why = strdup(shard_reader_why(s->reader));
-        loss->first = name;
-    } else {
-        free(loss->last);
-        loss->last = name;
-    }
-    if (!loss->why) {
+    if (loss_add(&s->loss, why, record) < 0)
         complain(d, "out of memory");
-        free(loss->first);
-        *loss = (struct loss){0};
-    }
 }
 
 /* Prints record `i`. Returns whether another may be read. */

@@ -9,6 +9,7 @@
 #include "shard/sequence.h"
 #include "shard/status.h"
 #include "tools/dump_sample.h"
+#include "tools/plural.h"
 #include "tools/print.h"
 #include "tools/tensor.h"
 
@@ -72,7 +73,7 @@ void dump_text_shard(FILE *out, const char *path, const struct shard_header *h,
                      uint64_t n_samples)
 {
     put_string(out, path);
-    fprintf(out, ": %" PRIu64 " sample%s of ", n_samples, n_samples == 1 ? "" : "s");
+    fprintf(out, ": %" PRIu64 " sample%s of ", n_samples, plural_s(n_samples));
     put_string(out, h->name);
     fputs(", ", out);
     put_string(out, h->software);
@@ -90,7 +91,7 @@ static void put_n_tokens(FILE *out, const struct shard_alternative *a)
     if (a->n_ids == SHARD_NO_IDS)
         fputs("not tokenized", out);
     else
-        fprintf(out, "%" PRIu32 " token%s", a->n_ids, a->n_ids == 1 ? "" : "s");
+        fprintf(out, "%" PRIu32 " token%s", a->n_ids, plural_s(a->n_ids));
 }
 
 static void put_caption(FILE *out, const struct dump_sample *s)

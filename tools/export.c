@@ -20,6 +20,7 @@
 #include "tools/exit_code.h"
 #include "tools/monitor.h"
 #include "tools/options.h"
+#include "tools/plural.h"
 #include "tools/print.h"
 #include "tools/shard_files.h"
 #include "tools/shard_set.h"
@@ -138,9 +139,9 @@ static void show_progress(void *shared)
     const uint64_t n = atomic_load(&run->n_samples);
 
     fprintf(stderr,
-            "\r\033[K%" PRIu64 " of %zu shards, %" PRIu64 " samples, %.0f samples/s",
+            "\r\033[K%" PRIu64 " of %zu shard%s, %" PRIu64 " sample%s, %.0f samples/s",
             (uint64_t)(atomic_load(&run->n_done) + atomic_load(&run->n_failed)),
-            run->n_units, n, (double)n / seconds);
+            run->n_units, plural_s(run->n_units), n, plural_s(n), (double)n / seconds);
     fflush(stderr);
     atomic_store(&run->progress_shown, true);
 }
@@ -166,25 +167,27 @@ static void report(const struct export_run *run)
 {
     const double seconds = (double)(clock_ns() - run->start_ns) / 1e9;
     const uint64_t n = atomic_load(&run->n_samples), lost = atomic_load(&run->n_lost);
-    const uint64_t failed = atomic_load(&run->n_failed);
+    const uint64_t done = atomic_load(&run->n_done), failed = atomic_load(&run->n_failed);
 
     fprintf(stderr,
-            "%" PRIu64 " samples of %" PRIu64 " shards in %.1f s (%.0f samples/s)", n,
-            (uint64_t)atomic_load(&run->n_done), seconds,
+            "%" PRIu64 " sample%s of %" PRIu64 " shard%s in %.1f s (%.0f samples/s)", n,
+            plural_s(n), done, plural_s(done), seconds,
             (double)n / (seconds > 0 ? seconds : 1));
     if (atomic_load(&run->n_left_out) > 0)
         fprintf(stderr, ", %" PRIu64 " left out by the view",
                 (uint64_t)atomic_load(&run->n_left_out));
     if (lost > 0)
-        fprintf(stderr, ", %" PRIu64 " samples lost", lost);
+        fprintf(stderr, ", %" PRIu64 " sample%s lost", lost, plural_s(lost));
     if (failed > 0)
-        fprintf(stderr, ", %" PRIu64 " shards failed", failed);
+        fprintf(stderr, ", %" PRIu64 " shard%s failed", failed, plural_s(failed));
     if (run->n_missing > 0)
         fprintf(stderr, ", %zu missing or unfinished", run->n_missing);
     if (run->n_unreadable > 0)
-        fprintf(stderr, ", %zu shards unreadable", run->n_unreadable);
+        fprintf(stderr, ", %zu shard%s unreadable", run->n_unreadable,
+                plural_s(run->n_unreadable));
     if (run->n_complete > 0)
-        fprintf(stderr, ", %zu shards were complete", run->n_complete);
+        fprintf(stderr, ", %zu shard%s complete before", run->n_complete,
+                plural_s(run->n_complete));
     fputc('\n', stderr);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/export_unit.c - one shard into one unit's files.
  *
- * A frame's damage costs its own samples, which are named, here and in the manifest. Any
- * other error fails the unit: nothing of it gets a final name. */
+ * A frame's damage costs its own samples: one line on stderr for all of them, and each in
+ * the manifest. Any other error fails the unit: nothing of it gets a final name. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,9 +16,8 @@
 #include "tools/export.h"
 #include "tools/export_view.h"
 #include "tools/json_text.h"
+#include "tools/loss.h"
 #include "tools/print.h"
-
-enum { MOST_NAMED = 20 }; /* lost samples on stderr; the manifest has them all */
 
 struct unit_export {
     struct export_run *run;
@@ -29,7 +28,8 @@ struct unit_export {
     struct export_sample sample;
     struct export_view view; /* where the run has one */
     uint64_t n_samples, n_lost, n_left_out;
-    json_t *lost; /* array of {index, key, why} */
+    json_t *lost;     /* array of {index, key, why} */
+    struct loss loss; /* the last of them, not told yet */
 };
 
 static void say_list(struct unit_export *x, const char *fmt, va_list ap)
@@ -65,18 +65,52 @@ static int out_of_memory(struct unit_export *x)
     return fail(x, "%s: out of memory", x->unit->path);
 }
 
+/* Says of the samples lost for one reason how many and which. */
+static int tell_loss(struct unit_export *x)
+{
+    char *manifest = NULL, *text = NULL;
+
+    if (x->loss.n == 0)
+        return EXPORT_DONE;
+    if (asprintf(&manifest, "%s%s", x->unit->name, EXPORT_MANIFEST) < 0)
+        manifest = NULL;
+    else
+        text = loss_text(&x->loss, manifest);
+    if (text)
+        say(x, "%s", text);
+    const int end = text ? EXPORT_DONE : out_of_memory(x);
+    free(manifest);
+    free(text);
+    loss_clear(&x->loss);
+    return end;
+}
+
+/* Gives `why` behind the shard's path, or NULL. */
+static char *with_path(const struct unit_export *x, const char *why)
+{
+    char *text;
+
+    return asprintf(&text, "%s: %s", x->unit->path, why) < 0 ? NULL : text;
+}
+
 /* `record` names it as well as the shard's index can; `why` has no path, so that the
  * manifest's result has none. */
 static int lose(struct unit_export *x, const struct shard_record *record, const char *why)
 {
-    if (x->n_lost < MOST_NAMED)
-        say(x, "%s: %s: lost: %s %s, index %" PRIu64, x->unit->path, why, record->name,
-            record->key, record->index);
+    char *said = with_path(x, why);
     json_t *entry =
         json_pack("{s:I, s:o, s:o}", "index", (json_int_t)record->index, "key",
                   json_any_string(record->key), "why", json_any_string(why));
+    const bool kept = json_array_append_new(x->lost, entry) == 0;
+    int end = said != NULL && kept ? EXPORT_DONE : out_of_memory(x);
+
     x->n_lost++;
-    return json_array_append_new(x->lost, entry) == 0 ? EXPORT_DONE : out_of_memory(x);
+    if (end == EXPORT_DONE && !loss_fits(&x->loss, said))
+        end = tell_loss(x);
+    if (end == EXPORT_DONE && loss_add(&x->loss, said, record) < 0)
+        end = out_of_memory(x);
+    free(said);
+    return end;
 }
 
 /* The reader's words without the path before them. */
@@ -142,10 +176,7 @@ static int take_records(struct unit_export *x)
             break;
         end = take_next(x, rc, &record);
     }
-    if (end == EXPORT_DONE && x->n_lost > MOST_NAMED)
-        say(x, "%s: %" PRIu64 " samples are lost; %s%s names them all", x->unit->path,
-            x->n_lost, x->unit->name, EXPORT_MANIFEST);
-    return end;
+    return end == EXPORT_DONE ? tell_loss(x) : end;
 }
 
 /* ---- the manifest ---- */
@@ -297,6 +328,7 @@ enum export_end export_unit_run(struct export_run *run, const struct export_unit
     export_sample_clear(&x.sample);
     export_view_end(&x.view);
     json_decref(x.lost);
+    loss_clear(&x.loss);
     publication_free(&x.files);
     return end == EXPORT_DONE && x.n_lost > 0 ? EXPORT_LOSSY : (enum export_end)end;
 }

@@ -16,6 +16,7 @@
 #include "tools/exit_code.h"
 #include "tools/monitor.h"
 #include "tools/options.h"
+#include "tools/plural.h"
 #include "tools/print.h"
 #include "tools/publish.h"
 #include "tools/shard_set.h"
@@ -76,8 +77,9 @@ static int publish(struct dataset_index_writer *w, const char *folder, bool inco
     else if (publish_replace(path, bytes, len, why, sizeof(why)) != PUBLISH_OK)
         rc = failed(why);
     else
-        print_to_stderr("%s: %zu shards%s, %zu bytes", path, n_shards,
-                        incomplete ? " of an incomplete set" : "", len);
+        print_to_stderr("%s: %zu shard%s%s, %zu bytes", path, n_shards,
+                        plural_s(n_shards), incomplete ? " of an incomplete set" : "",
+                        len);
     if (rc == EXIT_DONE)
         publish_sweep(folder, &publication_shards); /* of runs that were killed */
     free(path);

@@ -14,6 +14,7 @@
 #include "tools/input_advice.h"
 #include "tools/list_file.h"
 #include "tools/options.h"
+#include "tools/plural.h"
 
 /* A NAME component with the longest suffix of a temporary file must fit NAME_MAX.
  * MAX_TEXT are the bytes of all inputs' texts. */
@@ -349,7 +350,7 @@ static int name_by_option(struct input_list *list, const char *pattern)
 
     if (rc == 0 && names.n != list->n)
         rc = usage_error("--name '%s' gives %zu name%s for %zu input%s", pattern, names.n,
-                         names.n == 1 ? "" : "s", list->n, list->n == 1 ? "" : "s");
+                         plural_s(names.n), list->n, plural_s(list->n));
     for (size_t i = 0; rc == 0 && i < list->n; i++) {
         list->inputs[i].name = names.inputs[i].text;
         names.inputs[i].text = NULL;

@@ -101,6 +101,7 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
             if (rc == 0)
                 rc = check_files(p, &m, in->name);
             plan->n_bad += bad;
+            plan->n_kept += !bad && manifest_is_bad(&m, true);
             if (rc == 0 && bad)
                 warn_of_bad(&m, in->name);
         }

@@ -16,6 +16,7 @@ struct plan {
     size_t n_complete; /* finished by an earlier run */
     size_t n_bad;      /* of those, with a damaged or rejected input that counts for the
                         * exit status */
+    size_t n_kept;     /* of those, with a damaged one that does not (--damaged keep) */
 };
 
 /* Sweeps old temporaries, reads the manifests of `inputs` (kept) and, where the options

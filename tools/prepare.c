@@ -29,6 +29,7 @@
 #include "tools/out_folder.h"
 #include "tools/pipeline.h"
 #include "tools/plan.h"
+#include "tools/plural.h"
 #include "tools/prepare_options.h"
 #include "tools/print.h"
 #include "tools/progress.h"
@@ -218,10 +219,10 @@ static int finish_run(void *shared)
     hand = progress_drop_long(p, (double)grace);
     if (hand.n_kept == 0)
         return 0;
-    print_to_stderr(
-        "stopping: finishing %zu of %zu inputs in hand: about %.0f s, at most "
-        "%lld (--grace); another signal drops them",
-        hand.n_kept, hand.n_inputs, hand.seconds, (long long)grace);
+    print_to_stderr("stopping: finishing %zu of %zu input%s in hand: about %.0f s, at most "
+                    "%lld (--grace); another signal drops them",
+                    hand.n_kept, hand.n_inputs, plural_s(hand.n_inputs), hand.seconds,
+                    (long long)grace);
     return (int)(grace * 1000);
 }
 
@@ -238,9 +239,11 @@ static void say_dropped(const struct job *job, bool failed)
     const uint64_t n = progress_unpublished(job, &n_inputs);
 
     if (n_inputs > 0 && (n > 0 || !failed))
-        print_to_stderr("stopping: dropped %llu encoded %s of %zu unfinished inputs; the "
-                        "same command does them again",
-                        (unsigned long long)n, report_name_done(&job->count), n_inputs);
+        print_to_stderr(
+            "stopping: dropped %llu encoded %s of %zu unfinished input%s; the "
+            "same command does them again",
+            (unsigned long long)n, report_name_done(&job->count), n_inputs,
+            plural_s(n_inputs));
 }
 
 static int run_conveyor(struct job *job, const struct plan *plan)
@@ -284,8 +287,7 @@ static int run_conveyor(struct job *job, const struct plan *plan)
         say_dropped(job, status < 0);
     if (code == EXIT_INTERRUPTED)
         print_to_stderr("stopped: run the same command again to go on");
-    report_final(job, status < 0 ? NULL : pipeline, progress.start_ns, plan->n_complete,
-                 plan->n_bad, code);
+    report_final(job, status < 0 ? NULL : pipeline, progress.start_ns, plan, code);
     pipeline_free(pipeline);
     samples_free(samples, n_samples);
     return code;

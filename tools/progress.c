@@ -9,6 +9,7 @@
 
 #include "tools/clock.h"
 #include "tools/job.h"
+#include "tools/plural.h"
 #include "tools/remaining.h"
 #include "tools/report.h"
 
@@ -167,10 +168,11 @@ static void say(const struct progress *p, const struct state *s)
     if (s->bottleneck)
         snprintf(bottleneck, sizeof(bottleneck), ", bottleneck %s", s->bottleneck);
     fprintf(stderr,
-            "%s%" PRIu64 " of %zu inputs, %" PRIu64 " %s, %.1f %s/s, %" PRIu64
-            " rejects%s%s%s",
-            p->terminal ? "\r\033[K" : "", s->inputs, p->job->n_units, s->done, what,
-            s->rate, what, s->rejects, left, bottleneck, p->terminal ? "" : "\n");
+            "%s%" PRIu64 " of %zu input%s, %" PRIu64 " %s, %.1f %s/s, %" PRIu64
+            " reject%s%s%s%s",
+            p->terminal ? "\r\033[K" : "", s->inputs, p->job->n_units,
+            plural_s(p->job->n_units), s->done, what, s->rate, what, s->rejects,
+            plural_s(s->rejects), left, bottleneck, p->terminal ? "" : "\n");
     fflush(stderr);
     atomic_store(&p->job->progress_shown, p->terminal);
 }

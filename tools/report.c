@@ -9,6 +9,7 @@
 #include "shard/canonical_json.h"
 #include "tools/clock.h"
 #include "tools/json_text.h"
+#include "tools/plural.h"
 #include "tools/print.h"
 
 static const char *const stage_names[] = {"read", "encode", "write"};
@@ -209,35 +210,59 @@ static void print_stages(const struct counters *c, const struct pipeline *p,
         fprintf(stderr, "  bottleneck: %s\n", bottleneck);
 }
 
-static void print_nothing_to_do(size_t n_skipped, size_t n_bad)
+/* Of the inputs that an earlier run has finished. */
+static size_t count_complete(const struct plan *plan)
 {
-    if (n_bad == 0)
-        fprintf(stderr, "nothing to do: all %zu inputs are complete\n", n_skipped);
-    else
-        fprintf(
-            stderr,
-            "nothing to do: %zu of %zu inputs complete, %zu damaged or rejected by an "
-            "earlier run\n",
-            n_skipped - n_bad, n_skipped, n_bad);
+    return plan->n_complete - plan->n_bad - plan->n_kept;
 }
 
-static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipped,
-                         size_t n_bad)
+static void print_nothing_to_do(const struct plan *plan)
+{
+    const size_t n = plan->n_complete, complete = count_complete(plan);
+
+    if (n == 1 && complete == 1) {
+        fputs("nothing to do: the input is complete\n", stderr);
+        return;
+    }
+    if (complete == n)
+        fprintf(stderr, "nothing to do: all %zu inputs are complete", n);
+    else
+        fprintf(stderr, "nothing to do: %zu of %zu input%s complete", complete, n,
+                plural_s(n));
+    if (plan->n_bad > 0)
+        fprintf(stderr, ", %zu damaged or rejected by an earlier run", plan->n_bad);
+    if (plan->n_kept > 0)
+        fprintf(stderr, ", %zu damaged and kept", plan->n_kept);
+    fputc('\n', stderr);
+}
+
+static void print_finished_before(const struct plan *plan)
+{
+    const size_t complete = count_complete(plan);
+
+    if (complete > 0)
+        fprintf(stderr, " (%zu more %s complete before)", complete,
+                complete == 1 ? "was" : "were");
+    if (plan->n_kept > 0)
+        fprintf(stderr, " (%zu damaged and kept before)", plan->n_kept);
+}
+
+static void print_totals(const struct job *job, uint64_t wall_ns, const struct plan *plan)
 {
     const struct counters *c = &job->count;
     uint64_t samples = atomic_load(&c->samples), withheld = atomic_load(&c->withheld);
-    uint64_t encoded = atomic_load(&c->encoded);
+    uint64_t encoded = atomic_load(&c->encoded), rejects = report_sum_rejects(c);
 
     if (job->n_units == 0) {
-        print_nothing_to_do(n_skipped, n_bad);
+        print_nothing_to_do(plan);
         return;
     }
-    fprintf(stderr, "%" PRIu64 " of %zu inputs done in %.1f s",
-            (uint64_t)atomic_load(&c->units_done), job->n_units, (double)wall_ns / 1e9);
-    if (n_skipped > n_bad)
-        fprintf(stderr, " (%zu more were complete before)", n_skipped - n_bad);
-    fprintf(stderr, "\n%" PRIu64 " samples, %" PRIu64 " rejects", samples,
-            report_sum_rejects(c));
+    fprintf(stderr, "%" PRIu64 " of %zu input%s done in %.1f s",
+            (uint64_t)atomic_load(&c->units_done), job->n_units, plural_s(job->n_units),
+            (double)wall_ns / 1e9);
+    print_finished_before(plan);
+    fprintf(stderr, "\n%" PRIu64 " sample%s, %" PRIu64 " reject%s", samples,
+            plural_s(samples), rejects, plural_s(rejects));
     if (withheld > 0)
         fprintf(stderr, ", %" PRIu64 " withheld", withheld);
     fprintf(stderr, ", %.1f %s/s, %.1f MB of shards", rate(report_count_done(c), wall_ns),
@@ -251,14 +276,14 @@ static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipp
 }
 
 void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
-                  size_t n_skipped, size_t n_bad, int exit_code)
+                  const struct plan *plan, int exit_code)
 {
     const struct counters *c = &job->count;
     uint64_t wall = clock_ns() - start_ns;
 
     report_progress_end(job);
     if (!job->options->quiet) {
-        print_totals(job, wall, n_skipped, n_bad);
+        print_totals(job, wall, plan);
         if (p && atomic_load(&c->groups) > 0)
             print_stages(c, p, wall);
     }

@@ -10,6 +10,7 @@
 
 #include "tools/job.h"
 #include "tools/pipeline.h"
+#include "tools/plan.h"
 #include "tools/unit.h"
 
 /* A unit has ended: counts it, logs it, and says so where something is wrong with it.
@@ -34,9 +35,8 @@ const char *report_bottleneck(const struct counters *c, const struct pipeline *p
 /* Ends the progress line, if there was one. */
 void report_progress_end(struct job *job);
 
-/* Rates, bottleneck, rejects by reason. n_skipped units were finished by an earlier run,
- * n_bad of them with a damaged or rejected input. */
+/* Rates, bottleneck, rejects by reason. `plan` says what an earlier run had done. */
 void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
-                  size_t n_skipped, size_t n_bad, int exit_code);
+                  const struct plan *plan, int exit_code);
 
 #endif

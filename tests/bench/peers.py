@@ -210,8 +210,9 @@ def print_row(row, figures):
     for title, ours, kind, asked in row.asked:
         peers = [n for n in middle if not n.startswith("latentmill") and kind(n)]
         if not peers:
+            lacking = kind is is_bf16 and not has_bf16()
             print(f"{row.name:14} {title:26} none was measured"
-                  + ("" if has_bf16() else ": this CPU has no bf16 instructions"), flush=True)
+                  + (": this CPU has no bf16 instructions" if lacking else ""), flush=True)
             continue
         best = max(peers, key=middle.get)
         print(f"{row.name:14} {title:26} {best:26} {middle[best]:9.3f} {middle[ours]:10.3f} "

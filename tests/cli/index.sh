@@ -49,7 +49,7 @@ END
 expect "the old index stays" cmp "$T/first" "$set/index.lmi"
 run latentmill index --incomplete "$set"
 expect_status 0
-expect_match stderr '1 shards of an incomplete set'
+expect_match stderr '1 shard of an incomplete set'
 
 # A shard is shorter than its manifest says; as it can't be read, it is left out.
 head -c 5000 "$T/kept.lms" >"$set/scenes-001.lms"
@@ -59,7 +59,7 @@ expect_match stderr '^warning: \$T/set/scenes-001.lms has not the [0-9]+ bytes t
 run latentmill index --incomplete "$set"
 expect_status 0
 expect_match stderr '^warning: \$T/set/scenes-001.lms: .*: left out$'
-expect_match stderr '1 shards of an incomplete set'
+expect_match stderr '1 shard of an incomplete set'
 
 # It has its length, but is damaged.
 cp "$T/kept.lms" "$set/scenes-001.lms"

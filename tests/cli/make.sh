@@ -38,9 +38,15 @@ if git rev-parse --git-dir >"$T/git" 2>&1; then
         text/a.lms pairs/index.lmi mds/index.json wds/part-000.tar sdxl-vae/config.json \
         tokenizer.model my.tar part-00000.tar part-000.jsonl.zst corpus.jsonl state.pt tiny.pt \
         tiny.log wide.lmv latentmill-0.1.0-cp311-abi3-linux_x86_64.whl shard/python/dist/x.tar.gz \
-        shard/python/build/x shard/python/latentmill.egg-info/x
+        shard/python/build/x shard/python/latentmill.egg-info/x corpus/dataset.json \
+        new-mds/index.json list.txt takedown.txt wheelhouse/latentmill.whl readme.jsonl
     expect_status 0
-    expect "all are ignored" [ "$(wc -l <"$T/.stdout")" = 21 ]
+    expect "all are ignored" [ "$(wc -l <"$T/.stdout")" = 27 ]
+    # Whatever its commands write to.
+    outs=$(grep "^    build/latentmill" README.md | grep -oE -- "--out [^ ]+" | cut -d " " -f 2)
+    expect "README.md has commands that write" [ "$(wc -l <<<"$outs")" -ge 6 ]
+    run git check-ignore --no-index ${outs//$'\n'// }/
+    expect "all of it is ignored" [ "$(wc -l <"$T/.stdout")" = "$(wc -l <<<"$outs")" ]
     run git ls-files --cached --ignored --exclude-standard
     expect_status 0
     expect_stdout </dev/null

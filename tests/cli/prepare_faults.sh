@@ -33,8 +33,13 @@ expect "dump has the samples of the manifest" test "$(wc -l <"$T/.stdout")" = \
 run latentmill prepare --quiet --out "$T/o" "$T/cut.tar"
 expect_status 42
 expect_match stderr '^warning: cut: an earlier run found its input damaged; .*--retry-failed'
-run latentmill prepare --quiet --out "$T/o" --damaged keep "$T/cut.tar"
+run latentmill prepare --out "$T/o" --damaged keep "$T/cut.tar"
 expect_status 0
+expect_match stderr '^nothing to do: 0 of 1 input complete, 1 damaged and kept$'
+run latentmill prepare --out "$T/o" --damaged keep "$T/cut.tar" tests/data/scenes-001.tar
+expect_match stderr '^nothing to do: 1 of 2 inputs complete, 1 damaged and kept$'
+run latentmill prepare --out "$T/o" tests/data/scenes-001.tar
+expect_match stderr '^nothing to do: the input is complete$'
 run latentmill prepare --quiet --out "$T/o" --retry-failed "$T/cut.tar"
 expect_status 42
 run latentmill prepare --quiet --out "$T/o" --redo --damaged keep "$T/cut.tar"

@@ -174,7 +174,7 @@ expect_status 0
 expect "six samples" test "$(wc -l <"$T/.stdout")" = 6
 run latentmill index "$T/o"
 expect_status 0
-expect_match stderr 'index.lmi: 1 shards, '
+expect_match stderr 'index.lmi: 1 shard, '
 for format in webdataset mds; do
     run latentmill export --quiet --format $format --out "$T/$format" "$T/o"
     expect_status 0

@@ -72,7 +72,7 @@ wait_for first_is_there
 ended INT
 said '^stopping: signal 2$'
 said '^stopped: run the same command again to go on$'
-said '^stopping: finishing [1-9] of [1-9] inputs in hand: about [0-9]+ s, at most 120 \(--grace\)'
+said '^stopping: finishing [1-9] of [1-9] inputs? in hand: about [0-9]+ s, at most 120 \(--grace\)'
 not_said dropped
 n=$(manifests)
 expect "those in hand are complete, $n of 12" test "$n" -ge 2 -a "$n" -lt 12
@@ -84,7 +84,7 @@ expect "then the others are" test "$(manifests)" = 12
 start drop --size 512 --grace 0 "$T/long.tar"
 wait_for some_done
 ended HUP
-said '^stopping: dropped [1-9][0-9]* encoded images of 1 unfinished inputs; the same command'
+said '^stopping: dropped [1-9][0-9]* encoded images of 1 unfinished input; the same command'
 not_said finishing
 expect "nothing is published" test "$(manifests)" = 0
 expect "the log has it" jq -es 'last | .event == "end" and .exit_status == 75' \
@@ -94,12 +94,12 @@ expect "the log has it" jq -es 'last | .event == "end" and .exit_status == 75' \
 start huge --size 512 --grace 2 "$T/long.tar"
 wait_for some_done
 ended TERM
-said '^stopping: dropped [1-9][0-9]* encoded images of 1 unfinished inputs'
+said '^stopping: dropped [1-9][0-9]* encoded images of 1 unfinished input'
 not_said finishing
 start pipe --grace 120 --name pipe "pipe:cat $T/long.tar; sleep 120"
 wait_for some_done
 ended USR1
-said '^stopping: dropped [1-9][0-9]* encoded images of 1 unfinished inputs'
+said '^stopping: dropped [1-9][0-9]* encoded images of 1 unfinished input'
 not_said finishing
 expect "it does not wait" test $((SECONDS - killed_at)) -le 20
 not_said ' s to go'
@@ -161,7 +161,7 @@ expect "the unit is complete" test "$(manifests)" = 1
 not_said stopping
 
 # Lines where stderr is no terminal, and the log's fields.
-said '^0 of 1 inputs, [0-9]+ images, [0-9.]+ images/s, [0-9]+ rejects, [0-9]+ s to go, bottleneck encode$'
+said '^0 of 1 input, [0-9]+ images, [0-9.]+ images/s, [0-9]+ rejects?, [0-9]+ s to go, bottleneck encode$'
 expect "no bottleneck is named before the first image" test -z \
     "$(jq -c 'select(.event == "progress" and .done == 0 and .bottleneck != null)' \
         "$T"/*.log)"
@@ -171,4 +171,4 @@ expect "fields of progress" test "$(jq -c 'select(.event == "progress") | keys' 
 start quiet --quiet --size 512 "$T/s02.tar"
 wait $!
 expect "status 0" test $? = 0
-not_said 'of 1 inputs'
+not_said 'of 1 input'

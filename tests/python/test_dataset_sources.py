@@ -428,7 +428,7 @@ def manifests(folder, pairs):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert find_shards(prepared) == [first]
-    assert f"1 shards of unfinished units, which no manifest names, are left out: {second}." \
+    assert f"1 shard of unfinished units, which no manifest names, is left out: {second}." \
         in str(caught[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

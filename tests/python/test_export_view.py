@@ -14,7 +14,7 @@ from test_tokenizer import ours  # both skip where a package is not installed
 
 from latentmill import Dataset, ShardReader, Source, View, build_view, view_file
 
-CAPTIONS = {"000000001": ["One.", "Two of them.", "Three."], "000000002": "Zero \0 byte 🦙", "000010003": "",
+CAPTIONS = {"000000001": ["One.", "Two of them.", "Three."], "000000002": "Zero \x1f byte 🦙", "000010003": "3",
             ("scenes-001", "000010004"): [f"No. {i}" for i in range(9)]}
 
 

@@ -42,6 +42,20 @@ def test_a_row_without_bf16_says_so():
     assert "none was measured" in " ".join(lines[0]), lines
 
 
+def test_only_bf16_lacks_instructions():
+    has = peers.has_bf16
+    peers.has_bf16 = lambda: False
+    try:
+        lines = [" ".join(words) for words in printed(row([FP32, BF16]), [{"latentmill": 3}])]
+        assert lines[0].endswith("fastest fp32 none was measured"), lines
+        assert lines[1].endswith("fastest bf16 none was measured: this CPU has no bf16 instructions"), lines
+        peers.has_bf16 = lambda: True
+        lines = printed(row([BF16]), [{"latentmill": 3}])
+        assert lines[0][-3:] == ["none", "was", "measured"], lines
+    finally:
+        peers.has_bf16 = has
+
+
 def test_the_fastest_of_each_precision_is_run_again():
     assert peers.fastest({"a-fp32": 1, "b-fp32": 2, "c-bf16": 3}) == ["b-fp32", "c-bf16"]
     assert peers.fastest({"a-fp32": 1}) == ["a-fp32"]

@@ -5,6 +5,7 @@ import json
 import pathlib
 import shutil
 import sys
+import tarfile
 import tempfile
 import warnings
 from unittest import mock
@@ -36,7 +37,7 @@ def refused(kind, make, *what):
 
 def check_one_call(folder, pairs):
     """New captions are trained on, by the file alone, others as they are."""
-    captions = {"000000000": "A white house \0 and a tree. 🦙", "000000001": ["One.", "Two of them.", ""],
+    captions = {"000000000": "A white house \x1f and a tree. 🦙", "000000001": ["One.", "Two of them.", "3"],
                 ("scenes-001", "000010001"): "Of this NAME"}
     build_view(pairs, folder / "new.lmv", captions_map=captions)
     marks = ShardReader(pairs / "scenes-000.lms").header["tokenizer"]
@@ -92,6 +93,42 @@ def check_odd_texts(folder):
         return
     real = prepare(folder / "real", "--tokenizer", SPM / "mistral-v1.model", lines)
     assert check_same_ids(folder, real) == len(texts)
+
+
+def check_rules(folder, pairs):
+    """What is no part of a text goes and what is none is refused, as prepare does with the same bytes."""
+    odd = ["\ufeffmarked", "\ufeff\ufeffmarked twice\r\n", "a line\n", "lines\r\n\r\n", " spaces \n", "in\ufeffside",
+           "\x1c", "\u200b", "one\ntwo\n"]
+    members = folder / "odd"
+    members.mkdir(exist_ok=True)
+    with tarfile.open(dataset_shards.SAMPLE_SET[0]) as tar:
+        image = tar.extractfile("000000000.jpg").read()
+    for i, text in enumerate(odd):
+        (members / f"{i}.jpg").write_bytes(image)
+        (members / f"{i}.txt").write_bytes(text.encode())
+    with tarfile.open(folder / "odd.tar", "w") as tar:
+        for path in sorted(members.glob("?.*")):
+            tar.add(path, path.name)
+    made = prepare(folder / "odd-pairs", folder / "odd.tar")
+    view = build_view(made, folder / "odd.lmv", captions_map={str(i): text for i, text in enumerate(odd)})
+    for record in records(made):
+        (new,), (old,) = view.captions(record), record.captions
+        assert new.text == old.text and new.ids.tolist() == old.ids.tolist(), (new, old)
+    assert len(records(made)) == len(odd)
+    out = folder / "none.lmv"
+    for text, why in (("", "is empty"), ("\ufeff", "white space"), (" \t\r\n\u3000\x85", "white space"), ("\n", "white space"),
+                      ("a\0b", "has a NUL"), ("\0", "has a NUL")):
+        for given in (text, ["good", text]):
+            refused(ValueError, lambda given=given: build_view(pairs, out, captions_map={"000000001": given}),
+                    "captions_map: a text of <Record scenes-000 000000001, index 1>", why)
+            refused(ValueError, lambda given=given: build_view(pairs, out, captions_map=lambda r: given), why)
+    assert not out.exists()
+    lines = folder / "doc.jsonl"
+    lines.write_text('{"id": "d", "text": "a document"}\n')
+    texts = prepare(folder / "doc", lines)
+    view = build_view(texts, folder / "doc.lmv", captions_map={"d": "\ufeffkept\n"})
+    assert [c.text for c in view.captions(records(texts)[0])] == ["kept\n"]
+    refused(ValueError, lambda: build_view(texts, out, captions_map={"d": " \n"}), "<Record doc d", "white space")
 
 
 def check_folders(folder, pairs):
@@ -158,6 +195,7 @@ def main():
         folder = pathlib.Path(temporary)
         pairs = dataset_shards.make_pairs(folder / "pairs")
         check_one_call(folder, pairs)
+        check_rules(folder, pairs)
         assert check_same_ids(folder, pairs) > 100
         check_odd_texts(folder)
         check_folders(folder, pairs)

@@ -2,10 +2,10 @@
 r"""A small Transfusion in plain PyTorch: next-token loss on text, diffusion loss on image
 patches, one sequence, causal attention that is bidirectional inside each image.
 
-    build/latentmill prepare --out build/demo tests/data/scenes-*.tar
-    jq -Rsc 'split("\n\n")[] | {text: .}' README.md > build/readme.jsonl
-    build/latentmill prepare --out build/text build/readme.jsonl
-    python shard/python/examples/train_tiny.py --pairs build/demo --text build/text
+    build/latentmill prepare --out pairs tests/data/scenes-*.tar
+    jq -Rsc 'split("\n\n")[] | {text: .}' README.md > readme.jsonl
+    build/latentmill prepare --out text readme.jsonl
+    python shard/python/examples/train_tiny.py --pairs pairs --text text
 
 Minutes on a CPU. Killed at any moment, the same command goes on from the last checkpoint,
 also with another --ranks: each rank's part of a step is computed in turn here, which gives

@@ -145,8 +145,9 @@ def _finished(folder: Path, there: list[str]) -> list[str]:
         raise FileNotFoundError("shards that their manifests name are missing: " +
                                 ", ".join(str(folder / name) for name in missing))
     if unfinished := [str(folder / name) for name in there if name not in named]:
-        warnings.warn(f"{len(unfinished)} shards of unfinished units, which no manifest names, "
-                      f"are left out: {first_few(unfinished)}. Let latentmill prepare finish "
+        many = "shards {}, are" if len(unfinished) > 1 else "shard {}, is"
+        of_what = many.format("of unfinished units, which no manifest names")
+        warnings.warn(f"{len(unfinished)} {of_what} left out: {first_few(unfinished)}. Let latentmill prepare finish "
                       "them, or name the files", stacklevel=2)
     return [name for name in there if name in named]
 

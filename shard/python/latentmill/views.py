@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import view_file
+from .caption_rules import text_of
 from .catalogue import find_shards, first_few
 from .columns import starts_of
 from .documents import Markers, OwnIds, Texts, shape_of
@@ -228,8 +229,11 @@ def build_view(paths, out: str | os.PathLike[str], *,
     captions_map: the captions instead of the stored ones, which go into the view with their
     ids: a callable of the record, or a mapping of keys to one or more texts (others keep
     theirs). A key that several NAMEs have stands for all of their records; (NAME, key) for one
-    of them. Keys that no record has are named in a warning. The data set's own tokenizer makes
-    the ids: the model that stands beside dataset.json, by PyPI's sentencepiece.
+    of them. Keys that no record has are named in a warning; where all are such it is a
+    ValueError. The data set's own tokenizer makes the ids: the model that stands beside
+    dataset.json, by PyPI's sentencepiece. Byte order marks before a text and newlines behind a
+    caption go, as `latentmill prepare` drops them; a blank text or a caption with NUL is a
+    ValueError.
 
     tokenizer(text): another tokenizer, for all texts: token ids, without markers, the same on
     every call; with markers={"bos": .., "eos": .., "boi": .., "eoi": ..} (None for a BOS or EOS
@@ -339,12 +343,16 @@ class _Builder:
         if not texts:
             raise ValueError(f"{record!r} has no caption left: leave it out by where=")
         self._values["count"].append(len(texts))
-        for text in texts:
+        for one in texts:
             try:
+                text = text_of(one, is_document=not record.images)
                 data = text.encode()
             except UnicodeEncodeError as error:
                 raise ValueError(f"captions_map: a text of {record!r} is no Unicode: {error}"
                                  ) from None
+            except ValueError as error:
+                raise ValueError(f"captions_map: a text of {record!r} {error}; leave it out, or "
+                                 "the record by where=") from None
             assert self._tokenizer is not None
             ids = self._counted(ids_by(self._tokenizer, record, text))
             self._add_caption("captions_map", len(ids))
