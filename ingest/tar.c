@@ -35,6 +35,7 @@ struct tar_reader {
     int ending;        /* of the archive: INGEST_OK or INGEST_DAMAGED */
     struct tar_header header;
     struct text pax;       /* the member's extended header; len 0: none */
+    struct text global;    /* the last one before it; len 0: none */
     struct text long_name; /* GNU's; len 0: none */
 };
 
@@ -243,6 +244,16 @@ static int read_extension(struct tar_reader *t, struct text *text)
     return rc;
 }
 
+/* For all members: nothing in it may name or size one of them, but that GNU tar begins a
+ * volume so, where the file that follows is another's rest. */
+static int read_global(struct tar_reader *t)
+{
+    if (t->header.size <= EXTENSION_MAX)
+        return read_extension(t, &t->global);
+    enter_body(t, t->header.size);
+    return skip_body(t);
+}
+
 /* Headers that say something about the member after them, up to that member's own. */
 static int read_headers(struct tar_reader *t)
 {
@@ -250,6 +261,7 @@ static int read_headers(struct tar_reader *t)
 
     t->pax.len = 0;
     t->long_name.len = 0;
+    t->global.len = 0;
     while ((rc = read_header(t)) == INGEST_OK) {
         switch (t->header.type) {
         case 'x':
@@ -259,7 +271,9 @@ static int read_headers(struct tar_reader *t)
         case 'L':
             rc = read_extension(t, &t->long_name);
             break;
-        case 'g': /* for all members: nothing in it may name or size one of them */
+        case 'g':
+            rc = read_global(t);
+            break;
         case 'K': /* a link's target */
             enter_body(t, t->header.size);
             rc = skip_body(t);
@@ -299,25 +313,41 @@ static bool has_body(char type)
 static enum tar_kind kind_of(char type)
 {
     switch (type) {
-    case '0':
-    case '7': /* contiguous */
-    case 'S': /* sparse */
-        return TAR_FILE;
     case '1':
         return TAR_HARD_LINK;
     case '2':
         return TAR_SYMBOLIC_LINK;
     case '5':
         return TAR_FOLDER;
-    default:
+    case '3':
+    case '4':
+    case '6':
+        return TAR_DEVICE;
+    case 'M':
+        return TAR_CONTINUED;
+    case 'D': /* GNU's list of a folder, */
+    case 'N': /* long names of old, */
+    case 'V': /* label; */
+    case 'A': /* Solaris' access rights */
+    case 'E': /* and attributes; */
+    case 'I': /* star's inodes */
         return TAR_SPECIAL;
+    default:
+        return TAR_FILE;
     }
 }
 
 static void name_member(const struct tar_reader *t, const struct tar_pax *pax,
                         struct tar_member *m)
 {
-    if (pax->path) {
+    struct tar_pax global;
+
+    m->kind = kind_of(t->header.type);
+    if (tar_pax_parse(t->global.bytes, t->global.len, &global) && global.volume_file) {
+        m->kind = TAR_CONTINUED;
+        m->name = global.volume_file;
+        m->name_len = global.volume_file_len;
+    } else if (pax->path) {
         m->name = pax->path;
         m->name_len = pax->path_len;
     } else if (t->long_name.len > 0) {
@@ -349,7 +379,6 @@ int tar_reader_next(struct tar_reader *t, struct tar_member *m)
     m->size = has_body(t->header.type) ? t->header.size : 0;
     if (pax.has_size && has_body(t->header.type))
         m->size = pax.size;
-    m->kind = kind_of(t->header.type);
     m->sparse = t->header.type == 'S' || pax.sparse;
     enter_body(t, m->size);
     return INGEST_OK;
@@ -378,6 +407,7 @@ void tar_reader_close(struct tar_reader *t)
     if (!t)
         return;
     free(t->pax.bytes);
+    free(t->global.bytes);
     free(t->long_name.bytes);
     free(t);
 }
