@@ -172,8 +172,12 @@ static enum skip_kind skip_of(struct pair_reader *r, bool *noted)
     if (m->kind == TAR_SPECIAL)
         return SKIP_SPECIAL;
     by_name = skip_of_name(r);
+    if (m->kind == TAR_DEVICE && by_name != SKIP_NOT)
+        return SKIP_SPECIAL;
+    if (is_link && by_name == SKIP_NO_KEY)
+        return SKIP_LINK; /* the name may be that of a folder */
     if (by_name != SKIP_NOT)
-        return m->kind == TAR_DEVICE ? SKIP_SPECIAL : by_name;
+        return by_name;
     if (m->kind == TAR_FILE ||
         group_knows_field(r->group, m->name + field_at(r), m->name_len - field_at(r)))
         return SKIP_NOT;

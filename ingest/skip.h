@@ -14,7 +14,7 @@
     X(MACOS, "macos")     /* ._x (AppleDouble), .DS_Store, what is below __MACOSX */     \
     X(PRIVATE, "private") /* first component __x__: WebDataset's own */                  \
     X(NO_KEY, "no_key")                                                                  \
-    X(LINK, "link") /* of a field that is neither image, caption nor JSON */
+    X(LINK, "link") /* whose name is not that of an image, caption or JSON */
 
 enum skip_kind {
 #define X(id, name) SKIP_##id,

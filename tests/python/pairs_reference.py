@@ -46,7 +46,7 @@ def skip_of(name, body, match):
     if PRIVATE.match(name):
         return "private"
     if not match:
-        return "no_key"
+        return "link" if body is LINK else "no_key"
     if isinstance(body, bytes) or match[2].lower() in KNOWN_FIELDS:
         return None
     return "link" if body is LINK else "special"

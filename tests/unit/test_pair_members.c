@@ -292,7 +292,7 @@ static void skipped_members_are_counted_by_kind(void **state)
 {
     static const uint64_t expected[N_SKIP_KINDS] = {
         [SKIP_FOLDER] = 1,  [SKIP_SPECIAL] = 3, [SKIP_MACOS] = 1,
-        [SKIP_PRIVATE] = 1, [SKIP_NO_KEY] = 2,  [SKIP_LINK] = 1};
+        [SKIP_PRIVATE] = 1, [SKIP_NO_KEY] = 1,  [SKIP_LINK] = 2};
     struct run *run = start();
 
     (void)state;
