@@ -139,27 +139,62 @@ static bool fills_record(const struct tar_reader *t, uint64_t zeros)
     return false;
 }
 
+/* pixz compresses an index of its own with the archive, behind it: a mark, the members'
+ * names and offsets, at last an empty name with the archive's size. INGEST_END where it
+ * is one; anything else there is damage. */
+static int read_pixz_index(struct tar_reader *t)
+{
+    static const unsigned char mark[] = {0xA6, 0x4C, 0x32, 0x2E, 0xD6, 0x14, 0xAE, 0xDB};
+    const uint64_t at = t->offset, data_end = t->data_end;
+    unsigned char head[sizeof(mark)], last[9] = {1}; /* a NUL and the size */
+    uint64_t taken, size = 0;
+    int rc = take(t, head, sizeof(head), &taken);
+    bool marked = rc == INGEST_OK && memcmp(head, mark, sizeof(mark)) == 0;
+
+    while (marked && rc == INGEST_OK) {
+        unsigned char byte;
+        rc = take(t, &byte, 1, &taken);
+        if (rc == INGEST_OK) {
+            memmove(last, last + 1, sizeof(last) - 1);
+            last[sizeof(last) - 1] = byte;
+        }
+    }
+    t->data_end = data_end;
+    if (rc < 0 || rc == INGEST_DAMAGED)
+        return rc;
+    for (size_t i = sizeof(last) - 1; i > 0; i--)
+        size = size << 8 | last[i];
+    if (!marked || last[0] != 0 || size != at)
+        return damage_set(t->damage, at, "data after the end of the archive");
+    return INGEST_END;
+}
+
 /* Reads what follows the two zero blocks. INGEST_OK, INGEST_DAMAGED or < 0. */
 static int read_padding(struct tar_reader *t)
 {
     const uint64_t end = t->offset;
     int rc = INGEST_OK;
+    bool filled;
 
     while (rc == INGEST_OK && t->offset - end < RECORD_MAX) {
-        for (size_t i = 0; i < t->n_window; i++)
-            if (t->window[i] != 0)
-                return damage_set(t->damage, t->offset + i,
-                                  "data after the end of the archive");
-        pass(t, t->n_window);
+        size_t n = 0;
+        while (n < t->n_window && t->window[n] == 0)
+            n++;
+        pass(t, n);
+        if (t->n_window > 0)
+            break;
         rc = unpacker_next(t->bytes, &t->window, &t->n_window);
+        if (rc != INGEST_OK)
+            t->n_window = 0;
     }
-    if (rc != INGEST_OK)
-        t->n_window = 0;
+    filled = fills_record(t, t->offset - end);
+    if (t->n_window > 0 && t->window[0] != 0)
+        rc = read_pixz_index(t);
     if (rc < 0 || rc == INGEST_DAMAGED)
         return rc;
     if (t->data_end == 0)
         return damage_set(t->damage, 0, "nothing but zeros");
-    if (rc == INGEST_OK || !fills_record(t, t->offset - end))
+    if (rc == INGEST_OK || !filled)
         return damage_set(t->damage, t->data_end,
                           "zeros where data should be, more than an archive's padding");
     return INGEST_OK;
@@ -227,7 +262,9 @@ static int read_extension(struct tar_reader *t, struct text *text)
 
     if (t->header.size > EXTENSION_MAX)
         return damage_set(t->damage, t->offset,
-                          "an extended header of %" PRIu64 " bytes (at most %d)",
+                          "an extended header of %" PRIu64
+                          " bytes (at most %d): pack the archive with tar --no-xattrs "
+                          "--no-acls",
                           t->header.size, EXTENSION_MAX);
     if (len > text->cap) {
         free(text->bytes);

@@ -2,8 +2,8 @@
  * ingest/tar.h - internal to ingest/: the members of a tar stream, in order.
  *
  * ustar, pax, GNU long names, and what came before them. Names are the archive's exact
- * bytes. An archive ends with two zero blocks and has nothing but padding behind them;
- * whatever else happens is damage, also a cut between two members.
+ * bytes. An archive ends with two zero blocks and has nothing but padding behind them,
+ * or pixz's index; whatever else happens is damage, also a cut between two members.
  *
  * A hole reads as zeros (a download into a file of its final size, a crash), and so looks
  * like that end. Padding is told from it by what makes it: it fills the last record, so
