@@ -22,7 +22,18 @@ enum { RANK_MAGIC = N_IMAGE_FIELDS, RANK_NONE };
 
 enum { MAGIC_BYTES = 12 };
 
-enum member_state { ABSENT, HELD, TOO_LONG, SPARSE, HARD_LINK, SYMBOLIC_LINK };
+enum member_state {
+    ABSENT,
+    HELD,
+    TOO_LONG,
+    SPARSE,
+    /* The file is elsewhere: */
+    HARD_LINK,
+    SYMBOLIC_LINK,
+    DEVICE,
+    CONTINUED,
+    APART /* one of them, not among its group's members */
+};
 
 struct member {
     enum member_state state;
@@ -42,9 +53,9 @@ struct group {
     char *field; /* announced last, in lower case, NUL-terminated */
     struct member image;
     int image_rank;
-    unsigned n_magic;    /* members of other fields that look like images */
-    struct member link;  /* one that was skipped and may be one too: its state alone */
-    char link_field[64]; /* cut where it is longer */
+    unsigned n_magic;         /* members of other fields that look like images */
+    enum member_state unread; /* of one that was not looked into and may be one too */
+    char unread_field[64];    /* cut where it is longer */
     struct member texts[N_TEXT_FIELDS];
     struct member json;
 };
@@ -55,14 +66,24 @@ static void member_clear(struct member *m)
     *m = (struct member){0};
 }
 
-static enum member_state link_state(enum tar_kind kind)
+/* Of a member that is no file. */
+static enum member_state state_of(enum tar_kind kind)
 {
-    return kind == TAR_HARD_LINK ? HARD_LINK : SYMBOLIC_LINK;
+    switch (kind) {
+    case TAR_HARD_LINK:
+        return HARD_LINK;
+    case TAR_SYMBOLIC_LINK:
+        return SYMBOLIC_LINK;
+    case TAR_CONTINUED:
+        return CONTINUED;
+    default:
+        return DEVICE;
+    }
 }
 
-static bool is_link(const struct member *m)
+static bool is_elsewhere(const struct member *m)
 {
-    return m->state == HARD_LINK || m->state == SYMBOLIC_LINK;
+    return m->state >= HARD_LINK;
 }
 
 /* Reads a body of at most `limit` bytes, the first n_head of which are at `head`. */
@@ -75,7 +96,7 @@ static int member_load(struct member *to, const struct tar_member *m,
     member_clear(to);
     to->size = m->size;
     if (m->kind != TAR_FILE) {
-        to->state = link_state(m->kind);
+        to->state = state_of(m->kind);
         return INGEST_OK;
     }
     if (m->sparse || m->size > limit) {
@@ -114,7 +135,7 @@ static void reset(struct group *g)
     member_clear(&g->image);
     g->image_rank = RANK_NONE;
     g->n_magic = 0;
-    member_clear(&g->link);
+    g->unread = ABSENT;
     for (int i = 0; i < N_TEXT_FIELDS; i++)
         member_clear(&g->texts[i]);
     member_clear(&g->json);
@@ -198,13 +219,26 @@ bool group_knows_field(const struct group *g, const char *field, size_t len)
     return same_field(field, len, "json") || (image && same_field(field, len, image));
 }
 
-void group_note_link(struct group *g, const char *field, size_t len, enum tar_kind kind)
+/* The first one is told of. */
+static void note_unread(struct group *g, const char *field, size_t len,
+                        enum member_state state)
 {
-    if (g->options->image_field || is_link(&g->link))
+    if (g->options->image_field || g->unread != ABSENT)
         return;
-    g->link.state = link_state(kind);
-    snprintf(g->link_field, sizeof(g->link_field), "%.*s",
-             (int)(len < sizeof(g->link_field) ? len : sizeof(g->link_field)), field);
+    g->unread = state;
+    snprintf(g->unread_field, sizeof(g->unread_field), "%.*s",
+             (int)(len < sizeof(g->unread_field) ? len : sizeof(g->unread_field)), field);
+}
+
+void group_note_skipped(struct group *g, const char *field, size_t len,
+                        enum tar_kind kind)
+{
+    note_unread(g, field, len, state_of(kind));
+}
+
+void group_note_apart(struct group *g)
+{
+    note_unread(g, "", 0, APART);
 }
 
 /* Position of `field` in `list`, or n. */
@@ -254,6 +288,8 @@ static int add_other(struct group *g, const struct tar_member *m, struct tar_rea
     size_t n = m->size < MAGIC_BYTES ? (size_t)m->size : MAGIC_BYTES;
     int rc;
 
+    if (m->sparse)
+        note_unread(g, g->field, strlen(g->field), SPARSE);
     if (g->options->image_field || g->image_rank < RANK_MAGIC || m->sparse)
         return INGEST_OK;
     rc = tar_reader_read(tar, head, n);
@@ -315,36 +351,48 @@ int group_add(struct group *g, const struct tar_member *m, struct tar_reader *ta
     return add_other(g, m, tar);
 }
 
-/* Why a member that is there cannot be used, in r; false: it can. */
-static bool unusable(const struct member *m, const char *what, uint64_t limit,
+/* Whether its bytes are too many, then explained in r. */
+static bool too_long(const struct member *m, const char *what, uint64_t limit,
                      struct reject *r)
 {
-    if (m->state == SPARSE)
-        reject_set(r, REJECT_UNSUPPORTED_FORMAT,
-                   "the %s is a sparse member: pack the archive without --sparse", what);
-    else if (m->state == TOO_LONG)
-        reject_set(r, REJECT_TOO_MANY_BYTES,
-                   "the %s has %" PRIu64 " bytes, more than %" PRIu64, what, m->size,
-                   limit);
-    else
+    if (m->state != TOO_LONG)
         return false;
+    reject_set(r, REJECT_TOO_MANY_BYTES,
+               "the %s has %" PRIu64 " bytes, more than %" PRIu64, what, m->size, limit);
     return true;
 }
 
-/* Whether it is a link, then explained in r. Its bytes are elsewhere, and what else the
- * group has is another picture or another text. */
-static bool linked(const struct member *m, const char *field, const char *or_else,
-                   struct reject *r)
+/* Whether its bytes cannot be read as a file, then explained in r. What else the group
+ * has is another picture or another text. */
+static bool no_file(enum member_state state, const char *field, const char *or_else,
+                    struct reject *r)
 {
-    bool hard = m->state == HARD_LINK;
+    static const struct {
+        enum reject_reason reason;
+        const char *what;
+    } words[] = {
+        [SPARSE] = {REJECT_UNSUPPORTED_FORMAT,
+                    "is a sparse member: pack the archive without --sparse"},
+        [HARD_LINK] = {REJECT_LINKED_MEMBER,
+                       "is a hard link: pack the archive with tar --hard-dereference"},
+        [SYMBOLIC_LINK] = {REJECT_LINKED_MEMBER,
+                           "is a symbolic link: pack the archive with tar --dereference "
+                           "(-h)"},
+        [DEVICE] = {REJECT_UNSUPPORTED_FORMAT,
+                    "is a device or a pipe: pack the archive with the file in its place"},
+        [CONTINUED] = {REJECT_UNSUPPORTED_FORMAT,
+                       "continues another volume: pack the archive without "
+                       "--multi-volume"},
+    };
 
-    if (!is_link(m))
-        return false;
-    reject_set(r, REJECT_LINKED_MEMBER,
-               "'%.60s' is a %s link: pack the archive with tar %s%s", field,
-               hard ? "hard" : "symbolic",
-               hard ? "--hard-dereference" : "--dereference (-h)", or_else);
-    return true;
+    if (state == APART)
+        reject_set(r, REJECT_LINKED_MEMBER,
+                   "a link or device of this key, apart from it, may be the image: pack "
+                   "the archive with tar --sort=name --hard-dereference --dereference");
+    else if (state >= SPARSE)
+        reject_set(r, words[state].reason, "'%.60s' %s%s", field, words[state].what,
+                   or_else);
+    return state >= SPARSE;
 }
 
 /* Why no member is the image by its field or its magic bytes, in r; false: one is. */
@@ -358,8 +406,8 @@ static bool image_missing(const struct group *g, struct reject *r)
         reject_set(r, REJECT_NO_IMAGE,
                    "%u members look like images: name one with --image-field",
                    g->n_magic);
-    else if (linked(&g->link, g->link_field,
-                    ", as it may be the image, or name another with --image-field", r))
+    else if (no_file(g->unread, g->unread_field,
+                     ", as it may be the image, or name another with --image-field", r))
         return true;
     else if (g->image_rank == RANK_MAGIC)
         return false;
@@ -381,8 +429,8 @@ static void finish_image(struct group *g, struct pair *p)
         return;
     if (!field && g->image_rank < RANK_MAGIC)
         field = image_fields[g->image_rank];
-    if (linked(&g->image, field, "", &p->reject) ||
-        unusable(&g->image, "image", o->max_member_bytes, &p->reject))
+    if (no_file(g->image.state, field, "", &p->reject) ||
+        too_long(&g->image, "image", o->max_member_bytes, &p->reject))
         return;
     p->image = g->image.data;
     p->image_len = (size_t)g->image.size;
@@ -396,7 +444,8 @@ static int add_texts(struct group *g, struct caption_list *list, struct reject *
     for (int i = 0; i < N_TEXT_FIELDS && rc == INGEST_OK; i++) {
         const struct member *m = &g->texts[i];
         const char *text = (const char *)m->data;
-        if (unusable(m, text_fields[i],
+        if ((m->state == SPARSE && no_file(m->state, text_fields[i], "", r)) ||
+            too_long(m, text_fields[i],
                      smaller(g->options->max_member_bytes, PAIR_MAX_TEXT), r))
             return INGEST_OK;
         if (m->state == HELD)
@@ -412,14 +461,14 @@ static void explain_none(const struct group *g, const struct caption_list *list,
     const char *guess = list->maybe_utf16 ? " (UTF-16?)" : "";
 
     for (int i = 0; i < N_TEXT_FIELDS; i++)
-        if (linked(&g->texts[i], text_fields[i], "", r))
+        if (no_file(g->texts[i].state, text_fields[i], "", r))
             return;
     if (list->n_not_utf8 > 0)
         reject_set(r, REJECT_CAPTION_NOT_UTF8, "no caption is valid UTF-8%s", guess);
     else if (list->n_has_nul > 0)
         reject_set(r, REJECT_CAPTION_HAS_NUL, "no caption is free of NUL bytes%s", guess);
-    else if (linked(&g->json, "json", "", r) ||
-             unusable(&g->json, "json", PAIR_MAX_TEXT, r))
+    else if (no_file(g->json.state, "json", "", r) ||
+             too_long(&g->json, "json", PAIR_MAX_TEXT, r))
         return;
     else if (g->json.state == HELD && g->json.size > PAIR_MAX_TEXT)
         reject_set(r, REJECT_TOO_MANY_BYTES,
@@ -453,12 +502,12 @@ static void finish_metadata(struct group *g, struct pair *p, struct ingest_total
     g->json.data = NULL;
 }
 
-static size_t linked_texts(const struct group *g)
+static size_t texts_elsewhere(const struct group *g)
 {
     size_t n = 0;
 
     for (int i = 0; i < N_TEXT_FIELDS; i++)
-        n += is_link(&g->texts[i]);
+        n += is_elsewhere(&g->texts[i]);
     return n;
 }
 
@@ -483,7 +532,7 @@ static int finish_captions(struct group *g, struct pair *p, struct ingest_totals
                    "%zu different captions, more than %d", list.n, PAIR_MAX_CAPTIONS);
         goto out;
     }
-    totals->dropped_captions += list.n_not_utf8 + list.n_has_nul + linked_texts(g);
+    totals->dropped_captions += list.n_not_utf8 + list.n_has_nul + texts_elsewhere(g);
     totals->unparsed_metadata += look && !parsed;
     p->captions = list.items;
     p->n_captions = list.n;

@@ -2,8 +2,8 @@
  * ingest/group.h - internal to ingest/: the members of one key, on their way to a pair.
  *
  * Holds at most one image, the caption files and the JSON: what cannot matter is not
- * read, what is too long is not read either. A link has no bytes to read: it is noted,
- * for the reject. */
+ * read, what is too long is not read either. A link, a device and the rest of another
+ * volume's file have no bytes to read: they are noted, for the reject. */
 #ifndef INGEST_GROUP_H
 #define INGEST_GROUP_H
 
@@ -28,9 +28,13 @@ bool group_has_key(const struct group *g, const char *key, size_t len);
 /* Whether members of this field are looked at by name: image, caption or JSON. */
 bool group_knows_field(const struct group *g, const char *field, size_t len);
 
-/* A member of the open group that is skipped, as a link of no known field: had it been
- * stored as a file, it might be the image. */
-void group_note_link(struct group *g, const char *field, size_t len, enum tar_kind kind);
+/* A member of the open group that is skipped, as it is no file and of no known field: had
+ * it been stored as a file, it might be the image. */
+void group_note_skipped(struct group *g, const char *field, size_t len,
+                        enum tar_kind kind);
+
+/* The open group has such a member somewhere before it. */
+void group_note_apart(struct group *g);
 
 /* Announces a member by its field. 1: go on with group_add(); 0: the group has that field
  * already, and so ends before it; INGEST_ENOMEM. */

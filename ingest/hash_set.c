@@ -38,14 +38,21 @@ static int grow(struct hash_set *set)
     return INGEST_OK;
 }
 
-int hash_set_add(struct hash_set *set, const void *bytes, size_t len)
+static struct hash_slot hash_of(const void *bytes, size_t len)
 {
     XXH128_hash_t h = XXH3_128bits(bytes, len);
     struct hash_slot hash = {h.low64, h.high64};
-    struct hash_slot *slot;
 
     if ((hash.low | hash.high) == 0)
         hash.low = 1;
+    return hash;
+}
+
+int hash_set_add(struct hash_set *set, const void *bytes, size_t len)
+{
+    struct hash_slot hash = hash_of(bytes, len);
+    struct hash_slot *slot;
+
     if (set->n >= set->cap / 8 * 7 && grow(set) < 0)
         return INGEST_ENOMEM;
     slot = find(set, hash);
@@ -54,6 +61,13 @@ int hash_set_add(struct hash_set *set, const void *bytes, size_t len)
     *slot = hash;
     set->n++;
     return 1;
+}
+
+bool hash_set_has(const struct hash_set *set, const void *bytes, size_t len)
+{
+    const struct hash_slot *slot = set->n > 0 ? find(set, hash_of(bytes, len)) : NULL;
+
+    return slot && (slot->low | slot->high) != 0;
 }
 
 void hash_set_clear(struct hash_set *set)

@@ -7,6 +7,7 @@
 #ifndef INGEST_HASH_SET_H
 #define INGEST_HASH_SET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,8 @@ struct hash_set {
 
 /* 1: added, 0: was there, INGEST_ENOMEM. */
 int hash_set_add(struct hash_set *set, const void *bytes, size_t len);
+
+bool hash_set_has(const struct hash_set *set, const void *bytes, size_t len);
 
 /* Empties the set and keeps its memory where that is small. */
 void hash_set_clear(struct hash_set *set);

@@ -18,8 +18,8 @@
 #include "ingest/unpack.h"
 #include "ingest/utf8.h"
 
-/* The last link that was skipped outside of its group. */
-struct stray_link {
+/* The last member that is no file and was skipped outside of its group. */
+struct stray {
     char *name; /* NULL: there was none */
     size_t name_len, key_len;
     enum tar_kind kind;
@@ -34,11 +34,12 @@ struct pair_reader {
     struct group *group;
     struct hash_set keys; /* of all groups so far */
     struct tar_member member;
-    struct stray_link link;
-    size_t key_len;     /* member's key: so many bytes of its name */
-    bool waiting;       /* the member belongs to the next group */
-    bool archive_ended; /* the end marker was read */
-    int status;         /* what next() returns for good, or INGEST_OK */
+    struct stray stray;
+    struct hash_set strays; /* keys of all of them */
+    size_t key_len;         /* member's key: so many bytes of its name */
+    bool waiting;           /* the member belongs to the next group */
+    bool archive_ended;     /* the end marker was read */
+    int status;             /* what next() returns for good, or INGEST_OK */
     struct ingest_totals totals;
     char *partial_key; /* totals.partial_key points here */
     char why[256];
@@ -130,7 +131,8 @@ void pair_reader_close(struct pair_reader *r)
     tar_reader_close(r->tar);
     unpacker_close(r->unpacker);
     hash_set_free(&r->keys);
-    free(r->link.name);
+    hash_set_free(&r->strays);
+    free(r->stray.name);
     free(r->partial_key);
     free(r->image_field);
     free(r);
@@ -142,47 +144,71 @@ static size_t field_at(const struct pair_reader *r)
     return r->key_len + 1;
 }
 
-/* Why the member belongs to no sample, or SKIP_NOT. Sets key_len. */
-static enum skip_kind skip_of(struct pair_reader *r)
+/* Why a name is no sample's, or SKIP_NOT; then key_len is set. */
+static enum skip_kind skip_of_name(struct pair_reader *r)
 {
     const struct tar_member *m = &r->member;
 
-    if (m->kind == TAR_FOLDER)
-        return SKIP_FOLDER;
-    if (m->kind == TAR_SPECIAL)
-        return SKIP_SPECIAL;
+    r->key_len = 0;
     if (key_is_macos(m->name, m->name_len))
         return SKIP_MACOS;
     if (key_is_private(m->name, m->name_len))
         return SKIP_PRIVATE;
     r->key_len = key_length(m->name, m->name_len);
-    if (r->key_len == 0)
-        return SKIP_NO_KEY;
-    if (m->kind != TAR_FILE &&
-        !group_knows_field(r->group, m->name + field_at(r), m->name_len - field_at(r)))
-        return SKIP_LINK;
-    return SKIP_NOT;
+    return r->key_len == 0 ? SKIP_NO_KEY : SKIP_NOT;
 }
 
-/* Tells the group of a skipped link, or keeps it for a group that it may precede. */
-static int note_link(struct pair_reader *r)
+/* Why the member belongs to no sample, or SKIP_NOT. One that is no file belongs to
+ * one where its field is known; else *noted says that its group must hear of it. */
+static enum skip_kind skip_of(struct pair_reader *r, bool *noted)
+{
+    const struct tar_member *m = &r->member;
+    bool is_link = m->kind == TAR_HARD_LINK || m->kind == TAR_SYMBOLIC_LINK;
+    enum skip_kind by_name;
+
+    *noted = false;
+    if (m->kind == TAR_FOLDER)
+        return SKIP_FOLDER;
+    if (m->kind == TAR_SPECIAL)
+        return SKIP_SPECIAL;
+    by_name = skip_of_name(r);
+    if (m->kind == TAR_DEVICE && by_name != SKIP_NOT)
+        return SKIP_SPECIAL;
+    if (is_link && by_name == SKIP_NO_KEY)
+        return SKIP_LINK; /* the name may be that of a folder */
+    if (by_name != SKIP_NOT)
+        return by_name;
+    if (m->kind == TAR_FILE ||
+        group_knows_field(r->group, m->name + field_at(r), m->name_len - field_at(r)))
+        return SKIP_NOT;
+    *noted = true;
+    return is_link ? SKIP_LINK : SKIP_SPECIAL;
+}
+
+static bool is_in_group(const struct pair_reader *r)
+{
+    return group_is_open(r->group) && group_has_key(r->group, r->member.name, r->key_len);
+}
+
+/* Tells the group of a member that is skipped, or keeps it for a group that follows. */
+static int note_skipped(struct pair_reader *r)
 {
     const struct tar_member *m = &r->member;
 
-    if (group_is_open(r->group) && group_has_key(r->group, m->name, r->key_len)) {
-        group_note_link(r->group, m->name + field_at(r), m->name_len - field_at(r),
-                        m->kind);
+    if (is_in_group(r)) {
+        group_note_skipped(r->group, m->name + field_at(r), m->name_len - field_at(r),
+                           m->kind);
         return INGEST_OK;
     }
-    free(r->link.name);
-    r->link.name = malloc(m->name_len);
-    if (!r->link.name)
+    free(r->stray.name);
+    r->stray.name = malloc(m->name_len);
+    if (!r->stray.name)
         return INGEST_ENOMEM;
-    memcpy(r->link.name, m->name, m->name_len);
-    r->link.name_len = m->name_len;
-    r->link.key_len = r->key_len;
-    r->link.kind = m->kind;
-    return INGEST_OK;
+    memcpy(r->stray.name, m->name, m->name_len);
+    r->stray.name_len = m->name_len;
+    r->stray.key_len = r->key_len;
+    r->stray.kind = m->kind;
+    return hash_set_add(&r->strays, m->name, r->key_len);
 }
 
 /* Reads up to the next member of a sample. */
@@ -191,30 +217,45 @@ static int next_member(struct pair_reader *r)
     int rc;
 
     while ((rc = tar_reader_next(r->tar, &r->member)) == INGEST_OK) {
-        enum skip_kind skip = skip_of(r);
+        bool noted;
+        enum skip_kind skip = skip_of(r, &noted);
 
+        /* Behind its group, and the group may have taken another image. */
+        if (noted && !is_in_group(r) &&
+            hash_set_has(&r->keys, r->member.name, r->key_len))
+            return INGEST_OK;
         if (skip == SKIP_NOT)
             return INGEST_OK;
         r->totals.skipped_members++;
         r->totals.skipped[skip]++;
-        if (skip == SKIP_LINK && (rc = note_link(r)) < 0)
+        if (noted && (rc = note_skipped(r)) < 0)
             return rc;
     }
     return rc;
 }
 
+/* Tells a new group of what was skipped before it. */
+static void recall_stray(struct pair_reader *r)
+{
+    const struct stray *stray = &r->stray;
+    size_t field = stray->key_len + 1;
+
+    if (stray->name && group_has_key(r->group, stray->name, stray->key_len))
+        group_note_skipped(r->group, stray->name + field, stray->name_len - field,
+                           stray->kind);
+    else if (hash_set_has(&r->strays, r->member.name, r->key_len))
+        group_note_apart(r->group);
+}
+
 static int begin_group(struct pair_reader *r)
 {
     const char *key = r->member.name;
-    size_t field = r->link.key_len + 1;
     int rc = hash_set_add(&r->keys, key, r->key_len);
 
     if (rc >= 0)
         rc = group_begin(r->group, key, r->key_len, rc == 0);
-    if (rc == INGEST_OK && r->link.name &&
-        group_has_key(r->group, r->link.name, r->link.key_len))
-        group_note_link(r->group, r->link.name + field, r->link.name_len - field,
-                        r->link.kind);
+    if (rc == INGEST_OK)
+        recall_stray(r);
     return rc;
 }
 

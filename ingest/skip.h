@@ -9,11 +9,12 @@
 /* The first that fits counts. */
 #define INGEST_SKIPS(X)                                                                  \
     X(FOLDER, "folder")                                                                  \
-    X(SPECIAL, "special") /* devices, pipes and what only one tar program knows */       \
+    X(SPECIAL, "special") /* what only one tar program knows, and as with LINK: devices, \
+                             pipes, another volume's rest */                             \
     X(MACOS, "macos")     /* ._x (AppleDouble), .DS_Store, what is below __MACOSX */     \
     X(PRIVATE, "private") /* first component __x__: WebDataset's own */                  \
     X(NO_KEY, "no_key")                                                                  \
-    X(LINK, "link") /* of a field that is neither image, caption nor JSON */
+    X(LINK, "link") /* whose name is not that of an image, caption or JSON */
 
 enum skip_kind {
 #define X(id, name) SKIP_##id,

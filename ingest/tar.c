@@ -35,6 +35,7 @@ struct tar_reader {
     int ending;        /* of the archive: INGEST_OK or INGEST_DAMAGED */
     struct tar_header header;
     struct text pax;       /* the member's extended header; len 0: none */
+    struct text global;    /* the last one before it; len 0: none */
     struct text long_name; /* GNU's; len 0: none */
 };
 
@@ -138,27 +139,62 @@ static bool fills_record(const struct tar_reader *t, uint64_t zeros)
     return false;
 }
 
+/* pixz compresses an index of its own with the archive, behind it: a mark, the members'
+ * names and offsets, at last an empty name with the archive's size. INGEST_END where it
+ * is one; anything else there is damage. */
+static int read_pixz_index(struct tar_reader *t)
+{
+    static const unsigned char mark[] = {0xA6, 0x4C, 0x32, 0x2E, 0xD6, 0x14, 0xAE, 0xDB};
+    const uint64_t at = t->offset, data_end = t->data_end;
+    unsigned char head[sizeof(mark)], last[9] = {1}; /* a NUL and the size */
+    uint64_t taken, size = 0;
+    int rc = take(t, head, sizeof(head), &taken);
+    bool marked = rc == INGEST_OK && memcmp(head, mark, sizeof(mark)) == 0;
+
+    while (marked && rc == INGEST_OK) {
+        unsigned char byte;
+        rc = take(t, &byte, 1, &taken);
+        if (rc == INGEST_OK) {
+            memmove(last, last + 1, sizeof(last) - 1);
+            last[sizeof(last) - 1] = byte;
+        }
+    }
+    t->data_end = data_end;
+    if (rc < 0 || rc == INGEST_DAMAGED)
+        return rc;
+    for (size_t i = sizeof(last) - 1; i > 0; i--)
+        size = size << 8 | last[i];
+    if (!marked || last[0] != 0 || size != at)
+        return damage_set(t->damage, at, "data after the end of the archive");
+    return INGEST_END;
+}
+
 /* Reads what follows the two zero blocks. INGEST_OK, INGEST_DAMAGED or < 0. */
 static int read_padding(struct tar_reader *t)
 {
     const uint64_t end = t->offset;
     int rc = INGEST_OK;
+    bool filled;
 
     while (rc == INGEST_OK && t->offset - end < RECORD_MAX) {
-        for (size_t i = 0; i < t->n_window; i++)
-            if (t->window[i] != 0)
-                return damage_set(t->damage, t->offset + i,
-                                  "data after the end of the archive");
-        pass(t, t->n_window);
+        size_t n = 0;
+        while (n < t->n_window && t->window[n] == 0)
+            n++;
+        pass(t, n);
+        if (t->n_window > 0)
+            break;
         rc = unpacker_next(t->bytes, &t->window, &t->n_window);
+        if (rc != INGEST_OK)
+            t->n_window = 0;
     }
-    if (rc != INGEST_OK)
-        t->n_window = 0;
+    filled = fills_record(t, t->offset - end);
+    if (t->n_window > 0 && t->window[0] != 0)
+        rc = read_pixz_index(t);
     if (rc < 0 || rc == INGEST_DAMAGED)
         return rc;
     if (t->data_end == 0)
         return damage_set(t->damage, 0, "nothing but zeros");
-    if (rc == INGEST_OK || !fills_record(t, t->offset - end))
+    if (rc == INGEST_OK || !filled)
         return damage_set(t->damage, t->data_end,
                           "zeros where data should be, more than an archive's padding");
     return INGEST_OK;
@@ -226,7 +262,9 @@ static int read_extension(struct tar_reader *t, struct text *text)
 
     if (t->header.size > EXTENSION_MAX)
         return damage_set(t->damage, t->offset,
-                          "an extended header of %" PRIu64 " bytes (at most %d)",
+                          "an extended header of %" PRIu64
+                          " bytes (at most %d): pack the archive with tar --no-xattrs "
+                          "--no-acls",
                           t->header.size, EXTENSION_MAX);
     if (len > text->cap) {
         free(text->bytes);
@@ -243,6 +281,16 @@ static int read_extension(struct tar_reader *t, struct text *text)
     return rc;
 }
 
+/* For all members: nothing in it may name or size one of them, but that GNU tar begins a
+ * volume so, where the file that follows is another's rest. */
+static int read_global(struct tar_reader *t)
+{
+    if (t->header.size <= EXTENSION_MAX)
+        return read_extension(t, &t->global);
+    enter_body(t, t->header.size);
+    return skip_body(t);
+}
+
 /* Headers that say something about the member after them, up to that member's own. */
 static int read_headers(struct tar_reader *t)
 {
@@ -250,6 +298,7 @@ static int read_headers(struct tar_reader *t)
 
     t->pax.len = 0;
     t->long_name.len = 0;
+    t->global.len = 0;
     while ((rc = read_header(t)) == INGEST_OK) {
         switch (t->header.type) {
         case 'x':
@@ -259,7 +308,9 @@ static int read_headers(struct tar_reader *t)
         case 'L':
             rc = read_extension(t, &t->long_name);
             break;
-        case 'g': /* for all members: nothing in it may name or size one of them */
+        case 'g':
+            rc = read_global(t);
+            break;
         case 'K': /* a link's target */
             enter_body(t, t->header.size);
             rc = skip_body(t);
@@ -299,25 +350,41 @@ static bool has_body(char type)
 static enum tar_kind kind_of(char type)
 {
     switch (type) {
-    case '0':
-    case '7': /* contiguous */
-    case 'S': /* sparse */
-        return TAR_FILE;
     case '1':
         return TAR_HARD_LINK;
     case '2':
         return TAR_SYMBOLIC_LINK;
     case '5':
         return TAR_FOLDER;
-    default:
+    case '3':
+    case '4':
+    case '6':
+        return TAR_DEVICE;
+    case 'M':
+        return TAR_CONTINUED;
+    case 'D': /* GNU's list of a folder, */
+    case 'N': /* long names of old, */
+    case 'V': /* label; */
+    case 'A': /* Solaris' access rights */
+    case 'E': /* and attributes; */
+    case 'I': /* star's inodes */
         return TAR_SPECIAL;
+    default:
+        return TAR_FILE;
     }
 }
 
 static void name_member(const struct tar_reader *t, const struct tar_pax *pax,
                         struct tar_member *m)
 {
-    if (pax->path) {
+    struct tar_pax global;
+
+    m->kind = kind_of(t->header.type);
+    if (tar_pax_parse(t->global.bytes, t->global.len, &global) && global.volume_file) {
+        m->kind = TAR_CONTINUED;
+        m->name = global.volume_file;
+        m->name_len = global.volume_file_len;
+    } else if (pax->path) {
         m->name = pax->path;
         m->name_len = pax->path_len;
     } else if (t->long_name.len > 0) {
@@ -349,7 +416,6 @@ int tar_reader_next(struct tar_reader *t, struct tar_member *m)
     m->size = has_body(t->header.type) ? t->header.size : 0;
     if (pax.has_size && has_body(t->header.type))
         m->size = pax.size;
-    m->kind = kind_of(t->header.type);
     m->sparse = t->header.type == 'S' || pax.sparse;
     enter_body(t, m->size);
     return INGEST_OK;
@@ -378,6 +444,7 @@ void tar_reader_close(struct tar_reader *t)
     if (!t)
         return;
     free(t->pax.bytes);
+    free(t->global.bytes);
     free(t->long_name.bytes);
     free(t);
 }

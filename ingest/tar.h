@@ -2,17 +2,17 @@
  * ingest/tar.h - internal to ingest/: the members of a tar stream, in order.
  *
  * ustar, pax, GNU long names, and what came before them. Names are the archive's exact
- * bytes. An archive ends with two zero blocks and has nothing but padding behind them;
- * whatever else happens is damage, also a cut between two members.
+ * bytes. An archive ends with two zero blocks and has nothing but padding behind them,
+ * or pixz's index; whatever else happens is damage, also a cut between two members.
  *
  * A hole reads as zeros (a download into a file of its final size, a crash), and so looks
  * like that end. Padding is told from it by what makes it: it fills the last record, so
  * that the archive's size is a multiple of the record's and the zeros are fewer. Records
  * are 10 KiB, where nobody asked for others; a power of two of blocks, or of 10 KiB, up
- * to 1 MiB is granted too. So a hole of more than 10 KiB is found, unless the size happens
- * to be a multiple of a larger record that the hole fits in; and then still where it
- * begins in the last member's body, as it mostly does. 1 MiB of zeros are never padding,
- * and an archive of zeros alone is none. */
+ * to 1 MiB is granted too. So a hole of more than 10 KiB is found, unless the size
+ * happens to be a multiple of a larger record that the hole fits in; and then still where
+ * it begins in the last member's body, as it mostly does. 1 MiB of zeros are never
+ * padding, and an archive of zeros alone is none. */
 #ifndef INGEST_TAR_H
 #define INGEST_TAR_H
 
@@ -26,11 +26,13 @@
 struct tar_reader;
 
 enum tar_kind {
-    TAR_FILE, /* a regular file, sparse ones included */
+    TAR_FILE, /* a regular file: sparse ones, and types that are not known here */
     TAR_HARD_LINK,
     TAR_SYMBOLIC_LINK,
     TAR_FOLDER,
-    TAR_SPECIAL /* a device, a pipe, or a type that is not known here */
+    TAR_DEVICE,    /* or a pipe */
+    TAR_CONTINUED, /* the rest of a file that another volume begins */
+    TAR_SPECIAL    /* no file at all: what one tar program says to itself */
 };
 
 struct tar_member {

@@ -128,6 +128,7 @@ static bool apply(struct tar_pax *pax, const char *key, size_t key_len, const ch
 {
     static const char gnu_sparse[] = "GNU.sparse.";
     static const char gnu_name[] = "GNU.sparse.name";
+    static const char gnu_volume[] = "GNU.volume.filename";
 
     if (key_len == 4 && memcmp(key, "path", 4) == 0) {
         if (!pax->sparse || !pax->path)
@@ -140,6 +141,10 @@ static bool apply(struct tar_pax *pax, const char *key, size_t key_len, const ch
         pax->sparse = true;
         if (key_len == sizeof(gnu_name) - 1 && memcmp(key, gnu_name, key_len) == 0)
             set_path(pax, value, len);
+    } else if (key_len == sizeof(gnu_volume) - 1 &&
+               memcmp(key, gnu_volume, key_len) == 0) {
+        pax->volume_file = len > 0 ? value : NULL;
+        pax->volume_file_len = len;
     }
     return true;
 }

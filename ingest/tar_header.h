@@ -28,6 +28,8 @@ struct tar_pax {
     bool has_size;
     uint64_t size;
     bool sparse;
+    const char *volume_file; /* lent; the file that this volume goes on with, or NULL */
+    size_t volume_file_len;
 };
 
 bool tar_block_is_zero(const unsigned char block[TAR_BLOCK]);

@@ -14,8 +14,8 @@ struct ingest_totals {
     uint64_t skipped_members; /* of an archive, in no sample: */
     uint64_t skipped[N_SKIP_KINDS];
     uint64_t blank_lines;       /* of a file of documents */
-    uint64_t dropped_captions;  /* links, not UTF-8, with NUL: others were left */
-    uint64_t dropped_metadata;  /* longer than max_metadata, or a link */
+    uint64_t dropped_captions;  /* no file, not UTF-8, NUL: others were left */
+    uint64_t dropped_metadata;  /* longer than max_metadata, or no file */
     uint64_t unparsed_metadata; /* not JSON, but not needed for captions */
     uint64_t scattered;         /* groups of an earlier one's key with a part of a sample */
     bool damaged;

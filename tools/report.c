@@ -15,6 +15,9 @@
 static const char *const stage_names[] = {"read", "encode", "write"};
 enum { N_STAGES = 3 };
 
+/* Bytes for all kinds of skipped members with their counts. */
+enum { SKIPPED_TEXT = 40 * N_SKIP_KINDS };
+
 void report_log(const struct job *job, json_t *event)
 {
     char *line = event && job->log ? shard_json_canonical(event) : NULL;
@@ -25,6 +28,36 @@ void report_log(const struct job *job, json_t *event)
     }
     free(line);
     json_decref(event);
+}
+
+/* "12 macos, 1 folder"; "": nothing was. */
+static void list_skipped(char *text, size_t size, const uint64_t skipped[N_SKIP_KINDS])
+{
+    size_t len = 0;
+
+    text[0] = '\0';
+    for (int i = 0; i < N_SKIP_KINDS && len < size; i++)
+        if (skipped[i] > 0)
+            len += (size_t)snprintf(text + len, size - len, "%s%" PRIu64 " %s",
+                                    len > 0 ? ", " : "", skipped[i],
+                                    skip_name((enum skip_kind)i));
+}
+
+/* A folder that is a link, an export that went wrong: nobody means to pack nothing. */
+static void warn_of_nothing(const struct unit *u)
+{
+    const struct ingest_totals *t = &u->totals;
+    char skipped[SKIPPED_TEXT], blank[40] = "";
+
+    list_skipped(skipped, sizeof(skipped), t->skipped);
+    if (t->blank_lines > 0)
+        snprintf(blank, sizeof(blank), "%" PRIu64 " blank lines", t->blank_lines);
+    print_to_stderr("warning: %s: nothing in it is a sample: %s%s%s%s", u->input->name,
+                    t->skipped_members + t->blank_lines > 0 ? "skipped " : "it is empty",
+                    skipped, blank,
+                    t->skipped[SKIP_LINK] > 0
+                        ? "; tar -h (--dereference) packs files in place of links"
+                        : "");
 }
 
 static void explain_unit(struct job *job, const struct unit *u, enum unit_end end)
@@ -45,6 +78,10 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
                         u->totals.damage_offset, u->totals.damage,
                         u->totals.groups > 0 ? "what was read before it was published"
                                              : "nothing could be read before it");
+    if (end == UNIT_COMPLETE && u->totals.groups == 0) {
+        report_progress_end(job);
+        warn_of_nothing(u);
+    }
     if ((end == UNIT_COMPLETE || end == UNIT_DAMAGED) && u->above_reject_rate) {
         report_progress_end(job);
         print_to_stderr("warning: %s: %" PRIu64 " of %" PRIu64
@@ -143,18 +180,14 @@ static void print_rejects(const struct counters *c)
 /* On one line: "  skipped members: 12 macos, 1 folder". */
 static void print_skipped(const struct counters *c)
 {
-    const char *before = "  skipped members: ";
+    uint64_t skipped[N_SKIP_KINDS];
+    char text[SKIPPED_TEXT];
 
-    for (int i = 0; i < N_SKIP_KINDS; i++) {
-        uint64_t n = atomic_load(&c->skipped[i]);
-
-        if (n > 0) {
-            fprintf(stderr, "%s%" PRIu64 " %s", before, n, skip_name((enum skip_kind)i));
-            before = ", ";
-        }
-    }
-    if (*before == ',')
-        fputc('\n', stderr);
+    for (int i = 0; i < N_SKIP_KINDS; i++)
+        skipped[i] = atomic_load(&c->skipped[i]);
+    list_skipped(text, sizeof(text), skipped);
+    if (text[0] != '\0')
+        fprintf(stderr, "  skipped members: %s\n", text);
 }
 
 /* Once, whatever the number of such inputs: they come from one hand. */

@@ -55,6 +55,23 @@ expect_status 0
 run input o/whole '[.samples, .skipped_members, .skipped]'
 expect_stdout <<<'[4,0,{}]'
 
+# Nothing is a sample: complete, and said, as nobody means it.
+ln -s p "$T/w/photos"
+ln -s 0000.jpg "$T/w/photo.orig"
+pack folders photos photo.orig p
+: >"$T/nothing.jsonl"
+printf '\n \n' >"$T/blank.jsonl"
+: | gzip >"$T/packed.jsonl.gz"
+run latentmill prepare $quick --out "$T/n" "$T"/{folders.tar,nothing.jsonl,blank.jsonl,packed.jsonl.gz}
+expect_status 0
+nothing='nothing in it is a sample'
+expect_match stderr "^warning: folders: $nothing: skipped 1 folder, 2 link; tar -h .--dereference. "
+expect_match stderr "^warning: nothing: $nothing: it is empty$"
+expect_match stderr "^warning: blank: $nothing: skipped 2 blank lines$"
+expect_match stderr "^warning: packed: $nothing: it is empty$"
+expect "it is complete" test "$(input n/folders '[.status, .samples]')" = '["complete",0]'
+rm "$T/w/photos"
+
 # A folder of a Mac.
 members=
 for i in 0 1 2 3 4 5; do

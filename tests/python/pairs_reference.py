@@ -13,7 +13,8 @@ MACOS = re.compile(rb"(.*/)?(\._[^/]*|\.DS_Store)\Z|(.*/)?__MACOSX/", re.DOTALL)
 IMAGE_FIELDS = [b"jpg", b"jpeg", b"png", b"webp"]
 TEXT_FIELDS = [b"txt", b"caption", b"cap"]
 KNOWN_FIELDS = IMAGE_FIELDS + TEXT_FIELDS + [b"json"]
-LINK = object()  # in place of a body
+LINK, DEVICE, APART = object(), object(), object()  # in place of a body
+NO_FILE = {LINK: "linked_member", DEVICE: "unsupported_format", APART: "linked_member"}
 MAGIC = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP", re.DOTALL)
 BLANK = ("\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) +
          "\u2028\u2029\u202f\u205f\u3000")
@@ -21,7 +22,7 @@ MAX_METADATA = 64 << 10
 
 
 def members(file):
-    """(name in bytes, body) of each member. Not bytes: LINK, or why it is no file."""
+    """(name in bytes, body) of each member. Not bytes: LINK, DEVICE, or why it is no file."""
     with tarfile.open(fileobj=file, mode="r|*", encoding="utf-8",
                       errors="surrogateescape") as archive:
         for member in archive:
@@ -31,42 +32,57 @@ def members(file):
             elif member.issym() or member.islnk():
                 yield name, LINK
             else:
-                yield name, "folder" if member.isdir() else "special"
+                yield name, "folder" if member.isdir() else DEVICE
 
 
 def skip_of(name, body, match):
     """Why the member is in no group, or None."""
     if isinstance(body, str):
         return body
+    if body is DEVICE and (MACOS.match(name) or PRIVATE.match(name) or not match):
+        return "special"
     if MACOS.match(name):
         return "macos"
     if PRIVATE.match(name):
         return "private"
     if not match:
-        return "no_key"
-    return "link" if body is LINK and match[2].lower() not in KNOWN_FIELDS else None
+        return "link" if body is LINK else "no_key"
+    if isinstance(body, bytes) or match[2].lower() in KNOWN_FIELDS:
+        return None
+    return "link" if body is LINK else "special"
 
 
 def groups(file, totals):
     """(key, {field: body}) of each run of members with one key and different fields; None as a
-    field: there is a link that may be the image."""
+    field: there is a link or device that may be the image."""
     key, fields = None, None
-    stray = None  # key of the last link that was skipped outside of its group
+    begun = set()
+    strays = set()  # keys of links and devices that were skipped outside of their groups
+    last = None, None  # key and body of the last of them
     for name, body in members(file):
         match = KEY_AND_FIELD.match(name)
-        if skip := skip_of(name, body, match):
+        skip = skip_of(name, body, match)
+        noted = skip in ("link", "special") and match and body in (LINK, DEVICE) and not (
+            MACOS.match(name) or PRIVATE.match(name))
+        if noted and match[1] in begun and match[1] != key:
+            skip = None
+        if skip:
             totals["skipped_members"] += 1
             totals["skipped"][skip] = totals["skipped"].get(skip, 0) + 1
-            if skip == "link" and match[1] == key:
-                fields[None] = LINK
-            elif skip == "link":
-                stray = match[1]
+            if noted and match[1] == key:
+                fields.setdefault(None, body)
+            elif noted:
+                strays.add(match[1])
+                last = match[1], body
             continue
         field = match[2].lower()
         if match[1] != key or field in fields:
             if fields is not None:
                 yield key, fields
-            key, fields = match[1], {None: LINK} if match[1] == stray else {}
+            key, fields = match[1], {}
+            if key in strays:
+                fields[None] = last[1] if last[0] == key else APART
+            begun.add(key)
         fields[field] = body
     if fields is not None:
         yield key, fields
@@ -87,7 +103,7 @@ def image_of(fields):
     found = [body for name, body in fields.items()
              if name is not None and name not in KNOWN_FIELDS and MAGIC.match(body)]
     if len(found) < 2 and None in fields:
-        return LINK
+        return fields[None]
     return found[0] if len(found) == 1 else None
 
 
@@ -111,8 +127,8 @@ def captions_of(fields, counts):
     candidates = []
     for name in TEXT_FIELDS:
         body = fields.get(name)
-        if body is LINK:
-            counts["linked"] += 1
+        if body in (LINK, DEVICE):
+            counts["no_file"] += 1
         elif body is not None:
             try:
                 text = body.rstrip(b"\r\n").decode()
@@ -123,7 +139,7 @@ def captions_of(fields, counts):
                 counts["has_nul"] += 1
             else:
                 candidates.append((name.decode(), text))
-    if b"json" in fields and fields[b"json"] is not LINK:
+    if b"json" in fields and isinstance(fields[b"json"], bytes):
         try:
             candidates.extend(json_captions(json.loads(fields[b"json"].decode().lstrip("\ufeff"))))
         except ValueError:
@@ -145,7 +161,7 @@ def sha256(body):
 def judge(key, fields, seen, totals):
     """The object that list_pairs prints, but for key, index and detail."""
     result = {"reject": "none", "image": None, "captions": [], "metadata": None}
-    counts = {"linked": 0, "not_utf8": 0, "has_nul": 0, "unparsed": 0, "blank": 0}
+    counts = {"no_file": 0, "not_utf8": 0, "has_nul": 0, "unparsed": 0, "blank": 0}
     duplicate = key in seen
     seen.add(key)
     if not key_is_good(key):
@@ -155,22 +171,24 @@ def judge(key, fields, seen, totals):
     image = image_of(fields)
     if image is None:
         return result | {"reject": "no_image"}
-    if image is LINK:
-        return result | {"reject": "linked_member"}
+    if image in NO_FILE:
+        return result | {"reject": NO_FILE[image]}
     captions = captions_of(fields, counts)
     if not captions:
-        reasons = {"linked": "linked_member", "not_utf8": "caption_not_utf8",
-                   "has_nul": "caption_has_nul", "linked_json": "linked_member",
+        texts = [fields[name] for name in TEXT_FIELDS if fields.get(name) in NO_FILE]
+        reasons = {"no_file": NO_FILE[texts[0]] if texts else None,
+                   "not_utf8": "caption_not_utf8",
+                   "has_nul": "caption_has_nul", "no_file_json": NO_FILE.get(fields.get(b"json")),
                    "unparsed": "bad_metadata", "blank": "empty_caption"}
-        counts["linked_json"] = fields.get(b"json") is LINK
+        counts["no_file_json"] = fields.get(b"json") in NO_FILE
         for count, reason in reasons.items():
             if counts[count]:
                 return result | {"reject": reason}
         return result | {"reject": "no_caption"}
-    totals["dropped_captions"] += counts["linked"] + counts["not_utf8"] + counts["has_nul"]
+    totals["dropped_captions"] += counts["no_file"] + counts["not_utf8"] + counts["has_nul"]
     totals["unparsed_metadata"] += counts["unparsed"]
     metadata = fields.get(b"json") or None
-    if metadata is LINK or metadata and len(metadata) > MAX_METADATA:
+    if metadata in NO_FILE or metadata and len(metadata) > MAX_METADATA:
         totals["dropped_metadata"] += 1
         metadata = None
     return result | {"image": sha256(image), "captions": captions,

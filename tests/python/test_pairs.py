@@ -152,7 +152,7 @@ def main():
             for pair in whole:
                 reasons[pair["reject"]] = reasons.get(pair["reject"], 0) + 1
     print(reasons)
-    assert len(reasons) == 10 and min(reasons.values()) >= 10, reasons
+    assert len(reasons) == 11 and min(reasons.values()) >= 10, reasons
 
 
 main()

@@ -475,11 +475,11 @@ static void sparse_members_are_refused(void **state)
     tar_put_body(&run->tar, "\xFF\xD8\xFF", 3);
     tar_put_pair(&run->tar, "d");
     tar_put_end(&run->tar);
-    finish(run, "a: unsupported_format: the image is a sparse member: pack the archive "
+    finish(run, "a: unsupported_format: 'jpg' is a sparse member: pack the archive "
                 "without --sparse\n"
-                "b: unsupported_format: the txt is a sparse member: pack the archive "
+                "b: unsupported_format: 'txt' is a sparse member: pack the archive "
                 "without --sparse\n"
-                "c: unsupported_format: the image is a sparse member: pack the archive "
+                "c: unsupported_format: 'jpg' is a sparse member: pack the archive "
                 "without --sparse\n"
                 "d: image 19, txt=a cat\n");
     free(run);

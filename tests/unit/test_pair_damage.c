@@ -146,7 +146,7 @@ static void broken_extended_headers(void **state)
     t = two_pairs();
     tar_put_header(&t, "x", 1, 'x', (1 << 20) + 1);
     check(&t, "1 groups, damaged at 4608 in b: an extended header of 1048577 bytes (at "
-              "most 1048576)");
+              "most 1048576): pack the archive with tar --no-xattrs --no-acls");
 
     t = two_pairs();
     tar_put_header(&t, "x", 1, 'L', 600);
@@ -182,6 +182,53 @@ static void data_after_the_end(void **state)
     tar_put(&t, NULL, 300000);
     tar_put(&t, "x", 1);
     check(&t, "2 groups, damaged at 305120 in none: data after the end of the archive");
+}
+
+/* As pixz writes it: names and offsets, little-endian; at last the archive's size. */
+static struct made_tar with_pixz_index(size_t padding, uint64_t size)
+{
+    static const char mark_and_names[] = "\xA6\x4C\x32\x2E\xD6\x14\xAE\xDB"
+                                         "a.jpg\0\0\0\0\0\0\0\0\0"
+                                         "a.txt\0\0\4\0\0\0\0\0\0";
+    struct made_tar t = two_pairs();
+
+    tar_put_end(&t);
+    tar_put(&t, NULL, padding);
+    tar_put(&t, mark_and_names, sizeof(mark_and_names));
+    for (int i = 0; i < 8; i++)
+        tar_put(&t, (unsigned char[]){(unsigned char)(size >> 8 * i)}, 1);
+    return t;
+}
+
+static void an_index_of_pixz_is_no_damage(void **state)
+{
+    struct made_tar t;
+
+    (void)state;
+    t = with_pixz_index(0, 5120);
+    check(&t, "2 groups, good at 0 in none: ");
+    t = with_pixz_index(5120, 10240);
+    check(&t, "2 groups, good at 0 in none: ");
+    t = packed(with_pixz_index(5120, 10240), PACKING_XZ);
+    check(&t, "2 groups, good at 0 in none: ");
+    /* Another archive's, cut, changed, or behind a hole. */
+    t = with_pixz_index(0, 10240);
+    check(&t, "2 groups, damaged at 5120 in none: data after the end of the archive");
+    for (size_t cut = 1; cut < 40; cut++) {
+        t = with_pixz_index(0, 5120);
+        t.len -= cut;
+        if (t.len > 5120)
+            check(&t, "2 groups, damaged at 5120 in none: data after the end of the "
+                      "archive");
+        else
+            free(t.bytes);
+    }
+    t = with_pixz_index(0, 5120);
+    t.bytes[5127] ^= 1;
+    check(&t, "2 groups, damaged at 5120 in none: data after the end of the archive");
+    t = with_pixz_index(300000, 305120);
+    check(&t, "2 groups, damaged at 3590 in none: zeros where data should be, more than "
+              "an archive's padding");
 }
 
 #define HOLE "zeros where data should be, more than an archive's padding"
@@ -434,6 +481,7 @@ int main(void)
         cmocka_unit_test(broken_headers),
         cmocka_unit_test(broken_extended_headers),
         cmocka_unit_test(data_after_the_end),
+        cmocka_unit_test(an_index_of_pixz_is_no_damage),
         cmocka_unit_test(a_cut_group_is_no_reject),
         cmocka_unit_test(compressed_archives),
         cmocka_unit_test(cut_in_the_trailer),

@@ -12,6 +12,9 @@
 
 #define HARD " is a hard link: pack the archive with tar --hard-dereference"
 #define SYMBOLIC " is a symbolic link: pack the archive with tar --dereference (-h)"
+#define SPARSE " is a sparse member: pack the archive without --sparse"
+#define DEVICE " is a device or a pipe: pack the archive with the file in its place"
+#define CONTINUED " continues another volume: pack the archive without --multi-volume"
 #define MAY_BE ", as it may be the image, or name another with --image-field"
 
 static void put_link(struct run *run, const char *name, char type)
@@ -132,6 +135,120 @@ static void a_linked_caption_needs_another(void **state)
     free(run);
 }
 
+static void other_members_without_a_file_are_not_replaced(void **state)
+{
+    struct run *run = start();
+
+    (void)state;
+    tar_put_member(&run->tar, "a.orig.jpg", 'S', "\xFF\xD8\xFF", 3);
+    tar_put_image(&run->tar, "a.mask.png");
+    tar_put_text(&run->tar, "a.txt", "x");
+    tar_put_image(&run->tar, "b.mask.png");
+    tar_put_pax(&run->tar, "GNU.sparse.name", "b.orig.jpg");
+    tar_put_text(&run->tar, "GNUSparseFile.0/b.orig.jpg", "1\n0\n1\nx");
+    tar_put_text(&run->tar, "b.txt", "x");
+    put_link(run, "c.jpg", '6');
+    tar_put_image(&run->tar, "c.mask.png");
+    tar_put_text(&run->tar, "c.txt", "x");
+    tar_put_image(&run->tar, "d.mask.png");
+    put_link(run, "d.orig.jpg", '3');
+    tar_put_text(&run->tar, "d.txt", "x");
+    tar_put_image(&run->tar, "e.jpg");
+    put_link(run, "e.txt", '4');
+    tar_put_image(&run->tar, "f.jpg");
+    put_link(run, "f.txt", '6');
+    tar_put_text(&run->tar, "f.cap", "x");
+    tar_put_image(&run->tar, "g.jpg");
+    tar_put_member(&run->tar, "g.npy", 'S', "x", 1);
+    put_link(run, "g.sock", '6');
+    tar_put_text(&run->tar, "g.txt", "x");
+    tar_put_end(&run->tar);
+    finish(run, "a: unsupported_format: 'orig.jpg'" SPARSE MAY_BE "\n"
+                "b: unsupported_format: 'orig.jpg'" SPARSE MAY_BE "\n"
+                "c: unsupported_format: 'jpg'" DEVICE "\n"
+                "d: unsupported_format: 'orig.jpg'" DEVICE MAY_BE "\n"
+                "e: unsupported_format: 'txt'" DEVICE "\n"
+                "f: image 19, cap=x\n"
+                "g: image 19, txt=x\n");
+    assert_int_equal(run->totals.skipped[SKIP_SPECIAL], 2);
+    assert_int_equal(run->totals.dropped_captions, 1);
+    free(run);
+}
+
+/* POSIX: a type that is not known is read as a regular file. */
+static void unknown_types_are_files(void **state)
+{
+    struct run *run = start();
+
+    (void)state;
+    tar_put_member(&run->tar, "a.jpg", 'Z', "\xFF\xD8\xFF\xE0 real", 9);
+    tar_put_image(&run->tar, "a.mask.png");
+    tar_put_member(&run->tar, "a.txt", '8', "x", 1);
+    tar_put_member(&run->tar, "label.jpg", 'V', "", 0);
+    tar_put_member(&run->tar, "folder.jpg", 'D', "Ya.jpg\0", 8);
+    tar_put_end(&run->tar);
+    finish(run, "a: image 9, txt=x\n");
+    assert_int_equal(run->totals.skipped[SKIP_SPECIAL], 2);
+    free(run);
+}
+
+/* The volume before it has the file's first half: GNU's own form and pax. */
+static void what_continues_a_volume_is_not_replaced(void **state)
+{
+    static const char volume[] = "34 GNU.volume.filename=b.orig.jpg\n"
+                                 "24 GNU.volume.size=2856\n";
+    struct run *run = start();
+
+    (void)state;
+    tar_put_member(&run->tar, "a.jpg", 'M', "\xFF\xD8\xFF\xE0 half", 9);
+    tar_put_image(&run->tar, "a.mask.png");
+    tar_put_text(&run->tar, "a.txt", "x");
+    tar_put_member(&run->tar, "/tmp/GlobalHead.1", 'g', volume, sizeof(volume) - 1);
+    tar_put_pax(&run->tar, "atime", "0");
+    tar_put_image(&run->tar, "./GNUFileParts/b.orig.jpg.2");
+    tar_put_image(&run->tar, "b.mask.png");
+    tar_put_text(&run->tar, "b.txt", "x");
+    tar_put_pair(&run->tar, "c");
+    tar_put_end(&run->tar);
+    finish(run, "a: unsupported_format: 'jpg'" CONTINUED "\n"
+                "b: unsupported_format: 'orig.jpg'" CONTINUED MAY_BE "\n"
+                "c: image 19, txt=a cat\n");
+    assert_int_equal(run->totals.skipped[SKIP_SPECIAL], 1);
+    free(run);
+}
+
+/* Behind its group as a file would be, or far before it. */
+static void a_link_apart_from_its_group_is_noticed(void **state)
+{
+    struct run *run = start();
+
+    (void)state;
+    put_link(run, "c.orig.jpg", '1');
+    put_link(run, "d.orig.jpg", '1');
+    put_link(run, "e.orig.jpg", '1');
+    tar_put_image(&run->tar, "a.mask.png");
+    tar_put_text(&run->tar, "a.txt", "x");
+    tar_put_pair(&run->tar, "b");
+    put_link(run, "a.orig.jpg", '1');
+    tar_put_image(&run->tar, "c.mask.png");
+    tar_put_text(&run->tar, "c.txt", "x");
+    tar_put_pair(&run->tar, "d");
+    put_link(run, "b.fifo", '6');
+    tar_put_end(&run->tar);
+    finish(run, "a: image 19, txt=x\n"
+                "b: image 19, txt=a cat\n"
+                "a: duplicate_key: an earlier sample has this key (or a pair's files are "
+                "not neighbours)\n"
+                "c: linked_member: a link or device of this key, apart from it, may be "
+                "the image: pack the archive with tar --sort=name --hard-dereference "
+                "--dereference\n"
+                "d: image 19, txt=a cat\n"
+                "b: duplicate_key: an earlier sample has this key (or a pair's files are "
+                "not neighbours)\n");
+    assert_int_equal(run->totals.skipped[SKIP_LINK], 3);
+    free(run);
+}
+
 /* What bsdtar writes for a file with extended attributes. */
 static void put_attributes(struct made_tar *t, const char *name)
 {
@@ -175,7 +292,7 @@ static void skipped_members_are_counted_by_kind(void **state)
 {
     static const uint64_t expected[N_SKIP_KINDS] = {
         [SKIP_FOLDER] = 1,  [SKIP_SPECIAL] = 3, [SKIP_MACOS] = 1,
-        [SKIP_PRIVATE] = 1, [SKIP_NO_KEY] = 2,  [SKIP_LINK] = 1};
+        [SKIP_PRIVATE] = 1, [SKIP_NO_KEY] = 1,  [SKIP_LINK] = 2};
     struct run *run = start();
 
     (void)state;
@@ -303,6 +420,10 @@ int main(void)
         cmocka_unit_test(a_link_that_may_be_the_image_is_not_replaced),
         cmocka_unit_test(with_an_image_field_its_link_alone_counts),
         cmocka_unit_test(a_linked_caption_needs_another),
+        cmocka_unit_test(other_members_without_a_file_are_not_replaced),
+        cmocka_unit_test(unknown_types_are_files),
+        cmocka_unit_test(what_continues_a_volume_is_not_replaced),
+        cmocka_unit_test(a_link_apart_from_its_group_is_noticed),
         cmocka_unit_test(what_macos_leaves_is_skipped),
         cmocka_unit_test(skipped_members_are_counted_by_kind),
         cmocka_unit_test(marks_and_newlines_are_no_caption),
