@@ -26,6 +26,21 @@ void report_log(const struct job *job, json_t *event)
     json_decref(event);
 }
 
+static void explain_damage(const struct unit *u)
+{
+    char rejects[80] = "";
+
+    if (u->n_rejects > 0)
+        snprintf(rejects, sizeof(rejects),
+                 " but for %" PRIu64 " of %" PRIu64 " groups, which are rejects",
+                 u->n_rejects, u->totals.groups);
+    print_to_stderr("warning: %s: input damaged at byte %" PRIu64 ": %s; %s%s",
+                    u->input->name, u->totals.damage_offset, u->totals.damage,
+                    u->totals.groups > 0 ? "what was read before it was published"
+                                         : "nothing could be read before it",
+                    rejects);
+}
+
 static void explain_unit(struct job *job, const struct unit *u, enum unit_end end)
 {
     const char *name = u->input->name;
@@ -40,11 +55,8 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
                         "%s.rejects.jsonl and --max-reject-rate",
                         name, name);
     else if (end == UNIT_DAMAGED)
-        print_to_stderr("warning: %s: input damaged at byte %" PRIu64 ": %s; %s", name,
-                        u->totals.damage_offset, u->totals.damage,
-                        u->totals.groups > 0 ? "what was read before it was published"
-                                             : "nothing could be read before it");
-    if ((end == UNIT_COMPLETE || end == UNIT_DAMAGED) && u->above_reject_rate) {
+        explain_damage(u);
+    if (end == UNIT_COMPLETE && u->above_reject_rate) {
         report_progress_end(job);
         print_to_stderr("warning: %s: %" PRIu64 " of %" PRIu64
                         " groups are rejects, more than --max-reject-rate; the rest was "
@@ -209,10 +221,11 @@ static void print_nothing_to_do(size_t n_skipped, size_t n_bad)
     if (n_bad == 0)
         fprintf(stderr, "nothing to do: all %zu inputs are complete\n", n_skipped);
     else
-        fprintf(stderr,
-                "nothing to do: %zu of %zu inputs complete, %zu damaged or rejected by an "
-                "earlier run\n",
-                n_skipped - n_bad, n_skipped, n_bad);
+        fprintf(
+            stderr,
+            "nothing to do: %zu of %zu inputs complete, %zu damaged or rejected by an "
+            "earlier run\n",
+            n_skipped - n_bad, n_skipped, n_bad);
 }
 
 static void print_totals(const struct job *job, uint64_t wall_ns, size_t n_skipped,

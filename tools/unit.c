@@ -208,7 +208,8 @@ static json_t *describe_input(const struct unit *u, enum unit_end end)
                    : json_null();
 
     return json_pack(
-        "{s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:b, s:I, s:o, s:I, s:I, s:I, "
+        "{s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:b, s:I, s:o, s:I, s:I, "
+        "s:I, "
         "s:I, s:I, s:I, s:o}",
         "name", u->input->name, "format", formats[u->input->format], "bytes",
         (json_int_t)u->input_bytes, "sha256", u->input_sha256, "probe", u->input_probe,
@@ -341,18 +342,22 @@ static bool is_ungrouped(const struct unit *u)
            2 * halves > u->totals.groups - again;
 }
 
+/* What is damaged is not judged by its rejects: behind a flipped bit a decoder may go on
+ * with anything, and what stood before is good. */
 static enum unit_end judge(struct unit *u, const struct job *job)
 {
     const struct unit_output *out = u->output;
     uint64_t n = out->n_samples + out->n_rejects;
 
     u->n_rejects = out->n_rejects;
+    u->ungrouped = is_ungrouped(u);
+    if (u->totals.damaged)
+        return UNIT_DAMAGED;
     u->above_reject_rate =
         (double)out->n_rejects > job->options->max_reject_rate * (double)n;
-    u->ungrouped = is_ungrouped(u);
     if (u->above_reject_rate && n >= REJECT_RATE_FROM)
         return UNIT_REJECTED;
-    return u->totals.damaged ? UNIT_DAMAGED : UNIT_COMPLETE;
+    return UNIT_COMPLETE;
 }
 
 static int close_rejects(struct unit *u, struct job *job)
@@ -459,9 +464,8 @@ int unit_finish(struct unit *u, struct job *job)
 bool unit_end_is_bad(const struct unit *u, enum unit_end end,
                      const struct prepare_options *o)
 {
-    if (end == UNIT_COMPLETE || end == UNIT_DAMAGED)
-        return u->above_reject_rate || (end == UNIT_DAMAGED && o->damaged == 0);
-    return end == UNIT_REJECTED;
+    return end == UNIT_REJECTED || (end == UNIT_COMPLETE && u->above_reject_rate) ||
+           (end == UNIT_DAMAGED && o->damaged == 0);
 }
 
 void unit_drop(struct unit *u)
