@@ -220,14 +220,17 @@ static void texts_are_whole(void **state)
           "{\"text\":5}\n"
           "{\"text\":null}\n"
           "{\"Text\":\"x\"}\n"
-          "{\"text\":\"\\n\\u000b \"}\n",
+          "{\"text\":\"\\n\\u000b \"}\n"
+          "{\"text\":\" \\u0000\\u0000\"}\n",
           "0 1:  \"q\" \xC3\xA9\xF0\x9F\x98\x80\n  (json.text) none\n"
           "1 2: last (json.text) none\n"
           "2 3: escaped (json.text) none\n"
           "3 4! no_text: line 4 at byte 95: 'text' is not a string\n"
           "4 5! no_text: line 5 at byte 106: 'text' is not a string\n"
           "5 6! no_text: line 6 at byte 120: 'text' is not there\n"
-          "6 7! empty_text: line 7 at byte 133: 'text' is nothing but white space\n");
+          "6 7! empty_text: line 7 at byte 133: 'text' is nothing but white space\n"
+          "7 8! empty_text: line 8 at byte 154: 'text' is nothing but white space and "
+          "NULs\n");
 }
 
 static void a_text_may_hold_nul(void **state)
