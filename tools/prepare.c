@@ -21,6 +21,7 @@
 #include "tools/dataset.h"
 #include "tools/exit_code.h"
 #include "tools/input.h"
+#include "tools/input_clash.h"
 #include "tools/job.h"
 #include "tools/models.h"
 #include "tools/monitor.h"
@@ -391,6 +392,8 @@ int prepare_main(int argc, char **argv)
     names = (struct input_options){
         .name = o.name, .name_depth = (int)o.name_depth, .format = o.input_format};
     rc = input_list_expand(&inputs, n, argv, &names);
+    if (rc == 0)
+        rc = input_clash_check(&inputs, o.out, o.log);
     if (rc == 0)
         rc = check_demo(&o, &inputs);
     if (rc == 0)
