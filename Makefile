@@ -217,6 +217,7 @@ TOOLS_SRC := \
     tools/identity.c \
     tools/input.c \
     tools/input_advice.c \
+    tools/input_clash.c \
     tools/input_probe.c \
     tools/intake.c \
     tools/isa.c \

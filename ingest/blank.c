@@ -13,14 +13,24 @@ static bool is_white_space(uint32_t c)
            c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-bool is_blank(const char *text, size_t len)
+static bool is_blank_but(const char *text, size_t len, bool nul)
 {
     uint32_t c;
 
     for (size_t i = 0, n; i < len; i += n) {
         n = utf8_decode(text + i, len - i, &c);
-        if (n == 0 || !is_white_space(c))
+        if (n == 0 || !(is_white_space(c) || (nul && c == 0)))
             return false;
     }
     return true;
+}
+
+bool is_blank(const char *text, size_t len)
+{
+    return is_blank_but(text, len, false);
+}
+
+bool is_blank_or_nul(const char *text, size_t len)
+{
+    return is_blank_but(text, len, true);
 }

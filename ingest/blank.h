@@ -10,4 +10,7 @@
  * (U+200B, U+FEFF) have not that property. */
 bool is_blank(const char *text, size_t len);
 
+/* The same, of white space and NULs. */
+bool is_blank_or_nul(const char *text, size_t len);
+
 #endif

@@ -54,7 +54,7 @@ int caption_list_add(struct caption_list *list, const char *name, const char *te
         list->n_not_utf8++;
         return INGEST_OK;
     }
-    if (is_blank(text, len)) {
+    if (is_blank_or_nul(text, len)) {
         list->n_blank++;
         return INGEST_OK;
     }

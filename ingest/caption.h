@@ -14,7 +14,7 @@
 struct caption_list {
     struct pair_caption *items;
     size_t n, cap;
-    size_t n_blank;    /* left out: nothing but white space */
+    size_t n_blank;    /* left out: nothing but white space and NULs */
     size_t n_not_utf8; /* left out */
     size_t n_has_nul;  /* left out */
     bool maybe_utf16;  /* one of the latter two looks so */

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ingest/damage.h"
 #include "ingest/line_reader.h"
@@ -68,10 +69,10 @@ void document_reader_close(struct document_reader *r)
     free(r);
 }
 
-/* Notes the damage, and which line it cut; the input is still read to its end. */
-static int note_damage(struct document_reader *r)
+/* Notes the damage, and the line that it cut (0: none); the input is still read to its
+ * end. */
+static int note_damage(struct document_reader *r, uint64_t cut)
 {
-    uint64_t cut = line_reader_open_line(r->lines);
     int rc;
 
     r->totals.damaged = true;
@@ -83,6 +84,45 @@ static int note_damage(struct document_reader *r)
     }
     rc = unpacker_drain(r->unpacker);
     return rc < 0 ? rc : INGEST_END;
+}
+
+/* Whether the brackets of the JSON all close, the last one at its end; any other fault is
+ * a bad line's. */
+static bool is_closed(const char *json, size_t len)
+{
+    size_t depth = 0;
+    bool quoted = false, closed = false;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = json[i];
+
+        if (c == '"')
+            quoted = !quoted;
+        else if (quoted && c == '\\')
+            i++;
+        else if (!quoted && (c == '{' || c == '['))
+            depth++;
+        else if (!quoted && (c == '}' || c == ']') && depth > 0)
+            depth--;
+        else if (!quoted && c != '\0' && strchr(" \t\r", c))
+            continue;
+        closed = !quoted && depth == 0 && (c == '}' || c == ']');
+    }
+    return closed;
+}
+
+/* A last line without a newline may be whole; else it is cut, and with it the file. */
+static int check_end(struct document_reader *r, struct line *l)
+{
+    bool closed =
+        l->bytes ? is_closed(l->bytes, l->len) : strchr("} \t\r", l->last) != NULL;
+
+    if (!l->unended || closed)
+        return INGEST_OK;
+    free(l->bytes);
+    damage_set(&r->damage, line_reader_offset(r->lines),
+               "the last line ends in its middle");
+    return note_damage(r, l->number);
 }
 
 int document_reader_next(struct document_reader *r, struct document_line *line)
@@ -97,7 +137,9 @@ int document_reader_next(struct document_reader *r, struct document_line *line)
     r->status = line_reader_next(r->lines, &l);
     r->totals.blank_lines = line_reader_n_blank(r->lines);
     if (r->status == INGEST_DAMAGED)
-        r->status = note_damage(r);
+        r->status = note_damage(r, line_reader_open_line(r->lines));
+    else if (r->status == INGEST_OK)
+        r->status = check_end(r, &l);
     if (r->status == INGEST_OK)
         *line = (struct document_line){.json = l.bytes,
                                        .len = l.len,

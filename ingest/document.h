@@ -23,10 +23,10 @@
  * The metadata is the line's JSON object without its text: every other byte of it as it
  * stands in the line.
  *
- * Damage ends the input, as in ingest/pair.h: of the compressed stream; zeros up to the
- * end, which no text has; UTF-16 and arrays of JSON from the start. partial_key is then
- * the number of the line that it cut. A file of no bytes has no documents; one that is
- * named as a compressed file is damaged.
+ * Damage ends the input, as in ingest/pair.h: of the compressed stream; 512 zeros, or any
+ * up to the end, which no text has; a last line that ends in its middle; UTF-16 and
+ * arrays of JSON from the start. partial_key is then the number of the line that it cut.
+ * A file of no bytes has no documents; one that is named as a compressed file is damaged.
  *
  * One reader belongs to one thread; lines may be parsed on any. */
 #ifndef INGEST_DOCUMENT_H

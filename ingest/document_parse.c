@@ -187,9 +187,9 @@ static int find_text(struct pair *p, const struct document_line *line,
     }
     text += marks;
     len -= marks;
-    if (is_blank(text, len)) {
-        reject_line(p, line, REJECT_EMPTY_TEXT, "'%s' is nothing but white space",
-                    o->text_field);
+    if (is_blank_or_nul(text, len)) {
+        reject_line(p, line, REJECT_EMPTY_TEXT, "'%s' is nothing but white space%s",
+                    o->text_field, memchr(text, '\0', len) ? " and NULs" : "");
         return INGEST_OK;
     }
     c = p->captions = calloc(1, sizeof(*c));

@@ -11,6 +11,10 @@
 
 enum { FIRST_CAP = 1024 };
 
+/* So many zeros are a hole. What a crash or a download leaves out is whole sectors of at
+ * least 512 bytes; fewer make one bad line, and a text's own NULs are escaped. */
+enum { HOLE = 512 };
+
 struct line_reader {
     struct unpacker *bytes;
     struct damage *damage;
@@ -18,12 +22,13 @@ struct line_reader {
     struct foreign_text foreign;
     const unsigned char *window; /* decompressed bytes not yet taken, lent by `bytes` */
     size_t n_window;
-    uint64_t offset;   /* of window[0] in the decompressed stream */
-    uint64_t data_end; /* behind the last byte taken that is not zero */
-    bool open;         /* `line` is begun */
-    bool too_long;     /* and has lost its bytes */
-    struct line line;  /* the one in hand, or the last one's number */
-    size_t cap;        /* of line.bytes */
+    uint64_t offset;  /* of window[0] in the decompressed stream */
+    uint64_t n_zeros; /* bytes before that, all zero */
+    char last;        /* the byte before that */
+    bool open;        /* `line` is begun */
+    bool too_long;    /* and has lost its bytes */
+    struct line line; /* the one in hand, or the last one's number */
+    size_t cap;       /* of line.bytes */
     uint64_t n_blank;
 };
 
@@ -50,6 +55,11 @@ void line_reader_close(struct line_reader *r)
 uint64_t line_reader_open_line(const struct line_reader *r)
 {
     return r->open ? r->line.number : 0;
+}
+
+uint64_t line_reader_offset(const struct line_reader *r)
+{
+    return r->offset;
 }
 
 uint64_t line_reader_n_blank(const struct line_reader *r)
@@ -102,17 +112,22 @@ static int append(struct line_reader *r, size_t n)
     return INGEST_OK;
 }
 
+/* Takes n bytes of the window; up to a hole's end where there is one, and no further. */
 static void take(struct line_reader *r, size_t n)
 {
-    size_t n_data = n;
+    const unsigned char *from = r->window, *end = from + n, *at = from;
 
-    while (n_data > 0 && r->window[n_data - 1] == 0)
-        n_data--;
-    if (n_data > 0)
-        r->data_end = r->offset + n_data;
-    r->window += n;
-    r->n_window -= n;
-    r->offset += n;
+    if (r->n_zeros == 0)
+        at = memchr(from, 0, n);
+    for (; at && at < end && r->n_zeros < HOLE; at++)
+        r->n_zeros = *at == 0 ? r->n_zeros + 1 : 0;
+    if (!at)
+        at = end;
+    if (at > from)
+        r->last = (char)at[-1];
+    r->window = at;
+    r->n_window -= (size_t)(at - from);
+    r->offset += (uint64_t)(at - from);
 }
 
 /* The line in hand has ended. Gives it; false: it is blank and dropped. */
@@ -153,12 +168,19 @@ static int read_window(struct line_reader *r)
     return foreign ? damage_set(r->damage, 0, "%s", foreign) : INGEST_OK;
 }
 
+static int hole(struct line_reader *r)
+{
+    return damage_set(r->damage, r->offset - r->n_zeros, "zeros where text should be");
+}
+
 /* The stream has ended. A last line may lack its newline, but text has no zeros behind
  * it: a hole does. */
 static int finish(struct line_reader *r, struct line *line)
 {
-    if (r->data_end < r->offset)
-        return damage_set(r->damage, r->data_end, "zeros where text should be");
+    if (r->n_zeros > 0)
+        return hole(r);
+    r->line.unended = r->open;
+    r->line.last = r->last;
     return r->open && give(r, line) ? INGEST_OK : INGEST_END;
 }
 
@@ -180,6 +202,8 @@ int line_reader_next(struct line_reader *r, struct line *line)
         if (append(r, n) < 0)
             return INGEST_ENOMEM;
         take(r, end ? n + 1 : n);
+        if (r->n_zeros == HOLE)
+            return hole(r);
         if (end && give(r, line))
             return INGEST_OK;
     }

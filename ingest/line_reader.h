@@ -4,11 +4,12 @@
  *
  * A line ends with "\n"; a last one without it counts too. Lines of nothing but white
  * space are skipped and counted, and a byte order mark before a line is dropped. Of a
- * line that is too long nothing is kept; reading goes on behind it. Zeros up to the end
- * of the stream are damage, and so is what foreign_text.h knows. */
+ * line that is too long nothing is kept; reading goes on behind it. 512 zeros, or
+ * fewer at the end of the stream, are damage, and so is what foreign_text.h knows. */
 #ifndef INGEST_LINE_READER_H
 #define INGEST_LINE_READER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,8 @@ struct line {
     size_t len;      /* bytes */
     uint64_t number; /* from 1, blank ones counted */
     uint64_t offset; /* of its first byte in the decompressed stream */
+    bool unended;    /* the stream has ended before a newline */
+    char last;       /* its last byte, where it is unended and too long */
 };
 
 /* Gives *out, or returns INGEST_ENOMEM. `bytes` and `damage` are kept until close; lines
@@ -35,6 +38,9 @@ int line_reader_next(struct line_reader *r, struct line *line);
 
 /* Number of the line that is begun and not ended, as after damage; 0: none is. */
 uint64_t line_reader_open_line(const struct line_reader *r);
+
+/* How much of the decompressed stream has been taken. */
+uint64_t line_reader_offset(const struct line_reader *r);
 
 uint64_t line_reader_n_blank(const struct line_reader *r);
 

@@ -22,6 +22,7 @@
 #include "tools/exit_code.h"
 #include "tools/first_shard.h"
 #include "tools/input.h"
+#include "tools/input_clash.h"
 #include "tools/job.h"
 #include "tools/models.h"
 #include "tools/monitor.h"
@@ -219,10 +220,11 @@ static int finish_run(void *shared)
     hand = progress_drop_long(p, (double)grace);
     if (hand.n_kept == 0)
         return 0;
-    print_to_stderr("stopping: finishing %zu of %zu input%s in hand: about %.0f s, at most "
-                    "%lld (--grace); another signal drops them",
-                    hand.n_kept, hand.n_inputs, plural_s(hand.n_inputs), hand.seconds,
-                    (long long)grace);
+    print_to_stderr(
+        "stopping: finishing %zu of %zu input%s in hand: about %.0f s, at most "
+        "%lld (--grace); another signal drops them",
+        hand.n_kept, hand.n_inputs, plural_s(hand.n_inputs), hand.seconds,
+        (long long)grace);
     return (int)(grace * 1000);
 }
 
@@ -382,6 +384,8 @@ int prepare_main(int argc, char **argv)
     names = (struct input_options){
         .name = o.name, .name_depth = (int)o.name_depth, .format = o.input_format};
     rc = input_list_expand(&inputs, n, argv, &names);
+    if (rc == 0)
+        rc = input_clash_check(&inputs, o.out, o.log);
     if (rc == 0)
         rc = check_demo(&o, &inputs);
     if (rc == 0)

@@ -60,6 +60,21 @@ static void warn_of_nothing(const struct unit *u)
                         : "");
 }
 
+static void explain_damage(const struct unit *u)
+{
+    char rejects[80] = "";
+
+    if (u->n_rejects > 0)
+        snprintf(rejects, sizeof(rejects),
+                 " but for %" PRIu64 " of %" PRIu64 " groups, which are rejects",
+                 u->n_rejects, u->totals.groups);
+    print_to_stderr("warning: %s: input damaged at byte %" PRIu64 ": %s; %s%s",
+                    u->input->name, u->totals.damage_offset, u->totals.damage,
+                    u->totals.groups > 0 ? "what was read before it was published"
+                                         : "nothing could be read before it",
+                    rejects);
+}
+
 static void explain_unit(struct job *job, const struct unit *u, enum unit_end end)
 {
     const char *name = u->input->name;
@@ -74,15 +89,12 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
                         "%s.rejects.jsonl and --max-reject-rate",
                         name, name);
     else if (end == UNIT_DAMAGED)
-        print_to_stderr("warning: %s: input damaged at byte %" PRIu64 ": %s; %s", name,
-                        u->totals.damage_offset, u->totals.damage,
-                        u->totals.groups > 0 ? "what was read before it was published"
-                                             : "nothing could be read before it");
+        explain_damage(u);
     if (end == UNIT_COMPLETE && u->totals.groups == 0) {
         report_progress_end(job);
         warn_of_nothing(u);
     }
-    if ((end == UNIT_COMPLETE || end == UNIT_DAMAGED) && u->above_reject_rate) {
+    if (end == UNIT_COMPLETE && u->above_reject_rate) {
         report_progress_end(job);
         print_to_stderr("warning: %s: %" PRIu64 " of %" PRIu64
                         " groups are rejects, more than --max-reject-rate; %s, see "

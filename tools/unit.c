@@ -340,18 +340,22 @@ static bool is_ungrouped(const struct unit *u)
            10 * u->totals.scattered >= keys;
 }
 
+/* What is damaged is not judged by its rejects: behind a flipped bit a decoder may go on
+ * with anything, and what stood before is good. */
 static enum unit_end judge(struct unit *u, const struct job *job)
 {
     const struct unit_output *out = u->output;
     uint64_t n = out->n_samples + out->n_rejects;
 
     u->n_rejects = out->n_rejects;
+    u->ungrouped = is_ungrouped(u);
+    if (u->totals.damaged)
+        return UNIT_DAMAGED;
     u->above_reject_rate =
         (double)out->n_rejects > job->options->max_reject_rate * (double)n;
-    u->ungrouped = is_ungrouped(u);
     if (u->above_reject_rate && n >= REJECT_RATE_FROM)
         return UNIT_REJECTED;
-    return u->totals.damaged ? UNIT_DAMAGED : UNIT_COMPLETE;
+    return UNIT_COMPLETE;
 }
 
 static int close_rejects(struct unit *u, struct job *job)
@@ -458,9 +462,8 @@ int unit_finish(struct unit *u, struct job *job)
 bool unit_end_is_bad(const struct unit *u, enum unit_end end,
                      const struct prepare_options *o)
 {
-    if (end == UNIT_COMPLETE || end == UNIT_DAMAGED)
-        return u->above_reject_rate || (end == UNIT_DAMAGED && o->damaged == 0);
-    return end == UNIT_REJECTED;
+    return end == UNIT_REJECTED || (end == UNIT_COMPLETE && u->above_reject_rate) ||
+           (end == UNIT_DAMAGED && o->damaged == 0);
 }
 
 void unit_drop(struct unit *u)

@@ -163,3 +163,41 @@ case ${SANITIZE-} in
 *) expect_status 2
    expect_match stderr 'line 1: has a NUL byte' ;;
 esac
+
+# An input that stands where the run writes is refused, and stays.
+mkdir -p "$T/e/sub"
+printf '{"text":"a"}\n' >"$T/e/x.jsonl"
+ln -s "$T/e" "$T/link"
+clash()
+{
+    local name=$1
+    shift
+    printf '{"text":"mine"}\n' >"$T/e/$name"
+    run latentmill prepare --quiet --tokenizer none --input-format jsonl --out "$T/e" "$@"
+    expect_status 2
+    expect_match stderr "^error: .*/${name/+/.}: this run writes a file of that name for .*/x.jsonl; name"
+    expect "$name stays" grep -q mine "$T/e/$name"
+    expect "nothing is made" test ! -e "$T/e/dataset.json"
+    rm "$T/e/$name"
+}
+for name in x.rejects.jsonl x.manifest.json x.lms x+00001.lms x.lms.tmp.host.1.0; do
+    clash "$name" "$T/e/x.jsonl" "$T/link/$name"
+done
+clash sub/x.rejects.jsonl --name 'sub/{a,x}' "$T/e/sub/x.rejects.jsonl" "$T/e/x.jsonl"
+for name in dataset.json tokenizer-0123.model; do
+    printf '{"text":"mine"}\n' >"$T/e/$name"
+    run latentmill prepare --quiet --tokenizer none --input-format jsonl --out "$T/e" "$T/e/$name"
+    expect_status 2
+    expect_match stderr "^error: .*/$name: is called as --out .*/e's own files are; name"
+    rm "$T/e/$name"
+done
+run latentmill prepare --quiet --tokenizer none --log "$T/link/x.jsonl" --out "$T/e" "$T/e/x.jsonl"
+expect_status 2
+expect_match stderr '^error: .*/e/x.jsonl: is an input and --log .*/link/x.jsonl; name another --log$'
+# Names that only look so.
+for name in y.rejects.jsonl dataset.jsonl sub/x.rejects.jsonl; do
+    printf '{"text":"mine"}\n' >"$T/e/$name"
+done
+run latentmill prepare --quiet --tokenizer none --out "$T/e" "$T"/e/{x,y.rejects,dataset,sub/x.rejects}.jsonl
+expect_status 0
+expect "their inputs stay" test "$(cat "$T"/e/{,sub/}*.rejects.jsonl | grep -c mine)" = 2

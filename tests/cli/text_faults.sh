@@ -67,7 +67,7 @@ size=$(stat -c %s "$T/whole.jsonl.zst")
 head -c $((size * 3 / 4)) "$T/whole.jsonl.zst" >"$T/cut.jsonl.zst"
 run latentmill prepare --quiet --out "$T/d" "$T/cut.jsonl.zst"
 expect_status 42
-expect_match stderr '^warning: cut: input damaged at byte [1-9][0-9]*: the compressed stream.*; what was read before it was published$'
+expect_match stderr '^warning: cut: input damaged at byte [1-9][0-9]*: the compressed stream.*; what was read before it was published but for 43 of [0-9]* groups, which are rejects$'
 damage=$(field '.result.inputs[0] | [.damage.offset, .groups, .damage.partial_key]' \
     "$T/d/cut.manifest.json")
 expect "the line that was cut is named" python3 - "$T/c.jsonl" "$damage" <<'END'
@@ -118,6 +118,24 @@ expect_match stderr '^warning: hole: input damaged at byte 13: zeros where text 
 expect "the others are read" test "$(jq -c '.result.inputs[0] | [.groups, .samples]' \
     "$T"/k/{array,wide,hole,mark}.manifest.json | tr -d '\n')" = '[0,0][0,0][1,1][1,1]'
 
+# A hole within the text, and a last line that is cut, plain and compressed: what is
+# before is published.
+{ yes '{"text":"a"}' | head -n 200; head -c 5000 /dev/zero; echo '{"text":"b"}'; } >"$T/inner.jsonl"
+{ yes '{"text":"a"}' | head -n 200; printf '{"text":"cut'; } >"$T/torn.jsonl"
+for name in inner torn; do
+    gzip -c "$T/$name.jsonl" >"$T/$name-gz.jsonl.gz"
+done
+run latentmill prepare --quiet --out "$T/k" "$T"/{inner,torn}{.jsonl,-gz.jsonl.gz}
+expect_status 42
+for name in inner inner-gz; do
+    expect_match stderr "^warning: $name: input damaged at byte 2600: zeros where text should be; what"
+done
+for name in torn torn-gz; do
+    expect_match stderr "^warning: $name: input damaged at byte 2612: the last line ends in its middle; what"
+done
+expect "what is before is published" test "$(jq -c '.result.inputs[0] | [.status, .samples]' \
+    "$T"/k/{inner,torn}{,-gz}.manifest.json | sort -u)" = '["damaged",200]'
+
 # Numbers that no double holds are kept, and shown as they are.
 printf '{"text":"a","x":[1e999,%0400d]}\n' 0 | sed 's/,0/,7/' >"$T/n.jsonl"
 run latentmill prepare --quiet --out "$T/n" "$T/n.jsonl"
@@ -139,9 +157,24 @@ expect_status 42
 expect "no shard is there" test ! -e "$T/d/bad.lms"
 expect "the rejects are" test "$(grep -c '"empty_text"' "$T/d/bad.rejects.jsonl")" = 150
 
+# What a decoder gives behind a flipped bit makes rejects; the damage is what counts.
+run python3 - "$T/flip.jsonl.gz" <<'END'
+import gzip, random, sys
+random.seed(5)
+text = "".join('{"text":"%x"}\n' % random.getrandbits(64) for _ in range(400)) + "no JSON\n" * 2000
+packed = bytearray(gzip.compress(text.encode(), mtime=0))
+packed[-5] ^= 1 # of the checksum
+open(sys.argv[1], "wb").write(packed)
+END
+run latentmill prepare --quiet --out "$T/d" "$T/flip.jsonl.gz"
+expect_status 42
+expect_match stderr '^warning: flip: input damaged at byte [0-9]+: .*; what was read before it was published but for 2000 of 2400 groups, which are rejects$'
+expect "the samples are published" test "$(field '.result.inputs[0] | [.status, .samples, .withheld]' \
+    "$T/d/flip.manifest.json")" = '["damaged",400,0]'
+
 # A tar taken for text, or the other way round: rejects and damage, no crash.
 run latentmill prepare --quiet --out "$T/x" --input-format jsonl tests/data/scenes-000.tar
-expect_match stderr '^warning: scenes-000: too many rejects; no shard was published'
+expect_match stderr '^warning: scenes-000: input damaged at byte [0-9]+: zeros where text should be; what .* are rejects$'
 expect_status 42
 run latentmill prepare --quiet --out "$T/y" --input-format tar "$T/c.jsonl"
 expect_match stderr '^warning: c: input damaged at byte 0: not a tar archive'

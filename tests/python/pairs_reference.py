@@ -147,7 +147,7 @@ def captions_of(fields, counts):
     kept = {}
     for name, text in candidates:
         text = text.lstrip("\ufeff")
-        if not text.strip(BLANK):
+        if not text.strip(BLANK + "\0"):
             counts["blank"] += 1
         elif text not in kept:
             kept[text] = name

@@ -92,7 +92,7 @@ def expected_records(lines):
         text = text.lstrip("\ufeff") if isinstance(text, str) else text
         new = key not in seen
         seen.add(key)
-        if new and isinstance(text, str) and text.strip(BLANK):
+        if new and isinstance(text, str) and text.strip(BLANK + "\0"):
             yield key, text, document or None
 
 

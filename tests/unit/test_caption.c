@@ -110,10 +110,11 @@ static void blanks_repeats_and_non_utf8_are_left_out(void **state)
     assert_int_equal(caption_list_add(&list, "5", "", 0), INGEST_OK);
     assert_int_equal(caption_list_add(&list, "6", "\xE9t\xE9", 3), INGEST_OK);
     assert_int_equal(caption_list_add(&list, "7", "\xC2\xA0", 2), INGEST_OK);
+    assert_int_equal(caption_list_add(&list, "8", "\0 \0", 3), INGEST_OK);
     assert_int_equal(list.n, 2);
     assert_string_equal(list.items[0].text, " a cat ");
     assert_string_equal(list.items[1].name, "2");
-    assert_int_equal(list.n_blank, 3);
+    assert_int_equal(list.n_blank, 4);
     assert_int_equal(list.n_not_utf8, 1);
     caption_list_free(&list);
     caption_list_free(&list);

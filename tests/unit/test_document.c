@@ -220,14 +220,17 @@ static void texts_are_whole(void **state)
           "{\"text\":5}\n"
           "{\"text\":null}\n"
           "{\"Text\":\"x\"}\n"
-          "{\"text\":\"\\n\\u000b \"}\n",
+          "{\"text\":\"\\n\\u000b \"}\n"
+          "{\"text\":\" \\u0000\\u0000\"}\n",
           "0 1:  \"q\" \xC3\xA9\xF0\x9F\x98\x80\n  (json.text) none\n"
           "1 2: last (json.text) none\n"
           "2 3: escaped (json.text) none\n"
           "3 4! no_text: line 4 at byte 95: 'text' is not a string\n"
           "4 5! no_text: line 5 at byte 106: 'text' is not a string\n"
           "5 6! no_text: line 6 at byte 120: 'text' is not there\n"
-          "6 7! empty_text: line 7 at byte 133: 'text' is nothing but white space\n");
+          "6 7! empty_text: line 7 at byte 133: 'text' is nothing but white space\n"
+          "7 8! empty_text: line 8 at byte 154: 'text' is nothing but white space and "
+          "NULs\n");
 }
 
 static void a_text_may_hold_nul(void **state)
@@ -640,6 +643,78 @@ static void zeros_for_text(void **state)
     FOREIGN("{\"text\":\"a\"}\n{\0}", "2 at 0 in none: ");
 }
 
+/* "{...}\n{"text":"a", `n` zeros, "}\n{...}\n", as what it is `expected` to be. */
+static void expect_hole(size_t n, const char *expected)
+{
+    static const char before[] = "{\"text\":\"a\"}\n{\"text\":\"a",
+                      after[] = "\"}\n{\"text\":\"b\"}\n";
+    char bytes[2048] = "";
+
+    memcpy(bytes, before, strlen(before));
+    memcpy(bytes + strlen(before) + n, after, strlen(after));
+    expect_foreign(bytes, strlen(before) + n + strlen(after), expected);
+}
+
+static void holes_within_the_text(void **state)
+{
+    (void)state;
+    expect_hole(511, "3 at 0 in none: ");
+    expect_hole(512, "1 at 23 in 2: zeros where text should be");
+    expect_hole(1500, "1 at 23 in 2: zeros where text should be");
+}
+
+static void a_hole_in_a_long_line(void **state)
+{
+    struct document_options o = document_options_default();
+    static const char text[] = "{\"text\":\"a\"}\n{\"text\":\"aaaaaaa";
+    char bytes[2048] = "";
+    struct story s;
+
+    (void)state;
+    o.max_doc_bytes = 16;
+    memcpy(bytes, text, strlen(text));
+    memcpy(bytes + 2000, "\"}\n{}\n", 6);
+    s = read_bytes(bytes, 2006, &o);
+    assert_string_equal(s.text, "0 1: a (json.text) none\n");
+    assert_string_equal(s.totals.damage, "zeros where text should be");
+    assert_int_equal(s.totals.damage_offset, strlen(text));
+}
+
+static void a_last_line_may_be_cut(void **state)
+{
+    static const char text[] =
+        "{\"text\":\"a\"}\n{\"x\":{\"y\":[\"]}\\\"\"]},\"text\":\"b\"}";
+    size_t whole = strlen(text);
+
+    (void)state;
+    for (size_t len = 14; len < whole; len++) {
+        char expected[80];
+
+        snprintf(expected, sizeof(expected),
+                 "1 at %zu in 2: the last line ends in its middle", len);
+        expect_foreign(text, len, expected);
+    }
+    expect_foreign(text, whole, "2 at 0 in none: ");
+    FOREIGN("{\"text\":\"a\"}\nhello", "1 at 18 in 2: the last line ends in its middle");
+    FOREIGN("{\"text\":\"a\"}\n{\"text\":\"a\"} \r", "2 at 0 in none: ");
+    FOREIGN("{\"text\":\"a\"}\n{\"text\" \"a\"}", "2 at 0 in none: "); /* bad, not cut */
+    FOREIGN("{\"text\":\"a\"}\n{\"text\":\"a\n", "2 at 0 in none: ");
+}
+
+static void a_long_last_line_may_be_cut(void **state)
+{
+    struct document_options o = document_options_default();
+    struct story s;
+
+    (void)state;
+    o.max_doc_bytes = 4;
+    s = read_bytes("{\"text\":\"a", 10, &o);
+    assert_string_equal(s.totals.damage, "the last line ends in its middle");
+    s = read_bytes("{\"text\":\"a\"}", 12, &o);
+    assert_false(s.totals.damaged);
+    assert_int_equal(s.totals.groups, 1);
+}
+
 static void a_failed_read_comes_out_at_once(void **state)
 {
     static const char text[] = "{\"text\":\"x\"}\n{\"text\":\"y\"}\n";
@@ -690,6 +765,10 @@ int main(void)
         cmocka_unit_test(arrays_are_no_lines),
         cmocka_unit_test(other_encodings_are_named),
         cmocka_unit_test(zeros_for_text),
+        cmocka_unit_test(holes_within_the_text),
+        cmocka_unit_test(a_hole_in_a_long_line),
+        cmocka_unit_test(a_last_line_may_be_cut),
+        cmocka_unit_test(a_long_last_line_may_be_cut),
         cmocka_unit_test(a_failed_read_comes_out_at_once),
     };
 
