@@ -16,6 +16,6 @@ def text_of(given: str, is_document: bool) -> str:
         text = text.rstrip("\r\n")
         if "\0" in text:
             raise ValueError("has a NUL, as no text has: it is damaged, or in another encoding")
-    if not text.strip(_WHITE_SPACE):
-        raise ValueError("is empty" if not given else "is nothing but white space")
+    if not text.strip(_WHITE_SPACE + "\0"):
+        raise ValueError("is empty" if not given else "is nothing but white space or NULs")
     return text
