@@ -145,7 +145,11 @@ SHARD_SRC := \
     shard/block.c \
     shard/intern.c \
     shard/table.c \
-    shard/layout.c \
+    shard/outline.c \
+    shard/parts.c \
+    shard/part_type.c \
+    shard/plan.c \
+    shard/row_read.c \
     shard/column_store.c \
     shard/index.c \
     shard/sink.c \
@@ -159,7 +163,7 @@ SHARD_SRC := \
     shard/sequence.c \
     shard/dataset_index.c \
     shard/dataset_index_write.c \
-    shard/python/native/loaded_block.c \
+    shard/loaded_block.c \
     shard/python/native/prefetch.c
 
 # The Python package's extension: these over the reader's part of shard/, which
@@ -170,6 +174,8 @@ PYTHON_SRC := \
     shard/python/native/py_buffer.c \
     shard/python/native/patches.c \
     shard/python/native/py_draw.c \
+    shard/python/native/py_index.c \
+    shard/python/native/py_plan.c \
     shard/python/native/py_dataset.c \
     shard/python/native/py_patches.c \
     shard/python/native/py_prefetcher.c \
@@ -204,11 +210,14 @@ TOOLS_SRC := \
     tools/dump_text.c \
     tools/dump_tokenizer.c \
     tools/export.c \
+    tools/export_columns.c \
     tools/export_config.c \
     tools/export_index.c \
     tools/export_mds.c \
+    tools/export_models.c \
     tools/export_plan.c \
     tools/export_sample.c \
+    tools/export_shape.c \
     tools/export_unit.c \
     tools/export_view.c \
     tools/export_webdataset.c \
@@ -237,7 +246,7 @@ TOOLS_SRC := \
     tools/options.c \
     tools/out_folder.c \
     tools/pipeline.c \
-    tools/plan.c \
+    tools/prepare_plan.c \
     tools/prepare.c \
     tools/prepare_options.c \
     tools/print.c \
@@ -294,14 +303,20 @@ UNIT_TESTS := \
     tests/unit/test_prefetch.c \
     tests/unit/test_draw.c \
     tests/unit/test_float16.c \
+    tests/unit/test_plan.c \
+    tests/unit/test_random_shards.c \
+    tests/unit/test_record_check.c \
     tests/unit/test_sequence.c \
+    tests/unit/test_shard_columns.c \
     tests/unit/test_shard_damage.c \
     tests/unit/test_shard_header.c \
+    tests/unit/test_shard_index.c \
     tests/unit/test_shard_oom.c \
     tests/unit/test_shard_roundtrip.c \
     tests/unit/test_shard_writer.c \
     tests/unit/test_safetensors.c \
     tests/unit/test_tensor.c \
+    tests/unit/test_text_frame.c \
     tests/unit/test_tokenizer.c \
     tests/unit/test_vae_config.c \
     tests/unit/test_vae_decode.c \
@@ -322,6 +337,9 @@ TEST_PROGRAMS := \
     tests/programs/write_dataset_index.c \
     tests/programs/write_edits.c \
     tests/programs/write_noise_shards.c \
+    tests/programs/write_parts.c \
+    tests/programs/write_random_shards.c \
+    tests/programs/write_shapes.c \
     tests/programs/write_shards.c
 
 # Libraries that tests put before the C library's calls (LD_PRELOAD).
@@ -336,10 +354,13 @@ PYTHON_TESTS := \
     tests/python/test_dump.py \
     tests/python/test_reader.py \
     tests/python/test_export.py \
+    tests/python/test_export_parts.py \
     tests/python/test_export_view.py \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
+    tests/python/test_parts.py \
     tests/python/test_peers.py \
+    tests/python/test_plans.py \
     tests/python/test_shard_format.py \
     tests/python/test_shard_seekable.py \
     tests/python/test_decode_colours.py \
@@ -551,7 +572,8 @@ all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 # code of ours, and what is Python above the extension: draws and patches are in the others.
 sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/memory.sh %/runner.sh \
     %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py \
-    %/test_dataset_sources.py %/test_dataset_state.py %/test_readme.py %/test_views.py,$(all_tests))
+    %/test_dataset_sources.py %/test_dataset_state.py %/test_parts.py %/test_readme.py \
+    %/test_views.py,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' PYTHON='$(VENV)/bin/python' \

@@ -17,7 +17,7 @@ struct ingest_totals {
     uint64_t dropped_captions;  /* no file, not UTF-8, NUL: others were left */
     uint64_t dropped_metadata;  /* longer than max_metadata, or no file */
     uint64_t unparsed_metadata; /* not JSON, but not needed for captions */
-    uint64_t scattered;         /* groups of an earlier one's key with a part of a sample */
+    uint64_t scattered; /* groups of an earlier one's key with a part of a sample */
     bool damaged;
     uint64_t damage_offset; /* in the decompressed stream, bytes */
     char damage[200];       /* what is damaged, for a person */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * shard/block_read.h - internal to shard/: the one block a reader holds in memory.
  *
- * A block's text frame is decoded as a whole; a column is read when a record needs it.
- * Once loaded, a block does not need its source. */
+ * A block's text frame is decoded as a whole; a tensor frame is read when a record needs
+ * it. Once loaded, a block does not need its source. */
 #ifndef SHARD_BLOCK_READ_H
 #define SHARD_BLOCK_READ_H
 
@@ -20,20 +20,31 @@ struct shard_block_reader {
     uint32_t block;                   /* */
     struct shard_buffer text;
     struct shard_text_frame frame;
-    struct shard_buffer column[SHARD_MAX_COLUMNS];
-    bool column_loaded[SHARD_MAX_COLUMNS];
-    struct shard_buffer planes; /* scratch */
+    struct shard_buffer *tensors; /* frame.n_frames: values of each */
+    bool *tensors_loaded;         /* frame.n_frames */
+    size_t n_tensors;             /* of these two */
+    struct shard_buffer planes;   /* scratch */
 };
 
-/* The text frame of `block`, and column `column` of the block that is loaded; what is
+/* The text frame of `block`, and tensor frame `i` of the block that is loaded; what is
  * there already is read again. SHARD_OK, or < 0 with the reason in the source's why. */
 int shard_block_reader_load(struct shard_block_reader *b, uint32_t block);
-int shard_block_reader_load_column(struct shard_block_reader *b, uint32_t column);
+int shard_block_reader_load_tensors(struct shard_block_reader *b, size_t i);
+
+/* Tensor frame `i` of a loaded block, which is only read, into *out. planes: scratch.
+ * Returns as above, with the reason in source's why. */
+int shard_block_unpack_tensors(const struct shard_block_reader *b,
+                               struct shard_source *source, size_t i,
+                               struct shard_buffer *planes, struct shard_buffer *out);
 
 /* Row `row` of block `block` into *rec, with its tensors' bytes unless text_only. Lent
  * until the next call. SHARD_OK, or < 0 with the reason in the source's why. */
 int shard_block_reader_get(struct shard_block_reader *b, uint32_t block, uint32_t row,
                            bool text_only, struct shard_record *rec);
+/* The bytes of a tensor of the record that get() gave last, whose frame is read if it was
+ * not before. Lent until the next call of the others. */
+int shard_block_reader_tensor(struct shard_block_reader *b, const struct shard_tensor *t,
+                              const void **data);
 void shard_block_reader_clear(struct shard_block_reader *b);
 
 #endif

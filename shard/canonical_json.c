@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "shard/status.h"
+
 char *shard_json_canonical(const json_t *value)
 {
     const size_t flags = JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY;
@@ -22,4 +24,19 @@ char *shard_json_canonical(const json_t *value)
             break;
     }
     return NULL;
+}
+
+int shard_json_check_string(const char *s)
+{
+    json_error_t error = {0}; /* jansson leaves the code of a lack of memory unset */
+    json_t *string = json_pack_ex(&error, 0, "s", s);
+    const enum json_error_code code = json_error_code(&error);
+
+    if (string != NULL) {
+        json_decref(string);
+        return SHARD_OK;
+    }
+    return code == json_error_invalid_utf8 || code == json_error_null_value
+               ? SHARD_EINVAL
+               : SHARD_ENOMEM;
 }

@@ -12,4 +12,8 @@
  * free()), or NULL: no memory. */
 char *shard_json_canonical(const json_t *value);
 
+/* Whether JSON can say the string: SHARD_OK, SHARD_ENOMEM, or SHARD_EINVAL where it is
+ * NULL or not UTF-8. */
+int shard_json_check_string(const char *s);
+
 #endif

@@ -8,17 +8,16 @@
 
 #include "shard/column_store.h"
 #include "shard/format.h"
-#include "shard/layout.h"
 #include "shard/table.h"
 #include "shard/wire.h"
 
-enum { FLAG_INCOMPLETE = 1, FINGERPRINT_BYTES = 16 };
+enum { FLAG_INCOMPLETE = 1, FINGERPRINT_BYTES = 16, COLUMN_BYTES = 16 };
 
 struct dataset_index {
     struct shard_source source;
     struct shard_column_store store;
     uint64_t n_shards;
-    uint64_t n_pairs; /* of a shard and a layout */
+    uint64_t n_pairs; /* of a shard and a column */
     bool incomplete;
 };
 
@@ -26,14 +25,17 @@ uint32_t dataset_index_width(uint32_t column)
 {
     switch (column) {
     case DATASET_CONFIGURATIONS:
-    case DATASET_LAYOUTS:
+    case DATASET_COLUMNS:
     case DATASET_PATHS:
     case DATASET_FINGERPRINT:
         return 1;
     case DATASET_BYTES:
     case DATASET_TOKENS:
-    case DATASET_CELLS:
+    case DATASET_PARTS:
     case DATASET_IMAGES:
+    case DATASET_TENSORS:
+    case DATASET_CELLS:
+    case DATASET_IDS:
         return 8;
     default:
         return column >= 1 && column <= DATASET_N_COLUMNS ? 4 : 0;
@@ -57,7 +59,7 @@ static int read_head(struct dataset_index *x)
     x->n_shards = wire_load_u64(head + 16);
     x->n_pairs = wire_load_u64(head + 32);
     x->incomplete = flags & FLAG_INCOMPLETE;
-    if (x->n_shards > SHARD_MAX_SHARDS || x->n_pairs > 16 * (uint64_t)SHARD_MAX_SHARDS ||
+    if (x->n_shards > SHARD_MAX_SHARDS || x->n_pairs > SHARD_MAX_PAIRS ||
         (flags & ~(uint32_t)FLAG_INCOMPLETE) != 0 || wire_load_u32(head + 28) != 0)
         return shard_column_store_bad(&x->store, "impossible counts");
     return shard_column_store_open(&x->store, wire_load_u32(head + 12));
@@ -95,13 +97,13 @@ bool dataset_index_incomplete(const struct dataset_index *x)
 
 static bool is_table(enum dataset_index_column column)
 {
-    return column == DATASET_CONFIGURATIONS || column == DATASET_LAYOUTS ||
+    return column == DATASET_CONFIGURATIONS || column == DATASET_COLUMNS ||
            column == DATASET_PATHS;
 }
 
 static uint64_t raw_bytes(const struct dataset_index *x, enum dataset_index_column column)
 {
-    uint64_t n = column >= DATASET_LAYOUT ? x->n_pairs : x->n_shards;
+    uint64_t n = column >= DATASET_COLUMN ? x->n_pairs : x->n_shards;
 
     if (is_table(column))
         return x->store.entry[column].raw_bytes;
@@ -132,15 +134,14 @@ static int check_table(const struct dataset_index *x, enum dataset_index_column 
                        const struct shard_buffer *values)
 {
     struct shard_table table;
-    if (column == DATASET_LAYOUTS)
-        return shard_layouts_check(values->data, values->len, SHARD_NONE);
     int rc = shard_table_split(&table, values->data, values->len);
     if (rc == SHARD_OK && column == DATASET_PATHS && table.n != x->n_shards)
         rc = SHARD_EFORMAT;
     for (uint32_t i = 0; rc == SHARD_OK && i < table.n; i++) {
         const unsigned char *entry = table.bytes + table.start[i];
         size_t len = table.start[i + 1] - table.start[i];
-        if (column == DATASET_PATHS && !path_is_below(entry, len))
+        if ((column == DATASET_PATHS && !path_is_below(entry, len)) ||
+            (column == DATASET_COLUMNS && len != COLUMN_BYTES))
             rc = SHARD_EFORMAT;
     }
     shard_table_clear(&table);
@@ -152,8 +153,8 @@ static int load(struct dataset_index *x, enum dataset_index_column column,
 {
     uint64_t bytes = raw_bytes(x, column);
 
-    if (bytes > SHARD_MAX_FRAME * (uint64_t)4)
-        return shard_column_store_bad(&x->store, "a column of an impossible length");
+    if (is_table(column) && bytes > SHARD_MAX_TABLE)
+        return shard_column_store_bad(&x->store, "a table of an impossible length");
     return shard_column_store_load(&x->store, column, bytes, out);
 }
 
@@ -189,9 +190,9 @@ static int check_column(struct dataset_index *x, enum dataset_index_column colum
     switch (column) {
     case DATASET_CONFIGURATION:
         return check_positions(x, values, DATASET_CONFIGURATIONS);
-    case DATASET_LAYOUT:
-        return check_positions(x, values, DATASET_LAYOUTS);
-    case DATASET_N_LAYOUTS:
+    case DATASET_COLUMN:
+        return check_positions(x, values, DATASET_COLUMNS);
+    case DATASET_N_COLUMNS_OF:
         return check_pairs(x, values);
     default:
         return SHARD_OK;

@@ -23,7 +23,7 @@
 /* Ids of its columns on disk. */
 enum dataset_index_column {
     DATASET_CONFIGURATIONS = 1, /* tables: */
-    DATASET_LAYOUTS,            /* */
+    DATASET_COLUMNS,            /* */
     DATASET_PATHS,              /* */
     DATASET_CONFIGURATION,      /* one value a shard: */
     DATASET_BYTES,              /* */
@@ -31,12 +31,14 @@ enum dataset_index_column {
     DATASET_RECORDS,            /* */
     DATASET_BLOCKS,             /* */
     DATASET_TOKENS,             /* */
-    DATASET_CELLS,              /* */
+    DATASET_PARTS,              /* */
     DATASET_IMAGES,             /* */
-    DATASET_N_LAYOUTS,          /* */
-    DATASET_LAYOUT,             /* one value a shard and layout: */
-    DATASET_LAYOUT_RECORDS,     /* */
-    DATASET_N_COLUMNS = DATASET_LAYOUT_RECORDS
+    DATASET_N_COLUMNS_OF,       /* */
+    DATASET_COLUMN,             /* one value a shard and column: */
+    DATASET_TENSORS,            /* */
+    DATASET_CELLS,              /* */
+    DATASET_IDS,                /* */
+    DATASET_N_COLUMNS = DATASET_IDS
 };
 
 /* Bytes of one value of a column, 1 for bytes and tables, 0 for an unknown column. */
@@ -53,9 +55,9 @@ int dataset_index_open(struct dataset_index **out, const char *path);
 uint64_t dataset_index_count(const struct dataset_index *x);  /* shards */
 bool dataset_index_incomplete(const struct dataset_index *x); /* made so on purpose */
 
-/* A whole column: a value a shard (or a shard and layout), or a table. Gives *out
+/* A whole column: a value a shard (or a shard and column), or a table. Gives *out
  * (release with free()). It is checked: its length is what the head says, a table is one,
- * paths stay below the folder, layouts are some, positions are inside of their tables. */
+ * paths stay below the folder, columns are some, positions are inside of their tables. */
 int dataset_index_load(struct dataset_index *x, enum dataset_index_column column,
                        unsigned char **out, size_t *len);
 
@@ -80,7 +82,8 @@ int dataset_index_writer_add(struct dataset_index_writer *w, const char *path,
                              const char *name);
 
 /* Gives the whole file's bytes (release with free()): the same for the same shards and
- * libzstd. */
+ * libzstd. SHARD_OK, SHARD_ENOMEM, or SHARD_EINVAL: paths or configurations above 2^30
+ * bytes. */
 int dataset_index_writer_finish(struct dataset_index_writer *w, bool incomplete,
                                 unsigned char **out, size_t *len);
 

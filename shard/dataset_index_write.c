@@ -16,34 +16,32 @@
 #include "shard/file_map.h"
 #include "shard/format.h"
 #include "shard/intern.h"
-#include "shard/layout.h"
-#include "shard/table.h"
+#include "shard/outline.h"
+#include "shard/parts.h"
 #include "shard/wire.h"
 
 struct dataset_index_writer {
     uint64_t n_shards, n_pairs;
-    struct shard_intern configurations, layouts;
+    struct shard_intern configurations, columns;
     struct shard_buffer path_lengths, paths; /* of the table of paths */
     struct shard_buffer column[DATASET_N_COLUMNS + 1];
     char why[600];
 };
 
-/* What all records of one layout add to their shard's sums. */
-struct layout_sums {
-    struct shard_layout layout;
-    uint64_t cells, images;
-    uint32_t records; /* that have it */
+/* What a shard's tensors of one column add up to. */
+struct column_sums {
+    struct shard_column column;
+    uint64_t tensors, cells, ids;
 };
 
 /* One shard on its way in. */
 struct shard_sums {
     struct shard_source source;
     struct shard_file_map map;
-    struct layout_sums *layouts;
-    uint32_t n_layouts;
-    struct shard_table table; /* of layouts, in: */
-    struct shard_buffer layout_bytes;
-    uint64_t tokens, cells, images;
+    struct shard_outline outline;
+    struct column_sums *columns; /* in order of first use */
+    size_t n_columns;
+    uint64_t tokens, images;
 };
 
 int dataset_index_writer_open(struct dataset_index_writer **out)
@@ -54,109 +52,66 @@ int dataset_index_writer_open(struct dataset_index_writer **out)
 
 /* ---- one shard ---- */
 
-/* A log-variance follows its mean and is no image of its own. */
-static int sum_layout(struct layout_sums *sums, const struct shard_header *header)
+/* Gives NULL: no memory. */
+static struct column_sums *sums_of(struct shard_sums *s, const struct shard_tensor *t)
 {
-    bool logvar = false;
+    const struct shard_column column = shard_column_of(t);
 
-    for (size_t i = 0; i < sums->layout.n_segments; i++) {
-        const struct shard_segment *s = &sums->layout.segments[i];
-        if (s->kind != SHARD_LATENT)
-            continue;
-        if (s->encoder >= header->n_encoders)
-            return SHARD_EFORMAT;
-        if (!logvar) {
-            sums->cells += (uint64_t)s->dims[1] * s->dims[2];
-            sums->images++;
-        }
-        logvar =
-            !logvar && strcmp(header->encoders[s->encoder].moments, "mean+logvar") == 0;
+    for (size_t i = 0; i < s->n_columns; i++)
+        if (shard_column_compare(&s->columns[i].column, &column) == 0)
+            return &s->columns[i];
+    struct column_sums *columns =
+        realloc(s->columns, (s->n_columns + 1) * sizeof(columns[0]));
+    if (columns == NULL)
+        return NULL;
+    s->columns = columns;
+    columns[s->n_columns] = (struct column_sums){.column = column};
+    return &columns[s->n_columns++];
+}
+
+/* Tokens that a text gives in the mean over the draws of its alternative, rounded to
+ * nearest. */
+static uint64_t expected_tokens(const struct shard_part *text)
+{
+    const size_t n = text->n_alternatives;
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (text->alternatives[i].n_ids != SHARD_NO_IDS)
+            sum += text->alternatives[i].n_ids;
+    return (sum + n / 2) / n;
+}
+
+static int sum_record(struct shard_sums *s, const struct shard_record *rec)
+{
+    for (size_t i = 0; i < rec->n_parts; i++) {
+        if (rec->parts[i].kind == SHARD_PART_TEXT)
+            s->tokens += expected_tokens(&rec->parts[i]);
+        s->images += rec->parts[i].kind == SHARD_PART_IMAGE;
+    }
+    for (size_t i = 0; i < rec->n_tensors; i++) {
+        struct column_sums *sums = sums_of(s, &rec->tensors[i]);
+        if (sums == NULL)
+            return SHARD_ENOMEM;
+        sums->tensors++;
+        sums->cells += shard_tensor_cells(&rec->tensors[i]);
+        sums->ids += shard_tensor_ids(&rec->tensors[i]);
     }
     return SHARD_OK;
 }
 
-static int load_layouts(struct shard_sums *s)
-{
-    const struct shard_column_entry *e = &s->map.index.store.entry[INDEX_LAYOUTS];
-
-    if (e->raw_bytes > SHARD_MAX_FRAME)
-        return SHARD_EFORMAT;
-    int rc =
-        shard_index_load(&s->map.index, INDEX_LAYOUTS, e->raw_bytes, &s->layout_bytes);
-    if (rc == SHARD_OK)
-        rc = shard_table_split(&s->table, s->layout_bytes.data, s->layout_bytes.len);
-    if (rc < 0)
-        return rc;
-    s->layouts = calloc((size_t)s->table.n + 1, sizeof(s->layouts[0]));
-    if (s->layouts == NULL)
-        return SHARD_ENOMEM;
-    s->n_layouts = s->table.n;
-    for (uint32_t i = 0; i < s->n_layouts && rc == SHARD_OK; i++) {
-        rc = shard_layout_decode(
-            &s->layouts[i].layout, s->table.bytes + s->table.start[i],
-            s->table.start[i + 1] - s->table.start[i], s->map.header->n_encoders);
-        if (rc == SHARD_OK)
-            rc = sum_layout(&s->layouts[i], s->map.header);
-    }
-    return rc;
-}
-
-static uint64_t count_ids(const unsigned char *n_ids, size_t i)
-{
-    uint32_t n = wire_load_u32(n_ids + 4 * i);
-    return n == SHARD_NO_IDS ? 0 : n;
-}
-
-/* Tokens that a record gives in the mean over the draws of its caption, rounded to
- * nearest: of its first text's alternatives the mean, of every other text the first. */
-static uint64_t expected_tokens(const struct shard_layout *layout,
-                                const unsigned char *n_ids)
-{
-    uint64_t tokens = 0;
-    size_t at = 0;
-
-    for (size_t i = 0; i < layout->n_segments; i++) {
-        size_t n = layout->segments[i].n_alternatives;
-        if (n == 0)
-            continue;
-        uint64_t sum = 0;
-        for (size_t j = 0; at == 0 && j < n; j++)
-            sum += count_ids(n_ids, j);
-        tokens += at == 0 ? (sum + n / 2) / n : count_ids(n_ids, at);
-        at += n;
-    }
-    return tokens;
-}
-
 static int sum_records(struct shard_sums *s)
 {
-    struct shard_buffer layout = {0}, n_ids = {0};
-    uint64_t n = s->map.index.n_records, n_alternatives = 0;
-    int rc = shard_index_load(&s->map.index, INDEX_RECORD_LAYOUT, 4 * n, &layout);
+    struct shard_outline_room room = {0};
+    struct shard_record rec;
+    int rc = shard_outline_load(&s->outline, &s->map.index, s->map.header);
 
-    for (uint64_t i = 0; i < n && rc == SHARD_OK; i++) {
-        uint32_t l = wire_load_u32(layout.data + 4 * i);
-        if (l >= s->n_layouts) {
-            rc = SHARD_EFORMAT;
-            break;
-        }
-        n_alternatives += s->layouts[l].layout.n_alternatives;
-        s->layouts[l].records++;
-        s->cells += s->layouts[l].cells;
-        s->images += s->layouts[l].images;
+    for (size_t i = 0; i < s->outline.n_records && rc == SHARD_OK; i++) {
+        rc = shard_outline_record(&s->outline, i, &room, &rec);
+        if (rc == SHARD_OK)
+            rc = sum_record(s, &rec);
     }
-    if (rc == SHARD_OK)
-        rc = shard_index_load(&s->map.index, INDEX_ALTERNATIVE_N_IDS, 4 * n_alternatives,
-                              &n_ids);
-    const unsigned char *at = n_ids.data;
-    for (uint64_t i = 0; i < n && rc == SHARD_OK; i++) {
-        const struct shard_layout *l =
-            &s->layouts[wire_load_u32(layout.data + 4 * i)].layout;
-        s->tokens += expected_tokens(l, at);
-        at += 4 * l->n_alternatives;
-    }
-    shard_buffer_free(&layout);
-    shard_buffer_free(&n_ids);
+    shard_outline_room_clear(&room);
     return rc;
 }
 
@@ -169,9 +124,7 @@ static int read_shard(struct shard_sums *s, const char *path)
     if (rc < 0)
         return rc;
     s->source.why[0] = 0;
-    rc = load_layouts(s);
-    if (rc == SHARD_OK)
-        rc = sum_records(s);
+    rc = sum_records(s);
     if (rc < 0 && s->source.why[0] == 0)
         shard_source_fail(&s->source, rc, "its index: %s", shard_strerror(rc));
     return rc;
@@ -179,11 +132,8 @@ static int read_shard(struct shard_sums *s, const char *path)
 
 static void clear_shard(struct shard_sums *s)
 {
-    for (uint32_t i = 0; i < s->n_layouts; i++)
-        shard_layout_clear(&s->layouts[i].layout);
-    free(s->layouts);
-    shard_table_clear(&s->table);
-    shard_buffer_free(&s->layout_bytes);
+    free(s->columns);
+    shard_outline_clear(&s->outline);
     shard_file_map_close(&s->map);
     shard_source_close(&s->source);
 }
@@ -220,24 +170,24 @@ static int add_configuration(struct dataset_index_writer *w,
                : rc;
 }
 
-static int add_layouts(struct dataset_index_writer *w, const struct shard_sums *s)
+static int add_columns(struct dataset_index_writer *w, const struct shard_sums *s)
 {
-    uint32_t n = 0;
+    struct shard_buffer *c = w->column;
 
-    for (uint32_t i = 0; i < s->n_layouts; i++) {
+    for (size_t i = 0; i < s->n_columns; i++) {
+        const struct column_sums *sums = &s->columns[i];
+        const uint32_t entry[] = {sums->column.kind, sums->column.encoder,
+                                  sums->column.dtype, sums->column.slot};
         uint32_t position;
-        if (s->layouts[i].records == 0)
-            continue;
-        if (shard_intern(&w->layouts, s->table.bytes + s->table.start[i],
-                         s->table.start[i + 1] - s->table.start[i], &position) < 0 ||
-            shard_buffer_add_u32(&w->column[DATASET_LAYOUT], position) < 0 ||
-            shard_buffer_add_u32(&w->column[DATASET_LAYOUT_RECORDS],
-                                 s->layouts[i].records) < 0)
+        if (shard_intern(&w->columns, entry, sizeof(entry), &position) < 0 ||
+            shard_buffer_add_u32(&c[DATASET_COLUMN], position) < 0 ||
+            shard_buffer_add_u64(&c[DATASET_TENSORS], sums->tensors) < 0 ||
+            shard_buffer_add_u64(&c[DATASET_CELLS], sums->cells) < 0 ||
+            shard_buffer_add_u64(&c[DATASET_IDS], sums->ids) < 0)
             return SHARD_ENOMEM;
-        n++;
     }
-    w->n_pairs += n;
-    return shard_buffer_add_u32(&w->column[DATASET_N_LAYOUTS], n);
+    w->n_pairs += s->n_columns;
+    return shard_buffer_add_u32(&c[DATASET_N_COLUMNS_OF], (uint32_t)s->n_columns);
 }
 
 static int add_values(struct dataset_index_writer *w, const struct shard_sums *s,
@@ -252,7 +202,7 @@ static int add_values(struct dataset_index_writer *w, const struct shard_sums *s
     rc |= shard_buffer_add_u32(&c[DATASET_RECORDS], (uint32_t)s->map.index.n_records);
     rc |= shard_buffer_add_u32(&c[DATASET_BLOCKS], s->map.index.n_blocks);
     rc |= shard_buffer_add_u64(&c[DATASET_TOKENS], s->tokens);
-    rc |= shard_buffer_add_u64(&c[DATASET_CELLS], s->cells);
+    rc |= shard_buffer_add_u64(&c[DATASET_PARTS], s->outline.n_parts);
     rc |= shard_buffer_add_u64(&c[DATASET_IMAGES], s->images);
     w->n_shards++;
     return rc == SHARD_OK ? SHARD_OK : SHARD_ENOMEM;
@@ -277,7 +227,9 @@ int dataset_index_writer_add(struct dataset_index_writer *w, const char *path,
         rc = shard_column_store_fingerprint(&s.map.index.store, fingerprint);
     if (rc < 0) {
         fail(w, rc, s.source.why);
-    } else if (add_configuration(w, &s.map) < 0 || add_layouts(w, &s) < 0 ||
+    } else if (s.n_columns > SHARD_MAX_PAIRS - w->n_pairs) {
+        rc = fail(w, SHARD_EINVAL, "more columns of shards than an index can hold");
+    } else if (add_configuration(w, &s.map) < 0 || add_columns(w, &s) < 0 ||
                add_values(w, &s, name, fingerprint) < 0) {
         rc = fail(w, SHARD_ENOMEM, "out of memory");
     }
@@ -291,14 +243,16 @@ static int encode_tables(struct dataset_index_writer *w)
 {
     struct shard_buffer *paths = &w->column[DATASET_PATHS];
 
-    return shard_intern_encode(&w->configurations, &w->column[DATASET_CONFIGURATIONS]) <
-                       0 ||
-                   shard_intern_encode(&w->layouts, &w->column[DATASET_LAYOUTS]) < 0 ||
-                   shard_buffer_add_u32(paths, (uint32_t)w->n_shards) < 0 ||
-                   shard_buffer_add(paths, w->path_lengths.data, w->path_lengths.len) <
-                       0 ||
-                   shard_buffer_add(paths, w->paths.data, w->paths.len) < 0
-               ? SHARD_ENOMEM
+    if (shard_intern_encode(&w->configurations, &w->column[DATASET_CONFIGURATIONS]) < 0 ||
+        shard_intern_encode(&w->columns, &w->column[DATASET_COLUMNS]) < 0 ||
+        shard_buffer_add_u32(paths, (uint32_t)w->n_shards) < 0 ||
+        shard_buffer_add(paths, w->path_lengths.data, w->path_lengths.len) < 0 ||
+        shard_buffer_add(paths, w->paths.data, w->paths.len) < 0)
+        return SHARD_ENOMEM;
+    return w->column[DATASET_CONFIGURATIONS].len > SHARD_MAX_TABLE ||
+                   w->column[DATASET_COLUMNS].len > SHARD_MAX_TABLE ||
+                   paths->len > SHARD_MAX_TABLE
+               ? SHARD_EINVAL
                : SHARD_OK;
 }
 
@@ -379,7 +333,7 @@ void dataset_index_writer_close(struct dataset_index_writer *w)
     if (w == NULL)
         return;
     shard_intern_clear(&w->configurations);
-    shard_intern_clear(&w->layouts);
+    shard_intern_clear(&w->columns);
     shard_buffer_free(&w->path_lengths);
     shard_buffer_free(&w->paths);
     for (size_t i = 0; i <= DATASET_N_COLUMNS; i++)

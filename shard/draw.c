@@ -3,10 +3,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL /* the hash state lives on the stack: a draw cannot fail */
 #include <xxhash.h>
+
+#include "shard/parts.h"
+#include "shard/status.h"
 
 uint64_t shard_draw(const char *purpose, const char *name, const char *key,
                     uint64_t epoch, uint64_t seed)
@@ -38,11 +42,76 @@ enum shard_order shard_draw_order(const char *name, const char *key, uint64_t ep
                                                               : SHARD_IMAGE_FIRST;
 }
 
-uint32_t shard_draw_caption(const char *name, const char *key, uint64_t epoch,
+/* `what`, for the first of its kind where `bare`, else with its number. */
+static uint64_t draw_numbered(const char *what, bool bare, size_t i, const char *name,
+                              const char *key, uint64_t epoch, uint64_t seed)
+{
+    char purpose[32];
+
+    if (bare)
+        return shard_draw(what, name, key, epoch, seed);
+    snprintf(purpose, sizeof(purpose), "%s@%zu", what, i);
+    return shard_draw(purpose, name, key, epoch, seed);
+}
+
+uint32_t shard_draw_caption(size_t t, const char *name, const char *key, uint64_t epoch,
                             uint64_t seed, uint32_t n)
 {
-    uint64_t u = shard_draw("caption", name, key, epoch, seed);
+    uint64_t u = draw_numbered("caption", t == 0, t, name, key, epoch, seed);
     uint64_t low = (u & UINT32_MAX) * n;
 
     return (uint32_t)(((u >> 32) * n + (low >> 32)) >> 32);
+}
+
+bool shard_draw_mirror(size_t i, const char *name, const char *key, uint64_t epoch,
+                       uint64_t seed)
+{
+    return draw_numbered("mirror", false, i, name, key, epoch, seed) < UINT64_C(1) << 63;
+}
+
+/* All but the order. */
+static int draw_parts(struct shard_draws *d, const struct shard_record *rec,
+                      uint64_t epoch, uint64_t seed)
+{
+    size_t n_texts = 0, n_images = 0;
+
+    d->of_part = calloc(rec->n_parts + 1, sizeof(d->of_part[0]));
+    if (d->of_part == NULL)
+        return SHARD_ENOMEM;
+    for (size_t i = 0; i < rec->n_parts; i++) {
+        const struct shard_part *part = &rec->parts[i];
+        if (part->kind == SHARD_PART_TEXT)
+            d->of_part[i] =
+                shard_draw_caption(n_texts++, rec->name, rec->key, epoch, seed,
+                                   (uint32_t)part->n_alternatives);
+        else if (part->kind == SHARD_PART_IMAGE)
+            d->of_part[i] =
+                shard_draw_mirror(n_images++, rec->name, rec->key, epoch, seed);
+    }
+    return SHARD_OK;
+}
+
+int shard_draws_make(struct shard_draws *d, const struct shard_record *rec,
+                     uint64_t epoch, uint64_t seed, double caption_first)
+{
+    d->order = shard_draw_order(rec->name, rec->key, epoch, seed, caption_first);
+    return draw_parts(d, rec, epoch, seed);
+}
+
+int shard_draws_stored(struct shard_draws *d, const struct shard_record *rec,
+                       uint64_t seed)
+{
+    const size_t text = shard_first_text(rec);
+
+    d->order = rec->order;
+    int rc = draw_parts(d, rec, 0, seed);
+    if (rc == SHARD_OK && text < rec->n_parts)
+        d->of_part[text] = rec->caption_drawn;
+    return rc;
+}
+
+void shard_draws_clear(struct shard_draws *d)
+{
+    free(d->of_part);
+    d->of_part = NULL;
 }

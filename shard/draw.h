@@ -8,6 +8,8 @@
 #ifndef SHARD_DRAW_H
 #define SHARD_DRAW_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "shard/record.h"
@@ -19,8 +21,29 @@ uint64_t shard_draw(const char *purpose, const char *name, const char *key,
 enum shard_order shard_draw_order(const char *name, const char *key, uint64_t epoch,
                                   uint64_t seed, double p);
 
-/* Purpose "caption": the high 64 bits of u * n. n >= 1. */
-uint32_t shard_draw_caption(const char *name, const char *key, uint64_t epoch,
+/* Text part t, counted among texts: purpose "caption", or "caption@t" for t > 0: the high
+ * 64 bits of u * n. n >= 1. */
+uint32_t shard_draw_caption(size_t t, const char *name, const char *key, uint64_t epoch,
                             uint64_t seed, uint32_t n);
+
+/* Image part i, counted among images: purpose "mirror@i": u < 2^63. */
+bool shard_draw_mirror(size_t i, const char *name, const char *key, uint64_t epoch,
+                       uint64_t seed);
+
+/* What is drawn for one record. */
+struct shard_draws {
+    enum shard_order order;
+    uint32_t *of_part; /* a text's: position of its alternative; an image's: 1 mirrored */
+};
+
+/* Draws for an epoch. Gives *d (release with shard_draws_clear()). SHARD_OK or
+ * SHARD_ENOMEM. */
+int shard_draws_make(struct shard_draws *d, const struct shard_record *rec,
+                     uint64_t epoch, uint64_t seed, double caption_first);
+
+/* The draws of epoch 0, of which the record holds order and first caption. */
+int shard_draws_stored(struct shard_draws *d, const struct shard_record *rec,
+                       uint64_t seed);
+void shard_draws_clear(struct shard_draws *d);
 
 #endif

@@ -118,86 +118,103 @@ static int open_index(struct shard_file_map *map, const struct shard_buffer *ent
     return rc;
 }
 
-/* Fills frames and blocks' frames from the columns, in the order they are in the file. */
-static int place_frames(struct shard_file_map *map, const struct shard_buffer column[5])
+/* Values of a column with one of n rows each. */
+static int load(struct shard_file_map *map, enum shard_index_column column, uint64_t n,
+                struct shard_buffer *out)
+{
+    return shard_index_load(&map->index, column, n * shard_index_width(column), out);
+}
+
+static int out_of_memory(struct shard_file_map *map)
+{
+    return shard_source_fail(map->source, SHARD_ENOMEM, "out of memory");
+}
+
+/* The frames follow each other in the file, from the header to the index. */
+static int place_frames(struct shard_file_map *map, const struct shard_buffer column[4])
 {
     uint64_t at = map->header_end;
-    uint32_t n_blocks = 0;
 
-    for (uint32_t i = 0; i < map->index.n_frames; i++) {
+    for (size_t i = 0; i < map->index.n_frames; i++) {
         struct shard_frame *frame = &map->frames[i];
-        uint32_t block = wire_load_u32(column[0].data + 4 * (size_t)i);
-        frame->offset = wire_load_u64(column[1].data + 8 * (size_t)i);
-        frame->bytes = wire_load_u32(column[2].data + 4 * (size_t)i);
-        frame->raw_bytes = wire_load_u32(column[3].data + 4 * (size_t)i);
-        frame->checksum = wire_load_u64(column[4].data + 8 * (size_t)i);
-        if (frame->offset != at || frame->bytes > map->index.data_bytes - at ||
+        map->first_row[i] = wire_load_u32(column[0].data + 4 * i);
+        frame->offset = at;
+        frame->bytes = wire_load_u32(column[1].data + 4 * i);
+        frame->raw_bytes = wire_load_u32(column[2].data + 4 * i);
+        frame->checksum = wire_load_u64(column[3].data + 8 * i);
+        if (frame->bytes > map->index.data_bytes - at ||
             frame->raw_bytes > SHARD_MAX_FRAME)
-            return bad(map, map->index.store.at,
-                       "the index has a frame at an impossible place");
+            return bad(map, map->index.store.at, "the index has an impossible frame");
         at += frame->bytes;
-        if (block == n_blocks && block < map->index.n_blocks)
-            map->blocks[n_blocks++].first_frame = i;
-        if (n_blocks == 0 || block != n_blocks - 1 ||
-            map->blocks[block].n_frames++ > SHARD_MAX_COLUMNS)
-            return bad(map, map->index.store.at,
-                       "the index has a frame of an impossible block");
     }
-    if (at != map->index.data_bytes || n_blocks != map->index.n_blocks)
+    if (at != map->index.data_bytes)
         return bad(map, map->index.store.at, "the index does not cover the file");
     return SHARD_OK;
 }
 
 static int load_frames(struct shard_file_map *map)
 {
-    static const enum shard_index_column columns[5] = {
-        INDEX_FRAME_BLOCK, INDEX_FRAME_OFFSET, INDEX_FRAME_BYTES, INDEX_FRAME_RAW_BYTES,
+    static const enum shard_index_column columns[4] = {
+        INDEX_FRAME_FIRST_ROW, INDEX_FRAME_BYTES, INDEX_FRAME_RAW_BYTES,
         INDEX_FRAME_CHECKSUM};
-    struct shard_buffer column[5] = {{0}};
+    struct shard_buffer column[4] = {{0}};
     int rc = SHARD_OK;
 
     map->frames = calloc(map->index.n_frames + 1u, sizeof(map->frames[0]));
-    map->blocks = calloc(map->index.n_blocks + 1u, sizeof(map->blocks[0]));
-    if (map->frames == NULL || map->blocks == NULL)
-        return shard_source_fail(map->source, SHARD_ENOMEM, "out of memory");
-    for (int i = 0; i < 5 && rc == SHARD_OK; i++)
-        rc = shard_index_load(
-            &map->index, columns[i],
-            (uint64_t)map->index.n_frames * shard_index_width(columns[i]), &column[i]);
+    map->first_row = calloc(map->index.n_frames + 1u, sizeof(map->first_row[0]));
+    if (map->frames == NULL || map->first_row == NULL)
+        return out_of_memory(map);
+    for (int i = 0; i < 4 && rc == SHARD_OK; i++)
+        rc = load(map, columns[i], map->index.n_frames, &column[i]);
     if (rc == SHARD_OK)
         rc = place_frames(map, column);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 4; i++)
         shard_buffer_free(&column[i]);
     return rc;
 }
 
-/* Records stand in order of block and row, without a gap. */
-static int load_records(struct shard_file_map *map)
+/* Blocks share out records and frames, in order and without a gap. */
+static int place_blocks(struct shard_file_map *map, const struct shard_buffer *records,
+                        const struct shard_buffer *frames)
 {
-    struct shard_buffer block = {0}, row = {0};
-    uint64_t n = map->index.n_records;
-    uint32_t n_blocks = 0;
+    uint64_t record = 0, frame = 0;
 
-    map->record_block = calloc((size_t)n + 1, sizeof(map->record_block[0]));
-    int rc = map->record_block != NULL
-                 ? shard_index_load(&map->index, INDEX_RECORD_BLOCK, 4 * n, &block)
-                 : shard_source_fail(map->source, SHARD_ENOMEM, "out of memory");
-    if (rc == SHARD_OK)
-        rc = shard_index_load(&map->index, INDEX_RECORD_ROW, 4 * n, &row);
-    for (uint64_t i = 0; i < n && rc == SHARD_OK; i++) {
-        uint32_t b = wire_load_u32(block.data + 4 * i);
-        if (b == n_blocks && b < map->index.n_blocks)
-            map->blocks[n_blocks++].first_record = i;
-        if (n_blocks == 0 || b != n_blocks - 1 ||
-            wire_load_u32(row.data + 4 * i) != map->blocks[b].n_records++)
-            rc = bad(map, map->index.store.at, "the index has a record out of order");
-        else
-            map->record_block[i] = b;
+    for (size_t i = 0; i < map->index.n_blocks; i++) {
+        struct shard_block_place *block = &map->blocks[i];
+        block->n_records = wire_load_u32(records->data + 4 * i);
+        block->n_frames = wire_load_u32(frames->data + 4 * i);
+        block->first_record = record;
+        block->first_frame = (uint32_t)frame;
+        record += block->n_records;
+        frame += block->n_frames;
+        if (block->n_records == 0 || block->n_frames == 0 ||
+            block->n_frames > SHARD_MAX_BLOCK_FRAMES + 1 ||
+            record > map->index.n_records || frame > map->index.n_frames)
+            return bad(map, map->index.store.at, "the index has an impossible block");
+        for (uint64_t j = block->first_record; j < record; j++)
+            map->record_block[j] = (uint32_t)i;
     }
-    if (rc == SHARD_OK && n_blocks != map->index.n_blocks)
-        rc = bad(map, map->index.store.at, "the index has a block without records");
-    shard_buffer_free(&block);
-    shard_buffer_free(&row);
+    if (record != map->index.n_records || frame != map->index.n_frames)
+        return bad(map, map->index.store.at, "the index has a record or frame of no block");
+    return SHARD_OK;
+}
+
+static int load_blocks(struct shard_file_map *map)
+{
+    struct shard_buffer records = {0}, frames = {0};
+
+    map->blocks = calloc(map->index.n_blocks + 1u, sizeof(map->blocks[0]));
+    map->record_block =
+        calloc((size_t)map->index.n_records + 1, sizeof(map->record_block[0]));
+    if (map->blocks == NULL || map->record_block == NULL)
+        return out_of_memory(map);
+    int rc = load(map, INDEX_BLOCK_RECORDS, map->index.n_blocks, &records);
+    if (rc == SHARD_OK)
+        rc = load(map, INDEX_BLOCK_FRAMES, map->index.n_blocks, &frames);
+    if (rc == SHARD_OK)
+        rc = place_blocks(map, &records, &frames);
+    shard_buffer_free(&records);
+    shard_buffer_free(&frames);
     return rc;
 }
 
@@ -239,7 +256,7 @@ int shard_file_map_open(struct shard_file_map *map, struct shard_source *source)
     if (rc == SHARD_OK)
         rc = compare_seek_table(map, &entries, seek_table);
     if (rc == SHARD_OK)
-        rc = load_records(map);
+        rc = load_blocks(map);
     shard_buffer_free(&entries);
     return rc;
 }
@@ -249,6 +266,7 @@ void shard_file_map_close(struct shard_file_map *map)
     shard_header_free(map->header);
     shard_buffer_free(&map->header_payload);
     free(map->frames);
+    free(map->first_row);
     free(map->blocks);
     free(map->record_block);
     *map = (struct shard_file_map){0};

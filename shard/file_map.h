@@ -14,7 +14,7 @@
 #include "shard/positioned_file.h"
 
 struct shard_block_place {
-    uint32_t first_frame, n_frames; /* the text frame, then its columns */
+    uint32_t first_frame, n_frames; /* the text frame, then its tensor frames */
     uint64_t first_record;
     uint32_t n_records;
 };
@@ -29,6 +29,7 @@ struct shard_file_map {
 
     struct shard_index_file index;
     struct shard_frame *frames;       /* index.n_frames */
+    uint32_t *first_row;              /* index.n_frames; 0 of a text frame */
     struct shard_block_place *blocks; /* index.n_blocks */
     uint32_t *record_block;           /* index.n_records */
 };

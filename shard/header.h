@@ -11,18 +11,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* One network at one geometry, or where arrays came from. Texts of JSON objects are NULL
+ * for null. What is another kind's is 0 or NULL. */
 struct shard_encoder {
-    const char *kind; /* "vae" */
-    const char *name; /* "AutoencoderKL", "TAESD" */
-    const char *weights_sha256;
-    const char *config;  /* the network's configuration, JSON object text */
-    uint32_t downscale;  /* f */
-    size_t n_scale;      /* length of scale and shift: 1 or C, at least 1 */
-    const double *scale; /* trainer's latent = (raw - shift) * scale */
+    const char *name;   /* unique in the header: 1 to 64 bytes of [a-z0-9_.-] */
+    const char *kind;   /* of its tensors: "latent", ...; shard_kind_number() */
+    const char *of;     /* "image", "text", "data" */
+    const char *family; /* "AutoencoderKL", "TAESD" */
+    const char *weights_sha256; /* NULL: it has none */
+    const char *config;         /* of the network, JSON object */
+    const char *geometry;       /* as its images were fitted, JSON object */
+    const char *input;          /* range, or mean and std, of pixels; JSON object */
+    size_t n_outputs;
+    const char *const *outputs; /* their names, by the number in slots */
+    const char *numerics;       /* "direct-1" */
+    bool reproducible;          /* the same bits on every machine */
+
+    /* latent: */
+    uint32_t channels;     /* C */
+    uint32_t downscale;    /* f */
+    const char *moments;   /* "mean" or "mean+logvar" */
+    size_t n_scale;        /* length of scale and shift: 1, C or C p p */
+    uint32_t scale_window; /* p */
+    const double *scale;   /* trainer's latent = (raw - shift) * scale */
     const double *shift;
-    const char *moments;  /* "mean" or "mean+logvar" */
-    const char *numerics; /* "direct-1" */
-    bool reproducible;    /* the same bits on every machine */
+
+    /* codes: the token of code i is id_map[i], or else id_offset + i */
+    uint32_t codebook;
+    uint32_t id_offset;
+    size_t n_id_map; /* codebook, or 0: none */
+    const uint32_t *id_map;
+
+    /* pixels: */
+    const char *codec; /* "jpeg", "png", "webp" */
+    int64_t quality;   /* -1: none */
 };
 
 struct shard_tokenizer {
@@ -48,8 +70,9 @@ struct shard_header {
     const char *config; /* the whole configuration, JSON object text, or NULL */
 };
 
-/* Gives *json (release with free()), sorted keys, NUL-terminated. SHARD_EINVAL where a
- * config text is not a JSON object. */
+/* Gives *json (release with free()), sorted keys, NUL-terminated. SHARD_OK, SHARD_ENOMEM,
+ * or SHARD_EINVAL: the seed is above 2^63 - 1, a number is not finite, a string is not
+ * UTF-8, or the text of an object is none. */
 int shard_header_to_json(const struct shard_header *h, char **json);
 
 /* Gives *out (release with shard_header_free()). `why` (cap bytes) says what is wrong. */

@@ -3,7 +3,7 @@
 
 #include "shard/column_store.h"
 #include "shard/format.h"
-#include "shard/layout.h"
+#include "shard/part_type.h"
 #include "shard/status.h"
 #include "shard/wire.h"
 
@@ -12,21 +12,29 @@ uint32_t shard_index_width(uint32_t column)
     switch (column) {
     case INDEX_NAMES:
     case INDEX_CAPTION_NAMES:
-    case INDEX_LAYOUTS:
+    case INDEX_TYPES:
     case INDEX_COLUMNS:
+    case INDEX_SHAPES:
     case INDEX_KEYS:
         return 1;
     case INDEX_KEY_LENGTH:
+    case INDEX_N_PARTS:
         return 2;
     case INDEX_RECORD_INDEX:
     case INDEX_TEXT_CHECKSUM:
     case INDEX_TENSOR_CHECKSUM:
-    case INDEX_FRAME_OFFSET:
+    case INDEX_SOURCE:
+    case INDEX_CHECKSUM:
     case INDEX_FRAME_CHECKSUM:
         return 8;
     default:
         return column >= INDEX_NAMES && column <= INDEX_N_COLUMNS ? 4 : 0;
     }
+}
+
+static int add16(struct shard_index *x, enum shard_index_column column, size_t v)
+{
+    return shard_buffer_add_u16(&x->column[column], (uint16_t)v);
 }
 
 static int add32(struct shard_index *x, enum shard_index_column column, uint32_t v)
@@ -39,51 +47,81 @@ static int add64(struct shard_index *x, enum shard_index_column column, uint64_t
     return shard_buffer_add_u64(&x->column[column], v);
 }
 
-static int add_alternatives(struct shard_index *x, const struct shard_segment *segment)
+/* Adds the position of an entry in a table to a column. */
+static int add_entry(struct shard_index *x, enum shard_index_column table,
+                     const void *data, size_t len, enum shard_index_column column)
 {
-    for (size_t i = 0; i < segment->n_alternatives; i++) {
-        const struct shard_alternative *a = &segment->alternatives[i];
-        uint32_t name;
-        if (shard_intern(&x->caption_names, a->name, strlen(a->name), &name) < 0 ||
-            add32(x, INDEX_ALTERNATIVE_NAME, name) < 0 ||
+    uint32_t position;
+    int rc = shard_intern(&x->table[table], data, len, &position);
+
+    return rc == SHARD_OK ? add32(x, column, position) : rc;
+}
+
+static int add_alternatives(struct shard_index *x, const struct shard_part *part)
+{
+    for (size_t i = 0; i < part->n_alternatives; i++) {
+        const struct shard_alternative *a = &part->alternatives[i];
+        if (add_entry(x, INDEX_CAPTION_NAMES, a->name, strlen(a->name),
+                      INDEX_ALTERNATIVE_NAME) < 0 ||
             add32(x, INDEX_ALTERNATIVE_N_IDS, a->n_ids) < 0)
             return SHARD_ENOMEM;
     }
     return SHARD_OK;
 }
 
-static int add_record(struct shard_index *x, const struct shard_record *rec, uint32_t row)
+static int add_part(struct shard_index *x, const struct shard_record *rec,
+                    const struct shard_parts_tensors *of, size_t i)
 {
-    size_t key_len = strlen(rec->key);
-    uint32_t name, layout;
+    const struct shard_part *part = &rec->parts[i];
 
-    if (shard_layout_encode(&x->scratch, rec) < 0 ||
-        shard_intern(&x->layouts, x->scratch.data, x->scratch.len, &layout) < 0 ||
-        shard_intern(&x->names, rec->name, strlen(rec->name), &name) < 0 ||
-        add32(x, INDEX_RECORD_NAME, name) < 0 ||
-        add64(x, INDEX_RECORD_INDEX, rec->index) < 0 ||
-        shard_buffer_add_u16(&x->column[INDEX_KEY_LENGTH], (uint16_t)key_len) < 0 ||
-        shard_buffer_add(&x->column[INDEX_KEYS], rec->key, key_len) < 0 ||
-        add32(x, INDEX_RECORD_BLOCK, x->n_blocks) < 0 ||
-        add32(x, INDEX_RECORD_ROW, row) < 0 ||
-        add32(x, INDEX_RECORD_LAYOUT, layout) < 0 ||
-        add64(x, INDEX_TEXT_CHECKSUM, rec->text_checksum) < 0 ||
-        add64(x, INDEX_TENSOR_CHECKSUM, rec->tensor_checksum) < 0)
+    if (shard_part_type_encode(&x->scratch, rec, of, i) < 0 ||
+        add_entry(x, INDEX_TYPES, x->scratch.data, x->scratch.len, INDEX_PART_TYPE) < 0 ||
+        add_alternatives(x, part) < 0)
         return SHARD_ENOMEM;
-    for (size_t i = 0; i < rec->n_segments; i++)
-        if (rec->segments[i].kind == SHARD_TEXT &&
-            add_alternatives(x, &rec->segments[i]) < 0)
+    if (part->kind == SHARD_PART_IMAGE &&
+        shard_buffer_add(&x->column[INDEX_SOURCE], part->sha256, 8) < 0)
+        return SHARD_ENOMEM;
+    for (size_t j = of->start[i]; j < of->start[i + 1]; j++) {
+        const struct shard_tensor *t = &rec->tensors[of->tensor[j]];
+        if (add_entry(x, INDEX_SHAPES, t->dims, t->n_dims * sizeof(t->dims[0]),
+                      INDEX_SHAPE) < 0 ||
+            add64(x, INDEX_CHECKSUM, t->checksum) < 0)
             return SHARD_ENOMEM;
-    x->n_records++;
+    }
     return SHARD_OK;
 }
 
-static int add_frame(struct shard_index *x, const struct shard_frame *frame,
-                     uint32_t column)
+static int add_parts(struct shard_index *x, const struct shard_record *rec)
 {
-    if (add32(x, INDEX_FRAME_BLOCK, x->n_blocks) < 0 ||
-        add32(x, INDEX_FRAME_COLUMN, column) < 0 ||
-        add64(x, INDEX_FRAME_OFFSET, frame->offset) < 0 ||
+    struct shard_parts_tensors of;
+    int rc = shard_parts_tensors_make(&of, rec);
+
+    for (size_t i = 0; i < rec->n_parts && rc == SHARD_OK; i++)
+        rc = add_part(x, rec, &of, i);
+    shard_parts_tensors_clear(&of);
+    return rc;
+}
+
+static int add_record(struct shard_index *x, const struct shard_record *rec)
+{
+    const size_t key_len = strlen(rec->key);
+
+    if (add_entry(x, INDEX_NAMES, rec->name, strlen(rec->name), INDEX_RECORD_NAME) < 0 ||
+        add64(x, INDEX_RECORD_INDEX, rec->index) < 0 ||
+        add16(x, INDEX_KEY_LENGTH, key_len) < 0 ||
+        shard_buffer_add(&x->column[INDEX_KEYS], rec->key, key_len) < 0 ||
+        add16(x, INDEX_N_PARTS, rec->n_parts) < 0 ||
+        add64(x, INDEX_TEXT_CHECKSUM, rec->text_checksum) < 0 ||
+        add64(x, INDEX_TENSOR_CHECKSUM, rec->tensor_checksum) < 0)
+        return SHARD_ENOMEM;
+    x->n_records++;
+    return add_parts(x, rec);
+}
+
+static int add_frame(struct shard_index *x, const struct shard_frame *frame,
+                     uint32_t first_row)
+{
+    if (add32(x, INDEX_FRAME_FIRST_ROW, first_row) < 0 ||
         add32(x, INDEX_FRAME_BYTES, frame->bytes) < 0 ||
         add32(x, INDEX_FRAME_RAW_BYTES, frame->raw_bytes) < 0 ||
         add64(x, INDEX_FRAME_CHECKSUM, frame->checksum) < 0)
@@ -92,42 +130,44 @@ static int add_frame(struct shard_index *x, const struct shard_frame *frame,
     return SHARD_OK;
 }
 
+static int add_tensor_frame(struct shard_index *x, const struct shard_tensor_frame *f,
+                            const struct shard_frame *frame)
+{
+    unsigned char column[16];
+
+    wire_put_u32(column, f->column.kind);
+    wire_put_u32(column + 4, f->column.encoder);
+    wire_put_u32(column + 8, f->column.dtype);
+    wire_put_u32(column + 12, f->column.slot);
+    int rc = add_entry(x, INDEX_COLUMNS, column, sizeof(column), INDEX_FRAME_COLUMN);
+    return rc == SHARD_OK ? add_frame(x, frame, f->first_row) : rc;
+}
+
 int shard_index_add_block(struct shard_index *x, const struct shard_text_frame *text,
                           const struct shard_frame *frames)
 {
-    int rc = add_frame(x, &frames[0], SHARD_NONE);
+    int rc = SHARD_OK;
 
-    for (size_t i = 0; i < text->n_columns && rc == SHARD_OK; i++) {
-        unsigned char triple[12];
-        uint32_t column;
-        wire_put_u32(triple, text->columns[i].kind);
-        wire_put_u32(triple + 4, text->columns[i].encoder);
-        wire_put_u32(triple + 8, text->columns[i].dtype);
-        rc = shard_intern(&x->columns, triple, sizeof(triple), &column);
-        if (rc == SHARD_OK)
-            rc = add_frame(x, &frames[1 + i], column);
-    }
+    if (add32(x, INDEX_BLOCK_RECORDS, (uint32_t)text->n_records) < 0 ||
+        add32(x, INDEX_BLOCK_FRAMES, (uint32_t)text->n_frames + 1) < 0 ||
+        add32(x, INDEX_FRAME_COLUMN, SHARD_NONE) < 0 || add_frame(x, &frames[0], 0) < 0)
+        return SHARD_ENOMEM;
+    for (size_t i = 0; i < text->n_frames && rc == SHARD_OK; i++)
+        rc = add_tensor_frame(x, &text->frames[i], &frames[1 + i]);
     for (size_t i = 0; i < text->n_records && rc == SHARD_OK; i++)
-        rc = add_record(x, &text->records[i], (uint32_t)i);
+        rc = add_record(x, &text->records[i]);
     x->n_blocks++;
     return rc;
-}
-
-static int encode_tables(struct shard_index *x)
-{
-    if (shard_intern_encode(&x->names, &x->column[INDEX_NAMES]) < 0 ||
-        shard_intern_encode(&x->caption_names, &x->column[INDEX_CAPTION_NAMES]) < 0 ||
-        shard_intern_encode(&x->layouts, &x->column[INDEX_LAYOUTS]) < 0 ||
-        shard_intern_encode(&x->columns, &x->column[INDEX_COLUMNS]) < 0)
-        return SHARD_ENOMEM;
-    return SHARD_OK;
 }
 
 int shard_index_encode(struct shard_index *x, uint64_t data_bytes,
                        const unsigned char fingerprint[16], ZSTD_CCtx *zstd,
                        struct shard_buffer *out)
 {
-    if (encode_tables(x) < 0 || shard_column_store_begin(out, INDEX_N_COLUMNS) < 0)
+    for (uint32_t id = INDEX_NAMES; id <= INDEX_SHAPES; id++)
+        if (shard_intern_encode(&x->table[id], &x->column[id]) < 0)
+            return SHARD_ENOMEM;
+    if (shard_column_store_begin(out, INDEX_N_COLUMNS) < 0)
         return SHARD_ENOMEM;
     unsigned char *p = wire_put_bytes(out->data, SHARD_MAGIC_INDEX_TEXT, 8);
     p = wire_put_u32(p, SHARD_VERSION);
@@ -153,20 +193,16 @@ void shard_index_empty(struct shard_index *x)
 {
     x->n_records = 0;
     x->n_blocks = x->n_frames = 0;
-    shard_intern_empty(&x->names);
-    shard_intern_empty(&x->caption_names);
-    shard_intern_empty(&x->layouts);
-    shard_intern_empty(&x->columns);
+    for (size_t i = 0; i <= INDEX_SHAPES; i++)
+        shard_intern_empty(&x->table[i]);
     for (size_t i = 0; i <= INDEX_N_COLUMNS; i++)
         x->column[i].len = 0;
 }
 
 void shard_index_clear(struct shard_index *x)
 {
-    shard_intern_clear(&x->names);
-    shard_intern_clear(&x->caption_names);
-    shard_intern_clear(&x->layouts);
-    shard_intern_clear(&x->columns);
+    for (size_t i = 0; i <= INDEX_SHAPES; i++)
+        shard_intern_clear(&x->table[i]);
     for (size_t i = 0; i <= INDEX_N_COLUMNS; i++)
         shard_buffer_free(&x->column[i]);
     shard_buffer_free(&x->scratch);

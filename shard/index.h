@@ -17,22 +17,26 @@
 enum shard_index_column {
     INDEX_NAMES = 1,         /* tables: */
     INDEX_CAPTION_NAMES,     /* */
-    INDEX_LAYOUTS,           /* */
+    INDEX_TYPES,             /* of parts */
     INDEX_COLUMNS,           /* */
+    INDEX_SHAPES,            /* */
     INDEX_RECORD_NAME,       /* one value a record: */
     INDEX_RECORD_INDEX,      /* */
     INDEX_KEY_LENGTH,        /* */
     INDEX_KEYS,              /* bytes, back to back */
-    INDEX_RECORD_BLOCK,      /* */
-    INDEX_RECORD_ROW,        /* */
-    INDEX_RECORD_LAYOUT,     /* */
+    INDEX_N_PARTS,           /* */
+    INDEX_TEXT_CHECKSUM,     /* */
+    INDEX_TENSOR_CHECKSUM,   /* */
+    INDEX_PART_TYPE,         /* one value a part */
     INDEX_ALTERNATIVE_NAME,  /* one value an alternative: */
     INDEX_ALTERNATIVE_N_IDS, /* */
-    INDEX_TEXT_CHECKSUM,     /* one value a record: */
-    INDEX_TENSOR_CHECKSUM,   /* */
-    INDEX_FRAME_BLOCK,       /* one value a frame: */
-    INDEX_FRAME_COLUMN,      /* */
-    INDEX_FRAME_OFFSET,      /* */
+    INDEX_SOURCE,            /* one value an image */
+    INDEX_SHAPE,             /* one value a tensor: */
+    INDEX_CHECKSUM,          /* */
+    INDEX_BLOCK_RECORDS,     /* one value a block: */
+    INDEX_BLOCK_FRAMES,      /* */
+    INDEX_FRAME_COLUMN,      /* one value a frame: */
+    INDEX_FRAME_FIRST_ROW,   /* */
     INDEX_FRAME_BYTES,       /* */
     INDEX_FRAME_RAW_BYTES,   /* */
     INDEX_FRAME_CHECKSUM,    /* */
@@ -46,7 +50,7 @@ struct shard_index {
     uint64_t n_records;
     uint32_t n_blocks;
     uint32_t n_frames;
-    struct shard_intern names, caption_names, layouts, columns;
+    struct shard_intern table[INDEX_SHAPES + 1];     /* by id */
     struct shard_buffer column[INDEX_N_COLUMNS + 1]; /* by id; values as in memory */
     struct shard_buffer scratch;
 };
@@ -59,7 +63,7 @@ struct shard_frame {
     uint64_t checksum; /* XXH3-64 of the compressed bytes */
 };
 
-/* Adds a block: its text frame's content, and 1 + text->n_columns frames, text first.
+/* Adds a block: its text frame's content, and 1 + text->n_frames frames, text first.
  * SHARD_OK or SHARD_ENOMEM. */
 int shard_index_add_block(struct shard_index *x, const struct shard_text_frame *text,
                           const struct shard_frame *frames);

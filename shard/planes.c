@@ -23,6 +23,14 @@ uint32_t shard_dtype_width(uint32_t dtype)
     }
 }
 
+const char *shard_dtype_name(uint32_t dtype)
+{
+    static const char *const names[] = {"u8",   "u16",  "u32",  "i32",
+                                        "fp16", "bf16", "fp32", "file"};
+
+    return dtype < sizeof(names) / sizeof(names[0]) ? names[dtype] : NULL;
+}
+
 uint32_t shard_dtype_planes(uint32_t dtype)
 {
     switch (dtype) {

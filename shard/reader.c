@@ -124,6 +124,12 @@ int shard_reader_next(struct shard_reader *r, struct shard_record *rec)
     return r->next < shard_reader_count(r) ? shard_reader_at(r, r->next, rec) : SHARD_EOF;
 }
 
+int shard_reader_tensor(struct shard_reader *r, const struct shard_tensor *t,
+                        const void **data)
+{
+    return shard_block_reader_tensor(&r->block, t, data);
+}
+
 int shard_reader_find(struct shard_reader *r, const char *name, const char *key,
                       uint64_t *i)
 {

@@ -39,9 +39,14 @@ uint64_t shard_reader_count(const struct shard_reader *r);
  * other. Reads and checks the index; no block is read. SHARD_OK or < 0. */
 int shard_reader_fingerprint(struct shard_reader *r, unsigned char fingerprint[16]);
 
-/* true: next, at and find leave data NULL in tensor segments and never read their frames.
- */
+/* true: next and at leave data NULL in tensors and never read their frames. */
 void shard_reader_text_only(struct shard_reader *r, bool on);
+
+/* The values of one of the tensors of the record that was read last, text_only or not:
+ * its frame alone is unpacked. Gives *data, lent until the next call of next or at.
+ * Returns as next does. */
+int shard_reader_tensor(struct shard_reader *r, const struct shard_tensor *t,
+                        const void **data);
 
 /* Returns SHARD_OK, SHARD_EOF, or < 0. SHARD_EDAMAGED: this record is lost, rec->name,
  * key and index (from the index; "" where that is damaged too) still name it, and the

@@ -1,42 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/sequence.c - two passes over the same parts: the first measures, the second
- * writes. Each position remembers what it is, and the masks follow from that alone. */
+ * shard/sequence.c - one walk over parts and appearances, done to measure, and done again
+ * to write. Each position remembers whether it may predict and be predicted, and the mask
+ * follows from that alone. */
 #include "shard/sequence.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/format.h"
+#include "shard/parts.h"
 #include "shard/status.h"
+#include "shard/wire.h"
 
 enum { MAX_LENGTH = 1 << 26 };
 
-/* What stands at a position, for the loss. */
-enum role {
-    ROLE_BOS,
-    ROLE_TEXT,
-    ROLE_BOI,
-    ROLE_PATCH,
-    ROLE_EOI,
-    ROLE_EOS,
-    ROLE_CONTEXT = 0x80 /* with any of them: a target here has no loss */
-};
+/* What a position may do for the loss. */
+enum role { ROLE_NONE = 0, ROLE_PREDICTS = 1, ROLE_PREDICTED = 2, ROLE_BOTH = 3 };
 
 struct builder {
-    const struct shard_header *h;
+    const struct shard_view *view;
     const struct shard_record *rec;
-    uint32_t patch;
-    uint32_t caption;
-    bool writing; /* second pass */
-    struct shard_sequence *seq;
-    size_t length, n_spans; /* so far */
+    const struct shard_draws *draws; /* NULL: no matter; texts' ids do not count then */
+    struct shard_sequence *seq;      /* NULL: measuring */
+    size_t length, n_spans;          /* so far */
+    struct shard_measure measure;
+    char *why; /* NULL: nobody asks */
+    size_t cap;
 };
+
+static int refuse(struct builder *b, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (b->why != NULL)
+        vsnprintf(b->why, b->cap, fmt, ap);
+    va_end(ap);
+    return SHARD_EINVAL;
+}
+
+static uint32_t drawn_of(const struct builder *b, size_t part)
+{
+    return b->draws != NULL ? b->draws->of_part[part] : 0;
+}
 
 static int put(struct builder *b, uint32_t token, uint8_t role)
 {
     if (b->length >= MAX_LENGTH)
-        return SHARD_EINVAL;
-    if (b->writing) {
+        return refuse(b, "its sequence is longer than %d", MAX_LENGTH);
+    if (b->seq != NULL) {
         b->seq->tokens[b->length] = token;
         b->seq->loss[b->length] = role;
     }
@@ -44,162 +60,379 @@ static int put(struct builder *b, uint32_t token, uint8_t role)
     return SHARD_OK;
 }
 
-static int put_text(struct builder *b, size_t position, uint32_t drawn)
+/* n positions that are no token. */
+static int put_blank(struct builder *b, uint64_t n)
 {
-    const struct shard_segment *segment = &b->rec->segments[position];
-    uint8_t context = segment->flags == SHARD_FLAG_CONTEXT ? ROLE_CONTEXT : 0;
+    if (n > MAX_LENGTH - b->length)
+        return refuse(b, "its sequence is longer than %d", MAX_LENGTH);
+    b->length += (size_t)n; /* tokens and roles are zeros already */
+    return SHARD_OK;
+}
 
-    if (drawn >= segment->n_alternatives)
+static int put_marker(struct builder *b, int64_t id, uint8_t role)
+{
+    return id >= 0 ? put(b, (uint32_t)id, role) : SHARD_OK;
+}
+
+/* ---- the positions of a tensor ---- */
+
+/* The grid of a tensor's positions. */
+static int grid_of(struct builder *b, const struct shard_appearance *a,
+                   const struct shard_tensor *t, struct shard_span *span)
+{
+    const uint32_t k = a->window > 0 ? a->window : b->view->window;
+    const uint32_t *hw = t->kind == SHARD_LATENT ? t->dims + 1 : t->dims;
+    const uint64_t cells = shard_tensor_cells(t);
+
+    span->rows = 1;
+    switch (t->kind) {
+    case SHARD_LATENT:
+    case SHARD_PIXELS:
+        if (hw[0] % k != 0 || hw[1] % k != 0)
+            return refuse(b,
+                          "a patch window of %" PRIu32 " does not divide %s of %" PRIu32
+                          " x %" PRIu32,
+                          k, t->kind == SHARD_LATENT ? "a latent" : "pixels", hw[0],
+                          hw[1]);
+        span->rows = hw[0] / k;
+        span->cols = hw[1] / k;
+        return SHARD_OK;
+    case SHARD_CODES:
+        if (t->n_dims == 2)
+            span->rows = hw[0];
+        span->cols = t->n_dims == 2 ? hw[1] : hw[0];
+        return SHARD_OK;
+    case SHARD_FEATURES:
+    case SHARD_IDS:
+        if (t->kind == SHARD_FEATURES && cells > MAX_LENGTH)
+            return refuse(b, "its sequence is longer than %d", MAX_LENGTH);
+        span->cols = t->kind == SHARD_IDS ? t->dims[0] : (uint32_t)cells;
+        return SHARD_OK;
+    default:
+        return refuse(b, "a tensor of kind %" PRIu32 " has no positions", t->kind);
+    }
+}
+
+/* Value i of codes or ids. */
+static uint32_t value_at(const struct shard_tensor *t, size_t i)
+{
+    const unsigned char *p = t->data;
+
+    return t->dtype == SHARD_U16 ? wire_load_u16(p + 2 * i) : wire_load_u32(p + 4 * i);
+}
+
+static int put_code(struct builder *b, const struct shard_tensor *t, size_t i,
+                    uint8_t role)
+{
+    const struct shard_encoder *e = &b->view->header->encoders[t->encoder];
+    uint32_t id = value_at(t, i);
+
+    if (t->kind == SHARD_CODES) {
+        if (id >= e->codebook)
+            return SHARD_EINVAL;
+        id = e->id_map != NULL ? e->id_map[id] : e->id_offset + id;
+    }
+    if (id > SHARD_MAX_ID)
         return SHARD_EINVAL;
-    const struct shard_alternative *a = &segment->alternatives[drawn];
-    if (a->n_ids == SHARD_NO_IDS)
-        return SHARD_EINVAL;
+    return put(b, id, role);
+}
+
+/* Codes and ids are tokens, row by row. */
+static int put_tokens(struct builder *b, const struct shard_appearance *a,
+                      const struct shard_tensor *t, const struct shard_span *span)
+{
+    const uint8_t role = span->loss ? ROLE_BOTH : ROLE_PREDICTS;
+    const bool ends = a->row_end >= 0 && t->kind == SHARD_CODES && t->n_dims == 2;
+    const uint64_t n = (uint64_t)span->rows * span->cols;
     int rc = SHARD_OK;
-    for (uint32_t i = 0; i < a->n_ids && rc == SHARD_OK; i++)
-        rc = put(b, a->ids[i], ROLE_TEXT | context);
+
+    if (b->seq == NULL)
+        return put_blank(b, n + (ends ? span->rows : 0));
+    if (t->data == NULL && t->n_bytes > 0)
+        return SHARD_EINVAL;
+    for (uint32_t row = 0; row < span->rows && rc == SHARD_OK; row++) {
+        for (uint32_t col = 0; col < span->cols && rc == SHARD_OK; col++)
+            rc = put_code(b, t, (size_t)row * span->cols + col, role);
+        if (rc == SHARD_OK && ends)
+            rc = put(b, (uint32_t)a->row_end, role);
+    }
     return rc;
 }
 
-static int put_image(struct builder *b, size_t position)
+static void end_span(struct builder *b, struct shard_span *span)
 {
-    const struct shard_segment *segment = &b->rec->segments[position];
-    uint32_t height = segment->dims[1], width = segment->dims[2];
-    uint8_t context = segment->flags == SHARD_FLAG_CONTEXT ? ROLE_CONTEXT : 0;
-
-    if (segment->n_dims != 3 || height % b->patch != 0 || width % b->patch != 0)
-        return SHARD_EINVAL;
-    uint32_t rows = height / b->patch, cols = width / b->patch;
-    uint64_t n = (uint64_t)rows * cols;
-    if (n == 0 || n > MAX_LENGTH)
-        return SHARD_EINVAL;
-
-    int rc = put(b, b->h->tokenizer.boi, ROLE_BOI | context);
-    if (b->writing)
-        b->seq->spans[b->n_spans] =
-            (struct shard_span){b->length, (size_t)n, rows, cols, position};
+    span->length = b->length - span->offset;
+    if (b->seq != NULL)
+        b->seq->spans[b->n_spans] = *span;
     b->n_spans++;
-    for (uint64_t i = 0; i < n && rc == SHARD_OK; i++)
-        rc = put(b, 0, ROLE_PATCH | context);
-    return rc < 0 ? rc : put(b, b->h->tokenizer.eoi, ROLE_EOI | context);
 }
 
-/* A log-variance belongs to the mean before it and is no image of its own. *run counts
- * such tensors up to here: mean, log-variance, mean, ... */
-static bool is_logvar(const struct builder *b, size_t position, size_t *run)
+static int put_tensor(struct builder *b, const struct shard_appearance *a,
+                      const struct shard_tensor *t, size_t part)
 {
-    const struct shard_segment *segment = &b->rec->segments[position];
-    bool moments = segment->kind == SHARD_LATENT && segment->encoder < b->h->n_encoders &&
-                   strcmp(b->h->encoders[segment->encoder].moments, "mean+logvar") == 0;
+    const bool tokens = t->kind == SHARD_CODES || t->kind == SHARD_IDS;
+    struct shard_span span = {.part = part,
+                              .kind = t->kind,
+                              .tensor = (size_t)(t - b->rec->tensors),
+                              .loss =
+                                  a->loss && b->rec->parts[part].flags == SHARD_FLAG_LOSS,
+                              .visible = a->visible,
+                              .advance = a->advance};
 
-    *run = moments ? *run + 1 : 0;
-    return moments && *run % 2 == 0;
+    int rc = grid_of(b, a, t, &span);
+    if (rc < 0)
+        return rc;
+    const size_t before = b->length;
+    span.offset = b->length;
+    rc = tokens ? put_tokens(b, a, t, &span)
+                : put_blank(b, (uint64_t)span.rows * span.cols);
+    end_span(b, &span);
+    b->measure.positions += b->length - before;
+    return rc;
 }
 
-/* A pair is one text and one image; its order may be drawn. */
-static bool is_pair(const struct builder *b, size_t *text, size_t *image)
-{
-    size_t n_texts = 0, n_images = 0, run = 0;
+/* ---- parts ---- */
 
-    for (size_t i = 0; i < b->rec->n_segments; i++) {
-        if (b->rec->segments[i].kind == SHARD_TEXT) {
-            *text = i;
-            n_texts++;
-        } else if (b->rec->segments[i].kind != SHARD_LATENT) {
-            return false;
-        } else if (!is_logvar(b, i, &run)) {
-            *image = i;
-            n_images++;
-        }
-    }
-    return n_texts == 1 && n_images == 1;
+static bool is_framed(const struct builder *b, const struct shard_appearance *a,
+                      size_t part)
+{
+    return a->markers && b->rec->parts[part].kind == SHARD_PART_IMAGE;
 }
 
-static int put_pair(struct builder *b, enum shard_order order, size_t text, size_t image)
+static const struct shard_tensor *choose(const struct builder *b,
+                                         const struct shard_appearance *a, size_t part)
 {
+    const struct shard_header *h = b->view->header;
+    const uint32_t encoder =
+        a->encoder != NULL ? shard_find_encoder(h, a->encoder) : shard_default_encoder(h);
+    const bool image = b->rec->parts[part].kind == SHARD_PART_IMAGE;
+    const uint32_t drawn = drawn_of(b, part);
+
+    if (encoder == SHARD_NONE)
+        return NULL;
+    return shard_tensor_of(b->rec, part, drawn, encoder, a->output, image && drawn == 1);
+}
+
+/* An image, or anything else that is seen by a tensor; without one it is not seen. */
+static int see_tensor(struct builder *b, const struct shard_appearance *a, size_t part)
+{
+    const struct shard_tokenizer *ids = &b->view->header->tokenizer;
+    const struct shard_tensor *t = choose(b, a, part);
+
+    if (t == NULL)
+        return SHARD_OK;
+    const bool framed = is_framed(b, a, part);
+    const bool codes = t->kind == SHARD_CODES;
+    const bool loss = a->loss && b->rec->parts[part].flags == SHARD_FLAG_LOSS;
     int rc = SHARD_OK;
-
-    if (order == SHARD_IMAGE_FIRST)
-        rc = put_image(b, image);
+    if (framed) {
+        b->measure.n_framed++;
+        rc = put(b, ids->boi,
+                 (uint8_t)((loss ? ROLE_PREDICTED : 0) | (codes ? ROLE_PREDICTS : 0)));
+    }
     if (rc == SHARD_OK)
-        rc = put_text(b, text, b->caption);
-    if (rc == SHARD_OK && order == SHARD_CAPTION_FIRST)
-        rc = put_image(b, image);
+        rc = put_tensor(b, a, t, part);
+    if (rc == SHARD_OK && framed)
+        rc = put(b, ids->eoi,
+                 (uint8_t)(ROLE_PREDICTS | (codes && loss ? ROLE_PREDICTED : 0)));
     return rc;
 }
 
-static int put_as_stored(struct builder *b)
+static int put_ids(struct builder *b, const struct shard_alternative *a, uint8_t role)
 {
-    size_t n_texts = 0, run = 0;
     int rc = SHARD_OK;
 
-    for (size_t i = 0; i < b->rec->n_segments && rc == SHARD_OK; i++) {
-        bool logvar = is_logvar(b, i, &run);
-        if (b->rec->segments[i].kind == SHARD_TEXT)
-            rc = put_text(b, i, n_texts++ == 0 ? b->caption : 0);
-        else if (b->rec->segments[i].kind != SHARD_LATENT)
-            rc = SHARD_EINVAL; /* nothing is said of how it is seen */
-        else if (!logvar)
-            rc = put_image(b, i);
+    if (b->seq == NULL)
+        return put_blank(b, a->n_ids);
+    for (uint32_t i = 0; i < a->n_ids && rc == SHARD_OK; i++)
+        rc = put(b, a->ids[i], role);
+    return rc;
+}
+
+static int see_text(struct builder *b, const struct shard_appearance *a, size_t part)
+{
+    const struct shard_tokenizer *ids = &b->view->header->tokenizer;
+    const struct shard_part *text = &b->rec->parts[part];
+    const uint32_t drawn = drawn_of(b, part);
+    const bool ends = b->view->plan->ends_of_texts;
+    struct shard_span span = {.part = part,
+                              .tensor = drawn,
+                              .rows = 1,
+                              .loss = a->loss && text->flags == SHARD_FLAG_LOSS,
+                              .visible = a->visible,
+                              .advance = a->advance};
+    int rc = SHARD_OK;
+
+    b->measure.n_texts++;
+    if (b->draws == NULL)
+        return SHARD_OK;
+    if (drawn >= text->n_alternatives)
+        return refuse(b, "part %zu has no alternative %" PRIu32, part, drawn);
+    if (text->alternatives[drawn].n_ids == SHARD_NO_IDS)
+        return refuse(b, "part %zu, a text, has no token ids", part);
+    if (ends)
+        rc = put_marker(b, ids->bos, ROLE_PREDICTS);
+    span.offset = b->length;
+    span.cols = text->alternatives[drawn].n_ids;
+    if (rc == SHARD_OK)
+        rc =
+            put_ids(b, &text->alternatives[drawn], span.loss ? ROLE_BOTH : ROLE_PREDICTS);
+    end_span(b, &span);
+    if (rc == SHARD_OK && ends)
+        rc = put_marker(b, ids->eos, span.loss ? ROLE_PREDICTED : ROLE_NONE);
+    return rc;
+}
+
+static int see_part(struct builder *b, size_t part)
+{
+    const struct shard_rule *rule = shard_plan_rule(b->view->plan, b->rec, part);
+    const bool text = b->rec->parts[part].kind == SHARD_PART_TEXT;
+    int rc = SHARD_OK;
+
+    if (rule == NULL)
+        return refuse(b, "the plan has no rule for part %zu, of kind %" PRIu32, part,
+                      b->rec->parts[part].kind);
+    for (size_t i = 0; rc == SHARD_OK && i < rule->n_see; i++) {
+        const struct shard_appearance *a = &rule->see[i];
+        rc = text && a->encoder == NULL ? see_text(b, a, part) : see_tensor(b, a, part);
     }
     return rc;
 }
 
-static int put_all(struct builder *b, enum shard_order order)
+static int see_pair(struct builder *b, size_t text, size_t image)
 {
-    const struct shard_tokenizer *t = &b->h->tokenizer;
+    const bool caption_first = b->draws == NULL || b->draws->order == SHARD_CAPTION_FIRST;
+    int rc = SHARD_OK;
+
+    for (size_t i = 0; i < b->rec->n_parts && rc == SHARD_OK; i++) {
+        size_t part = i;
+        if (i == text || i == image) {
+            const size_t first = caption_first ? text : image;
+            const size_t second = caption_first ? image : text;
+            part = i == (text < image ? text : image) ? first : second;
+        }
+        rc = see_part(b, part);
+    }
+    return rc;
+}
+
+static int see_all(struct builder *b)
+{
+    const struct shard_tokenizer *ids = &b->view->header->tokenizer;
+    const bool ends = !b->view->plan->ends_of_texts;
     size_t text = 0, image = 0;
     int rc = SHARD_OK;
 
     b->length = b->n_spans = 0;
-    if (t->bos >= 0)
-        rc = put(b, (uint32_t)t->bos, ROLE_BOS);
-    if (rc == SHARD_OK)
-        rc = is_pair(b, &text, &image) ? put_pair(b, order, text, image)
-                                       : put_as_stored(b);
-    if (rc == SHARD_OK && t->eos >= 0)
-        rc = put(b, (uint32_t)t->eos, ROLE_EOS);
+    if (ends)
+        rc = put_marker(b, ids->bos, ROLE_PREDICTS);
+    const bool pair = shard_is_pair(b->rec, &text, &image);
+    if (rc == SHARD_OK && pair)
+        rc = see_pair(b, text, image);
+    for (size_t i = 0; rc == SHARD_OK && !pair && i < b->rec->n_parts; i++)
+        rc = see_part(b, i);
+    if (rc == SHARD_OK && ends)
+        rc = put_marker(b, ids->eos, ROLE_PREDICTED);
     return rc;
 }
 
-/* Roles -> masks. A loss stands at i where i is text, BOS or EOI and i + 1 is a text, BOI
- * or EOS that is no context. */
+/* ---- the whole ---- */
+
+static int check_window(struct builder *b)
+{
+    const uint32_t k = b->view->window;
+
+    return k == 1 || k == 2 || k == 4 || k == 8
+               ? SHARD_OK
+               : refuse(b, "a patch window is 1, 2, 4 or 8, not %" PRIu32, k);
+}
+
+/* Also what a sequence needs, and its measure does not. */
+static int check_view(struct builder *b)
+{
+    return b->view->header->tokenizer.present ? check_window(b)
+                                              : refuse(b, "the shard has no tokenizer");
+}
+
+int shard_sequence_length(const struct shard_view *view, const struct shard_record *rec,
+                          const struct shard_draws *draws, size_t *length)
+{
+    struct builder b = {.view = view, .rec = rec, .draws = draws};
+
+    int rc = check_view(&b);
+    if (rc == SHARD_OK)
+        rc = see_all(&b);
+    *length = b.length;
+    return rc;
+}
+
+/* Roles -> the mask: a loss stands at i where i predicts and i + 1 is predicted. */
 static void roles_to_loss(struct shard_sequence *seq)
 {
     for (size_t i = 0; i < seq->length; i++) {
-        uint8_t from = seq->loss[i] & ~ROLE_CONTEXT;
-        uint8_t to = i + 1 < seq->length ? seq->loss[i + 1] : ROLE_PATCH;
-        seq->loss[i] = (from == ROLE_TEXT || from == ROLE_BOS || from == ROLE_EOI) &&
-                       (to == ROLE_TEXT || to == ROLE_BOI || to == ROLE_EOS);
+        const uint8_t next = i + 1 < seq->length ? seq->loss[i + 1] : ROLE_NONE;
+        seq->loss[i] =
+            (seq->loss[i] & ROLE_PREDICTS) != 0 && (next & ROLE_PREDICTED) != 0;
     }
 }
 
-int shard_sequence_build(const struct shard_header *h, const struct shard_record *rec,
-                         enum shard_order order, uint32_t caption, uint32_t patch,
-                         struct shard_sequence *seq)
+int shard_sequence_build(const struct shard_view *view, const struct shard_record *rec,
+                         const struct shard_draws *draws, struct shard_sequence *seq)
 {
-    struct builder b = {
-        .h = h, .rec = rec, .patch = patch, .caption = caption, .seq = seq};
+    struct builder b = {.view = view, .rec = rec, .draws = draws};
 
     *seq = (struct shard_sequence){0};
-    if (!h->tokenizer.present || (patch != 1 && patch != 2 && patch != 4 && patch != 8))
-        return SHARD_EINVAL;
-    int rc = put_all(&b, order);
+    int rc = check_view(&b);
+    if (rc == SHARD_OK)
+        rc = see_all(&b);
     if (rc < 0)
         return rc;
 
     seq->tokens = calloc(b.length + 1, sizeof(seq->tokens[0]));
     seq->loss = calloc(b.length + 1, sizeof(seq->loss[0]));
     seq->spans = calloc(b.n_spans + 1, sizeof(seq->spans[0]));
-    if (seq->tokens == NULL || seq->loss == NULL || seq->spans == NULL) {
-        shard_sequence_clear(seq);
-        return SHARD_ENOMEM;
+    rc = seq->tokens != NULL && seq->loss != NULL && seq->spans != NULL ? SHARD_OK
+                                                                        : SHARD_ENOMEM;
+    if (rc == SHARD_OK) {
+        b.seq = seq;
+        rc = see_all(&b); /* only values can be wrong now */
     }
-    b.writing = true;
-    rc = put_all(&b, order); /* the same path: it cannot fail now */
+    if (rc < 0) {
+        shard_sequence_clear(seq);
+        return rc;
+    }
     seq->length = b.length;
     seq->n_spans = b.n_spans;
     roles_to_loss(seq);
     return rc;
+}
+
+int shard_sequence_measure(const struct shard_view *view, const struct shard_record *rec,
+                           struct shard_measure *m)
+{
+    struct builder b = {.view = view, .rec = rec};
+    int rc = check_window(&b);
+
+    if (rc == SHARD_OK)
+        rc = see_all(&b);
+    *m = b.measure;
+    m->arrangement = shard_arrange(m->n_texts, m->n_framed, 0);
+    if (m->arrangement == SHARD_PAIR && shard_arrangement_of(rec) != SHARD_PAIR)
+        m->arrangement = SHARD_OTHER; /* beside an image that is not seen */
+    return rc;
+}
+
+void shard_sequence_explain(const struct shard_view *view, const struct shard_record *rec,
+                            const struct shard_draws *draws, char *why, size_t cap)
+{
+    struct builder b = {.view = view, .rec = rec, .draws = draws, .why = why, .cap = cap};
+
+    /* What is left where measuring finds nothing. */
+    refuse(&b,
+           "its codes or ids are not loaded, or outside of their codebook, or above %d",
+           SHARD_MAX_ID);
+    if ((draws == NULL ? check_window(&b) : check_view(&b)) == SHARD_OK)
+        see_all(&b);
 }
 
 void shard_sequence_clear(struct shard_sequence *seq)

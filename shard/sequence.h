@@ -1,46 +1,81 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/sequence.h - records -> what a trainer sees: tokens, markers, patch spans, masks.
+ * shard/sequence.h - records -> what a trainer sees: tokens, markers, spans, masks.
  *
  *     caption first:  BOS caption BOI patch*n EOI EOS
  *     image first:    BOS BOI patch*n EOI caption EOS
  *     text:           BOS text EOS
  *
- * Only a pair (one text, one image) has an order; any other record's segments follow each
- * other as they are stored. A log-variance is no image of its own.
- *
- * n = (H/k)(W/k) patches of window k, left to right, top to bottom. A model without BOS
- * or EOS omits them. Patch positions hold the filler id 0 and are marked by spans. */
+ * Only a pair has an order; any other record's parts follow each other as they are
+ * stored. How each part is seen is the plan's: shard/plan.h, FORMAT.md, section 8. */
 #ifndef SHARD_SEQUENCE_H
 #define SHARD_SEQUENCE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shard/draw.h"
 #include "shard/header.h"
+#include "shard/parts.h"
+#include "shard/plan.h"
 #include "shard/record.h"
 
+/* One appearance of a part, without its markers. */
 struct shard_span {
-    size_t offset; /* first patch position */
-    size_t length; /* patches */
-    uint32_t rows, cols;
-    size_t segment; /* of the record */
+    size_t offset; /* of its first position */
+    size_t length;
+    size_t part;   /* of the record */
+    uint32_t kind; /* of its tensor; 0: a text's own ids */
+    size_t tensor; /* position in the record's tensors, or alternatives where kind is 0 */
+    uint32_t rows, cols; /* of patches and codes (H,W); else 1 and length */
+    bool loss, visible, advance;
 };
 
 struct shard_sequence {
     size_t length;
-    uint32_t *tokens; /* length ids */
-    uint8_t *loss; /* length: 1 where position i carries a text-token loss (target i+1) */
+    uint32_t *tokens; /* length ids; 0 where a position is no token */
+    uint8_t *loss;    /* length: 1 where position i has the loss of its target, i + 1: a
+                       * text's id, a    code, a row end or a marker. FORMAT.md, section 8 */
     size_t n_spans;
     struct shard_span *spans;
 };
 
-/* Builds the sequence of `rec` under order and caption (epoch 0: rec->order and
- * rec->caption_drawn). Gives *seq (release with shard_sequence_clear()). SHARD_EINVAL
- * where the patch window does not divide the grid, a text has no ids, or a segment is
- * neither text nor latent. */
-int shard_sequence_build(const struct shard_header *h, const struct shard_record *rec,
-                         enum shard_order order, uint32_t caption, uint32_t patch,
-                         struct shard_sequence *seq);
+/* How a reader sees records, whatever they are. */
+struct shard_view {
+    const struct shard_header *header;
+    const struct shard_plan *plan;
+    uint32_t window; /* patch window k: 1, 2, 4 or 8 */
+};
+
+/* Builds the sequence of `rec` under its draws. Gives *seq (release with
+ * shard_sequence_clear()). SHARD_ENOMEM, or SHARD_EINVAL: the header has no tokenizer,
+ * the reader's window is none of those, a window does not divide a grid, a text has no
+ * ids or not the alternative drawn, codes or ids have no values or some outside of their
+ * codebook or above SHARD_MAX_ID, a tensor's kind has no positions, the plan has no rule
+ * for a part, or the sequence is longer than 2^26. */
+int shard_sequence_build(const struct shard_view *view, const struct shard_record *rec,
+                         const struct shard_draws *draws, struct shard_sequence *seq);
 void shard_sequence_clear(struct shard_sequence *seq);
+
+/* In `why` (cap bytes) what is wrong with a record whose sequence, or measure (draws:
+ * NULL), was SHARD_EINVAL: what it lacks or does not fit. */
+void shard_sequence_explain(const struct shard_view *view, const struct shard_record *rec,
+                            const struct shard_draws *draws, char *why, size_t cap);
+
+/* Its length alone, also of an outline, which has no values. */
+int shard_sequence_length(const struct shard_view *view, const struct shard_record *rec,
+                          const struct shard_draws *draws, size_t *length);
+
+/* What lengths are made of, before draws and whatever markers there are. */
+struct shard_measure {
+    enum shard_arrangement arrangement; /* of what is seen: a pair whose image is not, is
+                                         * a text */
+    uint32_t n_texts;                   /* appearances of texts by their own ids */
+    uint32_t n_framed;                  /* appearances with BOI and EOI */
+    uint64_t positions; /* without markers and texts' own ids, none mirrored */
+};
+
+/* SHARD_OK or SHARD_EINVAL, as above. */
+int shard_sequence_measure(const struct shard_view *view, const struct shard_record *rec,
+                           struct shard_measure *m);
 
 #endif

@@ -9,28 +9,44 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shard/header.h"
 #include "shard/record.h"
 
 struct shard_column {
-    uint32_t kind, encoder, dtype;
-    uint64_t bytes; /* raw, of the tensor frame */
+    uint32_t kind, encoder, dtype, slot;
 };
 
-/* Where the bytes of a tensor segment are: column (of the block's) and offset in it. */
+static inline struct shard_column shard_column_of(const struct shard_tensor *t)
+{
+    return (struct shard_column){t->kind, t->encoder, t->dtype, t->slot};
+}
+
+/* The order of a block's columns: by encoder, slot, kind, dtype. Below 0, 0, above 0. */
+int shard_column_compare(const struct shard_column *a, const struct shard_column *b);
+
+/* One tensor frame of a block: the tensors of a column from a row on. */
+struct shard_tensor_frame {
+    struct shard_column column;
+    uint32_t first_row;
+    uint64_t bytes; /* raw */
+};
+
+/* Where the bytes of a tensor are: frame (of the block's) and offset in it. */
 struct shard_place {
-    uint32_t column;
+    uint32_t frame;
     size_t offset;
 };
 
 struct shard_text_frame {
     size_t n_records;
-    struct shard_record *records; /* data of tensor segments is NULL */
-    size_t n_columns;
-    struct shard_column *columns;
-    struct shard_segment *segments; /* of all records */
-    struct shard_place *places;     /* beside each of segments */
+    struct shard_record *records; /* data of tensors is NULL */
+    size_t n_frames;
+    struct shard_tensor_frame *frames;
+    struct shard_part *parts; /* of all records, as all that follows */
     struct shard_alternative *alternatives;
-    struct shard_image *images;
+    struct shard_rendition *renditions;
+    struct shard_tensor *tensors;
+    struct shard_place *places; /* beside each of tensors */
     size_t n_ids;
     uint32_t *ids; /* of all alternatives, in their order */
 };
@@ -39,7 +55,8 @@ struct shard_text_frame {
  * also on failure; release with shard_text_frame_clear(). Returns SHARD_OK, SHARD_ENOMEM
  * or SHARD_EDAMAGED. */
 int shard_text_frame_decode(struct shard_text_frame *frame, const unsigned char *raw,
-                            size_t len, size_t n_encoders, char *why, size_t cap);
+                            size_t len, const struct shard_header *h, char *why,
+                            size_t cap);
 void shard_text_frame_clear(struct shard_text_frame *frame);
 
 #endif

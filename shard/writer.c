@@ -37,7 +37,8 @@ struct shard_writer {
     struct shard_buffer text;   /* raw content of the text frame */
     struct shard_buffer raw;    /* raw content of a tensor frame */
     struct shard_buffer frames; /* the block's compressed frames, back to back */
-    struct shard_frame frame[1 + SHARD_MAX_COLUMNS];
+    struct shard_buffer frame; /* struct shard_frame of each */
+    const struct shard_kept_frame *kept; /* of the block in hand; lent to append_block() */
 
     struct shard_sink *sink; /* NULL: no file is open */
     struct shard_index index;
@@ -99,7 +100,7 @@ static int add_seek_entry(struct shard_writer *w, uint64_t bytes, uint32_t raw_b
     return SHARD_OK;
 }
 
-/* Magic, version, flags, length, JSON, checksum. */
+/* Magic, version, reserved, length, JSON, checksum. */
 static int put_header(struct shard_writer *w)
 {
     struct shard_buffer payload = {0};
@@ -209,56 +210,99 @@ static int close_file(struct shard_writer *w)
     return SHARD_OK;
 }
 
-/* Appends one compressed frame to w->frames. */
-static int compress_frame(struct shard_writer *w, const struct shard_buffer *raw,
-                          struct shard_frame *frame)
+/* Room for one compressed frame of at most `bound` bytes behind w->frames; NULL: no
+ * memory. */
+static unsigned char *begin_frame(struct shard_writer *w, size_t bound)
 {
-    size_t start = w->frames.len, bound = ZSTD_compressBound(raw->len);
+    const size_t start = w->frames.len;
 
-    if (shard_buffer_extend(&w->frames, bound) == NULL)
+    return shard_buffer_extend(&w->frames, bound) != NULL ? w->frames.data + start : NULL;
+}
+
+static int end_frame(struct shard_writer *w, const unsigned char *bytes, size_t len,
+                     size_t raw_bytes)
+{
+    const size_t start = (size_t)(bytes - w->frames.data);
+    const struct shard_frame frame = {.offset = start, /* until the file is known */
+                                      .bytes = (uint32_t)len,
+                                      .raw_bytes = (uint32_t)raw_bytes,
+                                      .checksum = XXH3_64bits(bytes, len)};
+
+    w->frames.len = start + len;
+    return shard_buffer_add(&w->frame, &frame, sizeof(frame)) < 0 ? out_of_memory(w)
+                                                                   : SHARD_OK;
+}
+
+static int compress_frame(struct shard_writer *w, const struct shard_buffer *raw)
+{
+    const size_t bound = ZSTD_compressBound(raw->len);
+    unsigned char *to = begin_frame(w, bound);
+
+    if (to == NULL)
         return out_of_memory(w);
-    unsigned char *to = w->frames.data + start;
-    size_t bytes = ZSTD_compress2(w->zstd, to, bound, raw->data, raw->len);
+    const size_t bytes = ZSTD_compress2(w->zstd, to, bound, raw->data, raw->len);
     if (ZSTD_isError(bytes))
         return fail(w, SHARD_ENOMEM, "compression: %s", ZSTD_getErrorName(bytes));
-    w->frames.len = start + bytes;
-    frame->offset = start; /* until the file is known */
-    frame->bytes = (uint32_t)bytes;
-    frame->raw_bytes = (uint32_t)raw->len;
-    frame->checksum = XXH3_64bits(to, bytes);
-    return SHARD_OK;
+    return end_frame(w, to, bytes, raw->len);
+}
+
+static int copy_frame(struct shard_writer *w, const struct shard_kept_frame *kept)
+{
+    unsigned char *to = begin_frame(w, kept->len);
+
+    if (to == NULL)
+        return out_of_memory(w);
+    memcpy(to, kept->bytes, kept->len);
+    return end_frame(w, to, kept->len, (size_t)kept->raw_bytes);
+}
+
+static int compress_column(struct shard_writer *w, const struct shard_block_column *c)
+{
+    const size_t n = shard_block_n_frames(c);
+    int rc = SHARD_OK;
+
+    for (size_t i = 0; i < n && rc == SHARD_OK; i++) {
+        if (c->kept)
+            rc = copy_frame(w, w->kept++);
+        else if (shard_block_tensors(c, i, &w->raw) < 0)
+            rc = out_of_memory(w);
+        else
+            rc = compress_frame(w, &w->raw);
+    }
+    return rc;
 }
 
 static int compress_block(struct shard_writer *w)
 {
-    w->frames.len = 0;
-    if (shard_block_text(&w->block, &w->text) < 0)
-        return out_of_memory(w);
-    int rc = compress_frame(w, &w->text, &w->frame[0]);
-    for (uint32_t i = 0; i < w->block.n_columns && rc == SHARD_OK; i++) {
-        if (shard_block_tensor(&w->block, i, &w->raw) < 0)
-            return out_of_memory(w);
-        rc = compress_frame(w, &w->raw, &w->frame[1 + i]);
-    }
+    w->frames.len = w->frame.len = 0;
+    int rc = shard_block_text(&w->block, &w->text);
+    if (rc == SHARD_EINVAL)
+        return fail(w, rc,
+                    "a block's text frame has more than %d bytes: give fewer records",
+                    SHARD_MAX_FRAME);
+    rc = rc < 0 ? out_of_memory(w) : compress_frame(w, &w->text);
+    for (uint32_t i = 0; i < w->block.n_columns && rc == SHARD_OK; i++)
+        rc = compress_column(w, &w->block.columns[i]);
     return rc;
 }
 
 static int index_block(struct shard_writer *w, uint64_t offset)
 {
+    struct shard_frame *frames = (struct shard_frame *)w->frame.data; /* from malloc */
     struct shard_text_frame text;
     char reason[256] = "";
     int rc = SHARD_OK;
 
-    for (uint32_t i = 0; i < 1 + w->block.n_columns && rc == SHARD_OK; i++) {
-        w->frame[i].offset += offset;
-        rc = add_seek_entry(w, w->frame[i].bytes, w->frame[i].raw_bytes);
+    for (size_t i = 0; i < 1 + w->block.n_frames && rc == SHARD_OK; i++) {
+        frames[i].offset += offset;
+        rc = add_seek_entry(w, frames[i].bytes, frames[i].raw_bytes);
     }
     if (rc < 0)
         return rc;
-    rc = shard_text_frame_decode(&text, w->text.data, w->text.len, w->header.n_encoders,
-                                 reason, sizeof(reason));
+    rc = shard_text_frame_decode(&text, w->text.data, w->text.len, &w->header, reason,
+                                 sizeof(reason));
     if (rc == SHARD_OK)
-        rc = shard_index_add_block(&w->index, &text, w->frame);
+        rc = shard_index_add_block(&w->index, &text, frames);
     shard_text_frame_clear(&text);
     return rc < 0 ? fail(w, rc, "%s: own text frame: %s %s", current_path(w),
                          shard_strerror(rc), reason)
@@ -270,7 +314,7 @@ static bool file_is_full(const struct shard_writer *w)
 {
     return shard_sink_offset(w->sink) + w->frames.len > w->options.max_bytes ||
            w->index.n_blocks == SHARD_MAX_BLOCKS ||
-           w->index.n_frames > SHARD_MAX_FRAMES - 4 - SHARD_MAX_COLUMNS;
+           w->index.n_frames + w->block.n_frames > SHARD_MAX_FRAMES - 4;
 }
 
 static int flush_block(struct shard_writer *w)
@@ -343,33 +387,105 @@ static int refuse(struct shard_writer *w, const struct shard_record *rec,
     return SHARD_EINVAL;
 }
 
+static int check(struct shard_writer *w, const struct shard_record *rec, bool kept,
+                 struct shard_row_size *size)
+{
+    char reason[256];
+
+    if (shard_record_check(rec, &w->header, size, reason, sizeof(reason)) < 0 ||
+        shard_record_check_values(rec, &w->header, kept, reason, sizeof(reason)) < 0)
+        return refuse(w, rec, reason);
+    return SHARD_OK;
+}
+
+static int add_to_block(struct shard_writer *w, const struct shard_record *rec,
+                        const struct shard_row_size *size)
+{
+    return shard_block_add(&w->block, &w->header, rec, size, w->options.max_block_bytes);
+}
+
+static int after_add(struct shard_writer *w, const struct shard_record *rec, int rc)
+{
+    if (rc == SHARD_EINVAL)
+        return refuse(w, rec, "its tensors stand in too many columns, or frames");
+    return rc == SHARD_ENOMEM ? out_of_memory(w) : rc;
+}
+
 int shard_writer_append(struct shard_writer *w, const struct shard_record *rec)
 {
     struct shard_row_size size;
-    char reason[256];
 
     if (w->failed != SHARD_OK)
         return w->failed;
-    if (shard_record_check(rec, w->header.n_encoders, &size, reason, sizeof(reason)) <
-            0 ||
-        shard_record_check_values(rec, reason, sizeof(reason)) < 0)
-        return refuse(w, rec, reason);
-
-    int rc = SHARD_OK;
+    int rc = check(w, rec, false, &size);
+    if (rc < 0)
+        return rc;
     if (w->block.n_records > 0 &&
         !shard_block_fits(&w->block, &size, w->options.max_block_bytes))
         rc = flush_block(w);
     if (rc == SHARD_OK)
-        rc = shard_block_add(&w->block, rec, &size);
+        rc = add_to_block(w, rec, &size);
     if (rc == SHARD_EINVAL && w->block.n_records > 0) { /* too many columns together */
         rc = flush_block(w);
         if (rc == SHARD_OK)
-            rc = shard_block_add(&w->block, rec, &size);
+            rc = add_to_block(w, rec, &size);
     }
-    if (rc == SHARD_EINVAL)
-        return refuse(w, rec, "its tensors are of too many kinds, encoders and dtypes");
-    if (rc == SHARD_ENOMEM)
-        return out_of_memory(w);
+    return after_add(w, rec, rc);
+}
+
+static int keep_frames(struct shard_writer *w, const struct shard_kept_frame *kept,
+                       size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct shard_tensor_frame frame = {
+            .column = {kept[i].kind, kept[i].encoder, kept[i].dtype, kept[i].slot},
+            .first_row = kept[i].first_row,
+            .bytes = kept[i].raw_bytes};
+        int rc = kept[i].len <= UINT32_MAX && kept[i].raw_bytes <= SHARD_MAX_FRAME
+                     ? shard_block_keep(&w->block, &frame)
+                     : SHARD_EINVAL;
+        if (rc == SHARD_ENOMEM)
+            return out_of_memory(w);
+        if (rc < 0)
+            return fail(w, rc, "kept frame %zu cannot be copied", i);
+    }
+    return SHARD_OK;
+}
+
+/* What comes without its bytes is in a frame that is copied. */
+static int check_kept(struct shard_writer *w, const struct shard_record *rec)
+{
+    for (size_t i = 0; i < rec->n_tensors; i++)
+        if (rec->tensors[i].data == NULL && rec->tensors[i].n_bytes > 0 &&
+            !shard_block_keeps(&w->block, &rec->tensors[i]))
+            return refuse(w, rec, "a tensor has neither data nor a frame to be copied");
+    return SHARD_OK;
+}
+
+int shard_writer_append_block(struct shard_writer *w, const struct shard_record *records,
+                              size_t n, const struct shard_kept_frame *kept,
+                              size_t n_kept)
+{
+    int rc = w->failed;
+
+    if (rc == SHARD_OK && w->block.n_records > 0)
+        rc = flush_block(w);
+    if (rc < 0 || n == 0)
+        return rc;
+    w->kept = kept;
+    rc = keep_frames(w, kept, n_kept);
+    for (size_t i = 0; i < n && rc == SHARD_OK; i++) {
+        struct shard_row_size size;
+        rc = check(w, &records[i], true, &size);
+        if (rc == SHARD_OK)
+            rc = check_kept(w, &records[i]);
+        if (rc == SHARD_OK)
+            rc = after_add(w, &records[i], add_to_block(w, &records[i], &size));
+    }
+    if (rc == SHARD_OK)
+        rc = flush_block(w);
+    w->kept = NULL;
+    w->failed = rc;
     return rc;
 }
 
@@ -405,6 +521,7 @@ void shard_writer_close(struct shard_writer *w)
     shard_buffer_free(&w->text);
     shard_buffer_free(&w->raw);
     shard_buffer_free(&w->frames);
+    shard_buffer_free(&w->frame);
     shard_index_clear(&w->index);
     shard_buffer_free(&w->seek_table);
     for (size_t i = 0; i < w->n_files; i++)

@@ -41,10 +41,28 @@ struct shard_file {
 int shard_writer_open(struct shard_writer **out,
                       const struct shard_writer_options *options);
 
-/* Copies what it needs; everything in *rec is the caller's again on return. A float that
- * is not finite is SHARD_EINVAL: checking latents is the caller's business, this is the
- * net. */
+/* Copies what it needs; everything in *rec is the caller's again on return. Whatever
+ * FORMAT.md forbids, a float that is not finite included, is SHARD_EINVAL: the record is
+ * not in the file, and the writer lives on. */
 int shard_writer_append(struct shard_writer *w, const struct shard_record *rec);
+
+/* A compressed tensor frame of another file that is to be copied. */
+struct shard_kept_frame {
+    uint32_t kind, encoder, dtype, slot; /* the column, as this file's header has it */
+    uint32_t first_row;
+    uint64_t raw_bytes;
+    const void *bytes; /* lent until the call returns */
+    size_t len;
+};
+
+/* Closes the block in hand and makes one of these records: a file's blocks with a column
+ * added, or dropped. A tensor without data stands in one of the kept frames, which are
+ * given in order of columns and first rows, whole columns at a time, and are not looked
+ * into; of the others a column gets frames of at most max_block_bytes. Any refusal is the
+ * end of the writer. */
+int shard_writer_append_block(struct shard_writer *w, const struct shard_record *records,
+                              size_t n, const struct shard_kept_frame *kept,
+                              size_t n_kept);
 
 /* Writes what is left: last block, index, seek table; fsyncs each file. A unit without
  * records gives no file. */

@@ -36,32 +36,39 @@ static int append(struct shard_writer *w, const struct shard_bench *e, int i)
 {
     char key[16], text[CAPTION_LEN + 1];
     uint32_t ids[N_IDS];
-    struct shard_alternative alternative = {"txt", text, CAPTION_LEN, ids, N_IDS};
-    struct shard_image image = {.original_width = 640,
-                                .original_height = 480,
-                                .crop_left = 80,
-                                .crop_width = 480,
-                                .crop_height = 480,
-                                .target_width = 8 * GRID,
-                                .target_height = 8 * GRID};
-    struct shard_segment segments[2] = {{.kind = SHARD_TEXT,
-                                         .flags = SHARD_FLAG_LOSS,
-                                         .n_alternatives = 1,
-                                         .alternatives = &alternative},
-                                        {.kind = SHARD_LATENT,
-                                         .flags = SHARD_FLAG_LOSS,
-                                         .dtype = SHARD_FP16,
-                                         .n_dims = 3,
-                                         .dims = {CHANNELS, GRID, GRID},
-                                         .data = e->latents + (size_t)i * N_VALUES,
-                                         .n_bytes = 2 * N_VALUES}};
+    struct shard_alternative alternative = {
+        .name = "txt", .text = text, .text_len = CAPTION_LEN, .ids = ids, .n_ids = N_IDS};
+    struct shard_part parts[2] = {{.kind = SHARD_PART_TEXT,
+                                   .flags = SHARD_FLAG_LOSS,
+                                   .role = "",
+                                   .n_alternatives = 1,
+                                   .alternatives = &alternative},
+                                  {.kind = SHARD_PART_IMAGE,
+                                   .flags = SHARD_FLAG_LOSS,
+                                   .role = "",
+                                   .width = 640,
+                                   .height = 480}};
+    struct shard_rendition rendition = {.part = 1,
+                                        .target_width = 8 * GRID,
+                                        .target_height = 8 * GRID,
+                                        .crop = {80, 0, 480, 480},
+                                        .content = {0, 0, 8 * GRID, 8 * GRID}};
+    struct shard_tensor latent = {.kind = SHARD_LATENT,
+                                  .part = 1,
+                                  .dtype = SHARD_FP16,
+                                  .n_dims = 3,
+                                  .dims = {CHANNELS, GRID, GRID},
+                                  .data = e->latents + (size_t)i * N_VALUES,
+                                  .n_bytes = 2 * N_VALUES};
     struct shard_record record = {.key = key,
                                   .name = "bench",
                                   .index = (uint64_t)i,
-                                  .n_images = 1,
-                                  .images = &image,
-                                  .n_segments = 2,
-                                  .segments = segments};
+                                  .n_parts = 2,
+                                  .parts = parts,
+                                  .n_renditions = 1,
+                                  .renditions = &rendition,
+                                  .n_tensors = 1,
+                                  .tensors = &latent};
     uint64_t seed = (uint64_t)i;
 
     snprintf(key, sizeof(key), "%09d", i);
@@ -78,16 +85,18 @@ static int write_shard(void *ctx)
     static const double one = 1, zero = 0;
     static const char no_hash[] =
         "0000000000000000000000000000000000000000000000000000000000000000";
-    const struct shard_encoder encoder = {.kind = "vae",
-                                          .name = "bench",
-                                          .weights_sha256 = no_hash,
-                                          .config = "{}",
+    const struct shard_encoder encoder = {.name = "bench",
+                                          .kind = "latent",
+                                          .of = "image",
+                                          .family = "bench",
+                                          .numerics = "none",
+                                          .channels = CHANNELS,
                                           .downscale = 8,
-                                          .n_scale = 1,
-                                          .scale = &one,
-                                          .shift = &zero,
                                           .moments = "mean",
-                                          .numerics = "none"};
+                                          .n_scale = 1,
+                                          .scale_window = 1,
+                                          .scale = &one,
+                                          .shift = &zero};
     const struct shard_header header = {.name = "bench",
                                         .software = LATENTMILL_SOFTWARE,
                                         .patch = 2,

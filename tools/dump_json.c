@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/parts.h"
 #include "tools/dump_sample.h"
 #include "tools/metadata_json.h"
 #include "tools/print.h"
@@ -47,15 +48,25 @@ static void put_n_tokens(FILE *out, const struct shard_alternative *a)
         fprintf(out, "\"n_tokens\":%" PRIu32, a->n_ids);
 }
 
-static void put_captions(FILE *out, const struct shard_segment *text)
+static void put_text(FILE *out, const struct shard_alternative *a)
+{
+    if (a == NULL || a->kind != 0)
+        fputs("null", out);
+    else
+        print_json_string(out, a->text, a->text_len);
+}
+
+static void put_captions(FILE *out, const struct shard_part *text)
 {
     putc('[', out);
     for (size_t i = 0; text != NULL && i < text->n_alternatives; i++) {
         const struct shard_alternative *a = &text->alternatives[i];
         fputs(i > 0 ? ",{\"name\":" : "{\"name\":", out);
         put_string(out, a->name);
+        if (a->kind != 0)
+            fprintf(out, ",\"kind\":%" PRIu32, a->kind);
         fputs(",\"text\":", out);
-        print_json_string(out, a->text, a->text_len);
+        put_text(out, a);
         putc(',', out);
         put_n_tokens(out, a);
         putc('}', out);
@@ -63,7 +74,7 @@ static void put_captions(FILE *out, const struct shard_segment *text)
     putc(']', out);
 }
 
-static void put_shape(FILE *out, const struct shard_segment *s)
+static void put_shape(FILE *out, const struct shard_tensor *s)
 {
     char number[16];
 
@@ -74,33 +85,128 @@ static void put_shape(FILE *out, const struct shard_segment *s)
     put_string(out, dump_dtype_name(s->dtype, number));
 }
 
-static void put_flags(FILE *out, uint32_t flags)
+static void put_box(FILE *out, const char *name, const struct shard_box *box)
 {
-    const bool loss = flags & SHARD_FLAG_LOSS, context = flags & SHARD_FLAG_CONTEXT;
-
-    fprintf(out, "[%s%s%s]", loss ? "\"loss\"" : "", loss && context ? "," : "",
-            context ? "\"context\"" : "");
+    fprintf(out, "\"%s\":[%" PRIu32 ",%" PRIu32 ",%" PRIu32 ",%" PRIu32 "]", name,
+            box->left, box->top, box->width, box->height);
 }
 
-static void put_segments(FILE *out, const struct dump_sample *s)
+static void put_rendition(FILE *out, const struct shard_rendition *r)
 {
+    if (r->kind != 0) {
+        fprintf(out, "{\"kind\":%" PRIu32 "}", r->kind);
+        return;
+    }
+    fprintf(out, "{\"fit\":\"%s\",\"mirrored\":%s,", shard_fit_name(r->fit),
+            r->mirrored ? "true" : "false");
+    fprintf(out, "\"target_size\":[%" PRIu32 ",%" PRIu32 "],", r->target_width,
+            r->target_height);
+    put_box(out, "crop", &r->crop);
+    putc(',', out);
+    put_box(out, "content", &r->content);
+    putc('}', out);
+}
+
+static void put_renditions(FILE *out, const struct shard_record *r, size_t part)
+{
+    bool first = true;
+
+    fputs(",\"renditions\":[", out);
+    for (size_t i = 0; i < r->n_renditions; i++) {
+        if (r->renditions[i].part != part)
+            continue;
+        if (!first)
+            putc(',', out);
+        first = false;
+        put_rendition(out, &r->renditions[i]);
+    }
+    putc(']', out);
+}
+
+/* Position of a tensor's owner among those of its own part; null: it has none. */
+static void put_owner(FILE *out, const struct shard_record *r, const struct shard_tensor *t)
+{
+    size_t before = 0;
+
+    if (t->owner == SHARD_NONE) {
+        fputs("null", out);
+        return;
+    }
+    for (size_t i = 0; r->parts[t->part].kind == SHARD_PART_IMAGE && i < t->owner; i++)
+        before += r->renditions[i].part != t->part;
+    fprintf(out, "%zu", t->owner - before);
+}
+
+static void put_tensors(FILE *out, const struct dump_sample *s, size_t part)
+{
+    const struct shard_record *r = s->view.record;
+    char number[16];
+    bool first = true;
+
+    fputs(",\"tensors\":[", out);
+    for (size_t i = 0; i < r->n_tensors; i++) {
+        const struct shard_tensor *t = &r->tensors[i];
+        if (t->part != part)
+            continue;
+        fputs(first ? "{\"encoder\":" : ",{\"encoder\":", out);
+        first = false;
+        put_string(out, s->view.header->encoders[t->encoder].name);
+        fputs(",\"kind\":", out);
+        put_string(out, dump_kind_name(t->kind, number));
+        fputs(",\"owner\":", out);
+        put_owner(out, r, t);
+        fprintf(out, ",\"output\":%" PRIu32 ",\"mirrored\":%s,\"logvar\":%s,",
+                shard_output_of(t), shard_is_mirrored(t) ? "true" : "false",
+                shard_is_logvar(t) ? "true" : "false");
+        put_shape(out, t);
+        putc('}', out);
+    }
+    putc(']', out);
+}
+
+static void put_sha256(FILE *out, const struct shard_part *image)
+{
+    putc('"', out);
+    for (size_t i = 0; i < sizeof(image->sha256); i++)
+        fprintf(out, "%02x", image->sha256[i]);
+    putc('"', out);
+}
+
+static void put_part(FILE *out, const struct dump_sample *s, size_t i)
+{
+    const struct shard_part *part = &s->view.record->parts[i];
     char number[16];
 
+    fputs("{\"kind\":", out);
+    put_string(out, dump_part_name(part->kind, number));
+    fprintf(out, ",\"flag\":\"%s\",\"role\":",
+            part->flags == SHARD_FLAG_LOSS ? "loss" : "context");
+    if (part->role[0] != 0)
+        put_string(out, part->role);
+    else
+        fputs("null", out);
+    if (part->kind == SHARD_PART_TEXT) {
+        const struct shard_alternative *a = record_view_drawn(&s->view, i);
+        fprintf(out, ",\"drawn\":%zu,\"alternatives\":",
+                a != NULL ? (size_t)(a - part->alternatives) : 0);
+        put_captions(out, part);
+    } else if (part->kind == SHARD_PART_IMAGE) {
+        fprintf(out, ",\"original_size\":[%" PRIu32 ",%" PRIu32 "],\"sha256\":",
+                part->width, part->height);
+        put_sha256(out, part);
+        put_renditions(out, s->view.record, i);
+    }
+    put_tensors(out, s, i);
+    putc('}', out);
+}
+
+static void put_parts(FILE *out, const struct dump_sample *s)
+{
     putc('[', out);
-    for (size_t i = 0; i < s->view.record->n_segments; i++) {
-        const struct shard_segment *segment = &s->view.record->segments[i];
-        fputs(i > 0 ? ",{\"kind\":" : "{\"kind\":", out);
-        put_string(out, dump_kind_name(segment->kind, number));
-        putc(',', out);
-        if (segment->kind == SHARD_TEXT) {
-            put_n_tokens(out, record_view_drawn(&s->view, segment));
-            fputs(",\"dtype\":null", out);
-        } else {
-            put_shape(out, segment);
-        }
-        fputs(",\"flags\":", out);
-        put_flags(out, segment->flags);
-        putc('}', out);
+    for (size_t i = 0; i < s->view.record->n_parts; i++) {
+        if (i > 0)
+            putc(',', out);
+        put_part(out, s, i);
     }
     putc(']', out);
 }
@@ -153,17 +259,15 @@ static void put_latent(FILE *out, const struct dump_sample *s)
     putc('}', out);
 }
 
-static void put_geometry(FILE *out, const struct shard_image *image)
+static void put_geometry(FILE *out, const struct record_view *v)
 {
-    if (image == NULL) {
+    if (v->image == NULL || v->rendition == NULL) {
         fputs("\"original_size\":null,\"crop\":null", out);
         return;
     }
-    fprintf(out,
-            "\"original_size\":[%" PRIu32 ",%" PRIu32 "],\"crop\":[%" PRIu32 ",%" PRIu32
-            ",%" PRIu32 ",%" PRIu32 "]",
-            image->original_width, image->original_height, image->crop_left,
-            image->crop_top, image->crop_width, image->crop_height);
+    fprintf(out, "\"original_size\":[%" PRIu32 ",%" PRIu32 "],", v->image->width,
+            v->image->height);
+    put_box(out, "crop", &v->rendition->crop);
 }
 
 static void put_source(FILE *out, const struct dump_sample *s)
@@ -171,44 +275,36 @@ static void put_source(FILE *out, const struct dump_sample *s)
     fputs("{\"name\":", out);
     put_string(out, s->view.record->name);
     fprintf(out, ",\"index\":%" PRIu64 ",\"sha256\":", s->view.record->index);
-    if (s->view.image == NULL) {
-        fputs("null}", out);
-        return;
-    }
-    putc('"', out);
-    for (size_t i = 0; i < sizeof(s->view.image->sha256); i++)
-        fprintf(out, "%02x", s->view.image->sha256[i]);
-    fputs("\"}", out);
+    if (s->view.image != NULL)
+        put_sha256(out, s->view.image);
+    else
+        fputs("null", out);
+    putc('}', out);
 }
 
 int dump_json_sample(FILE *out, const struct dump_sample *s)
 {
-    static const char *const kinds[] = {
-        [RECORD_PAIR] = "pair", [RECORD_TEXT] = "text", [RECORD_OTHER] = "other"};
     const bool caption_first = s->view.record->order == SHARD_CAPTION_FIRST;
 
     fputs("{\"name\":", out);
     put_string(out, s->view.record->name);
     fputs(",\"key\":", out);
     put_string(out, s->view.record->key);
-    fprintf(out, ",\"kind\":\"%s\",\"order\":%s,\"caption\":", kinds[s->view.kind],
-            s->view.kind != RECORD_PAIR ? "null"
-            : caption_first             ? "\"caption_first\""
-                                        : "\"image_first\"");
-    if (s->view.caption != NULL)
-        print_json_string(out, s->view.caption->text, s->view.caption->text_len);
-    else
-        fputs("null", out);
+    fprintf(out, ",\"kind\":\"%s\",\"order\":%s,\"caption\":",             shard_arrangement_name(s->view.arrangement),
+            s->view.arrangement != SHARD_PAIR ? "null"
+            : caption_first                   ? "\"caption_first\""
+                                              : "\"image_first\"");
+    put_text(out, s->view.caption);
     fputs(",\"captions\":", out);
     put_captions(out, s->view.text);
     fputs(",\"tokens\":", out);
     put_ids(out, s->view.caption);
-    fputs(",\"segments\":", out);
-    put_segments(out, s);
+    fputs(",\"parts\":", out);
+    put_parts(out, s);
     fputs(",\"latent\":", out);
     put_latent(out, s);
     putc(',', out);
-    put_geometry(out, s->view.image);
+    put_geometry(out, &s->view);
     fputs(",\"source\":", out);
     put_source(out, s);
     fputs(",\"metadata\":", out);

@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "shard/record.h"
+#include "shard/parts.h"
 #include "tools/tensor.h"
 
 /* Gives the values of a tensor that was read and is what its shape and dtype say. */
-static int read_values(const struct shard_segment *s, double **values, size_t *n)
+static int read_values(const struct shard_tensor *s, double **values, size_t *n)
 {
     size_t bytes = shard_dtype_width(s->dtype);
 
@@ -46,26 +46,25 @@ void dump_sample_clear(struct dump_sample *s)
     s->values = s->logvar_values = NULL;
 }
 
+static const char *name_or_number(const char *name, uint32_t value, char number[static 16])
+{
+    if (name != NULL)
+        return name;
+    snprintf(number, 16, "%" PRIu32, value);
+    return number;
+}
+
+const char *dump_part_name(uint32_t kind, char number[static 16])
+{
+    return name_or_number(shard_part_name(kind), kind, number);
+}
+
 const char *dump_kind_name(uint32_t kind, char number[static 16])
 {
-    static const char *const names[] = {
-        [SHARD_TEXT] = "text",
-        [SHARD_LATENT] = "latent",
-        [SHARD_CODES] = "codes",
-        [SHARD_FEATURES] = "features",
-        [SHARD_ENCODED_IMAGE] = "encoded_image",
-    };
-
-    if (kind < sizeof(names) / sizeof(names[0]))
-        return names[kind];
-    snprintf(number, 16, "%" PRIu32, kind);
-    return number;
+    return name_or_number(shard_kind_name(kind), kind, number);
 }
 
 const char *dump_dtype_name(uint32_t dtype, char number[static 16])
 {
-    if (tensor_dtype_name(dtype) != NULL)
-        return tensor_dtype_name(dtype);
-    snprintf(number, 16, "%" PRIu32, dtype);
-    return number;
+    return name_or_number(shard_dtype_name(dtype), dtype, number);
 }

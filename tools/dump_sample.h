@@ -30,8 +30,9 @@ struct dump_sample {
 int dump_sample_read(struct dump_sample *s);
 void dump_sample_clear(struct dump_sample *s);
 
-/* "latent", "fp16", ...; a number for what this version does not know. Lent: `number`
- * may hold it. */
+/* "image", "latent", "fp16", ...; a number for what this version does not know. Lent:
+ * `number` may hold it. */
+const char *dump_part_name(uint32_t kind, char number[static 16]);
 const char *dump_kind_name(uint32_t kind, char number[static 16]);
 const char *dump_dtype_name(uint32_t dtype, char number[static 16]);
 

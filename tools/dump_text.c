@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "shard/parts.h"
 #include "shard/sequence.h"
 #include "shard/status.h"
 #include "tools/dump_sample.h"
@@ -33,25 +34,40 @@ static void put_special(FILE *out, const char *name, int64_t id)
         fprintf(out, ", no %s", name);
 }
 
+static void put_reals(FILE *out, const char *label, const double *values, size_t n)
+{
+    enum { MOST = 16 };
+
+    fputs(label, out);
+    for (size_t i = 0; i < n && i < MOST; i++)
+        fprintf(out, " %.9g", values[i]);
+    if (n > MOST)
+        fprintf(out, " ... (%zu values)", n);
+}
+
 static void put_encoder(FILE *out, size_t i, const struct shard_encoder *e)
 {
     char label[32];
 
     snprintf(label, sizeof(label), "encoder %zu", i);
     put_label(out, label);
-    put_string(out, e->kind);
-    putc(' ', out);
     put_string(out, e->name);
-    fprintf(out, ", f %" PRIu32 ", ", e->downscale);
-    put_string(out, e->moments);
-    fputs(", scale", out);
-    for (size_t k = 0; k < e->n_scale; k++)
-        fprintf(out, " %.9g", e->scale[k]);
-    fputs(", shift", out);
-    for (size_t k = 0; k < e->n_scale; k++)
-        fprintf(out, " %.9g", e->shift[k]);
-    fputs(", weights ", out);
-    print_escaped(out, e->weights_sha256, strnlen(e->weights_sha256, 12));
+    fputs(": ", out);
+    put_string(out, e->kind);
+    fputs(" of ", out);
+    put_string(out, e->of);
+    fputs(", ", out);
+    put_string(out, e->family);
+    if (shard_kind_number(e->kind) == SHARD_LATENT) {
+        fprintf(out, ", f %" PRIu32 ", ", e->downscale);
+        put_string(out, e->moments);
+        put_reals(out, ", scale", e->scale, e->n_scale);
+        put_reals(out, ", shift", e->shift, e->n_scale);
+    }
+    if (e->weights_sha256 != NULL) {
+        fputs(", weights ", out);
+        print_escaped(out, e->weights_sha256, strnlen(e->weights_sha256, 12));
+    }
     putc('\n', out);
 }
 
@@ -98,7 +114,7 @@ static void put_caption(FILE *out, const struct dump_sample *s)
 {
     const size_t n = s->view.text->n_alternatives;
 
-    put_label(out, s->view.kind == RECORD_PAIR ? "caption" : "text");
+    put_label(out, s->view.arrangement == SHARD_PAIR ? "caption" : "text");
     print_escaped(out, s->view.caption->text, s->view.caption->text_len);
     putc('\n', out);
     put_label(out, "from");
@@ -147,58 +163,64 @@ static void put_run(FILE *out, const char *what, size_t from, size_t to)
         fprintf(out, ", %s %zu-%zu", what, from, to - 1);
 }
 
-/* Where everything stands in what a trainer sees: BOI before each span, EOI behind it. */
+/* One appearance with what stands around it: BOI and EOI around an image. */
+static void put_span(FILE *out, const struct dump_sample *s,
+                     const struct shard_span *span)
+{
+    const size_t behind = span->offset + span->length;
+
+    if (s->view.record->parts[span->part].kind == SHARD_PART_TEXT) {
+        put_run(out, s->view.arrangement == SHARD_PAIR ? "caption" : "text", span->offset,
+                behind);
+        return;
+    }
+    put_run(out, "BOI", span->offset - 1, span->offset);
+    put_run(out, span->kind == SHARD_CODES ? "codes" : "patches", span->offset, behind);
+    fprintf(out, " (%" PRIu32 " x %" PRIu32 ")", span->rows, span->cols);
+    put_run(out, "EOI", behind, behind + 1);
+}
+
+/* Where everything stands in what a trainer sees. */
 static void put_positions(FILE *out, const struct dump_sample *s,
                           const struct shard_sequence *seq)
 {
     const struct shard_tokenizer *t = &s->view.header->tokenizer;
-    const char *text = s->view.kind == RECORD_PAIR ? "caption" : "text";
-    const size_t begin = t->bos >= 0 ? 1 : 0;
     const size_t end = seq->length - (t->eos >= 0 ? 1 : 0);
-    size_t at = begin;
 
     fprintf(out, "%zu positions", seq->length);
-    put_run(out, "BOS", 0, begin);
-    for (size_t i = 0; i < seq->n_spans; i++) {
-        const struct shard_span *span = &seq->spans[i];
-        const size_t behind = span->offset + span->length;
-        put_run(out, text, at, span->offset - 1);
-        put_run(out, "BOI", span->offset - 1, span->offset);
-        put_run(out, "patches", span->offset, behind);
-        fprintf(out, " (%" PRIu32 " x %" PRIu32 ")", span->rows, span->cols);
-        put_run(out, "EOI", behind, behind + 1);
-        at = behind + 1;
-    }
-    put_run(out, text, at, end);
+    put_run(out, "BOS", 0, t->bos >= 0 ? 1 : 0);
+    for (size_t i = 0; i < seq->n_spans; i++)
+        put_span(out, s, &seq->spans[i]);
     put_run(out, "EOS", end, seq->length);
     putc('\n', out);
 }
 
 static int put_sequence(FILE *out, const struct dump_sample *s)
 {
-    const struct shard_record *r = s->view.record;
-    struct shard_sequence seq;
+    const struct shard_header *h = s->view.header;
+    const struct shard_view view = {h, shard_plan_default(), h->patch};
+    struct shard_draws draws;
+    struct shard_sequence seq = {0};
+    char why[128];
 
     if (s->view.caption == NULL || s->view.caption->n_ids == SHARD_NO_IDS)
         return 0;
     put_label(out, "sequence");
-    int rc = shard_sequence_build(s->view.header, r, r->order, r->caption_drawn,
-                                  s->view.header->patch, &seq);
+    int rc = shard_draws_stored(&draws, s->view.record, h->seed);
+    if (rc == SHARD_OK)
+        rc = shard_sequence_build(&view, s->view.record, &draws, &seq);
     if (rc == SHARD_EINVAL) {
-        fprintf(out, "none: a segment does not fit a patch window of %" PRIu32 "\n",
-                s->view.header->patch);
-        return 0;
+        shard_sequence_explain(&view, s->view.record, &draws, why, sizeof(why));
+        fprintf(out, "none: %s\n", why);
+    } else if (rc == SHARD_OK) {
+        put_positions(out, s, &seq);
     }
-    if (rc != SHARD_OK) {
-        fprintf(out, "none: %s\n", shard_strerror(rc));
-        return rc == SHARD_ENOMEM ? -1 : 0;
-    }
-    put_positions(out, s, &seq);
     shard_sequence_clear(&seq);
-    return 0;
+    shard_draws_clear(&draws);
+    return rc == SHARD_ENOMEM ? -1 : 0;
 }
 
-static void put_shape(FILE *out, const struct shard_segment *s)
+static void put_shape(FILE *out, const struct shard_tensor *s)
 {
     char number[16];
 
@@ -216,7 +238,7 @@ static void put_stats(FILE *out, const double *values, size_t n)
 }
 
 /* One line a row, each with its channel and row. */
-static void put_values(FILE *out, const struct shard_segment *s, const double *values,
+static void put_values(FILE *out, const struct shard_tensor *s, const double *values,
                        size_t n)
 {
     const size_t width = s->n_dims == 3 ? s->dims[2] : n;
@@ -232,7 +254,7 @@ static void put_values(FILE *out, const struct shard_segment *s, const double *v
     }
 }
 
-static void put_tensor(FILE *out, const char *label, const struct shard_segment *s,
+static void put_tensor(FILE *out, const char *label, const struct shard_tensor *s,
                        const double *values, size_t n, bool all)
 {
     put_label(out, label);
@@ -257,36 +279,72 @@ static void put_latent(FILE *out, const struct dump_sample *s)
                    all);
 }
 
-static void put_image(FILE *out, const struct shard_image *image)
+static void put_image(FILE *out, const struct shard_part *image,
+                      const struct shard_rendition *r)
 {
     put_label(out, "image");
-    fprintf(out,
-            "%" PRIu32 " x %" PRIu32 ", crop %" PRIu32 " x %" PRIu32 " at %" PRIu32
-            ",%" PRIu32 ", resized to %" PRIu32 " x %" PRIu32 "\n",
-            image->original_width, image->original_height, image->crop_width,
-            image->crop_height, image->crop_left, image->crop_top, image->target_width,
-            image->target_height);
+    fprintf(out, "%" PRIu32 " x %" PRIu32, image->width, image->height);
+    if (r != NULL)
+        fprintf(out,
+                ", %s %" PRIu32 " x %" PRIu32 " at %" PRIu32 ",%" PRIu32
+                ", resized to %" PRIu32 " x %" PRIu32 "%s",
+                shard_fit_name(r->fit), r->crop.width, r->crop.height, r->crop.left, r->crop.top,
+                r->target_width, r->target_height, r->mirrored ? ", mirrored" : "");
+    putc('\n', out);
     put_label(out, "sha256");
     for (size_t i = 0; i < sizeof(image->sha256); i++)
         fprintf(out, "%02x", image->sha256[i]);
     putc('\n', out);
 }
 
+/* Which of several outputs of an encoder it is. */
+static void put_output(FILE *out, const struct shard_encoder *e, uint32_t output)
+{
+    if (output < e->n_outputs && e->n_outputs > 1) {
+        putc(' ', out);
+        put_string(out, e->outputs[output]);
+    } else if (output > 0) {
+        fprintf(out, " output %" PRIu32, output);
+    }
+}
+
+/* The tensors of a part, by their encoders. */
+static void put_tensors_of(FILE *out, const struct dump_sample *s, size_t part)
+{
+    const struct shard_record *r = s->view.record;
+
+    for (size_t i = 0; i < r->n_tensors; i++) {
+        const struct shard_tensor *t = &r->tensors[i];
+        if (t->part != part)
+            continue;
+        const struct shard_encoder *e = &s->view.header->encoders[t->encoder];
+        fputs(", ", out);
+        put_string(out, e->name);
+        put_output(out, e, shard_output_of(t));
+        fputs(shard_is_mirrored(t) ? " mirrored" : "", out);
+        fputs(shard_is_logvar(t) ? " logvar " : " ", out);
+        put_shape(out, t);
+    }
+}
+
 /* What the lines above do not say of samples that are no pairs. */
-static void put_segments(FILE *out, const struct dump_sample *s)
+static void put_parts(FILE *out, const struct dump_sample *s)
 {
     char number[16];
 
-    for (size_t i = 0; i < s->view.record->n_segments; i++) {
-        const struct shard_segment *segment = &s->view.record->segments[i];
-        const struct shard_alternative *a = record_view_drawn(&s->view, segment);
-        put_label(out, i == 0 ? "segments" : "");
-        fprintf(out, "%s: ", dump_kind_name(segment->kind, number));
-        if (a != NULL)
+    for (size_t i = 0; i < s->view.record->n_parts; i++) {
+        const struct shard_part *part = &s->view.record->parts[i];
+        const struct shard_alternative *a = record_view_drawn(&s->view, i);
+        put_label(out, i == 0 ? "parts" : "");
+        fputs(dump_part_name(part->kind, number), out);
+        fprintf(out, "%s%s", part->role[0] != 0 ? " " : "", part->role);
+        fputs(part->flags == SHARD_FLAG_CONTEXT ? ", context" : ", loss", out);
+        if (a != NULL) {
+            fputs(", ", out);
             put_n_tokens(out, a);
-        else
-            put_shape(out, segment);
-        fputs(segment->flags & SHARD_FLAG_CONTEXT ? ", context\n" : ", loss\n", out);
+        }
+        put_tensors_of(out, s, i);
+        putc('\n', out);
     }
 }
 
@@ -334,13 +392,13 @@ int dump_text_sample(FILE *out, const struct dump_sample *s)
     fputs(" ", out);
     put_string(out, s->view.record->key);
     fprintf(out, ", index %" PRIu64 "\n", s->view.record->index);
-    if (s->view.kind == RECORD_PAIR) {
+    if (s->view.arrangement == SHARD_PAIR) {
         put_label(out, "order");
         fputs(s->view.record->order == SHARD_CAPTION_FIRST ? "caption first\n"
                                                            : "image first\n",
               out);
     } else {
-        put_segments(out, s);
+        put_parts(out, s);
     }
     if (s->view.caption != NULL) {
         put_caption(out, s);
@@ -351,7 +409,7 @@ int dump_text_sample(FILE *out, const struct dump_sample *s)
     if (s->view.latent != NULL)
         put_latent(out, s);
     if (s->view.image != NULL)
-        put_image(out, s->view.image);
+        put_image(out, s->view.image, s->view.rendition);
     if (s->view.caption != NULL)
         put_other_captions(out, s);
     put_metadata(out, s->view.record);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "shard/reader.h"
+#include "tools/export_columns.h"
 #include "tools/export_sample.h"
 #include "tools/publish.h"
 #include "tools/view_file.h"
@@ -60,6 +61,7 @@ struct export_run {
     struct view_file *view; /* NULL: all records as they are */
     struct export_unit *units;
     size_t n_units;
+    json_t *columns;       /* of pairs, documents, others: name to what it holds */
     size_t n_complete;     /* units that an earlier run has done */
     size_t n_lossy_before; /* of them: with lost samples */
     size_t n_missing;      /* shards and units that a folder should have, finished */
@@ -83,6 +85,7 @@ struct export_target {
     const struct publication *files;
     const char *name; /* the unit's, with its folders */
     const struct export_shape *shape;
+    const struct export_columns *columns;
 };
 
 enum { EXPORT_WRITTEN = 0, EXPORT_REFUSED = 1 };
@@ -105,8 +108,10 @@ struct export_format {
     const char *(*why)(void *writer);  /* these three accept NULL */
     void (*close)(void *writer);
 
-    /* The columns of samples of this shape, as an object: name to what it holds. */
-    json_t *(*columns)(const struct export_shape *shape, bool scaled);
+    /* These columns, of samples of that shape, as an object: name to what it holds. Gives
+     * it; NULL: no memory. */
+    json_t *(*columns)(const struct export_columns *columns,
+                       const struct export_shape *shape, bool scaled);
 
     /* The file over all units: head, the "shards" of their results, tail. */
     const char *index, *index_head, *index_tail;
@@ -137,7 +142,7 @@ void export_plan_sweep(const struct export_run *run);
 void export_plan_free(struct export_run *run);
 
 /* export_config.c: writes DIR/export.json, or compares with the one that is there.
- * `models`: tokenizer and latent. Returns 0 or an exit code after explaining. */
+ * `models`: as export_models.h says. Returns 0 or an exit code after explaining. */
 int export_config_claim(const struct export_run *run, const json_t *models);
 
 /* export_index.c: writes the index over all units that the folder has. Returns 0, or -1

@@ -11,6 +11,7 @@
 #include "shard/canonical_json.h"
 #include "tools/exit_code.h"
 #include "tools/export.h"
+#include "tools/export_models.h"
 #include "tools/json_diff.h"
 #include "tools/json_text.h"
 #include "tools/options.h"
@@ -26,21 +27,6 @@ static json_t *describe_options(const struct export_options *o)
                      "scaled", (int)o->scaled, "compression",
                      o->compression == EXPORT_ZSTD ? json_string("zstd") : json_null(),
                      "size_limit", mds ? json_integer(o->size_limit) : json_null());
-}
-
-/* The columns of documents and of pairs, those of each that are known. */
-static json_t *describe_columns(const struct export_run *run)
-{
-    json_t *columns = json_object();
-
-    for (size_t i = 0; i < run->n_units; i++) {
-        const struct export_shape *shape = &run->units[i].shape;
-        const char *kind = shape->latent ? "pairs" : "documents";
-        if (shape->known && json_object_get(columns, kind) == NULL)
-            json_put_member(&columns, kind,
-                            run->format->columns(shape, run->options->scaled));
-    }
-    return columns;
 }
 
 static int write_config(const char *path, const json_t *config, bool replace)
@@ -60,22 +46,72 @@ static int write_config(const char *path, const json_t *config, bool replace)
     return rc;
 }
 
+/* Adds the members that only `here` has. Returns whether there were any; < 0: no
+ * memory. */
+static int add_missing(json_t *there, const char *member, json_t *here)
+{
+    json_t *known = json_object_get(there, member);
+    json_t *found = json_object_get(here, member);
+
+    if (!json_is_object(found))
+        return 0;
+    if (known == NULL || json_is_null(known))
+        return json_object_set(there, member, found) == 0 ? 1 : -1;
+    if (!json_is_object(known))
+        return 0;
+    const size_t n = json_object_size(known);
+    return json_add_missing(known, found) == 0 ? json_object_size(known) > n : -1;
+}
+
+/* What is said of the columns of each kind of samples. */
+static int complete_columns(json_t *there, json_t *here)
+{
+    json_t *columns = json_object_get(there, "columns");
+    json_t *found = json_object_get(here, "columns");
+    const char *kind;
+    json_t *value;
+    int changed = 0;
+
+    if (!json_is_object(columns))
+        return 0;
+    json_object_foreach(found, kind, value)
+    {
+        const int rc = add_missing(columns, kind, found);
+        changed = changed < 0 || rc < 0 ? -1 : changed | rc;
+    }
+    return changed;
+}
+
 /* Adds to `there` what only `here` knows: latents behind texts, or the other way round.
  * Returns whether that was anything; < 0: no memory. */
 static int complete(json_t *there, json_t *here)
 {
-    json_t *columns = json_object_get(there, "columns");
-    json_t *latent = json_object_get(here, "latent");
-    const size_t n = json_object_size(columns);
-    bool latent_is_new;
+    int latent = 0;
 
-    latent_is_new =
-        json_is_null(json_object_get(there, "latent")) && json_is_object(latent);
-    if ((latent_is_new && json_object_set(there, "latent", latent) != 0) ||
-        (json_is_object(columns) &&
-         json_object_update_missing(columns, json_object_get(here, "columns")) != 0))
-        return -1;
-    return latent_is_new || json_object_size(columns) > n;
+    if (json_is_null(json_object_get(there, "latent")))
+        latent = add_missing(there, "latent", here);
+    const int encoders = add_missing(there, "encoders", here);
+    const int columns = complete_columns(there, here);
+    return latent < 0 || encoders < 0 || columns < 0 ? -1 : latent | encoders | columns;
+}
+
+/* What is there and here once each has what the other knows. */
+static int compare_completed(const char *path, json_t *there, json_t *here)
+{
+    const json_t *other = export_models_clash(there);
+    const bool same = json_equal(there, here);
+
+    if (same && other == NULL)
+        return 0;
+    usage_error("%s was exported with another configuration; use another --out "
+                "folder, or these values:",
+                path);
+    if (same)
+        json_diff_print(json_object_get(there, "latent"), other, "in latent",
+                        "in encoders");
+    else
+        json_diff_print(there, here, "there", "here");
+    return EXIT_USAGE;
 }
 
 static int compare_config(const char *path, json_t *here)
@@ -94,17 +130,12 @@ static int compare_config(const char *path, json_t *here)
     /* What they say of the columns is for people. */
     json_t *columns = json_object_get(there, "columns");
     if (changed < 0 || complete(here, there) < 0 ||
-        (columns != NULL && json_object_set(here, "columns", columns) != 0)) {
+        (columns != NULL && json_object_set(here, "columns", columns) != 0))
         rc = export_out_of_memory();
-    } else if (!json_equal(there, here)) {
-        usage_error("%s was exported with another configuration; use another --out "
-                    "folder, or these values:",
-                    path);
-        json_diff_print(there, here, "there", "here");
-        rc = EXIT_USAGE;
-    } else if (changed > 0 && write_config(path, there, true) == PUBLISH_FAILED) {
+    else
+        rc = compare_completed(path, there, here);
+    if (rc == 0 && changed > 0 && write_config(path, there, true) == PUBLISH_FAILED)
         rc = EXIT_FAILED;
-    }
     json_decref(there);
     return rc;
 }
@@ -123,10 +154,9 @@ static int add_view(json_t *config, const struct export_run *run)
 
 int export_config_claim(const struct export_run *run, const json_t *models)
 {
-    json_t *config =
-        json_pack("{s:s, s:i, s:o, s:o}", "format", "latentmill-export", "version",
-                  (int)EXPORT_VERSION, "options", describe_options(run->options),
-                  "columns", describe_columns(run));
+    json_t *config = json_pack("{s:s, s:i, s:o, s:O}", "format", "latentmill-export",
+                               "version", (int)EXPORT_VERSION, "options",
+                               describe_options(run->options), "columns", run->columns);
     char *path = NULL;
     int rc;
 

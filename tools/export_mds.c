@@ -12,91 +12,58 @@
 
 enum { ZSTD_LEVEL = 1 }; /* latents do not get smaller with a higher one */
 
-/* What a column needs of the unit's shape. */
-enum need { ALWAYS, TOKENS, LATENT, LOGVAR, WEIGHT };
-
-enum column {
-    COLUMN_CAPTIONS,
-    COLUMN_CROP,
-    COLUMN_IMAGE_SHA256,
-    COLUMN_INDEX,
-    COLUMN_KEY,
-    COLUMN_LATENT,
-    COLUMN_LOGVAR,
-    COLUMN_METADATA,
-    COLUMN_NAME,
-    COLUMN_ORDER,
-    COLUMN_ORIGINAL_SIZE,
-    COLUMN_TEXT,
-    COLUMN_TOKENS,
-    COLUMN_WEIGHT,
-    N_COLUMNS
-};
-
-/* By name. The encoding of latents depends on their type. */
+/* A tensor's encoding and what it holds depend on the tensor. */
 static const struct {
-    const char *name, *encoding;
-    uint32_t size;
-    enum need need;
+    const char *encoding;
+    uint32_t size; /* of every value; 0: they vary */
     const char *about;
-} columns[N_COLUMNS] = {
-    [COLUMN_CAPTIONS] = {"captions", "json", 0, LATENT,
-                         "all captions: a list of objects with name, text and tokens"},
-    [COLUMN_CROP] = {"crop", "ndarray:int32:4", 16, LATENT,
-                     "left, top, width, height in the oriented original, pixels"},
-    [COLUMN_IMAGE_SHA256] = {"image_sha256", "str", 0, LATENT,
-                             "of the encoded source image, hex"},
-    [COLUMN_INDEX] = {"index", "int", 8, ALWAYS, "place in the input NAME, from 0"},
-    [COLUMN_KEY] = {"key", "str", 0, ALWAYS, "unique within NAME"},
-    [COLUMN_LATENT] = {"latent", NULL, 0, LATENT, "posterior mean (C,H,W)"},
-    [COLUMN_LOGVAR] = {"logvar", NULL, 0, LOGVAR, "posterior log-variance (C,H,W)"},
-    [COLUMN_METADATA] = {"metadata", "bytes", 0, ALWAYS,
-                         "the input's own JSON, byte for byte; empty: none"},
-    [COLUMN_NAME] = {"name", "str", 0, ALWAYS, "NAME of the input"},
-    [COLUMN_ORDER] = {"order", "int", 8, LATENT,
-                      "drawn for epoch 0: 0 caption first, 1 image first"},
-    [COLUMN_ORIGINAL_SIZE] = {"original_size", "ndarray:int32:2", 8, LATENT,
-                              "width, height of the oriented original, pixels"},
-    [COLUMN_TEXT] = {"text", "str", 0, ALWAYS,
-                     "the caption drawn for epoch 0, or the document"},
-    [COLUMN_TOKENS] = {"tokens", "ndarray:int32", 0, TOKENS,
-                       "ids of `text`, without markers"},
-    [COLUMN_WEIGHT] = {"weight", "float64", 8, WEIGHT,
-                       "how often it occurs in a pass, by the view"},
+} kinds[EXPORT_COLUMN_KINDS] = {
+    [EXPORT_COLUMN_CAPTIONS] = {"json", 0,
+                                "all captions: a list of objects with name, text and "
+                                "tokens"},
+    [EXPORT_COLUMN_CROP] = {"ndarray:int32:4", 16,
+                            "left, top, width, height in the oriented original, pixels"},
+    [EXPORT_COLUMN_IMAGE_SHA256] = {"str", 0, "of the encoded source image, hex"},
+    [EXPORT_COLUMN_INDEX] = {"int", 8, "place in the input NAME, from 0"},
+    [EXPORT_COLUMN_KEY] = {"str", 0, "unique within NAME"},
+    [EXPORT_COLUMN_LOSS] = {"json", 0, "of each of the parts: whether it is trained on"},
+    [EXPORT_COLUMN_METADATA] = {"bytes", 0,
+                                "the input's own JSON, byte for byte; empty: none"},
+    [EXPORT_COLUMN_NAME] = {"str", 0, "NAME of the input"},
+    [EXPORT_COLUMN_ORDER] = {"int", 8,
+                             "drawn for epoch 0: 0 caption first, 1 image first"},
+    [EXPORT_COLUMN_ORIGINAL_SIZE] = {"ndarray:int32:2", 8,
+                                     "width, height of the oriented original, pixels"},
+    [EXPORT_COLUMN_PARTS] = {"json", 0,
+                             "kinds of all parts in their order, a role behind a colon"},
+    [EXPORT_COLUMN_TEXT] = {"str", 0, "the caption drawn for epoch 0, or the document"},
+    [EXPORT_COLUMN_TOKENS] = {"ndarray:int32", 0, "ids of `text`, without markers"},
+    [EXPORT_COLUMN_WEIGHT] = {"float64", 8, "how often it occurs in a pass, by the view"},
 };
 
 struct mds_export {
     struct export_target target;
     struct mds_writer *writer;
-    struct mds_column columns[N_COLUMNS];
-    enum column ids[N_COLUMNS]; /* which of them each is */
-    size_t n_columns;
-    char *name; /* of the last shard begun, below the data set's folder */
-    struct memory_file captions; /* of the sample in hand */
-    bool failed;                 /* for want of memory for them */
+    const struct export_column **sources; /* by name, as MDS wants them */
+    struct mds_column *columns;           /* of them; their encodings are owned */
+    struct mds_value *values;             /* of the sample in hand */
+    char *name;              /* of the last shard begun, below the data set's folder */
+    struct memory_file json; /* all JSON of the sample in hand, column after column */
 };
 
-static bool has(const struct export_shape *shape, enum need need)
+/* Gives it, NULL: no memory. */
+static char *encoding_of(const struct export_column *c, const struct export_shape *shape)
 {
-    switch (need) {
-    case TOKENS:
-        return shape->tokens;
-    case LATENT:
-        return shape->latent;
-    case LOGVAR:
-        return shape->logvar;
-    case WEIGHT:
-        return shape->weight;
-    default:
-        return true;
-    }
-}
+    const uint32_t dtype =
+        c->kind == EXPORT_COLUMN_TENSOR ? shape->tensors[c->item].dtype : 0;
+    char *encoding;
 
-static const char *encoding_of(size_t column, const struct export_shape *shape)
-{
-    if (columns[column].encoding != NULL)
-        return columns[column].encoding;
-    return shape->dtype == SHARD_FP16 ? "ndarray:float16" : "ndarray:float32";
+    if (c->kind != EXPORT_COLUMN_TENSOR)
+        return strdup(kinds[c->kind].encoding);
+    return asprintf(&encoding, "%s%s",
+                    dtype == SHARD_FILE ? "" : "ndarray:", export_dtype_name(dtype)) >= 0
+               ? encoding
+               : NULL;
 }
 
 /* ---- files ---- */
@@ -164,6 +131,36 @@ static char *path_of(void *ctx, unsigned i, const char **name)
 
 /* ---- the writer ---- */
 
+static int by_name(const void *left, const void *right)
+{
+    const struct export_column *const *a = left, *const *b = right;
+
+    return strcmp((*a)->name, (*b)->name);
+}
+
+static int make_columns(struct mds_export *x)
+{
+    const struct export_columns *all = x->target.columns;
+
+    x->sources = calloc(all->n, sizeof(*x->sources));
+    x->columns = calloc(all->n, sizeof(*x->columns));
+    x->values = calloc(all->n, sizeof(*x->values));
+    if (x->sources == NULL || x->columns == NULL || x->values == NULL)
+        return -1;
+    for (size_t i = 0; i < all->n; i++)
+        x->sources[i] = &all->list[i];
+    qsort(x->sources, all->n, sizeof(*x->sources), by_name);
+    for (size_t i = 0; i < all->n; i++) {
+        const struct export_column *c = x->sources[i];
+        x->columns[i] = (struct mds_column){.name = c->name,
+                                            .encoding = encoding_of(c, x->target.shape),
+                                            .size = kinds[c->kind].size};
+        if (x->columns[i].encoding == NULL)
+            return -1;
+    }
+    return 0;
+}
+
 static int open_writer(void **writer, const struct export_target *target)
 {
     struct mds_export *x = calloc(1, sizeof(*x));
@@ -172,18 +169,11 @@ static int open_writer(void **writer, const struct export_target *target)
     if (x == NULL)
         return -1;
     x->target = *target;
-    for (size_t i = 0; i < N_COLUMNS; i++) {
-        if (!has(target->shape, columns[i].need))
-            continue;
-        x->columns[x->n_columns] = (struct mds_column){
-            columns[i].name, encoding_of(i, target->shape), columns[i].size};
-        x->ids[x->n_columns++] = (enum column)i;
-    }
-    if (memory_file_open(&x->captions) != 0)
+    if (make_columns(x) != 0 || memory_file_open(&x->json) != 0)
         return -1;
     const struct mds_options options = {
         .columns = x->columns,
-        .n_columns = x->n_columns,
+        .n_columns = target->columns->n,
         .size_limit = (uint64_t)target->options->size_limit,
         .level = target->options->compression == EXPORT_ZSTD ? ZSTD_LEVEL : 0,
         .path = path_of,
@@ -224,6 +214,8 @@ static struct mds_value array_value(const struct export_tensor *t)
     struct mds_value v = {.data = t->data, .len = t->n_bytes, .head_len = 1};
     uint32_t largest = 0;
 
+    if (t->dtype == SHARD_FILE)
+        return bytes_value(t->data, t->n_bytes);
     for (uint32_t i = 0; i < t->n_dims; i++)
         largest = t->dims[i] > largest ? t->dims[i] : largest;
     const unsigned power = largest > UINT16_MAX ? 2 : largest > UINT8_MAX ? 1 : 0;
@@ -235,79 +227,116 @@ static struct mds_value array_value(const struct export_tensor *t)
     return v;
 }
 
-static struct mds_value crop_value(const struct shard_image *m)
+static struct mds_value crop_value(const struct shard_box *b)
 {
-    const uint32_t crop[4] = {m->crop_left, m->crop_top, m->crop_width, m->crop_height};
+    const uint32_t crop[4] = {b->left, b->top, b->width, b->height};
 
     return head_value(crop, sizeof(crop));
 }
 
-static struct mds_value size_value(const struct shard_image *m)
+static struct mds_value size_value(const struct shard_part *image)
 {
-    const uint32_t size[2] = {m->original_width, m->original_height};
+    const uint32_t size[2] = {image->width, image->height};
 
     return head_value(size, sizeof(size));
 }
 
-static struct mds_value captions_value(struct mds_export *x,
-                                       const struct export_sample *s)
+static struct mds_value sha256_value(const struct shard_part *image)
 {
-    memory_file_begin(&x->captions);
-    export_print_captions(x->captions.file, s->view.text);
-    if (memory_file_flush(&x->captions) != 0)
-        x->failed = true;
-    return bytes_value(x->captions.bytes, x->captions.len);
+    char hex[SHA256_HEX_CAP];
+
+    sha256_to_hex(image->sha256, hex);
+    return head_value(hex, SHA256_HEX_CAP - 1);
 }
 
-static struct mds_value value_of(struct mds_export *x, enum column column,
-                                 const struct export_sample *s, char hex[SHA256_HEX_CAP])
+/* Prints it behind what stands there; place_json() says where that is, and whether memory
+ * was short, when all are printed. */
+static struct mds_value json_value(struct mds_export *x, const struct export_column *c,
+                                   const struct export_sample *s)
+{
+    FILE *f = x->json.file;
+    const size_t start = x->json.len;
+
+    if (c->kind == EXPORT_COLUMN_PARTS)
+        export_print_parts(f, s->view.record);
+    else if (c->kind == EXPORT_COLUMN_LOSS)
+        export_print_loss(f, s->view.record);
+    else
+        export_print_captions(f, s->contents.texts[c->item].part);
+    return bytes_value(NULL, memory_file_flush(&x->json) == 0 ? x->json.len - start : 0);
+}
+
+static struct mds_value value_of(struct mds_export *x, const struct export_column *c,
+                                 const struct export_sample *s)
 {
     const struct shard_record *r = s->view.record;
+    struct export_tensor tokens;
 
-    switch (column) {
-    case COLUMN_CAPTIONS:
-        return captions_value(x, s);
-    case COLUMN_CROP:
-        return crop_value(s->view.image);
-    case COLUMN_IMAGE_SHA256:
-        sha256_to_hex(s->view.image->sha256, hex);
-        return text_value(hex);
-    case COLUMN_INDEX:
-        return int_value(r->index);
-    case COLUMN_KEY:
+    switch (c->kind) {
+    case EXPORT_COLUMN_TENSOR:
+        return array_value(&s->tensors[c->item]);
+    case EXPORT_COLUMN_TOKENS:
+        tokens = export_tokens(&s->contents.texts[c->item]);
+        return array_value(&tokens);
+    case EXPORT_COLUMN_TEXT:
+        return bytes_value(s->contents.texts[c->item].drawn->text,
+                           s->contents.texts[c->item].drawn->text_len);
+    case EXPORT_COLUMN_KEY:
         return text_value(r->key);
-    case COLUMN_LATENT:
-        return array_value(&s->latent);
-    case COLUMN_LOGVAR:
-        return array_value(&s->logvar);
-    case COLUMN_METADATA:
-        return bytes_value(r->metadata, r->metadata_len);
-    case COLUMN_NAME:
+    case EXPORT_COLUMN_NAME:
         return text_value(r->name);
-    case COLUMN_ORDER:
+    case EXPORT_COLUMN_INDEX:
+        return int_value(r->index);
+    case EXPORT_COLUMN_ORDER:
         return int_value(r->order);
-    case COLUMN_ORIGINAL_SIZE:
-        return size_value(s->view.image);
-    case COLUMN_TEXT:
-        return bytes_value(s->view.caption->text, s->view.caption->text_len);
-    case COLUMN_WEIGHT:
+    case EXPORT_COLUMN_ORIGINAL_SIZE:
+        return size_value(s->contents.images[c->item]);
+    case EXPORT_COLUMN_CROP:
+        return crop_value(export_crop(s, c->item));
+    case EXPORT_COLUMN_IMAGE_SHA256:
+        return sha256_value(s->contents.images[c->item]);
+    case EXPORT_COLUMN_WEIGHT:
         return head_value(&s->weight, sizeof(s->weight));
+    case EXPORT_COLUMN_METADATA:
+        return bytes_value(r->metadata, r->metadata_len);
     default:
-        return array_value(&s->tokens);
+        return json_value(x, c, s);
     }
+}
+
+static bool is_json(const struct export_column *c)
+{
+    return c->kind == EXPORT_COLUMN_CAPTIONS || c->kind == EXPORT_COLUMN_PARTS ||
+           c->kind == EXPORT_COLUMN_LOSS;
+}
+
+/* Says where the JSON that was printed is. 0, or -1: no memory. */
+static int place_json(struct mds_export *x)
+{
+    const char *at;
+
+    if (memory_file_flush(&x->json) != 0)
+        return -1;
+    at = x->json.bytes;
+    for (size_t i = 0; i < x->target.columns->n; i++) {
+        if (!is_json(x->sources[i]))
+            continue;
+        x->values[i].data = at;
+        at += x->values[i].len;
+    }
+    return 0;
 }
 
 static int append(void *writer, const struct export_sample *s, const char **why)
 {
     struct mds_export *x = writer;
-    struct mds_value values[N_COLUMNS];
-    char hex[SHA256_HEX_CAP];
 
-    for (size_t i = 0; i < x->n_columns; i++)
-        values[i] = value_of(x, x->ids[i], s, hex);
-    if (x->failed)
+    memory_file_begin(&x->json);
+    for (size_t i = 0; i < x->target.columns->n; i++)
+        x->values[i] = value_of(x, x->sources[i], s);
+    if (place_json(x) != 0)
         return -1;
-    int rc = mds_writer_append(x->writer, values);
+    int rc = mds_writer_append(x->writer, x->values);
     if (rc == MDS_TOO_LARGE)
         *why = "it does not fit a file of 4 GiB";
     return rc == MDS_TOO_LARGE ? EXPORT_REFUSED : rc == MDS_OK ? EXPORT_WRITTEN : -1;
@@ -329,7 +358,7 @@ static unsigned n_files(void *writer)
     return x != NULL && x->writer != NULL ? mds_writer_n_files(x->writer) : 0;
 }
 
-/* What fails here, not in the writer, is memory for the captions or the manifest. */
+/* What fails here, not in the writer, is memory for the columns, JSON or the manifest. */
 static const char *why(void *writer)
 {
     const struct mds_export *x = writer;
@@ -345,25 +374,47 @@ static void close_writer(void *writer)
     if (x == NULL)
         return;
     mds_writer_close(x->writer);
-    memory_file_close(&x->captions);
+    memory_file_close(&x->json);
+    for (size_t i = 0; x->columns != NULL && i < x->target.columns->n; i++)
+        free((void *)x->columns[i].encoding);
+    free(x->sources);
+    free(x->columns);
+    free(x->values);
     free(x->name);
     free(x);
 }
 
 /* ---- what is written about it ---- */
 
-static json_t *describe(const struct export_shape *shape, bool scaled)
+static json_t *describe_tensor(const char *encoding, const struct export_slot *slot,
+                               bool scaled)
+{
+    return json_sprintf("%s: %s%s%s", encoding, export_slot_about(slot),
+                        export_slot_dims(slot), export_slot_scaling(slot, scaled));
+}
+
+static json_t *describe_column(const struct export_column *c,
+                               const struct export_shape *shape, bool scaled)
+{
+    char *encoding = encoding_of(c, shape);
+    json_t *about = NULL;
+
+    if (encoding != NULL)
+        about = c->kind == EXPORT_COLUMN_TENSOR
+                    ? describe_tensor(encoding, &shape->tensors[c->item], scaled)
+                    : json_sprintf("%s: %s", encoding, kinds[c->kind].about);
+    free(encoding);
+    return about;
+}
+
+static json_t *describe(const struct export_columns *columns,
+                        const struct export_shape *shape, bool scaled)
 {
     json_t *all = json_object();
 
-    for (size_t i = 0; i < N_COLUMNS; i++)
-        if (has(shape, columns[i].need))
-            json_put_member(&all, columns[i].name,
-                            json_sprintf("%s: %s%s", encoding_of(i, shape),
-                                         columns[i].about,
-                                         i != COLUMN_LATENT ? ""
-                                         : scaled           ? ", (raw - shift) * scale"
-                                                  : ", raw: neither shifted nor scaled"));
+    for (size_t i = 0; i < columns->n; i++)
+        json_put_member(&all, columns->list[i].name,
+                        describe_column(&columns->list[i], shape, scaled));
     return all;
 }
 

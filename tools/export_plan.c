@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/export_plan.c - what is to be exported, and whether it goes together.
  *
- * Every shard's header is read before any work. All shards of a folder share the options,
- * the tokenizer, and, where they have latents, the encoder and the latents' type. */
+ * Every shard's header is read before any work. All shards of a folder share the options
+ * and what export_models.h says. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@
 #include "shard/reader.h"
 #include "tools/exit_code.h"
 #include "tools/export.h"
+#include "tools/export_columns.h"
+#include "tools/export_models.h"
 #include "tools/input.h"
 #include "tools/json_diff.h"
 #include "tools/json_text.h"
@@ -25,38 +27,71 @@
 /* What the first sample that can be read has. */
 static int find_shape(struct shard_reader *r, struct export_shape *shape)
 {
+    struct export_contents contents = {0};
     struct shard_record record;
     const char *why;
-    int rc;
+    int rc, found = EXPORT_SAMPLE_UNFIT;
 
-    *shape = (struct export_shape){0};
     shard_reader_text_only(r, true);
-    while ((rc = shard_reader_next(r, &record)) == SHARD_OK || rc == SHARD_EDAMAGED) {
+    while (found == EXPORT_SAMPLE_UNFIT &&
+           ((rc = shard_reader_next(r, &record)) == SHARD_OK || rc == SHARD_EDAMAGED)) {
         if (rc == SHARD_EDAMAGED)
             continue;
         const struct record_view view = record_view(shard_reader_header(r), &record);
-        if (export_shape_of(shape, &view, &why))
-            break;
+        found = export_contents_read(&contents, &view, &why);
     }
-    return rc;
+    if (found == EXPORT_SAMPLE_OK)
+        found = export_shape_copy(shape, &contents.shape);
+    export_contents_clear(&contents);
+    return found == EXPORT_SAMPLE_NO_MEMORY ? SHARD_ENOMEM : rc;
 }
 
-/* Tokenizer, and the latents' encoder and type. NULL: no memory. */
-static json_t *describe_models(struct shard_reader *r, const struct export_shape *shape)
+/* Adds columns that are not known yet: edits of two images, then of three. Takes
+ * `columns`. */
+static int merge_columns(json_t *all, const char *kind, json_t *columns)
 {
-    size_t len;
-    const char *text = shard_reader_header_json(r, &len);
-    json_t *header = json_loadb(text, len, JSON_ALLOW_NUL, NULL);
-    json_t *encoder = json_array_get(json_object_get(header, "encoders"), shape->encoder);
-    json_t *latent = shape->latent ? json_pack("{s:s, s:b, s:O}", "dtype",
-                                               export_dtype_name(shape->dtype), "logvar",
-                                               (int)shape->logvar, "encoder", encoder)
-                                   : json_null();
-    json_t *models = json_pack("{s:O, s:o}", "tokenizer",
-                               json_object_get(header, "tokenizer"), "latent", latent);
+    json_t *known = json_object_get(all, kind);
+    int rc = -1;
 
-    json_decref(header);
-    return models;
+    if (columns != NULL)
+        rc = known == NULL ? json_object_set(all, kind, columns)
+                           : json_add_missing(known, columns);
+    json_decref(columns);
+    return rc == 0 ? 0 : export_out_of_memory();
+}
+
+static const char *kind_of(const struct export_shape *shape)
+{
+    static const char *const kinds[] = {[SHARD_OTHER] = "others",
+                                        [SHARD_PAIR] = "pairs",
+                                        [SHARD_LONE_TEXT] = "documents"};
+
+    return kinds[export_shape_arrangement(shape)];
+}
+
+/* Adds the columns of a unit to the run's. Returns 0 or an exit code. */
+static int look_at_columns(struct export_run *run, const struct export_unit *u,
+                           const struct shard_header *h)
+{
+    struct export_columns columns;
+    const char *twice;
+    int rc = 0;
+
+    if (!u->shape.known)
+        return 0;
+    if (export_columns_make(&columns, &u->shape, h) != 0 ||
+        export_columns_check(&columns, &twice) != 0)
+        rc = export_out_of_memory();
+    else if (twice != NULL)
+        rc = usage_error("%s: two columns would be called %s: of two arrays by one "
+                         "encoder, or by encoders with such names; it cannot be exported",
+                         u->path, twice);
+    else
+        rc = merge_columns(
+            run->columns, kind_of(&u->shape),
+            run->format->columns(&columns, &u->shape, run->options->scaled));
+    export_columns_clear(&columns);
+    return rc;
 }
 
 /* Gives NAME and part. 0; EXIT_BAD_INPUT: they cannot be used; or EXIT_FAILED. */
@@ -71,9 +106,23 @@ static int name_of(char **name, const struct shard_header *h)
     return *name != NULL ? 0 : export_out_of_memory();
 }
 
+/* What a shard that could be read has. Returns 0 or an exit code. */
+static int look_into(struct export_run *run, struct export_unit *u,
+                     struct shard_reader *r, json_t **models)
+{
+    u->n_records = shard_reader_count(r);
+    u->shape.weight = run->view != NULL;
+    int rc = name_of(&u->name, shard_reader_header(r));
+    if (rc == 0)
+        rc = look_at_columns(run, u, shard_reader_header(r));
+    *models = rc == 0 ? export_models_describe(r, &u->shape) : NULL;
+    return rc == 0 && *models == NULL ? export_out_of_memory() : rc;
+}
+
 /* Reads what the plan needs of a shard. 0; EXIT_BAD_INPUT: it cannot be read; or
  * another exit code. */
-static int look_at(struct export_unit *u, const char *path, json_t **models)
+static int look_at(struct export_run *run, struct export_unit *u, const char *path,
+                   json_t **models)
 {
     struct shard_reader *r = NULL;
     int rc = 0;
@@ -88,68 +137,19 @@ static int look_at(struct export_unit *u, const char *path, json_t **models)
         status = export_fingerprint(u->fingerprint, r);
     if (status == SHARD_OK)
         status = find_shape(r, &u->shape);
-    if (status < 0) {
+    if (status == SHARD_ENOMEM) {
+        rc = export_out_of_memory();
+    } else if (status < 0) {
         print_to_stderr("error: %s", shard_reader_why(r));
-        rc = status == SHARD_ENOMEM ? EXIT_FAILED : EXIT_BAD_INPUT;
+        rc = EXIT_BAD_INPUT;
     } else {
-        u->n_records = shard_reader_count(r);
-        rc = name_of(&u->name, shard_reader_header(r));
-        *models = rc == 0 ? describe_models(r, &u->shape) : NULL;
-        if (rc == 0 && *models == NULL)
-            rc = export_out_of_memory();
+        rc = look_into(run, u, r, models);
     }
     shard_reader_close(r);
     return rc;
 }
 
 /* ---- all shards ---- */
-
-/* What is known so far; `latent` is null while only texts were seen. */
-struct agreement {
-    json_t *models;
-    const char *tokenizer_from, *latent_from; /* paths; lent */
-};
-
-static int differ(const char *what, const json_t *a, const json_t *b, const char *a_path,
-                  const char *b_path)
-{
-    char a_name[600], b_name[600];
-
-    usage_error("%s and %s have different %s; export them to different folders:", a_path,
-                b_path, what);
-    snprintf(a_name, sizeof(a_name), "in %s", a_path);
-    snprintf(b_name, sizeof(b_name), "in %s", b_path);
-    json_diff_print(a, b, a_name, b_name);
-    return EXIT_USAGE;
-}
-
-/* Takes `models`. Texts go with any latents. */
-static int agree(struct agreement *all, json_t *models, const char *path)
-{
-    json_t *tokenizer = json_object_get(models, "tokenizer");
-    json_t *latent = json_object_get(models, "latent");
-    int rc = 0;
-
-    if (all->models == NULL) {
-        all->models = json_pack("{s:O, s:n}", "tokenizer", tokenizer, "latent");
-        all->tokenizer_from = path;
-    }
-    json_t *all_tokenizer = json_object_get(all->models, "tokenizer");
-    json_t *all_latent = json_object_get(all->models, "latent");
-    if (all->models == NULL)
-        rc = export_out_of_memory();
-    else if (!json_equal(all_tokenizer, tokenizer))
-        rc = differ("tokenizers", all_tokenizer, tokenizer, all->tokenizer_from, path);
-    else if (!json_is_null(latent) && json_is_null(all_latent))
-        rc = json_object_set(all->models, "latent", latent) == 0 ? 0
-                                                                 : export_out_of_memory();
-    else if (!json_is_null(latent) && !json_equal(all_latent, latent))
-        rc = differ("latents", all_latent, latent, all->latent_from, path);
-    if (!json_is_null(latent) && all->latent_from == NULL)
-        all->latent_from = path;
-    json_decref(models);
-    return rc;
-}
 
 /* Finds the shard in the view. */
 static int check_view(const struct export_run *run, struct export_unit *u)
@@ -162,13 +162,20 @@ static int check_view(const struct export_run *run, struct export_unit *u)
                            "it anew, of all shards that are exported",
                            run->options->view, u->path);
     u->view_shard = (size_t)number;
-    u->shape.weight = true;
     return 0;
+}
+
+static bool has_logvar(const struct export_shape *shape)
+{
+    for (size_t i = 0; i < shape->n_tensors; i++)
+        if ((shape->tensors[i].slot & SHARD_SLOT_LOGVAR) != 0)
+            return true;
+    return false;
 }
 
 static int check_unit(const struct export_run *run, struct export_unit *u)
 {
-    if (run->options->scaled && u->shape.logvar)
+    if (run->options->scaled && has_logvar(&u->shape))
         return usage_error("%s holds log-variances, which belong to raw latents: sample "
                            "first, then scale; leave --scaled out",
                            u->path);
@@ -246,22 +253,24 @@ static void unit_clear(struct export_unit *u)
 {
     free(u->path);
     free(u->name);
+    export_shape_clear(&u->shape);
     *u = (struct export_unit){0};
 }
 
 /* Fills run->units with all shards that can be read. */
 static int look_at_all(struct export_run *run, char **paths, size_t n_paths,
-                       struct agreement *all)
+                       struct export_models *all)
 {
     int rc = 0;
 
     run->units = calloc(n_paths + 1, sizeof(*run->units));
-    if (run->units == NULL)
+    run->columns = json_object();
+    if (run->units == NULL || run->columns == NULL)
         return export_out_of_memory();
     for (size_t i = 0; i < n_paths && rc == 0; i++) {
         struct export_unit *u = &run->units[run->n_units];
         json_t *models = NULL;
-        rc = look_at(u, paths[i], &models);
+        rc = look_at(run, u, paths[i], &models);
         if (rc == EXIT_BAD_INPUT) {
             unit_clear(u);
             run->n_unreadable++;
@@ -270,7 +279,7 @@ static int look_at_all(struct export_run *run, char **paths, size_t n_paths,
         }
         run->n_units++;
         if (rc == 0)
-            rc = agree(all, models, paths[i]);
+            rc = export_models_agree(all, models, paths[i]);
         if (rc == 0)
             rc = check_unit(run, u);
     }
@@ -405,7 +414,7 @@ int export_plan_view(struct export_run *run)
 
 int export_plan(struct export_run *run, char **paths, size_t n_paths)
 {
-    struct agreement all = {0};
+    struct export_models all = {0};
 
     int rc = look_at_all(run, paths, n_paths, &all);
     if (rc == 0 && run->n_units == 0)
@@ -414,10 +423,10 @@ int export_plan(struct export_run *run, char **paths, size_t n_paths)
     if (rc == 0)
         rc = out_folder_make(run->options->out);
     if (rc == 0)
-        rc = export_config_claim(run, all.models);
+        rc = export_config_claim(run, all.known);
     if (rc == 0)
         rc = select_units(run);
-    json_decref(all.models);
+    export_models_clear(&all);
     return rc;
 }
 
@@ -442,4 +451,5 @@ void export_plan_free(struct export_run *run)
     for (size_t i = 0; i < run->n_units; i++)
         unit_clear(&run->units[i]);
     free(run->units);
+    json_decref(run->columns);
 }

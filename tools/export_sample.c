@@ -1,90 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/export_sample.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "ingest/utf8.h"
 #include "shard/float16.h"
+#include "shard/parts.h"
 #include "shard/status.h"
-#include "tools/print.h"
 #include "tools/tensor.h"
-
-static uint32_t exported_dtype(uint32_t dtype)
-{
-    return dtype == SHARD_BF16 ? (uint32_t)SHARD_FP32 : dtype;
-}
-
-static bool is_float(uint32_t dtype)
-{
-    return dtype == SHARD_FP16 || dtype == SHARD_BF16 || dtype == SHARD_FP32;
-}
-
-bool export_shape_of(struct export_shape *shape, const struct record_view *view,
-                     const char **why)
-{
-    *shape = (struct export_shape){0};
-    if (view->kind == RECORD_OTHER) {
-        *why = "it is neither an image with its captions nor a text";
-    } else if (view->caption == NULL) {
-        *why = "it has no text";
-    } else if (view->kind == RECORD_PAIR && !is_float(view->latent->dtype)) {
-        *why = "its latent is not of floats";
-    } else if (view->logvar != NULL && view->logvar->dtype != view->latent->dtype) {
-        *why = "its latent and its log-variance have different types";
-    } else {
-        shape->known = true;
-        shape->tokens = view->caption->n_ids != SHARD_NO_IDS;
-        shape->latent = view->kind == RECORD_PAIR;
-        shape->logvar = shape->latent && view->logvar != NULL;
-        shape->dtype = shape->latent ? exported_dtype(view->latent->dtype) : 0;
-        shape->encoder = shape->latent ? view->latent->encoder : 0;
-        return true;
-    }
-    return false;
-}
-
-static const char *difference(const struct export_shape *want,
-                              const struct export_shape *have)
-{
-    if (have->latent != want->latent)
-        return want->latent ? "it has no latent, unlike the shard's first sample"
-                            : "it has a latent, unlike the shard's first sample";
-    if (have->tokens != want->tokens)
-        return want->tokens ? "it has no ids, unlike the shard's first sample"
-                            : "it has ids, unlike the shard's first sample";
-    if (have->logvar != want->logvar)
-        return "of it and the shard's first sample only one has a log-variance";
-    if (have->encoder != want->encoder)
-        return "its latent has another encoder than the shard's first sample's";
-    return have->dtype != want->dtype
-               ? "its latent has another type than the shard's first sample's"
-               : NULL;
-}
 
 /* ---- values ---- */
 
 /* (raw - shift) * scale of n values, which start at value `at` of a (C, H, W) latent; in
  * fp32, as shard/FORMAT.md says. */
-static void scale_values(float *values, size_t n, size_t at, size_t plane,
+static void scale_values(float *values, size_t n, size_t at, const uint32_t *dims,
                          const struct shard_encoder *e)
 {
+    const size_t width = dims[2], plane = (size_t)dims[1] * width;
+
     for (size_t i = 0; i < n; i++) {
-        const size_t c = e->n_scale > 1 ? (at + i) / plane : 0;
+        const size_t cell = (at + i) % plane;
+        const size_t c = shard_scale_of(e, (at + i) / plane, cell / width, cell % width);
         values[i] = (values[i] - (float)e->shift[c]) * (float)e->scale[c];
     }
 }
 
-/* Converts a latent in pieces. Returns how many values were not finite. */
-static size_t convert(const struct shard_segment *s, const struct shard_encoder *scale,
+/* Converts floats in pieces. Returns how many values were not finite. */
+static size_t convert(const struct shard_tensor *s, const struct shard_encoder *scale,
                       uint32_t dtype, unsigned char *out)
 {
     enum { PIECE = 1024 };
     double values[PIECE];
     float floats[PIECE];
     uint16_t halves[PIECE];
-    const size_t width = shard_dtype_width(s->dtype),
-                 plane = (size_t)s->dims[1] * s->dims[2];
+    const size_t width = shard_dtype_width(s->dtype);
     const size_t total = s->n_bytes / width;
     size_t n_bad = 0;
 
@@ -94,7 +43,7 @@ static size_t convert(const struct shard_segment *s, const struct shard_encoder 
         for (size_t i = 0; i < n; i++)
             floats[i] = (float)values[i]; /* exact */
         if (scale != NULL)
-            scale_values(floats, n, at, plane, scale);
+            scale_values(floats, n, at, s->dims, scale);
         for (size_t i = 0; i < n; i++)
             n_bad += !(floats[i] - floats[i] == 0);
         if (dtype == SHARD_FP16) {
@@ -108,126 +57,151 @@ static size_t convert(const struct shard_segment *s, const struct shard_encoder 
     return n_bad;
 }
 
-static int take_latent(struct export_tensor *t, const struct shard_segment *s,
-                       const struct shard_encoder *scale, struct shard_buffer *buffer,
-                       const char **why)
+/* Which scale a tensor needs; NULL: none. */
+static const struct shard_encoder *scale_of(const struct export_sample *s,
+                                            const struct shard_tensor *t, bool scaled)
 {
-    *t = (struct export_tensor){.dtype = exported_dtype(s->dtype), .n_dims = s->n_dims};
-    memcpy(t->dims, s->dims, sizeof(t->dims));
-    t->data = s->data;
-    t->n_bytes = s->n_bytes;
-    if (scale == NULL && s->dtype == t->dtype)
-        return EXPORT_SAMPLE_OK;
-    t->n_bytes = s->n_bytes / shard_dtype_width(s->dtype) * shard_dtype_width(t->dtype);
-    if (shard_buffer_resize(buffer, t->n_bytes) < 0)
-        return EXPORT_SAMPLE_NO_MEMORY;
-    t->data = buffer->data;
-    if (convert(s, scale, t->dtype, buffer->data) == 0)
-        return EXPORT_SAMPLE_OK;
-    *why = scale != NULL ? "its latent is not finite when scaled"
-                         : "its latent has a value that is not finite";
-    return EXPORT_SAMPLE_UNFIT;
+    return scaled && t->kind == SHARD_LATENT && !shard_is_logvar(t)
+               ? &s->view.header->encoders[t->encoder]
+               : NULL;
 }
 
-static int take_tokens(struct export_tensor *t, const struct shard_alternative *a,
-                       const char **why)
+static bool is_converted(const struct export_sample *s, size_t i, bool scaled)
 {
-    for (uint32_t i = 0; i < a->n_ids; i++) {
-        if (a->ids[i] > INT32_MAX) {
-            *why = "a token id is above 2^31 - 1";
+    const struct shard_tensor *t = s->contents.tensors[i];
+
+    return t->dtype != s->contents.shape.tensors[i].dtype ||
+           scale_of(s, t, scaled) != NULL;
+}
+
+/* Describes tensor i. What is to be converted gets its place in s->converted, from *at.
+ */
+static void place_tensor(struct export_sample *s, size_t i, bool scaled, size_t *at)
+{
+    const struct shard_tensor *t = s->contents.tensors[i];
+    struct export_tensor *out = &s->tensors[i];
+
+    *out = (struct export_tensor){.dtype = s->contents.shape.tensors[i].dtype,
+                                  .n_dims = t->n_dims,
+                                  .data = t->data,
+                                  .n_bytes = t->n_bytes};
+    memcpy(out->dims, t->dims, sizeof(out->dims));
+    if (!is_converted(s, i, scaled))
+        return;
+    out->n_bytes =
+        t->n_bytes / shard_dtype_width(t->dtype) * shard_dtype_width(out->dtype);
+    *at += out->n_bytes;
+}
+
+static int convert_tensors(struct export_sample *s, bool scaled, const char **why)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < s->contents.shape.n_tensors; i++) {
+        if (!is_converted(s, i, scaled))
+            continue;
+        const struct shard_tensor *t = s->contents.tensors[i];
+        const struct shard_encoder *scale = scale_of(s, t, scaled);
+        unsigned char *data = s->converted.data + at;
+        if (convert(t, scale, s->tensors[i].dtype, data) > 0) {
+            *why = scale != NULL             ? "its latent is not finite when scaled"
+                   : t->kind == SHARD_LATENT ? "its latent has a value that is not finite"
+                                             : "a tensor has a value that is not finite";
             return EXPORT_SAMPLE_UNFIT;
         }
+        s->tensors[i].data = data;
+        at += s->tensors[i].n_bytes;
     }
-    *t = (struct export_tensor){.dtype = SHARD_I32,
-                                .n_dims = 1,
-                                .dims = {a->n_ids},
-                                .data = a->ids,
-                                .n_bytes = (size_t)a->n_ids * sizeof(uint32_t)};
     return EXPORT_SAMPLE_OK;
 }
 
-/* Loaders take keys and texts for UTF-8, and fail where they are not. */
-static const char *problem(const struct record_view *view, bool scaled)
+static int take_tensors(struct export_sample *s, bool scaled, const char **why)
 {
-    if (!utf8_valid(view->record->key, strlen(view->record->key)))
-        return "its key is not UTF-8";
-    if (!utf8_valid(view->caption->text, view->caption->text_len))
+    const size_t n = s->contents.shape.n_tensors;
+    size_t bytes = 0;
+
+    if (shard_buffer_resize(&s->tensor_buffer, n * sizeof(*s->tensors) + 1) < 0)
+        return EXPORT_SAMPLE_NO_MEMORY;
+    s->tensors = (struct export_tensor *)(void *)s->tensor_buffer.data;
+    for (size_t i = 0; i < n; i++)
+        place_tensor(s, i, scaled, &bytes);
+    if (shard_buffer_resize(&s->converted, bytes + 1) < 0)
+        return EXPORT_SAMPLE_NO_MEMORY;
+    return convert_tensors(s, scaled, why);
+}
+
+struct export_tensor export_tokens(const struct export_text *text)
+{
+    return (struct export_tensor){.dtype = SHARD_I32,
+                                  .n_dims = 1,
+                                  .dims = {text->drawn->n_ids},
+                                  .data = text->drawn->ids,
+                                  .n_bytes =
+                                      (size_t)text->drawn->n_ids * sizeof(uint32_t)};
+}
+
+/* Loaders take keys and texts for UTF-8, and fail where they are not; they want ids
+ * signed. */
+static const char *problem_of_text(const struct shard_alternative *a)
+{
+    if (!utf8_valid(a->text, a->text_len))
         return "its text is not UTF-8";
-    if (scaled && view->latent != NULL) {
-        const struct shard_encoder *e = &view->header->encoders[view->latent->encoder];
-        if (e->n_scale != 1 && e->n_scale != view->latent->dims[0])
-            return "its encoder has a scale of another number of channels";
-    }
+    for (uint32_t i = 0; a->n_ids != SHARD_NO_IDS && i < a->n_ids; i++)
+        if (a->ids[i] > INT32_MAX)
+            return "a token id is above 2^31 - 1";
     return NULL;
+}
+
+static const char *problem(const struct export_sample *s)
+{
+    const char *key = s->view.record->key, *why = NULL;
+
+    if (!utf8_valid(key, strlen(key)))
+        return "its key is not UTF-8";
+    for (uint32_t t = 0; t < s->contents.shape.n_texts && why == NULL; t++)
+        why = problem_of_text(s->contents.texts[t].drawn);
+    return why;
 }
 
 int export_sample_make(struct export_sample *s, const struct record_view *view,
                        const struct export_shape *shape, bool scaled, const char **why)
 {
-    struct export_shape have;
-    int rc = EXPORT_SAMPLE_OK;
+    const int rc = export_contents_read(&s->contents, view, why);
 
-    if (!export_shape_of(&have, view, why))
-        return EXPORT_SAMPLE_UNFIT;
-    *why = difference(shape, &have);
-    if (*why == NULL)
-        *why = problem(view, scaled);
-    if (*why != NULL)
-        return EXPORT_SAMPLE_UNFIT;
+    if (rc != EXPORT_SAMPLE_OK)
+        return rc;
     s->view = *view;
-    if (shape->tokens)
-        rc = take_tokens(&s->tokens, view->caption, why);
-    if (shape->latent && rc == EXPORT_SAMPLE_OK)
-        rc = take_latent(&s->latent, view->latent,
-                         scaled ? &view->header->encoders[view->latent->encoder] : NULL,
-                         &s->converted[0], why);
-    if (shape->logvar && rc == EXPORT_SAMPLE_OK)
-        rc = take_latent(&s->logvar, view->logvar, NULL, &s->converted[1], why);
-    return rc;
+    *why = export_shape_difference(shape, &s->contents.shape);
+    if (*why == NULL)
+        *why = problem(s);
+    return *why != NULL ? EXPORT_SAMPLE_UNFIT : take_tensors(s, scaled, why);
 }
 
 void export_sample_clear(struct export_sample *s)
 {
-    shard_buffer_free(&s->converted[0]);
-    shard_buffer_free(&s->converted[1]);
+    export_contents_clear(&s->contents);
+    shard_buffer_free(&s->tensor_buffer);
+    shard_buffer_free(&s->converted);
 }
+
+const struct shard_box *export_crop(const struct export_sample *s, size_t tensor)
+{
+    return &s->view.record->renditions[s->contents.tensors[tensor]->owner].crop;
+}
+
+static const struct {
+    const char *name, *descr;
+} dtypes[] = {[SHARD_U8] = {"uint8", "|u1"},     [SHARD_U16] = {"uint16", "<u2"},
+              [SHARD_U32] = {"uint32", "<u4"},   [SHARD_I32] = {"int32", "<i4"},
+              [SHARD_FP16] = {"float16", "<f2"}, [SHARD_FP32] = {"float32", "<f4"},
+              [SHARD_FILE] = {"bytes", NULL}};
 
 const char *export_dtype_name(uint32_t dtype)
 {
-    return dtype == SHARD_I32 ? "int32" : dtype == SHARD_FP16 ? "float16" : "float32";
+    return dtypes[dtype].name;
 }
 
 const char *export_dtype_descr(uint32_t dtype)
 {
-    return dtype == SHARD_I32 ? "<i4" : dtype == SHARD_FP16 ? "<f2" : "<f4";
-}
-
-/* ---- JSON ---- */
-
-static void print_ids(FILE *out, const struct shard_alternative *a)
-{
-    if (a->n_ids == SHARD_NO_IDS) {
-        fputs("null", out);
-        return;
-    }
-    putc('[', out);
-    for (uint32_t i = 0; i < a->n_ids; i++)
-        fprintf(out, "%s%" PRIu32, i > 0 ? ", " : "", a->ids[i]);
-    putc(']', out);
-}
-
-void export_print_captions(FILE *out, const struct shard_segment *text)
-{
-    putc('[', out);
-    for (size_t i = 0; i < text->n_alternatives; i++) {
-        const struct shard_alternative *a = &text->alternatives[i];
-        fputs(i > 0 ? ", {\"name\": " : "{\"name\": ", out);
-        print_json_string(out, a->name, strlen(a->name));
-        fputs(", \"text\": ", out);
-        print_json_string(out, a->text, a->text_len);
-        fputs(", \"tokens\": ", out);
-        print_ids(out, a);
-        putc('}', out);
-    }
-    putc(']', out);
+    return dtypes[dtype].descr;
 }

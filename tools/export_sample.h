@@ -7,24 +7,7 @@
 #ifndef TOOLS_EXPORT_SAMPLE_H
 #define TOOLS_EXPORT_SAMPLE_H
 
-#include <stdbool.h>
-#include <stdio.h>
-
-#include "shard/buffer.h"
-#include "shard/header.h"
-#include "shard/record.h"
-#include "tools/record_view.h"
-
-/* What all samples of one unit have. */
-struct export_shape {
-    bool known;       /* false: no sample could be looked at */
-    bool tokens;      /* ids of the text */
-    bool latent;      /* pairs; else documents of text alone */
-    bool logvar;      /* of the latent */
-    uint32_t dtype;   /* of latents as they are exported: SHARD_FP16 or SHARD_FP32 */
-    uint32_t encoder; /* theirs: position in the header's encoders */
-    bool weight;      /* a view's */
-};
+#include "tools/export_shape.h"
 
 struct export_tensor {
     uint32_t dtype;
@@ -35,30 +18,29 @@ struct export_tensor {
 };
 
 struct export_sample {
-    struct record_view view;                     /* a pair or a text */
-    struct export_tensor latent, logvar, tokens; /* those that the unit's shape has */
-    struct shard_buffer converted[2];            /* owned */
+    struct record_view view;
+    struct export_contents contents;
+    struct export_tensor *tensors; /* contents.shape.n_tensors; owned */
+    struct shard_buffer tensor_buffer, converted;
     double weight; /* how often it occurs in a pass; set by who has a view */
 };
 
-/* The shape of a record; *why (static) says where it is none. */
-bool export_shape_of(struct export_shape *shape, const struct record_view *view,
-                     const char **why);
-
-enum { EXPORT_SAMPLE_OK = 0, EXPORT_SAMPLE_UNFIT = 1, EXPORT_SAMPLE_NO_MEMORY = -1 };
-
-/* Fills in all but the buffers, which are used again. What it points to is lent, by the
+/* Fills in all but the weight; memory is used again. What it points to is lent, by the
  * view's record or by *s. EXPORT_SAMPLE_UNFIT, with *why (static), where the record has
  * not this shape or a value that the export cannot hold. */
 int export_sample_make(struct export_sample *s, const struct record_view *view,
                        const struct export_shape *shape, bool scaled, const char **why);
 void export_sample_clear(struct export_sample *s);
 
-/* NumPy's names of an exported dtype: "float16", "<f2". Static. */
+/* The ids of a text that has them. */
+struct export_tensor export_tokens(const struct export_text *text);
+
+/* Of the rendition that an image's tensor was made of. */
+const struct shard_box *export_crop(const struct export_sample *s, size_t tensor);
+
+/* NumPy's names of an exported dtype: "float16", "<f2". Static; of a file "bytes" and
+ * NULL. */
 const char *export_dtype_name(uint32_t dtype);
 const char *export_dtype_descr(uint32_t dtype);
-
-/* All alternatives of a text with their ids, as a JSON array. */
-void export_print_captions(FILE *out, const struct shard_segment *text);
 
 #endif

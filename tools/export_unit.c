@@ -24,6 +24,7 @@ struct unit_export {
     const struct export_unit *unit;
     struct publication files;
     struct shard_reader *reader;
+    struct export_columns columns;
     void *writer;
     struct export_sample sample;
     struct export_view view; /* where the run has one */
@@ -294,10 +295,14 @@ static int begin(struct unit_export *x)
     if (strcmp(fingerprint, x->unit->fingerprint) != 0)
         return fail(x, "%s: it has changed since this run began; run it again",
                     x->unit->path);
+    if (export_columns_make(&x->columns, &x->unit->shape,
+                            shard_reader_header(x->reader)) != 0)
+        return out_of_memory(x);
     const struct export_target target = {.options = o,
                                          .files = &x->files,
                                          .name = x->unit->name,
-                                         .shape = &x->unit->shape};
+                                         .shape = &x->unit->shape,
+                                         .columns = &x->columns};
     if (format->open(&x->writer, &target) != 0)
         return fail(x, "%s", format->why(x->writer));
     if (x->run->view != NULL)
@@ -324,6 +329,7 @@ enum export_end export_unit_run(struct export_run *run, const struct export_unit
     if (end != EXPORT_DONE && x.files.dir != NULL)
         publication_drop(&x.files, run->format->n_files(x.writer));
     run->format->close(x.writer);
+    export_columns_clear(&x.columns);
     shard_reader_close(x.reader);
     export_sample_clear(&x.sample);
     export_view_end(&x.view);

@@ -2,6 +2,7 @@
 #include "tools/export_view.h"
 
 #include "shard/draw.h"
+#include "shard/parts.h"
 #include "shard/status.h"
 
 void export_view_begin(struct export_view *v, const struct view_file *file, size_t shard,
@@ -11,24 +12,23 @@ void export_view_begin(struct export_view *v, const struct view_file *file, size
     v->seed = seed;
 }
 
-/* Copies the segments: a reader's are lent as they are. */
+/* Copies the parts: a reader's are lent as they are. */
 static int replace(struct export_view *v, struct shard_record *record,
                    const struct view_record *own)
 {
-    v->segments.len = 0;
-    if (shard_buffer_add(&v->segments, record->segments,
-                         record->n_segments * sizeof(*record->segments)) != SHARD_OK)
+    const size_t text = shard_first_text(record);
+
+    v->parts.len = 0;
+    if (shard_buffer_add(&v->parts, record->parts,
+                         record->n_parts * sizeof(*record->parts)) != SHARD_OK)
         return VIEW_ENOMEM;
-    struct shard_segment *segments = (struct shard_segment *)v->segments.data;
-    for (size_t i = 0; i < record->n_segments; i++) {
-        if (segments[i].kind == SHARD_TEXT) {
-            segments[i].n_alternatives = own->n_captions;
-            segments[i].alternatives = own->captions;
-            break;
-        }
+    struct shard_part *parts = (struct shard_part *)v->parts.data;
+    if (text < record->n_parts) {
+        parts[text].n_alternatives = own->n_captions;
+        parts[text].alternatives = own->captions;
     }
-    record->segments = segments;
-    record->caption_drawn = shard_draw_caption(record->name, record->key, 0, v->seed,
+    record->parts = parts;
+    record->caption_drawn = shard_draw_caption(0, record->name, record->key, 0, v->seed,
                                                (uint32_t)own->n_captions);
     return VIEW_OK;
 }
@@ -47,5 +47,5 @@ int export_view_next(struct export_view *v, struct shard_record *record, bool wh
 void export_view_end(struct export_view *v)
 {
     view_cursor_clear(&v->cursor);
-    shard_buffer_free(&v->segments);
+    shard_buffer_free(&v->parts);
 }

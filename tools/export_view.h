@@ -13,7 +13,7 @@
 struct export_view {
     struct view_cursor cursor;
     uint64_t seed;                /* of the shard's draws */
-    struct shard_buffer segments; /* owned: the record's, with other captions */
+    struct shard_buffer parts; /* owned: the record's, with other captions */
     double weight;                /* of the record in hand */
 };
 

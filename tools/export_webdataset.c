@@ -126,66 +126,181 @@ static int add_array(struct wds_export *x, const char *key, const char *field,
                      const struct export_tensor *t)
 {
     char head[NPY_HEAD_CAP];
-    const size_t len = npy_head(head, export_dtype_descr(t->dtype), t->dims, t->n_dims);
+    const char *descr = export_dtype_descr(t->dtype);
+    const size_t len = descr != NULL ? npy_head(head, descr, t->dims, t->n_dims) : 0;
 
     return add_member(x, key, field, head, len, t->data, t->n_bytes);
 }
 
-static void print_image(FILE *f, const struct record_view *v)
+static void print_numbers(FILE *f, const uint32_t *numbers, size_t n)
 {
-    const struct shard_image *m = v->image;
+    for (size_t i = 0; i < n; i++)
+        fprintf(f, "%s%" PRIu32, i > 0 ? ", " : "[", numbers[i]);
+    putc(']', f);
+}
+
+static void print_crop(FILE *f, const struct shard_box *crop)
+{
+    const uint32_t box[4] = {crop->left, crop->top, crop->width, crop->height};
+
+    print_numbers(f, box, 4);
+}
+
+static void print_size(FILE *f, const struct shard_part *image)
+{
+    const uint32_t size[2] = {image->width, image->height};
+
+    print_numbers(f, size, 2);
+}
+
+static void print_sha256(FILE *f, const struct shard_part *image)
+{
     char hex[SHA256_HEX_CAP];
 
-    sha256_to_hex(m->sha256, hex);
-    fprintf(f,
-            ", \"order\": \"%s\", \"original_size\": [%" PRIu32 ", %" PRIu32
-            "], \"crop\": [%" PRIu32 ", %" PRIu32 ", %" PRIu32 ", %" PRIu32
-            "], \"image_sha256\": \"%s\", \"caption\": %" PRIu32 ", \"captions\": ",
-            v->record->order == SHARD_CAPTION_FIRST ? "caption_first" : "image_first",
-            m->original_width, m->original_height, m->crop_left, m->crop_top,
-            m->crop_width, m->crop_height, hex, v->record->caption_drawn);
-    export_print_captions(f, v->text);
+    sha256_to_hex(image->sha256, hex);
+    fprintf(f, "\"%s\"", hex);
+}
+
+/* Returns 0, or -1: no memory. */
+static int print_value(FILE *f, const struct export_column *c,
+                       const struct export_sample *s)
+{
+    const struct shard_record *r = s->view.record;
+
+    switch (c->kind) {
+    case EXPORT_COLUMN_KEY:
+        print_json_string(f, r->key, strlen(r->key));
+        break;
+    case EXPORT_COLUMN_NAME:
+        print_json_string(f, r->name, strlen(r->name));
+        break;
+    case EXPORT_COLUMN_INDEX:
+        fprintf(f, "%" PRIu64, r->index);
+        break;
+    case EXPORT_COLUMN_ORDER:
+        fputs(r->order == SHARD_CAPTION_FIRST ? "\"caption_first\"" : "\"image_first\"",
+              f);
+        break;
+    case EXPORT_COLUMN_PARTS:
+        export_print_parts(f, r);
+        break;
+    case EXPORT_COLUMN_LOSS:
+        export_print_loss(f, r);
+        break;
+    case EXPORT_COLUMN_ORIGINAL_SIZE:
+        print_size(f, s->contents.images[c->item]);
+        break;
+    case EXPORT_COLUMN_CROP:
+        print_crop(f, export_crop(s, c->item));
+        break;
+    case EXPORT_COLUMN_IMAGE_SHA256:
+        print_sha256(f, s->contents.images[c->item]);
+        break;
+    case EXPORT_COLUMN_CAPTIONS:
+        export_print_captions(f, s->contents.texts[c->item].part);
+        break;
+    case EXPORT_COLUMN_WEIGHT:
+        fprintf(f, "%.17g", s->weight);
+        break;
+    default:
+        return metadata_print_json(f, r->metadata, r->metadata_len);
+    }
+    return 0;
+}
+
+/* What is no file of its own. */
+static bool is_in_json(const struct export_column *c)
+{
+    return c->kind != EXPORT_COLUMN_TENSOR && c->kind != EXPORT_COLUMN_TOKENS &&
+           c->kind != EXPORT_COLUMN_TEXT;
+}
+
+/* `caption`, the drawn one's place in `captions`, is called like that less its s. */
+static int caption_len(const struct export_column *captions)
+{
+    return (int)strlen(captions->name) - 1;
+}
+
+static int print_column(FILE *f, const struct export_column *c,
+                        const struct export_sample *s, const char *separator)
+{
+    if (c->kind == EXPORT_COLUMN_CAPTIONS) {
+        const struct export_text *text = &s->contents.texts[c->item];
+        fprintf(f, "%s\"%.*s\": %td", separator, caption_len(c), c->name,
+                text->drawn - text->part->alternatives);
+        separator = ", ";
+    }
+    fprintf(f, "%s\"%s\": ", separator, c->name);
+    return print_value(f, c, s);
 }
 
 static int add_json(struct wds_export *x, const char *key, const struct export_sample *s)
 {
-    const struct record_view *v = &s->view;
-    const struct shard_record *r = v->record;
+    const struct export_columns *columns = x->target.columns;
     FILE *f = x->json.file;
+    const char *separator = "{";
+    int rc = 0;
 
     memory_file_begin(&x->json);
-    fputs("{\"key\": ", f);
-    print_json_string(f, r->key, strlen(r->key));
-    fputs(", \"name\": ", f);
-    print_json_string(f, r->name, strlen(r->name));
-    fprintf(f, ", \"index\": %" PRIu64, r->index);
-    if (v->image != NULL)
-        print_image(f, v);
-    if (x->target.shape->weight)
-        fprintf(f, ", \"weight\": %.17g", s->weight);
-    fputs(", \"metadata\": ", f);
-    const int rc = metadata_print_json(f, r->metadata, r->metadata_len);
+    for (size_t i = 0; i < columns->n; i++) {
+        if (!is_in_json(&columns->list[i]))
+            continue;
+        rc |= print_column(f, &columns->list[i], s, separator);
+        separator = ", ";
+    }
     fputs("}\n", f);
     if (rc != 0 || memory_file_flush(&x->json) != 0)
         return fail(x, "out of memory");
     return add_member(x, key, "json", NULL, 0, x->json.bytes, x->json.len);
 }
 
+/* What a column's file is called behind the key. Gives it; NULL: no memory. */
+static char *field_of(const struct export_column *c)
+{
+    const int len = (int)strlen(c->name);
+    char *field;
+    int rc;
+
+    if (c->kind == EXPORT_COLUMN_TEXT) /* "txt" for "text" */
+        rc = asprintf(&field, "%.*stxt", len - 4, c->name);
+    else
+        rc = asprintf(&field, "%s.%s", c->name,
+                      c->kind == EXPORT_COLUMN_TENSOR ? c->extension : "npy");
+    return rc >= 0 ? field : NULL;
+}
+
+static int add_column(struct wds_export *x, const char *key,
+                      const struct export_column *c, const char *field,
+                      const struct export_sample *s)
+{
+    struct export_tensor tokens;
+
+    switch (c->kind) {
+    case EXPORT_COLUMN_TENSOR:
+        return add_array(x, key, field, &s->tensors[c->item]);
+    case EXPORT_COLUMN_TOKENS:
+        tokens = export_tokens(&s->contents.texts[c->item]);
+        return add_array(x, key, field, &tokens);
+    default:
+        return add_member(x, key, field, NULL, 0, s->contents.texts[c->item].drawn->text,
+                          s->contents.texts[c->item].drawn->text_len);
+    }
+}
+
 static int add_members(struct wds_export *x, const char *key,
                        const struct export_sample *s)
 {
-    const struct export_shape *shape = x->target.shape;
+    const struct export_columns *columns = x->target.columns;
     int rc = 0;
 
-    if (shape->latent)
-        rc = add_array(x, key, "latent.npy", &s->latent);
-    if (shape->logvar && rc == 0)
-        rc = add_array(x, key, "logvar.npy", &s->logvar);
-    if (shape->tokens && rc == 0)
-        rc = add_array(x, key, "tokens.npy", &s->tokens);
-    if (rc == 0)
-        rc = add_member(x, key, "txt", NULL, 0, s->view.caption->text,
-                        s->view.caption->text_len);
+    for (size_t i = 0; i < columns->n && rc == 0; i++) {
+        if (is_in_json(&columns->list[i]))
+            continue;
+        char *field = field_of(&columns->list[i]);
+        rc = field != NULL ? add_column(x, key, &columns->list[i], field, s)
+                           : fail(x, "out of memory");
+        free(field);
+    }
     return rc == 0 ? add_json(x, key, s) : rc;
 }
 
@@ -289,37 +404,78 @@ static void close_writer(void *writer)
 
 /* ---- what is written about it ---- */
 
-static json_t *describe(const struct export_shape *shape, bool scaled)
+/* What stands behind a column's name in the description of the JSON. */
+static const char *const notes[EXPORT_COLUMN_KINDS] = {
+    [EXPORT_COLUMN_ORDER] = " (drawn for epoch 0)",
+    [EXPORT_COLUMN_PARTS] = " (kinds of all parts in their order, a role behind a colon)",
+    [EXPORT_COLUMN_LOSS] = " (of each of the parts: whether it is trained on)",
+    [EXPORT_COLUMN_ORIGINAL_SIZE] = " [width, height]",
+    [EXPORT_COLUMN_CROP] = " [left, top, width, height]",
+    [EXPORT_COLUMN_CAPTIONS] = " (all, with their tokens)",
+    [EXPORT_COLUMN_WEIGHT] = " (how often it occurs in a pass, by the view)",
+    [EXPORT_COLUMN_METADATA] = " (the input's own)"};
+
+static void print_note(FILE *f, const struct export_column *c, const char *separator)
+{
+    if (c->kind == EXPORT_COLUMN_CAPTIONS) {
+        fprintf(f, "%s%.*s (the drawn one's place in %s)", separator, caption_len(c),
+                c->name, c->name);
+        separator = ", ";
+    }
+    fprintf(f, "%s%s%s", separator, c->name,
+            notes[c->kind] != NULL ? notes[c->kind] : "");
+}
+
+static json_t *describe_json(const struct export_columns *columns)
+{
+    struct memory_file text;
+    const char *separator = "";
+    json_t *about = NULL;
+
+    if (memory_file_open(&text) == 0) {
+        for (size_t i = 0; i < columns->n; i++) {
+            if (!is_in_json(&columns->list[i]))
+                continue;
+            print_note(text.file, &columns->list[i], separator);
+            separator = ", ";
+        }
+        if (memory_file_flush(&text) == 0)
+            about = json_stringn(text.bytes, text.len);
+    }
+    memory_file_close(&text);
+    return about;
+}
+
+static json_t *describe_column(const struct export_column *c,
+                               const struct export_shape *shape, bool scaled)
+{
+    const struct export_slot *slot = shape->tensors;
+
+    if (c->kind == EXPORT_COLUMN_TEXT)
+        return json_string("the caption drawn for epoch 0, or the document");
+    if (c->kind == EXPORT_COLUMN_TOKENS)
+        return json_string("int32: ids of txt, without markers");
+    slot += c->item;
+    return json_sprintf("%s%s: %s%s", export_dtype_name(slot->dtype),
+                        export_slot_dims(slot), export_slot_about(slot),
+                        export_slot_scaling(slot, scaled));
+}
+
+static json_t *describe(const struct export_columns *columns,
+                        const struct export_shape *shape, bool scaled)
 {
     json_t *all = json_object();
 
-    if (shape->latent)
-        json_put_member(&all, "latent.npy",
-                        json_sprintf("%s (C,H,W): posterior mean, %s",
-                                     export_dtype_name(shape->dtype),
-                                     scaled ? "(raw - shift) * scale"
-                                            : "raw: neither shifted nor scaled"));
-    if (shape->logvar)
-        json_put_member(&all, "logvar.npy",
-                        json_sprintf("%s (C,H,W): posterior log-variance",
-                                     export_dtype_name(shape->dtype)));
-    if (shape->tokens)
-        json_put_member(&all, "tokens.npy",
-                        json_string("int32: ids of txt, without markers"));
-    json_put_member(&all, "txt",
-                    json_string("the caption drawn for epoch 0, or the document"));
-    json_put_member(
-        &all, "json",
-        json_sprintf("key, name, index, %s%smetadata (the input's own)",
-                     shape->latent
-                         ? "order (drawn for epoch 0), original_size [width, height], "
-                           "crop [left, top, width, height], image_sha256, caption (the "
-                           "drawn one's place in captions), captions (all, with their "
-                           "tokens), "
-                         : "",
-                     shape->weight ? "weight (how often it occurs in a pass, by the "
-                                     "view), "
-                                   : ""));
+    for (size_t i = 0; i < columns->n && all != NULL; i++) {
+        const struct export_column *c = &columns->list[i];
+        if (is_in_json(c))
+            continue;
+        char *field = field_of(c);
+        json_put_member(&all, field != NULL ? field : "",
+                        field != NULL ? describe_column(c, shape, scaled) : NULL);
+        free(field);
+    }
+    json_put_member(&all, "json", describe_json(columns));
     return all;
 }
 

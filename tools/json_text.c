@@ -39,6 +39,20 @@ void json_put_element(json_t **array, json_t *value)
     keep_whole(array, json_array_append_new(*array, value));
 }
 
+int json_add_missing(json_t *object, json_t *other)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(other, key, value)
+    {
+        if (json_object_get(object, key) == NULL &&
+            json_object_set(object, key, value) != 0)
+            return -1;
+    }
+    return 0;
+}
+
 json_t *json_load_path(const char *path, size_t flags, json_error_t *error)
 {
     errno = 0;

@@ -16,6 +16,9 @@ json_t *json_any_string(const char *text);
 void json_put_member(json_t **object, const char *key, json_t *value);
 void json_put_element(json_t **array, json_t *value);
 
+/* json_object_update_missing() that says so where memory is short: 0 or -1. */
+int json_add_missing(json_t *object, json_t *other);
+
 /* json_load_file() with one thing more: where memory was short errno is ENOMEM and
  * error->text says so, which jansson may call a syntax error. */
 json_t *json_load_path(const char *path, size_t flags, json_error_t *error);

@@ -37,8 +37,8 @@ enum { MANIFEST_WRONG = -1, MANIFEST_UNREADABLE = -2 };
 int manifest_read(struct manifest *m, const char *path);
 void manifest_free(struct manifest *m);
 
-/* "complete", "damaged" or "rejected": also what is published where more of it was rejected
- * than --max-reject-rate. */
+/* "complete", "damaged" or "rejected": also what is published where more of it was
+ * rejected than --max-reject-rate. */
 const char *manifest_state(const struct manifest *m);
 
 /* The members of many a sample of it are no neighbours. */

@@ -21,7 +21,7 @@ struct mds_column {
 /* One value as it is stored, in two pieces: what stands before an array's data, and the
  * data. Lent. */
 struct mds_value {
-    unsigned char head[40];
+    unsigned char head[64];
     size_t head_len;
     const void *data;
     size_t len;

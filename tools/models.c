@@ -84,17 +84,28 @@ static int open_encoder(struct models *m, const struct prepare_options *o)
             "warning: --scale %g is recorded, though config.json says %g: the "
             "trainer's latents will be scaled by it",
             o->scale, info->replaced_scale);
-    m->encoder = (struct shard_encoder){.kind = "vae",
-                                        .name = info->family,
+    if (asprintf(&m->geometry, "{\"fit\":\"crop\",\"resize\":\"%s\",\"size\":[%d,%d]}",
+                 resize_names[o->resize], (int)o->size, (int)o->size) < 0) {
+        m->geometry = NULL;
+        return failed("out of memory");
+    }
+    m->encoder = (struct shard_encoder){.name = "vae",
+                                        .kind = "latent",
+                                        .of = "image",
+                                        .family = info->family,
                                         .weights_sha256 = info->sha256,
                                         .config = info->config,
-                                        .downscale = (uint32_t)info->downscale,
-                                        .n_scale = (size_t)info->n_scale,
-                                        .scale = info->scale,
-                                        .shift = info->shift,
-                                        .moments = moments_names[o->moments],
+                                        .geometry = m->geometry,
+                                        .input = "{\"range\":[-1,1]}",
                                         .numerics = info->numerics,
-                                        .reproducible = true};
+                                        .reproducible = true,
+                                        .channels = (uint32_t)info->latent_channels,
+                                        .downscale = (uint32_t)info->downscale,
+                                        .moments = moments_names[o->moments],
+                                        .n_scale = (size_t)info->n_scale,
+                                        .scale_window = 1,
+                                        .scale = info->scale,
+                                        .shift = info->shift};
     return 0;
 }
 
@@ -202,4 +213,5 @@ void models_close(struct models *m)
     tokenizer_close(m->tokenizer);
     vae_close(m->vae);
     free(m->model_owned);
+    free(m->geometry);
 }

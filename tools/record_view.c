@@ -2,61 +2,64 @@
 #include "tools/record_view.h"
 
 #include <stddef.h>
-#include <string.h>
 
-static const struct shard_segment *first_of(const struct shard_record *r, uint32_t kind)
+#include "shard/draw.h"
+#include "shard/parts.h"
+
+const struct shard_alternative *record_view_drawn_text(const struct record_view *view,
+                                                       size_t i, size_t t)
 {
-    for (size_t i = 0; i < r->n_segments; i++)
-        if (r->segments[i].kind == kind)
-            return &r->segments[i];
-    return NULL;
-}
+    const struct shard_record *r = view->record;
+    const struct shard_part *part = &r->parts[i];
+    uint32_t drawn = r->caption_drawn;
 
-/* Where the encoder gives both moments, the log-variance is the segment behind the mean.
- */
-static const struct shard_segment *logvar_of(const struct record_view *v)
-{
-    const struct shard_segment *mean = v->latent, *next = mean + 1;
-
-    if (mean->encoder >= v->header->n_encoders ||
-        strcmp(v->header->encoders[mean->encoder].moments, "mean+logvar") != 0 ||
-        next == v->record->segments + v->record->n_segments)
-        return NULL;
-    return next->kind == SHARD_LATENT && next->encoder == mean->encoder ? next : NULL;
-}
-
-static enum record_kind kind_of(const struct record_view *v)
-{
-    const size_t n = v->record->n_segments;
-
-    if (v->text == NULL)
-        return RECORD_OTHER;
-    if (v->latent == NULL)
-        return n == 1 ? RECORD_TEXT : RECORD_OTHER;
-    return n == (v->logvar != NULL ? 3 : 2) ? RECORD_PAIR : RECORD_OTHER;
+    if (t > 0)
+        drawn = shard_draw_caption(t, r->name, r->key, 0, view->header->seed,
+                                   (uint32_t)part->n_alternatives);
+    return drawn < part->n_alternatives ? &part->alternatives[drawn] : NULL;
 }
 
 const struct shard_alternative *record_view_drawn(const struct record_view *view,
-                                                  const struct shard_segment *segment)
+                                                  size_t i)
 {
-    const uint32_t drawn = segment == view->text ? view->record->caption_drawn : 0;
+    const struct shard_record *r = view->record;
+    size_t t = 0;
 
-    if (segment->kind != SHARD_TEXT || drawn >= segment->n_alternatives)
+    if (r->parts[i].kind != SHARD_PART_TEXT)
         return NULL;
-    return &segment->alternatives[drawn];
+    for (size_t j = 0; j < i; j++)
+        t += r->parts[j].kind == SHARD_PART_TEXT;
+    return record_view_drawn_text(view, i, t);
+}
+
+static void find_image(struct record_view *v)
+{
+    const struct shard_tensor *t;
+    const size_t image =
+        shard_shown_image(v->record, shard_default_encoder(v->header), &t);
+
+    if (image < v->record->n_parts)
+        v->image = &v->record->parts[image];
+    if (t == NULL || t->kind != SHARD_LATENT)
+        return;
+    v->latent = t;
+    v->logvar = shard_logvar_of(v->record, t);
+    if (v->record->renditions[t->owner].kind == 0)
+        v->rendition = &v->record->renditions[t->owner];
 }
 
 struct record_view record_view(const struct shard_header *header,
                                const struct shard_record *record)
 {
-    struct record_view v = {.header = header, .record = record};
+    const size_t text = shard_first_text(record);
+    struct record_view v = {.header = header,
+                            .record = record,
+                            .arrangement = shard_arrangement_of(record)};
 
-    v.text = first_of(record, SHARD_TEXT);
-    v.latent = first_of(record, SHARD_LATENT);
-    v.logvar = v.latent != NULL ? logvar_of(&v) : NULL;
-    v.kind = kind_of(&v);
-    v.caption = v.text != NULL ? record_view_drawn(&v, v.text) : NULL;
-    if (v.latent != NULL && v.latent->image < record->n_images)
-        v.image = &record->images[v.latent->image];
+    if (text < record->n_parts) {
+        v.text = &record->parts[text];
+        v.caption = record_view_drawn(&v, text);
+    }
+    find_image(&v);
     return v;
 }

@@ -1,38 +1,37 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/record_view.h - which segments of a record are its caption, latent and image.
+ * tools/record_view.h - which parts and tensors of a record are its caption, its image and
+ * that image's latent.
  *
  * Everything that is shown or exported goes by this view. */
 #ifndef TOOLS_RECORD_VIEW_H
 #define TOOLS_RECORD_VIEW_H
 
 #include "shard/header.h"
+#include "shard/parts.h"
 #include "shard/record.h"
-
-enum record_kind {
-    RECORD_PAIR, /* a text and an image's latent, in drawn order */
-    RECORD_TEXT, /* one text */
-    RECORD_OTHER /* any other segments, in the order they stand in */
-};
 
 /* Lent by header and record. */
 struct record_view {
     const struct shard_header *header;
     const struct shard_record *record;
 
-    enum record_kind kind;
-    const struct shard_segment *text;        /* the first text segment, or NULL */
+    enum shard_arrangement arrangement;
+    const struct shard_part *text;           /* the first text, or NULL */
     const struct shard_alternative *caption; /* the drawn one of `text`, or NULL */
-    const struct shard_segment *latent;      /* the first latent segment, or NULL */
-    const struct shard_image *image;         /* the latent's, or NULL */
-    const struct shard_segment *logvar;      /* that belongs to the latent, or NULL */
+    const struct shard_part *image;          /* shard_shown_image(), or NULL */
+    const struct shard_tensor *latent;       /* its latent by the default encoder, or NULL */
+    const struct shard_tensor *logvar;       /* that belongs to the latent, or NULL */
+    const struct shard_rendition *rendition; /* the latent's, or NULL */
 };
 
 struct record_view record_view(const struct shard_header *header,
                                const struct shard_record *record);
 
-/* What stands for a text segment: the drawn alternative of the first one, the first of
- * any other; NULL for other kinds. */
+/* What part i, if it is a text, is drawn to be in epoch 0; NULL for other kinds. */
 const struct shard_alternative *record_view_drawn(const struct record_view *view,
-                                                  const struct shard_segment *segment);
+                                                  size_t i);
+/* The same of a part that is known to be text t of the record's texts. */
+const struct shard_alternative *record_view_drawn_text(const struct record_view *view,
+                                                       size_t i, size_t t);
 
 #endif

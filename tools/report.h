@@ -10,7 +10,7 @@
 
 #include "tools/job.h"
 #include "tools/pipeline.h"
-#include "tools/plan.h"
+#include "tools/prepare_plan.h"
 #include "tools/unit.h"
 
 /* A unit has ended: counts it, logs it, and says so where something is wrong with it.

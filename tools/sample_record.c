@@ -10,19 +10,24 @@
 
 static const uint32_t stored_dtype[] = {SHARD_FP16, SHARD_BF16, SHARD_FP32};
 
-static void fill_image(struct shard_image *image, const struct sample *s, uint32_t size)
+static void fill_image(struct sample_record *sr, const struct sample *s, uint32_t size)
 {
     const struct decoded *g = &s->geometry;
+    struct shard_part *image = &sr->parts[1];
 
-    *image = (struct shard_image){.original_width = g->original_width,
-                                  .original_height = g->original_height,
-                                  .crop_left = g->crop_left,
-                                  .crop_top = g->crop_top,
-                                  .crop_width = g->crop_width,
-                                  .crop_height = g->crop_height,
-                                  .target_width = size,
-                                  .target_height = size};
+    *image = (struct shard_part){.kind = SHARD_PART_IMAGE,
+                                 .flags = SHARD_FLAG_LOSS,
+                                 .role = "",
+                                 .width = g->original_width,
+                                 .height = g->original_height};
     memcpy(image->sha256, s->image_sha256, sizeof(image->sha256));
+    sr->rendition = (struct shard_rendition){
+        .part = 1,
+        .fit = SHARD_CROP,
+        .target_width = size,
+        .target_height = size,
+        .crop = {g->crop_left, g->crop_top, g->crop_width, g->crop_height},
+        .content = {0, 0, size, size}};
 }
 
 /* What a pair has and a document has not. */
@@ -36,18 +41,21 @@ static void fill_pair(struct sample_record *sr, const struct job *job,
     size_t bytes = job->latent_bytes / n_tensors;
 
     for (size_t i = 0; i < n_tensors; i++)
-        sr->segments[1 + i] =
-            (struct shard_segment){.kind = SHARD_LATENT,
-                                   .flags = SHARD_FLAG_LOSS,
-                                   .dtype = stored_dtype[o->latent],
-                                   .n_dims = 3,
-                                   .dims = {(uint32_t)vae->latent_channels, side, side},
-                                   .data = (const char *)s->latent + i * bytes,
-                                   .n_bytes = bytes};
-    sr->record.n_segments = 1 + n_tensors;
-    fill_image(&sr->image, s, (uint32_t)o->size);
-    sr->record.n_images = 1;
-    sr->record.images = &sr->image;
+        sr->tensors[i] =
+            (struct shard_tensor){.kind = SHARD_LATENT,
+                                  .part = 1,
+                                  .slot = i > 0 ? SHARD_SLOT_LOGVAR : 0,
+                                  .dtype = stored_dtype[o->latent],
+                                  .n_dims = 3,
+                                  .dims = {(uint32_t)vae->latent_channels, side, side},
+                                  .data = (const char *)s->latent + i * bytes,
+                                  .n_bytes = bytes};
+    fill_image(sr, s, (uint32_t)o->size);
+    sr->record.n_parts = 2;
+    sr->record.n_renditions = 1;
+    sr->record.renditions = &sr->rendition;
+    sr->record.n_tensors = n_tensors;
+    sr->record.tensors = sr->tensors;
     sr->record.order = shard_draw_order(sr->record.name, sr->record.key, 0,
                                         (uint64_t)o->seed, o->caption_first);
 }
@@ -70,18 +78,19 @@ int sample_record_build(struct sample_record *sr, const struct job *job,
                                        .text_len = p->captions[i].text_len,
                                        .ids = s->ids ? s->ids[i] : NULL,
                                        .n_ids = s->ids ? s->n_ids[i] : SHARD_NO_IDS};
-    sr->segments[0] = (struct shard_segment){.kind = SHARD_TEXT,
-                                             .flags = SHARD_FLAG_LOSS,
-                                             .n_alternatives = p->n_captions,
-                                             .alternatives = sr->alternatives};
+    sr->parts[0] = (struct shard_part){.kind = SHARD_PART_TEXT,
+                                       .flags = SHARD_FLAG_LOSS,
+                                       .role = "",
+                                       .n_alternatives = p->n_captions,
+                                       .alternatives = sr->alternatives};
     sr->record =
         (struct shard_record){.key = p->key,
                               .name = name,
                               .index = p->index,
-                              .n_segments = 1,
-                              .segments = sr->segments,
+                              .n_parts = 1,
+                              .parts = sr->parts,
                               .caption_drawn = shard_draw_caption(
-                                  name, p->key, 0, seed, (uint32_t)p->n_captions),
+                                  0, name, p->key, 0, seed, (uint32_t)p->n_captions),
                               .metadata = p->metadata,
                               .metadata_len = p->metadata_len};
     if (s->unit->input->format == INPUT_PAIRS)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/sample_record.h - a finished sample as a shard's record: text, then latent, or
- * text alone. */
+ * tools/sample_record.h - a finished sample as a shard's record: text, then image, or text
+ * alone. */
 #ifndef TOOLS_SAMPLE_RECORD_H
 #define TOOLS_SAMPLE_RECORD_H
 
@@ -13,8 +13,9 @@ struct sample;
 struct sample_record {
     struct shard_record record;
     struct shard_alternative *alternatives; /* one a caption */
-    struct shard_segment segments[3];       /* text, mean, and log-variance if stored */
-    struct shard_image image;
+    struct shard_part parts[2];             /* text, image */
+    struct shard_rendition rendition;
+    struct shard_tensor tensors[2]; /* mean, and log-variance if stored */
 };
 
 /* Fills *sr, which lives no longer than the sample. Returns 0, or -1: no memory. Release

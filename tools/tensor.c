@@ -7,17 +7,6 @@
 #include "shard/float16.h"
 #include "shard/record.h"
 
-static const char *const names[] = {
-    [SHARD_U8] = "u8",     [SHARD_U16] = "u16",   [SHARD_U32] = "u32",
-    [SHARD_I32] = "i32",   [SHARD_FP16] = "fp16", [SHARD_BF16] = "bf16",
-    [SHARD_FP32] = "fp32",
-};
-
-const char *tensor_dtype_name(uint32_t dtype)
-{
-    return dtype < sizeof(names) / sizeof(*names) ? names[dtype] : NULL;
-}
-
 /* One value, from any address. */
 static double value_at(uint32_t dtype, const unsigned char *at)
 {

@@ -6,9 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* "fp16", ...; NULL for a dtype that is not known. Static. */
-const char *tensor_dtype_name(uint32_t dtype);
-
 /* n values of a known dtype as doubles, which hold all of them exactly. `data` may stand
  * at any address. */
 void tensor_values(uint32_t dtype, const void *data, size_t n, double *out);

@@ -21,7 +21,7 @@ struct unit_output; /* open files and counts; exists from the first sample to th
 /* For reports, which look at any time: each by who does it. */
 struct unit_progress {
     atomic_bool begun, read_all, ended;
-    atomic_bool dropped; /* the run is ending and does not wait for it */
+    atomic_bool dropped;       /* the run is ending and does not wait for it */
     atomic_uint_fast64_t read; /* bytes of the input */
     atomic_uint_fast64_t n_read, n_encoded, n_written;
 };

@@ -15,7 +15,7 @@
 
 #include "tools/sha256.h"
 
-#define MAGIC "latentmill view 2 "
+#define MAGIC "latentmill view 3 "
 enum {
     MAGIC_LEN = sizeof(MAGIC) - 1,
     DIGITS = 32, /* of the fingerprint */
@@ -27,8 +27,8 @@ enum {
 /* The arrays in the file's order; the widest first, so that each is aligned. */
 enum {
     RECORDS,
+    TEXTS,
     COUNT,
-    OTHERS,
     WEIGHT,
     N_IDS,
     NAME,
@@ -42,8 +42,8 @@ enum {
 static const struct {
     const char *name;
     size_t width;
-} arrays[N_ARRAYS] = {[RECORDS] = {"records", 8},   [COUNT] = {"count", 8},
-                      [OTHERS] = {"others", 8},     [WEIGHT] = {"weight", 8},
+} arrays[N_ARRAYS] = {[RECORDS] = {"records", 8},   [TEXTS] = {"texts", 8},
+                      [COUNT] = {"count", 8},       [WEIGHT] = {"weight", 8},
                       [N_IDS] = {"n_ids", 4},       [NAME] = {"name", 4},
                       [IDS] = {"ids", 4},           [TEXT_BYTES] = {"text_bytes", 4},
                       [REPLACED] = {"replaced", 1}, [TEXT] = {"text", 1}};
@@ -256,23 +256,34 @@ static bool pass_alternative(const struct view_file *v, struct view_place *p,
     return true;
 }
 
-static bool pass_record(const struct view_file *v, struct view_place *p)
+/* A text of a record, whose alternatives are the view's own where `replaced`. */
+static bool pass_part(const struct view_file *v, struct view_place *p, bool replaced)
 {
-    const uint64_t i = p->record++, count = u64s(v, COUNT)[i];
-    const double weight = ((const double *)v->data[WEIGHT])[i];
-    const unsigned char replaced = u8s(v, REPLACED)[i];
-    bool fine = weight >= 0 && weight < MOST_WEIGHT && replaced <= 1 &&
-                count >= replaced && count <= v->n[N_IDS] - p->alternative;
+    const uint64_t count = u64s(v, COUNT)[p->part++];
+    bool fine = count > 0 && count <= v->n[N_IDS] - p->alternative;
 
     for (uint64_t k = 0; k < count && fine; k++)
         fine = pass_alternative(v, p, replaced);
     return fine;
 }
 
+static bool pass_record(const struct view_file *v, struct view_place *p)
+{
+    const uint64_t i = p->record++, texts = u64s(v, TEXTS)[i];
+    const double weight = ((const double *)v->data[WEIGHT])[i];
+    const unsigned char replaced = u8s(v, REPLACED)[i];
+    bool fine = weight >= 0 && weight < MOST_WEIGHT && replaced <= 1 &&
+                texts >= replaced && texts <= v->n[COUNT] - p->part;
+
+    for (uint64_t k = 0; k < texts && fine; k++)
+        fine = pass_part(v, p, replaced && k == 0);
+    return fine;
+}
+
 static bool pass_shard(const struct view_file *v, struct view_place *p, size_t shard)
 {
     const uint64_t n = u64s(v, RECORDS)[shard];
-    bool fine = n <= v->n[COUNT] - p->record;
+    bool fine = n <= v->n[TEXTS] - p->record;
 
     for (uint64_t i = 0; i < n && fine; i++)
         fine = pass_record(v, p);
@@ -282,10 +293,9 @@ static bool pass_shard(const struct view_file *v, struct view_place *p, size_t s
 /* Walks over all of it, and notes where shards begin. */
 static int check_arrays(struct view_file *v)
 {
-    const uint64_t n = v->n[COUNT];
+    const uint64_t n = v->n[TEXTS];
     struct view_place p = {0};
-    bool fine = v->n[RECORDS] == json_array_size(v->shards) && v->n[OTHERS] == n &&
-                v->n[WEIGHT] == n && v->n[REPLACED] == n && v->n[NAME] == v->n[N_IDS];
+    bool fine = v->n[RECORDS] == json_array_size(v->shards) && v->n[WEIGHT] == n && v->n[REPLACED] == n && v->n[NAME] == v->n[N_IDS];
 
     v->starts = calloc((size_t)v->n[RECORDS] + 1, sizeof(*v->starts));
     if (v->starts == NULL)
@@ -294,7 +304,8 @@ static int check_arrays(struct view_file *v)
         v->starts[i] = p;
         fine = pass_shard(v, &p, i);
     }
-    fine = fine && p.record == n && p.alternative == v->n[N_IDS] &&
+    fine = fine && p.record == n && p.part == v->n[COUNT] &&
+           p.alternative == v->n[N_IDS] &&
            p.text == v->n[TEXT_BYTES] && p.id == v->n[IDS] && p.byte == v->n[TEXT];
     return fine ? VIEW_OK : no_view(v, "its arrays do not go together");
 }
@@ -415,22 +426,25 @@ static struct shard_alternative take_caption(struct view_cursor *c)
 int view_cursor_next(struct view_cursor *c, struct view_record *record)
 {
     const struct view_file *v = c->view;
-    const size_t i = (size_t)c->at.record++, count = (size_t)u64s(v, COUNT)[i];
+    const size_t i = (size_t)c->at.record++;
+    uint64_t texts = u64s(v, TEXTS)[i];
 
     *record = (struct view_record){.weight = ((const double *)v->data[WEIGHT])[i],
                                    .replaced = u8s(v, REPLACED)[i] != 0};
-    if (!record->replaced) {
-        c->at.alternative += count;
-        return VIEW_OK;
+    if (record->replaced) {
+        const size_t count = (size_t)u64s(v, COUNT)[c->at.part++];
+        texts--;
+        c->captions.len = 0;
+        for (size_t k = 0; k < count; k++) {
+            const struct shard_alternative caption = take_caption(c);
+            if (shard_buffer_add(&c->captions, &caption, sizeof(caption)) < 0)
+                return VIEW_ENOMEM;
+        }
+        record->n_captions = count;
+        record->captions = (const struct shard_alternative *)c->captions.data;
     }
-    c->captions.len = 0;
-    for (size_t k = 0; k < count; k++) {
-        const struct shard_alternative caption = take_caption(c);
-        if (shard_buffer_add(&c->captions, &caption, sizeof(caption)) < 0)
-            return VIEW_ENOMEM;
-    }
-    record->n_captions = count;
-    record->captions = (const struct shard_alternative *)c->captions.data;
+    for (; texts > 0; texts--)
+        c->at.alternative += u64s(v, COUNT)[c->at.part++];
     return VIEW_OK;
 }
 

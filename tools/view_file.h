@@ -34,7 +34,7 @@ uint64_t view_file_n_records(const struct view_file *v, size_t shard);
 
 /* A place between two records: positions in the file's arrays. */
 struct view_place {
-    uint64_t record, alternative, text, id, byte;
+    uint64_t record, part, alternative, text, id, byte;
 };
 
 /* Goes through the records of one shard. */

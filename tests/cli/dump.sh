@@ -144,6 +144,7 @@ deep/others document
 deep/others edit
 deep/others logvar
 deep/others unknown
+deep/others rest
 END
 expect_stderr </dev/null
 
@@ -160,7 +161,7 @@ expect_match stderr '^error: \$T/d/torn\.manifest\.json: .*line 2'
 run names "$T/d"
 expect_status 1
 expect_match stderr '^error: \$T/d/lost\.lms: .*No such file'
-expect "all others are printed" [ "$(wc -l <"$T/.stdout")" = 12 ]
+expect "all others are printed" [ "$(wc -l <"$T/.stdout")" = 13 ]
 
 mkdir "$T/empty"
 run latentmill dump "$T/empty" "$T/missing.lms"

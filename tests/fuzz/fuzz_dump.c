@@ -13,19 +13,12 @@
 
 #include "shard/status.h"
 #include "shard/text_frame.h"
+#include "tests/unit/sample_records.h"
 #include "tools/dump_sample.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { TENSOR_CAP = 1 << 12 };
-
-static const struct shard_encoder encoders[] = {{.moments = "mean"},
-                                                {.moments = "mean+logvar"}};
-static const struct shard_header header = {
-    .patch = 2,
-    .tokenizer = {.present = true, .bos = 1, .eos = -1, .boi = 4096, .eoi = 4097},
-    .n_encoders = 2,
-    .encoders = encoders};
 
 static void check_text(const char *text, size_t len)
 {
@@ -62,7 +55,7 @@ static void print(const struct dump_sample *s,
 
 static void print_record(const struct shard_record *record)
 {
-    struct dump_sample s = {.view = record_view(&header, record),
+    struct dump_sample s = {.view = record_view(sample_header(), record),
                             .latents = DUMP_LATENTS_FULL};
 
     if (dump_sample_read(&s) < 0)
@@ -78,14 +71,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct shard_text_frame frame;
     char why[256];
 
-    if (shard_text_frame_decode(&frame, data, size, 2, why, sizeof(why)) == SHARD_OK) {
+    if (shard_text_frame_decode(&frame, data, size, sample_header(), why, sizeof(why)) ==
+        SHARD_OK) {
         for (size_t i = 0; i < frame.n_records; i++) {
             const struct shard_record *r = &frame.records[i];
-            struct shard_segment *segments =
-                frame.segments + (r->segments - frame.segments);
-            for (size_t k = 0; k < r->n_segments; k++)
-                if (segments[k].kind != SHARD_TEXT && segments[k].n_bytes <= TENSOR_CAP)
-                    segments[k].data = zeros;
+            struct shard_tensor *tensors = frame.tensors + (r->tensors - frame.tensors);
+            for (size_t k = 0; k < r->n_tensors; k++)
+                if (tensors[k].n_bytes <= TENSOR_CAP)
+                    tensors[k].data = zeros;
             print_record(r);
         }
     }

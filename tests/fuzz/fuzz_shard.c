@@ -11,11 +11,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "shard/file_map.h"
 #include "shard/format.h"
+#include "shard/outline.h"
 #include "shard/reader.h"
 #include "shard/sequence.h"
 #include "shard/text_frame.h"
 #include "shard/wire.h"
+#include "tests/unit/sample_records.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,37 +34,104 @@ static void touch(const void *data, size_t len)
     sink += sum;
 }
 
+static void use_part(const struct shard_part *part)
+{
+    touch(part->role, strlen(part->role));
+    touch(part->unknown.bytes, part->unknown.len);
+    touch(part->sha256, sizeof(part->sha256));
+    for (size_t i = 0; i < part->n_alternatives; i++) {
+        const struct shard_alternative *a = &part->alternatives[i];
+        touch(a->name, strlen(a->name));
+        touch(a->text, a->text_len + 1);
+        touch(a->unknown.bytes, a->unknown.len);
+        if (a->n_ids != SHARD_NO_IDS)
+            touch(a->ids, a->n_ids * sizeof(a->ids[0]));
+    }
+}
+
 static void use_record(const struct shard_record *rec)
 {
     touch(rec->key, strlen(rec->key));
     touch(rec->name, strlen(rec->name));
     touch(rec->metadata, rec->metadata_len);
-    touch(rec->images, rec->n_images * sizeof(rec->images[0]));
-    for (size_t i = 0; i < rec->n_segments; i++) {
-        const struct shard_segment *segment = &rec->segments[i];
-        touch(segment->data, segment->data != NULL ? segment->n_bytes : 0);
-        for (size_t j = 0; j < segment->n_alternatives; j++) {
-            const struct shard_alternative *a = &segment->alternatives[j];
-            touch(a->name, strlen(a->name));
-            touch(a->text, a->text_len + 1);
-            if (a->n_ids != SHARD_NO_IDS)
-                touch(a->ids, a->n_ids * sizeof(a->ids[0]));
-        }
-    }
+    for (size_t i = 0; i < rec->n_parts; i++)
+        use_part(&rec->parts[i]);
+    for (size_t i = 0; i < rec->n_renditions; i++)
+        touch(rec->renditions[i].unknown.bytes, rec->renditions[i].unknown.len);
+    for (size_t i = 0; i < rec->n_tensors; i++)
+        touch(rec->tensors[i].data,
+              rec->tensors[i].data != NULL ? rec->tensors[i].n_bytes : 0);
 }
 
-static void use_sequence(const struct shard_header *h, const struct shard_record *rec)
+/* Everything that a record may have is seen, images as all they may be. */
+static const struct shard_plan *plan_of_all(void)
 {
-    struct shard_sequence seq;
+    static const char json[] =
+        "{\"ends\":\"text\",\"rules\":[{\"part\":\"text\",\"see\":[{},"
+        "{\"encoder\":\"states\"},{\"encoder\":\"words\"}]},"
+        "{\"part\":\"image\",\"see\":[{},{\"encoder\":\"moments\",\"window\":1},"
+        "{\"encoder\":\"codes\",\"row_end\":9},{\"encoder\":\"features\"},"
+        "{\"encoder\":\"jpeg\",\"markers\":false}]},"
+        "{\"part\":\"data\",\"see\":[{\"encoder\":\"vector\"}]},"
+        "{\"part\":77,\"see\":[{\"encoder\":\"later\"}]}]}";
+    static struct shard_plan *plan;
+    char why[200];
 
-    if (shard_sequence_build(h, rec, rec->order, rec->caption_drawn, h->patch, &seq) ==
-        SHARD_OK) {
+    if (plan == NULL &&
+        shard_plan_from_json(json, sizeof(json) - 1, &plan, why, sizeof(why)) != SHARD_OK)
+        abort();
+    return plan;
+}
+
+static void use_sequence(const struct shard_header *h, const struct shard_record *rec,
+                         const struct shard_plan *plan)
+{
+    const struct shard_view view = {h, plan, h->patch};
+    struct shard_sequence seq;
+    struct shard_draws draws;
+    size_t length;
+
+    if (shard_draws_stored(&draws, rec, h->seed) != SHARD_OK)
+        abort();
+    if (shard_sequence_build(&view, rec, &draws, &seq) == SHARD_OK) {
         touch(seq.tokens, seq.length * sizeof(seq.tokens[0]));
         touch(seq.loss, seq.length);
         for (size_t i = 0; i < seq.n_spans; i++)
             touch(&seq.tokens[seq.spans[i].offset], seq.spans[i].length);
+        if (shard_sequence_length(&view, rec, &draws, &length) != SHARD_OK ||
+            length != seq.length)
+            abort();
         shard_sequence_clear(&seq);
     }
+    shard_draws_clear(&draws);
+}
+
+/* What is planned from the index alone. */
+static void use_outline(const char *path)
+{
+    struct shard_source source;
+    struct shard_file_map map = {0};
+    struct shard_outline outline = {0};
+    struct shard_outline_room room = {0};
+    struct shard_record rec;
+    struct shard_measure m;
+
+    if (shard_source_open(&source, path) == SHARD_OK &&
+        shard_file_map_open(&map, &source) == SHARD_OK &&
+        shard_outline_load(&outline, &map.index, map.header) == SHARD_OK) {
+        const struct shard_view view = {map.header, plan_of_all(), map.header->patch};
+        for (size_t i = 0; i < outline.n_records && i < 1000; i++) {
+            if (shard_outline_record(&outline, i, &room, &rec) != SHARD_OK)
+                abort();
+            shard_sequence_measure(&view, &rec, &m);
+            sink += (unsigned)m.positions;
+        }
+    }
+    touch(source.why, strlen(source.why));
+    shard_outline_room_clear(&room);
+    shard_outline_clear(&outline);
+    shard_file_map_close(&map);
+    shard_source_close(&source);
 }
 
 static void read_shard(const uint8_t *data, size_t size)
@@ -84,8 +154,10 @@ static void read_shard(const uint8_t *data, size_t size)
             if (rc == SHARD_EOF)
                 break;
             use_record(&rec);
-            if (rc == SHARD_OK)
-                use_sequence(shard_reader_header(r), &rec);
+            if (rc != SHARD_OK)
+                continue;
+            use_sequence(shard_reader_header(r), &rec, shard_plan_default());
+            use_sequence(shard_reader_header(r), &rec, plan_of_all());
         }
         shard_reader_text_only(r, true);
         if (shard_reader_find(r, NULL, "dir/000001", &i) == SHARD_OK &&
@@ -94,6 +166,7 @@ static void read_shard(const uint8_t *data, size_t size)
     }
     touch(shard_reader_why(r), strlen(shard_reader_why(r)));
     shard_reader_close(r);
+    use_outline(path);
     close(fd);
 }
 
@@ -102,9 +175,12 @@ static void decode_text(const uint8_t *data, size_t size)
     struct shard_text_frame frame;
     char why[256];
 
-    if (shard_text_frame_decode(&frame, data, size, 3, why, sizeof(why)) == SHARD_OK)
-        for (size_t i = 0; i < frame.n_records; i++)
+    if (shard_text_frame_decode(&frame, data, size, sample_header(), why, sizeof(why)) ==
+        SHARD_OK)
+        for (size_t i = 0; i < frame.n_records; i++) {
             use_record(&frame.records[i]);
+            use_sequence(sample_header(), &frame.records[i], plan_of_all());
+        }
     shard_text_frame_clear(&frame);
 }
 

@@ -4,9 +4,11 @@
  *     write_dump_shards DIR
  *
  * DIR/pairs.lms    pairs: both orders, several captions, odd characters, metadata
- * DIR/others.lms   a document, an edit (image, text, image), kinds of a later version,
- *                  latents with their log-variance, a patch window that does not divide
- * DIR/raw.lms      pairs that are not tokenized
+ * DIR/others.lms   a document, an edit (image, text, image), latents with their
+ *                  log-variance, a patch window that does not divide, kinds of a later
+ *                  version, and a record with everything else: roles, data, codes,
+ * pixels, features, ids of another tokenizer, padded and mirrored renditions DIR/raw.lms
+ * pairs that are not tokenized
  *
  * DIR/tokenizer-*.model  the one of others.lms; that of pairs.lms is the embedded one
  *
@@ -25,7 +27,8 @@
 #include "shard/writer.h"
 
 enum { CHANNELS = 4, SIDE = 8, N_VALUES = CHANNELS * SIDE * SIDE };
-enum { VAE_FP16 = 0, VAE_LOGVAR = 1 }; /* positions in the header's encoders */
+/* Positions in the encoders of others.lms; in both other shards TAESD is the only one. */
+enum { VAE, CODES, PIXELS, STATES, WORDS, VECTOR, LATER, N_ENCODERS };
 
 static void check(bool ok, const char *what)
 {
@@ -82,32 +85,40 @@ static void write_model(const char *folder, const struct model *m)
           path);
 }
 
+#define ENCODER(the_name, the_kind, the_of, the_family)                                  \
+    .name = the_name, .kind = the_kind, .of = the_of, .family = the_family,              \
+    .numerics = "direct-1", .quality = -1
+
 static const double one[] = {1}, zero[] = {0};
-static const struct shard_encoder encoders[] = {
-    {.kind = "vae",
-     .name = "TAESD",
-     .weights_sha256 = "00112233445566778899aabbccddeeff"
-                       "00112233445566778899aabbccddeeff",
-     .config = "{\"latent_channels\":4}",
-     .downscale = 8,
-     .n_scale = 1,
-     .scale = one,
-     .shift = zero,
-     .moments = "mean",
-     .numerics = "direct-1",
-     .reproducible = true},
-    {.kind = "vae",
-     .name = "AutoencoderKL",
+static const struct shard_encoder taesd = {ENCODER("taesd", "latent", "image", "TAESD"),
+                                           .weights_sha256 =
+                                               "00112233445566778899aabbccddeeff"
+                                               "00112233445566778899aabbccddeeff",
+                                           .config = "{\"latent_channels\":4}",
+                                           .channels = CHANNELS,
+                                           .downscale = 8,
+                                           .n_scale = 1,
+                                           .scale_window = 1,
+                                           .scale = one,
+                                           .shift = zero,
+                                           .moments = "mean",
+                                           .reproducible = true};
+static const struct shard_encoder encoders[N_ENCODERS] = {
+    {ENCODER("vae", "latent", "image", "AutoencoderKL"),
      .weights_sha256 = "ffeeddccbbaa99887766554433221100"
                        "ffeeddccbbaa99887766554433221100",
-     .config = "{}",
-     .downscale = 8,
-     .n_scale = 4,
-     .scale = (const double[]){0.18215, 1, 0.5, 2},
-     .shift = (const double[]){0, 0.25, -1, 0.1159},
-     .moments = "mean+logvar",
-     .numerics = "direct-1",
+     .config = "{}", .channels = CHANNELS, .downscale = 8, .n_scale = 4,
+     .scale_window = 1, .scale = (const double[]){0.18215, 1, 0.5, 2},
+     .shift = (const double[]){0, 0.25, -1, 0.1159}, .moments = "mean+logvar",
      .reproducible = true},
+    {ENCODER("codes", "codes", "image", "VQModel"), .codebook = 65536,
+     .id_offset = 40000},
+    {ENCODER("pixels", "pixels", "image", "none"), .codec = "png"},
+    {ENCODER("states", "features", "text", "T5"), .n_outputs = 2,
+     .outputs = (const char *const[]){"states", "pooled"}},
+    {ENCODER("words", "ids", "text", "Unigram")},
+    {ENCODER("vector", "features", "data", "clip.npy")},
+    {ENCODER("later", "waves", "sound", "Later")},
 };
 
 static struct shard_header header_of(const char *name, const struct model *model)
@@ -118,8 +129,8 @@ static struct shard_header header_of(const char *name, const struct model *model
                              .seed = 42,
                              .caption_first = 0.8,
                              .patch = 2,
-                             .n_encoders = 2,
-                             .encoders = encoders};
+                             .n_encoders = 1,
+                             .encoders = &taesd};
 
     if (model != NULL)
         h.tokenizer = (struct shard_tokenizer){.present = true,
@@ -187,46 +198,66 @@ static double value(uint32_t which, size_t i)
     return ((double)((i * 37 + which * 101) % 409) - 204) / 64;
 }
 
-static struct shard_segment latent_of(uint32_t which, uint16_t data[static N_VALUES])
+static struct shard_tensor latent_of(uint32_t which, uint16_t data[static N_VALUES],
+                                     uint32_t part, uint32_t rendition)
 {
     for (size_t i = 0; i < N_VALUES; i++) {
         const float v = (float)value(which, i);
         shard_fp32_to_fp16(&v, &data[i], 1);
     }
-    return (struct shard_segment){.kind = SHARD_LATENT,
-                                  .flags = SHARD_FLAG_LOSS,
-                                  .dtype = SHARD_FP16,
-                                  .n_dims = 3,
-                                  .dims = {CHANNELS, SIDE, SIDE},
-                                  .encoder = VAE_FP16,
-                                  .data = data,
-                                  .n_bytes = N_VALUES * sizeof(data[0])};
+    return (struct shard_tensor){.kind = SHARD_LATENT,
+                                 .part = part,
+                                 .owner = rendition,
+                                 .encoder = VAE,
+                                 .dtype = SHARD_FP16,
+                                 .n_dims = 3,
+                                 .dims = {CHANNELS, SIDE, SIDE},
+                                 .data = data,
+                                 .n_bytes = N_VALUES * sizeof(data[0])};
 }
 
-static struct shard_segment text_segment(const struct shard_alternative *a, size_t n)
+static struct shard_part text_part(uint32_t flags, const struct shard_alternative *a,
+                                   size_t n)
 {
-    return (struct shard_segment){.kind = SHARD_TEXT,
-                                  .flags = SHARD_FLAG_LOSS,
-                                  .n_alternatives = n,
-                                  .alternatives = a};
+    return (struct shard_part){.kind = SHARD_PART_TEXT,
+                               .flags = flags,
+                               .role = "",
+                               .n_alternatives = n,
+                               .alternatives = a};
 }
 
-static const struct shard_image wide = {.original_width = 500,
-                                        .original_height = 375,
-                                        .crop_left = 62,
-                                        .crop_width = 375,
-                                        .crop_height = 375,
-                                        .target_width = 64,
-                                        .target_height = 64,
-                                        .sha256 = {0xca, 0xfe, 0x01}};
-static const struct shard_image small = {.original_width = 20,
-                                         .original_height = 30,
-                                         .crop_top = 5,
-                                         .crop_width = 20,
-                                         .crop_height = 20,
-                                         .target_width = 64,
-                                         .target_height = 64,
-                                         .sha256 = {0xbe, 0xef, 0x02}};
+static struct shard_part wide(uint32_t flags)
+{
+    return (struct shard_part){.kind = SHARD_PART_IMAGE,
+                               .flags = flags,
+                               .role = "",
+                               .width = 500,
+                               .height = 375,
+                               .sha256 = {0xca, 0xfe, 0x01}};
+}
+
+static struct shard_part small(uint32_t flags)
+{
+    return (struct shard_part){.kind = SHARD_PART_IMAGE,
+                               .flags = flags,
+                               .role = "",
+                               .width = 20,
+                               .height = 30,
+                               .sha256 = {0xbe, 0xef, 0x02}};
+}
+
+/* The middle square of either image. */
+static struct shard_rendition square_of(uint32_t part, const struct shard_part *image)
+{
+    const bool is_wide = image->width > image->height;
+
+    return (struct shard_rendition){.part = part,
+                                    .target_width = 64,
+                                    .target_height = 64,
+                                    .crop = is_wide ? (struct shard_box){62, 0, 375, 375}
+                                                    : (struct shard_box){0, 5, 20, 20},
+                                    .content = {0, 0, 64, 64}};
+}
 
 struct pair {
     const char *key;
@@ -241,15 +272,20 @@ struct pair {
 static void append_pair(struct shard_writer *w, const char *name, const struct pair *p)
 {
     uint16_t data[N_VALUES];
-    const struct shard_segment segments[] = {text_segment(p->captions, p->n_captions),
-                                             latent_of((uint32_t)p->index, data)};
+    const struct shard_part parts[] = {
+        text_part(SHARD_FLAG_LOSS, p->captions, p->n_captions),
+        p->index % 2 == 0 ? wide(SHARD_FLAG_LOSS) : small(SHARD_FLAG_LOSS)};
+    const struct shard_rendition rendition = square_of(1, &parts[1]);
+    const struct shard_tensor tensor = latent_of((uint32_t)p->index, data, 1, 0);
     const struct shard_record r = {.key = p->key,
                                    .name = name,
                                    .index = p->index,
-                                   .n_images = 1,
-                                   .images = p->index % 2 == 0 ? &wide : &small,
-                                   .n_segments = 2,
-                                   .segments = segments,
+                                   .n_parts = 2,
+                                   .parts = parts,
+                                   .n_renditions = 1,
+                                   .renditions = &rendition,
+                                   .n_tensors = 1,
+                                   .tensors = &tensor,
                                    .order = p->order,
                                    .caption_drawn = p->drawn,
                                    .metadata = p->metadata,
@@ -313,12 +349,28 @@ static void write_pairs(const char *name, char *path, const struct model *model)
     end(w);
 }
 
+static struct shard_record other(const char *key, uint64_t index,
+                                 const struct shard_part *parts, size_t n)
+{
+    return (struct shard_record){
+        .key = key, .name = "deep/others", .index = index, .n_parts = n, .parts = parts};
+}
+
+static void make_of(struct shard_record *r, const struct shard_rendition *renditions,
+                    size_t n_renditions, const struct shard_tensor *tensors,
+                    size_t n_tensors)
+{
+    r->renditions = renditions;
+    r->n_renditions = n_renditions;
+    r->tensors = tensors;
+    r->n_tensors = n_tensors;
+}
+
 static void append_document(struct shard_writer *w)
 {
     const struct shard_alternative a = TEXT("text", "Once upon a time.", true);
-    const struct shard_segment segment = text_segment(&a, 1);
-    const struct shard_record r = {
-        .key = "document", .name = "deep/others", .n_segments = 1, .segments = &segment};
+    const struct shard_part part = text_part(SHARD_FLAG_LOSS, &a, 1);
+    const struct shard_record r = other("document", 0, &part, 1);
 
     append(w, &r);
 }
@@ -327,19 +379,16 @@ static void append_edit(struct shard_writer *w)
 {
     uint16_t before[N_VALUES], after[N_VALUES];
     const struct shard_alternative a = TEXT("edit", "Make the ball green.", true);
-    struct shard_segment segments[] = {latent_of(7, before), text_segment(&a, 1),
-                                       latent_of(8, after)};
-    const struct shard_image images[] = {wide, small};
-    const struct shard_record r = {.key = "edit",
-                                   .name = "deep/others",
-                                   .index = 1,
-                                   .n_images = 2,
-                                   .images = images,
-                                   .n_segments = 3,
-                                   .segments = segments};
+    const struct shard_part parts[] = {wide(SHARD_FLAG_CONTEXT),
+                                       text_part(SHARD_FLAG_CONTEXT, &a, 1),
+                                       small(SHARD_FLAG_LOSS)};
+    const struct shard_rendition renditions[] = {square_of(0, &parts[0]),
+                                                 square_of(2, &parts[2])};
+    const struct shard_tensor tensors[] = {latent_of(7, before, 0, 0),
+                                           latent_of(8, after, 2, 1)};
+    struct shard_record r = other("edit", 1, parts, 3);
 
-    segments[0].flags = SHARD_FLAG_CONTEXT;
-    segments[2].image = 1;
+    make_of(&r, renditions, 2, tensors, 2);
     append(w, &r);
 }
 
@@ -349,74 +398,137 @@ static void append_logvar(struct shard_writer *w)
     enum { N = 4 * 3 * 5 };
     float mean[N], logvar[N];
     const struct shard_alternative a = TEXT("txt", "mean and log-variance", true);
-    struct shard_segment segments[] = {text_segment(&a, 1),
-                                       {.kind = SHARD_LATENT,
-                                        .flags = SHARD_FLAG_LOSS,
-                                        .dtype = SHARD_FP32,
-                                        .n_dims = 3,
-                                        .dims = {4, 3, 5},
-                                        .encoder = VAE_LOGVAR,
-                                        .data = mean,
-                                        .n_bytes = sizeof(mean)},
-                                       {0}};
-    const struct shard_record r = {.key = "logvar",
-                                   .name = "deep/others",
-                                   .index = 2,
-                                   .n_images = 1,
-                                   .images = &wide,
-                                   .n_segments = 3,
-                                   .segments = segments};
+    const struct shard_part parts[] = {text_part(SHARD_FLAG_LOSS, &a, 1),
+                                       wide(SHARD_FLAG_LOSS)};
+    const struct shard_rendition rendition = square_of(1, &parts[1]);
+    struct shard_tensor tensors[2] = {{.kind = SHARD_LATENT,
+                                       .part = 1,
+                                       .encoder = VAE,
+                                       .dtype = SHARD_FP32,
+                                       .n_dims = 3,
+                                       .dims = {4, 3, 5},
+                                       .data = mean,
+                                       .n_bytes = sizeof(mean)}};
+    struct shard_record r = other("logvar", 2, parts, 2);
 
     for (size_t i = 0; i < N; i++) {
         mean[i] = (float)(value(1, i) / 3);
         logvar[i] = (float)(value(2, i) - 20);
     }
-    segments[2] = segments[1];
-    segments[2].data = logvar;
+    tensors[1] = tensors[0];
+    tensors[1].slot = SHARD_SLOT_LOGVAR;
+    tensors[1].data = logvar;
+    make_of(&r, &rendition, 1, tensors, 2);
     append(w, &r);
 }
 
-/* What a later version may add: a kind and a dtype without a name here. */
+/* What a later version may add: kinds and a dtype without a name here. */
 static void append_unknown(struct shard_writer *w)
 {
-    static const uint16_t codes[6] = {1, 2, 3, 4, 5, 65535};
     static const unsigned char bytes[5] = {9, 8, 7, 6, 5};
-    const struct shard_segment segments[] = {{.kind = SHARD_CODES,
-                                              .flags = SHARD_FLAG_LOSS,
-                                              .dtype = SHARD_U16,
-                                              .n_dims = 2,
-                                              .dims = {2, 3},
-                                              .encoder = VAE_FP16,
-                                              .data = codes,
-                                              .n_bytes = sizeof(codes)},
-                                             {.kind = 77,
-                                              .flags = SHARD_FLAG_CONTEXT,
-                                              .dtype = SHARD_U8,
-                                              .n_dims = 1,
-                                              .dims = {5},
-                                              .encoder = VAE_FP16,
-                                              .data = bytes,
-                                              .n_bytes = sizeof(bytes)}};
-    const struct shard_record r = {.key = "unknown",
-                                   .name = "deep/others",
-                                   .index = 3,
-                                   .n_images = 1,
-                                   .images = &small,
-                                   .n_segments = 2,
-                                   .segments = segments};
+    const struct shard_alternative a[] = {
+        {.kind = 3, .name = "spoken", .n_ids = SHARD_NO_IDS, .unknown = {"\x1b[2J", 4}}};
+    const struct shard_part parts[] = {{.kind = 77,
+                                        .flags = SHARD_FLAG_CONTEXT,
+                                        .role = "sound",
+                                        .unknown = {bytes, sizeof(bytes)}},
+                                       text_part(SHARD_FLAG_LOSS, a, 1),
+                                       small(SHARD_FLAG_LOSS)};
+    const struct shard_rendition rendition = {
+        .kind = 2, .part = 2, .unknown = {bytes, sizeof(bytes)}};
+    const struct shard_tensor tensors[] = {{.kind = SHARD_CODES,
+                                            .part = 2,
+                                            .encoder = CODES,
+                                            .dtype = SHARD_U16,
+                                            .n_dims = 2,
+                                            .dims = {0, 3},
+                                            .n_bytes = 0},
+                                           {.kind = 78,
+                                            .part = 0,
+                                            .owner = 12,
+                                            .encoder = LATER,
+                                            .dtype = 99,
+                                            .n_dims = 1,
+                                            .dims = {5},
+                                            .data = bytes,
+                                            .n_bytes = sizeof(bytes)}};
+    struct shard_record r = other("unknown", 3, parts, 3);
 
+    make_of(&r, &rendition, 1, tensors, 2);
+    append(w, &r);
+}
+
+/* A conversation about an image, with every kind of tensor that is not a latent. */
+static void append_rest(struct shard_writer *w)
+{
+    static const uint16_t codes[6] = {1, 2, 3, 4, 5, 65535}, mirrored[6] = {3, 2, 1};
+    static const unsigned char png[5] = {0x89, 'P', 'N', 'G', 0};
+    static const int32_t words[3] = {0, 7, 2147483647};
+    float numbers[8];
+    const struct shard_alternative a[] = {TEXT("q", "What is it?", true),
+                                          TEXT("a", "A ball.", true),
+                                          TEXT("b", "A green ball.", true)};
+    struct shard_part parts[] = {
+        text_part(SHARD_FLAG_CONTEXT, &a[0], 1),
+        small(SHARD_FLAG_CONTEXT),
+        text_part(SHARD_FLAG_LOSS, &a[1], 2),
+        {.kind = SHARD_PART_DATA, .flags = SHARD_FLAG_CONTEXT, .role = "clip"}};
+    const struct shard_rendition renditions[] = {square_of(1, &parts[1]),
+                                                 {.part = 1,
+                                                  .fit = SHARD_PAD,
+                                                  .target_width = 48,
+                                                  .target_height = 48,
+                                                  .crop = {0, 0, 20, 30},
+                                                  .content = {8, 0, 32, 48}},
+                                                 {.part = 1,
+                                                  .mirrored = true,
+                                                  .fit = SHARD_STRETCH,
+                                                  .target_width = 64,
+                                                  .target_height = 64,
+                                                  .crop = {0, 0, 20, 30},
+                                                  .content = {0, 0, 64, 64}}};
+#define TENSOR(the_encoder, the_kind, the_part, the_owner, the_dtype, values)            \
+    .encoder = the_encoder, .kind = the_kind, .part = the_part, .owner = the_owner,      \
+    .dtype = the_dtype, .data = values
+    const struct shard_tensor tensors[] = {
+        {TENSOR(CODES, SHARD_CODES, 1, 0, SHARD_U16, codes), .n_dims = 2, .dims = {2, 3},
+         .n_bytes = sizeof(codes)},
+        {TENSOR(CODES, SHARD_CODES, 1, 2, SHARD_U16, mirrored), .n_dims = 2,
+         .dims = {2, 3}, .n_bytes = sizeof(mirrored), .slot = SHARD_SLOT_MIRRORED},
+        {TENSOR(PIXELS, SHARD_PIXELS, 1, 1, SHARD_FILE, png), .n_dims = 3,
+         .dims = {48, 48, 3}, .n_bytes = sizeof(png)},
+        {TENSOR(STATES, SHARD_FEATURES, 0, 0, SHARD_FP32, numbers), .n_dims = 2,
+         .dims = {2, 3}, .n_bytes = 24},
+        {TENSOR(STATES, SHARD_FEATURES, 0, 0, SHARD_FP32, numbers), .n_dims = 1,
+         .dims = {3}, .n_bytes = 12, .slot = 1 << SHARD_SLOT_OUTPUT_SHIFT},
+        {TENSOR(WORDS, SHARD_IDS, 2, 1, SHARD_I32, words), .n_dims = 1, .dims = {3},
+         .n_bytes = sizeof(words)},
+        {TENSOR(VECTOR, SHARD_FEATURES, 3, SHARD_NONE, SHARD_FP32, numbers), .n_dims = 1,
+         .dims = {8}, .n_bytes = 32}};
+    struct shard_record r = other("rest", 4, parts, 4);
+
+    parts[0].role = "user";
+    parts[1].role = "user";
+    parts[2].role = "assistant";
+    for (size_t i = 0; i < 8; i++)
+        numbers[i] = (float)value(3, i);
+    make_of(&r, renditions, 3, tensors, sizeof(tensors) / sizeof(tensors[0]));
     append(w, &r);
 }
 
 static void write_others(char *path)
 {
-    const struct shard_header h = header_of("deep/others", &own);
+    struct shard_header h = header_of("deep/others", &own);
+
+    h.n_encoders = N_ENCODERS;
+    h.encoders = encoders;
     struct shard_writer *w = begin(&h, path);
 
     append_document(w);
     append_edit(w);
     append_logvar(w);
     append_unknown(w);
+    append_rest(w);
     end(w);
 }
 

@@ -32,8 +32,10 @@ int main(int argc, char **argv)
     int rc = shard_writer_open(&w, &options);
     for (uint64_t i = 0; i < strtoull(argv[2], NULL, 10) && rc == SHARD_OK; i++) {
         struct sample *s = sample_make(SAMPLE_KINDS * i); /* a pair */
-        if (i % 2 == 1)
+        if (i % 2 == 1) {
             sample_text(s, SHARD_FLAG_LOSS, 1, true);
+            s->rec.order = SHARD_CAPTION_FIRST; /* only a pair has another */
+        }
         rc = shard_writer_append(w, &s->rec);
         sample_free(s);
     }

@@ -52,30 +52,37 @@ static int append(struct shard_writer *w, unsigned long i)
     int len = snprintf(text, sizeof(text), "a photo of thing number %lu", i);
     const struct shard_alternative caption = {
         .name = "txt", .text = text, .text_len = (size_t)len, .ids = ids, .n_ids = N_IDS};
-    const struct shard_segment segments[] = {{.kind = SHARD_TEXT,
-                                              .flags = SHARD_FLAG_LOSS,
-                                              .n_alternatives = 1,
-                                              .alternatives = &caption},
-                                             {.kind = SHARD_LATENT,
-                                              .flags = SHARD_FLAG_LOSS,
-                                              .dtype = SHARD_FP16,
-                                              .n_dims = 3,
-                                              .dims = {C, SIDE, SIDE},
-                                              .data = latent,
-                                              .n_bytes = sizeof(latent)}};
-    const struct shard_image image = {.original_width = 256,
-                                      .original_height = 256,
-                                      .crop_width = 256,
-                                      .crop_height = 256,
-                                      .target_width = 256,
-                                      .target_height = 256};
+    const struct shard_part parts[] = {{.kind = SHARD_PART_TEXT,
+                                        .flags = SHARD_FLAG_LOSS,
+                                        .role = "",
+                                        .n_alternatives = 1,
+                                        .alternatives = &caption},
+                                       {.kind = SHARD_PART_IMAGE,
+                                        .flags = SHARD_FLAG_LOSS,
+                                        .role = "",
+                                        .width = 256,
+                                        .height = 256}};
+    const struct shard_rendition rendition = {.part = 1,
+                                              .target_width = 256,
+                                              .target_height = 256,
+                                              .crop = {0, 0, 256, 256},
+                                              .content = {0, 0, 256, 256}};
+    const struct shard_tensor tensor = {.kind = SHARD_LATENT,
+                                        .part = 1,
+                                        .dtype = SHARD_FP16,
+                                        .n_dims = 3,
+                                        .dims = {C, SIDE, SIDE},
+                                        .data = latent,
+                                        .n_bytes = sizeof(latent)};
     const struct shard_record rec = {.key = key,
                                      .name = "noise",
                                      .index = i,
-                                     .n_images = 1,
-                                     .images = &image,
-                                     .n_segments = 2,
-                                     .segments = segments,
+                                     .n_parts = 2,
+                                     .parts = parts,
+                                     .n_renditions = 1,
+                                     .renditions = &rendition,
+                                     .n_tensors = 1,
+                                     .tensors = &tensor,
                                      .order = i % 5 == 0 ? SHARD_IMAGE_FIRST
                                                          : SHARD_CAPTION_FIRST};
     return shard_writer_append(w, &rec);
@@ -92,11 +99,15 @@ int main(int argc, char **argv)
     static const double one = 1, zero = 0;
     static const char sha256[] = "00000000000000000000000000000000"
                                  "00000000000000000000000000000000";
-    const struct shard_encoder encoder = {.kind = "vae",
-                                          .name = "noise",
+    const struct shard_encoder encoder = {.name = "noise",
+                                          .kind = "latent",
+                                          .of = "image",
+                                          .family = "noise",
                                           .weights_sha256 = sha256,
+                                          .channels = C,
                                           .downscale = 8,
                                           .n_scale = 1,
+                                          .scale_window = 1,
                                           .scale = &one,
                                           .shift = &zero,
                                           .moments = "mean",

@@ -38,65 +38,81 @@ static json_t *hex(const void *data, size_t len)
     return value;
 }
 
-static json_t *alternatives(const struct shard_segment *segment)
+static json_t *bytes(const struct shard_unknown *unknown)
+{
+    return hex(unknown->bytes, unknown->len);
+}
+
+static json_t *alternatives(const struct shard_part *part)
 {
     json_t *array = json_array();
 
-    for (size_t i = 0; i < segment->n_alternatives; i++) {
-        const struct shard_alternative *a = &segment->alternatives[i];
+    for (size_t i = 0; i < part->n_alternatives; i++) {
+        const struct shard_alternative *a = &part->alternatives[i];
         json_t *ids = a->n_ids == SHARD_NO_IDS ? json_null() : json_array();
         for (uint32_t j = 0; json_is_array(ids) && j < a->n_ids; j++)
             json_array_append_new(ids, json_integer(a->ids[j]));
-        json_array_append_new(array, json_pack("{s:s, s:s%, s:o}", "name", a->name,
-                                               "text", a->text, a->text_len, "ids", ids));
+        json_array_append_new(array, json_pack("{s:i, s:s, s:s%, s:o, s:o}", "kind",
+                                               (int)a->kind, "name", a->name, "text",
+                                               a->text, a->text_len, "ids", ids,
+                                               "unknown", bytes(&a->unknown)));
     }
     return array;
 }
 
-static json_t *none_or(uint32_t position)
+static json_t *part_to_json(const struct shard_part *part)
 {
-    return position == SHARD_NONE ? json_null() : json_integer(position);
+    return json_pack("{s:i, s:i, s:s, s:o, s:[i,i], s:o, s:o}", "kind", (int)part->kind,
+                     "flags", (int)part->flags, "role", part->role, "alternatives",
+                     alternatives(part), "source", (int)part->width, (int)part->height,
+                     "sha256", hex(part->sha256, sizeof(part->sha256)), "unknown",
+                     bytes(&part->unknown));
 }
 
-static json_t *segment_to_json(const struct shard_segment *segment)
+static json_t *box_to_json(const struct shard_box *box)
+{
+    return json_pack("[i,i,i,i]", (int)box->left, (int)box->top, (int)box->width,
+                     (int)box->height);
+}
+
+static json_t *rendition_to_json(const struct shard_rendition *r)
+{
+    return json_pack("{s:i, s:i, s:b, s:i, s:[i,i], s:o, s:o, s:o}", "kind", (int)r->kind,
+                     "part", (int)r->part, "mirrored", (int)r->mirrored, "fit",
+                     (int)r->fit, "target", (int)r->target_width, (int)r->target_height,
+                     "crop", box_to_json(&r->crop), "content", box_to_json(&r->content),
+                     "unknown", bytes(&r->unknown));
+}
+
+static json_t *tensor_to_json(const struct shard_tensor *t)
 {
     json_t *dims = json_array();
 
-    if (segment->kind == SHARD_TEXT)
-        return json_pack("{s:i, s:i, s:o, s:o}", "kind", (int)segment->kind, "flags",
-                         (int)segment->flags, "alternatives", alternatives(segment),
-                         "dims", dims);
-    for (uint32_t i = 0; i < segment->n_dims; i++)
-        json_array_append_new(dims, json_integer(segment->dims[i]));
-    return json_pack("{s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "kind", (int)segment->kind,
-                     "flags", (int)segment->flags, "dtype", (int)segment->dtype, "dims",
-                     dims, "image", none_or(segment->image), "encoder",
-                     none_or(segment->encoder), "data",
-                     hex(segment->data, segment->n_bytes));
-}
-
-static json_t *image_to_json(const struct shard_image *m)
-{
-    return json_pack("{s:[i,i], s:[i,i,i,i], s:[i,i], s:o}", "original",
-                     m->original_width, m->original_height, "crop", m->crop_left,
-                     m->crop_top, m->crop_width, m->crop_height, "target",
-                     m->target_width, m->target_height, "sha256",
-                     hex(m->sha256, sizeof(m->sha256)));
+    for (uint32_t i = 0; i < t->n_dims; i++)
+        json_array_append_new(dims, json_integer(t->dims[i]));
+    return json_pack("{s:i, s:i, s:o, s:i, s:i, s:i, s:o, s:o}", "kind", (int)t->kind,
+                     "part", (int)t->part, "owner",
+                     t->owner == SHARD_NONE ? json_null() : json_integer(t->owner),
+                     "encoder", (int)t->encoder, "slot", (int)t->slot, "dtype",
+                     (int)t->dtype, "dims", dims, "data", hex(t->data, t->n_bytes));
 }
 
 static void print_record(const struct shard_record *rec)
 {
-    json_t *segments = json_array(), *images = json_array();
+    json_t *parts = json_array(), *renditions = json_array(), *tensors = json_array();
 
-    for (size_t i = 0; i < rec->n_segments; i++)
-        json_array_append_new(segments, segment_to_json(&rec->segments[i]));
-    for (size_t i = 0; i < rec->n_images; i++)
-        json_array_append_new(images, image_to_json(&rec->images[i]));
-    json_t *root = json_pack(
-        "{s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:s%}", "key", rec->key, "name", rec->name,
-        "index", (json_int_t)rec->index, "order", (int)rec->order, "caption_drawn",
-        (int)rec->caption_drawn, "images", images, "segments", segments, "metadata",
-        rec->metadata_len > 0 ? rec->metadata : "", rec->metadata_len);
+    for (size_t i = 0; i < rec->n_parts; i++)
+        json_array_append_new(parts, part_to_json(&rec->parts[i]));
+    for (size_t i = 0; i < rec->n_renditions; i++)
+        json_array_append_new(renditions, rendition_to_json(&rec->renditions[i]));
+    for (size_t i = 0; i < rec->n_tensors; i++)
+        json_array_append_new(tensors, tensor_to_json(&rec->tensors[i]));
+    json_t *root =
+        json_pack("{s:s, s:s, s:I, s:i, s:i, s:o, s:o, s:o, s:s%}", "key", rec->key,
+                  "name", rec->name, "index", (json_int_t)rec->index, "order",
+                  (int)rec->order, "caption_drawn", (int)rec->caption_drawn, "parts",
+                  parts, "renditions", renditions, "tensors", tensors, "metadata",
+                  rec->metadata_len > 0 ? rec->metadata : "", rec->metadata_len);
     json_dumpf(root, stdout, JSON_COMPACT);
     printf("\n");
     json_decref(root);

@@ -11,7 +11,7 @@ import numpy as np
 from dataset_shards import documents
 
 from latentmill import Dataset, ShardReader, Source, _shard, build_view
-from latentmill.documents import Texts, _Drawing
+from latentmill.documents import Drawing, Texts
 from latentmill.catalogue import Catalogue
 from latentmill.draws import draw, pick, share
 from latentmill.options import Options, templates
@@ -83,9 +83,9 @@ def other_captions(reader, passes=60):
     def drawn(*lengths, captions="redraw"):
         """Shares of the captions, and whether all passes give the same."""
         options = Options(captions=captions, max_caption_tokens=10, long_captions="other_caption")
-        texts = Texts(4 * np.arange(n), np.full(n, 4), np.array(lengths * n, np.uint32),
-                      np.array([0, 1, 2, 3] * n, np.uint32), names, np.zeros(n, np.int64))
-        out = [_Drawing(options, reader.header, reader.shard, number).captions(
+        texts = Texts(np.arange(n + 1), 4 * np.arange(n + 1), np.array(lengths * n, np.uint32),
+                      np.array([0, 1, 2, 3] * n, np.uint32), names)
+        out = [Drawing(options, reader.header, reader.shard, number).captions(
             *everyone, texts, np.ones(n, bool)) for number in range(passes)]
         chosen = np.array([caption for caption, _, _ in out])
         assert all(keep.all() and n_ids.max() <= 10 for _, n_ids, keep in out)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """latentmill.DatasetIndex: what it says of real shards, and many of them quickly."""
 
+import math
 import os
 import pickle
 import shutil
@@ -60,29 +61,27 @@ def names_below(folder):
     return sorted(names, key=lambda name: name.removesuffix(".lms").encode())
 
 
+def grid(dims, kind):
+    return {"latent": dims[-2:], "codes": dims, "pixels": dims[:2], "features": dims[:-1]}.get(kind, [0])
+
+
 def expected(reader):
-    """tokens, cells, images of all records, from their columns."""
+    """(tokens, parts, images) and, by column, (tensors, cells, ids), from the shard's index."""
     c = reader.columns()
-    tokens = cells = images = 0
-    for i, layout in enumerate(c.layouts[k] for k in c.layout):
-        at = int(c.alternative_start[i])
-        first = True
-        logvar = False
-        for segment in layout.segments:
-            if segment.kind == "text":
-                n_ids = c.alternative_n_ids[at : at + segment.n_alternatives].astype(int)
-                n_ids[n_ids == latentmill.NO_IDS] = 0
-                n = len(n_ids)
-                tokens += (int(n_ids.sum()) + n // 2) // n if first else int(n_ids[0])
-                at += n
-                first = False
-            elif segment.kind == "latent":
-                if not logvar:
-                    cells += segment.dims[1] * segment.dims[2]
-                    images += 1
-                moments = reader.header["encoders"][segment.encoder]["moments"]
-                logvar = not logvar and moments == "mean+logvar"
-    return tokens, cells, images
+    tokens = images = 0
+    columns = {}
+    for j, kind in enumerate(c.types[k] for k in c.type):
+        images += kind.kind == "image"
+        if kind.kind == "text":
+            n_ids = c.alternative_n_ids[slice(*c.alternative_start[j : j + 2])].astype(int)
+            n_ids[n_ids == latentmill.NO_IDS] = 0
+            tokens += (int(n_ids.sum()) + len(n_ids) // 2) // len(n_ids)
+        for (column, _), k in zip(kind.tensors, c.shape[slice(*c.tensor_start[j : j + 2])], strict=True):
+            dims = c.shapes[k, 1 : 1 + c.shapes[k, 0]].tolist()
+            cells = math.prod(grid(dims, column.kind))
+            ids = math.prod(dims) if column.kind in ("codes", "ids") else 0
+            columns[column] = tuple(map(sum, zip(columns.get(column, (0, 0, 0)), (1, cells, ids))))
+    return (tokens, len(c.type), images), columns
 
 
 def test_contents(folder):
@@ -98,17 +97,13 @@ def test_contents(folder):
         assert index.blocks[i] == reader.shard.n_blocks
         assert index.n_bytes[i] == os.path.getsize(reader.path)
         assert index.fingerprints[i].tobytes().hex() == reader.fingerprint
-        assert (index.tokens[i], index.cells[i], index.images[i]) == expected(reader)
+        sums, columns = expected(reader)
+        assert (index.tokens[i], index.parts[i], index.images[i]) == sums
         header = {k: v for k, v in reader.header.items() if k not in ("name", "part")}
         assert index.configurations[0] == header
-        c = reader.columns()
-        pairs = slice(index.layout_start[i], index.layout_start[i + 1])
-        said = {
-            index.layouts[k]: n for k, n in zip(index.layout[pairs], index.layout_records[pairs])
-        }
-        assert said == {
-            layout: int((c.layout == k).sum()) for k, layout in enumerate(c.layouts)
-        }
+        pairs = slice(*index.column_start[i : i + 2])
+        held = [array[pairs].tolist() for array in (index.tensors, index.cells, index.ids)]
+        assert dict(zip([index.columns[k] for k in index.column[pairs]], zip(*held))) == columns
         assert len(index.open(i)) == len(reader)
     opened = index.open(0, "text", "skip")
     assert opened._skip and not opened._tensors
@@ -163,7 +158,7 @@ def test_many(folder):
     start = time.process_time()
     index = DatasetIndex(folder)
     arrays = [index.records, index.blocks, index.n_bytes, index.fingerprints, index.tokens]
-    arrays += [index.cells, index.images, index.configuration, index.layout_records]
+    arrays += [index.cells, index.images, index.configuration, index.parts]
     assert index.path(MANY - 1) == f"{folder}/part-004/pairs-004999.lms"
     assert len(index.fingerprint) == 32
     took = time.process_time() - start

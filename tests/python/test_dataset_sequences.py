@@ -11,18 +11,18 @@ import numpy as np
 from latentmill import Dataset, ShardError, ShardReader, patchify, unpatchify
 from latentmill.attention import attention_mask_array, image_ids
 from latentmill.batches import BatchBuilder, Piece
-from latentmill.columns import Layout, LayoutSegment
 from latentmill.composing import Composer
-from latentmill.documents import Markers, Measure, Part, Shape, shape_of, texts_of
+from latentmill.documents import ARRANGEMENTS, Documents, Lengths, Markers, Measure, Part, Shape, Texts
 from latentmill.fetching import Content, _Rows
 from latentmill.options import Options, templates
 from latentmill.patches import cut_patches, scaled
+from latentmill.sources import OpenShard
 
 BOS, EOS, BOI, EOI = 1, 2, 8, 9
 MARKERS = Markers(BOS, EOS, BOI, EOI)
 TEXT = Part("text", True, 0)
 IMAGE = Part("image", True, 0, (1, 2, 2), "fp32", 0)
-PAIR, DOCUMENT = Shape((TEXT, IMAGE), (1,)), Shape((TEXT,), (1,))
+PAIR, DOCUMENT = Shape((TEXT, IMAGE), "pair"), Shape((TEXT,), "text")
 _ = -100
 
 
@@ -82,7 +82,7 @@ def no_caption_no_markers():
 def context():
     """An edit: image as context, instruction as context, image to be made, closing text."""
     shape = Shape((IMAGE._replace(loss=False), TEXT._replace(loss=False),
-                   IMAGE._replace(ordinal=1), TEXT._replace(ordinal=1)), (1, 1))
+                   IMAGE._replace(ordinal=1), TEXT._replace(ordinal=1)), "other")
     batch = build(content(shape, [[5, 6], [7]]), pack=17)
     assert batch["tokens"].tolist() == [[BOS, BOI, 0, 0, 0, 0, EOI, 5, 6, BOI, 0, 0, 0, 0, EOI,
                                          7, EOS]]
@@ -90,16 +90,18 @@ def context():
     assert batch["text_follows"].tolist() == [True, True]
     assert batch["spans"].tolist() == [[0, 2, 4, 2, 2, 0], [0, 10, 4, 2, 2, 4]]
     assert batch["patches"][:, 0].tolist() == [0, 1, 2, 3] * 2
-    silent = Shape((IMAGE, TEXT._replace(loss=False)), (1,))
-    shape = Shape((*silent.parts, IMAGE._replace(ordinal=1)), (1,))
+    shape = Shape((IMAGE, TEXT._replace(loss=False), IMAGE._replace(ordinal=1)), "other")
     batch = build(content(shape, [5]), pack=15)
     assert batch["text_follows"].tolist() == [False, False], "context has no loss"
     assert batch["labels"].tolist() == [[BOI, *[_] * 6, BOI, *[_] * 5, EOS, _]]
+    edit = Shape((IMAGE, TEXT), "other")  # beside an image that is not seen
+    assert build(content(edit, [5]), pack=9)["tokens"].tolist() == \
+        [[BOS, BOI, 0, 0, 0, 0, EOI, 5, EOS]], "as stored, whatever is drawn"
 
 
 def wide_images():
     """Left to right, top to bottom; latents of several sizes come as a list."""
-    wide = Shape((TEXT, IMAGE._replace(dims=(1, 1, 4))), (1,))
+    wide = Shape((TEXT, IMAGE._replace(dims=(1, 1, 4))), "pair")
     batch = build(content(wide, [5]), content(PAIR, [5]), pack=18)
     assert batch["spans"].tolist() == [[0, 3, 4, 1, 4, 0], [0, 12, 4, 2, 2, 4]]
     whole = BatchBuilder(Options(pack=9, grid=1), 1, "pqc", "sequential", None)
@@ -121,7 +123,7 @@ def cut_text():
     assert second["tokens"].tolist() == [[6, EOS, 0, 0]]
     assert second["labels"].tolist() == [[EOS, _, _, _]]
     assert second["position_ids"].tolist() == [[0, 1, 0, 1]]
-    silent = content(Shape((TEXT._replace(loss=False),), (1,)), [3, 4, 5, 6])
+    silent = content(Shape((TEXT._replace(loss=False),), "text"), [3, 4, 5, 6])
     assert build(pack=4, pieces=[Piece(silent, 0, 4)])["labels"].tolist() == [[_] * 4]
 
 
@@ -150,54 +152,44 @@ def not_as_long_as_said():
 
 
 def shapes():
-    """A log-variance is no image; an image's ordinal counts all latents."""
-    def latent(encoder):
-        return LayoutSegment("latent", True, dtype="fp16", dims=(4, 8, 8), encoder=encoder)
-
-    encoders = [{"moments": moments, "scale": [1.0]} for moments in ("mean", "mean+logvar")]
-    layout = Layout((LayoutSegment("text", True, 3), latent(1), latent(1), latent(0),
-                     LayoutSegment("text", False, 1), latent(1), latent(1)))
-    shape = shape_of(layout, encoders)
+    """What is not seen is left out, and texts and images are counted apart."""
+    shard = OpenShard(*[None] * 6)
+    image = (True, True, 4, (4, 8, 8), 2)
+    parts = (None, (False, True), image, None, (False, False), (True, False, *image[2:]))
+    other, pair, text = map(ARRANGEMENTS.index, ("other", "pair", "text"))
+    shape = shard.shape_of(parts, other)
     assert [(p.kind, p.ordinal, p.loss) for p in shape.parts] == [
-        ("text", 0, True), ("image", 0, True), ("image", 2, True), ("text", 1, False),
-        ("image", 3, True)]
-    encoders[0]["scale"] = [1.0, 2.0, 3.0]
-    try:
-        shape_of(layout, encoders)
-    except ValueError as error:
-        assert "encoder 0 has 3 scales for latents of 4 channels" in str(error)
-    else:
-        raise AssertionError("three scales for four channels")
-    assert shape.text_alternatives == (3, 1) and not shape.is_pair and not shape.is_text
-    measure = Measure(Options(patch=2), MARKERS, 2, {"caption_first": 0.5})
-    assert [fixed.tolist() for fixed in measure.fixed([shape])] == [[2 + 3 * (2 + 16)]] * 2
+        ("text", 0, True), ("image", 0, True), ("text", 1, False), ("image", 1, False)]
+    assert shape.images[0] == Part("image", True, 0, (4, 8, 8), "fp16", 2)
+    assert shape.arrangement == "other" and shard.shape_of(parts[1:3], pair).arrangement == "pair"
+    assert shard.shape_of(parts, other) is shape
+    assert shard.shape_of(parts[:2], text).arrangement == "text"
+    measure = Measure(Options(patch=2), MARKERS, {"caption_first": 0.5})
+    three = Lengths(np.array([other], np.uint8), np.array([2]), np.array([3]), np.array([3 * 16]))
+    assert [fixed.tolist() for fixed in measure.fixed(three)] == [[2 + 3 * (2 + 16)]] * 2
 
 
 def other_texts():
-    """Of all texts but the first, the first alternative: its length, and its ids."""
-    shape = Shape((TEXT, TEXT._replace(ordinal=1), TEXT._replace(ordinal=2)), (2, 3, 1))
-    start = np.array([0, 6, 12])
-    n_ids = np.array([1, 2, 3, 4, 5, 6] * 2, np.uint32)
-    columns = types.SimpleNamespace(layout=np.array([0, 0]), alternative_start=start,
-                                    alternative_n_ids=n_ids, alternative_name=0 * n_ids,
-                                    caption_names=["txt"])
-    texts = texts_of(columns, [shape])
-    assert texts.start.tolist() == [0, 6] and texts.count.tolist() == [2, 2]
-    assert texts.others.tolist() == [3 + 6] * 2
+    """Of all texts but the first the alternative that is drawn: its ids."""
+    texts = Texts(np.array([0, 3, 6]), np.array([0, 2, 5, 6, 8, 11, 12]),
+                  np.array([1, 2, 3, 4, 5, 6] * 2, np.uint32), np.zeros(12, np.uint32), ["txt"])
     ids = np.arange(21, dtype=np.uint32)  # of record 1, which begins a block
     block = types.SimpleNamespace(ids=ids, first_record=1, n_records=1, number=0)
+    measure = types.SimpleNamespace(
+        other_choices=lambda shard, texts, d: {i: [int(d.caption[i]) + 1, 0] for i in range(len(d))})
     shard = types.SimpleNamespace(
-        shapes=[shape], ids_start=np.concatenate(([0], np.cumsum(n_ids, dtype=np.int64))),
-        reader=types.SimpleNamespace(columns=lambda: columns))
+        stored_texts=texts, texts=texts, measure=measure, reader=types.SimpleNamespace(shard=None),
+        ids_start=np.concatenate(([0], np.cumsum(texts.n_ids, dtype=np.int64))))
     rows = _Rows(types.SimpleNamespace(view=None), shard, block)
-    documents = types.SimpleNamespace(position=np.array([1, 1]), layout=np.array([0, 0]),
-                                      caption=np.array([0, 1]))
-    rest = [[3, 4, 5], [15, 16, 17, 18, 19, 20]]
-    assert [[ids.tolist() for ids in texts] for texts in rows._stored_ids(documents)] == \
-        [[[0], *rest], [[1, 2], *rest]]
+    documents = Documents(*[np.zeros(2, np.int64)] * 11)
+    documents.position, documents.caption = np.array([1, 1]), np.array([0, 1])
+    last = [15, 16, 17, 18, 19, 20]
+    assert [[ids.tolist() for ids in texts]
+            for texts in rows._stored_ids(documents, documents.caption)] == \
+        [[[0], [6, 7, 8, 9], last], [[1, 2], [10, 11, 12, 13, 14], last]]
     block.ids, shard.reader.path = ids[:-1], "short.lms"
     try:
-        next(rows._stored_ids(documents))
+        next(rows._stored_ids(documents, documents.caption))
     except ShardError as error:
         assert "short.lms: block 0 has 20 token ids, its index says 21" in str(error)
     else:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import types
 import warnings
 from unittest import mock
 
@@ -19,12 +18,10 @@ import numpy as np
 from latentmill import (DamagedError, DamageWarning, Dataset, IncompatibleError, ShardError,
                         ShardReader, Source, View, attention_mask, build_view,
                         flex_attention_mask, patchify, to_transfusion_pytorch)
-from latentmill.columns import Layout, LayoutSegment
-from latentmill.record import Alternative, TextSegment
+from latentmill.columns import Column
 from latentmill import view_file
 from latentmill.catalogue import find_shards
 from latentmill.sources import Contract
-from latentmill.views import _Builder
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
 MARKERS = {"bos": 1, "eos": None, "boi": 300, "eoi": 301}
@@ -87,9 +84,6 @@ def views(folder, pairs):
         folder / "called.lmv", tokenize)), **SMALL))
     assert all(bytes(t for t in tokens if t not in (1, 300, 301)).decode() == key
                for key, tokens in got)
-    texts = [TextSegment("text", True, [Alternative("", text, np.zeros(9, np.uint32))] * 2)
-             for text in ("first", "the second", "third")]
-    assert _Builder(again, None, None)._others(types.SimpleNamespace(texts=texts)) == 10 + 5
     for wrong, arguments in {
             "comes with markers": {"markers": MARKERS},
             "has no caption left": {"captions_map": lambda r: [], "tokenizer": tokenize,
@@ -130,9 +124,9 @@ def views_of_nonsense(folder, pairs):
     arrays, n = good.arrays, len(good.arrays["weight"])
     changes = [{name: array[:-1]} for name, array in arrays.items()]
     changes += [{"weight": np.full(n, weight)} for weight in (np.nan, np.inf, 1e6, -1.0)]
-    changes += [{name: arrays[name] - 1} for name in ("count", "others")]
+    changes += [{name: arrays[name] - 1} for name in ("count", "texts")]
     changes += [{"n_ids": arrays["n_ids"] + np.uint32(2**31)}, {"name": arrays["name"] + 99},
-                {"records": np.array([-1, n + 1])}, {"others": arrays["others"] + 2**31},
+                {"records": np.array([-1, n + 1])}, {"texts": arrays["texts"] + 2**31},
                 {"ids": arrays["ids"] + np.uint32(2**31)}, {"text_bytes": arrays["text_bytes"] + 1},
                 {"replaced": arrays["replaced"] + 1}, {"replaced": arrays["replaced"] * 0},
                 {"count": arrays["count"] * 0}]
@@ -223,18 +217,18 @@ def write_kinds(prefix, n, kinds):
 
 
 def tensors(record):
-    """Every latent that is an image, scaled: (C, H, W)."""
+    """Every image's latent, scaled: (C, H, W)."""
     out = []
-    for segment in record.segments:
-        if segment.kind == "latent":
-            scale, shift = record._reader.scale_and_shift(segment.encoder)
-            out.append((segment.array.astype(np.float32) - shift) * scale)
-    return out[:len(record.images)]  # a log-variance has the image of its mean
+    for image in record.images:
+        latent, = image.tensors
+        scale, shift = record._reader.scale_and_shift(0)
+        out.append((latent.array.astype(np.float32) - shift) * scale)
+    return out
 
 
 def kinds(folder):
-    """Pairs, documents and edits of two sizes in one shard of many blocks, and log-variances,
-    against the records themselves; a damaged column costs only what has it."""
+    """Pairs, documents and edits of two sizes in one shard of many blocks, against the records
+    themselves; a damaged column costs only what has it."""
     template = ("bos", "boi", "image", "eoi", "text")
     options = {"batch_size": 3, "pack": None, "patch": 2, "window": 17, "sequence": template,
                "captions": {"txt": 1.0}}
@@ -243,10 +237,10 @@ def kinds(folder):
     def expected(record):
         middle = [t["boi"], t["eoi"]]
         ids = [text.alternatives[0].ids.tolist() for text in record.texts]
-        kind = [segment.kind for segment in record.segments]
+        kind = [part.kind for part in record.parts]
         if kind == ["text"]:
             return [t["bos"], *ids[0]], []
-        edit = kind == ["latent", "text", "latent"]
+        edit = kind == ["image", "text", "image"]
         return [t["bos"], *middle, *ids[0], *(middle if edit else [])], tensors(record)
 
     def compare(path, **more):
@@ -270,7 +264,6 @@ def kinds(folder):
     assert len(got) == 60 and reader.shard.n_blocks > 5
     assert len({rows * columns for batch in Dataset(reader.path, **options)
                 for rows, columns in batch["spans"][:, 3:5].tolist()}) == 2
-    assert len(compare(write_kinds(folder / "logvar", 20, "4"))[1]) == 20
     frames = reader.frames
     which = int(np.flatnonzero(frames.column != 0xFFFFFFFF)[2])
     damaged = pathlib.Path(reader.path)
@@ -279,8 +272,9 @@ def kinds(folder):
     damaged.write_bytes(data)
     reader = ShardReader(damaged)
     block = reader.columns().block == frames.block[which]
+    c = reader.columns()
     lost = {reader.keys[i] for i in np.flatnonzero(block)
-            if any(s.kind == "latent" for s in reader.columns().layouts[reader.columns().layout[i]].segments)}
+            if any(c.types[k].tensors for k in c.type[slice(*c.part_start[i:i + 2])])}
     assert 0 < len(lost) < block.sum()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -303,20 +297,23 @@ def too_long(pairs):
         key for key, length in lengths.items() if length <= middle["pack"])
 
 
-def contracts():
+def contracts(pairs):
     """Whatever makes tokens or latents mean something else is told."""
-    encoder = {"weights_sha256": "a", "scale": [1.0], "shift": [0.0], "moments": "mean"}
-    tokenizer = {"sha256": "b", "bos": 1, "eos": 2, "boi": 3, "eoi": 4}
-    layout = Layout((LayoutSegment("latent", True, dtype="fp16", dims=(4, 8, 8), encoder=0),))
+    header = ShardReader(min(pairs.glob("*.lms"))).header
+    encoder = {"weights_sha256": "f" * 64, "scale": [7.0], "shift": [7.0], "moments": "mean+logvar"}
+    tokenizer = {"sha256": "f" * 64, "bos": 7, "eos": 7, "boi": 4098, "eoi": 4098}
+    column = Column("latent", 0, "fp16", 0, False, False)
 
-    def of(**changed):
-        header = {"encoders": [{**encoder, **changed}], "tokenizer": {**tokenizer, **changed}}
-        return Contract.of("x.lms", header, [layout], None)
+    def of(encoder={}, tokenizer={}):
+        changed = {"encoders": [{**header["encoders"][0], **encoder}],
+                   "tokenizer": {**header["tokenizer"], **tokenizer}}
+        return Contract.of("x.lms", {**header, **changed}, [column], None)
 
     assert of() == of() and of().differences(of()) == []
-    for name in (*encoder, *tokenizer):
-        told = of().differences(of(**{name: [7.0] if name in ("scale", "shift") else 7}))
-        assert len(told) == 1 and f" {name}: " in f" {told[0]}", (name, told)
+    for what, changes in ("encoder", encoder), ("tokenizer", tokenizer):
+        for name, value in changes.items():
+            told = of().differences(of(**{what: {name: value}}))
+            assert len(told) == 1 and f" {name}: " in f" {told[0]}", (name, told)
 
 
 def default_patch(folder, pairs, texts):
@@ -513,7 +510,7 @@ with tempfile.TemporaryDirectory() as temporary:
     damage(where, pairs_folder)
     kinds(where)
     too_long(pairs_folder)
-    contracts()
+    contracts(pairs_folder)
     default_patch(where, pairs_folder, text_folder)
     what_transforms_see(pairs_folder)
     refusals(where, pairs_folder, text_folder)

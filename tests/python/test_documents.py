@@ -126,7 +126,7 @@ def test_records(model):
         assert record["caption"] == text, (record, text)
         assert record["tokens"] == processor.encode(text), record
         assert record["metadata"] == without_nan(metadata), (record, metadata)
-        assert record["kind"] == "text" and len(record["segments"]) == 1, record
+        assert record["kind"] == "text" and len(record["parts"]) == 1, record
         assert record["order"] is None and record["latent"] is None, record
     assert len(found) == len(expected), (len(found), len(expected))
     print(f"{model}: {len(found)} documents of {len(lines)} lines equal")

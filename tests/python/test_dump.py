@@ -26,7 +26,7 @@ EMBEDDED = pathlib.Path("shard/default/tokenizer.model")
 MISTRAL = SHARED / "data/spm/mistral-v1.model"
 SCENES = sorted(pathlib.Path("tests/data").glob("scenes-*.tar"))
 PHOTOS = SHARED / "data/pairs/flickr-000.tar"
-FIELDS = ["name", "key", "kind", "order", "caption", "captions", "tokens", "segments",
+FIELDS = ["name", "key", "kind", "order", "caption", "captions", "tokens", "parts",
           "latent", "original_size", "crop", "source", "metadata"]
 
 
@@ -63,7 +63,10 @@ def check_tokens(sample, processor):
         assert caption["n_tokens"] == len(processor.encode(caption["text"])), caption
     assert sample["caption"] in [c["text"] for c in sample["captions"]]
     assert sample["tokens"] == processor.encode(sample["caption"]), sample["key"]
-    assert sample["segments"][0]["n_tokens"] == len(sample["tokens"])
+    text, image = sample["parts"]
+    assert (text["kind"], text["flag"], image["kind"], image["flag"]) == ("text", "loss", "image", "loss")
+    assert text["alternatives"] == sample["captions"]
+    assert text["alternatives"][text["drawn"]]["text"] == sample["caption"]
 
 
 def check_latent(latent):
@@ -73,6 +76,18 @@ def check_latent(latent):
     for name in ("mean", "std", "min", "max"):
         expected = getattr(values, name)()
         assert math.isclose(latent[name], expected, rel_tol=6e-9, abs_tol=1e-12), (name, latent[name], expected)
+
+
+def check_image(sample):
+    """What is said twice is the same."""
+    image = sample["parts"][1]
+    assert image["sha256"] == sample["source"]["sha256"]
+    assert image["original_size"] == sample["original_size"]
+    assert image["renditions"][0]["crop"] == sample["crop"]
+    tensor, = image["tensors"]
+    assert (tensor["kind"], tensor["owner"], tensor["logvar"]) == ("latent", 0, False)
+    for name in ("shape", "dtype"):
+        assert tensor[name] == sample["latent"][name]
 
 
 def check_json(out, tars, processor):
@@ -85,6 +100,7 @@ def check_json(out, tars, processor):
         check_source(sample, members[sample["name"]][sample["key"]])
         check_tokens(sample, processor)
         check_latent(sample["latent"])
+        check_image(sample)
     assert {s["order"] for s in samples} == {"caption_first", "image_first"}
     return {(s["name"], s["key"]): s for s in samples}
 

@@ -28,7 +28,8 @@ except ImportError:
 import latentmill  # noqa: E402
 import latentmill.lazy  # noqa: E402
 import shard_format  # noqa: E402
-from latentmill import DamagedError, DamageWarning, Prefetcher, ShardReader  # noqa: E402
+from latentmill import DamagedError, DamageWarning, Prefetcher, Rendition, ShardReader  # noqa: E402
+from latentmill.columns import Column  # noqa: E402
 
 N = 120
 DTYPES = ["u1", "<u2", "<u4", "<i4", "<f2", "<u2", "<f4"]  # bf16 as its bits
@@ -52,26 +53,60 @@ def raises(kind, function, *args, **kwargs):
     raise AssertionError(f"{function} did not raise {kind}")
 
 
-def check_segment(segment, want):
-    assert segment.loss == (want["flags"] == 1)
+def check_tensor(tensor, want, header, first_rendition):
+    assert tensor.kind == latentmill.columns.KINDS.get(want["kind"], want["kind"])
+    assert tensor.encoder == header["encoders"][want["encoder"]]["name"]
+    assert tensor.owner == (None if want["owner"] is None else want["owner"] - first_rendition)
+    assert (tensor.logvar, tensor.mirrored, tensor.output) == (
+        want["slot"] % 2 == 1, want["slot"] // 2 % 2 == 1, want["slot"] // 256)
+    assert list(tensor.shape) == want["dims"]
+    assert tensor.array.tobytes().hex() == want["data"]
+    assert not tensor.array.flags.writeable
+    assert tensor.dtype == latentmill.columns.DTYPES.get(want["dtype"], want["dtype"])
+    if want["dtype"] < len(DTYPES):
+        assert tensor.array.dtype == DTYPES[want["dtype"]]
+        assert list(tensor.array.shape) == want["dims"]
+    else:
+        assert tensor.array.dtype == np.uint8
+
+
+def check_rendition(rendition, want):
+    if want["kind"]:
+        assert (rendition.kind, rendition.content.hex()) == (want["kind"], want["unknown"] or "")
+        return
+    assert rendition.fit == ["crop", "pad", "stretch"][want["fit"]]
+    assert rendition.mirrored == want["mirrored"]
+    assert list(rendition.target_size) == want["target"]
+    assert (list(rendition.crop), list(rendition.content)) == (want["crop"], want["content"])
+
+
+def check_part(part, want, number, record, header):
+    assert part.loss == (want["flags"] == 1) and part.role == want["role"]
+    renditions = [r for r in record["renditions"] if r["part"] == number]
+    first = record["renditions"].index(renditions[0]) if renditions else 0
+    tensors = [t for t in record["tensors"] if t["part"] == number]
+    for tensor, w in zip(part.tensors, tensors, strict=True):
+        check_tensor(tensor, w, header, first)
     if want["kind"] == 0:
-        assert segment.kind == "text"
-        assert len(segment.alternatives) == len(want["alternatives"])
-        for a, w in zip(segment.alternatives, want["alternatives"]):
-            assert (a.name, a.text) == (w["name"], w["text"])
+        assert part.kind == "text"
+        for a, w in zip(part.alternatives, want["alternatives"], strict=True):
+            later = w["kind"] != 0
+            assert (a.name, a.text) == (w["name"], None if later else w["text"])
+            assert (a.kind, a.content.hex()) == (w["kind"], w["unknown"] or "" if later else "")
             assert (None if a.ids is None else a.ids.tolist()) == w["ids"]
             assert a.ids is None or a.ids.dtype == np.uint32
-        return
-    assert segment.kind == latentmill.columns.KINDS.get(want["kind"], want["kind"])
-    assert (segment.image, segment.encoder) == (want["image"], want["encoder"])
-    assert segment.array.tobytes().hex() == want["data"]
-    assert not segment.array.flags.writeable
-    if want["dtype"] < len(DTYPES):
-        assert segment.array.dtype == DTYPES[want["dtype"]]
-        assert list(segment.array.shape) == want["dims"]
-        assert segment.dtype == latentmill.columns.DTYPES[want["dtype"]]
+    elif want["kind"] == 1:
+        assert part.kind == "image"
+        assert list(part.original_size) == want["source"]
+        assert part.sha256.hex() == want["sha256"]
+        for rendition, w in zip(part.renditions, renditions, strict=True):
+            check_rendition(rendition, w)
+        known = [r for r in part.renditions if isinstance(r, Rendition)]
+        assert part.crop == (known[0].crop if known else None)
+        assert part.target_size == (known[0].target_size if known else None)
     else:
-        assert segment.dtype == want["dtype"] and segment.array.dtype == np.uint8
+        assert part.kind == {2: "data"}.get(want["kind"], want["kind"])
+        assert part.content.hex() == want["unknown"]
 
 
 def check_record(record, want):
@@ -85,22 +120,21 @@ def check_record(record, want):
         assert record.metadata_json is None
     else:
         assert record.metadata_json["url"] == "https://example.org/"
-    assert len(record.images) == len(want["images"])
-    for image, w in zip(record.images, want["images"]):
-        assert list(image.original_size) == w["original"]
-        assert list(image.crop) == w["crop"]
-        assert list(image.target_size) == w["target"]
-        assert image.sha256.hex() == w["sha256"]
-    segments = record.segments
-    assert len(segments) == len(want["segments"])
-    for segment, w in zip(segments, want["segments"]):
-        check_segment(segment, w)
-    check_shortcuts(record, segments)
+    parts = record.parts
+    header = record._reader.header
+    for number, (part, w) in enumerate(zip(parts, want["parts"], strict=True)):
+        check_part(part, w, number, want, header)
+    assert [image.sha256 for image in record.images] == [
+        part.sha256 for part in parts if part.kind == "image"]
+    assert [len(text.alternatives) for text in record.texts] == [
+        len(part.alternatives) for part in parts if part.kind == "text"]
+    check_shortcuts(record, parts, header)
 
 
-def check_shortcuts(record, segments):
-    texts = [s for s in segments if s.kind == "text"]
-    latents = [s for s in segments if s.kind == "latent"]
+def check_shortcuts(record, parts, header):
+    texts = [part for part in parts if part.kind == "text"]
+    latents = [t for part in parts if part.kind == "image" for t in part.tensors
+               if t.kind == "latent" and t.encoder == "small"]  # the header's first of latents
     captions = record.captions
     assert len(captions) == (len(texts[0].alternatives) if texts else 0)
     if texts:
@@ -123,13 +157,10 @@ def check_shortcuts(record, segments):
         assert ((bits >> 16) == record.latent).all() and not (bits & 0xFFFF).any()
     else:
         assert (raw == record.latent).all()
-    encoder = record._reader.header["encoders"][latents[0].encoder]
+    encoder = next(e for e in header["encoders"] if e["name"] == latents[0].encoder)
     scale = np.array(encoder["scale"], "f4").reshape(-1, 1, 1)
     shift = np.array(encoder["shift"], "f4").reshape(-1, 1, 1)
-    if len(scale) in (1, len(raw)):
-        assert (record.latent_float32() == (raw - shift) * scale).all()
-    else:
-        raises(latentmill.ShardError, record.latent_float32)
+    assert (record.latent_float32() == (raw - shift) * scale).all()
     if encoder["moments"] == "mean+logvar":
         assert (record.logvar == latents[1].array).all()
     else:
@@ -144,7 +175,7 @@ def test_version():
 def test_records(path, wanted):
     reader = ShardReader(path)
     assert len(reader) == N
-    assert any(s["dtype"] == 5 for w in wanted for s in w["segments"] if s["kind"]), "bf16"
+    assert any(t["dtype"] == 5 for w in wanted for t in w["tensors"]), "bf16"
     for record, want in zip(reader, wanted, strict=True):
         check_record(record, want)
     for i in (0, N - 1, -1, -N, 17):
@@ -177,24 +208,29 @@ def test_columns(path, wanted):
     c = reader.columns()
     assert [c.names[i] for i in c.name] == [w["name"] for w in wanted]
     assert c.index.tolist() == [w["index"] for w in wanted]
-    n_ids, names = [], []
+    n_ids, names, shapes, sources, part = [], [], [], [], 0
     for i, w in enumerate(wanted):
-        layout = c.layouts[c.layout[i]]
-        assert len(layout.segments) == len(w["segments"])
-        for segment, s in zip(layout.segments, w["segments"]):
-            assert segment.loss == (s["flags"] == 1)
-            if s["kind"] == 0:
-                assert segment.n_alternatives == len(s["alternatives"])
-                n_ids += [
-                    latentmill.NO_IDS if a["ids"] is None else len(a["ids"])
-                    for a in s["alternatives"]
-                ]
-                names += [a["name"] for a in s["alternatives"]]
-            else:
-                assert list(segment.dims) == s["dims"]
-                assert segment.n_bytes == len(s["data"]) // 2
-                assert segment.encoder == s["encoder"]
-        assert c.alternative_start[i + 1] == len(n_ids)
+        assert c.part_start[i] == part and c.part_start[i + 1] == part + len(w["parts"])
+        for number, p in enumerate(w["parts"]):
+            kind = c.types[c.type[part]]
+            alternatives = p["alternatives"]
+            tensors = [t for t in w["tensors"] if t["part"] == number]
+            assert kind.kind == latentmill.columns.part_name(p["kind"])
+            assert (kind.loss, kind.role) == (p["flags"] == 1, p["role"])
+            assert kind.n_alternatives == len(alternatives)
+            assert [(column.encoder, column.logvar) for column, _ in kind.tensors] == [
+                (t["encoder"], t["slot"] % 2 == 1) for t in tensors]
+            n_ids += [
+                latentmill.NO_IDS if a["ids"] is None else len(a["ids"]) for a in alternatives
+            ]
+            names += [a["name"] for a in alternatives]
+            shapes += [t["dims"] for t in tensors]
+            sources += [p["sha256"][:16]] * (p["kind"] == 1)
+            part += 1
+            assert c.alternative_start[part] == len(n_ids)
+            assert c.tensor_start[part] == len(shapes)
+    assert [c.shapes[i, 1 : 1 + c.shapes[i, 0]].tolist() for i in c.shape] == shapes
+    assert c.source.astype("<u8").tobytes().hex() == "".join(sources)
     assert c.alternative_n_ids.tolist() == n_ids
     assert [c.caption_names[i] for i in c.alternative_name] == names
     for record in reader:
@@ -207,13 +243,19 @@ def test_columns(path, wanted):
     assert (frames.offset[:-1] + frames.n_bytes[:-1] == frames.offset[1:]).all()
     assert frames.block.max() + 1 == reader.shard.n_blocks
     assert (frames.column == latentmill.NONE).sum() == reader.shard.n_blocks
-    index = shard_format.Shard(path).index
-    for name, column in {"block": "frame_block", "column": "frame_column", "offset": "frame_offset",
+    shard = shard_format.Shard(path)
+    for name, column in {"column": "frame_column", "first_row": "frame_first_row",
                          "n_bytes": "frame_bytes", "raw_bytes": "frame_raw_bytes",
                          "checksum": "frame_checksum"}.items():
-        assert getattr(frames, name).tolist() == index[column], name
-    assert ("latent", 0, "fp16") in frames.columns
-    assert ("encoded_image", None, "u8") in frames.columns
+        assert getattr(frames, name).tolist() == shard.index[column], name
+    assert frames.offset.tolist() == shard.offsets
+    assert np.bincount(frames.block).tolist() == shard.index["block_frames"]
+    assert c.tensor_checksum.tolist() == shard.index["tensor_checksum"]
+    assert c.checksum.tolist() == shard.index["checksum"]
+    assert Column("latent", 0, "fp16", 0, False, False) in frames.columns
+    assert Column("latent", 2, "fp32", 0, False, True) in frames.columns
+    assert Column("features", 4, "fp32", 1, False, False) in frames.columns
+    assert Column(99, 9, 99, 0, False, False) in frames.columns
 
 
 def test_read(path, wanted):
@@ -443,7 +485,7 @@ def test_python_threads(path, wanted):
 
 def test_arrays_outlive_everything(path, wanted):
     reader = ShardReader(path)
-    position = next(i for i, w in enumerate(wanted) if any(s["kind"] == 1 for s in w["segments"]))
+    position = next(i for i, w in enumerate(wanted) if any(t["encoder"] == 0 for t in w["tensors"]))
     latent, ids = reader[position].latent, reader[position].ids
     want = latent.tobytes(), None if ids is None else ids.tolist()
     for i in range(N):
@@ -495,10 +537,10 @@ def test_damage(path, wanted):
     assert kept == [r.position for r in second]
     lost = sorted(set(range(N)) - set(kept))
     lost_tensor = [i for i in lost if i not in lost_text]
-    kind, encoder, dtype = frames.columns[frames.column[tensor]]
+    column = frames.columns[frames.column[tensor]]
     assert lost_tensor == [i for i in np.flatnonzero(c.block == tensor_block)
-                           if any((s.kind, s.encoder, s.dtype) == (kind, encoder, dtype)
-                                  for s in c.layouts[c.layout[i]].segments)]
+                           if any(column == held for j in range(*c.part_start[i : i + 2])
+                                  for held, _ in c.types[c.type[j]].tensors)]
     assert set(lost_text) < set(lost) and lost_tensor
     assert {int(c.block[i]) for i in lost_tensor} == {tensor_block}
     for record in first:
@@ -511,7 +553,7 @@ def test_damage(path, wanted):
         only_text = list(ShardReader(copy, "text", "skip"))
         assert [r.position for r in only_text] == [i for i in range(N) if i not in lost_text]
     raises(DamagedError, ShardReader(copy).read, [lost_tensor[0]])
-    raises(DamagedError, lambda: ShardReader(copy)[lost_tensor[0]].segments)
+    raises(DamagedError, lambda: [t.array for part in ShardReader(copy)[lost_tensor[0]].parts for t in part.tensors])
     assert ShardReader(copy).read([lost_tensor[0]], "text")[0].key == wanted[lost_tensor[0]]["key"]
 
     prefetcher = Prefetcher()
@@ -594,10 +636,8 @@ def test_numbers(path):
     block = shard.block(0)
     for n in (-1, 2**63, 2**64, -(2**64)):
         for take in (shard.block, shard.locate, shard.identify, block.row, block.damage,
-                     block.tensor, block.latent, lambda n: Prefetcher().submit(shard, n)):
+                     block.tensor, block.seen, lambda n: Prefetcher().submit(shard, n)):
             raises(IndexError, take, n)
-    raises(IndexError, block.latent, 0, -(2**63))
-    raises(OverflowError, block.latent, 0, 2**63)
     _shard = latentmill._shard
     for epoch, seed in ((-1, 0), (2**64, 0), (0, -1), (0, 2**64)):
         raises(OverflowError, _shard.draw_one, "order", "n", "k", epoch, seed)
@@ -635,7 +675,6 @@ def test_refusals(path):
     raises(ValueError, ShardReader, path, on_error="ignore")
     raises(TypeError, latentmill._shard.Block)
     raises(IndexError, ShardReader(path).shard.block, 1 << 20)
-    raises(ValueError, ShardReader(path).shard.column, 0)
 
 
 def main():

@@ -23,8 +23,8 @@ def main():
         path = prefix + "-00000.lms"
         shard = shard_format.Shard(path)
         content = b"".join(shard.frame(*place) for place in zip(
-            shard.index["frame_offset"], shard.index["frame_bytes"], shard.index["frame_raw_bytes"]))
-        assert len(shard.index["frame_offset"]) > 20
+            shard.offsets, shard.index["frame_bytes"], shard.index["frame_raw_bytes"]))
+        assert len(shard.offsets) > 20
 
         with pyzstd.SeekableZstdFile(path, "r") as file:
             assert file.seek(0, os.SEEK_END) == len(content)

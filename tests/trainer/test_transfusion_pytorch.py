@@ -47,7 +47,7 @@ def refused(what, *arguments, **options):
 
 
 def refusals(folder, pair):
-    """Records of several texts or latents, or of other kinds, are not cut down to what fits."""
+    """Records of several texts or images, or of other kinds, are not cut down to what fits."""
     count = len(pair.captions)
     refused(f"has {count} captions, not a caption {count}", pair, caption=count)
     try:
@@ -60,12 +60,11 @@ def refusals(folder, pair):
                    check=True, stdout=subprocess.DEVNULL)
     taken = 0
     for record in ShardReader(folder / "odd-00000.lms"):
-        kinds = [s.kind for s in record.segments]
-        n_latents = kinds.count("latent") // (1 if record.logvar is None else 2)
-        if set(kinds) <= {"text", "latent"} and kinds.count("text") <= 1 and n_latents <= 1:
+        kinds = [part.kind for part in record.parts]
+        if set(kinds) <= {"text", "image", "data"} and kinds.count("text") <= 1 and kinds.count("image") <= 1:
             taken += 1
         else:
-            refused(f"has the segments {', '.join(map(str, kinds))}: ", record)
+            refused(f"has the parts {', '.join(map(str, kinds))}: ", record)
     assert 0 < taken < 60, taken
 
 

@@ -14,6 +14,7 @@
 
 #include "shard/reader.h"
 #include "shard/writer.h"
+#include "tests/unit/compare_records.h"
 #include "tests/unit/sample_records.h"
 
 static inline int sample_path(void *ctx, uint32_t part, char *path, size_t cap)
@@ -65,68 +66,13 @@ static inline void sample_unlink(const struct shard_writer *w)
         unlink(files[i].path);
 }
 
-static inline void assert_alternatives(const struct shard_segment *got,
-                                       const struct shard_segment *want)
-{
-    assert_int_equal(got->n_alternatives, want->n_alternatives);
-    for (size_t i = 0; i < want->n_alternatives; i++) {
-        const struct shard_alternative *g = &got->alternatives[i];
-        const struct shard_alternative *w = &want->alternatives[i];
-        assert_string_equal(g->name, w->name);
-        assert_int_equal(g->text_len, w->text_len);
-        assert_memory_equal(g->text, w->text, w->text_len);
-        assert_int_equal(g->text[g->text_len], 0);
-        assert_int_equal(g->n_ids, w->n_ids);
-        if (w->n_ids != SHARD_NO_IDS && w->n_ids > 0)
-            assert_memory_equal(g->ids, w->ids, 4 * w->n_ids);
-    }
-}
-
-static inline void assert_tensor(const struct shard_segment *got,
-                                 const struct shard_segment *want, bool text_only)
-{
-    assert_int_equal(got->dtype, want->dtype);
-    assert_int_equal(got->image, want->image);
-    assert_int_equal(got->encoder, want->encoder);
-    assert_int_equal(got->n_dims, want->n_dims);
-    assert_memory_equal(got->dims, want->dims, sizeof(want->dims));
-    assert_int_equal(got->n_bytes, want->n_bytes);
-    if (text_only)
-        assert_null(got->data);
-    else
-        assert_memory_equal(got->data, want->data, want->n_bytes);
-}
-
 /* `got` came out of a reader; `number` went in. */
 static inline void assert_sample(const struct shard_record *got, uint64_t number,
                                  bool text_only)
 {
     struct sample *s = sample_make(number);
-    const struct shard_record *want = &s->rec;
 
-    assert_string_equal(got->key, want->key);
-    assert_string_equal(got->name, want->name);
-    assert_int_equal(got->index, want->index);
-    assert_int_equal(got->order, want->order);
-    assert_int_equal(got->caption_drawn, want->caption_drawn);
-    assert_int_equal(got->n_images, want->n_images);
-    if (want->n_images > 0)
-        assert_memory_equal(got->images, want->images,
-                            want->n_images * sizeof(want->images[0]));
-    assert_int_equal(got->metadata_len, want->metadata_len);
-    if (want->metadata_len > 0)
-        assert_memory_equal(got->metadata, want->metadata, want->metadata_len);
-    else
-        assert_null(got->metadata);
-    assert_int_equal(got->n_segments, want->n_segments);
-    for (size_t i = 0; i < want->n_segments; i++) {
-        assert_int_equal(got->segments[i].kind, want->segments[i].kind);
-        assert_int_equal(got->segments[i].flags, want->segments[i].flags);
-        if (want->segments[i].kind == SHARD_TEXT)
-            assert_alternatives(&got->segments[i], &want->segments[i]);
-        else
-            assert_tensor(&got->segments[i], &want->segments[i], text_only);
-    }
+    assert_record(got, &s->rec, text_only);
     sample_free(s);
 }
 

@@ -9,7 +9,7 @@
 #include <xxhash.h>
 
 #include "shard/dataset_index.h"
-#include "shard/layout.h"
+#include "shard/parts.h"
 #include "shard/table.h"
 #include "shard/wire.h"
 
@@ -89,28 +89,51 @@ static unsigned char *column(struct dataset_index *x, enum dataset_index_column 
     return values;
 }
 
-/* What one shard's records say, read one by one. */
+/* What one shard's records say, read one by one; and of one column all its tensors. */
 struct sums {
-    uint64_t records, tokens, cells, images;
+    uint64_t records, tokens, parts, images;
+};
+
+struct column_sums {
+    uint64_t tensors, cells, ids;
 };
 
 static uint64_t tokens_of(const struct shard_record *rec)
 {
     uint64_t tokens = 0;
-    bool first = true;
 
-    for (size_t i = 0; i < rec->n_segments; i++) {
-        const struct shard_segment *s = &rec->segments[i];
-        uint64_t sum = 0, n = first ? s->n_alternatives : 1;
-        if (s->kind != SHARD_TEXT)
-            continue;
+    for (size_t i = 0; i < rec->n_parts; i++) {
+        const struct shard_part *p = &rec->parts[i];
+        uint64_t sum = 0, n = p->n_alternatives;
         for (size_t j = 0; j < n; j++)
             sum +=
-                s->alternatives[j].n_ids == SHARD_NO_IDS ? 0 : s->alternatives[j].n_ids;
-        tokens += (2 * sum + n) / (2 * n);
-        first = false;
+                p->alternatives[j].n_ids == SHARD_NO_IDS ? 0 : p->alternatives[j].n_ids;
+        if (p->kind == SHARD_PART_TEXT)
+            tokens += (2 * sum + n) / (2 * n);
     }
     return tokens;
+}
+
+/* Of a column: kind, encoder, dtype, slot, as the table has it. */
+static struct column_sums sum_column(const char *path, const unsigned char *column)
+{
+    struct shard_reader *r;
+    struct shard_record rec;
+    struct column_sums sums = {0};
+
+    assert_int_equal(shard_reader_open(&r, path), SHARD_OK);
+    while (shard_reader_next(r, &rec) == SHARD_OK)
+        for (size_t i = 0; i < rec.n_tensors; i++) {
+            const struct shard_tensor *t = &rec.tensors[i];
+            const uint32_t of[4] = {t->kind, t->encoder, t->dtype, t->slot};
+            if (memcmp(of, column, sizeof(of)) != 0)
+                continue;
+            sums.tensors++;
+            sums.cells += shard_tensor_cells(t);
+            sums.ids += shard_tensor_ids(t);
+        }
+    shard_reader_close(r);
+    return sums;
 }
 
 static struct sums sum_shard(const char *path)
@@ -120,18 +143,11 @@ static struct sums sum_shard(const char *path)
     struct sums sums = {0};
 
     assert_int_equal(shard_reader_open(&r, path), SHARD_OK);
-    const struct shard_header *h = shard_reader_header(r);
     while (shard_reader_next(r, &rec) == SHARD_OK) {
         sums.records++;
         sums.tokens += tokens_of(&rec);
-        for (size_t i = 0; i < rec.n_segments; i++) {
-            const struct shard_segment *s = &rec.segments[i];
-            if (s->kind != SHARD_LATENT)
-                continue;
-            sums.images++;
-            sums.cells += (uint64_t)s->dims[1] * s->dims[2];
-            i += strcmp(h->encoders[s->encoder].moments, "mean+logvar") == 0;
-        }
+        sums.parts += rec.n_parts;
+        sums.images += shard_count_parts(&rec, SHARD_PART_IMAGE);
     }
     shard_reader_close(r);
     return sums;
@@ -145,7 +161,7 @@ static void test_sums(void **state)
     size_t len;
     unsigned char *records = column(x, DATASET_RECORDS, &len);
     unsigned char *tokens = column(x, DATASET_TOKENS, &len);
-    unsigned char *cells = column(x, DATASET_CELLS, &len);
+    unsigned char *parts = column(x, DATASET_PARTS, &len);
     unsigned char *images = column(x, DATASET_IMAGES, &len);
     unsigned char *bytes = column(x, DATASET_BYTES, &len);
     struct sums all = {0};
@@ -158,7 +174,7 @@ static void test_sums(void **state)
         struct sums sums = sum_shard(files[i].path);
         assert_int_equal(wire_load_u32(records + 4 * i), sums.records);
         assert_int_equal(wire_load_u64(tokens + 8 * i), sums.tokens);
-        assert_int_equal(wire_load_u64(cells + 8 * i), sums.cells);
+        assert_int_equal(wire_load_u64(parts + 8 * i), sums.parts);
         assert_int_equal(wire_load_u64(images + 8 * i), sums.images);
         assert_int_equal(wire_load_u64(bytes + 8 * i), files[i].bytes);
         all.records += sums.records;
@@ -169,9 +185,54 @@ static void test_sums(void **state)
     assert_true(all.images > 0 && all.tokens > 0);
     free(records);
     free(tokens);
-    free(cells);
+    free(parts);
     free(images);
     free(bytes);
+    dataset_index_close(x);
+    close(fd);
+}
+
+static void test_columns(void **state)
+{
+    const struct shard_file *files = shard_writer_files(writer, &n_shards);
+    int fd;
+    struct dataset_index *x = open_index(&fd);
+    struct shard_table table;
+    size_t len, pair = 0, n_tensors = 0;
+    unsigned char *columns = column(x, DATASET_COLUMNS, &len);
+    assert_int_equal(shard_table_split(&table, columns, len), SHARD_OK);
+    unsigned char *counts = column(x, DATASET_N_COLUMNS_OF, &len);
+    unsigned char *positions = column(x, DATASET_COLUMN, &len);
+    unsigned char *tensors = column(x, DATASET_TENSORS, &len);
+    unsigned char *cells = column(x, DATASET_CELLS, &len);
+    unsigned char *ids = column(x, DATASET_IDS, &len);
+
+    (void)state;
+    assert_true(table.n > 8);
+    for (size_t i = 0; i < n_shards; i++)
+        for (uint32_t n = wire_load_u32(counts + 4 * i); n > 0; n--, pair++) {
+            const uint32_t at = wire_load_u32(positions + 4 * pair);
+            struct column_sums sums =
+                sum_column(files[i].path, table.bytes + table.start[at]);
+            assert_int_equal(wire_load_u64(tensors + 8 * pair), sums.tensors);
+            assert_int_equal(wire_load_u64(cells + 8 * pair), sums.cells);
+            assert_int_equal(wire_load_u64(ids + 8 * pair), sums.ids);
+            n_tensors += sums.tensors;
+        }
+    assert_int_equal(8 * pair, len);
+    for (size_t i = 0; i < N; i++) {
+        struct sample *s = sample_make(i);
+        n_tensors -= s->rec.n_tensors;
+        sample_free(s);
+    }
+    assert_int_equal(n_tensors, 0);
+    shard_table_clear(&table);
+    free(columns);
+    free(counts);
+    free(positions);
+    free(tensors);
+    free(cells);
+    free(ids);
     dataset_index_close(x);
     close(fd);
 }
@@ -181,7 +242,7 @@ static void test_tables(void **state)
     int fd;
     struct dataset_index *x = open_index(&fd);
     struct shard_table table;
-    size_t len, n_pairs;
+    size_t len;
     unsigned char *paths = column(x, DATASET_PATHS, &len);
 
     (void)state;
@@ -194,18 +255,6 @@ static void test_tables(void **state)
     unsigned char *configurations = column(x, DATASET_CONFIGURATIONS, &len);
     assert_int_equal(wire_load_u32(configurations), 1); /* less name and part */
     free(configurations);
-
-    unsigned char *layouts = column(x, DATASET_LAYOUTS, &len);
-    assert_int_equal(shard_table_split(&table, layouts, len), SHARD_OK);
-    unsigned char *pairs = column(x, DATASET_LAYOUT_RECORDS, &n_pairs);
-    uint64_t records = 0;
-    for (size_t i = 0; i < n_pairs; i += 4)
-        records += wire_load_u32(pairs + i);
-    assert_true(table.n > 1);
-    assert_int_equal(records, N);
-    shard_table_clear(&table);
-    free(pairs);
-    free(layouts);
     dataset_index_close(x);
     close(fd);
 }
@@ -337,6 +386,35 @@ static void test_paths_stay_below(void **state)
         assert_int_equal(path_status(bad[i]), SHARD_EFORMAT);
 }
 
+/* As many pairs as FORMAT.md allows are looked for, one more is not. */
+static void test_most_pairs(void **state)
+{
+    const uint64_t most = UINT64_C(1) << 28;
+    unsigned char *values;
+    size_t len;
+
+    (void)state;
+    for (uint64_t more = 0; more < 2; more++) {
+        unsigned char *changed = malloc(file_len);
+        char path[32];
+        struct dataset_index *x;
+        memcpy(changed, file, file_len);
+        wire_put_u64(changed + 32, most + more);
+        const size_t head = 40 + 40 * (size_t)wire_load_u32(changed + 12);
+        wire_put_u64(changed + head, XXH3_64bits(changed, head));
+        int fd = open_bytes(changed, file_len, path);
+        assert_int_equal(dataset_index_open(&x, path), more ? SHARD_EFORMAT : SHARD_OK);
+        if (!more)
+            assert_int_equal(dataset_index_load(x, DATASET_IDS, &values, &len),
+                             SHARD_EFORMAT);
+        assert_non_null(
+            strstr(dataset_index_why(x), more ? "impossible counts" : "its counts say"));
+        dataset_index_close(x);
+        close(fd);
+        free(changed);
+    }
+}
+
 static void test_what_is_no_shard(void **state)
 {
     struct dataset_index_writer *w;
@@ -363,11 +441,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_columns),
         cmocka_unit_test(test_tables),
         cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_any_damage),
         cmocka_unit_test(test_paths_stay_below),
+        cmocka_unit_test(test_most_pairs),
         cmocka_unit_test(test_what_is_no_shard),
     };
 

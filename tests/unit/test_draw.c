@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "shard/draw.h"
+#include "shard/status.h"
 
 static void test_vectors_of_format_md(void **state)
 {
@@ -43,9 +44,10 @@ static void test_vectors_of_format_md(void **state)
             shard_draw_order(v[i].name, v[i].key, v[i].epoch, v[i].seed, 0.8),
             v[i].order);
         assert_int_equal(
-            shard_draw_caption(v[i].name, v[i].key, v[i].epoch, v[i].seed, 5), v[i].of_5);
+            shard_draw_caption(0, v[i].name, v[i].key, v[i].epoch, v[i].seed, 5),
+            v[i].of_5);
         assert_int_equal(
-            shard_draw_caption(v[i].name, v[i].key, v[i].epoch, v[i].seed, 1000000007),
+            shard_draw_caption(0, v[i].name, v[i].key, v[i].epoch, v[i].seed, 1000000007),
             v[i].of_many);
     }
 }
@@ -77,7 +79,7 @@ static void test_share_over_a_million_keys(void **state)
         first_of_both += (uint32_t)(a && b);
         first_of_next_epoch += (uint32_t)c;
         first_of_both_epochs += (uint32_t)(a && c);
-        captions[shard_draw_caption("00000", key, 0, 0, 3)]++;
+        captions[shard_draw_caption(0, "00000", key, 0, 0, 3)]++;
     }
     check_share(n, first, 0.8);
     check_share(n, first_of_other_seed, 0.8);
@@ -121,8 +123,51 @@ static void test_certain_shares(void **state)
         assert_int_equal(shard_draw_order("n", "k", epoch, 0, 0), SHARD_IMAGE_FIRST);
         assert_int_equal(shard_draw_order("n", "k", epoch, 0, 0x1p-70),
                          SHARD_IMAGE_FIRST);
-        assert_int_equal(shard_draw_caption("n", "k", epoch, 0, 1), 0);
+        assert_int_equal(shard_draw_caption(0, "n", "k", epoch, 0, 1), 0);
     }
+}
+
+/* The high 64 bits of u * n, by halves of u. */
+static uint32_t position(uint64_t u, uint32_t n)
+{
+    return (uint32_t)(((u >> 32) * n + ((u & UINT32_MAX) * n >> 32)) >> 32);
+}
+
+/* Texts and images are counted apart, each from 0; only the first text has the bare
+ * purpose. */
+static void test_draws_of_a_record(void **state)
+{
+    static const struct shard_part parts[5] = {
+        {.kind = SHARD_PART_IMAGE},
+        {.kind = SHARD_PART_TEXT, .n_alternatives = 1000},
+        {.kind = 77},
+        {.kind = SHARD_PART_TEXT, .n_alternatives = 1000},
+        {.kind = SHARD_PART_IMAGE}};
+    struct shard_record rec = {.key = "k", .name = "n", .n_parts = 5, .parts = parts};
+    struct shard_draws d;
+
+    (void)state;
+    for (uint64_t epoch = 0; epoch < 50; epoch++) {
+        assert_int_equal(shard_draws_make(&d, &rec, epoch, 9, 0.5), SHARD_OK);
+        assert_int_equal(d.order, shard_draw_order("n", "k", epoch, 9, 0.5));
+        assert_int_equal(d.of_part[0],
+                         shard_draw("mirror@0", "n", "k", epoch, 9) < UINT64_C(1) << 63);
+        assert_int_equal(d.of_part[1],
+                         position(shard_draw("caption", "n", "k", epoch, 9), 1000));
+        assert_int_equal(d.of_part[3],
+                         position(shard_draw("caption@1", "n", "k", epoch, 9), 1000));
+        assert_int_equal(d.of_part[4],
+                         shard_draw("mirror@1", "n", "k", epoch, 9) < UINT64_C(1) << 63);
+        shard_draws_clear(&d);
+    }
+    rec.caption_drawn = 777; /* what the row holds stands for epoch 0 */
+    rec.order = SHARD_IMAGE_FIRST;
+    assert_int_equal(shard_draws_stored(&d, &rec, 9), SHARD_OK);
+    assert_int_equal(d.order, SHARD_IMAGE_FIRST);
+    assert_int_equal(d.of_part[1], 777);
+    assert_int_equal(d.of_part[3],
+                     position(shard_draw("caption@1", "n", "k", 0, 9), 1000));
+    shard_draws_clear(&d);
 }
 
 int main(void)
@@ -133,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_equal_keys_of_other_names),
         cmocka_unit_test(test_parts_do_not_run_together),
         cmocka_unit_test(test_certain_shares),
+        cmocka_unit_test(test_draws_of_a_record),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

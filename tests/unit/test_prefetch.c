@@ -62,12 +62,10 @@ static void assert_block(const struct loaded_block *block, uint32_t number, bool
     assert_int_equal(frame->n_records, map.blocks[number].n_records);
     for (size_t row = 0; row < frame->n_records; row++) {
         struct shard_record rec = frame->records[row];
-        size_t first = (size_t)(rec.segments - frame->segments);
-        for (size_t i = first; tensors && i < first + rec.n_segments; i++)
-            if (frame->segments[i].kind != SHARD_TEXT)
-                frame->segments[i].data =
-                    block->content.column[frame->places[i].column].data +
-                    frame->places[i].offset;
+        size_t first = (size_t)(rec.tensors - frame->tensors);
+        for (size_t i = first; tensors && i < first + rec.n_tensors; i++)
+            frame->tensors[i].data = block->content.tensors[frame->places[i].frame].data +
+                                     frame->places[i].offset;
         assert_sample(&rec, map.blocks[number].first_record + row, !tensors);
     }
 }
@@ -167,8 +165,8 @@ static void test_damage_keeps_its_place(void **state)
         if (i == 1)
             assert_non_null(strstr(block->text.why, "text frame of block 1"));
         if (i == 3) {
-            assert_int_equal(block->columns[0].status, SHARD_EDAMAGED);
-            assert_non_null(strstr(block->columns[0].why, "tensor frame 0 of block 3"));
+            assert_int_equal(block->tensors[0].status, SHARD_EDAMAGED);
+            assert_non_null(strstr(block->tensors[0].why, "tensor frame 0 of block 3"));
         }
         loaded_block_free(block);
     }

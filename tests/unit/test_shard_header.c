@@ -12,54 +12,126 @@
 #include "tests/unit/sample_records.h"
 
 static const char golden[] =
-    "{\"caption_first\":0.8,\"config\":{\"encode\":{\"size\":256},\"text\":{\"caption_"
-    "first\":0.8}},\"demo\":true,\"encoders\":[{\"config\":{\"a\":[0.5],\"b\":1},\"f\":8,"
-    "\"formula\":\"latent = (raw - shift) * "
-    "scale\",\"kind\":\"vae\",\"moments\":\"mean\","
-    "\"name\":\"small\",\"numerics\":\"direct-1\",\"reproducible\":true,\"scale\":[0."
-    "18215],\"shift\":[0.0],\"weights_sha256\":\"00ff\"}],\"name\":\"unit\",\"part\":0,"
-    "\"patch\":2,\"seed\":7,\"software\":\"latentmill test\",\"tokenizer\":{\"boi\":4096,"
-    "\"bos\":1,\"eoi\":4097,\"eos\":null,\"file\":\"tokenizer-abcd.model\",\"n_pieces\":"
-    "4096,\"sha256\":\"abcd\"}}";
+    "{\"caption_first\":0.8,\"config\":{\"encode\":{\"size\":256},\"text\":{\"caption"
+    "_first\":0.8}},\"demo\":true,\"encoders\":[{\"channels\":4,\"config\":{\"a\":[0."
+    "5],\"b\":1},\"f\":8,\"family\":\"Net\",\"formula\":\"latent = (raw - shift) * sc"
+    "ale\",\"geometry\":{\"size\":64},\"input\":{\"range\":[-1,1]},\"kind\":\"latent"
+    "\",\"moments\":\"mean\",\"name\":\"small\",\"numerics\":\"direct-1\",\"of\":\"im"
+    "age\",\"outputs\":[],\"reproducible\":true,\"scale\":[0.18215],\"scale_window\""
+    ":1,\"shift\":[0.0],\"weights_sha256\":\"00ff\"},{\"codebook\":3,\"config\":null,"
+    "\"family\":\"Net\",\"geometry\":null,\"id_map\":[7,0,2147483647],\"id_offset\":5"
+    "000,\"input\":null,\"kind\":\"codes\",\"name\":\"codes\",\"numerics\":\"direct-1"
+    "\",\"of\":\"image\",\"outputs\":[\"all\",\"pooled\"],\"reproducible\":false,\"we"
+    "ights_sha256\":null},{\"codec\":\"jpeg\",\"config\":null,\"family\":\"Net\",\"ge"
+    "ometry\":null,\"input\":null,\"kind\":\"pixels\",\"name\":\"jpeg\",\"numerics\":"
+    "\"direct-1\",\"of\":\"image\",\"outputs\":[],\"quality\":95,\"reproducible\":fal"
+    "se,\"weights_sha256\":null}],\"name\":\"unit\",\"part\":0,\"patch\":2,\"seed\":7"
+    ",\"software\":\"latentmill test\",\"tokenizer\":{\"boi\":4096,\"bos\":1,\"eoi\":"
+    "4097,\"eos\":null,\"file\":\"tokenizer-abcd.model\",\"n_pieces\":4096,\"sha256\""
+    ":\"abcd\"}}";
+
+/* An encoder of each kind that has members of its own. */
+static struct shard_header three_encoders(void)
+{
+    static const uint32_t id_map[3] = {7, 0, 2147483647};
+    static const char *const outputs[2] = {"all", "pooled"};
+    static struct shard_encoder encoders[3];
+    struct shard_header h = *sample_header();
+
+    encoders[0] = h.encoders[SAMPLE_SMALL];
+    encoders[1] = h.encoders[SAMPLE_CODES];
+    encoders[1].codebook = encoders[1].n_id_map = 3;
+    encoders[1].id_map = id_map;
+    encoders[1].outputs = outputs;
+    encoders[1].n_outputs = 2;
+    encoders[2] = h.encoders[SAMPLE_JPEG];
+    encoders[2].quality = 95;
+    h.encoders = encoders;
+    h.n_encoders = 3;
+    return h;
+}
 
 static void test_golden_text(void **state)
 {
-    struct shard_header h = *sample_header();
+    const struct shard_header h = three_encoders();
     char *json;
 
     (void)state;
-    h.n_encoders = 1;
     assert_int_equal(shard_header_to_json(&h, &json), SHARD_OK);
     assert_string_equal(json, golden);
     free(json);
 }
 
-static void test_round_trip(void **state)
+static void assert_text(const char *got, const char *want)
 {
-    const struct shard_header *in = sample_header();
+    if (want == NULL)
+        assert_null(got);
+    else
+        assert_string_equal(got, want);
+}
+
+static void assert_encoder(const struct shard_encoder *got,
+                           const struct shard_encoder *want)
+{
+    assert_string_equal(got->name, want->name);
+    assert_string_equal(got->kind, want->kind);
+    assert_string_equal(got->of, want->of);
+    assert_string_equal(got->family, want->family);
+    assert_text(got->weights_sha256, want->weights_sha256);
+    assert_int_equal(got->config != NULL, want->config != NULL);
+    assert_text(got->geometry, want->geometry);
+    assert_text(got->input, want->input);
+    assert_int_equal(got->n_outputs, want->n_outputs);
+    for (size_t i = 0; i < want->n_outputs; i++)
+        assert_string_equal(got->outputs[i], want->outputs[i]);
+    assert_string_equal(got->numerics, want->numerics);
+    assert_int_equal(got->reproducible, want->reproducible);
+    assert_int_equal(got->channels, want->channels);
+    assert_int_equal(got->downscale, want->downscale);
+    assert_text(got->moments, want->moments);
+    assert_int_equal(got->scale_window, want->scale_window);
+    assert_int_equal(got->n_scale, want->n_scale);
+    for (size_t i = 0; i < want->n_scale; i++)
+        assert_true(got->scale[i] == want->scale[i] && got->shift[i] == want->shift[i]);
+    assert_int_equal(got->codebook, want->codebook);
+    assert_int_equal(got->id_offset, want->id_offset);
+    assert_int_equal(got->n_id_map, want->n_id_map);
+    if (want->n_id_map > 0)
+        assert_memory_equal(got->id_map, want->id_map, 4 * want->n_id_map);
+    assert_text(got->codec, want->codec);
+    assert_int_equal(got->quality, want->quality);
+}
+
+static void round_trip(const struct shard_header *in)
+{
     struct shard_header *h;
     char *json, *again, why[200];
 
-    (void)state;
     assert_int_equal(shard_header_to_json(in, &json), SHARD_OK);
     assert_int_equal(shard_header_from_json(json, strlen(json), &h, why, sizeof(why)),
                      SHARD_OK);
-    assert_string_equal(h->name, "unit");
+    assert_string_equal(h->name, in->name);
     assert_true(h->demo && h->tokenizer.present);
     assert_int_equal(h->tokenizer.bos, 1);
     assert_int_equal(h->tokenizer.eos, -1);
     assert_true(h->caption_first == 0.8);
-    assert_int_equal(h->n_encoders, 3);
-    assert_int_equal(h->encoders[1].n_scale, 2);
-    assert_true(h->encoders[1].scale[1] == 1.0 / 3 && h->encoders[1].shift[1] == -2);
-    assert_null(h->encoders[1].config);
-    assert_string_equal(h->encoders[2].moments, "mean+logvar");
-    assert_false(h->encoders[1].reproducible);
+    assert_int_equal(h->n_encoders, in->n_encoders);
+    for (size_t i = 0; i < in->n_encoders; i++)
+        assert_encoder(&h->encoders[i], &in->encoders[i]);
     assert_int_equal(shard_header_to_json(h, &again), SHARD_OK);
     assert_string_equal(again, json);
     shard_header_free(h);
     free(json);
     free(again);
+}
+
+static void test_round_trip(void **state)
+{
+    const struct shard_header h = three_encoders();
+
+    (void)state;
+    round_trip(sample_header());
+    round_trip(&h);
 }
 
 static void test_no_tokenizer(void **state)
@@ -126,25 +198,53 @@ static void test_spoilt_members(void **state)
         {"\"caption_first\":0.8,\"config\"", "\"caption_first\":1.1,\"config\"",
          "caption_first"},
         {"\"scale\":[0.18215]", "\"scale\":[1e39]", "scale"},
-        {"\"scale\":[0.18215],\"shift\":[0.0]", "\"scale\":[],\"shift\":[]", "scale"},
+        {"\"scale\":[0.18215]", "\"scale\":[]", "scale"},
+        {"\"scale\":[0.18215]", "\"scale\":[1,2]", "scale"},
         {"\"moments\":\"mean\"", "\"moments\":\"all\"", "moments"},
         {"\"bos\":1", "\"bos\":-7", "bos"},
         {"\"bos\":1", "\"bos\":2147483648", "bos"},
         {"\"boi\":4096", "\"boi\":2147483648", "boi"},
         {"\"tokenizer\":{", "\"tokenizer\":5,\"x\":{", "tokenizer"},
         {"{\"caption", "[{\"caption", "JSON"},
+        {"\"name\":\"small\"", "\"name\":\"\"", "name"},
+        {"\"name\":\"small\"", "\"name\":\"Small\"", "name"},
+        {"\"name\":\"small\"", "\"name\":\"codes\"", "two encoders"},
+        {"\"kind\":\"latent\"", "\"kind\":1", "kind"},
+        {"\"of\":\"image\"", "\"of\":null", "of"},
+        {"\"family\":\"Net\"", "\"family\":1", "family"},
+        {"\"weights_sha256\":\"00ff\"", "\"weights_sha256\":1", "weights_sha256"},
+        {"\"geometry\":{", "\"geometry\":3,\"x\":{", "geometry"},
+        {"\"input\":{", "\"input\":3,\"x\":{", "input"},
+        {"\"outputs\":[", "\"outputs\":3,\"x\":[", "outputs"},
+        {"\"all\",", "0,", "outputs"},
+        {"\"reproducible\":true", "\"reproducible\":1", "reproducible"},
+        {"\"channels\":4", "\"channels\":0", "scale"},
+        {"\"channels\":4", "\"channels\":65537", "channels"},
+        {"\"scale_window\":1", "\"scale_window\":0", "scale"},
+        {"\"scale_window\":1", "\"scale_window\":2", "scale"},
+        {"\"scale_window\":1", "\"scale_window\":9", "scale_window"},
+        {"\"codebook\":3", "\"codebook\":2147483648", "codebook"},
+        {"\"codebook\":3", "\"codebook\":4", "id_map"},
+        {"\"id_map\":[7,", "\"id_map\":[-1,", "id_map"},
+        {"2147483647]", "2147483648]", "id_map"},
+        {"\"id_map\":[7,0,2147483647],\"id_offset\":5000",
+         "\"id_map\":null,\"id_offset\":2147483646", "ids above"},
+        {"\"codec\":\"jpeg\"", "\"codec\":1", "codec"},
+        {"\"quality\":95", "\"quality\":\"95\"", "quality"},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(spoil) / sizeof(spoil[0]); i++) {
-        char json[2000], why[200] = "";
+        char json[4000], why[200] = "";
         const char *at = strstr(golden, spoil[i].from);
         struct shard_header *h;
-        assert_non_null(at);
+        if (at == NULL)
+            fail_msg("no %s to spoil", spoil[i].from);
         snprintf(json, sizeof(json), "%.*s%s%s", (int)(at - golden), golden, spoil[i].to,
                  at + strlen(spoil[i].from));
-        assert_int_equal(shard_header_from_json(json, strlen(json), &h, why, sizeof(why)),
-                         SHARD_EFORMAT);
+        if (shard_header_from_json(json, strlen(json), &h, why, sizeof(why)) !=
+            SHARD_EFORMAT)
+            fail_msg("%s is taken", spoil[i].to);
         assert_null(h);
         if (strstr(why, spoil[i].names) == NULL)
             fail_msg("\"%s\" does not name %s", why, spoil[i].names);
@@ -156,7 +256,7 @@ static void test_nesting(void **state)
 {
     (void)state;
     for (int depth = 62; depth <= 63; depth++) { /* within two objects: 64 and 65 */
-        char json[2000], open[64] = "", shut[64] = "", why[200] = "";
+        char json[4000], open[64] = "", shut[64] = "", why[200] = "";
         const char *at = strstr(golden, "{\"encode\"");
         struct shard_header *h;
         memset(open, '[', (size_t)depth);

@@ -7,6 +7,11 @@
 #include <jansson.h>
 #include <openssl/crypto.h>
 
+#include "shard/dataset_index.h"
+#include "shard/file_map.h"
+#include "shard/outline.h"
+#include "shard/sequence.h"
+
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
@@ -138,6 +143,84 @@ static void crypto_free(void *p, const char *file, int line)
     __libc_free(p);
 }
 
+/* From the index alone, as a packer does, by a plan of its own. */
+static int plan_all(void)
+{
+    static const char json[] =
+        "{\"rules\":[{\"part\":\"text\",\"see\":[{},{\"encoder\":"
+        "\"words\"}]},{\"part\":\"image\",\"see\":[{}]},"
+        "{\"part\":\"data\",\"see\":[]},{\"part\":77,\"see\":[]}]}";
+    char path[400], why[200], *text = NULL;
+    struct shard_source source;
+    struct shard_file_map map = {0};
+    struct shard_outline outline = {0};
+    struct shard_outline_room room = {0};
+    struct shard_plan *plan = NULL;
+    struct shard_measure m;
+    struct shard_record rec;
+
+    sample_path(prefix, 0, path, sizeof(path));
+    int rc = shard_source_open(&source, path);
+    if (rc == SHARD_OK)
+        rc = shard_file_map_open(&map, &source);
+    if (rc == SHARD_OK)
+        rc = shard_outline_load(&outline, &map.index, map.header);
+    if (rc == SHARD_OK)
+        rc = shard_plan_from_json(json, sizeof(json) - 1, &plan, why, sizeof(why));
+    if (rc == SHARD_OK)
+        rc = shard_plan_to_json(plan, &text);
+    for (size_t i = 0; rc == SHARD_OK && i < outline.n_records; i++) {
+        const struct shard_view view = {map.header, plan, 2};
+        rc = shard_outline_record(&outline, i, &room, &rec);
+        if (rc == SHARD_OK)
+            rc = shard_sequence_measure(&view, &rec, &m);
+    }
+    free(text);
+    shard_plan_free(plan);
+    shard_outline_room_clear(&room);
+    shard_outline_clear(&outline);
+    shard_file_map_close(&map);
+    shard_source_close(&source);
+    return rc;
+}
+
+static int build_all(void)
+{
+    const struct shard_view view = {sample_header(), shard_plan_default(), 2};
+    int rc = SHARD_OK;
+
+    for (size_t i = 0; i < SAMPLE_KINDS && rc == SHARD_OK; i++) {
+        struct shard_sequence seq = {0};
+        struct shard_draws draws;
+        if (i == 1 || i == 5) /* not tokenized; of a later version */
+            continue;
+        rc = shard_draws_stored(&draws, &samples[i]->rec, 7);
+        if (rc == SHARD_OK)
+            rc = shard_sequence_build(&view, &samples[i]->rec, &draws, &seq);
+        shard_sequence_clear(&seq);
+        shard_draws_clear(&draws);
+    }
+    return rc;
+}
+
+static int index_all(void)
+{
+    struct dataset_index_writer *w;
+    unsigned char *bytes = NULL;
+    char path[400];
+    size_t len;
+
+    sample_path(prefix, 0, path, sizeof(path));
+    int rc = dataset_index_writer_open(&w);
+    if (rc == SHARD_OK)
+        rc = dataset_index_writer_add(w, path, "a.lms");
+    if (rc == SHARD_OK)
+        rc = dataset_index_writer_finish(w, false, &bytes, &len);
+    free(bytes);
+    dataset_index_writer_close(w);
+    return rc;
+}
+
 /* The number of allocations of a whole `run`. */
 static long fail_each(int (*run)(void))
 {
@@ -166,11 +249,63 @@ static void test_each_allocation(void **state)
     assert_in_range(fail_each(write_all), 100, 19999);
     assert_int_equal(read_all(), SHARD_OK);
     assert_in_range(fail_each(read_all), 50, 19999);
+    assert_in_range(fail_each(plan_all), 50, 19999);
+    assert_in_range(fail_each(build_all), 30, 19999);
+    assert_in_range(fail_each(index_all), 50, 19999);
+}
+
+static int write_header(void)
+{
+    struct shard_encoder e = sample_header()->encoders[SAMPLE_SMALL];
+    struct shard_header h = *sample_header();
+    char *json;
+
+    e.config = e.geometry = e.input = h.config = NULL;
+    h.encoders = &e;
+    h.n_encoders = 1;
+    int rc = shard_header_to_json(&h, &json);
+    free(json);
+    return rc;
+}
+
+static int write_plan(void)
+{
+    char *json;
+    int rc = shard_plan_to_json(shard_plan_default(), &json);
+
+    free(json);
+    return rc;
+}
+
+/* A lack of memory is not said to be the caller's fault. Each of the first n allocations:
+ * those for the tree, before jansson writes and reads (json_malloc()). */
+static void fail_first(int (*run)(void), long n)
+{
+    const long before = n_live;
+
+    json_set_alloc_funcs(malloc, free);
+    for (long i = 0; i < n; i++) {
+        until_failure = i;
+        int rc = run();
+        assert_true(until_failure < 0);
+        until_failure = -1;
+        assert_int_equal(rc, SHARD_ENOMEM);
+        assert_int_equal(n_live, before);
+    }
+    json_set_alloc_funcs(json_malloc, free);
+}
+
+static void test_trees_of_json(void **state)
+{
+    (void)state;
+    fail_first(write_header, 80);
+    fail_first(write_plan, 40);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_allocation)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_allocation),
+                                       cmocka_unit_test(test_trees_of_json)};
 
     if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1)
         return 1;

@@ -111,7 +111,7 @@ static void test_find(void **state)
     assert_int_equal(shard_reader_identify(r, 6, &rec), SHARD_OK);
     assert_string_equal(rec.name, "other/unit");
     assert_string_equal(rec.key, "dir/000006");
-    assert_int_equal(rec.n_segments, 0);
+    assert_int_equal(rec.n_parts, 0);
     const uint64_t index = rec.index;
     assert_int_equal(shard_reader_at(r, 6, &rec), SHARD_OK);
     assert_int_equal(rec.index, index);

@@ -8,8 +8,9 @@
 struct pair {
     struct shard_record rec;
     struct shard_alternative caption;
-    struct shard_segment segments[2];
-    struct shard_image image;
+    struct shard_part parts[2];
+    struct shard_rendition rendition;
+    struct shard_tensor tensor;
     char key[32];
     uint32_t ids[100];
     uint16_t data[8 * 32 * 32];
@@ -22,17 +23,29 @@ static struct pair *make_pair(uint32_t number, uint32_t n_ids)
     snprintf(p->key, sizeof(p->key), "%09u", (unsigned)number);
     p->caption = (struct shard_alternative){
         .name = "txt", .text = "a cat", .text_len = 5, .ids = p->ids, .n_ids = n_ids};
-    p->segments[0] = (struct shard_segment){.kind = SHARD_TEXT,
-                                            .flags = SHARD_FLAG_LOSS,
-                                            .n_alternatives = 1,
-                                            .alternatives = &p->caption};
-    p->segments[1] = (struct shard_segment){.kind = SHARD_LATENT,
-                                            .flags = SHARD_FLAG_LOSS,
-                                            .dtype = SHARD_FP16,
-                                            .n_dims = 3,
-                                            .dims = {8, 32, 32},
-                                            .data = p->data,
-                                            .n_bytes = sizeof(p->data)};
+    p->parts[0] = (struct shard_part){.kind = SHARD_PART_TEXT,
+                                      .flags = SHARD_FLAG_LOSS,
+                                      .role = "",
+                                      .n_alternatives = 1,
+                                      .alternatives = &p->caption};
+    p->parts[1] = (struct shard_part){.kind = SHARD_PART_IMAGE,
+                                      .flags = SHARD_FLAG_LOSS,
+                                      .role = "",
+                                      .width = 300,
+                                      .height = 256};
+    p->rendition = (struct shard_rendition){.part = 1,
+                                            .target_width = 256,
+                                            .target_height = 256,
+                                            .crop = {22, 0, 256, 256},
+                                            .content = {0, 0, 256, 256}};
+    p->tensor = (struct shard_tensor){.kind = SHARD_LATENT,
+                                      .part = 1,
+                                      .encoder = SAMPLE_SMALL,
+                                      .dtype = SHARD_FP16,
+                                      .n_dims = 3,
+                                      .dims = {4, 64, 32},
+                                      .data = p->data,
+                                      .n_bytes = sizeof(p->data)};
     uint64_t state = number;
     for (size_t i = 0; i < 8 * 32 * 32; i++) { /* finite, and not to be compressed away */
         state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
@@ -41,11 +54,19 @@ static struct pair *make_pair(uint32_t number, uint32_t n_ids)
     p->rec = (struct shard_record){.key = p->key,
                                    .name = "00000",
                                    .index = number,
-                                   .n_images = 1,
-                                   .images = &p->image,
-                                   .n_segments = 2,
-                                   .segments = p->segments};
+                                   .n_parts = 2,
+                                   .parts = p->parts,
+                                   .n_renditions = 1,
+                                   .renditions = &p->rendition,
+                                   .n_tensors = 1,
+                                   .tensors = &p->tensor};
     return p;
+}
+
+static void make_document(struct pair *p)
+{
+    p->rec.n_parts = 1;
+    p->rec.n_renditions = p->rec.n_tensors = 0;
 }
 
 static struct shard_writer *open_writer(char *prefix, uint64_t max_bytes)
@@ -138,7 +159,7 @@ static void test_text_ends_blocks_and_ids_do_not(void **state)
         struct shard_writer *w = open_writer(prefix, 0);
         for (uint32_t i = 0; i < 5; i++) {
             struct pair *p = make_pair(i, 0);
-            p->rec.n_segments = 1;
+            make_document(p);
             p->caption.text = text;
             p->caption.text_len = 200 << 10;
             p->caption.ids = ids;
@@ -207,8 +228,7 @@ static void test_many_small_records(void **state)
     new_prefix(prefix, sizeof(prefix));
     struct shard_writer *w = open_writer(prefix, 0);
     struct pair *p = make_pair(0, 2);
-    p->rec.n_segments = 1;
-    p->rec.n_images = 0;
+    make_document(p);
     for (uint32_t j = 0; j < n_documents; j++) {
         snprintf(p->key, sizeof(p->key), "%u", (unsigned)j);
         assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
@@ -231,38 +251,52 @@ static void test_many_small_records(void **state)
 /* Every block has at most 256 columns; a record that alone has more is refused. */
 static void test_many_columns(void **state)
 {
-    enum { N_SEGMENTS = 300 };
+    enum { N_TENSORS = 300 };
     char prefix[300];
     uint32_t n_records[4];
-    struct shard_segment *segments = calloc(N_SEGMENTS, sizeof(segments[0]));
+    struct shard_tensor *tensors = calloc(N_TENSORS, sizeof(tensors[0]));
     struct pair *p = make_pair(0, 0);
     size_t n;
 
     (void)state;
     new_prefix(prefix, sizeof(prefix));
     struct shard_writer *w = open_writer(prefix, 0);
-    for (uint32_t i = 0; i < N_SEGMENTS; i++) {
-        segments[i] = p->segments[1];
-        segments[i].kind = 1000 + i;
-        segments[i].dtype = SHARD_U16;
-        segments[i].image = segments[i].encoder = SHARD_NONE;
-        segments[i].n_dims = 1;
-        segments[i].dims[0] = 8;
-        segments[i].n_bytes = 16;
+    for (uint32_t i = 0; i < N_TENSORS; i++) /* two halves of 256 slots and 44 more */
+        tensors[i] = (struct shard_tensor){.kind = 1000 + i,
+                                           .part = 1,
+                                           .encoder = SAMPLE_LATER,
+                                           .slot = i % 256 << SHARD_SLOT_OUTPUT_SHIFT,
+                                           .dtype = SHARD_U16,
+                                           .n_dims = 1,
+                                           .dims = {8},
+                                           .data = p->data,
+                                           .n_bytes = 16};
+    /* Of an image that another record is of: the slots of one are 256. */
+    struct shard_part more[3] = {p->parts[0], p->parts[1], p->parts[1]};
+    struct shard_rendition renditions[2] = {p->rendition, p->rendition};
+    renditions[1].part = 2;
+    for (uint32_t i = 256; i < N_TENSORS; i++) {
+        tensors[i].part = 2;
+        tensors[i].owner = 1;
     }
-    p->rec.segments = segments;
-    p->rec.n_segments = 200;
+    p->rec.parts = more;
+    p->rec.n_parts = 3;
+    p->rec.renditions = renditions;
+    p->rec.tensors = tensors;
+    p->rec.n_tensors = 200;
     assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
-    p->rec.n_segments = N_SEGMENTS;
+    p->rec.n_renditions = 2;
+    p->rec.n_tensors = N_TENSORS;
     assert_int_equal(shard_writer_append(w, &p->rec), SHARD_EINVAL);
-    p->rec.segments = segments + 100;
-    p->rec.n_segments = 200;
+    assert_non_null(strstr(shard_writer_why(w), "too many columns"));
+    p->rec.tensors = tensors + 100;
+    p->rec.n_tensors = 200;
     assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
     assert_int_equal(shard_writer_finish(w), SHARD_OK);
     map_blocks(shard_writer_files(w, &n)[0].path, n_records, 4);
     assert_int_equal(n_records[0], 1);
     assert_int_equal(n_records[1], 1);
-    free(segments);
+    free(tensors);
     free(p);
     remove_all(w, prefix);
 }
@@ -274,79 +308,40 @@ static void refused(struct shard_writer *w, const struct pair *p, const char *re
         fail_msg("\"%s\" does not say \"%s\"", shard_writer_why(w), reason);
 }
 
+/* What only the writer asks: values. The rest is in test_record_check.c. */
 static void refuse_changed(struct shard_writer *w, int what, const char *reason)
 {
     struct pair *p = make_pair(7, 2);
-    char *key = calloc(1, 1026);
 
-    memset(key, 'k', 1025);
     switch (what) {
     case 0:
-        p->rec.key = key;
-        break;
-    case 1:
         p->rec.key = "";
         break;
-    case 2:
-        p->rec.name = "";
-        break;
-    case 3:
-        p->segments[0].n_alternatives = 0;
-        break;
-    case 4:
-        p->rec.caption_drawn = 1;
-        break;
-    case 5:
-        p->segments[1].image = 1;
-        break;
-    case 6:
-        p->segments[1].encoder = 3;
-        break;
-    case 7:
-        p->segments[1].flags = SHARD_FLAG_LOSS | SHARD_FLAG_CONTEXT;
-        break;
-    case 8:
-        p->segments[1].dims[0] = 7;
-        break;
-    case 9:
-        p->segments[1].n_dims = 9;
-        break;
-    case 10:
-        p->segments[1].dims[0] = p->segments[1].dims[1] = UINT32_MAX;
-        break;
-    case 11:
+    case 1:
         p->data[77] = 0x7C00;
         break;
-    case 12:
+    case 2:
         p->data[77] = 0xFE01;
         break;
-    case 13:
-        p->segments[1].dtype = SHARD_BF16;
+    case 3:
+        p->tensor.dtype = SHARD_BF16;
         p->data[1] = 0x7F80;
         break;
-    case 14:
-        p->segments[1].data = NULL;
-        break;
-    case 15:
-        p->segments[1].encoder = SHARD_NONE;
+    case 4:
+        p->tensor.data = NULL;
         break;
     default:
-        ((uint32_t *)p->segments[0].alternatives[0].ids)[1] = UINT32_C(1) << 31;
+        p->ids[1] = UINT32_C(1) << 31;
     }
     refused(w, p, reason);
-    free(key);
     free(p);
 }
 
 /* A refused record leaves the writer as it was. */
 static void test_refusals(void **state)
 {
-    static const char *const reasons[17] = {
-        "1 to 1024 bytes", "1 to 1024 bytes", "NAME",      "without an alternative",
-        "caption 1 is",    "image 1 of 1",    "encoder 3", "flags 0x3",
-        "shape",           "9 dimensions",    "shape",     "not finite",
-        "not finite",      "not finite",      "no data",   "is a latent",
-        "token id"};
+    static const char *const reasons[6] = {"1 to 1024 bytes", "not finite", "not finite",
+                                           "not finite",      "no data",    "token id"};
     char prefix[300];
     struct shard_reader *r;
     struct shard_record rec;
@@ -355,7 +350,7 @@ static void test_refusals(void **state)
     (void)state;
     new_prefix(prefix, sizeof(prefix));
     struct shard_writer *w = open_writer(prefix, 0);
-    for (int i = 0; i < 17; i++) {
+    for (int i = 0; i < 6; i++) {
         struct sample *s = sample_make((uint64_t)i);
         refuse_changed(w, i, reasons[i]);
         assert_int_equal(shard_writer_append(w, &s->rec), SHARD_OK);
@@ -363,12 +358,40 @@ static void test_refusals(void **state)
     }
     assert_int_equal(shard_writer_finish(w), SHARD_OK);
     assert_int_equal(shard_reader_open(&r, shard_writer_files(w, &n)[0].path), SHARD_OK);
-    for (uint64_t i = 0; i < 17; i++) {
+    for (uint64_t i = 0; i < 6; i++) {
         assert_int_equal(shard_reader_next(r, &rec), SHARD_OK);
         assert_sample(&rec, i, false);
     }
     assert_int_equal(shard_reader_next(r, &rec), SHARD_EOF);
     shard_reader_close(r);
+    remove_all(w, prefix);
+}
+
+/* Three records that may stand alone are no block together. */
+static void test_a_text_frame_too_large(void **state)
+{
+    enum { TEXT = 96 << 20 };
+    struct shard_record records[3];
+    char *text = calloc(1, TEXT);
+    struct pair *p = make_pair(1, 1);
+    char prefix[300];
+    size_t n;
+
+    (void)state;
+    new_prefix(prefix, sizeof(prefix));
+    struct shard_writer *w = open_writer(prefix, 0);
+    make_document(p);
+    p->caption.text = text;
+    p->caption.text_len = TEXT;
+    for (int i = 0; i < 3; i++)
+        records[i] = p->rec;
+    assert_int_equal(shard_writer_append_block(w, records, 3, NULL, 0), SHARD_EINVAL);
+    assert_non_null(strstr(shard_writer_why(w), "more than 268435456 bytes"));
+    assert_int_equal(shard_writer_finish(w), SHARD_EINVAL);
+    shard_writer_files(w, &n);
+    assert_int_equal(n, 0);
+    free(text);
+    free(p);
     remove_all(w, prefix);
 }
 
@@ -454,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_many_small_records),
         cmocka_unit_test(test_many_columns),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_a_text_frame_too_large),
         cmocka_unit_test(test_what_ends_a_writer),
         cmocka_unit_test(test_a_header_that_cannot_be),
     };

@@ -39,10 +39,10 @@ static void reads_every_dtype(void **state)
 static void names_dtypes(void **state)
 {
     (void)state;
-    assert_string_equal(tensor_dtype_name(SHARD_FP16), "fp16");
-    assert_string_equal(tensor_dtype_name(SHARD_FP32), "fp32");
+    assert_string_equal(shard_dtype_name(SHARD_FP16), "fp16");
+    assert_string_equal(shard_dtype_name(SHARD_FP32), "fp32");
     assert_int_equal(shard_dtype_width(SHARD_BF16), 2);
-    assert_null(tensor_dtype_name(SHARD_FP32 + 1));
+    assert_null(shard_dtype_name(SHARD_FILE + 1));
     assert_int_equal(shard_dtype_width(UINT32_MAX), 0);
 }
 

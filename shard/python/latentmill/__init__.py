@@ -20,21 +20,15 @@ with torch a Dataset is an IterableDataset.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._shard import Block, DamagedError, Prefetcher, ShardError, __version__
-from .columns import Columns, Frames, Layout, LayoutSegment, NO_IDS, NONE
+from ._shard import Block, DamagedError, Plan, Prefetcher, ShardError, __version__
+from .columns import Column, Columns, Frames, NO_IDS, NONE, PartType
 from .attention import attention_mask, flex_attention_mask
 from .interop import to_transfusion_pytorch
 from .patches import bf16_to_float32, patchify, unpatchify
 from .dataset_index import DatasetIndex
 from .reader import DamageWarning, ShardReader
-from .record import (
-    Alternative,
-    Image,
-    Record,
-    Segment,
-    TensorSegment,
-    TextSegment,
-)
+from .record import (Alternative, Image, Other, OtherRendition, Record, Rendition, Sequence, Span,
+                     Tensor, Text)
 from .sources import IncompatibleError, Source
 from .state import StateError
 from .views import View, build_view
@@ -45,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Alternative",
     "Block",
+    "Column",
     "Columns",
     "DamageWarning",
     "DamagedError",
@@ -53,19 +48,23 @@ __all__ = [
     "Frames",
     "Image",
     "IncompatibleError",
-    "Layout",
-    "LayoutSegment",
     "NONE",
     "NO_IDS",
+    "Other",
+    "OtherRendition",
+    "PartType",
+    "Plan",
     "Prefetcher",
     "Record",
-    "Segment",
+    "Rendition",
+    "Sequence",
     "ShardError",
     "ShardReader",
     "Source",
+    "Span",
     "StateError",
-    "TensorSegment",
-    "TextSegment",
+    "Tensor",
+    "Text",
     "View",
     "__version__",
     "attention_mask",

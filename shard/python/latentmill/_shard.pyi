@@ -24,18 +24,19 @@ class Buffer:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
-# (name, text, position of its first id in Block.ids, number of ids or None)
-_Alternative = tuple[str, str, int, int | None]
-# (0, flags, alternatives)
-_TextSegment = tuple[int, int, tuple[_Alternative, ...]]
-# (kind, flags, dtype, dims, image, encoder, column, offset in it, bytes)
-_TensorSegment = tuple[
-    int, int, int, tuple[int, ...], int | None, int | None, int, int, int
+# (kind, name, text, position of its first id in Block.ids, number of ids or None); of an unknown
+# kind bytes for the text
+_Alternative = tuple[int, str, str | bytes, int, int | None]
+# (kind, flags, role, what it holds): of a text its alternatives, of an image its size (w, h) and
+# SHA-256, of others bytes
+_Part = tuple[int, int, str, Any]
+# (kind, part, mirrored, fit, target (w, h), crop, content), of an unknown kind (kind, part, bytes)
+_Rendition = tuple[Any, ...]
+# (kind, part, owner, encoder, slot, dtype, dims, frame, offset in it, bytes, checksum)
+_Tensor = tuple[
+    int, int, int | None, int, int, int, tuple[int, ...], int, int, int, int
 ]
-# (original (w, h), crop (left, top, w, h), target (w, h), SHA-256)
-_Image = tuple[tuple[int, int], tuple[int, int, int, int], tuple[int, int], bytes]
-# (key, name, index, order, caption_drawn, text_checksum, tensor_checksum, metadata,
-#  images, segments)
+# (key, name, index, order, caption_drawn, text_checksum, tensor_checksum, metadata, parts)
 _Row = tuple[
     str,
     str,
@@ -45,9 +46,31 @@ _Row = tuple[
     int,
     int,
     bytes | None,
-    tuple[_Image, ...],
-    tuple[_TextSegment | _TensorSegment, ...],
+    tuple[_Part, ...],
 ]
+# (offset, length, part, kind, tensor, rows, columns, loss, visible, advance)
+_Span = tuple[int, int, int, int, int, int, int, bool, bool, bool]
+
+PARTS: dict[int, str]  # names of kinds of parts by their numbers in the file
+FITS: dict[int, str]  # names of how a rendition was fitted
+KINDS: dict[int, str]  # names of kinds of tensors by their numbers in the file
+DTYPES: dict[int, str]  # names of dtypes
+NO_IDS: int  # number of ids of a text that is not tokenized
+NONE: int  # no owner; the column of a text frame
+FLAG_LOSS: int
+SLOT_LOGVAR: int
+SLOT_MIRRORED: int
+SLOT_OUTPUT_SHIFT: int
+ARRANGEMENTS: tuple[str, ...]  # "other", "pair", "text": by the numbers of Shard.measure()
+
+@final
+class Plan:
+    """What a sequence holds of a record: FORMAT.md, section 8, "Plans".
+
+    json: None is Transfusion's. ValueError where it is no plan."""
+
+    json: str  # canonical: the same plan, the same bytes
+    def __init__(self, json: str | None = None) -> None: ...
 
 @final
 class Shard:
@@ -63,7 +86,16 @@ class Shard:
     n_bytes: int
     def __init__(self, path: str | PathLike[str]) -> None: ...
     def fingerprint(self) -> bytes: ...
-    def column(self, id: int, /) -> Buffer: ...
+    def columns(self) -> dict[str, Any]:
+        """What the index says of records: latentmill.columns.read_columns()."""
+    def frames(self) -> dict[str, Any]:
+        """Where the frames are: latentmill.columns.read_frames()."""
+    def keys(self) -> list[str]: ...
+    def measure(self, plan: Plan, window: int, /) -> tuple[Buffer, Buffer, Buffer, Buffer]:
+        """Of each record, from the index: u8 its arrangement, u32 number of texts, u32 number
+        of images with markers, u64 positions besides markers and texts. ValueError, which says
+        of which record, where a window does not divide a latent, or the plan has no rule for a
+        part."""
     def find(self, key: str, name: str | None = None, /) -> int | None: ...
     def identify(self, position: int, /) -> tuple[str, str, int]: ...
     def locate(self, position: int, /) -> tuple[int, int]: ...
@@ -83,12 +115,23 @@ class Block:
     n_records: int
     ids: Buffer  # token ids of all rows' alternatives in their order, uint32
     def row(self, row: int, /) -> _Row: ...
+    def made(self, row: int, /) -> tuple[tuple[_Rendition, ...], tuple[_Tensor, ...]]:
+        """What was made of the row's parts."""
+    def seen(self, row: int, /) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """What the default plan sees of a row, and where: one a part. Of a text (False, loss), of
+        an image (True, loss, dtype, dims, encoder) and (frame, offset, bytes); None of others."""
     def latent(
-        self, row: int, n: int = 0, /
-    ) -> tuple[int, int, int, int, tuple[int, ...]] | None:
-        """(column, offset, bytes, dtype, dims) of the row's n-th latent."""
-    def tensor(self, column: int, /) -> Buffer:
-        """All values of a column of tensors, little-endian. Outlives the block."""
+        self, row: int, logvar: bool = False, /
+    ) -> tuple[int, int, int, int, tuple[int, ...], int] | None:
+        """(frame, offset, bytes, dtype, dims, encoder) of the latent of the image that stands for
+        the record, or of the log-variance that goes with it."""
+    def sequence(
+        self, row: int, plan: Plan, window: int, order: int, drawn: Any, /
+    ) -> tuple[bytes, bytes, tuple[_Span, ...]]:
+        """Tokens (uint32), loss (bytes of 0 and 1) and spans: FORMAT.md, section 8. order: 0
+        caption first, 1 image first, -1 as stored. drawn: a number a part, or None: as stored."""
+    def tensor(self, frame: int, /) -> Buffer:
+        """All values of a tensor frame, little-endian. Outlives the block."""
     def load_tensors(self) -> None:
         """Decompresses them now, where the block was loaded without them."""
     def errors(self) -> list[Exception]:
@@ -105,7 +148,11 @@ class DatasetFile:
     n_shards: int
     incomplete: bool
     def __init__(self, path: str | PathLike[str]) -> None: ...
-    def column(self, id: int, /) -> Buffer: ...
+    def column(self, name: str, /) -> Buffer: ...
+    def columns(self) -> list[tuple[int, int, int, int]]:
+        """(kind, encoder, dtype, slot) of each column."""
+    def table(self, name: str, /) -> tuple[Buffer, Buffer]:
+        """(starts, entries): entry i of a table is entries[starts[i]:starts[i + 1]], uint64."""
     def fingerprint(self) -> bytes: ...
 
 @final
@@ -135,6 +182,9 @@ def draw(
 ) -> None:
     """FORMAT.md, section 7: out[i] is u of the record at positions[i]. Both are buffers of
     8 bytes a record: int64, and uint64 to be written."""
+
+def default_encoder(header_json: str, /) -> int | None:
+    """What stands for an image where nobody names an encoder: its position in the header's."""
 
 def draw_one(purpose: str, name: str, key: str, epoch: int, seed: int, /) -> int:
     """u of one identity: FORMAT.md, section 7."""

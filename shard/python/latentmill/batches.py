@@ -178,7 +178,8 @@ class _Building:
         if content.latents:
             if self.latents is None:
                 part = content.shape.images[0]
-                self.latents = _Latents([], part.dtype, *content.shard.scales[part.encoder])
+                scale, shift = content.shard.scales[part.encoder]
+                self.latents = _Latents([], part.dtype, scale, shift)
             self.latents.raw.extend(content.latents)
 
     def _cut(self, tokens: list[np.ndarray], roles: list[np.ndarray], piece: Piece, at: int

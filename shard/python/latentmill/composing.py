@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One document as positions: tokens, roles and images, before it is put into a sequence."""
+"""One document as positions: tokens, roles and images, before it is put into a sequence.
+
+It is the default plan of FORMAT.md, section 8, with the options that a plan has not (templates,
+dropout, views). It stands beside shard_sequence_build() because batches are made without a
+record: from what records have in common, which is composed once, and arrays of a block's ids.
+tests/python/test_parts.py compares both with the same twin."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -15,6 +20,7 @@ INPUT, TARGET = 1, 2
 TEXT, CONTEXT_TEXT = INPUT | TARGET, INPUT
 ROLES = {"bos": INPUT, "eos": TARGET, "boi": TARGET, "eoi": INPUT}
 FILLER = 0  # token and role of patches and padding
+_MOST_RUNS = 4096  # that are kept
 
 
 class ImageSpan(NamedTuple):
@@ -72,9 +78,11 @@ class Composer:
 
     def _runs(self, shape: Shape, caption_first: bool) -> list[_Run | Part]:
         """In order: what is constant, and texts, which are filled in."""
-        key = shape.parts, caption_first
+        key = shape, caption_first
         runs = self._cache.get(key)
         if runs is None:
+            if len(self._cache) >= _MOST_RUNS:  # of images that are all of another size
+                self._cache.clear()
             runs = self._cache[key] = list(self._make_runs(shape, caption_first))
         return runs
 
@@ -108,8 +116,8 @@ class Composer:
     def _parts(self, shape: Shape, caption_first: bool
                ) -> Iterator[tuple[str | int, Part | None]]:
         """What stands in a document, as a template names it, with its part of the record."""
-        if shape.is_pair or (shape.is_text and len(shape.parts) == 1):
-            kind = "text" if shape.is_text else \
+        if shape.arrangement != "other":
+            kind = "text" if shape.arrangement == "text" else \
                 "caption_first" if caption_first else "image_first"
             parts: dict[str | int, Part] = {part.kind: part for part in shape.parts}
             for name in self._options.template(kind):

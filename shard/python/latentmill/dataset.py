@@ -79,6 +79,12 @@ class Dataset(IterableDataset):
     rank and worker build: 2 window / (world_size workers) times a record's raw bytes, 128 MiB
     with the defaults and 16 KiB latents.
 
+    Of a record that is no pair all parts follow each other as they are stored; of each of its
+    texts an alternative is drawn. Images are seen by the header's first encoder of latents, those
+    without a latent are left out, and so is data; parts of later kinds are a ValueError. Where
+    an image has a mirrored rendition and another, the other is seen: the mirror of FORMAT.md,
+    section 7, is not drawn (Record.sequence() has it).
+
     Latents are the posterior mean; sampling by a stored log-variance is left to record.logvar.
 
     A batch is a dict, b = batch_size / world_size, L = pack:

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _shard
-from .columns import U32, U64, Layout, decode_layouts, split_table, starts_of
+from .columns import U32, U64, Column, column_of, starts_of
 from .lazy import cached_property
 from .reader import ShardReader
-
-# Ids of the columns: FORMAT.md, section 9.
-_CONFIGURATIONS, _LAYOUTS, _PATHS, _CONFIGURATION, _BYTES, _FINGERPRINT = 1, 2, 3, 4, 5, 6
-_RECORDS, _BLOCKS, _TOKENS, _CELLS, _IMAGES = 7, 8, 9, 10, 11
-_N_LAYOUTS, _LAYOUT, _LAYOUT_RECORDS = 12, 13, 14
 
 
 class DatasetIndex:
@@ -31,9 +27,9 @@ class DatasetIndex:
     array is read when it is asked for. Arrays have one value a shard where nothing else
     is said. FileNotFoundError where there is no index, ShardError where it is damaged.
 
-    A Dataset needs records, fingerprints, configurations and layouts. The sums tokens, cells and
-    images are for you: what a data set holds before draws and options, as in
-    index.tokens.sum() + index.cells.sum() // 2**2 for the positions of window 2.
+    A Dataset needs records, fingerprints, configurations and columns. The sums are for you: what
+    a data set holds before draws and options, as in index.tokens.sum() + index.cells.sum() // 2**2
+    for tokens and, of one encoder of latents, positions of window 2.
 
     It pickles as its path, and refuses another index when it is unpickled."""
 
@@ -66,97 +62,111 @@ class DatasetIndex:
         whole file."""
         return self._index.fingerprint().hex()
 
-    def _values(self, column: int, dtype: str) -> npt.NDArray[Any]:
+    def _values(self, column: str, dtype: str) -> npt.NDArray[Any]:
         return np.frombuffer(memoryview(self._index.column(column)), dtype)
 
     @cached_property
     def records(self) -> U32:
         """Number of records."""
-        return self._values(_RECORDS, "<u4")
+        return self._values("records", "<u4")
 
     @cached_property
     def blocks(self) -> U32:
         """Number of blocks."""
-        return self._values(_BLOCKS, "<u4")
+        return self._values("blocks", "<u4")
 
     @cached_property
     def n_bytes(self) -> U64:
         """Size of the file."""
-        return self._values(_BYTES, "<u8")
+        return self._values("n_bytes", "<u8")
 
     @cached_property
     def fingerprints(self) -> npt.NDArray[np.uint8]:
         """(shards, 16) ShardReader.fingerprint as bytes."""
-        return self._values(_FINGERPRINT, "u1").reshape(-1, 16)
+        return self._values("fingerprints", "u1").reshape(-1, 16)
 
     @cached_property
     def tokens(self) -> U64:
         """Text tokens without markers that one pass gives in the mean over the draws of
-        captions, rounded per record."""
-        return self._values(_TOKENS, "<u8")
+        captions, rounded per text part."""
+        return self._values("tokens", "<u8")
 
     @cached_property
-    def cells(self) -> U64:
-        """Cells (H * W) of all latents, log-variances not counted: so many patches of
-        window 1, and cells / k**2 of window k."""
-        return self._values(_CELLS, "<u8")
+    def parts(self) -> U64:
+        """Number of parts."""
+        return self._values("parts", "<u8")
 
     @cached_property
     def images(self) -> U64:
-        """Latents, log-variances not counted."""
-        return self._values(_IMAGES, "<u8")
+        """Number of image parts."""
+        return self._values("images", "<u8")
 
     @cached_property
     def configuration(self) -> U32:
         """Position in configurations."""
-        return self._values(_CONFIGURATION, "<u4")
+        return self._values("configuration", "<u4")
 
     @cached_property
     def configurations(self) -> list[dict[str, Any]]:
         """The shards' headers without what is one shard's own (name, part), each once:
         tokenizer, encoders, config and so on (FORMAT.md, section 2)."""
-        table = split_table(bytes(self._index.column(_CONFIGURATIONS)), "configurations")
-        return [json.loads(entry) for entry in table]
+        return [json.loads(entry) for entry in self._entries("configurations")]
 
     @cached_property
-    def layouts(self) -> list[Layout]:
-        """All layouts that records of the data set have: image sizes, dtypes, ..."""
-        return decode_layouts(bytes(self._index.column(_LAYOUTS)))
+    def columns(self) -> list[Column]:
+        """All columns that tensors of the data set stand in; a column's encoder is a position in
+        the encoders of its shard's configuration."""
+        return [column_of(*one) for one in self._index.columns()]
 
     @cached_property
-    def layout_start(self) -> npt.NDArray[np.int64]:
-        """(shards + 1): shard i has layout[s:e] with layout_records[s:e] records of each,
-        s = layout_start[i], e = layout_start[i + 1]."""
-        return starts_of(self._values(_N_LAYOUTS, "<u4"))
+    def column_start(self) -> npt.NDArray[np.int64]:
+        """(shards + 1): shard i has column[s:e], with tensors[s:e] and so on, s =
+        column_start[i], e = column_start[i + 1]."""
+        return starts_of(self._values("n_columns", "<u4"))
 
     @cached_property
-    def layout(self) -> U32:
-        """Per shard and layout: position in layouts."""
-        return self._values(_LAYOUT, "<u4")
+    def column(self) -> U32:
+        """Per shard and column: position in columns."""
+        return self._values("column", "<u4")
 
     @cached_property
-    def layout_records(self) -> U32:
-        """Per shard and layout: how many records have it."""
-        return self._values(_LAYOUT_RECORDS, "<u4")
+    def tensors(self) -> U64:
+        """Per shard and column: number of tensors."""
+        return self._values("tensors", "<u8")
 
     @cached_property
-    def _paths(self) -> tuple[memoryview, npt.NDArray[np.int64]]:
-        table = memoryview(self._index.column(_PATHS))
-        n = len(self)
-        starts = starts_of(np.frombuffer(table, "<u4", n, 4)) + 4 + 4 * n
-        return table, starts
+    def cells(self) -> U64:
+        """Per shard and column: places of the tensors' grids (H * W): so many patches of window
+        1, and cells / k**2 of window k."""
+        return self._values("cells", "<u8")
+
+    @cached_property
+    def ids(self) -> U64:
+        """Per shard and column: values of codes and ids."""
+        return self._values("ids", "<u8")
+
+    def _table(self, name: str) -> tuple[npt.NDArray[np.uint64], memoryview]:
+        starts, entries = self._index.table(name)
+        return np.frombuffer(memoryview(starts), "<u8"), memoryview(entries)
+
+    def _entries(self, name: str) -> list[bytes]:
+        starts, entries = self._table(name)
+        return [bytes(entries[a:b]) for a, b in pairwise(starts.tolist())]
+
+    @cached_property
+    def _paths(self) -> tuple[npt.NDArray[np.uint64], memoryview]:
+        return self._table("paths")
 
     def names(self) -> list[str]:
         """Paths of all shards, from the folder on."""
-        table = bytes(self._index.column(_PATHS))
-        return [entry.decode("utf-8", "surrogateescape") for entry in split_table(table, "paths")]
+        return [_decoded(entry) for entry in self._entries("paths")]
 
     def name(self, i: int) -> str:
         """Path of shard i, from the folder on. IndexError."""
         if not 0 <= i < len(self):
             raise IndexError(f"{self.file} has {len(self)} shards, not a shard {i}")
-        table, starts = self._paths
-        return bytes(table[starts[i] : starts[i + 1]]).decode("utf-8", "surrogateescape")
+        starts, entries = self._paths
+        return _decoded(bytes(entries[starts[i]:starts[i + 1]]))
 
     def path(self, i: int) -> str:
         """Path of shard i."""
@@ -190,6 +200,10 @@ class DatasetIndex:
             if size != self.n_bytes[i]:
                 lines.append(f"{path} has {size} bytes, not {self.n_bytes[i]}")
         return lines
+
+
+def _decoded(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")
 
 
 def _reopen(file: str, fingerprint: str) -> DatasetIndex:

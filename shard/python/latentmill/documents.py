@@ -12,17 +12,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .columns import NO_IDS, Columns, Layout
+from . import _shard
+from .columns import NO_IDS, Columns, starts_of
 from .draws import draw, pick, share
 from .lazy import cached_property
 from .options import Options
+from .reader import ShardReader
+
+ARRANGEMENTS = _shard.ARRANGEMENTS  # of a record's parts: "other", "pair", "text"
 
 
 class Part(NamedTuple):
     """A text or an image of a record, in its stored order."""
     kind: str          # "text" or "image"
     loss: bool         # False: context
-    ordinal: int       # which of the record's texts or latents
+    ordinal: int       # which of the record's texts or images that are seen
     dims: tuple[int, ...] = ()   # of an image: C, H, W
     dtype: str = ""
     encoder: int = -1
@@ -30,49 +34,44 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a layout means for a sequence."""
+    """What the parts of a record mean for a sequence; those that are not seen are left out."""
     parts: tuple[Part, ...]
-    text_alternatives: tuple[int, ...]  # of each text
+    arrangement: str   # one of ARRANGEMENTS: only a "pair" has an order
 
     @cached_property
     def images(self) -> tuple[Part, ...]:
         return tuple(part for part in self.parts if part.kind == "image")
 
-    @cached_property
-    def is_pair(self) -> bool:
-        """One text and one image: only these have an order."""
-        return sorted(part.kind for part in self.parts) == ["image", "text"]
+
+@dataclass(frozen=True)
+class Lengths:
+    """What the index says of the sequences of a shard's n records, whatever is drawn."""
+    arrangement: np.ndarray  # uint8, position in ARRANGEMENTS: of what is seen
+    n_texts: np.ndarray    # int64
+    n_images: np.ndarray   # int64: that are seen
+    positions: np.ndarray  # int64, without markers and texts
 
     @cached_property
-    def is_text(self) -> bool:
-        return all(part.kind == "text" for part in self.parts)
+    def pair(self) -> np.ndarray:
+        return self.arrangement == ARRANGEMENTS.index("pair")
+
+    @cached_property
+    def text(self) -> np.ndarray:
+        return self.arrangement == ARRANGEMENTS.index("text")
 
 
-def shape_of(layout: Layout, encoders: list[dict]) -> Shape:
-    """A log-variance belongs to the mean before it and is no image of its own."""
-    parts: list[Part] = []
-    alternatives: list[int] = []
-    latents = run = 0
-    for segment in layout.segments:
-        if segment.kind == "text":
-            run = 0
-            parts.append(Part("text", segment.loss, len(alternatives)))
-            alternatives.append(segment.n_alternatives)
-        elif segment.kind == "latent" and isinstance(segment.dtype, str) and \
-                segment.encoder is not None:
-            encoder = encoders[segment.encoder]
-            if len(encoder["scale"]) not in (1, segment.dims[0]):
-                raise ValueError(f"encoder {segment.encoder} has {len(encoder['scale'])} scales "
-                                 f"for latents of {segment.dims[0]} channels")
-            moments = encoder["moments"] == "mean+logvar"
-            run = run + 1 if moments else 0
-            if not moments or run % 2 == 1:
-                parts.append(Part("image", segment.loss, latents, segment.dims,
-                                  segment.dtype, segment.encoder))
-            latents += 1
-        else:
-            raise ValueError(f"a segment of kind {segment.kind!r} has no place in a sequence")
-    return Shape(tuple(parts), tuple(alternatives))
+def lengths_of(reader: ShardReader, window: int) -> Lengths:
+    """window: of patches. ValueError where it does not divide a latent, or a part has no place
+    in a sequence."""
+    try:
+        arrangement, n_texts, n_images, positions = (
+            memoryview(values) for values in reader.shard.measure(_shard.Plan(), window))
+    except ValueError as error:
+        raise ValueError(f"{reader.path}: {error}") from None
+    return Lengths(np.frombuffer(arrangement, "u1"),
+                   np.frombuffer(n_texts, "<u4").astype(np.int64),
+                   np.frombuffer(n_images, "<u4").astype(np.int64),
+                   np.frombuffer(positions, "<i8"))
 
 
 @dataclass(frozen=True)
@@ -88,33 +87,41 @@ class OwnIds:
 
 @dataclass(frozen=True)
 class Texts:
-    """Lengths of the texts of a shard's records: from its index, or from a view.
+    """Lengths of the texts of a shard's n records: from its index, or from a view.
 
-    The captions of record i are its first text's alternatives, start[i] .. start[i] + count[i]
-    - 1 of the arrays over alternatives."""
-    start: np.ndarray      # int64 [n]
-    count: np.ndarray      # int64 [n]
+    The texts of record i are first[i] .. first[i + 1] - 1 of those over texts; the alternatives
+    of text j are start[j] .. start[j + 1] - 1 of those over alternatives."""
+    first: np.ndarray      # int64 [n + 1]
+    start: np.ndarray      # int64 [texts + 1]
     n_ids: np.ndarray      # uint32 [alternatives]; NO_IDS: not tokenized
     name: np.ndarray       # uint32 [alternatives], position in names
     names: list[str]
-    others: np.ndarray     # int64 [n]: ids of the first alternatives of all other texts
     weight: np.ndarray | None = None  # float64 [n], times a record occurs in a pass
     own: OwnIds | None = None
 
+    @cached_property
+    def count(self) -> np.ndarray:
+        """Alternatives of each text. int64 [texts]"""
+        return np.diff(self.start)
 
-def texts_of(columns: Columns, shapes: list[Shape]) -> Texts:
-    n = len(columns.layout)
-    first = np.array([s.text_alternatives[0] if s.text_alternatives else 0 for s in shapes],
-                     np.int64)
-    start = columns.alternative_start[:-1].astype(np.int64)
-    others = np.zeros(n, np.int64)
-    for number, shape in enumerate(shapes):
-        at = np.cumsum(shape.text_alternatives)[:-1]
-        rows = np.flatnonzero(columns.layout == number) if len(at) else ()
-        for offset in at:
-            others[rows] += columns.alternative_n_ids[start[rows] + offset]
-    return Texts(start, first[columns.layout] if n else np.zeros(0, np.int64),
-                 columns.alternative_n_ids, columns.alternative_name, columns.caption_names, others)
+    def captions(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of the first text of each record its first alternative and how many there are, 0 where
+        it has no text. int64 each"""
+        text = self.first[positions]
+        exists = text < self.first[positions + 1]
+        text = np.where(exists, text, 0)
+        if len(self.count) == 0:
+            return np.zeros(len(positions), np.int64), np.zeros(len(positions), np.int64)
+        return self.start[text], np.where(exists, self.count[text], 0)
+
+
+def texts_of(columns: Columns) -> Texts:
+    is_text = np.array([one.kind == "text" for one in columns.types] or [False])[columns.type]
+    before = starts_of(is_text)
+    texts = np.flatnonzero(is_text)
+    start = np.append(columns.alternative_start[texts], columns.alternative_start[-1])
+    return Texts(before[columns.part_start], start, columns.alternative_n_ids,
+                 columns.alternative_name, columns.caption_names)
 
 
 @dataclass
@@ -125,7 +132,7 @@ class Documents:
     position: np.ndarray       # int64: of the record in its shard
     pass_number: np.ndarray    # int64: how often the source began anew before
     copy: np.ndarray           # int64: 0, or which repetition by a view's weight
-    layout: np.ndarray         # int64: which of the shard's shapes
+    n_others: np.ndarray       # int64: tokens of all texts but the first
     caption_first: np.ndarray  # bool
     caption: np.ndarray        # int64: which of the captions; -1: none
     n_caption: np.ndarray      # int64: its tokens, as far as they are used
@@ -163,63 +170,60 @@ def count_template(parts, markers: Markers) -> int:
 
 def image_positions(part: Part, grid: int) -> int:
     _, height, width = part.dims
-    if height % grid or width % grid:
-        raise ValueError(f"a patch window of {grid} does not divide a latent of "
-                         f"{height} x {width}")
     return (height // grid) * (width // grid)
 
 
 class Measure:
     """Measures documents of one shard under one configuration."""
 
-    def __init__(self, options: Options, markers: Markers, grid: int, header: dict):
+    def __init__(self, options: Options, markers: Markers, header: dict):
         self._options = options
         self._markers = markers
-        self._grid = grid
         self._header = header
         p = options.caption_first
         self._caption_first: float = \
             header["caption_first"] if p is None else p
 
-    def fixed(self, shapes: list[Shape]) -> tuple[np.ndarray, np.ndarray]:
-        """Positions besides texts: int64 [shapes] each, caption first and image first."""
-        both = np.zeros((2, len(shapes)), np.int64)
-        for number, shape in enumerate(shapes):
-            images = sum(image_positions(part, self._grid) for part in shape.images)
-            for row, kind in enumerate(("caption_first", "image_first")):
-                both[row, number] = images + self._markers_of(shape, kind)
-        return both[0], both[1]
-
-    def _markers_of(self, shape: Shape, kind: str) -> int:
-        if shape.is_pair or (shape.is_text and len(shape.parts) == 1):
-            template = self._options.template(kind if shape.is_pair else "text")
-            return count_template(template, self._markers)
+    def fixed(self, lengths: Lengths) -> tuple[np.ndarray, np.ndarray]:
+        """Positions besides texts: int64 [n] each, caption first and image first."""
         ends = sum(end is not None for end in self._markers[:2])
-        return ends + 2 * len(shape.images)
+        others = ends + 2 * lengths.n_images
+        others = np.where(lengths.text, count_template(self._options.template("text"), self._markers),
+                          others)
+        first, second = (lengths.positions + np.where(
+            lengths.pair, count_template(self._options.template(kind), self._markers), others)
+            for kind in ("caption_first", "image_first"))
+        return first, second
 
-    def documents(self, shard, texts: Texts, layout: np.ndarray, shapes: list[Shape],
-                  positions: np.ndarray, pass_number: int) -> Documents:
+    def documents(self, shard, texts: Texts, lengths: Lengths, positions: np.ndarray,
+                  pass_number: int) -> Documents:
         """The documents of records `positions` in a pass over their source. shard: for draws."""
-        d = _Drawing(self._options, self._header, shard, pass_number)
+        d = Drawing(self._options, self._header, shard, pass_number)
         positions, copies = d.repeat(positions, texts)
-        kinds = layout[positions].astype(np.int64)
-        pair = np.array([shape.is_pair for shape in shapes], bool)[kinds]
-        no_text = np.array([not shape.text_alternatives for shape in shapes], bool)[kinds]
+        pair = lengths.pair[positions]
+        no_text = lengths.n_texts[positions] == 0
         caption, n_caption, keep = d.captions(positions, copies, texts, pair)
         n_caption = np.where(no_text, 0, n_caption)
         first = d.orders(positions, copies, pair, self._caption_first)
-        fixed = np.where(first, *(by_order[kinds] for by_order in self.fixed(shapes)))
-        length = fixed + n_caption + texts.others[positions]
+        n_others = d.others(positions, copies, texts)[1]
+        fixed = np.where(first, *(by_order[positions] for by_order in self.fixed(lengths)))
+        length = fixed + n_caption + n_others
         n = len(positions)
         whole = Documents(
             np.zeros(n, np.int64), np.zeros(n, np.int64), positions,
-            np.full(n, pass_number, np.int64), copies, kinds, first,
+            np.full(n, pass_number, np.int64), copies, n_others, first,
             np.where(no_text, -1, caption), n_caption, length,
-            np.array([shape.is_text for shape in shapes], bool)[kinds])
+            lengths.n_images[positions] == 0)
         return whole.take(np.flatnonzero(keep & (length > 0)))
 
+    def other_choices(self, shard, texts: Texts, d: Documents) -> dict[int, list[int]]:
+        """Of documents of one shard and pass with several texts, by their place in d: which
+        alternative of each text but the first is seen."""
+        drawing = Drawing(self._options, self._header, shard, int(d.pass_number[0]))
+        return drawing.others(d.position, d.copy, texts)[0]
 
-class _Drawing:
+
+class Drawing:
     """Draws for records of one shard in one pass; a repetition of a record draws anew.
 
     What is stored in a record are the draws of epoch 0 by the header's seed."""
@@ -268,7 +272,7 @@ class _Drawing:
         if isinstance(o.captions, Mapping):
             caption = _choose(u, self._shares(positions, texts))
         else:
-            count = np.maximum(texts.count[positions], 1)
+            count = np.maximum(texts.captions(positions)[1], 1)
             caption = pick(u, count.astype(np.uint64)).astype(np.int64)
         n_caption = _ids(texts, positions, caption)
         keep = np.ones(len(positions), bool)
@@ -288,6 +292,23 @@ class _Drawing:
             dropped = pair & share(u, o.caption_dropout)
             caption, n_caption = np.where(dropped, -1, caption), np.where(dropped, 0, n_caption)
         return caption, n_caption, keep
+
+    def others(self, positions: np.ndarray, copies: np.ndarray, texts: Texts
+               ) -> tuple[dict[int, list[int]], np.ndarray]:
+        """Of records with several texts, by their place in positions: which alternative of each
+        but the first. And how many ids these have: int64 of all positions."""
+        n_texts = texts.first[positions + 1] - texts.first[positions]
+        n_ids = np.zeros(len(positions), np.int64)
+        choices: dict[int, list[int]] = {i: [] for i in np.flatnonzero(n_texts > 1).tolist()}
+        for t in range(1, int(n_texts.max(initial=0))):
+            which = np.flatnonzero(n_texts > t)
+            text = texts.first[positions[which]] + t
+            u = self._caption_draw(f"caption@{t}", positions[which], copies[which])
+            chosen = pick(u, texts.count[text].astype(np.uint64)).astype(np.int64)
+            n_ids[which] += texts.n_ids[texts.start[text] + chosen]
+            for i, one in zip(which.tolist(), chosen.tolist()):
+                choices[i].append(one)
+        return choices, n_ids
 
     def _caption_draw(self, purpose: str, positions, copies) -> np.ndarray:
         if self._options.captions == "stored":
@@ -334,11 +355,11 @@ def _choose(u: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _grid(values: np.ndarray, positions: np.ndarray, texts: Texts
           ) -> tuple[np.ndarray, np.ndarray]:
-    """values of alternatives as [records, most alternatives], and which of these exist."""
-    count = texts.count[positions]
+    """values of captions as [records, most captions], and which of these exist."""
+    start, count = texts.captions(positions)
     column = np.arange(count.max(initial=0))
     exists = column[None, :] < count[:, None]
-    at = np.where(exists, texts.start[positions][:, None] + column[None, :], 0)
+    at = np.where(exists, start[:, None] + column[None, :], 0)
     if len(values) == 0:
         return np.zeros(exists.shape, np.int64), exists
     return values[at].astype(np.int64), exists
@@ -347,5 +368,6 @@ def _grid(values: np.ndarray, positions: np.ndarray, texts: Texts
 def _ids(texts: Texts, positions: np.ndarray, caption: np.ndarray) -> np.ndarray:
     if len(texts.n_ids) == 0:
         return np.zeros(len(positions), np.int64)
-    at = np.minimum(texts.start[positions] + caption, len(texts.n_ids) - 1)
-    return np.where(texts.count[positions] > 0, texts.n_ids[at], 0).astype(np.int64)
+    start, count = texts.captions(positions)
+    at = np.minimum(start + caption, len(texts.n_ids) - 1)
+    return np.where(count > 0, texts.n_ids[at], 0).astype(np.int64)

@@ -128,26 +128,25 @@ class _Rows:
         texts_of_all = self._ids(d, rows)
         # If few are wanted, they get arrays of their own, so that the block's memory can go.
         copy = len(rows) < 0.5 * self._block.n_records
-        for row, position, layout, n_caption, caption_first, length, texts in zip(
-                rows, d.position.tolist(), d.layout.tolist(), d.n_caption.tolist(),
+        arrangements = self._shard.lengths.arrangement[d.position].tolist()
+        for row, position, arrangement, n_caption, caption_first, length, texts in zip(
+                rows, d.position.tolist(), arrangements, d.n_caption.tolist(),
                 d.caption_first.tolist(), d.length.tolist(), texts_of_all):
-            shape = self._shard.shapes[layout]
+            parts, places = self._block.seen(row)
+            shape = self._shard.shape_of(parts, arrangement)
             key, name, _ = self._shard.reader.shard.identify(position)
             if texts:
                 texts[0] = texts[0][:n_caption]
-            latents = [self._latent(row, part.ordinal) for part in shape.images]
+            latents = [self._latent(place, part) for place, part in zip(places, parts) if place]
             if copy:
                 texts = [ids.copy() for ids in texts]
                 latents = [latent.copy() for latent in latents]
             yield Content(self._shard, shape, caption_first, length, texts, latents, (name, key))
 
-    def _latent(self, row: int, ordinal: int) -> np.ndarray:
-        place = self._block.latent(row, ordinal)
-        if place is None:
-            raise ShardError(f"{self._shard.reader.path}: block {self._block.number} has fewer "
-                             "latents than the index says")
-        column, offset, n_bytes, dtype, dims = place
-        return tensor_view(self._block.tensor(column), offset, n_bytes, dtype, dims)
+    def _latent(self, place: tuple[int, int, int], part: tuple) -> np.ndarray:
+        frame, offset, n_bytes = place
+        _, _, dtype, dims, _ = part
+        return tensor_view(self._block.tensor(frame), offset, n_bytes, dtype, dims)
 
     # All three give, document by document, the ids of its caption and of its other texts. A
     # document without its caption gets any: as many as are used, none, are kept.
@@ -163,39 +162,53 @@ class _Rows:
         if own is None or replaced is None:
             yield from texts_of_all
             return
-        chosen = lengths.start[d.position] + np.maximum(d.caption, 0)
+        chosen = lengths.captions(d.position)[0] + np.maximum(d.caption, 0)
         for texts, is_own, alternative in zip(texts_of_all, replaced.tolist(), chosen.tolist()):
             if is_own:
                 texts[0] = own.of(alternative).astype(np.int32)
             yield texts
 
+    def _other_choices(self, d: Documents) -> dict[int, list[int]]:
+        """By the document's place in d."""
+        choices: dict[int, list[int]] = {}
+        first = self._shard.texts.first
+        several = first[d.position + 1] - first[d.position] > 1
+        for number in np.unique(d.pass_number[several]).tolist():
+            which = np.flatnonzero(d.pass_number == number)
+            some = self._shard.measure.other_choices(self._shard.reader.shard,
+                                                     self._shard.texts, d.take(which))
+            choices.update((int(which[i]), chosen) for i, chosen in some.items())
+        return choices
+
     def _new_ids(self, view: View, d: Documents, captions: np.ndarray, rows: list[int]
                  ) -> Iterator[list[np.ndarray]]:
-        lengths = self._shard.texts
-        for row, position, caption in zip(rows, d.position.tolist(), captions.tolist()):
+        texts = self._shard.texts
+        start, _ = texts.captions(d.position)
+        choices = self._other_choices(d)
+        for i, (row, position, caption) in enumerate(
+                zip(rows, d.position.tolist(), captions.tolist())):
             record = Record(self._shard.reader, position, self._block, row)
-            at = lengths.start[position] + caption
-            yield view.tokens(record, caption, lengths.n_ids[at] if caption >= 0 else 0,
-                              lengths.others[position])
+            n_caption = texts.n_ids[start[i] + caption] if caption >= 0 else 0
+            yield view.tokens(record, caption, n_caption, choices.get(i), int(d.n_others[i]))
 
     def _stored_ids(self, d: Documents, captions: np.ndarray) -> Iterator[list[np.ndarray]]:
         ids = np.frombuffer(memoryview(self._block.ids), np.int32)
-        alternatives = self._shard.reader.columns().alternative_start
-        start = self._shard.ids_start
-        before = start[alternatives[self._block.first_record]]
-        after = start[alternatives[self._block.first_record + self._block.n_records]]
+        texts, start = self._shard.stored_texts, self._shard.ids_start
+        block = self._block
+        ends = texts.start[texts.first[[block.first_record, block.first_record + block.n_records]]]
+        before, after = start[ends].tolist()
         if after - before != len(ids):
-            raise ShardError(f"{self._shard.reader.path}: block {self._block.number} has "
+            raise ShardError(f"{self._shard.reader.path}: block {block.number} has "
                              f"{len(ids)} token ids, its index says {after - before}")
-        first = alternatives[d.position]
-        chosen = first + np.maximum(captions, 0)
-        begins = start[chosen] - before
-        ends = start[np.minimum(chosen + 1, len(start) - 1)] - before
-        for layout, at, begin, end in zip(d.layout.tolist(), first.tolist(), begins.tolist(),
-                                          ends.tolist()):
-            alternatives_of = self._shard.shapes[layout].text_alternatives
-            texts = [ids[begin:end]] if alternatives_of else []
-            for n in alternatives_of[:-1]:
-                at += n
-                texts.append(ids[start[at] - before:start[at + 1] - before])
-            yield texts
+        choices = self._other_choices(d)
+        text = texts.first[d.position]
+        n_texts = (texts.first[d.position + 1] - text).tolist()
+        chosen = texts.start[text] + np.maximum(captions, 0)
+        begins = (start[chosen] - before).tolist()
+        ends = (start[np.minimum(chosen + 1, len(start) - 1)] - before).tolist()
+        for i, (n, begin, end) in enumerate(zip(n_texts, begins, ends)):
+            found = [ids[begin:end]] if n else []
+            for t in range(1, n):
+                at = int(texts.start[text[i] + t]) + (choices[i][t - 1] if i in choices else 0)
+                found.append(ids[start[at] - before:start[at + 1] - before])
+            yield found

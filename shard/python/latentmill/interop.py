@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .optional import need_torch
-from .record import ORDERS, Record, TextSegment
+from .options import one_of
+from .record import ORDERS, Record, Text
 
 
 def to_transfusion_pytorch(record: Record, caption: int | None = None, order: str | None = None,
@@ -36,8 +37,7 @@ def to_transfusion_pytorch(record: Record, caption: int | None = None, order: st
 def _parts(record: Record, caption: int | None, order: str | None) -> list[tuple[str, np.ndarray]]:
     """Texts and latents as they follow each other in a sequence."""
     order = order or record.order
-    if order not in ORDERS:
-        raise ValueError(f"order is one of {', '.join(map(repr, ORDERS))}, not {order!r}")
+    one_of("order", order, ORDERS)
     _refuse_others(record)
     parts = [("text", _ids(record, text, caption)) for text in record.texts]
     latent = record.latent_float32()
@@ -47,14 +47,14 @@ def _parts(record: Record, caption: int | None, order: str | None) -> list[tuple
 
 
 def _refuse_others(record: Record) -> None:
-    kinds = [segment.kind for segment in record.segments]
-    latents = kinds.count("latent") // (1 if record.logvar is None else 2)
-    if kinds.count("text") > 1 or latents > 1 or set(kinds) - {"text", "latent"}:
-        raise ValueError(f"{record!r} has the segments {', '.join(map(str, kinds))}: "
-                         "to_transfusion_pytorch() takes at most one text and one latent")
+    kinds = [part.kind for part in record.parts]
+    if kinds.count("text") > 1 or kinds.count("image") > 1 or \
+            set(kinds) - {"text", "image", "data"}:
+        raise ValueError(f"{record!r} has the parts {', '.join(map(str, kinds))}: "
+                         "to_transfusion_pytorch() takes at most one text and one image")
 
 
-def _ids(record: Record, text: TextSegment, caption: int | None) -> np.ndarray:
+def _ids(record: Record, text: Text, caption: int | None) -> np.ndarray:
     chosen = record.caption_drawn if caption is None else caption
     if not 0 <= chosen < len(text.alternatives):
         raise ValueError(f"{record!r} has {len(text.alternatives)} captions, "

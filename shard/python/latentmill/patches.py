@@ -43,22 +43,38 @@ def bf16_to_float32(array: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     return (array.astype(np.uint32) << 16).view(np.float32)
 
 
-def to_float32(raw: np.ndarray, dtype: str | None) -> npt.NDArray[np.float32]:
+def to_float32(raw: np.ndarray, dtype: str | int | None) -> npt.NDArray[np.float32]:
     """The values of a latent as it is stored, in an array of their own."""
     return bf16_to_float32(raw) if dtype == "bf16" else raw.astype(np.float32)
 
 
-def scaled(raw: np.ndarray, dtype: str | None, scale: np.ndarray, shift: np.ndarray
+def scaled(raw: np.ndarray, dtype: str | int | None, scale: np.ndarray, shift: np.ndarray
            ) -> npt.NDArray[np.float32]:
-    """(raw - shift) * scale in float32. raw: [..., C, H, W]; scale, shift: [1 or C, 1, 1]."""
+    """(raw - shift) * scale in float32. raw: [..., C, H, W]; scale, shift: [1 or C, p, p]."""
     values = to_float32(raw, dtype)
-    values -= shift
-    values *= scale
+    values -= _over_grid(shift, raw.shape)
+    values *= _over_grid(scale, raw.shape)
     return values
+
+
+def _over_grid(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """[1 or C, p, p], repeated over the grid of a latent [..., C, H, W]."""
+    p = values.shape[-1]
+    if p == 1:
+        return values
+    rows, columns = (-(-side // p) for side in shape[-2:])
+    return np.tile(values, (1, rows, columns))[:, :shape[-2], :shape[-1]]
 
 
 def cut_patches(latents: list[np.ndarray], dtype: str, patch: int, order: str,
                 scale: np.ndarray, shift: np.ndarray, out: np.ndarray) -> None:
     """patchify(scaled(raw)) of each raw latent (C, H, W), in one go, into out: float32 [sum of
     their (H/k)(W/k), k*k*C]. The same bits."""
-    _shard.patches(latents, _NUMBERS[dtype], patch, order == "cpq", scale, shift, out)
+    if scale.shape[-1] == 1:
+        _shard.patches(latents, _NUMBERS[dtype], patch, order == "cpq", scale, shift, out)
+        return
+    at = 0
+    for raw in latents:
+        cut = patchify(scaled(raw, dtype, scale, shift)[None], patch, order)[0]
+        out[at:at + len(cut)] = cut
+        at += len(cut)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _shard
-from .columns import Columns, Frames, read_columns, read_frames, read_keys
+from .columns import Columns, Frames, read_columns, read_frames
 from .lazy import cached_property
 from .record import Record
 
@@ -85,7 +85,7 @@ class ShardReader:
     @cached_property
     def keys(self) -> list[str]:
         """Of all records, from the index."""
-        return read_keys(self.shard)
+        return self.shard.keys()
 
     def columns(self) -> Columns:
         """What the index says of all records, as arrays; no block is read."""
@@ -103,9 +103,11 @@ class ShardReader:
     def scale_and_shift(
         self, encoder: int
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Of one encoder, each (1 or C, 1, 1) float32: latent = (raw - shift) * scale."""
+        """Of one encoder of latents, each (1 or C, p, p) float32: latent = (raw - shift) * scale,
+        repeated over the grid where the window p is above 1."""
         e = self.header["encoders"][encoder]
-        scale, shift = (np.array(e[k], np.float32)[:, None, None] for k in ("scale", "shift"))
+        p = e["scale_window"]
+        scale, shift = (np.array(e[k], np.float32).reshape(-1, p, p) for k in ("scale", "shift"))
         return scale, shift
 
     def __getitem__(self, i: int) -> Record:

@@ -4,64 +4,125 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _shard, patches
-from .columns import DTYPES, KINDS
+from .columns import DTYPES, FITS, KINDS, PARTS, column_of, part_name
+from .options import one_of
 
 if TYPE_CHECKING:
     from .reader import ShardReader
 
 # numpy has no bf16: its bits as they are.
-_NUMPY = dict(zip(DTYPES, map(np.dtype, ("u1", "<u2", "<u4", "<i4", "<f2", "<u2", "<f4"))))
+_TYPES = {"u8": "u1", "u16": "<u2", "u32": "<u4", "i32": "<i4", "fp16": "<f2", "bf16": "<u2",
+          "fp32": "<f4"}
+_NUMPY = {number: np.dtype(_TYPES[name]) for number, name in DTYPES.items() if name in _TYPES}
 _BYTES = np.dtype("u1")
 _U32 = np.dtype("<u4")
-_TEXT, _LATENT = 0, 1
+_TEXT = next(number for number, name in PARTS.items() if name == "text")
 
 ORDERS = ("caption_first", "image_first")
 
 
-class Image(NamedTuple):
-    """Where a latent's pixels came from; sizes in pixels, oriented by EXIF."""
+class Rendition(NamedTuple):
+    """What was made of an image's pixels, to be encoded; sizes in pixels."""
 
-    original_size: tuple[int, int]  # (width, height)
-    crop: tuple[int, int, int, int]  # (left, top, width, height) of the original
-    target_size: tuple[int, int]  # (width, height) that was encoded
-    sha256: bytes  # of the encoded source image, 32 bytes
+    fit: str  # "crop", "pad" or "stretch"
+    mirrored: bool  # left and right are swapped
+    target_size: tuple[int, int]  # (width, height) that the encoder saw
+    crop: tuple[int, int, int, int]  # (left, top, width, height) of the source
+    content: tuple[int, int, int, int]  # the same of the target: what the crop fills
+
+
+class OtherRendition(NamedTuple):
+    """A rendition of a later version's kind."""
+
+    kind: int
+    content: bytes  # as it is stored
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What an encoder made of a part. Its values are decompressed when they are asked for."""
+
+    encoder: str  # its name in the header
+    kind: str | int  # "latent", "codes", "features", "pixels", "ids", or a number
+    output: int  # of the encoder's outputs, by number
+    mirrored: bool  # of the mirrored rendition
+    logvar: bool  # a log-variance, not the mean
+    dtype: str | int  # "fp16", "bf16", ... or a number
+    shape: tuple[int, ...]
+    owner: int | None  # of an image: position in its renditions; of a text: in its alternatives
+    checksum: int  # XXH3-64 of its values
+    _record: Record = field(repr=False, compare=False)
+    _place: tuple[int, int, int, int] = field(repr=False, compare=False)
+
+    @property
+    def array(self) -> npt.NDArray[Any]:
+        """Its values, read-only; bf16 as uint16, a file or an unknown dtype as uint8 (bytes)."""
+        frame, offset, n_bytes, dtype = self._place
+        block = self._record._loaded()  # of which this frame alone is unpacked
+        return tensor_view(block.tensor(frame), offset, n_bytes, dtype, self.shape)
 
 
 class Alternative(NamedTuple):
-    """One text of a text segment: of a pair's, one caption."""
+    """One text of a text part: of a pair's, one caption."""
 
     name: str  # where it came from: "txt", "json.captions[2]"
-    text: str
+    text: str | None  # None: of a later version's kind
     ids: npt.NDArray[np.uint32] | None  # (tokens), without markers; None: not tokenized
+    kind: int = 0  # or a later version's
+    content: bytes = b""  # of unknown kinds, as it is stored
 
 
-class TextSegment(NamedTuple):
+class Text(NamedTuple):
     kind: str  # "text"
     loss: bool  # False: context
+    role: str  # "": none
     alternatives: list[Alternative]
+    tensors: list[Tensor]
 
 
-class TensorSegment(NamedTuple):
-    kind: str | int  # "latent", "codes", "features", "encoded_image", or a number
+class Image(NamedTuple):
+    kind: str  # "image"
     loss: bool  # False: context
-    dtype: str | int  # "fp16", "bf16", ... or a number
-    array: npt.NDArray[Any]  # read-only; bf16 as uint16, an unknown dtype as uint8 (bytes)
-    image: int | None  # position in the record's images
-    encoder: int | None  # position in the header's encoders
+    role: str  # "": none
+    original_size: tuple[int, int]  # (width, height), oriented by EXIF
+    sha256: bytes  # of the encoded source image, 32 bytes
+    renditions: list[Rendition | OtherRendition]
+    tensors: list[Tensor]
+
+    @property
+    def crop(self) -> tuple[int, int, int, int] | None:
+        """Of its first rendition: (left, top, width, height) of the source."""
+        return next((r.crop for r in self.renditions if isinstance(r, Rendition)), None)
+
+    @property
+    def target_size(self) -> tuple[int, int] | None:
+        """Of its first rendition: (width, height) that was encoded."""
+        return next((r.target_size for r in self.renditions if isinstance(r, Rendition)), None)
 
 
-Segment = TextSegment | TensorSegment
+class Other(NamedTuple):
+    """A part of data, or of a later version's kind."""
+
+    kind: str | int  # "data", or a number
+    loss: bool  # False: context
+    role: str  # "": none
+    content: bytes  # of unknown kinds, as it is stored
+    tensors: list[Tensor]
+
+
+Part = Text | Image | Other
 
 
 class Record:
-    """A record of a shard. Nothing is decompressed before it is asked for; text and
-    latents of its block are decompressed apart from each other.
+    """A record of a shard: its parts in their order. Nothing is decompressed before it is asked
+    for; text and tensors of its block are decompressed apart from each other.
 
     Arrays are read-only views of the block, which lives as long as one of them does:
     copy what you keep for long. It pickles as the shard's path and its position.
@@ -122,7 +183,7 @@ class Record:
 
     @property
     def order(self) -> str:
-        """Drawn for epoch 0: "caption_first" or "image_first"."""
+        """Drawn for epoch 0: "caption_first" or "image_first". It says nothing of no pair."""
         return ORDERS[self._data()[3]]
 
     @property
@@ -132,12 +193,12 @@ class Record:
 
     @property
     def text_checksum(self) -> int:
-        """XXH3-64 of everything but the tensors."""
+        """XXH3-64 of its row without renditions and tensors: parts, metadata and so on."""
         return self._data()[5]
 
     @property
     def tensor_checksum(self) -> int:
-        """XXH3-64 of the tensors' raw bytes."""
+        """XXH3-64 of the tensors and of what they are of."""
         return self._data()[6]
 
     @property
@@ -152,125 +213,175 @@ class Record:
         return None if data is None else json.loads(data)
 
     @property
+    def parts(self) -> list[Part]:
+        """All of it, in its order."""
+        return [self._part(i) for i in range(len(self._data()[8]))]
+
+    @property
     def images(self) -> list[Image]:
-        """The source images of its latents."""
-        return [Image(*image) for image in self._data()[8]]
+        """Its images."""
+        return [part for part in self.parts if isinstance(part, Image)]
+
+    @property
+    def texts(self) -> list[Text]:
+        """Its texts."""
+        return [part for part in self.parts if isinstance(part, Text)]
+
+    def _first_text(self):
+        for kind, _, _, held in self._data()[8]:
+            if kind == _TEXT:
+                return held
+        return None
 
     @property
     def captions(self) -> list[Alternative]:
-        """The alternatives of its first text segment; [] where it has no text."""
-        for segment in self._data()[9]:
-            if segment[0] == _TEXT:
-                return self._alternatives(segment)
-        return []
+        """The alternatives of its first text; [] where it has no text."""
+        return self._alternatives(self._first_text() or ())
 
     @property
     def caption(self) -> str | None:
-        """The text of the caption drawn for epoch 0; None where it has no text."""
-        data = self._data()
-        for segment in data[9]:
-            if segment[0] == _TEXT:
-                return segment[2][data[4]][1]
-        return None
+        """The text of the caption drawn for epoch 0; None where it has no text, or that is of a
+        later version's kind."""
+        alternatives = self._first_text()
+        if alternatives is None:
+            return None
+        kind, _, text, _, _ = alternatives[self._data()[4]]
+        return text if kind == 0 else None
 
     @property
     def ids(self) -> npt.NDArray[np.uint32] | None:
         """Token ids of the caption drawn for epoch 0, (tokens) uint32, without markers.
 
         None where it has no text or was not tokenized."""
-        data = self._data()
-        for segment in data[9]:
-            if segment[0] == _TEXT:
-                _, _, first, n = segment[2][data[4]]
-                return None if n is None else self._ids(first, n)
-        return None
+        alternatives = self._first_text()
+        if alternatives is None:
+            return None
+        _, _, _, first, n = alternatives[self._data()[4]]
+        return None if n is None else self._ids(first, n)
 
-    @property
-    def texts(self) -> list[TextSegment]:
-        """Its text segments. Does not need the latents."""
-        return [
-            TextSegment("text", segment[1] == 1, self._alternatives(segment))
-            for segment in self._data()[9]
-            if segment[0] == _TEXT
-        ]
+    def sequence(self, plan: _shard.Plan | None = None, patch: int | None = None,
+                 order: str | None = None, drawn: list[int] | None = None) -> Sequence:
+        """What a trainer sees of it: FORMAT.md, section 8.
 
-    @property
-    def segments(self) -> list[Segment]:
-        """All of it in its order. Needs the latents."""
-        return [self._segment(segment) for segment in self._data()[9]]
+        plan: Transfusion's by default. patch: the window; by default the header's. order, drawn
+        (a number a part: of a text its alternative, of an image 1 for its mirrored rendition):
+        by default epoch 0's draws. ValueError where a part has no place in it."""
+        one_of("order", order, (None, *ORDERS))
+        number = -1 if order is None else ORDERS.index(order)
+        tokens, loss, spans = self._loaded().sequence(
+            self._row, plan or _shard.Plan(), patch or self._reader.header["patch"], number, drawn)
+        return Sequence(np.frombuffer(tokens, _U32), np.frombuffer(loss, bool), [
+            Span(offset, length, part, KINDS.get(kind, "text"), tensor, rows, columns, *flags)
+            for offset, length, part, kind, tensor, rows, columns, *flags in spans])
 
     @property
     def latent(self) -> npt.NDArray[Any] | None:
-        """Its first latent, raw: (C, H, W) float16 or float32; bfloat16 as uint16 (see
-        bf16_to_float32). None where it has none."""
-        return self._latent(0)
+        """The latent of its first image that has one, raw: (C, H, W) float16 or float32; bfloat16
+        as uint16 (see bf16_to_float32). By the header's first encoder of latents or codes: None
+        where that makes codes, or nothing of this record."""
+        return self._latent()
 
     @property
     def logvar(self) -> npt.NDArray[Any] | None:
         """The log-variance that goes with latent, shaped as it. None where its encoder's
         moments are not "mean+logvar"."""
-        latents = [s for s in self._data()[9] if s[0] == _LATENT]
-        if not latents or latents[0][5] is None:
-            return None
-        encoder = self._reader.header["encoders"][latents[0][5]]
-        return self._latent(1) if encoder["moments"] == "mean+logvar" else None
+        return self._latent(logvar=True)
 
     @property
-    def latent_dtype(self) -> str | None:
+    def latent_dtype(self) -> str | int | None:
         """The dtype that latent is stored in: "fp16", "bf16" or "fp32"."""
         place = self._loaded().latent(self._row)
-        return None if place is None else DTYPES[place[3]]
+        return None if place is None else DTYPES.get(place[3], place[3])
 
     def latent_float32(self, scaled: bool = True) -> npt.NDArray[np.float32] | None:
         """latent as (C, H, W) float32 of its own. scaled: (raw - shift) * scale, with its
-        encoder's scale and shift, one value or one a channel."""
-        raw = self.latent
+        encoder's scale and shift."""
+        raw, dtype = self.latent, self.latent_dtype
         if raw is None:
             return None
         if not scaled:
-            return patches.to_float32(raw, self.latent_dtype)
-        first = next(s for s in self._data()[9] if s[0] == _LATENT)
-        scale, shift = self._reader.scale_and_shift(first[5])
-        if len(scale) not in (1, len(raw)):
-            raise _shard.ShardError(
-                f"{self._reader.path}: encoder {first[5]} has {len(scale)} scales for"
-                f" latents of {len(raw)} channels"
-            )
-        return patches.scaled(raw, self.latent_dtype, scale, shift)
+            return patches.to_float32(raw, dtype)
+        place = self._loaded().latent(self._row)
+        assert place is not None
+        return patches.scaled(raw, dtype, *self._reader.scale_and_shift(place[5]))
+
+    def _latent(self, logvar: bool = False) -> npt.NDArray[Any] | None:
+        # Where there are latents alone, all of the block in one go.
+        block = self._loaded(tensors=len(self._reader.header["encoders"]) == 1)
+        place = block.latent(self._row, logvar)
+        if place is None:
+            return None
+        frame, offset, n_bytes, dtype, dims, _ = place
+        return tensor_view(block.tensor(frame), offset, n_bytes, dtype, dims)
 
     def _ids(self, first: int, n: int) -> npt.NDArray[np.uint32]:
         return np.frombuffer(memoryview(self._loaded().ids), _U32, n, 4 * first)
 
-    def _alternatives(self, segment) -> list[Alternative]:
+    def _alternatives(self, alternatives) -> list[Alternative]:
         return [
-            Alternative(name, text, None if n is None else self._ids(first, n))
-            for name, text, first, n in segment[2]
+            Alternative(name, None if kind else held, None if n is None else self._ids(first, n),
+                        kind, held if kind else b"")
+            for kind, name, held, first, n in alternatives
         ]
 
-    def _latent(self, n: int) -> npt.NDArray[Any] | None:
-        block = self._loaded(tensors=True)
-        place = block.latent(self._row, n)
-        if place is None:
-            return None
-        column, offset, n_bytes, dtype, dims = place
-        return tensor_view(block.tensor(column), offset, n_bytes, dtype, dims)
+    def _part(self, i: int) -> Part:
+        kind, flags, role, held = self._data()[8][i]
+        loss = flags == _shard.FLAG_LOSS
+        all_renditions, all_tensors = self._loaded().made(self._row)
+        renditions = [(number, r) for number, r in enumerate(all_renditions) if r[1] == i]
+        first = renditions[0][0] if renditions else 0
+        tensors = [self._tensor(t, first) for t in all_tensors if t[1] == i]
+        name = part_name(kind)
+        if name == "text":
+            return Text("text", loss, role, self._alternatives(held), tensors)
+        if name == "image":
+            size, sha256 = held
+            return Image("image", loss, role, size, sha256,
+                         [_rendition(r) for _, r in renditions], tensors)
+        return Other(name, loss, role, held, tensors)
 
-    def _segment(self, segment) -> Segment:
-        if segment[0] == _TEXT:
-            return TextSegment("text", segment[1] == 1, self._alternatives(segment))
-        kind, flags, dtype, dims, image, encoder, column, offset, n_bytes = segment
-        return TensorSegment(
-            KINDS.get(kind, kind),
-            flags == 1,
-            DTYPES.get(dtype, dtype),
-            tensor_view(self._loaded().tensor(column), offset, n_bytes, dtype, dims),
-            image,
-            encoder,
-        )
+    def _tensor(self, t, first_rendition: int) -> Tensor:
+        kind, _, owner, encoder, slot, dtype, dims, frame, offset, n_bytes, checksum = t
+        column = column_of(kind, encoder, dtype, slot)
+        return Tensor(
+            self._reader.header["encoders"][encoder]["name"], column.kind, column.output,
+            column.mirrored, column.logvar, column.dtype, dims,
+            None if owner is None else owner - first_rendition, checksum, self,
+            (frame, offset, n_bytes, dtype))
+
+
+class Span(NamedTuple):
+    """One appearance of a part in a sequence, without its markers."""
+
+    offset: int  # of its first position
+    length: int
+    part: int  # position in the record's parts
+    kind: str  # of its tensor; "text": a text's own ids
+    tensor: int  # position in the record's tensors; of a text, of its alternative
+    rows: int
+    columns: int
+    loss: bool
+    visible: bool
+    advance: bool
+
+
+class Sequence(NamedTuple):
+    """A record as a trainer sees it."""
+
+    tokens: npt.NDArray[np.uint32]  # (length); 0 where a position is no token
+    loss: npt.NDArray[np.bool_]  # (length): the next token is a target with a loss
+    spans: list[Span]
+
+
+def _rendition(r) -> Rendition | OtherRendition:
+    if len(r) == 3:
+        return OtherRendition(r[0], r[2])
+    _, _, mirrored, fit, target, crop, content = r
+    return Rendition(FITS[fit], mirrored, target, crop, content)
 
 
 def tensor_view(buffer, offset: int, n_bytes: int, dtype: int, dims: tuple[int, ...]):
-    """Read-only values of a tensor in the buffer of its column."""
+    """Read-only values of a tensor in the buffer of its frame."""
     kind = _NUMPY.get(dtype)
     if kind is None:
         return np.frombuffer(buffer, _BYTES, n_bytes, offset)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ._shard import ShardError
 from .catalogue import ACCEPTED, Catalogue, Paths
-from .columns import NO_IDS, Layout
+from . import _shard
+from .columns import NO_IDS, DTYPES, Column
 from .composing import Composer
 from .dataset_index import DatasetIndex
-from .documents import Documents, Markers, Measure, Shape, Texts, shape_of, texts_of
+from .documents import (ARRANGEMENTS, Documents, Lengths, Markers, Measure, Part, Shape, Texts,
+                        lengths_of, texts_of)
 from .lazy import cached_property
 from .mixture import Weight, schedule
 from .options import Options
@@ -27,6 +30,8 @@ from .views import UNIT_WEIGHT, View, units_of
 # What a source's means are taken over: so many shards at most, and documents of these, both
 # evenly spread.
 _SAMPLED_SHARDS, _SAMPLED_DOCUMENTS = 64, 1 << 16
+
+_MOST_SHAPES = 4096  # that an open shard keeps
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,15 @@ def named_sources(sources: Sources) -> dict[str, Source]:
             for name, source in sources.items()}
 
 
-def _layouts(index: DatasetIndex, configuration: int) -> list[Layout]:
-    """Layouts of the shards of one configuration."""
-    shards = np.repeat(index.configuration, np.diff(index.layout_start))
-    return [index.layouts[i] for i in np.unique(index.layout[shards == configuration])]
+def _columns_of(index: DatasetIndex, configuration: int) -> list[Column]:
+    """Columns of tensors of the shards of one configuration."""
+    shards = np.repeat(index.configuration, np.diff(index.column_start))
+    return [index.columns[i] for i in np.unique(index.column[shards == configuration])]
+
+
+def _default_encoder(header: dict[str, Any]) -> int | None:
+    """What stands for an image: position in the header's encoders."""
+    return _shard.default_encoder(json.dumps({"name": "", "part": 0, **header}))
 
 
 def default_patch(catalogues: Iterable[Catalogue]) -> int:
@@ -80,18 +90,33 @@ def default_patch(catalogues: Iterable[Catalogue]) -> int:
 class OpenShard:
     """A shard's reader, and its lengths: from its index, or from a view."""
     reader: ShardReader
-    shapes: list[Shape]
+    lengths: Lengths
     texts: Texts
-    layout: np.ndarray
     measure: Measure
     composer: Composer
-    scales: list[tuple[np.ndarray, np.ndarray]]  # scale and shift of each encoder
+    scales: dict[int, tuple[np.ndarray, np.ndarray]]  # scale and shift, by encoder of latents
     window: int = 0  # of its source, that needed it last
+    _shapes: dict[tuple, Shape] = field(default_factory=dict)
 
     def documents(self, records: np.ndarray, pass_number: int) -> Documents:
         """Of these records, int64, in a pass over the source."""
-        return self.measure.documents(self.reader.shard, self.texts, self.layout, self.shapes,
-                                      records, pass_number)
+        return self.measure.documents(self.reader.shard, self.texts, self.lengths, records,
+                                      pass_number)
+
+    def shape_of(self, parts: tuple, arrangement: int) -> Shape:
+        """Of the parts of a row, as Block.seen() gives them."""
+        key = parts, arrangement
+        shape = self._shapes.get(key)
+        if shape is None:
+            if len(self._shapes) >= _MOST_SHAPES:  # images that are all of another size
+                self._shapes.clear()
+            shape = self._shapes[key] = Shape(_parts(parts), ARRANGEMENTS[arrangement])
+        return shape
+
+    @cached_property
+    def stored_texts(self) -> Texts:
+        """From its index, whatever a view says."""
+        return texts_of(self.reader.columns())
 
     @cached_property
     def ids_start(self) -> np.ndarray:
@@ -138,16 +163,18 @@ class OpenSource:
         sample = self._sample()
         if index is not None:
             for number, header in enumerate(index.configurations):
-                self._add_contract(index.file, header, _layouts(index, number))
+                self._add_contract(index.file, header, _columns_of(index, number))
             for number in range(n) if self.view is not None else ():
                 self._check_view(number)
         for number in range(n) if index is None else sorted(sample):
             reader = self._catalogue.open(number)
             if index is None:
-                self._add_contract(reader.path, reader.header, reader.columns().layouts)
+                self._add_contract(reader.path, reader.header, reader.frames.columns)
                 self._check_view(number)
             if number in sample:
-                self._add_sums(self._opened(number, reader), len(sample))
+                shard = self._opened(number, reader)
+                self._add_image_lengths(shard)
+                self._add_sums(shard, len(sample))
 
     def _sample(self) -> set[int]:
         """Numbers of the shards that are looked at: of those that a view takes something of."""
@@ -162,24 +189,28 @@ class OpenSource:
             self.view.check(self.name, len(self._catalogue), number,
                             self._catalogue.fingerprints[number].tobytes().hex())
 
-    def _add_contract(self, path: str, header: dict[str, Any], layouts: list[Layout]) -> None:
-        contract = Contract.of(path, header, layouts, self.view)
-        self.channels = max([self.channels, *(s.dims[0] for layout in layouts
-                                              for s in layout.segments if s.kind == "latent")])
+    def _add_contract(self, path: str, header: dict[str, Any], columns: list[Column]) -> None:
+        contract = Contract.of(path, header, columns, self.view)
+        if contract.latents is not None:
+            self.channels = max(self.channels,
+                                header["encoders"][_default_encoder(header)]["channels"])
         if not any(contract == other for _, other in self.contracts):
             self.contracts.append((path, contract))
             self.headers.append(header)
-        if self.view is None and header["tokenizer"] is not None:
-            shapes = _shapes(path, header, layouts)
-            lengths = np.minimum(*self._measure(header).fixed(shapes)).tolist()
-            self.image_lengths.update(n for n, shape in zip(lengths, shapes) if not shape.is_text)
+
+    def _add_image_lengths(self, shard: OpenShard) -> None:
+        if self.view is not None:
+            return
+        lengths = np.minimum(*shard.measure.fixed(shard.lengths))[shard.lengths.n_images > 0]
+        if len(lengths):
+            self.image_lengths.update((int(lengths.min()), int(lengths.max())))
 
     def _add_sums(self, shard: OpenShard, n_shards: int) -> None:
         """One of n_shards sampled ones; as far as a sequence has room for its documents. Where
         there are few records, several passes are, as each draws anew."""
         self.caption_names.update(shard.texts.names)
         most = _SAMPLED_DOCUMENTS // n_shards
-        weights = np.ones(len(shard.layout)) if shard.texts.weight is None else shard.texts.weight
+        weights = np.ones(len(shard.reader)) if shard.texts.weight is None else shard.texts.weight
         records = np.flatnonzero(weights)
         n = min(len(records), most)
         records = records[np.arange(n) * len(records) // max(n, 1)]
@@ -227,21 +258,16 @@ class OpenSource:
         return shard
 
     def _opened(self, number: int, reader: ShardReader) -> OpenShard:
-        columns = reader.columns()
-        shapes = _shapes(reader.path, reader.header, columns.layouts)
-        if self.view is None:
-            texts = texts_of(columns, shapes)
-        else:
-            texts = self.view.texts(number)
+        texts = texts_of(reader.columns()) if self.view is None else self.view.texts(number)
         if self.view is None or self.view.markers is None:
             _refuse_missing_ids(reader, texts)
+        grid = self._grid(reader.header)
         return OpenShard(
-            reader, shapes, texts, columns.layout, self._measure(reader.header),
-            Composer(self._options, self._markers(reader.header), self._grid(reader.header)),
-            [reader.scale_and_shift(i) for i in range(len(reader.header["encoders"]))])
-
-    def _measure(self, header: dict[str, Any]) -> Measure:
-        return Measure(self._options, self._markers(header), self._grid(header), header)
+            reader, lengths_of(reader, grid), texts,
+            Measure(self._options, self._markers(reader.header), reader.header),
+            Composer(self._options, self._markers(reader.header), grid),
+            {i: reader.scale_and_shift(i) for i, e in enumerate(reader.header["encoders"])
+             if e["kind"] == "latent"})
 
     def _markers(self, header: dict[str, Any]) -> Markers:
         if self.view is not None and self.view.markers is not None:
@@ -268,11 +294,20 @@ class OpenSource:
         return self._markers(header), header["tokenizer"]["n_pieces"]
 
 
-def _shapes(path: str, header: dict[str, Any], layouts: list[Layout]) -> list[Shape]:
-    try:
-        return [shape_of(layout, header["encoders"]) for layout in layouts]
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+def _parts(parts: tuple) -> tuple[Part, ...]:
+    out: list[Part] = []
+    n = [0, 0]
+    for seen in parts:
+        if seen is None:
+            continue
+        image, loss, *made = seen
+        if image:
+            dtype, dims, encoder = made
+            out.append(Part("image", loss, n[1], dims, DTYPES[dtype], encoder))
+        else:
+            out.append(Part("text", loss, n[0]))
+        n[image] += 1
+    return tuple(out)
 
 
 def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
@@ -291,7 +326,7 @@ class Contract:
     LATENTS = ("weights_sha256", "scale", "shift", "moments")
 
     @staticmethod
-    def of(path: str, header: dict[str, Any], layouts: list[Layout], view: View | None
+    def of(path: str, header: dict[str, Any], columns: list[Column], view: View | None
            ) -> Contract:
         t = header["tokenizer"]
         tokenizer: tuple | None
@@ -299,11 +334,17 @@ class Contract:
             tokenizer = (view.tokenizer_name, *view.markers)
         else:
             tokenizer = None if t is None else tuple(t[name] for name in Contract.TOKENIZER)
-        latents = {(_encoder(header["encoders"][s.encoder]), s.dtype) for layout in layouts
-                   for s in layout.segments if s.kind == "latent"}
-        if len(latents) > 1:
-            raise ValueError(f"{path} has latents of more than one kind")
-        return Contract(tokenizer, next(iter(latents), None))
+        encoder = _default_encoder(header)
+        dtypes = {c.dtype for c in columns if c.encoder == encoder and not c.logvar}
+        if len(dtypes) > 1:
+            raise ValueError(f"{path} has latents of more than one dtype")
+        if not dtypes:
+            return Contract(tokenizer, None)
+        described = header["encoders"][encoder]
+        if described["kind"] != "latent":
+            raise ValueError(f"{path}: its images are seen by {described['name']!r}, which makes "
+                             f"{described['kind']}: a Dataset takes latents")
+        return Contract(tokenizer, (_encoder(described), next(iter(dtypes))))
 
     def differences(self, other: Contract) -> list[str]:
         out = []

@@ -15,9 +15,9 @@ import numpy as np
 
 # In the file's order, the widest first: each begins at a multiple of its width.
 ARRAYS = {name: np.dtype(kind) for name, kind in (
-    ("records", "<i8"), ("count", "<i8"), ("others", "<i8"), ("weight", "<f8"), ("n_ids", "<u4"),
+    ("records", "<i8"), ("texts", "<i8"), ("count", "<i8"), ("weight", "<f8"), ("n_ids", "<u4"),
     ("name", "<u4"), ("ids", "<u4"), ("text_bytes", "<u4"), ("replaced", "u1"), ("text", "u1"))}
-_MAGIC = b"latentmill view 2 "
+_MAGIC = b"latentmill view 3 "
 _DIGITS = 32  # of the fingerprint
 _HEAD = len(_MAGIC) + _DIGITS + 1
 

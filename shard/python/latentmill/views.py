@@ -20,7 +20,7 @@ from . import view_file
 from .caption_rules import text_of
 from .catalogue import find_shards, first_few
 from .columns import starts_of
-from .documents import Markers, OwnIds, Texts, shape_of
+from .documents import Markers, OwnIds, Texts, lengths_of
 from .lazy import cached_property
 from .reader import ShardReader
 from .record import Alternative, Record
@@ -103,22 +103,23 @@ class View:
         a = self.arrays
         replaced = self._is_replaced
         records = starts_of(a["records"])
-        alternatives = starts_of(a["count"])[records]
+        parts = starts_of(a["texts"])[records]
+        alternatives = starts_of(a["count"])[parts]
         texts = starts_of(replaced)[alternatives]
-        return {"count": records, "n_ids": alternatives, "text_bytes": texts,
+        return {"texts": records, "count": parts, "n_ids": alternatives, "text_bytes": texts,
                 "ids": starts_of(a["n_ids"] * replaced)[alternatives],
                 "text": starts_of(a["text_bytes"])[texts]}
 
     @property
     def _is_replaced(self) -> np.ndarray:
         """Whether each alternative is the view's own. bool"""
-        return np.repeat(self.arrays["replaced"] > 0, self.arrays["count"])
+        return _replaced(self.arrays["replaced"] > 0, self.arrays["texts"], self.arrays["count"])
 
     @cached_property
     def units(self) -> np.ndarray:
         """Sum of the weights of each shard's records: whole numbers, which add up the same on
         every machine. int64 [shards]"""
-        return np.diff(starts_of(units_of(self.arrays["weight"]))[self._starts["count"]])
+        return np.diff(starts_of(units_of(self.arrays["weight"]))[self._starts["texts"]])
 
     def _of(self, shard: int, array: str, starts: str = "") -> np.ndarray:
         """The shard's part of an array that is as long as `starts` is."""
@@ -127,15 +128,15 @@ class View:
 
     def texts(self, shard: int) -> Texts:
         """Stands in for documents.texts_of() of a shard's index."""
-        count, n_ids = self._of(shard, "count"), self._of(shard, "n_ids")
-        replaced = self._of(shard, "replaced", "count") > 0
+        texts, count = self._of(shard, "texts"), self._of(shard, "count")
+        n_ids = self._of(shard, "n_ids")
+        replaced = self._of(shard, "replaced", "texts") > 0
         own = None
         if replaced.any():
-            own = OwnIds(replaced, starts_of(n_ids * np.repeat(replaced, count)),
+            own = OwnIds(replaced, starts_of(n_ids * _replaced(replaced, texts, count)),
                          self._of(shard, "ids"))
-        return Texts(np.cumsum(count) - count, count, n_ids, self._of(shard, "name", "n_ids"),
-                     self.meta["names"], self._of(shard, "others", "count"),
-                     self._of(shard, "weight", "count"), own)
+        return Texts(starts_of(texts), starts_of(count), n_ids, self._of(shard, "name", "n_ids"),
+                     self.meta["names"], self._of(shard, "weight", "texts"), own)
 
     def captions(self, record: Record) -> list[Alternative]:
         """Those that the record has in this view; ids None: the tokenizer's. ValueError where it
@@ -148,22 +149,24 @@ class View:
         if texts.own is None or not texts.own.replaced[at]:
             return [caption if self.tokenizer is None else caption._replace(ids=None)
                     for caption in record.captions]
-        begin = int(texts.start[at])
-        before = int(np.repeat(texts.own.replaced, texts.count)[:begin].sum())
+        begin, count = (int(one[0]) for one in texts.captions(np.array([at])))
+        before = int(_replaced(texts.own.replaced, np.diff(texts.first), texts.count)[:begin].sum())
         ends = starts_of(self._of(shard, "text_bytes")).tolist()
         text = self._of(shard, "text")
         return [Alternative(texts.names[texts.name[begin + i]],
                             text[ends[before + i]:ends[before + i + 1]].tobytes().decode(),
-                            texts.own.of(begin + i)) for i in range(int(texts.count[at]))]
+                            texts.own.of(begin + i)) for i in range(count)]
 
-    def tokens(self, record: Record, caption: int, n_caption: int, n_others: int
-               ) -> list[np.ndarray]:
-        """Ids of a stored caption (-1: none) and of the record's other texts, by the tokenizer.
-        ValueError where they are not as many as the view has."""
+    def tokens(self, record: Record, caption: int, n_caption: int, choices: list[int] | None,
+               n_others: int) -> list[np.ndarray]:
+        """Ids of a stored caption (-1: none) and of the record's other texts, of each of which
+        choices has the alternative, by the tokenizer. ValueError where they are not as many as
+        the view has."""
         assert self.tokenizer is not None
-        others = [ids_by(self.tokenizer, record, one.text) for one in _other_texts(record)]
-        chosen = record.captions[caption:caption + 1] if caption >= 0 else []
-        first = [ids_by(self.tokenizer, record, one.text) for one in chosen] or \
+        others = [ids_by(self.tokenizer, record, text.alternatives[chosen].text or "")
+                  for text, chosen in zip(record.texts[1:], choices or ())]
+        drawn = record.captions[caption:caption + 1] if caption >= 0 else []
+        first = [ids_by(self.tokenizer, record, one.text or "") for one in drawn] or \
             [np.zeros(0, np.int32)]
         if len(first[0]) != n_caption or sum(map(len, others)) != n_others or \
                 max(int(ids.max(initial=-1)) for ids in first + others) >= self.n_pieces:
@@ -177,19 +180,19 @@ class View:
         if not all(isinstance(meta[name], list) for name in ("shards", "names")) or not all(
                 isinstance(s, str) for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):
             raise ValueError("a name is no string")
-        n, n_captions = len(a["weight"]), len(a["n_ids"])
-        below = {"records": n + 1, "count": n_captions + 1, "others": _MAX_IDS, "weight": 1e6,
+        n, n_texts, n_captions = len(a["weight"]), len(a["count"]), len(a["n_ids"])
+        below = {"records": n + 1, "texts": n_texts + 1, "count": n_captions + 1, "weight": 1e6,
                  "n_ids": _MAX_IDS, "name": len(meta["names"]), "replaced": 2, "ids": _MAX_IDS}
         if not all(((0 <= a[name]) & (a[name] < bound)).all() for name, bound in below.items()):
             raise ValueError("a length, position or weight cannot be")
-        if (len(a["records"]), len(a["count"]), len(a["others"]), len(a["replaced"]),
-                len(a["name"]), a["records"].sum(), a["count"].sum()) != \
-                (len(meta["shards"]), n, n, n, n_captions, n, n_captions):
+        if (len(a["records"]), len(a["texts"]), len(a["replaced"]), len(a["name"]),
+                a["records"].sum(), a["texts"].sum(), a["count"].sum()) != \
+                (len(meta["shards"]), n, n, n_captions, n, n_texts, n_captions) or \
+                (a["count"] == 0).any() or (a["replaced"] > a["texts"]).any():
             raise ValueError("its arrays do not go together")
         replaced = self._is_replaced
         if (len(a["text_bytes"]), len(a["ids"]), len(a["text"])) != \
-                (replaced.sum(), a["n_ids"][replaced].sum(), a["text_bytes"].sum()) or \
-                (a["replaced"] > a["count"]).any():
+                (replaced.sum(), a["n_ids"][replaced].sum(), a["text_bytes"].sum()):
             raise ValueError("its captions do not go together")
         if type(meta["n_pieces"]) is not int or not 0 <= meta["n_pieces"] <= _MAX_IDS:
             raise ValueError("it does not say what it was made with")
@@ -287,8 +290,7 @@ class _Builder:
         self._tokenizers: dict[str, Tokenizer] = {}  # of data sets, by their SHA-256
 
     def add(self, reader: ShardReader) -> None:
-        for layout in reader.columns().layouts:
-            shape_of(layout, reader.header["encoders"])
+        lengths_of(reader, 1)
         if self._captions_map is not None and self._view.tokenizer is None:
             sha256 = (reader.header["tokenizer"] or {}).get("sha256", "")
             if sha256 not in self._tokenizers:
@@ -304,14 +306,15 @@ class _Builder:
         given = self._mapped(record, weight > 0) if record.captions else None
         self._values["weight"].append(weight)
         self._values["replaced"].append(given is not None)
-        if given is not None:
-            self._add_own(record, given)
-        else:
-            captions = record.captions if weight else []
-            self._values["count"].append(len(captions))
-            for caption in captions:
-                self._add_caption(caption.name, self._n_ids(record, caption))
-        self._values["others"].append(self._others(record) if weight else 0)
+        texts = record.texts if weight else []
+        self._values["texts"].append(len(texts))
+        for number, text in enumerate(texts):
+            if given is not None and number == 0:
+                self._add_own(record, given)
+                continue
+            self._values["count"].append(len(text.alternatives))
+            for one in text.alternatives:
+                self._add_caption(one.name, self._n_ids(record, one))
 
     def _weight_of(self, record: Record) -> float:
         if self._where is not None and not self._where(record):
@@ -364,13 +367,10 @@ class _Builder:
         self._values["name"].append(self._names.setdefault(name, len(self._names)))
         self._values["n_ids"].append(n_ids)
 
-    def _others(self, record: Record) -> int:
-        return sum(self._n_ids(record, one) for one in _other_texts(record))
-
     def _n_ids(self, record: Record, text: Alternative) -> int:
         """Of a text as it is stored."""
         if self._view.tokenizer is not None:
-            return len(self._counted(ids_by(self._view.tokenizer, record, text.text)))
+            return len(self._counted(ids_by(self._view.tokenizer, record, text.text or "")))
         if text.ids is None:
             raise ValueError(f"{record!r} has no token ids: the view needs a tokenizer")
         return len(text.ids)
@@ -403,6 +403,9 @@ def _short(value: object) -> str:
     return text if len(text) < 100 else f"{text[:100]}..."
 
 
-def _other_texts(record: Record) -> list[Alternative]:
-    """Of each text but the first, its first alternative."""
-    return [text.alternatives[0] for text in record.texts[1:]]
+def _replaced(replaced: np.ndarray, texts: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Which alternatives are of the first text of a replaced record. replaced: bool [n]; texts:
+    [n], of each record; count: of each text. bool"""
+    first = np.zeros(len(count), bool)
+    first[starts_of(texts)[:-1][replaced]] = True
+    return np.repeat(first, count)

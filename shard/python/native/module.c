@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "shard/parts.h"
 #include "shard/status.h"
 #include "shard/version.h"
 
@@ -93,6 +94,81 @@ static int add_errors(PyObject *module, struct module_state *state)
                : 0;
 }
 
+static int add_name(PyObject *dict, uint32_t number, const char *name)
+{
+    PyObject *key = PyLong_FromUnsignedLong(number), *value = PyUnicode_FromString(name);
+    int rc = key != NULL && value != NULL ? PyDict_SetItem(dict, key, value) : -1;
+
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return rc;
+}
+
+/* Names of kinds, dtypes and fits by their numbers in the file. */
+static int add_names(PyObject *module)
+{
+    PyObject *kinds = PyDict_New(), *dtypes = PyDict_New();
+    PyObject *parts = PyDict_New(), *fits = PyDict_New();
+    int rc = kinds != NULL && dtypes != NULL && parts != NULL && fits != NULL ? 0 : -1;
+
+    for (uint32_t i = 0; i <= SHARD_IDS && rc == 0; i++)
+        if (shard_kind_name(i) != NULL)
+            rc = add_name(kinds, i, shard_kind_name(i));
+    for (uint32_t i = 0; i <= SHARD_FILE && rc == 0; i++)
+        rc = add_name(dtypes, i, shard_dtype_name(i));
+    for (uint32_t i = 0; i <= SHARD_PART_DATA && rc == 0; i++)
+        rc = add_name(parts, i, shard_part_name(i));
+    for (uint32_t i = 0; i <= SHARD_STRETCH && rc == 0; i++)
+        rc = add_name(fits, i, shard_fit_name((enum shard_fit)i));
+    if (rc == 0)
+        rc = PyModule_AddObjectRef(module, "PARTS", parts);
+    if (rc == 0)
+        rc = PyModule_AddObjectRef(module, "FITS", fits);
+    if (rc == 0)
+        rc = PyModule_AddObjectRef(module, "KINDS", kinds);
+    if (rc == 0)
+        rc = PyModule_AddObjectRef(module, "DTYPES", dtypes);
+    Py_XDECREF(parts);
+    Py_XDECREF(fits);
+    Py_XDECREF(kinds);
+    Py_XDECREF(dtypes);
+    return rc;
+}
+
+static int add_numbers(PyObject *module)
+{
+    const struct {
+        const char *name;
+        uint32_t value;
+    } numbers[] = {{"NO_IDS", SHARD_NO_IDS},
+                   {"NONE", SHARD_NONE},
+                   {"FLAG_LOSS", SHARD_FLAG_LOSS},
+                   {"SLOT_LOGVAR", SHARD_SLOT_LOGVAR},
+                   {"SLOT_MIRRORED", SHARD_SLOT_MIRRORED},
+                   {"SLOT_OUTPUT_SHIFT", SHARD_SLOT_OUTPUT_SHIFT}};
+    int rc = 0;
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && rc == 0; i++) {
+        PyObject *value = PyLong_FromUnsignedLong(numbers[i].value);
+        rc = value == NULL ? -1 : PyModule_AddObjectRef(module, numbers[i].name, value);
+        Py_XDECREF(value);
+    }
+    return rc;
+}
+
+/* Names of arrangements, by the numbers that measure() gives. */
+static int add_arrangements(PyObject *module)
+{
+    PyObject *names = Py_BuildValue("sss", shard_arrangement_name(SHARD_OTHER),
+                                    shard_arrangement_name(SHARD_PAIR),
+                                    shard_arrangement_name(SHARD_LONE_TEXT));
+    const int rc =
+        names == NULL ? -1 : PyModule_AddObjectRef(module, "ARRANGEMENTS", names);
+
+    Py_XDECREF(names);
+    return rc;
+}
+
 static int module_exec(PyObject *module)
 {
     struct module_state *state = PyModule_GetState(module);
@@ -103,7 +179,9 @@ static int module_exec(PyObject *module)
                    block_type_add(module, state) < 0 ||
                    prefetcher_type_add(module, state) < 0 ||
                    draw_functions_add(module) < 0 || patches_function_add(module) < 0 ||
-                   dataset_type_add(module, state) < 0
+                   dataset_type_add(module, state) < 0 ||
+                   plan_type_add(module, state) < 0 || add_names(module) < 0 ||
+                   add_arrangements(module) < 0 || add_numbers(module) < 0
                ? -1
                : 0;
 }
@@ -117,6 +195,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->block_type);
     Py_VISIT(state->prefetcher_type);
     Py_VISIT(state->dataset_type);
+    Py_VISIT(state->plan_type);
     Py_VISIT(state->shard_error);
     Py_VISIT(state->damaged_error);
     return 0;
@@ -131,6 +210,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->block_type);
     Py_CLEAR(state->prefetcher_type);
     Py_CLEAR(state->dataset_type);
+    Py_CLEAR(state->plan_type);
     Py_CLEAR(state->shard_error);
     Py_CLEAR(state->damaged_error);
     return 0;

@@ -15,10 +15,11 @@
 #include <stdint.h>
 
 #include "shard/buffer.h"
-#include "shard/python/native/loaded_block.h"
+#include "shard/loaded_block.h"
 
 struct module_state {
-    PyTypeObject *buffer_type, *shard_type, *block_type, *prefetcher_type, *dataset_type;
+    PyTypeObject *buffer_type, *shard_type, *block_type, *prefetcher_type, *dataset_type,
+        *plan_type;
     PyObject *shard_error, *damaged_error;
 };
 
@@ -32,6 +33,7 @@ int prefetcher_type_add(PyObject *module, struct module_state *state);
 int draw_functions_add(PyObject *module);
 int dataset_type_add(PyObject *module, struct module_state *state);
 int patches_function_add(PyObject *module);
+int plan_type_add(PyObject *module, struct module_state *state);
 
 /* Makes a type, kept in *type, and adds it. 0, or -1 with an exception set. */
 int module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
@@ -62,9 +64,30 @@ PyObject *buffer_take(struct module_state *state, struct shard_buffer *b);
 PyObject *buffer_lend(struct module_state *state, const void *data, size_t len,
                       PyObject *owner);
 
+/* The bytes of a Buffer; lent as long as it lives. */
+const unsigned char *buffer_bytes(PyObject *buffer);
+
+/* The plan of a Plan; lent as long as it lives. */
+struct shard_plan;
+const struct shard_plan *plan_object_get(PyObject *plan);
+
 /* What an open Shard has; lent as long as a reference to it is held. */
 struct shard_file_map;
 const struct shard_file_map *shard_object_map(PyObject *shard);
+
+/* What its index says of all records, loaded once; lent as long as the shard lives. NULL
+ * with an exception set. */
+struct shard_outline;
+const struct shard_outline *shard_object_outline(PyObject *shard);
+/* Sets the exception of what went wrong with the file, and returns NULL. */
+PyObject *shard_object_raise(PyObject *shard, int status);
+
+/* Methods of Shard that read its index: py_index.c. */
+/* (kind, encoder, dtype, slot) of an entry of a table of columns. */
+PyObject *column_entry(const char *entry, size_t len);
+PyObject *shard_index_columns(PyObject *self, PyObject *unused);
+PyObject *shard_index_frames(PyObject *self, PyObject *unused);
+PyObject *shard_index_measure(PyObject *self, PyObject *args);
 
 /* The key of a record, from the index; NULL without an exception where the index is
  * damaged. */
@@ -78,6 +101,10 @@ int shard_object_identity(PyObject *shard, uint64_t record, const char **name,
 /* block_loader_load() with the GIL released. */
 int shard_object_load(PyObject *shard, uint32_t block, bool tensors,
                       struct loaded_block **out);
+
+/* block_loader_tensors() with the GIL released. */
+int shard_object_load_tensors(PyObject *shard, const struct loaded_block *b, size_t i,
+                              struct shard_buffer *values, struct frame_damage *damage);
 
 /* Takes the block. `shard` is kept. */
 PyObject *block_object(struct module_state *state, PyObject *shard,

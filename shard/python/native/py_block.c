@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0
  * shard/python/native/py_block.c - a decompressed block and its rows.
  *
- * Tensors are handed out as buffers over a column; they outlive the block. */
+ * Tensors are handed out as buffers over their frame; they outlive the block. */
 #include "shard/python/native/module.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "shard/file_map.h"
+#include "shard/parts.h"
+#include "shard/sequence.h"
 #include "shard/status.h"
 
 struct block_object {
     PyObject_HEAD PyObject *shard;
     struct loaded_block *loaded;
-    PyObject **tensors; /* a Buffer a column; NULL: not handed out yet */
+    PyObject **tensors; /* a Buffer a tensor frame; NULL: not handed out yet */
 };
 
 static struct block_object *cast(PyObject *self)
@@ -33,7 +35,7 @@ PyObject *block_object(struct module_state *state, PyObject *shard,
     }
     b->shard = Py_NewRef(shard);
     b->loaded = block;
-    b->tensors = calloc(block->content.frame.n_columns + 1, sizeof(b->tensors[0]));
+    b->tensors = calloc(block->content.frame.n_frames + 1, sizeof(b->tensors[0]));
     if (b->tensors == NULL) {
         Py_DECREF(b);
         return PyErr_NoMemory();
@@ -47,7 +49,7 @@ static void block_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
 
-    for (size_t i = 0; b->tensors != NULL && i < b->loaded->content.frame.n_columns; i++)
+    for (size_t i = 0; b->tensors != NULL && i < b->loaded->content.frame.n_frames; i++)
         Py_XDECREF(b->tensors[i]);
     free(b->tensors);
     loaded_block_free(b->loaded);
@@ -68,26 +70,14 @@ static const struct shard_block_place *place_of(const struct block_object *b)
 
 /* ---- damage ---- */
 
-/* Whether a row has a segment in that column. */
-static bool row_uses(const struct shard_text_frame *frame, size_t row, size_t column)
-{
-    const struct shard_record *rec = &frame->records[row];
-    size_t first = (size_t)(rec->segments - frame->segments);
-
-    for (size_t i = first; i < first + rec->n_segments; i++)
-        if (frame->segments[i].kind != SHARD_TEXT && frame->places[i].column == column)
-            return true;
-    return false;
-}
-
-/* Frame 0 is the text frame, 1 + i that of column i. */
+/* Frame 0 is the text frame, 1 + i tensor frame i. */
 static PyObject *lost_keys(const struct block_object *b, size_t frame)
 {
     const struct shard_block_place *place = place_of(b);
     PyObject *keys = PyList_New(0);
 
     for (uint32_t row = 0; row < place->n_records && keys != NULL; row++) {
-        if (frame > 0 && !row_uses(frame_of(b), row, frame - 1))
+        if (frame > 0 && !loaded_block_uses(b->loaded, row, frame - 1))
             continue;
         PyObject *key = shard_object_key(b->shard, place->first_record + row);
         if (key == NULL && !PyErr_Occurred())
@@ -163,7 +153,7 @@ static const struct frame_damage *damage_of(PyObject *self, size_t frame)
 {
     const struct loaded_block *l = cast(self)->loaded;
 
-    return frame == 0 ? &l->text : &l->columns[frame - 1];
+    return frame == 0 ? &l->text : &l->tensors[frame - 1];
 }
 
 static PyObject *raise_damage(PyObject *self, size_t frame,
@@ -181,7 +171,7 @@ static PyObject *raise_damage(PyObject *self, size_t frame,
 static PyObject *block_errors(PyObject *self, PyObject *unused)
 {
     const struct loaded_block *l = cast(self)->loaded;
-    size_t n = l->columns != NULL ? l->content.frame.n_columns : 0;
+    size_t n = l->tensors != NULL ? l->content.frame.n_frames : 0;
     PyObject *errors = PyList_New(0);
 
     (void)unused;
@@ -200,14 +190,10 @@ static PyObject *block_errors(PyObject *self, PyObject *unused)
 /* The frame that a row cannot be read without and that is damaged, or -1. */
 static Py_ssize_t damaged_frame(const struct block_object *b, size_t row)
 {
-    const struct loaded_block *l = b->loaded;
-
-    if (l->text.status < 0)
+    if (b->loaded->text.status < 0)
         return 0;
-    for (size_t i = 0; l->columns != NULL && i < l->content.frame.n_columns; i++)
-        if (l->columns[i].status < 0 && row_uses(&l->content.frame, row, i))
-            return (Py_ssize_t)i + 1;
-    return -1;
+    const ptrdiff_t i = loaded_block_damaged(b->loaded, row);
+    return i < 0 ? -1 : i + 1;
 }
 
 /* 0, or -1 with an exception set. */
@@ -237,91 +223,111 @@ static PyObject *position_or_none(uint32_t position)
     return PyLong_FromUnsignedLong(position);
 }
 
-/* (name, text, first id in the block's, number of ids or None) */
-static PyObject *alternative_object(const struct shard_text_frame *frame,
-                                    const struct shard_alternative *a)
+/* A tuple of what `make` gives for 0 to n - 1. */
+static PyObject *tuple_of(size_t n, PyObject *(*make)(const void *ctx, size_t i),
+                          const void *ctx)
 {
-    Py_ssize_t first = a->ids != NULL ? a->ids - frame->ids : 0;
+    PyObject *tuple = PyTuple_New((Py_ssize_t)n);
 
-    return Py_BuildValue("NNnN", text_object(a->name, strlen(a->name)),
-                         text_object(a->text, a->text_len), first,
+    for (size_t i = 0; i < n && tuple != NULL; i++) {
+        PyObject *item = make(ctx, i);
+        if (item == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, item) < 0)
+            Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+/* One row of a block. */
+struct row {
+    const struct shard_text_frame *frame;
+    const struct shard_record *rec;
+    const struct shard_part *part; /* whose alternatives are made */
+};
+
+static PyObject *bytes_of(const struct shard_unknown *u)
+{
+    return PyBytes_FromStringAndSize(u->bytes, (Py_ssize_t)u->len);
+}
+
+/* (kind, name, text, first id in the block's, number of ids or None); of unknown kinds
+ * bytes for the text */
+static PyObject *alternative_object(const void *ctx, size_t i)
+{
+    const struct row *r = ctx;
+    const struct shard_alternative *a = &r->part->alternatives[i];
+    Py_ssize_t first = a->ids != NULL ? a->ids - r->frame->ids : 0;
+
+    return Py_BuildValue("kNNnN", (unsigned long)a->kind,
+                         text_object(a->name, strlen(a->name)),
+                         a->kind == 0 ? text_object(a->text, a->text_len)
+                                      : bytes_of(&a->unknown),
+                         first,
                          position_or_none(a->n_ids));
 }
 
-static PyObject *text_segment(const struct shard_text_frame *frame,
-                              const struct shard_segment *segment)
+/* (kind, flags, role, what it holds): a text's alternatives, an image's (width, height) and
+ * SHA-256, of unknown kinds bytes. */
+static PyObject *part_object(const void *ctx, size_t i)
 {
-    PyObject *tuple = PyTuple_New((Py_ssize_t)segment->n_alternatives);
+    struct row r = *(const struct row *)ctx;
+    const struct shard_part *p = r.part = &r.rec->parts[i];
+    PyObject *held;
 
-    for (size_t i = 0; i < segment->n_alternatives && tuple != NULL; i++) {
-        PyObject *a = alternative_object(frame, &segment->alternatives[i]);
-        if (a == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, a) < 0)
-            Py_CLEAR(tuple);
-    }
-    return Py_BuildValue("kkN", (unsigned long)segment->kind,
-                         (unsigned long)segment->flags, tuple);
+    if (p->kind == SHARD_PART_TEXT)
+        held = tuple_of(p->n_alternatives, alternative_object, &r);
+    else if (p->kind == SHARD_PART_IMAGE)
+        held = Py_BuildValue("(kk)y#", (unsigned long)p->width, (unsigned long)p->height,
+                             (const char *)p->sha256, (Py_ssize_t)sizeof(p->sha256));
+    else
+        held = bytes_of(&p->unknown);
+    return Py_BuildValue("kksN", (unsigned long)p->kind, (unsigned long)p->flags, p->role,
+                         held);
 }
 
-static PyObject *dims_object(const struct shard_segment *segment)
+static PyObject *box_object(const struct shard_box *b)
 {
-    PyObject *dims = PyTuple_New((Py_ssize_t)segment->n_dims);
-
-    for (uint32_t i = 0; i < segment->n_dims && dims != NULL; i++) {
-        PyObject *dim = PyLong_FromUnsignedLong(segment->dims[i]);
-        if (dim == NULL || PyTuple_SetItem(dims, (Py_ssize_t)i, dim) < 0)
-            Py_CLEAR(dims);
-    }
-    return dims;
+    return Py_BuildValue("kkkk", (unsigned long)b->left, (unsigned long)b->top,
+                         (unsigned long)b->width, (unsigned long)b->height);
 }
 
-static PyObject *segment_object(const struct shard_text_frame *frame, size_t i)
+/* (kind, part, mirrored, fit, target (w, h), crop, content), of unknown kinds (kind, part,
+ * bytes). */
+static PyObject *rendition_object(const void *ctx, size_t i)
 {
-    const struct shard_segment *s = &frame->segments[i];
-    const struct shard_place *place = &frame->places[i];
+    const struct shard_rendition *r = &((const struct row *)ctx)->rec->renditions[i];
 
-    if (s->kind == SHARD_TEXT)
-        return text_segment(frame, s);
-    return Py_BuildValue("kkkNNNknn", (unsigned long)s->kind, (unsigned long)s->flags,
-                         (unsigned long)s->dtype, dims_object(s),
-                         position_or_none(s->image), position_or_none(s->encoder),
-                         (unsigned long)place->column, (Py_ssize_t)place->offset,
-                         (Py_ssize_t)s->n_bytes);
+    if (r->kind != 0)
+        return Py_BuildValue("kkN", (unsigned long)r->kind, (unsigned long)r->part,
+                             bytes_of(&r->unknown));
+    return Py_BuildValue("kkNi(kk)NN", (unsigned long)r->kind, (unsigned long)r->part,
+                         PyBool_FromLong(r->mirrored), (int)r->fit,
+                         (unsigned long)r->target_width, (unsigned long)r->target_height,
+                         box_object(&r->crop), box_object(&r->content));
 }
 
-static PyObject *segments_object(const struct shard_text_frame *frame,
-                                 const struct shard_record *rec)
+static PyObject *dim_object(const void *ctx, size_t i)
 {
-    PyObject *tuple = PyTuple_New((Py_ssize_t)rec->n_segments);
-    size_t first = (size_t)(rec->segments - frame->segments);
-
-    for (size_t i = 0; i < rec->n_segments && tuple != NULL; i++) {
-        PyObject *segment = segment_object(frame, first + i);
-        if (segment == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, segment) < 0)
-            Py_CLEAR(tuple);
-    }
-    return tuple;
+    return PyLong_FromUnsignedLong(((const struct shard_tensor *)ctx)->dims[i]);
 }
 
-static PyObject *image_object(const struct shard_image *m)
+static PyObject *dims_object(const struct shard_tensor *t)
 {
-    return Py_BuildValue("(kk)(kkkk)(kk)y#", (unsigned long)m->original_width,
-                         (unsigned long)m->original_height, (unsigned long)m->crop_left,
-                         (unsigned long)m->crop_top, (unsigned long)m->crop_width,
-                         (unsigned long)m->crop_height, (unsigned long)m->target_width,
-                         (unsigned long)m->target_height, (const char *)m->sha256,
-                         (Py_ssize_t)sizeof(m->sha256));
+    return tuple_of(t->n_dims, dim_object, t);
 }
 
-static PyObject *images_object(const struct shard_record *rec)
+/* (kind, part, owner or None, encoder, slot, dtype, dims, frame, offset in it, bytes,
+ * checksum) */
+static PyObject *tensor_object(const void *ctx, size_t i)
 {
-    PyObject *tuple = PyTuple_New((Py_ssize_t)rec->n_images);
+    const struct row *r = ctx;
+    const struct shard_tensor *t = &r->rec->tensors[i];
+    const struct shard_place *place = &r->frame->places[t - r->frame->tensors];
 
-    for (size_t i = 0; i < rec->n_images && tuple != NULL; i++) {
-        PyObject *image = image_object(&rec->images[i]);
-        if (image == NULL || PyTuple_SetItem(tuple, (Py_ssize_t)i, image) < 0)
-            Py_CLEAR(tuple);
-    }
-    return tuple;
+    return Py_BuildValue("kkNkkkNknnK", (unsigned long)t->kind, (unsigned long)t->part,
+                         position_or_none(t->owner), (unsigned long)t->encoder,
+                         (unsigned long)t->slot, (unsigned long)t->dtype, dims_object(t),
+                         (unsigned long)place->frame, (Py_ssize_t)place->offset,
+                         (Py_ssize_t)t->n_bytes, (unsigned long long)t->checksum);
 }
 
 static PyObject *block_row(PyObject *self, PyObject *arg)
@@ -334,13 +340,30 @@ static PyObject *block_row(PyObject *self, PyObject *arg)
     if (cast(self)->loaded->text.status < 0)
         return raise_damage(self, 0, damage_of(self, 0));
     const struct shard_record *rec = &frame->records[row];
+    const struct row r = {.frame = frame, .rec = rec};
     return Py_BuildValue(
-        "NNKkkKKy#NN", text_object(rec->key, strlen(rec->key)),
+        "NNKkkKKy#N", text_object(rec->key, strlen(rec->key)),
         text_object(rec->name, strlen(rec->name)), (unsigned long long)rec->index,
         (unsigned long)rec->order, (unsigned long)rec->caption_drawn,
         (unsigned long long)rec->text_checksum, (unsigned long long)rec->tensor_checksum,
-        rec->metadata, (Py_ssize_t)rec->metadata_len, images_object(rec),
-        segments_object(frame, rec));
+        rec->metadata, (Py_ssize_t)rec->metadata_len,
+        tuple_of(rec->n_parts, part_object, &r));
+}
+
+/* (renditions, tensors) of a row. */
+static PyObject *block_made(PyObject *self, PyObject *arg)
+{
+    const struct shard_text_frame *frame = frame_of(cast(self));
+    uint64_t row;
+
+    if (take_row(cast(self), arg, &row) < 0)
+        return NULL;
+    if (cast(self)->loaded->text.status < 0)
+        return raise_damage(self, 0, damage_of(self, 0));
+    const struct row r = {.frame = frame, .rec = &frame->records[row]};
+    PyObject *renditions = tuple_of(r.rec->n_renditions, rendition_object, &r);
+    PyObject *tensors = tuple_of(r.rec->n_tensors, tensor_object, &r);
+    return Py_BuildValue("NN", renditions, tensors);
 }
 
 /* ---- arrays ---- */
@@ -373,14 +396,55 @@ static int load_tensors(PyObject *self)
         return -1;
     }
     if (!l->tensors_tried) { /* another thread may have been here meanwhile */
-        l->columns = fresh->columns;
-        fresh->columns = NULL;
-        memcpy(l->content.column, fresh->content.column, sizeof(l->content.column));
-        memset(fresh->content.column, 0, sizeof(fresh->content.column));
+        l->tensors = fresh->tensors;
+        fresh->tensors = NULL;
+        struct shard_buffer *unused = l->content.tensors;
+        l->content.tensors = fresh->content.tensors;
+        fresh->content.tensors = unused;
         l->tensors_tried = true;
     }
     loaded_block_free(fresh);
     return 0;
+}
+
+/* Frame i alone, of a block that was loaded without tensors. */
+static PyObject *load_frame(PyObject *self, size_t i)
+{
+    struct shard_buffer values = {0};
+    struct frame_damage damage;
+    PyObject *buffer = NULL;
+
+    if (shard_object_load_tensors(cast(self)->shard, cast(self)->loaded, i, &values,
+                                  &damage) < 0)
+        PyErr_NoMemory();
+    else if (damage.status < 0)
+        raise_damage(self, i + 1, &damage);
+    else
+        buffer = buffer_take(module_state_of(self), &values);
+    shard_buffer_free(&values);
+    return buffer;
+}
+
+/* The values of tensor frame i as a Buffer, which b->tensors keeps; NULL with an exception
+ * set. */
+static PyObject *tensor_buffer(PyObject *self, size_t i)
+{
+    struct block_object *b = cast(self);
+
+    if (b->tensors[i] == NULL && !b->loaded->tensors_tried) {
+        PyObject *buffer = load_frame(self, i);
+        if (buffer == NULL)
+            return NULL;
+        if (b->tensors[i] == NULL) /* else made by another thread meanwhile */
+            b->tensors[i] = Py_NewRef(buffer);
+        Py_DECREF(buffer);
+    }
+    if (b->tensors[i] != NULL)
+        return b->tensors[i];
+    if (b->loaded->tensors[i].status < 0)
+        return raise_damage(self, i + 1, damage_of(self, i + 1));
+    b->tensors[i] = buffer_take(module_state_of(self), &b->loaded->content.tensors[i]);
+    return b->tensors[i];
 }
 
 static PyObject *block_tensor(PyObject *self, PyObject *arg)
@@ -390,47 +454,227 @@ static PyObject *block_tensor(PyObject *self, PyObject *arg)
 
     if (b->loaded->text.status < 0)
         return raise_damage(self, 0, damage_of(self, 0));
-    if (take_position(arg, "column of the block", frame_of(b)->n_columns, &i) < 0)
+    if (take_position(arg, "tensor frame of the block", frame_of(b)->n_frames, &i) < 0)
         return NULL;
-    if (b->tensors[i] == NULL) {
-        if (load_tensors(self) < 0)
-            return NULL;
-        if (b->loaded->columns[i].status < 0)
-            return raise_damage(self, i + 1, damage_of(self, i + 1));
-    }
-    if (b->tensors[i] == NULL) /* else made by another thread meanwhile */
-        b->tensors[i] = buffer_take(module_state_of(self), &b->loaded->content.column[i]);
-    return Py_XNewRef(b->tensors[i]);
+    return Py_XNewRef(tensor_buffer(self, (size_t)i));
 }
 
-/* (column, offset, bytes, dtype, dims) of the n-th latent of a row, or None. */
-static PyObject *block_latent(PyObject *self, PyObject *args)
+/* The same, as memory that lives as long as the block. */
+static const unsigned char *block_values(PyObject *self, size_t i)
+{
+    PyObject *buffer = tensor_buffer(self, i);
+
+    return buffer != NULL ? buffer_bytes(buffer) : NULL;
+}
+
+/* ---- what a plan sees ---- */
+
+/* Numbers from a sequence of as many as the row has parts, or the stored draws for None.
+ * Gives draws->of_part. 0, or -1 with an exception set. */
+static int take_draws(const struct shard_record *rec, uint64_t seed, PyObject *arg,
+                      struct shard_draws *draws)
+{
+    if (shard_draws_stored(draws, rec, seed) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (arg == Py_None)
+        return 0;
+    if (PySequence_Size(arg) != (Py_ssize_t)rec->n_parts) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "drawn has one number a part");
+        return -1;
+    }
+    for (size_t i = 0; i < rec->n_parts; i++) {
+        PyObject *item = PySequence_GetItem(arg, (Py_ssize_t)i);
+        unsigned long value = item != NULL ? PyLong_AsUnsignedLong(item) : 0;
+        Py_XDECREF(item);
+        if (PyErr_Occurred())
+            return -1;
+        draws->of_part[i] = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+    }
+    return 0;
+}
+
+/* (offset, length, part, kind, tensor, rows, cols, loss, visible, advance) */
+static PyObject *span_object(const void *ctx, size_t i)
+{
+    const struct shard_span *s = &((const struct shard_sequence *)ctx)->spans[i];
+
+    return Py_BuildValue("nnnknkkNNN", (Py_ssize_t)s->offset, (Py_ssize_t)s->length,
+                         (Py_ssize_t)s->part, (unsigned long)s->kind,
+                         (Py_ssize_t)s->tensor, (unsigned long)s->rows,
+                         (unsigned long)s->cols, PyBool_FromLong(s->loss),
+                         PyBool_FromLong(s->visible), PyBool_FromLong(s->advance));
+}
+
+/* (tokens, loss, spans) */
+static PyObject *sequence_object(const struct shard_sequence *seq)
+{
+    return Py_BuildValue("y#y#N", (const char *)seq->tokens,
+                         (Py_ssize_t)(seq->length * sizeof(seq->tokens[0])),
+                         (const char *)seq->loss, (Py_ssize_t)seq->length,
+                         tuple_of(seq->n_spans, span_object, seq));
+}
+
+/* Codes and ids are values of tensors: points a copy of the row's tensors at what is
+ * loaded. Gives it; NULL with an exception set. */
+static struct shard_tensor *attach_tensors(PyObject *self, const struct shard_record *rec)
 {
     const struct shard_text_frame *frame = frame_of(cast(self));
-    PyObject *arg;
-    Py_ssize_t n = 0;
-    uint64_t row;
+    struct shard_tensor *tensors = calloc(rec->n_tensors + 1, sizeof(tensors[0]));
 
-    if (!PyArg_ParseTuple(args, "O|n:latent", &arg, &n) ||
+    if (tensors == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (size_t i = 0; i < rec->n_tensors; i++) {
+        const struct shard_place *place =
+            &frame->places[rec->tensors + i - frame->tensors];
+        tensors[i] = rec->tensors[i];
+        if (tensors[i].kind != SHARD_CODES && tensors[i].kind != SHARD_IDS)
+            continue;
+        const unsigned char *values = block_values(self, place->frame);
+        if (values == NULL) {
+            free(tensors);
+            return NULL;
+        }
+        tensors[i].data = values + place->offset;
+    }
+    return tensors;
+}
+
+/* sequence(row, plan, window, order, drawn) */
+static PyObject *block_sequence(PyObject *self, PyObject *args)
+{
+    const struct shard_header *header = shard_object_map(cast(self)->shard)->header;
+    PyObject *arg, *plan, *drawn, *object = NULL;
+    unsigned int window;
+    int order;
+    uint64_t row;
+    struct shard_draws draws;
+    struct shard_sequence seq = {0};
+    char why[128];
+
+    if (!PyArg_ParseTuple(args, "OO!IiO:sequence", &arg, module_state_of(self)->plan_type,
+                          &plan, &window, &order, &drawn) ||
         take_row(cast(self), arg, &row) < 0)
         return NULL;
     if (cast(self)->loaded->text.status < 0)
         return raise_damage(self, 0, damage_of(self, 0));
-    if (n < 0) {
-        PyErr_Format(PyExc_IndexError, "no latent %zd", n);
+    struct shard_record rec = frame_of(cast(self))->records[row];
+    const struct shard_view view = {header, plan_object_get(plan), window};
+    struct shard_tensor *tensors = attach_tensors(self, &rec);
+    if (tensors == NULL)
         return NULL;
+    rec.tensors = tensors;
+    if (take_draws(&rec, header->seed, drawn, &draws) == 0) {
+        if (order >= 0)
+            draws.order = order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
+        int rc = shard_sequence_build(&view, &rec, &draws, &seq);
+        if (rc == SHARD_EINVAL)
+            shard_sequence_explain(&view, &rec, &draws, why, sizeof(why));
+        if (rc == SHARD_ENOMEM)
+            PyErr_NoMemory();
+        else if (rc < 0)
+            PyErr_SetString(PyExc_ValueError, why);
+        else
+            object = sequence_object(&seq);
     }
+    shard_sequence_clear(&seq);
+    shard_draws_clear(&draws);
+    free(tensors);
+    return object;
+}
+
+/* What the default plan sees of a part, as two things: what it is, by which parts of other
+ * records are the same, and of an image where its tensor is. */
+struct seen {
+    const struct shard_text_frame *frame;
+    const struct shard_record *rec;
+    uint32_t encoder;
+};
+
+static const struct shard_tensor *seen_tensor(const struct seen *s, size_t i)
+{
+    return s->rec->parts[i].kind == SHARD_PART_IMAGE && s->encoder != SHARD_NONE
+               ? shard_tensor_of(s->rec, i, SHARD_NONE, s->encoder, 0, false)
+               : NULL;
+}
+
+/* (False, loss) of a text, (True, loss, dtype, dims, encoder) of an image, None of others. */
+static PyObject *seen_part(const void *ctx, size_t i)
+{
+    const struct seen *s = ctx;
+    const struct shard_part *p = &s->rec->parts[i];
+    PyObject *loss = p->flags == SHARD_FLAG_LOSS ? Py_True : Py_False;
+    const struct shard_tensor *t = seen_tensor(s, i);
+
+    if (p->kind == SHARD_PART_TEXT)
+        return PyTuple_Pack(2, Py_False, loss);
+    if (t == NULL)
+        return Py_NewRef(Py_None);
+    return Py_BuildValue("OOkNk", Py_True, loss, (unsigned long)t->dtype, dims_object(t),
+                         (unsigned long)t->encoder);
+}
+
+/* (frame, offset, bytes) of an image, None of others. */
+static PyObject *seen_place(const void *ctx, size_t i)
+{
+    const struct seen *s = ctx;
+    const struct shard_tensor *t = seen_tensor(s, i);
+
+    if (t == NULL)
+        return Py_NewRef(Py_None);
+    const struct shard_place *place = &s->frame->places[t - s->frame->tensors];
+    return Py_BuildValue("knn", (unsigned long)place->frame, (Py_ssize_t)place->offset,
+                         (Py_ssize_t)t->n_bytes);
+}
+
+/* seen(row) -> (parts, places), each one a part */
+static PyObject *block_seen(PyObject *self, PyObject *arg)
+{
+    const struct shard_text_frame *frame = frame_of(cast(self));
+    uint64_t row;
+
+    if (take_row(cast(self), arg, &row) < 0)
+        return NULL;
+    if (cast(self)->loaded->text.status < 0)
+        return raise_damage(self, 0, damage_of(self, 0));
+    const struct seen s = {
+        frame, &frame->records[row],
+        shard_default_encoder(shard_object_map(cast(self)->shard)->header)};
+    PyObject *parts = tuple_of(s.rec->n_parts, seen_part, &s);
+    PyObject *places = tuple_of(s.rec->n_parts, seen_place, &s);
+    return Py_BuildValue("NN", parts, places);
+}
+
+/* latent(row, logvar=False): (frame, offset, bytes, dtype, dims, encoder) of the latent of
+ * the image that stands for the record, or of its log-variance; None: it has none. */
+static PyObject *block_latent(PyObject *self, PyObject *args)
+{
+    PyObject *arg;
+    uint64_t row;
+    int logvar = 0;
+
+    if (!PyArg_ParseTuple(args, "O|p:latent", &arg, &logvar) ||
+        take_row(cast(self), arg, &row) < 0)
+        return NULL;
+    if (cast(self)->loaded->text.status < 0)
+        return raise_damage(self, 0, damage_of(self, 0));
+    const struct shard_text_frame *frame = frame_of(cast(self));
     const struct shard_record *rec = &frame->records[row];
-    size_t first = (size_t)(rec->segments - frame->segments);
-    for (size_t i = first; i < first + rec->n_segments; i++) {
-        const struct shard_segment *s = &frame->segments[i];
-        if (s->kind == SHARD_LATENT && n-- == 0)
-            return Py_BuildValue("knnkN", (unsigned long)frame->places[i].column,
-                                 (Py_ssize_t)frame->places[i].offset,
-                                 (Py_ssize_t)s->n_bytes, (unsigned long)s->dtype,
-                                 dims_object(s));
-    }
-    Py_RETURN_NONE;
+    const struct shard_tensor *t;
+    shard_shown_image(
+        rec, shard_default_encoder(shard_object_map(cast(self)->shard)->header), &t);
+    if (t != NULL && t->kind == SHARD_LATENT && logvar)
+        t = shard_logvar_of(rec, t);
+    if (t == NULL || t->kind != SHARD_LATENT)
+        Py_RETURN_NONE;
+    const struct shard_place *place = &frame->places[t - frame->tensors];
+    return Py_BuildValue("knnkNk", (unsigned long)place->frame, (Py_ssize_t)place->offset,
+                         (Py_ssize_t)t->n_bytes, (unsigned long)t->dtype, dims_object(t),
+                         (unsigned long)t->encoder);
 }
 
 static PyObject *get_shard(PyObject *self, void *closure)
@@ -470,11 +714,21 @@ int block_type_add(PyObject *module, struct module_state *state)
     static PyMethodDef methods[] = {
         {"row", block_row, METH_O,
          "row(row) -> (key, name, index, order, caption_drawn, text_checksum,\n"
-         "tensor_checksum, metadata, images, segments). DamagedError."},
+         "tensor_checksum, metadata, parts). DamagedError."},
+        {"made", block_made, METH_O,
+         "made(row) -> (renditions, tensors): what was made of the parts. DamagedError."},
+        {"seen", block_seen, METH_O,
+         "seen(row) -> (parts, places): what the default plan sees, one a part: of a text\n"
+         "(False, loss), of an image (True, loss, dtype, dims, encoder), and its place\n"
+         "(frame, offset, bytes); None of others. DamagedError."},
         {"latent", block_latent, METH_VARARGS,
-         "latent(row, n=0) -> (column, offset, bytes, dtype, dims) | None."},
+         "latent(row, logvar=False) -> (frame, offset, bytes, dtype, dims, encoder) | None:\n"
+         "of the image that stands for the record. DamagedError."},
+        {"sequence", block_sequence, METH_VARARGS,
+         "sequence(row, plan, window, order, drawn) -> (tokens, loss, spans): FORMAT.md,\n"
+         "section 8. order: 0, 1, or -1: as stored. drawn: a number a part, or None."},
         {"tensor", block_tensor, METH_O,
-         "tensor(column) -> Buffer: all values of a column. DamagedError."},
+         "tensor(frame) -> Buffer: all values of a tensor frame. DamagedError."},
         {"load_tensors", block_load, METH_NOARGS,
          "load_tensors(): decompresses them now, with the GIL released."},
         {"errors", block_errors, METH_NOARGS,

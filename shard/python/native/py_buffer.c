@@ -40,6 +40,14 @@ PyObject *buffer_lend(struct module_state *state, const void *data, size_t len,
     return make(state, data, len, owner);
 }
 
+const unsigned char *buffer_bytes(PyObject *buffer)
+{
+    static const unsigned char nothing;
+    const struct buffer_object *b = (struct buffer_object *)buffer;
+
+    return b->data != NULL ? b->data : &nothing;
+}
+
 static int get_buffer(PyObject *self, Py_buffer *view, int flags)
 {
     struct buffer_object *b = (struct buffer_object *)self;

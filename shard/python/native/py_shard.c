@@ -13,17 +13,17 @@
 #include <string.h>
 
 #include "shard/file_map.h"
-#include "shard/format.h"
 #include "shard/key_map.h"
-#include "shard/layout.h"
+#include "shard/outline.h"
 #include "shard/status.h"
-#include "shard/wire.h"
 
 struct shard_object {
     PyObject_HEAD bool ready;
     struct shard_source source;
     struct shard_file_map map;
     struct shard_key_map keys;
+    bool outlined;
+    struct shard_outline outline; /* where outlined */
     struct block_loader *spare; /* NULL: in use, or not made yet */
 };
 
@@ -37,7 +37,7 @@ const struct shard_file_map *shard_object_map(PyObject *shard)
     return &cast(shard)->map;
 }
 
-static PyObject *raise_here(PyObject *self, int status)
+PyObject *shard_object_raise(PyObject *self, int status)
 {
     const struct shard_source *source = &cast(self)->source;
 
@@ -75,7 +75,7 @@ static PyObject *shard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_END_ALLOW_THREADS Py_DECREF(path);
     s->ready = rc == SHARD_OK;
     if (rc < 0) {
-        raise_here((PyObject *)s, rc);
+        shard_object_raise((PyObject *)s, rc);
         Py_DECREF(s);
         return NULL;
     }
@@ -92,6 +92,7 @@ static void shard_dealloc(PyObject *self)
         block_loader_close(s->spare);
     free(s->spare);
     shard_key_map_clear(&s->keys);
+    shard_outline_clear(&s->outline);
     shard_file_map_close(&s->map);
     shard_source_close(&s->source);
     release(self);
@@ -134,53 +135,27 @@ static PyObject *shard_fingerprint(PyObject *self, PyObject *unused)
     if (rc == SHARD_OK)
         rc = shard_column_store_fingerprint(&s->map.index.store, fingerprint);
     shard_source_detach(&s->source);
-    return rc < 0 ? raise_here(self, rc)
+    return rc < 0 ? shard_object_raise(self, rc)
                   : PyBytes_FromStringAndSize((char *)fingerprint, sizeof(fingerprint));
 }
 
-/* Sets the source's words where a value is out of range that trainers count with. */
-static int check_column(struct shard_object *s, enum shard_index_column id,
-                        const struct shard_buffer *values)
+const struct shard_outline *shard_object_outline(PyObject *shard)
 {
-    int rc = SHARD_OK;
+    struct shard_object *s = cast(shard);
 
-    if (id == INDEX_LAYOUTS)
-        rc = shard_layouts_check(values->data, values->len, s->map.header->n_encoders);
-    for (size_t i = 0; id == INDEX_ALTERNATIVE_N_IDS && i + 4 <= values->len; i += 4) {
-        uint32_t n = wire_load_u32(values->data + i);
-        if (n > SHARD_MAX_FRAME / sizeof(uint32_t) && n != SHARD_NO_IDS)
-            rc = SHARD_EFORMAT;
-    }
-    return rc == SHARD_EFORMAT
-               ? shard_column_store_bad(&s->map.index.store,
-                                        "a column with an impossible value")
-               : rc;
-}
-
-/* One column of the index, as values. */
-static PyObject *shard_column(PyObject *self, PyObject *arg)
-{
-    struct shard_object *s = cast(self);
-    unsigned long id = PyLong_AsUnsignedLong(arg);
-    struct shard_buffer values = {0};
-
-    if (PyErr_Occurred())
-        return NULL;
-    if (id < 1 || id > INDEX_N_COLUMNS) {
-        PyErr_Format(PyExc_ValueError, "no column %lu of the index", id);
-        return NULL;
-    }
-    uint64_t bytes = s->map.index.store.entry[id].raw_bytes;
+    if (s->outlined)
+        return &s->outline;
     int rc = shard_source_attach(&s->source);
     if (rc == SHARD_OK)
-        rc = shard_index_load(&s->map.index, (enum shard_index_column)id, bytes, &values);
+        rc = shard_outline_load(&s->outline, &s->map.index, s->map.header);
     shard_source_detach(&s->source);
-    if (rc == SHARD_OK)
-        rc = check_column(s, (enum shard_index_column)id, &values);
-    PyObject *object =
-        rc < 0 ? raise_here(self, rc) : buffer_take(module_state_of(self), &values);
-    shard_buffer_free(&values);
-    return object;
+    if (rc < 0) {
+        shard_outline_clear(&s->outline);
+        shard_object_raise(shard, rc);
+        return NULL;
+    }
+    s->outlined = true;
+    return &s->outline;
 }
 
 static int load_key_map(struct shard_object *s)
@@ -200,8 +175,24 @@ static int load_keys(PyObject *self)
     int rc = load_key_map(cast(self));
 
     if (rc < 0)
-        raise_here(self, rc);
+        shard_object_raise(self, rc);
     return rc < 0 ? -1 : 0;
+}
+
+/* The keys of all records. */
+static PyObject *shard_keys(PyObject *self, PyObject *unused)
+{
+    struct shard_object *s = cast(self);
+    PyObject *list = load_keys(self) == 0 ? PyList_New((Py_ssize_t)s->keys.n_records) : NULL;
+
+    (void)unused;
+    for (size_t i = 0; list != NULL && i < s->keys.n_records; i++) {
+        const char *key = shard_key_map_key(&s->keys, i);
+        PyObject *text = text_object(key, strlen(key));
+        if (text == NULL || PyList_SetItem(list, (Py_ssize_t)i, text) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
 }
 
 static PyObject *shard_find(PyObject *self, PyObject *args)
@@ -215,7 +206,7 @@ static PyObject *shard_find(PyObject *self, PyObject *args)
     int rc = shard_key_map_find(&s->keys, name, key, &position);
     if (rc == SHARD_NOT_FOUND)
         Py_RETURN_NONE;
-    return rc < 0 ? raise_here(self, rc) : PyLong_FromUnsignedLongLong(position);
+    return rc < 0 ? shard_object_raise(self, rc) : PyLong_FromUnsignedLongLong(position);
 }
 
 /* (key, name, index), from the index alone. */
@@ -314,6 +305,20 @@ int shard_object_load(PyObject *shard, uint32_t block, bool tensors,
     return rc;
 }
 
+int shard_object_load_tensors(PyObject *shard, const struct loaded_block *b, size_t i,
+                              struct shard_buffer *values, struct frame_damage *damage)
+{
+    struct shard_object *s = cast(shard);
+    struct block_loader *l = borrow_loader(s);
+    int rc;
+
+    if (l == NULL)
+        return SHARD_ENOMEM;
+    Py_BEGIN_ALLOW_THREADS rc = block_loader_tensors(l, b, i, values, damage);
+    Py_END_ALLOW_THREADS return_loader(s, l);
+    return rc;
+}
+
 static PyObject *shard_block(PyObject *self, PyObject *args)
 {
     struct module_state *state = module_state_of(self);
@@ -334,8 +339,14 @@ int shard_type_add(PyObject *module, struct module_state *state)
     static PyMethodDef methods[] = {
         {"fingerprint", shard_fingerprint, METH_NOARGS,
          "fingerprint() -> bytes: XXH3-128 of the blocks, 16 bytes; checks the index."},
-        {"column", shard_column, METH_O,
-         "column(id) -> Buffer: a column of the index (FORMAT.md, section 4)."},
+        {"columns", shard_index_columns, METH_NOARGS,
+         "columns() -> dict of what the index says of records: latentmill.Columns."},
+        {"frames", shard_index_frames, METH_NOARGS,
+         "frames() -> dict of where the frames are: latentmill.Frames."},
+        {"keys", shard_keys, METH_NOARGS, "keys() -> list of all records' keys."},
+        {"measure", shard_index_measure, METH_VARARGS,
+         "measure(plan, window) -> (arrangement, n_texts, n_framed, positions) of each record:\n"
+         "u8, u32, u32, u64. ValueError."},
         {"find", shard_find, METH_VARARGS,
          "find(key, name=None) -> int | None: position of the first such record."},
         {"identify", shard_identify, METH_O,

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/python/native/loaded_block.h - internal to shard/python/: a block decompressed
- * as a whole, by any thread, to be used by another.
+ * shard/loaded_block.h - internal to shard/: a block decompressed as a whole, by any
+ * thread, to be used by another.
  *
- * Knows nothing of Python. What is damaged is kept as data: a text frame costs all rows
- * of the block, a tensor frame its column. */
-#ifndef SHARD_PYTHON_NATIVE_LOADED_BLOCK_H
-#define SHARD_PYTHON_NATIVE_LOADED_BLOCK_H
+ * What is damaged is kept as data: a text frame costs all rows of the block, a tensor frame
+ * those that have a tensor in it. */
+#ifndef SHARD_LOADED_BLOCK_H
+#define SHARD_LOADED_BLOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "shard/block_read.h"
@@ -34,19 +35,31 @@ struct frame_damage {
 
 struct loaded_block {
     uint32_t block;
-    bool tensors_tried; /* columns and damage of columns are as they will stay */
+    bool tensors_tried; /* tensors and their damage are as they will stay */
     struct shard_block_reader content;
     struct frame_damage text;
-    struct frame_damage *columns; /* content.frame.n_columns, where tensors were tried */
+    struct frame_damage *tensors; /* content.frame.n_frames, where they were tried */
 };
 
 /* Gives *out: NULL only for SHARD_ENOMEM. Damage is not a failure: SHARD_OK. */
 int block_loader_load(struct block_loader *l, uint32_t block, bool tensors,
                       struct loaded_block **out);
 
+/* Loads tensor frame i of a block whose text is there and whose tensors were not tried,
+ * into *values; what is wrong with it is noted. *b is only read. SHARD_OK or
+ * SHARD_ENOMEM. */
+int block_loader_tensors(struct block_loader *l, const struct loaded_block *b, size_t i,
+                         struct shard_buffer *values, struct frame_damage *damage);
+
 /* Raw bytes that loading the block takes. */
 uint64_t block_loader_cost(const struct shard_file_map *map, uint32_t block,
                            bool tensors);
+/* The tensor frame that a row cannot be read without and that is damaged, or -1. Of a block
+ * whose text is not damaged. */
+ptrdiff_t loaded_block_damaged(const struct loaded_block *b, size_t row);
+/* Whether a row has a tensor in that frame. */
+bool loaded_block_uses(const struct loaded_block *b, size_t row, size_t frame);
+
 void loaded_block_free(struct loaded_block *b); /* accepts NULL */
 
 #endif

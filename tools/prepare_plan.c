@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/plan.h"
+#include "tools/prepare_plan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

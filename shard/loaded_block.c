@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shard/python/native/loaded_block.h"
+#include "shard/loaded_block.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,19 +31,19 @@ static void note(struct frame_damage *damage, int status,
 }
 
 /* SHARD_ENOMEM is the caller's failure; everything else is noted: here and below. */
-static int load_columns(struct block_loader *l, struct loaded_block *b)
+static int load_tensors(struct block_loader *l, struct loaded_block *b)
 {
-    size_t n = b->content.frame.n_columns;
+    const size_t n = b->content.frame.n_frames;
 
     b->tensors_tried = true;
-    b->columns = calloc(n + 1, sizeof(b->columns[0]));
-    if (b->columns == NULL)
+    b->tensors = calloc(n + 1, sizeof(b->tensors[0]));
+    if (b->tensors == NULL)
         return SHARD_ENOMEM;
-    for (uint32_t i = 0; i < n; i++) {
-        int rc = shard_block_reader_load_column(&b->content, i);
+    for (size_t i = 0; i < n; i++) {
+        int rc = shard_block_reader_load_tensors(&b->content, i);
         if (rc == SHARD_ENOMEM)
             return rc;
-        note(&b->columns[i], rc, &l->source);
+        note(&b->tensors[i], rc, &l->source);
     }
     return SHARD_OK;
 }
@@ -56,7 +56,7 @@ static int load(struct block_loader *l, struct loaded_block *b, bool tensors)
         rc = shard_block_reader_load(&b->content, b->block);
     note(&b->text, rc, &l->source);
     if (rc == SHARD_OK && tensors)
-        rc = load_columns(l, b);
+        rc = load_tensors(l, b);
     shard_source_detach(&l->source);
     return rc;
 }
@@ -85,6 +85,18 @@ int block_loader_load(struct block_loader *l, uint32_t block, bool tensors,
     return SHARD_OK;
 }
 
+int block_loader_tensors(struct block_loader *l, const struct loaded_block *b, size_t i,
+                         struct shard_buffer *values, struct frame_damage *damage)
+{
+    int rc = shard_source_attach(&l->source);
+
+    if (rc == SHARD_OK)
+        rc = shard_block_unpack_tensors(&b->content, &l->source, i, &l->planes, values);
+    shard_source_detach(&l->source);
+    note(damage, rc, &l->source);
+    return rc == SHARD_ENOMEM ? rc : SHARD_OK;
+}
+
 uint64_t block_loader_cost(const struct shard_file_map *map, uint32_t block, bool tensors)
 {
     const struct shard_block_place *place = &map->blocks[block];
@@ -95,11 +107,31 @@ uint64_t block_loader_cost(const struct shard_file_map *map, uint32_t block, boo
     return bytes;
 }
 
+bool loaded_block_uses(const struct loaded_block *b, size_t row, size_t frame)
+{
+    const struct shard_text_frame *text = &b->content.frame;
+    const struct shard_record *rec = &text->records[row];
+    const size_t first = (size_t)(rec->tensors - text->tensors);
+
+    for (size_t i = first; i < first + rec->n_tensors; i++)
+        if (text->places[i].frame == frame)
+            return true;
+    return false;
+}
+
+ptrdiff_t loaded_block_damaged(const struct loaded_block *b, size_t row)
+{
+    for (size_t i = 0; b->tensors != NULL && i < b->content.frame.n_frames; i++)
+        if (b->tensors[i].status < 0 && loaded_block_uses(b, row, i))
+            return (ptrdiff_t)i;
+    return -1;
+}
+
 void loaded_block_free(struct loaded_block *b)
 {
     if (b == NULL)
         return;
     shard_block_reader_clear(&b->content);
-    free(b->columns);
+    free(b->tensors);
     free(b);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/plan.h - which of the inputs are to be done, judged by the manifests there are.
+ * tools/prepare_plan.h - which of the inputs are to be done, judged by the manifests
+ * there are.
  */
-#ifndef TOOLS_PLAN_H
-#define TOOLS_PLAN_H
+#ifndef TOOLS_PREPARE_PLAN_H
+#define TOOLS_PREPARE_PLAN_H
 
 #include <stddef.h>
 

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shard/parts.h"
+
+#include <string.h>
+
+static const char *const kind_names[] = {[SHARD_LATENT] = "latent",
+                                         [SHARD_CODES] = "codes",
+                                         [SHARD_FEATURES] = "features",
+                                         [SHARD_PIXELS] = "pixels",
+                                         [SHARD_IDS] = "ids"};
+enum { N_KINDS = sizeof(kind_names) / sizeof(kind_names[0]) };
+
+uint32_t shard_kind_number(const char *name)
+{
+    for (uint32_t i = SHARD_LATENT; i < N_KINDS; i++)
+        if (strcmp(kind_names[i], name) == 0)
+            return i;
+    return 0;
+}
+
+const char *shard_kind_name(uint32_t kind)
+{
+    return kind < N_KINDS ? kind_names[kind] : NULL;
+}
+
+const char *shard_part_name(uint32_t kind)
+{
+    static const char *const names[] = {[SHARD_PART_TEXT] = "text",
+                                        [SHARD_PART_IMAGE] = "image",
+                                        [SHARD_PART_DATA] = "data"};
+
+    return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;
+}
+
+const char *shard_fit_name(enum shard_fit fit)
+{
+    static const char *const names[] = {
+        [SHARD_CROP] = "crop", [SHARD_PAD] = "pad", [SHARD_STRETCH] = "stretch"};
+
+    return names[fit];
+}
+
+static size_t first_of(const struct shard_record *rec, uint32_t kind)
+{
+    size_t i = 0;
+
+    while (i < rec->n_parts && rec->parts[i].kind != kind)
+        i++;
+    return i;
+}
+
+size_t shard_first_text(const struct shard_record *rec)
+{
+    return first_of(rec, SHARD_PART_TEXT);
+}
+
+size_t shard_count_parts(const struct shard_record *rec, uint32_t kind)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < rec->n_parts; i++)
+        n += rec->parts[i].kind == kind;
+    return n;
+}
+
+enum shard_arrangement shard_arrangement_of(const struct shard_record *rec)
+{
+    const size_t n_texts = shard_count_parts(rec, SHARD_PART_TEXT);
+    const size_t n_images = shard_count_parts(rec, SHARD_PART_IMAGE);
+    const size_t n_data = shard_count_parts(rec, SHARD_PART_DATA);
+
+    return shard_arrange(n_texts, n_images, rec->n_parts - n_texts - n_images - n_data);
+}
+
+const char *shard_arrangement_name(enum shard_arrangement arrangement)
+{
+    static const char *const names[] = {
+        [SHARD_OTHER] = "other", [SHARD_PAIR] = "pair", [SHARD_LONE_TEXT] = "text"};
+
+    return names[arrangement];
+}
+
+bool shard_is_pair(const struct shard_record *rec, size_t *text, size_t *image)
+{
+    *text = shard_first_text(rec);
+    *image = first_of(rec, SHARD_PART_IMAGE);
+    return shard_arrangement_of(rec) == SHARD_PAIR;
+}
+
+uint32_t shard_default_encoder(const struct shard_header *h)
+{
+    for (size_t i = 0; i < h->n_encoders; i++) {
+        const uint32_t kind = shard_kind_number(h->encoders[i].kind);
+        if ((kind == SHARD_LATENT || kind == SHARD_CODES) &&
+            strcmp(h->encoders[i].of, "image") == 0)
+            return (uint32_t)i;
+    }
+    return SHARD_NONE;
+}
+
+uint32_t shard_find_encoder(const struct shard_header *h, const char *name)
+{
+    for (size_t i = 0; i < h->n_encoders; i++)
+        if (strcmp(h->encoders[i].name, name) == 0)
+            return (uint32_t)i;
+    return SHARD_NONE;
+}
+
+/* Position of the first tensor that does not stand before (encoder, part). */
+static size_t lower_bound(const struct shard_record *rec, uint32_t encoder, size_t part)
+{
+    size_t low = 0, high = rec->n_tensors;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const struct shard_tensor *t = &rec->tensors[middle];
+        if (t->encoder < encoder || (t->encoder == encoder && t->part < part))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+const struct shard_tensor *shard_tensor_of(const struct shard_record *rec, size_t part,
+                                           uint32_t owner, uint32_t encoder,
+                                           uint32_t output, bool mirrored)
+{
+    const bool text = rec->parts[part].kind == SHARD_PART_TEXT;
+    const struct shard_tensor *found = NULL;
+
+    for (size_t i = lower_bound(rec, encoder, part); i < rec->n_tensors; i++) {
+        const struct shard_tensor *t = &rec->tensors[i];
+        if (t->encoder != encoder || t->part != part)
+            break;
+        if (shard_is_logvar(t) || shard_output_of(t) != output ||
+            (text && t->owner != owner))
+            continue;
+        if (shard_is_mirrored(t) == mirrored)
+            return t;
+        found = t;
+    }
+    return found;
+}
+
+const struct shard_tensor *shard_logvar_of(const struct shard_record *rec,
+                                           const struct shard_tensor *mean)
+{
+    const struct shard_tensor *next = mean + 1;
+
+    if (next == rec->tensors + rec->n_tensors || next->encoder != mean->encoder ||
+        next->part != mean->part || next->owner != mean->owner ||
+        next->slot != (mean->slot | SHARD_SLOT_LOGVAR))
+        return NULL;
+    return next;
+}
+
+size_t shard_shown_image(const struct shard_record *rec, uint32_t encoder,
+                         const struct shard_tensor **tensor)
+{
+    size_t first = rec->n_parts;
+
+    *tensor = NULL;
+    for (size_t i = 0; i < rec->n_parts; i++) {
+        if (rec->parts[i].kind != SHARD_PART_IMAGE)
+            continue;
+        if (encoder != SHARD_NONE)
+            *tensor = shard_tensor_of(rec, i, SHARD_NONE, encoder, 0, false);
+        if (*tensor != NULL)
+            return i;
+        if (first == rec->n_parts)
+            first = i;
+    }
+    return first;
+}
+
+static uint64_t product(const uint32_t *dims, uint32_t n)
+{
+    uint64_t p = 1;
+
+    for (uint32_t i = 0; i < n; i++)
+        p *= dims[i]; /* of a checked tensor at most 2^54: shard_tensor_shape_fits() */
+    return p;
+}
+
+uint64_t shard_tensor_cells(const struct shard_tensor *t)
+{
+    switch (t->kind) {
+    case SHARD_LATENT:
+        return product(t->dims + 1, 2);
+    case SHARD_CODES:
+        return product(t->dims, t->n_dims);
+    case SHARD_FEATURES:
+        return product(t->dims, t->n_dims - 1);
+    case SHARD_PIXELS:
+        return product(t->dims, 2);
+    default:
+        return 0;
+    }
+}
+
+uint64_t shard_tensor_ids(const struct shard_tensor *t)
+{
+    return t->kind == SHARD_CODES || t->kind == SHARD_IDS ? product(t->dims, t->n_dims)
+                                                          : 0;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/plan.c - a plan's two forms. A parsed plan points into its JSON tree, which lives
+ * as long. */
+#include "shard/plan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "shard/canonical_json.h"
+#include "shard/format.h"
+#include "shard/json_depth.h"
+#include "shard/status.h"
+
+enum {
+    MAX_RULES = 256,
+    MAX_SEE = 64,
+    MAX_DEPTH = 8,
+    MAX_OUTPUT = 255,
+    MAX_WINDOW = 1024
+};
+
+static const char *const part_names[] = {
+    [SHARD_PART_TEXT] = "text", [SHARD_PART_IMAGE] = "image", [SHARD_PART_DATA] = "data"};
+enum { N_PARTS = sizeof(part_names) / sizeof(part_names[0]) };
+
+/* ---- use ---- */
+
+const struct shard_plan *shard_plan_default(void)
+{
+    static const struct shard_appearance seen = {
+        .row_end = -1, .loss = true, .visible = true, .advance = true, .markers = true};
+    static const struct shard_rule rules[] = {
+        {.part = SHARD_PART_TEXT, .flag = SHARD_ANY, .n_see = 1, .see = &seen},
+        {.part = SHARD_PART_IMAGE, .flag = SHARD_ANY, .n_see = 1, .see = &seen},
+        {.part = SHARD_PART_DATA, .flag = SHARD_ANY}};
+    static const struct shard_plan plan = {.n_rules = 3, .rules = rules};
+
+    return &plan;
+}
+
+static bool is_last(const struct shard_record *rec, size_t i)
+{
+    for (size_t j = i + 1; j < rec->n_parts; j++)
+        if (rec->parts[j].kind == rec->parts[i].kind)
+            return false;
+    return true;
+}
+
+const struct shard_rule *shard_plan_rule(const struct shard_plan *plan,
+                                         const struct shard_record *rec, size_t i)
+{
+    const struct shard_part *part = &rec->parts[i];
+
+    for (size_t j = 0; j < plan->n_rules; j++) {
+        const struct shard_rule *r = &plan->rules[j];
+        if (r->part == part->kind && (r->flag == SHARD_ANY || r->flag == part->flags) &&
+            (r->role == NULL || strcmp(r->role, part->role) == 0) &&
+            (!r->last || is_last(rec, i)))
+            return r;
+    }
+    return NULL;
+}
+
+/* ---- to JSON ---- */
+
+/* Whether JSON can say its roles and encoders. */
+static int check_names(const struct shard_plan *plan)
+{
+    int rc = SHARD_OK;
+
+    for (size_t i = 0; i < plan->n_rules && rc == SHARD_OK; i++) {
+        const struct shard_rule *r = &plan->rules[i];
+        if (r->role != NULL)
+            rc = shard_json_check_string(r->role);
+        for (size_t j = 0; j < r->n_see && rc == SHARD_OK; j++)
+            if (r->see[j].encoder != NULL)
+                rc = shard_json_check_string(r->see[j].encoder);
+    }
+    return rc;
+}
+
+static json_t *appearance_to_json(const struct shard_appearance *a)
+{
+    return json_pack("{s:s?, s:I, s:o, s:o, s:b, s:b, s:b, s:b}", /* */
+                     "encoder", a->encoder, "output", (json_int_t)a->output, "window",
+                     a->window > 0 ? json_integer(a->window) : json_null(), "row_end",
+                     a->row_end >= 0 ? json_integer(a->row_end) : json_null(), "loss",
+                     (int)a->loss, "visible", (int)a->visible, "advance",
+                     (int)a->advance, "markers", (int)a->markers);
+}
+
+static json_t *rule_to_json(const struct shard_rule *r)
+{
+    const char *flag = r->flag == SHARD_FLAG_LOSS      ? "loss"
+                       : r->flag == SHARD_FLAG_CONTEXT ? "context"
+                                                       : NULL;
+    json_t *see = json_array();
+
+    for (size_t i = 0; i < r->n_see && see != NULL; i++)
+        if (json_array_append_new(see, appearance_to_json(&r->see[i])) != 0) {
+            json_decref(see);
+            see = NULL;
+        }
+    return json_pack("{s:o, s:s?, s:s?, s:b, s:o}", "part",
+                     r->part < N_PARTS ? json_string(part_names[r->part])
+                                       : json_integer(r->part),
+                     "role", r->role, "flag", flag, "last", (int)r->last, "see", see);
+}
+
+int shard_plan_to_json(const struct shard_plan *plan, char **json)
+{
+    int rc = check_names(plan);
+
+    *json = NULL;
+    if (rc < 0)
+        return rc;
+    json_t *rules = json_array();
+    for (size_t i = 0; i < plan->n_rules && rules != NULL; i++)
+        if (json_array_append_new(rules, rule_to_json(&plan->rules[i])) != 0) {
+            json_decref(rules);
+            rules = NULL;
+        }
+    json_t *root = json_pack("{s:s, s:o}", "ends",
+                             plan->ends_of_texts ? "text" : "sequence", "rules", rules);
+    *json = root != NULL ? shard_json_canonical(root) : NULL;
+    json_decref(root);
+    return *json != NULL ? SHARD_OK : SHARD_ENOMEM;
+}
+
+/* ---- from JSON ---- */
+
+struct parsed_plan {
+    struct shard_plan plan; /* first: what the caller holds */
+    json_t *root;
+    struct shard_rule *rules;
+};
+
+struct parser {
+    char *why;
+    size_t cap;
+    int rc;
+};
+
+static void reject(struct parser *p, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void reject(struct parser *p, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (p->rc != SHARD_OK)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(p->why, p->cap, fmt, ap);
+    va_end(ap);
+    p->rc = SHARD_EINVAL;
+}
+
+/* Refuses an object with a member that is none of `names`, which ends with NULL. */
+static void refuse_others(struct parser *p, json_t *object, const char *what,
+                          const char *const *names)
+{
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(object))
+        reject(p, "%s is not an object", what);
+    json_object_foreach(object, key, value)
+    {
+        size_t i = 0;
+        while (names[i] != NULL && strcmp(names[i], key) != 0)
+            i++;
+        if (names[i] == NULL)
+            reject(p, "%s has no member \"%.64s\"", what, key);
+    }
+}
+
+static bool is_absent(const json_t *value)
+{
+    return value == NULL || json_is_null(value);
+}
+
+static const char *get_string(struct parser *p, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (!is_absent(value) && !json_is_string(value))
+        reject(p, "\"%s\" is neither a string nor null", key);
+    return json_string_value(value);
+}
+
+static int64_t get_integer(struct parser *p, const json_t *object, const char *key,
+                           int64_t max, int64_t otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (is_absent(value))
+        return otherwise;
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) > max)
+        reject(p, "\"%s\" is not an integer in 0 to %lld", key, (long long)max);
+    return json_integer_value(value);
+}
+
+static bool get_bool(struct parser *p, const json_t *object, const char *key,
+                     bool otherwise)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (value == NULL)
+        return otherwise;
+    if (!json_is_boolean(value))
+        reject(p, "\"%s\" is neither true nor false", key);
+    return json_is_true(value);
+}
+
+static void parse_appearance(struct parser *p, json_t *object, struct shard_appearance *a)
+{
+    static const char *const names[] = {"encoder", "output",  "window",  "row_end", "loss",
+                                        "visible", "advance", "markers", NULL};
+
+    refuse_others(p, object, "an appearance", names);
+    a->encoder = get_string(p, object, "encoder");
+    a->output = (uint32_t)get_integer(p, object, "output", MAX_OUTPUT, 0);
+    a->window = (uint32_t)get_integer(p, object, "window", MAX_WINDOW, 0);
+    if (a->window == 0 && !is_absent(json_object_get(object, "window")))
+        reject(p, "\"window\" is neither null nor 1 to %d", MAX_WINDOW);
+    a->row_end = get_integer(p, object, "row_end", SHARD_MAX_ID, -1);
+    a->loss = get_bool(p, object, "loss", true);
+    a->visible = get_bool(p, object, "visible", true);
+    a->advance = get_bool(p, object, "advance", true);
+    a->markers = get_bool(p, object, "markers", true);
+}
+
+static uint32_t get_part(struct parser *p, const json_t *object)
+{
+    const json_t *value = json_object_get(object, "part");
+
+    for (uint32_t i = 0; json_is_string(value) && i < N_PARTS; i++)
+        if (strcmp(json_string_value(value), part_names[i]) == 0)
+            return i;
+    if (json_is_integer(value))
+        return (uint32_t)get_integer(p, object, "part", UINT32_MAX, 0);
+    reject(p, "\"part\" of a rule is not text, image, data or a number");
+    return 0;
+}
+
+static uint32_t get_flag(struct parser *p, const json_t *object)
+{
+    const char *flag = get_string(p, object, "flag");
+
+    if (flag == NULL)
+        return SHARD_ANY;
+    if (strcmp(flag, "loss") != 0 && strcmp(flag, "context") != 0)
+        reject(p, "\"flag\" of a rule is not loss, context or null");
+    return strcmp(flag, "loss") == 0 ? SHARD_FLAG_LOSS : SHARD_FLAG_CONTEXT;
+}
+
+static void parse_rule(struct parser *p, json_t *object, struct shard_rule *r)
+{
+    static const char *const names[] = {"part", "role", "flag", "last", "see", NULL};
+    const json_t *see = json_object_get(object, "see");
+    const size_t n = json_array_size(see);
+
+    refuse_others(p, object, "a rule", names);
+    r->part = get_part(p, object);
+    r->role = get_string(p, object, "role");
+    r->flag = get_flag(p, object);
+    r->last = get_bool(p, object, "last", false);
+    if (!json_is_array(see) || n > MAX_SEE) {
+        reject(p, "a rule has no array \"see\" of at most %d appearances", MAX_SEE);
+        return;
+    }
+    struct shard_appearance *all = calloc(n + 1, sizeof(all[0]));
+    r->see = all;
+    if (all == NULL) {
+        p->rc = SHARD_ENOMEM;
+        return;
+    }
+    r->n_see = n;
+    for (size_t i = 0; i < n; i++)
+        parse_appearance(p, json_array_get(see, i), &all[i]);
+}
+
+static void parse_plan(struct parser *p, struct parsed_plan *parsed)
+{
+    static const char *const names[] = {"ends", "rules", NULL};
+    const json_t *rules = json_object_get(parsed->root, "rules");
+    const char *ends = get_string(p, parsed->root, "ends");
+    const size_t n = json_array_size(rules);
+
+    refuse_others(p, parsed->root, "the plan", names);
+    if (ends != NULL && strcmp(ends, "sequence") != 0 && strcmp(ends, "text") != 0)
+        reject(p, "\"ends\" is neither sequence nor text");
+    parsed->plan.ends_of_texts = ends != NULL && strcmp(ends, "text") == 0;
+    if (!json_is_array(rules) || n > MAX_RULES) {
+        reject(p, "the plan has no array \"rules\" of at most %d", MAX_RULES);
+        return;
+    }
+    parsed->rules = calloc(n + 1, sizeof(parsed->rules[0]));
+    if (parsed->rules == NULL) {
+        p->rc = SHARD_ENOMEM;
+        return;
+    }
+    parsed->plan.rules = parsed->rules;
+    parsed->plan.n_rules = n;
+    for (size_t i = 0; i < n; i++)
+        parse_rule(p, json_array_get(rules, i), &parsed->rules[i]);
+}
+
+int shard_plan_from_json(const char *json, size_t len, struct shard_plan **out, char *why,
+                         size_t cap)
+{
+    struct parser p = {.why = why, .cap = cap};
+    struct parsed_plan *parsed = calloc(1, sizeof(*parsed));
+    json_error_t error;
+
+    *out = NULL;
+    if (parsed == NULL)
+        return SHARD_ENOMEM;
+    if (shard_json_depth(json, len) > MAX_DEPTH) {
+        reject(&p, "the plan is nested deeper than %d", MAX_DEPTH);
+    } else {
+        parsed->root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
+        if (parsed->root == NULL && json_error_code(&error) == json_error_out_of_memory)
+            p.rc = SHARD_ENOMEM;
+        else if (!json_is_object(parsed->root))
+            reject(&p, "the plan is not a JSON object: %s at byte %d",
+                   parsed->root == NULL ? error.text : "another value", error.position);
+        else
+            parse_plan(&p, parsed);
+    }
+    if (p.rc != SHARD_OK) {
+        shard_plan_free(&parsed->plan);
+        return p.rc;
+    }
+    *out = &parsed->plan;
+    return SHARD_OK;
+}
+
+void shard_plan_free(struct shard_plan *plan)
+{
+    struct parsed_plan *parsed = (struct parsed_plan *)plan;
+
+    if (plan == NULL)
+        return;
+    for (size_t i = 0; i < plan->n_rules; i++)
+        free((void *)plan->rules[i].see);
+    free(parsed->rules);
+    json_decref(parsed->root);
+    free(parsed);
+}
