@@ -205,7 +205,8 @@ def misuse(folder, trainable):
     refused(f"the plan has no rule for part {number}, of kind {kind}", unknown.sequence)
     bare = next(r for r in reader if r.captions and r.ids is None and r.parts[0].kind == "text")
     refused("part 0, a text, has no token ids", bare.sequence)
-    refused("a patch window is 1, 2, 4 or 8, not 3", reader[0].sequence, patch=3)
+    for patch in (0, 3, True, -1, 2**32 + 2):
+        refused(f"patch is one of None, 1, 2, 4, 8, not {patch}", reader[0].sequence, patch=patch)
     refused("drawn has one number a part", reader[0].sequence, drawn=[0] * 99)
     refused("order is one of None, 'caption_first', 'image_first', not 'shuffled'", reader[0].sequence, order="shuffled")
 

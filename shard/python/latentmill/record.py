@@ -215,7 +215,14 @@ class Record:
     @property
     def parts(self) -> list[Part]:
         """All of it, in its order."""
-        return [self._part(i) for i in range(len(self._data()[8]))]
+        stored = self._data()[8]
+        renditions, tensors = self._loaded().made(self._row)
+        made: list[tuple[list, list]] = [([], []) for _ in stored]
+        for number, rendition in enumerate(renditions):
+            made[rendition[1]][0].append((number, rendition))
+        for tensor in tensors:
+            made[tensor[1]][1].append(tensor)
+        return [self._part(*part) for part in zip(stored, made, strict=True)]
 
     @property
     def images(self) -> list[Image]:
@@ -267,6 +274,7 @@ class Record:
         (a number a part: of a text its alternative, of an image 1 for its mirrored rendition):
         by default epoch 0's draws. ValueError where a part has no place in it."""
         one_of("order", order, (None, *ORDERS))
+        one_of("patch", patch, (None, 1, 2, 4, 8))
         number = -1 if order is None else ORDERS.index(order)
         tokens, loss, spans = self._loaded().sequence(
             self._row, plan or _shard.Plan(), patch or self._reader.header["patch"], number, drawn)
@@ -324,13 +332,12 @@ class Record:
             for kind, name, held, first, n in alternatives
         ]
 
-    def _part(self, i: int) -> Part:
-        kind, flags, role, held = self._data()[8][i]
+    def _part(self, stored, made) -> Part:
+        kind, flags, role, held = stored
         loss = flags == _shard.FLAG_LOSS
-        all_renditions, all_tensors = self._loaded().made(self._row)
-        renditions = [(number, r) for number, r in enumerate(all_renditions) if r[1] == i]
+        renditions, all_tensors = made
         first = renditions[0][0] if renditions else 0
-        tensors = [self._tensor(t, first) for t in all_tensors if t[1] == i]
+        tensors = [self._tensor(t, first) for t in all_tensors]
         name = part_name(kind)
         if name == "text":
             return Text("text", loss, role, self._alternatives(held), tensors)
