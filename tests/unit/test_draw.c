@@ -52,6 +52,35 @@ static void test_vectors_of_format_md(void **state)
     }
 }
 
+/* Of parts behind the first: text 1 of five alternatives, image 0. */
+static void test_vectors_of_parts(void **state)
+{
+    static const struct {
+        const char *name, *key;
+        uint64_t epoch, seed, u_caption, u_mirror;
+        uint32_t of_5;
+    } v[] = {
+        {"00000", "000000000", 0, 0, 0xe2c077cf967d05db, 0x6add69446f602844, 4},
+        {"00000", "000000000", 1, 0, 0x18159e9fdb4c1589, 0x9b49b7858217c6ab, 0},
+        {"a/b", "k\xC3\xA9y", UINT64_MAX, INT64_MAX, 0x6ba2aa829328bc05,
+         0xd6973d67c9d9d376, 2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+        assert_true(shard_draw("caption@1", v[i].name, v[i].key, v[i].epoch, v[i].seed) ==
+                    v[i].u_caption);
+        assert_true(shard_draw("mirror@0", v[i].name, v[i].key, v[i].epoch, v[i].seed) ==
+                    v[i].u_mirror);
+        assert_int_equal(
+            shard_draw_caption(1, v[i].name, v[i].key, v[i].epoch, v[i].seed, 5),
+            v[i].of_5);
+        assert_int_equal(
+            shard_draw_mirror(0, v[i].name, v[i].key, v[i].epoch, v[i].seed),
+            v[i].u_mirror < UINT64_C(1) << 63);
+    }
+}
+
 /* Five standard deviations: a fair draw fails once in 1.7 million tests, and this one is
  * always the same. */
 static void check_share(double n, double hits, double p)
@@ -174,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors_of_format_md),
+        cmocka_unit_test(test_vectors_of_parts),
         cmocka_unit_test(test_share_over_a_million_keys),
         cmocka_unit_test(test_equal_keys_of_other_names),
         cmocka_unit_test(test_parts_do_not_run_together),
