@@ -45,13 +45,10 @@ static int check_reals(const double *values, size_t n)
 /* A JSON object's text, or NULL. */
 static int check_object(const char *text)
 {
-    json_error_t error = {0}; /* jansson leaves the code of a lack of memory unset */
-    json_t *object =
-        text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, &error) : NULL;
-    const enum json_error_code code = json_error_code(&error);
+    errno = 0;
+    json_t *object = text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const bool fits = text == NULL || json_is_object(object);
-    const bool no_memory = object == NULL && (code == json_error_unknown ||
-                                              code == json_error_out_of_memory);
+    const bool no_memory = object == NULL && errno == ENOMEM;
 
     json_decref(object);
     return fits ? SHARD_OK : no_memory ? SHARD_ENOMEM : SHARD_EINVAL;

@@ -3,6 +3,7 @@
  * as long. */
 #include "shard/plan.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -322,11 +323,12 @@ int shard_plan_from_json(const char *json, size_t len, struct shard_plan **out, 
     *out = NULL;
     if (parsed == NULL)
         return SHARD_ENOMEM;
+    errno = 0;
     if (shard_json_depth(json, len) > MAX_DEPTH) {
         reject(&p, "the plan is nested deeper than %d", MAX_DEPTH);
     } else {
         parsed->root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
-        if (parsed->root == NULL && json_error_code(&error) == json_error_out_of_memory)
+        if (parsed->root == NULL && errno == ENOMEM) /* or a syntax error to jansson */
             p.rc = SHARD_ENOMEM;
         else if (!json_is_object(parsed->root))
             reject(&p, "the plan is not a JSON object: %s at byte %d",
