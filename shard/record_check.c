@@ -340,21 +340,29 @@ static bool has_mean(const struct shard_tensor *t, size_t i)
            mean->dtype == t->dtype && memcmp(mean->dims, t->dims, 3 * sizeof(t->dims[0])) == 0;
 }
 
-/* One encoder has one geometry: of an image each of its slots occurs once. */
-static bool slot_is_new(const struct shard_record *rec, size_t i)
+static bool same_shape(const struct shard_tensor *a, const struct shard_tensor *b)
 {
-    const struct shard_tensor *t = &rec->tensors[i];
+    return a->dtype == b->dtype && a->n_dims == b->n_dims &&
+           memcmp(a->dims, b->dims, a->n_dims * sizeof(a->dims[0])) == 0;
+}
 
-    if (rec->parts[t->part].kind != SHARD_PART_IMAGE)
-        return true;
+/* One encoder has one geometry: of an image each of its slots occurs once, and the two of
+ * a mirror have one shape. */
+static int check_others_of_image(struct check *c, size_t i)
+{
+    const struct shard_tensor *t = &c->rec->tensors[i];
+
     for (size_t j = i; j-- > 0;) {
-        const struct shard_tensor *other = &rec->tensors[j];
+        const struct shard_tensor *other = &c->rec->tensors[j];
         if (other->encoder != t->encoder || other->part != t->part)
             break;
         if (other->slot == t->slot)
-            return false;
+            return refuse(c, "tensor %zu: its encoder has that slot of the image already",
+                          i);
+        if ((other->slot ^ t->slot) == SHARD_SLOT_MIRRORED && !same_shape(other, t))
+            return refuse(c, "tensor %zu is unlike its mirror image in dtype or shape", i);
     }
-    return true;
+    return SHARD_OK;
 }
 
 static int check_slot(struct check *c, size_t i, const struct shard_encoder *e)
@@ -370,9 +378,7 @@ static int check_slot(struct check *c, size_t i, const struct shard_encoder *e)
                     c->rec->renditions[t->owner].mirrored != shard_is_mirrored(t)
               : shard_is_mirrored(t))
         return refuse(c, "tensor %zu is mirrored, or not, unlike what it was made of", i);
-    if (!slot_is_new(c->rec, i))
-        return refuse(c, "tensor %zu: its encoder has that slot of the image already", i);
-    return SHARD_OK;
+    return image ? check_others_of_image(c, i) : SHARD_OK;
 }
 
 static int check_tensor(struct check *c, size_t i)

@@ -52,9 +52,8 @@ def patches_of(record, spans):
 
 
 def check_document(batch, row, record, header, draws):
-    """A sequence of one document against the twin; mirrored images are seen where there are no others."""
+    """A sequence of one document against the twin."""
     first, drawn = draws
-    drawn = [0 if part["kind"] == shard_format.IMAGE else one for part, one in zip(record["parts"], drawn)]
     tokens, loss, spans = shard_sequence.sequence(record, header, shard_sequence.DEFAULT, first, drawn, 1)
     n = int((batch["doc_ids"][row] == 0).sum())
     assert batch["tokens"][row, :n].tolist() == tokens, record["key"]

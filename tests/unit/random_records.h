@@ -336,6 +336,22 @@ static inline void random_values(struct random_record *r, struct shard_tensor *t
     t->data = p;
 }
 
+/* An image's has the shape of the one that it mirrors. */
+static inline void random_mirror_shape(const struct random_record *r,
+                                       struct shard_tensor *t)
+{
+    for (size_t i = 0; i < r->rec.n_tensors; i++) {
+        const struct shard_tensor *other = &r->tensors[i];
+        if (other->encoder == t->encoder && other->part == t->part &&
+            r->parts[t->part].kind == SHARD_PART_IMAGE &&
+            (other->slot ^ t->slot) == SHARD_SLOT_MIRRORED) {
+            t->dtype = other->dtype;
+            t->n_dims = other->n_dims;
+            memcpy(t->dims, other->dims, sizeof(t->dims));
+        }
+    }
+}
+
 static inline void random_tensor(struct random_record *r, const struct shard_header *h,
                                  uint32_t encoder, uint32_t part, uint32_t owner,
                                  uint32_t slot)
@@ -352,6 +368,7 @@ static inline void random_tensor(struct random_record *r, const struct shard_hea
     if (t->kind == 0)
         t->kind = encoder == RANDOM_WAVES ? 77 : UINT32_MAX - part;
     random_shape(r, t, e);
+    random_mirror_shape(r, t);
     random_values(r, t, e);
     r->rec.n_tensors++;
     if (encoder == RANDOM_MOMENTS && !random_once_in(r, 3)) {

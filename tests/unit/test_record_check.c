@@ -63,6 +63,19 @@ static struct shard_tensor *find_of(struct random_record *r, uint32_t encoder)
     return NULL;
 }
 
+/* A latent without a log-variance that another one mirrors. */
+static struct shard_tensor *find_mirrored(struct random_record *r)
+{
+    for (size_t i = 0; i < r->rec.n_tensors; i++)
+        for (size_t j = 0; j < i; j++) {
+            struct shard_tensor *t = &r->tensors[i], *other = &r->tensors[j];
+            if (t->encoder == RANDOM_VAE && other->encoder == RANDOM_VAE &&
+                other->part == t->part)
+                return t;
+        }
+    return NULL;
+}
+
 static struct shard_tensor *find_logvar(struct random_record *r)
 {
     for (size_t i = 0; i < r->rec.n_tensors; i++)
@@ -252,6 +265,10 @@ TENSOR(large_output, SHARD_FEATURES, x->slot |= UINT32_C(1) << 16)
 TENSOR(mirrored_unlike_its_rendition, SHARD_LATENT,
        if (r->renditions[x->owner].kind != 0) return false;
        x->slot ^= SHARD_SLOT_MIRRORED)
+WHERE(unlike_its_mirror, struct shard_tensor, find_mirrored(r),
+      uint32_t height = x->dims[1];
+      if (height == x->dims[2]) return false; x->dims[1] = x->dims[2];
+      x->dims[2] = height)
 WHERE(mirrored_text, struct shard_tensor, find_of(r, RANDOM_WORDS),
       x->slot |= SHARD_SLOT_MIRRORED)
 WHERE(logvar_of_other_moments, struct shard_tensor, find_of(r, RANDOM_VAE),
@@ -422,6 +439,7 @@ static const struct {
     RULE(reserved_slot, "reserved bits"),
     RULE(large_output, "reserved bits"),
     RULE(mirrored_unlike_its_rendition, "is mirrored, or not"),
+    RULE(unlike_its_mirror, "unlike its mirror image"),
     RULE(mirrored_text, "is mirrored, or not"),
     RULE(logvar_of_other_moments, "log-variance without its mean"),
     RULE(logvar_of_features, "log-variance without its mean"),

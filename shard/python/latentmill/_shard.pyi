@@ -119,7 +119,9 @@ class Block:
         """What was made of the row's parts."""
     def seen(self, row: int, /) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """What the default plan sees of a row, and where: one a part. Of a text (False, loss), of
-        an image (True, loss, dtype, dims, encoder) and (frame, offset, bytes); None of others."""
+        an image (True, loss, dtype, dims, encoder) and (place, None), or where it has both
+        renditions (place, (place of the mirrored one, number among the images)), a place being
+        (frame, offset, bytes); None of others."""
     def latent(
         self, row: int, logvar: bool = False, /
     ) -> tuple[int, int, int, int, tuple[int, ...], int] | None:

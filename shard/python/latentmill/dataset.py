@@ -82,8 +82,8 @@ class Dataset(IterableDataset):
     Of a record that is no pair all parts follow each other as they are stored; of each of its
     texts an alternative is drawn. Images are seen by the header's first encoder of latents, those
     without a latent are left out, and so is data; parts of later kinds are a ValueError. Where
-    an image has a mirrored rendition and another, the other is seen: the mirror of FORMAT.md,
-    section 7, is not drawn (Record.sequence() has it).
+    an image has a mirrored rendition and another of the same shape, one of them is drawn, as its
+    captions are (anew, or with captions="stored" as in epoch 0).
 
     Latents are the posterior mean; sampling by a stored log-variance is left to record.logvar.
 

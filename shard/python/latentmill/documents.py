@@ -223,6 +223,13 @@ class Measure:
         return drawing.others(d.position, d.copy, texts)[0]
 
 
+    def mirrored(self, shard, d: Documents, image: int) -> np.ndarray:
+        """Of documents of one shard and pass: whether the mirrored rendition of image part `image`
+        is seen where there are both. bool [n]."""
+        drawing = Drawing(self._options, self._header, shard, int(d.pass_number[0]))
+        return drawing.mirrored(d.position, d.copy, image)
+
+
 class Drawing:
     """Draws for records of one shard in one pass; a repetition of a record draws anew.
 
@@ -309,6 +316,9 @@ class Drawing:
             for i, one in zip(which.tolist(), chosen.tolist()):
                 choices[i].append(one)
         return choices, n_ids
+
+    def mirrored(self, positions: np.ndarray, copies: np.ndarray, image: int) -> np.ndarray:
+        return self._caption_draw(f"mirror@{image}", positions, copies) < np.uint64(1 << 63)
 
     def _caption_draw(self, purpose: str, positions, copies) -> np.ndarray:
         if self._options.captions == "stored":

@@ -2,6 +2,7 @@
 """Reads the documents of a window: each block once, decompressed ahead in C threads."""
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -129,15 +130,18 @@ class _Rows:
         # If few are wanted, they get arrays of their own, so that the block's memory can go.
         copy = len(rows) < 0.5 * self._block.n_records
         arrangements = self._shard.lengths.arrangement[d.position].tolist()
-        for row, position, arrangement, n_caption, caption_first, length, texts in zip(
+        mirrored = functools.cache(lambda image: self._mirrored(d, image))
+        for i, (row, position, arrangement, n_caption, caption_first, length, texts) in enumerate(zip(
                 rows, d.position.tolist(), arrangements, d.n_caption.tolist(),
-                d.caption_first.tolist(), d.length.tolist(), texts_of_all):
+                d.caption_first.tolist(), d.length.tolist(), texts_of_all)):
             parts, places = self._block.seen(row)
             shape = self._shard.shape_of(parts, arrangement)
             key, name, _ = self._shard.reader.shard.identify(position)
             if texts:
                 texts[0] = texts[0][:n_caption]
-            latents = [self._latent(place, part) for place, part in zip(places, parts) if place]
+            images = [(*place, part) for place, part in zip(places, parts) if place]
+            latents = [self._latent(both[0] if both and mirrored(both[1])[i] else place, part)
+                       for place, both, part in images]
             if copy:
                 texts = [ids.copy() for ids in texts]
                 latents = [latent.copy() for latent in latents]
@@ -167,6 +171,15 @@ class _Rows:
             if is_own:
                 texts[0] = own.of(alternative).astype(np.int32)
             yield texts
+
+    def _mirrored(self, d: Documents, image: int) -> np.ndarray:
+        """Whether it is the image's mirrored rendition that is seen, where there are both: bool,
+        by the document's place in d."""
+        mirrored = np.zeros(len(d.position), bool)
+        for number in np.unique(d.pass_number).tolist():
+            which = np.flatnonzero(d.pass_number == number)
+            mirrored[which] = self._shard.measure.mirrored(self._shard.reader.shard, d.take(which), image)
+        return mirrored
 
     def _other_choices(self, d: Documents) -> dict[int, list[int]]:
         """By the document's place in d."""

@@ -595,10 +595,11 @@ struct seen {
     uint32_t encoder;
 };
 
-static const struct shard_tensor *seen_tensor(const struct seen *s, size_t i)
+static const struct shard_tensor *seen_tensor(const struct seen *s, size_t i,
+                                              bool mirrored)
 {
     return s->rec->parts[i].kind == SHARD_PART_IMAGE && s->encoder != SHARD_NONE
-               ? shard_tensor_of(s->rec, i, SHARD_NONE, s->encoder, 0, false)
+               ? shard_tensor_of(s->rec, i, SHARD_NONE, s->encoder, 0, mirrored)
                : NULL;
 }
 
@@ -608,7 +609,7 @@ static PyObject *seen_part(const void *ctx, size_t i)
     const struct seen *s = ctx;
     const struct shard_part *p = &s->rec->parts[i];
     PyObject *loss = p->flags == SHARD_FLAG_LOSS ? Py_True : Py_False;
-    const struct shard_tensor *t = seen_tensor(s, i);
+    const struct shard_tensor *t = seen_tensor(s, i, false);
 
     if (p->kind == SHARD_PART_TEXT)
         return PyTuple_Pack(2, Py_False, loss);
@@ -618,17 +619,30 @@ static PyObject *seen_part(const void *ctx, size_t i)
                          (unsigned long)t->encoder);
 }
 
-/* (frame, offset, bytes) of an image, None of others. */
+static PyObject *seen_tensor_place(const struct seen *s, const struct shard_tensor *t)
+{
+    const struct shard_place *place = &s->frame->places[t - s->frame->tensors];
+
+    return Py_BuildValue("knn", (unsigned long)place->frame, (Py_ssize_t)place->offset,
+                         (Py_ssize_t)t->n_bytes);
+}
+
+/* (place, None) of an image, and where it has both (place, (place of the mirrored one, its
+ * number among the images)), a place being (frame, offset, bytes); None of others. */
 static PyObject *seen_place(const void *ctx, size_t i)
 {
     const struct seen *s = ctx;
-    const struct shard_tensor *t = seen_tensor(s, i);
+    const struct shard_tensor *t = seen_tensor(s, i, false);
+    const struct shard_tensor *other = seen_tensor(s, i, true);
+    Py_ssize_t number = 0;
 
     if (t == NULL)
         return Py_NewRef(Py_None);
-    const struct shard_place *place = &s->frame->places[t - s->frame->tensors];
-    return Py_BuildValue("knn", (unsigned long)place->frame, (Py_ssize_t)place->offset,
-                         (Py_ssize_t)t->n_bytes);
+    if (other == t)
+        return Py_BuildValue("NO", seen_tensor_place(s, t), Py_None);
+    for (size_t j = 0; j < i; j++)
+        number += s->rec->parts[j].kind == SHARD_PART_IMAGE;
+    return Py_BuildValue("N(Nn)", seen_tensor_place(s, t), seen_tensor_place(s, other), number);
 }
 
 /* seen(row) -> (parts, places), each one a part */
