@@ -27,6 +27,11 @@
 /* A progressive image needs a dozen scans; each costs a pass over all of its pixels. */
 enum { MAX_SCANS = 100 };
 
+/* Bytes before a marker that no code asked for: so many, in one place, some encoder left
+ * there. More, or again and again more than a few, are what is left of a scan that a hole
+ * or a changed bit ended early. */
+enum { MAX_STRAY = 256, FEW_STRAY = 4 };
+
 struct jpeg_run {
     struct jpeg_decompress_struct cinfo;
     struct jpeg_error_mgr errors;
@@ -38,6 +43,7 @@ struct jpeg_run {
     bool ran_out;    /* libjpeg asked for bytes beyond the end */
     bool too_many_scans;
     bool several_scans; /* make up the image */
+    int n_strays;       /* places with more than FEW_STRAY */
     int made_up;        /* code of the first warning that pixels were made up, or 0 */
     char warning[JMSG_LENGTH_MAX]; /* its words */
 };
@@ -55,12 +61,14 @@ static void on_error(j_common_ptr cinfo)
  *     MUST_RESYNC                   rows are missing or at the wrong place
  *     BOGUS_PROGRESSION             bits are missing or come twice
  *     TOO_MUCH_DATA                 never comes here */
-static bool is_made_up(const struct jpeg_run *run)
+static bool is_made_up(struct jpeg_run *run)
 {
     const struct jpeg_error_mgr *errors = &run->errors;
 
     switch (errors->msg_code) {
-    case JWRN_EXTRANEOUS_DATA: /* bytes before a marker that no code asked for */
+    case JWRN_EXTRANEOUS_DATA: /* the parameter 0: how many */
+        run->n_strays += errors->msg_parm.i[0] > FEW_STRAY;
+        return errors->msg_parm.i[0] > MAX_STRAY || run->n_strays > 1;
     case JWRN_NOT_SEQUENTIAL:  /* parameters that a sequential scan has no use for */
     case JWRN_ADOBE_XFORM:     /* taken for YCbCr or YCCK, as by everyone */
     case JWRN_JFIF_MAJOR:

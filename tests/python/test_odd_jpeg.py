@@ -53,6 +53,14 @@ def scans(jpg):
     return head, found
 
 
+def restarted(stray):
+    """RESTARTS with bytes before each of its markers."""
+    out = RESTARTS
+    for marker in range(0xD0, 0xD8):
+        out = out.replace(bytes((0xFF, marker)), stray + bytes((0xFF, marker)))
+    return out
+
+
 def stray_bytes():
     head, parts = scans(PROGRESSIVE)
     rst = RESTARTS.index(b"\xff\xd0")
@@ -61,6 +69,11 @@ def stray_bytes():
     yield Odd("stray bytes before EOI, scans", before_eoi(JUNK, SCANS), SCANS)
     yield Odd("stray bytes before SOS", head + parts[0] + JUNK + b"".join(parts[1:]) + EOI, PROGRESSIVE)
     yield Odd("stray bytes before RST", RESTARTS[:rst] + JUNK + RESTARTS[rst:], RESTARTS)
+    yield Odd("few stray bytes before each RST", restarted(bytes((1, 2, 3, 4))), RESTARTS)
+    yield Odd("stray bytes before each RST", restarted(bytes((1, 2, 3, 4, 5))), RESTARTS, "corrupt_image")
+    yield Odd("many stray bytes before EOI", before_eoi(JUNK + JUNK, PROGRESSIVE), PROGRESSIVE, "corrupt_image")
+    yield Odd("many stray bytes before SOS", head + parts[0] + JUNK + JUNK + b"".join(parts[1:]) + EOI, PROGRESSIVE,
+              "corrupt_image")
     yield Odd("stray bytes before a table", after_soi(segment(0xFE, b"x") + JUNK), BASE)
     yield Odd("fill bytes before markers", before_eoi(b"\xff" * 7, after_soi(b"\xff" * 5)), BASE)
     yield Odd("bytes behind EOI", BASE + JUNK, BASE)
