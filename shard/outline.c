@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shard/format.h"
+#include "shard/parts.h"
 #include "shard/row.h"
 #include "shard/status.h"
 #include "shard/table.h"
@@ -212,19 +213,6 @@ void shard_outline_clear(struct shard_outline *o)
 
 /* ---- one record ---- */
 
-/* As tensors stand in a row: by encoder, part, owner, slot. */
-static int compare_tensors(const void *left, const void *right)
-{
-    const struct shard_tensor *a = left, *b = right;
-    const uint32_t x[] = {a->encoder, a->part, a->owner, a->slot};
-    const uint32_t y[] = {b->encoder, b->part, b->owner, b->slot};
-
-    for (int i = 0; i < 4; i++)
-        if (x[i] != y[i])
-            return x[i] < y[i] ? -1 : 1;
-    return 0;
-}
-
 static void fill_part(const struct shard_outline *o, size_t part,
                       struct shard_part *to, struct shard_alternative *alternatives)
 {
@@ -273,7 +261,8 @@ int shard_outline_record(const struct shard_outline *o, size_t i,
         }
     }
     if (end - first > 1 && n_tensors > 1)
-        qsort(room->tensors.data, n_tensors, sizeof(struct shard_tensor), compare_tensors);
+        qsort(room->tensors.data, n_tensors, sizeof(struct shard_tensor),
+              shard_tensor_compare);
     return SHARD_OK;
 }
 

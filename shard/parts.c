@@ -155,6 +155,18 @@ const struct shard_tensor *shard_logvar_of(const struct shard_record *rec,
     return next;
 }
 
+int shard_tensor_compare(const void *left, const void *right)
+{
+    const struct shard_tensor *a = left, *b = right;
+    const uint32_t x[] = {a->encoder, a->part, a->owner, a->slot};
+    const uint32_t y[] = {b->encoder, b->part, b->owner, b->slot};
+
+    for (int i = 0; i < 4; i++)
+        if (x[i] != y[i])
+            return x[i] < y[i] ? -1 : 1;
+    return 0;
+}
+
 size_t shard_shown_image(const struct shard_record *rec, uint32_t encoder,
                          const struct shard_tensor **tensor)
 {

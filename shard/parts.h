@@ -76,6 +76,10 @@ uint32_t shard_default_encoder(const struct shard_header *h);
 size_t shard_shown_image(const struct shard_record *rec, uint32_t encoder,
                          const struct shard_tensor **tensor);
 
+/* The order of a row's tensors: by encoder, part, owner, slot. Of two struct shard_tensor,
+ * as qsort() asks. */
+int shard_tensor_compare(const void *left, const void *right);
+
 /* The encoder of that name, or SHARD_NONE. */
 uint32_t shard_find_encoder(const struct shard_header *h, const char *name);
 

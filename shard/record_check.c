@@ -320,15 +320,6 @@ static bool owner_fits(const struct shard_record *rec, const struct shard_tensor
     }
 }
 
-/* By encoder, part, owner, slot. */
-static int compare_tensors(const struct shard_tensor *a, const struct shard_tensor *b)
-{
-    const uint32_t left[] = {a->encoder, a->part, a->owner, a->slot};
-    const uint32_t right[] = {b->encoder, b->part, b->owner, b->slot};
-
-    return compare_numbers(left, right, 4);
-}
-
 /* A log-variance stands right behind its mean. */
 static bool has_mean(const struct shard_tensor *t, size_t i)
 {
@@ -402,7 +393,7 @@ static int check_tensor(struct check *c, size_t i)
     if (t->n_bytes > SHARD_MAX_ROW || !shard_tensor_shape_fits(t, e) || !shape_fits(t))
         return refuse(c, "tensor %zu has %zu bytes, its kind, shape or dtype say otherwise",
                       i, t->n_bytes);
-    if (i > 0 && compare_tensors(t - 1, t) >= 0)
+    if (i > 0 && shard_tensor_compare(t - 1, t) >= 0)
         return refuse(c, "tensor %zu is not behind the one before it", i);
     if (!add(&c->size->tensor_bytes, t->n_bytes) ||
         !add(&c->size->bytes, SHARD_ENTRY_TENSOR + 4 * t->n_dims))

@@ -262,18 +262,6 @@ static void add_part(const char *word, size_t len)
         add_data(word + 1, n - 1);
 }
 
-static int compare(const void *left, const void *right)
-{
-    const struct shard_tensor *a = left, *b = right;
-    const uint32_t x[] = {a->encoder, a->part, a->owner, a->slot};
-    const uint32_t y[] = {b->encoder, b->part, b->owner, b->slot};
-
-    for (int i = 0; i < 4; i++)
-        if (x[i] != y[i])
-            return x[i] < y[i] ? -1 : 1;
-    return 0;
-}
-
 static void make(const char *name, const char *words, uint32_t number)
 {
     static char key[40];
@@ -294,7 +282,7 @@ static void make(const char *name, const char *words, uint32_t number)
         add_part(at, len);
         at += len + (at[len] == ' ');
     }
-    qsort(tensors, rec.n_tensors, sizeof(*tensors), compare);
+    qsort(tensors, rec.n_tensors, sizeof(*tensors), shard_tensor_compare);
     rec.caption_drawn = n_alternatives > 0 ? number % 2 : 0;
 }
 

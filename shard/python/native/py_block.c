@@ -202,6 +202,20 @@ static int take_row(const struct block_object *b, PyObject *arg, uint64_t *row)
     return take_position(arg, "row of the block", place_of(b)->n_records, row);
 }
 
+/* Lends what the text frame says of a row, or NULL with an exception set. */
+static const struct shard_record *take_record(PyObject *self, PyObject *arg)
+{
+    uint64_t row;
+
+    if (take_row(cast(self), arg, &row) < 0)
+        return NULL;
+    if (cast(self)->loaded->text.status < 0) {
+        raise_damage(self, 0, damage_of(self, 0));
+        return NULL;
+    }
+    return &frame_of(cast(self))->records[row];
+}
+
 static PyObject *block_damage(PyObject *self, PyObject *arg)
 {
     uint64_t row;
@@ -332,15 +346,11 @@ static PyObject *tensor_object(const void *ctx, size_t i)
 
 static PyObject *block_row(PyObject *self, PyObject *arg)
 {
-    const struct shard_text_frame *frame = frame_of(cast(self));
-    uint64_t row;
+    const struct shard_record *rec = take_record(self, arg);
 
-    if (take_row(cast(self), arg, &row) < 0)
+    if (rec == NULL)
         return NULL;
-    if (cast(self)->loaded->text.status < 0)
-        return raise_damage(self, 0, damage_of(self, 0));
-    const struct shard_record *rec = &frame->records[row];
-    const struct row r = {.frame = frame, .rec = rec};
+    const struct row r = {.frame = frame_of(cast(self)), .rec = rec};
     return Py_BuildValue(
         "NNKkkKKy#N", text_object(rec->key, strlen(rec->key)),
         text_object(rec->name, strlen(rec->name)), (unsigned long long)rec->index,
@@ -353,16 +363,13 @@ static PyObject *block_row(PyObject *self, PyObject *arg)
 /* (renditions, tensors) of a row. */
 static PyObject *block_made(PyObject *self, PyObject *arg)
 {
-    const struct shard_text_frame *frame = frame_of(cast(self));
-    uint64_t row;
+    const struct shard_record *rec = take_record(self, arg);
 
-    if (take_row(cast(self), arg, &row) < 0)
+    if (rec == NULL)
         return NULL;
-    if (cast(self)->loaded->text.status < 0)
-        return raise_damage(self, 0, damage_of(self, 0));
-    const struct row r = {.frame = frame, .rec = &frame->records[row]};
-    PyObject *renditions = tuple_of(r.rec->n_renditions, rendition_object, &r);
-    PyObject *tensors = tuple_of(r.rec->n_tensors, tensor_object, &r);
+    const struct row r = {.frame = frame_of(cast(self)), .rec = rec};
+    PyObject *renditions = tuple_of(rec->n_renditions, rendition_object, &r);
+    PyObject *tensors = tuple_of(rec->n_tensors, tensor_object, &r);
     return Py_BuildValue("NN", renditions, tensors);
 }
 
@@ -551,18 +558,16 @@ static PyObject *block_sequence(PyObject *self, PyObject *args)
     PyObject *arg, *plan, *drawn, *object = NULL;
     unsigned int window;
     int order;
-    uint64_t row;
+    const struct shard_record *stored;
     struct shard_draws draws;
     struct shard_sequence seq = {0};
     char why[128];
 
     if (!PyArg_ParseTuple(args, "OO!IiO:sequence", &arg, module_state_of(self)->plan_type,
                           &plan, &window, &order, &drawn) ||
-        take_row(cast(self), arg, &row) < 0)
+        (stored = take_record(self, arg)) == NULL)
         return NULL;
-    if (cast(self)->loaded->text.status < 0)
-        return raise_damage(self, 0, damage_of(self, 0));
-    struct shard_record rec = frame_of(cast(self))->records[row];
+    struct shard_record rec = *stored;
     const struct shard_view view = {header, plan_object_get(plan), window};
     struct shard_tensor *tensors = attach_tensors(self, &rec);
     if (tensors == NULL)
@@ -648,15 +653,12 @@ static PyObject *seen_place(const void *ctx, size_t i)
 /* seen(row) -> (parts, places), each one a part */
 static PyObject *block_seen(PyObject *self, PyObject *arg)
 {
-    const struct shard_text_frame *frame = frame_of(cast(self));
-    uint64_t row;
+    const struct shard_record *rec = take_record(self, arg);
 
-    if (take_row(cast(self), arg, &row) < 0)
+    if (rec == NULL)
         return NULL;
-    if (cast(self)->loaded->text.status < 0)
-        return raise_damage(self, 0, damage_of(self, 0));
     const struct seen s = {
-        frame, &frame->records[row],
+        frame_of(cast(self)), rec,
         shard_default_encoder(shard_object_map(cast(self)->shard)->header)};
     PyObject *parts = tuple_of(s.rec->n_parts, seen_part, &s);
     PyObject *places = tuple_of(s.rec->n_parts, seen_place, &s);
@@ -668,16 +670,13 @@ static PyObject *block_seen(PyObject *self, PyObject *arg)
 static PyObject *block_latent(PyObject *self, PyObject *args)
 {
     PyObject *arg;
-    uint64_t row;
+    const struct shard_record *rec;
     int logvar = 0;
 
     if (!PyArg_ParseTuple(args, "O|p:latent", &arg, &logvar) ||
-        take_row(cast(self), arg, &row) < 0)
+        (rec = take_record(self, arg)) == NULL)
         return NULL;
-    if (cast(self)->loaded->text.status < 0)
-        return raise_damage(self, 0, damage_of(self, 0));
     const struct shard_text_frame *frame = frame_of(cast(self));
-    const struct shard_record *rec = &frame->records[row];
     const struct shard_tensor *t;
     shard_shown_image(
         rec, shard_default_encoder(shard_object_map(cast(self)->shard)->header), &t);
