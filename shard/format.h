@@ -21,6 +21,9 @@
 #define SHARD_MAGIC_INDEX_TEXT "LMINDEX\n"
 #define SHARD_MAGIC_DATASET_TEXT "LMDSIDX\n"
 
+/* What roles and the names of encoders are made of. */
+#define SHARD_NAME_BYTES "abcdefghijklmnopqrstuvwxyz0123456789_.-"
+
 enum {
     SHARD_SKIPPABLE_HEAD = 8,   /* magic, length */
     SHARD_HEADER_HEAD = 24,     /* before the JSON */

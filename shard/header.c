@@ -411,7 +411,7 @@ static void parse_codes(struct parser *p, const json_t *object, struct shard_enc
 
 static bool is_name(const char *name)
 {
-    const size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_.-");
+    const size_t len = strspn(name, SHARD_NAME_BYTES);
 
     return len > 0 && len <= SHARD_MAX_ROLE && name[len] == 0;
 }

@@ -23,13 +23,21 @@ const char *shard_kind_name(uint32_t kind)
     return kind < N_KINDS ? kind_names[kind] : NULL;
 }
 
+static const char *const part_names[] = {
+    [SHARD_PART_TEXT] = "text", [SHARD_PART_IMAGE] = "image", [SHARD_PART_DATA] = "data"};
+enum { N_PARTS = sizeof(part_names) / sizeof(part_names[0]) };
+
+uint32_t shard_part_number(const char *name)
+{
+    for (uint32_t i = 0; i < N_PARTS; i++)
+        if (strcmp(part_names[i], name) == 0)
+            return i;
+    return SHARD_NONE;
+}
+
 const char *shard_part_name(uint32_t kind)
 {
-    static const char *const names[] = {[SHARD_PART_TEXT] = "text",
-                                        [SHARD_PART_IMAGE] = "image",
-                                        [SHARD_PART_DATA] = "data"};
-
-    return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;
+    return kind < N_PARTS ? part_names[kind] : NULL;
 }
 
 const char *shard_fit_name(enum shard_fit fit)

@@ -17,6 +17,8 @@ uint32_t shard_kind_number(const char *name);
 /* "latent"; NULL: a later version's. Static. */
 const char *shard_kind_name(uint32_t kind);
 
+/* The kind of parts of that name ("text"); SHARD_NONE: a later version's. */
+uint32_t shard_part_number(const char *name);
 /* "text"; NULL: a later version's. Static. */
 const char *shard_part_name(uint32_t kind);
 /* "crop"; static. */

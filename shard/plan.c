@@ -14,6 +14,7 @@
 #include "shard/canonical_json.h"
 #include "shard/format.h"
 #include "shard/json_depth.h"
+#include "shard/parts.h"
 #include "shard/status.h"
 
 enum {
@@ -23,10 +24,6 @@ enum {
     MAX_OUTPUT = 255,
     MAX_WINDOW = 1024
 };
-
-static const char *const part_names[] = {
-    [SHARD_PART_TEXT] = "text", [SHARD_PART_IMAGE] = "image", [SHARD_PART_DATA] = "data"};
-enum { N_PARTS = sizeof(part_names) / sizeof(part_names[0]) };
 
 /* ---- use ---- */
 
@@ -106,9 +103,9 @@ static json_t *rule_to_json(const struct shard_rule *r)
             json_decref(see);
             see = NULL;
         }
+    const char *part = shard_part_name(r->part);
     return json_pack("{s:o, s:s?, s:s?, s:b, s:o}", "part",
-                     r->part < N_PARTS ? json_string(part_names[r->part])
-                                       : json_integer(r->part),
+                     part != NULL ? json_string(part) : json_integer(r->part),
                      "role", r->role, "flag", flag, "last", (int)r->last, "see", see);
 }
 
@@ -240,10 +237,11 @@ static void parse_appearance(struct parser *p, json_t *object, struct shard_appe
 static uint32_t get_part(struct parser *p, const json_t *object)
 {
     const json_t *value = json_object_get(object, "part");
+    const uint32_t known =
+        json_is_string(value) ? shard_part_number(json_string_value(value)) : SHARD_NONE;
 
-    for (uint32_t i = 0; json_is_string(value) && i < N_PARTS; i++)
-        if (strcmp(json_string_value(value), part_names[i]) == 0)
-            return i;
+    if (known != SHARD_NONE)
+        return known;
     if (json_is_integer(value))
         return (uint32_t)get_integer(p, object, "part", UINT32_MAX, 0);
     reject(p, "\"part\" of a rule is not text, image, data or a number");

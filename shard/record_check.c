@@ -95,7 +95,7 @@ static int check_text(struct check *c, size_t part)
 
 bool shard_role_fits(const char *role)
 {
-    return strspn(role, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == strlen(role) &&
+    return strspn(role, SHARD_NAME_BYTES) == strlen(role) &&
            strlen(role) <= SHARD_MAX_ROLE;
 }
 
@@ -259,16 +259,6 @@ bool shard_tensor_shape_fits(const struct shard_tensor *t, const struct shard_en
     }
 }
 
-/* The part that an encoder is of, as a kind; UINT32_MAX: unknown. */
-static uint32_t part_kind_of(const struct shard_encoder *e)
-{
-    if (strcmp(e->of, "text") == 0)
-        return SHARD_PART_TEXT;
-    if (strcmp(e->of, "image") == 0)
-        return SHARD_PART_IMAGE;
-    return strcmp(e->of, "data") == 0 ? SHARD_PART_DATA : UINT32_MAX;
-}
-
 static bool kind_fits(const struct shard_tensor *t, const struct shard_encoder *e)
 {
     const uint32_t kind = shard_kind_number(e->kind);
@@ -278,9 +268,9 @@ static bool kind_fits(const struct shard_tensor *t, const struct shard_encoder *
 
 static bool part_fits(uint32_t part_kind, const struct shard_encoder *e)
 {
-    const uint32_t of = part_kind_of(e);
+    const uint32_t of = shard_part_number(e->of);
 
-    return of == UINT32_MAX || of == part_kind;
+    return of == SHARD_NONE || of == part_kind;
 }
 
 static bool slot_is_known(uint32_t slot)
