@@ -56,9 +56,13 @@ static int check_object(const char *text)
 
 static int check_encoder(const struct shard_encoder *e)
 {
-    const char *const strings[] = {
-        e->name,   e->kind,     e->of,
-        e->family, e->numerics, e->weights_sha256 != NULL ? e->weights_sha256 : ""};
+    const char *const strings[] = {e->name,
+                                   e->kind,
+                                   e->of,
+                                   e->family,
+                                   e->numerics,
+                                   e->weights_sha256 != NULL ? e->weights_sha256 : "",
+                                   e->encode != NULL ? e->encode : ""};
     int rc = check_strings(strings, sizeof(strings) / sizeof(strings[0]));
 
     if (rc == SHARD_OK)
@@ -168,12 +172,12 @@ static json_t *kind_to_json(const struct shard_encoder *e)
 static json_t *encoder_to_json(const struct shard_encoder *e)
 {
     json_t *encoder = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:o, s:s, s:b}", /* */
+        "{s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o, s:o, s:s, s:b}", /* */
         "name", e->name, "kind", e->kind, "of", e->of, "family", e->family,
-        "weights_sha256", e->weights_sha256, "config", parse_object(e->config),
-        "geometry", parse_object(e->geometry), "input", parse_object(e->input), "outputs",
-        string_array(e->outputs, e->n_outputs), "numerics", e->numerics, "reproducible",
-        (int)e->reproducible);
+        "weights_sha256", e->weights_sha256, "encode", e->encode, "config",
+        parse_object(e->config), "geometry", parse_object(e->geometry), "input",
+        parse_object(e->input), "outputs", string_array(e->outputs, e->n_outputs),
+        "numerics", e->numerics, "reproducible", (int)e->reproducible);
     json_t *of_kind = kind_to_json(e);
 
     if (encoder == NULL || of_kind == NULL || json_object_update(encoder, of_kind) != 0) {
@@ -292,6 +296,19 @@ static int64_t get_id(struct parser *p, const json_t *object, const char *key)
     return get_integer(p, object, key, SHARD_MAX_ID);
 }
 
+/* 64 hex digits, or NULL for null. */
+static const char *get_sha256(struct parser *p, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    const char *s = json_string_value(value);
+
+    if (json_is_null(value))
+        return NULL;
+    if (s == NULL || strlen(s) != 64 || strspn(s, "0123456789abcdef") != 64)
+        reject(p, "%s has no \"%s\" that is null or 64 hex digits", p->where, key);
+    return s;
+}
+
 /* Gives the text of an object, NULL for null. */
 static char *get_object_text(struct parser *p, const json_t *object, const char *key)
 {
@@ -332,7 +349,8 @@ static double *get_reals(struct parser *p, const json_t *object, const char *key
 }
 
 /* Gives n ids; NULL for null. */
-static uint32_t *get_ids(struct parser *p, const json_t *object, const char *key, size_t n)
+static uint32_t *get_ids(struct parser *p, const json_t *object, const char *key,
+                         size_t n)
 {
     const json_t *array = json_object_get(object, key);
 
@@ -405,7 +423,8 @@ static void parse_codes(struct parser *p, const json_t *object, struct shard_enc
     e->id_offset = (uint32_t)get_integer(p, object, "id_offset", SHARD_MAX_ID);
     e->id_map = get_ids(p, object, "id_map", e->codebook);
     e->n_id_map = e->id_map != NULL ? e->codebook : 0;
-    if (e->id_map == NULL && (uint64_t)e->id_offset + e->codebook > (uint64_t)SHARD_MAX_ID + 1)
+    if (e->id_map == NULL &&
+        (uint64_t)e->id_offset + e->codebook > (uint64_t)SHARD_MAX_ID + 1)
         reject(p, "%s has ids above %d", p->where, SHARD_MAX_ID);
 }
 
@@ -430,7 +449,9 @@ static void parse_encoder(struct parser *p, const json_t *object, struct shard_e
     e->kind = get_string(p, object, "kind");
     e->of = get_string(p, object, "of");
     e->family = get_string(p, object, "family");
-    e->weights_sha256 = json_is_null(hash) ? NULL : get_string(p, object, "weights_sha256");
+    e->weights_sha256 =
+        json_is_null(hash) ? NULL : get_string(p, object, "weights_sha256");
+    e->encode = get_sha256(p, object, "encode");
     e->config = get_object_text(p, object, "config");
     e->geometry = get_object_text(p, object, "geometry");
     e->input = get_object_text(p, object, "input");
@@ -483,7 +504,8 @@ static void parse_encoders(struct parser *p, struct parsed_header *parsed)
     size_t n = json_array_size(array);
 
     if (!json_is_array(array) || n > SHARD_MAX_ENCODERS) {
-        reject(p, "the header has no array \"encoders\" of at most %d", SHARD_MAX_ENCODERS);
+        reject(p, "the header has no array \"encoders\" of at most %d",
+               SHARD_MAX_ENCODERS);
         return;
     }
     parsed->encoders = calloc(n + 1, sizeof(parsed->encoders[0]));

@@ -14,11 +14,12 @@
 /* One network at one geometry, or where arrays came from. Texts of JSON objects are NULL
  * for null. What is another kind's is 0 or NULL. */
 struct shard_encoder {
-    const char *name;   /* unique in the header: 1 to 64 bytes of [a-z0-9_.-] */
-    const char *kind;   /* of its tensors: "latent", ...; shard_kind_number() */
-    const char *of;     /* "image", "text", "data" */
-    const char *family; /* "AutoencoderKL", "TAESD" */
+    const char *name;           /* unique in the header: 1 to 64 bytes of [a-z0-9_.-] */
+    const char *kind;           /* of its tensors: "latent", ...; shard_kind_number() */
+    const char *of;             /* "image", "text", "data" */
+    const char *family;         /* "AutoencoderKL", "TAESD" */
     const char *weights_sha256; /* NULL: it has none */
+    const char *encode;         /* 64 hex digits, see FORMAT.md; NULL: not known */
     const char *config;         /* of the network, JSON object */
     const char *geometry;       /* as its images were fitted, JSON object */
     const char *input;          /* range, or mean and std, of pixels; JSON object */

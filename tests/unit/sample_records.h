@@ -384,6 +384,8 @@ static inline const struct shard_header *sample_header(void)
     static const char *const outputs[2] = {"states", "pooled"};
     static const struct shard_encoder encoders[SAMPLE_ENCODERS] = {
         {SAMPLE_ENCODER("small", "latent", "image"), .weights_sha256 = "00ff",
+         .encode = "0123456789abcdef0123456789abcdef"
+                   "0123456789abcdef0123456789abcdef",
          .config = "{\"b\":1,\"a\":[0.5]}", .geometry = "{\"size\":64}",
          .input = "{\"range\":[-1,1]}", .channels = 4, .downscale = 8, .n_scale = 1,
          .scale = one, .shift = zero, .scale_window = 1, .moments = "mean",

@@ -14,21 +14,22 @@
 static const char golden[] =
     "{\"caption_first\":0.8,\"config\":{\"encode\":{\"size\":256},\"text\":{\"caption"
     "_first\":0.8}},\"demo\":true,\"encoders\":[{\"channels\":4,\"config\":{\"a\":[0."
-    "5],\"b\":1},\"f\":8,\"family\":\"Net\",\"formula\":\"latent = (raw - shift) * sc"
+    "5],\"b\":1},\"encode\":\"0123456789abcdef0123456789abcdef0123456789abcdef0123456"
+    "789abcdef\",\"f\":8,\"family\":\"Net\",\"formula\":\"latent = (raw - shift) * sc"
     "ale\",\"geometry\":{\"size\":64},\"input\":{\"range\":[-1,1]},\"kind\":\"latent"
     "\",\"moments\":\"mean\",\"name\":\"small\",\"numerics\":\"direct-1\",\"of\":\"im"
-    "age\",\"outputs\":[],\"reproducible\":true,\"scale\":[0.18215],\"scale_window\""
-    ":1,\"shift\":[0.0],\"weights_sha256\":\"00ff\"},{\"codebook\":3,\"config\":null,"
-    "\"family\":\"Net\",\"geometry\":null,\"id_map\":[7,0,2147483647],\"id_offset\":5"
-    "000,\"input\":null,\"kind\":\"codes\",\"name\":\"codes\",\"numerics\":\"direct-1"
-    "\",\"of\":\"image\",\"outputs\":[\"all\",\"pooled\"],\"reproducible\":false,\"we"
-    "ights_sha256\":null},{\"codec\":\"jpeg\",\"config\":null,\"family\":\"Net\",\"ge"
-    "ometry\":null,\"input\":null,\"kind\":\"pixels\",\"name\":\"jpeg\",\"numerics\":"
-    "\"direct-1\",\"of\":\"image\",\"outputs\":[],\"quality\":95,\"reproducible\":fal"
-    "se,\"weights_sha256\":null}],\"name\":\"unit\",\"part\":0,\"patch\":2,\"seed\":7"
-    ",\"software\":\"latentmill test\",\"tokenizer\":{\"boi\":4096,\"bos\":1,\"eoi\":"
-    "4097,\"eos\":null,\"file\":\"tokenizer-abcd.model\",\"n_pieces\":4096,\"sha256\""
-    ":\"abcd\"}}";
+    "age\",\"outputs\":[],\"reproducible\":true,\"scale\":[0.18215],\"scale_window\":"
+    "1,\"shift\":[0.0],\"weights_sha256\":\"00ff\"},{\"codebook\":3,\"config\":null,"
+    "\"encode\":null,\"family\":\"Net\",\"geometry\":null,\"id_map\":[7,0,2147483647]"
+    ",\"id_offset\":5000,\"input\":null,\"kind\":\"codes\",\"name\":\"codes\",\"numer"
+    "ics\":\"direct-1\",\"of\":\"image\",\"outputs\":[\"all\",\"pooled\"],\"reproduci"
+    "ble\":false,\"weights_sha256\":null},{\"codec\":\"jpeg\",\"config\":null,\"encod"
+    "e\":null,\"family\":\"Net\",\"geometry\":null,\"input\":null,\"kind\":\"pixels\""
+    ",\"name\":\"jpeg\",\"numerics\":\"direct-1\",\"of\":\"image\",\"outputs\":[],\"q"
+    "uality\":95,\"reproducible\":false,\"weights_sha256\":null}],\"name\":\"unit\","
+    "\"part\":0,\"patch\":2,\"seed\":7,\"software\":\"latentmill test\",\"tokenizer\""
+    ":{\"boi\":4096,\"bos\":1,\"eoi\":4097,\"eos\":null,\"file\":\"tokenizer-abcd.mod"
+    "el\",\"n_pieces\":4096,\"sha256\":\"abcd\"}}";
 
 /* An encoder of each kind that has members of its own. */
 static struct shard_header three_encoders(void)
@@ -78,6 +79,7 @@ static void assert_encoder(const struct shard_encoder *got,
     assert_string_equal(got->of, want->of);
     assert_string_equal(got->family, want->family);
     assert_text(got->weights_sha256, want->weights_sha256);
+    assert_text(got->encode, want->encode);
     assert_int_equal(got->config != NULL, want->config != NULL);
     assert_text(got->geometry, want->geometry);
     assert_text(got->input, want->input);
@@ -213,6 +215,11 @@ static void test_spoilt_members(void **state)
         {"\"of\":\"image\"", "\"of\":null", "of"},
         {"\"family\":\"Net\"", "\"family\":1", "family"},
         {"\"weights_sha256\":\"00ff\"", "\"weights_sha256\":1", "weights_sha256"},
+        {"\"encode\":\"01", "\"encode\":\"0", "encode"},
+        {"\"encode\":\"01", "\"encode\":\"001", "encode"},
+        {"\"encode\":\"01", "\"encode\":\"0A", "encode"},
+        {"\"encode\":\"01", "\"x\":\"0", "encode"},
+        {"\"encode\":null", "\"encode\":1", "encode"},
         {"\"geometry\":{", "\"geometry\":3,\"x\":{", "geometry"},
         {"\"input\":{", "\"input\":3,\"x\":{", "input"},
         {"\"outputs\":[", "\"outputs\":3,\"x\":[", "outputs"},
