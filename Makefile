@@ -133,6 +133,7 @@ extra_manifest := -DSENTENCEPIECE_VERSION='"$(shell pkg-config --modversion sent
 SHARD_SRC := \
     shard/status.c \
     shard/header.c \
+    shard/header_read.c \
     shard/record_check.c \
     shard/row.c \
     shard/planes.c \
@@ -141,6 +142,7 @@ SHARD_SRC := \
     shard/buffer.c \
     shard/canonical_json.c \
     shard/json_depth.c \
+    shard/json_read.c \
     shard/text_frame.c \
     shard/block.c \
     shard/intern.c \
