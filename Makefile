@@ -141,6 +141,8 @@ SHARD_SRC := \
     shard/draw.c \
     shard/buffer.c \
     shard/canonical_json.c \
+    shard/base64.c \
+    shard/json_array.c \
     shard/json_depth.c \
     shard/json_read.c \
     shard/text_frame.c \
@@ -301,6 +303,7 @@ UNIT_TESTS := \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_cpu_kernels.c \
     tests/unit/test_backend_decode.c \
+    tests/unit/test_base64.c \
     tests/unit/test_dataset_index.c \
     tests/unit/test_prefetch.c \
     tests/unit/test_draw.c \

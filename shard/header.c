@@ -3,11 +3,13 @@
 #include "shard/header.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 
 #include <jansson.h>
 
 #include "shard/canonical_json.h"
+#include "shard/json_array.h"
 #include "shard/parts.h"
 #include "shard/status.h"
 
@@ -24,10 +26,11 @@ static int check_strings(const char *const *strings, size_t n)
     return rc;
 }
 
+/* All that fp32 can hold. */
 static int check_reals(const double *values, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (!isfinite(values[i]))
+        if (!(fabs(values[i]) <= FLT_MAX))
             return SHARD_EINVAL;
     return SHARD_OK;
 }
@@ -67,6 +70,9 @@ static int check_encoder(const struct shard_encoder *e)
         return rc;
     switch (shard_kind_number(e->kind)) {
     case SHARD_LATENT:
+        if (e->scale_window > 1 &&
+            e->n_scale != (uint64_t)e->channels * e->scale_window * e->scale_window)
+            return SHARD_EINVAL;
         rc = check_reals(e->scale, e->n_scale);
         if (rc == SHARD_OK)
             rc = check_reals(e->shift, e->n_scale);
@@ -100,28 +106,13 @@ static json_t *parse_object(const char *text)
     return text != NULL ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : json_null();
 }
 
-static json_t *real_array(const double *values, size_t n)
+/* [n], or [C, p, p] with a window. */
+static json_t *scale_array(const struct shard_encoder *e, const double *values)
 {
-    json_t *array = json_array();
+    const uint32_t p = e->scale_window;
+    const uint32_t dims[3] = {p > 1 ? e->channels : (uint32_t)e->n_scale, p, p};
 
-    for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(array, json_real(values[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
-}
-
-static json_t *id_array(const uint32_t *ids, size_t n)
-{
-    json_t *array = ids != NULL ? json_array() : json_null();
-
-    for (size_t i = 0; i < n; i++)
-        if (json_array_append_new(array, json_integer(ids[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
+    return shard_json_from_reals(values, dims, p > 1 ? 3 : 1);
 }
 
 static json_t *string_array(const char *const *strings, size_t n)
@@ -141,16 +132,17 @@ static json_t *kind_to_json(const struct shard_encoder *e)
 {
     switch (shard_kind_number(e->kind)) {
     case SHARD_LATENT:
-        return json_pack("{s:I, s:I, s:s, s:o, s:o, s:I, s:s}", /* */
+        return json_pack("{s:I, s:I, s:s, s:o, s:o, s:s}", /* */
                          "channels", (json_int_t)e->channels, "f",
                          (json_int_t)e->downscale, "moments", e->moments, "scale",
-                         real_array(e->scale, e->n_scale), "shift",
-                         real_array(e->shift, e->n_scale), "scale_window",
-                         (json_int_t)e->scale_window, "formula", scale_formula);
+                         scale_array(e, e->scale), "shift", scale_array(e, e->shift),
+                         "formula", scale_formula);
     case SHARD_CODES:
         return json_pack("{s:I, s:I, s:o}", "codebook", (json_int_t)e->codebook,
                          "id_offset", (json_int_t)e->id_offset, "id_map",
-                         id_array(e->id_map, e->n_id_map));
+                         e->id_map != NULL
+                             ? shard_json_from_ids(e->id_map, (uint32_t)e->n_id_map)
+                             : json_null());
     case SHARD_PIXELS:
         return json_pack("{s:s, s:o}", "codec", e->codec, "quality",
                          e->quality < 0 ? json_null() : json_integer(e->quality));

@@ -3,8 +3,6 @@
  * long. */
 #include "shard/header.h"
 
-#include <float.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +10,7 @@
 
 #include "shard/canonical_json.h"
 #include "shard/format.h"
+#include "shard/json_array.h"
 #include "shard/json_read.h"
 #include "shard/parts.h"
 #include "shard/status.h"
@@ -61,54 +60,6 @@ static char *get_object_text(struct shard_json *j, const json_t *object, const c
     return text;
 }
 
-/* Gives n doubles. */
-static double *get_reals(struct shard_json *j, const json_t *object, const char *key,
-                         size_t n)
-{
-    const json_t *array = json_object_get(object, key);
-
-    if (!json_is_array(array) || json_array_size(array) != n) {
-        shard_json_refuse(j, "%s has no array \"%s\" as long as its scale", j->where,
-                          key);
-        return NULL;
-    }
-    double *values = shard_json_alloc(j, n, sizeof(values[0]));
-
-    for (size_t i = 0; i < n && values != NULL; i++) {
-        values[i] = json_number_value(json_array_get(array, i));
-        if (!json_is_number(json_array_get(array, i)) || fabs(values[i]) > FLT_MAX)
-            shard_json_refuse(j, "%s has \"%s\" with something that is no number of fp32",
-                              j->where, key);
-    }
-    return values;
-}
-
-/* Gives n ids; NULL for null. */
-static uint32_t *get_ids(struct shard_json *j, const json_t *object, const char *key,
-                         size_t n)
-{
-    const json_t *array = json_object_get(object, key);
-
-    if (json_is_null(array))
-        return NULL;
-    if (!json_is_array(array) || json_array_size(array) != n || n > SHARD_MAX_ID_MAP) {
-        shard_json_refuse(j, "%s has \"%s\" that is not null or as long as its codebook",
-                          j->where, key);
-        return NULL;
-    }
-    uint32_t *ids = shard_json_alloc(j, n, sizeof(ids[0]));
-
-    for (size_t i = 0; i < n && ids != NULL; i++) {
-        const json_t *id = json_array_get(array, i);
-        if (!json_is_integer(id) || json_integer_value(id) < 0 ||
-            json_integer_value(id) > SHARD_MAX_ID)
-            shard_json_refuse(j, "%s has \"%s\" with something that is no id", j->where,
-                              key);
-        ids[i] = (uint32_t)json_integer_value(id);
-    }
-    return ids;
-}
-
 /* Gives the names of outputs, which the tree lends. */
 static const char **get_names(struct shard_json *j, const json_t *object, const char *key,
                               size_t *n)
@@ -126,6 +77,24 @@ static const char **get_names(struct shard_json *j, const json_t *object, const 
     return names;
 }
 
+/* Gives scale or shift, and says its length and window in *e. */
+static double *get_scale(struct shard_json *j, const json_t *object, const char *key,
+                         struct shard_encoder *e)
+{
+    uint32_t d[SHARD_ARRAY_DIMS];
+    size_t n_dims;
+    double *values = shard_json_reals(j, object, key, SHARD_MAX_SCALE, d, &n_dims);
+
+    e->scale_window = n_dims == 3 ? d[1] : 1;
+    e->n_scale = n_dims == 3 ? (size_t)d[0] * d[1] * d[2] : d[0];
+    if (n_dims == 3
+            ? d[0] != e->channels || d[1] != d[2] || d[1] < 2 || d[1] > 8
+            : n_dims != 1 || e->channels == 0 || (d[0] != 1 && d[0] != e->channels))
+        shard_json_refuse(j, "%s has \"%s\" whose dims are not [1], [C] or [C,p,p]",
+                          j->where, key);
+    return values;
+}
+
 static void parse_latent(struct shard_json *j, const json_t *object,
                          struct shard_encoder *e)
 {
@@ -136,16 +105,12 @@ static void parse_latent(struct shard_json *j, const json_t *object,
         strcmp(e->moments, "mean+logvar") != 0)
         shard_json_refuse(j, "%s has \"moments\" that are not mean or mean+logvar",
                           j->where);
-    e->scale_window = (uint32_t)shard_json_integer(j, object, "scale_window", 8);
-    const size_t window = e->scale_window;
-    e->n_scale = json_array_size(json_object_get(object, "scale"));
-    if (e->channels == 0 || window == 0 || e->n_scale > SHARD_MAX_SCALE ||
-        (window > 1 ? e->n_scale != e->channels * window * window
-                    : e->n_scale != 1 && e->n_scale != e->channels))
-        shard_json_refuse(j, "%s has \"scale\" that is not 1, C or C p p values long",
-                          j->where);
-    e->scale = get_reals(j, object, "scale", e->n_scale);
-    e->shift = get_reals(j, object, "shift", e->n_scale);
+    e->scale = get_scale(j, object, "scale", e);
+    const size_t n = e->n_scale;
+    const uint32_t window = e->scale_window;
+    e->shift = get_scale(j, object, "shift", e);
+    if (e->n_scale != n || e->scale_window != window)
+        shard_json_refuse(j, "%s has \"shift\" of other dims than \"scale\"", j->where);
 }
 
 static void parse_codes(struct shard_json *j, const json_t *object,
@@ -153,11 +118,15 @@ static void parse_codes(struct shard_json *j, const json_t *object,
 {
     e->codebook = (uint32_t)shard_json_integer(j, object, "codebook", SHARD_MAX_ID);
     e->id_offset = (uint32_t)shard_json_integer(j, object, "id_offset", SHARD_MAX_ID);
-    e->id_map = get_ids(j, object, "id_map", e->codebook);
-    e->n_id_map = e->id_map != NULL ? e->codebook : 0;
-    if (e->id_map == NULL &&
-        (uint64_t)e->id_offset + e->codebook > (uint64_t)SHARD_MAX_ID + 1)
-        shard_json_refuse(j, "%s has ids above %d", j->where, SHARD_MAX_ID);
+    if (json_is_null(json_object_get(object, "id_map"))) {
+        if ((uint64_t)e->id_offset + e->codebook > (uint64_t)SHARD_MAX_ID + 1)
+            shard_json_refuse(j, "%s has ids above %d", j->where, SHARD_MAX_ID);
+        return;
+    }
+    e->id_map = shard_json_ids(j, object, "id_map", SHARD_MAX_ID_MAP, &e->n_id_map);
+    if (e->n_id_map != e->codebook)
+        shard_json_refuse(j, "%s has \"id_map\" that is not as long as its codebook",
+                          j->where);
 }
 
 static bool is_name(const char *name)

@@ -2,6 +2,7 @@
 """A shard reader made from shard/FORMAT.md alone: Shard(path).record(i) for i < Shard.count.
 
 It has no XXH3 and leaves those checksums alone; everything else that can be checked is."""
+import base64
 import json
 import pathlib
 import struct
@@ -35,6 +36,15 @@ def table(raw):
         at += length
     assert at == len(raw)
     return out
+
+
+def array(value):
+    """An array of the header's JSON."""
+    if isinstance(value, list):
+        return numpy.array(value)
+    kind = next(k for k in ("fp32", "u32") if k in value)
+    data = base64.b64decode(value[kind], validate=True)
+    return numpy.frombuffer(data, {"fp32": "<f4", "u32": "<u4"}[kind]).reshape(value["dims"])
 
 
 class Cursor:

@@ -167,6 +167,23 @@ def check_shortcuts(record, parts, header):
         assert record.logvar is None
 
 
+def test_encoder_array(path):
+    """What C says of the header's arrays against a decoder made from FORMAT.md alone."""
+    reader = ShardReader(path)
+    for i, encoder in enumerate(reader.header["encoders"]):
+        for name in "scale", "shift", "id_map":
+            array, stored = reader.encoder_array(i, name), encoder.get(name)
+            assert (array is None) == (stored is None), (encoder["name"], name)
+            if array is not None:
+                assert array.tolist() == shard_format.array(stored).astype(array.dtype).tolist()
+    windows = reader.encoder_array(2, "scale")
+    assert windows.shape == (4, 2, 2) and windows.dtype == np.float32
+    assert reader.scale_and_shift(1)[0].shape == (4, 1, 1)
+    raises(ValueError, reader.encoder_array, 0, "mean")
+    raises(ValueError, reader.scale_and_shift, 3)
+    raises(IndexError, reader.encoder_array, len(reader.header["encoders"]), "scale")
+
+
 def test_version():
     program = subprocess.run([f"{BUILD}/latentmill", "--version"], capture_output=True, text=True)
     assert program.stdout == f"latentmill {latentmill.__version__}\n"
@@ -681,6 +698,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path, wanted = make(folder)
         test_version()
+        test_encoder_array(path)
         test_records(path, wanted)
         test_header(path)
         test_columns(path, wanted)
