@@ -47,6 +47,26 @@ static int check_object(const char *text)
     return fits ? SHARD_OK : no_memory ? SHARD_ENOMEM : SHARD_EINVAL;
 }
 
+static int check_features(const struct shard_encoder *e)
+{
+    int rc = SHARD_OK;
+
+    if (e->n_features != 0 && e->n_features != (e->n_outputs > 0 ? e->n_outputs : 1))
+        return SHARD_EINVAL;
+    for (size_t i = 0; i < e->n_features && rc == SHARD_OK; i++) {
+        const struct shard_features *f = &e->features[i];
+        if (f->n_dims < 1 || f->n_dims > SHARD_MAX_DIMS)
+            return SHARD_EINVAL;
+        const size_t width = f->dims[f->n_dims - 1];
+        rc = shard_json_check_string(f->what);
+        if (rc == SHARD_OK && f->mean != NULL)
+            rc = check_reals(f->mean, width);
+        if (rc == SHARD_OK && f->std != NULL)
+            rc = check_reals(f->std, width);
+    }
+    return rc;
+}
+
 static int check_encoder(const struct shard_encoder *e)
 {
     const char *const strings[] = {e->name,
@@ -77,6 +97,8 @@ static int check_encoder(const struct shard_encoder *e)
         if (rc == SHARD_OK)
             rc = check_reals(e->shift, e->n_scale);
         return rc == SHARD_OK ? shard_json_check_string(e->moments) : rc;
+    case SHARD_FEATURES:
+        return check_features(e);
     case SHARD_PIXELS:
         return shard_json_check_string(e->codec);
     default:
@@ -127,6 +149,43 @@ static json_t *string_array(const char *const *strings, size_t n)
     return array;
 }
 
+/* A dim, or null for 0. */
+static json_t *dims_array(const uint32_t *dims, size_t n)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        if (json_array_append_new(array, dims[i] > 0 ? json_integer(dims[i])
+                                                     : json_null()) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+static json_t *statistics(const struct shard_features *f, const double *values)
+{
+    return values != NULL ? shard_json_from_reals(values, &f->dims[f->n_dims - 1], 1)
+                          : json_null();
+}
+
+static json_t *features_array(const struct shard_encoder *e)
+{
+    json_t *array = e->n_features > 0 ? json_array() : json_null();
+
+    for (size_t i = 0; i < e->n_features; i++) {
+        const struct shard_features *f = &e->features[i];
+        json_t *one = json_pack("{s:s, s:o, s:o, s:o}", "what", f->what, "dims",
+                                dims_array(f->dims, f->n_dims), "mean",
+                                statistics(f, f->mean), "std", statistics(f, f->std));
+        if (json_array_append_new(array, one) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 /* What encoders of one kind have beside all others; {} of an unknown kind. */
 static json_t *kind_to_json(const struct shard_encoder *e)
 {
@@ -143,6 +202,8 @@ static json_t *kind_to_json(const struct shard_encoder *e)
                          e->id_map != NULL
                              ? shard_json_from_ids(e->id_map, (uint32_t)e->n_id_map)
                              : json_null());
+    case SHARD_FEATURES:
+        return json_pack("{s:o}", "features", features_array(e));
     case SHARD_PIXELS:
         return json_pack("{s:s, s:o}", "codec", e->codec, "quality",
                          e->quality < 0 ? json_null() : json_integer(e->quality));

@@ -129,6 +129,76 @@ static void parse_codes(struct shard_json *j, const json_t *object,
                           j->where);
 }
 
+/* One dim of features: null says 0, which the last cannot. */
+static uint32_t get_dim(struct shard_json *j, const json_t *list, size_t i, bool last)
+{
+    const json_t *dim = json_array_get(list, i);
+    const json_int_t n = json_integer_value(dim);
+
+    if (n < 1 ? !json_is_null(dim) || last : n > SHARD_MAX_ROW)
+        shard_json_refuse(
+            j,
+            "%s has \"features\" with \"dims\" that are not null or 1 to %d, "
+            "the last a number",
+            j->where, SHARD_MAX_ROW);
+    return (uint32_t)n;
+}
+
+/* Gives as many values as the features are wide; NULL for null. */
+static double *get_statistics(struct shard_json *j, const json_t *object, const char *key,
+                              uint32_t width)
+{
+    uint32_t dims[SHARD_ARRAY_DIMS];
+    size_t n_dims;
+
+    if (json_is_null(json_object_get(object, key)))
+        return NULL;
+    double *values =
+        shard_json_reals(j, object, key, SHARD_MAX_STATISTICS, dims, &n_dims);
+    if (n_dims != 1 || dims[0] != width)
+        shard_json_refuse(j,
+                          "%s has \"features\" with \"%s\" that is not as long as the "
+                          "last of their dims",
+                          j->where, key);
+    return values;
+}
+
+static void parse_features(struct shard_json *j, const json_t *object,
+                           struct shard_features *f)
+{
+    size_t n;
+
+    f->what = shard_json_string(j, object, "what");
+    const json_t *list = shard_json_array(j, object, "dims", SHARD_MAX_DIMS, &n);
+    for (size_t i = 0; i < n; i++)
+        f->dims[i] = get_dim(j, list, i, i + 1 == n);
+    f->n_dims = n;
+    if (n == 0)
+        shard_json_refuse(j, "%s has \"features\" without dims", j->where);
+    const uint32_t width = n > 0 ? f->dims[n - 1] : 0;
+    f->mean = get_statistics(j, object, "mean", width);
+    f->std = get_statistics(j, object, "std", width);
+}
+
+static void parse_all_features(struct shard_json *j, const json_t *object,
+                               struct shard_encoder *e)
+{
+    const size_t want = e->n_outputs > 0 ? e->n_outputs : 1;
+    size_t n;
+
+    if (json_is_null(json_object_get(object, "features")))
+        return;
+    const json_t *list = shard_json_array(j, object, "features", want, &n);
+    if (n != want)
+        shard_json_refuse(j, "%s has \"features\" that are not one for each output",
+                          j->where);
+    struct shard_features *features = shard_json_alloc(j, n, sizeof(features[0]));
+    e->features = features;
+    e->n_features = features != NULL ? n : 0;
+    for (size_t i = 0; i < e->n_features && j->rc == SHARD_OK; i++)
+        parse_features(j, json_array_get(list, i), &features[i]);
+}
+
 static bool is_name(const char *name)
 {
     const size_t len = strspn(name, SHARD_NAME_BYTES);
@@ -166,6 +236,9 @@ static void parse_encoder(struct shard_json *j, const json_t *object,
         break;
     case SHARD_CODES:
         parse_codes(j, object, e);
+        break;
+    case SHARD_FEATURES:
+        parse_all_features(j, object, e);
         break;
     case SHARD_PIXELS:
         e->codec = shard_json_string(j, object, "codec");
@@ -257,21 +330,29 @@ int shard_header_from_json(const char *json, size_t len, struct shard_header **o
     return SHARD_OK;
 }
 
+static void free_encoder(const struct shard_encoder *e)
+{
+    free((char *)e->config);
+    free((char *)e->geometry);
+    free((char *)e->input);
+    free((void *)e->outputs);
+    free((double *)e->scale);
+    free((double *)e->shift);
+    free((uint32_t *)e->id_map);
+    for (size_t i = 0; i < e->n_features; i++) {
+        free((double *)e->features[i].mean);
+        free((double *)e->features[i].std);
+    }
+    free((struct shard_features *)e->features);
+}
+
 void shard_header_free(struct shard_header *h)
 {
     if (h == NULL)
         return;
     struct parsed_header *parsed = (struct parsed_header *)h;
-    for (size_t i = 0; i < h->n_encoders; i++) {
-        const struct shard_encoder *e = &h->encoders[i];
-        free((char *)e->config);
-        free((char *)e->geometry);
-        free((char *)e->input);
-        free((void *)e->outputs);
-        free((double *)e->scale);
-        free((double *)e->shift);
-        free((uint32_t *)e->id_map);
-    }
+    for (size_t i = 0; i < h->n_encoders; i++)
+        free_encoder(&h->encoders[i]);
     free((char *)h->config);
     free(parsed->encoders);
     json_decref(parsed->root);

@@ -115,7 +115,10 @@ static const struct shard_encoder encoders[N_ENCODERS] = {
      .id_offset = 40000},
     {ENCODER("pixels", "pixels", "image", "none"), .codec = "png"},
     {ENCODER("states", "features", "text", "T5"), .n_outputs = 2,
-     .outputs = (const char *const[]){"states", "pooled"}},
+     .outputs = (const char *const[]){"states", "pooled"}, .n_features = 2,
+     .features =
+         (const struct shard_features[]){{.what = "tokens", .n_dims = 2, .dims = {0, 3}},
+                                         {.what = "pooled", .n_dims = 1, .dims = {3}}}},
     {ENCODER("words", "ids", "text", "Unigram")},
     {ENCODER("vector", "features", "data", "clip.npy")},
     {ENCODER("later", "waves", "sound", "Later")},

@@ -42,9 +42,8 @@ def array(value):
     """An array of the header's JSON."""
     if isinstance(value, list):
         return numpy.array(value)
-    kind = next(k for k in ("fp32", "u32") if k in value)
-    data = base64.b64decode(value[kind], validate=True)
-    return numpy.frombuffer(data, {"fp32": "<f4", "u32": "<u4"}[kind]).reshape(value["dims"])
+    data = base64.b64decode(value["fp32" if "fp32" in value else "u32"], validate=True)
+    return numpy.frombuffer(data, "<f4" if "fp32" in value else "<u4").reshape(value["dims"])
 
 
 class Cursor:

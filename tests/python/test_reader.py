@@ -176,10 +176,16 @@ def test_encoder_array(path):
             assert (array is None) == (stored is None), (encoder["name"], name)
             if array is not None:
                 assert array.tolist() == shard_format.array(stored).astype(array.dtype).tolist()
+        for output, said in enumerate(encoder.get("features") or []):
+            for name in "mean", "std":
+                array = reader.encoder_array(i, name, output)
+                assert (None if array is None else array.tolist()) == said[name]
+    assert reader.encoder_array(4, "mean").tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert reader.encoder_array(4, "mean", 1) is reader.encoder_array(4, "mean", 2) is None
     windows = reader.encoder_array(2, "scale")
     assert windows.shape == (4, 2, 2) and windows.dtype == np.float32
     assert reader.scale_and_shift(1)[0].shape == (4, 1, 1)
-    raises(ValueError, reader.encoder_array, 0, "mean")
+    raises(ValueError, reader.encoder_array, 0, "median")
     raises(ValueError, reader.scale_and_shift, 3)
     raises(IndexError, reader.encoder_array, len(reader.header["encoders"]), "scale")
 

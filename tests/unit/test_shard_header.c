@@ -33,17 +33,23 @@ static const char golden[] =
     "[],\"reproducible\":true,\"scale\":{\"dims\":[4,2,2],\"fp32\":\"AACAPwAAAEAAAEBA"
     "AACAQAAAoEAAAMBAAADgQAAAAEEAABBBAAAgQQAAMEEAAEBBAABQQQAAYEEAAHBBAAAAAA==\"},\"sh"
     "ift\":{\"dims\":[4,2,2],\"fp32\":\"AACAPwAAAEAAAEBAAACAQAAAoEAAAMBAAADgQAAAAEEAA"
-    "BBBAAAgQQAAMEEAAEBBAABQQQAAYEEAAHBBAAAAAA==\"},\"weights_sha256\":null}],\"name"
-    "\":\"unit\",\"part\":0,\"patch\":2,\"seed\":7,\"software\":\"latentmill test\","
-    "\"tokenizer\":{\"boi\":4096,\"bos\":1,\"eoi\":4097,\"eos\":null,\"file\":\"token"
-    "izer-abcd.model\",\"n_pieces\":4096,\"sha256\":\"abcd\"}}";
+    "BBBAAAgQQAAMEEAAEBBAABQQQAAYEEAAHBBAAAAAA==\"},\"weights_sha256\":null},{\"confi"
+    "g\":null,\"encode\":null,\"family\":\"Net\",\"features\":[{\"dims\":[null,8],\"m"
+    "ean\":[1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0],\"std\":[1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0"
+    "],\"what\":\"patches\"},{\"dims\":[8],\"mean\":null,\"std\":null,\"what\":\"pool"
+    "ed\"}],\"geometry\":null,\"input\":null,\"kind\":\"features\",\"name\":\"feature"
+    "s\",\"numerics\":\"direct-1\",\"of\":\"image\",\"outputs\":[\"states\",\"pooled"
+    "\"],\"reproducible\":false,\"weights_sha256\":null}],\"name\":\"unit\",\"part\":"
+    "0,\"patch\":2,\"seed\":7,\"software\":\"latentmill test\",\"tokenizer\":{\"boi\""
+    ":4096,\"bos\":1,\"eoi\":4097,\"eos\":null,\"file\":\"tokenizer-abcd.model\",\"n_"
+    "pieces\":4096,\"sha256\":\"abcd\"}}";
 
 /* An encoder of each kind that has members of its own. */
 static struct shard_header some_encoders(void)
 {
     static const uint32_t id_map[3] = {7, 0, 2147483647};
     static const char *const outputs[2] = {"all", "pooled"};
-    static struct shard_encoder encoders[4];
+    static struct shard_encoder encoders[5];
     struct shard_header h = *sample_header();
 
     encoders[0] = h.encoders[SAMPLE_SMALL];
@@ -55,8 +61,9 @@ static struct shard_header some_encoders(void)
     encoders[2] = h.encoders[SAMPLE_JPEG];
     encoders[2].quality = 95;
     encoders[3] = h.encoders[SAMPLE_MOMENTS];
+    encoders[4] = h.encoders[SAMPLE_FEATURES];
     h.encoders = encoders;
-    h.n_encoders = 4;
+    h.n_encoders = 5;
     return h;
 }
 
@@ -77,6 +84,23 @@ static void assert_text(const char *got, const char *want)
         assert_null(got);
     else
         assert_string_equal(got, want);
+}
+
+static void assert_values(const double *got, const double *want, size_t n)
+{
+    assert_int_equal(got != NULL, want != NULL);
+    if (want != NULL)
+        assert_memory_equal(got, want, n * sizeof(got[0]));
+}
+
+static void assert_features(const struct shard_features *got,
+                            const struct shard_features *want)
+{
+    assert_string_equal(got->what, want->what);
+    assert_int_equal(got->n_dims, want->n_dims);
+    assert_memory_equal(got->dims, want->dims, sizeof(got->dims));
+    assert_values(got->mean, want->mean, want->dims[want->n_dims - 1]);
+    assert_values(got->std, want->std, want->dims[want->n_dims - 1]);
 }
 
 static void assert_encoder(const struct shard_encoder *got,
@@ -108,6 +132,9 @@ static void assert_encoder(const struct shard_encoder *got,
     assert_int_equal(got->n_id_map, want->n_id_map);
     if (want->n_id_map > 0)
         assert_memory_equal(got->id_map, want->id_map, 4 * want->n_id_map);
+    assert_int_equal(got->n_features, want->n_features);
+    for (size_t i = 0; i < want->n_features; i++)
+        assert_features(&got->features[i], &want->features[i]);
     assert_text(got->codec, want->codec);
     assert_int_equal(got->quality, want->quality);
 }
@@ -315,6 +342,20 @@ static void test_spoilt_members(void **state)
         {"2147483647]", "2147483648]", "id_map"},
         {"\"id_map\":[7,0,2147483647],\"id_offset\":5000",
          "\"id_map\":null,\"id_offset\":2147483646", "ids above"},
+        {"\"features\":[{", "\"features\":8,\"x\":[{", "features"},
+        {"\"features\":[{", "\"features\":[8,{", "features"},
+        {"\"outputs\":[\"states\",", "\"outputs\":[", "features"},
+        {"\"outputs\":[\"states\",", "\"outputs\":[\"states\",\"a\",", "features"},
+        {"\"what\":\"pooled\"", "\"what\":null", "what"},
+        {"\"dims\":[null,8]", "\"dims\":[null,0]", "dims"},
+        {"\"dims\":[null,8]", "\"dims\":[8,null]", "dims"},
+        {"\"dims\":[null,8]", "\"dims\":[]", "dims"},
+        {"\"dims\":[null,8]", "\"dims\":[-1,8]", "dims"},
+        {"\"dims\":[null,8]", "\"dims\":[134217729,8]", "dims"},
+        {"\"dims\":[null,8]", "\"dims\":[1,1,1,1,1,1,1,1,8]", "dims"},
+        {"\"dims\":[null,8]", "\"dims\":[null,9]", "mean"},
+        {"\"mean\":[1.0,", "\"mean\":[", "mean"},
+        {"\"std\":null", "\"std\":3", "std"},
         {"\"codec\":\"jpeg\"", "\"codec\":1", "codec"},
         {"\"quality\":95", "\"quality\":\"95\"", "quality"},
     };

@@ -86,9 +86,10 @@ class Shard:
     n_bytes: int
     def __init__(self, path: str | PathLike[str]) -> None: ...
     def fingerprint(self) -> bytes: ...
-    def encoder_array(self, encoder: int, name: str, /) -> tuple[tuple[int, ...], bytes] | None:
-        """An array of one of the header's encoders, however it is stored: "scale" or "shift",
-        float32, or "id_map", uint32. None: it has none."""
+    def encoder_array(
+        self, encoder: int, name: str, output: int = 0, /
+    ) -> tuple[tuple[int, ...], bytes] | None:
+        """latentmill.ShardReader.encoder_array(): the dims and the values."""
     def columns(self) -> dict[str, Any]:
         """What the index says of records: latentmill.columns.read_columns()."""
     def frames(self) -> dict[str, Any]:

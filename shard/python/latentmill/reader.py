@@ -112,10 +112,13 @@ class ShardReader:
         dims = scale.shape if scale.ndim == 3 else (-1, 1, 1)
         return scale.reshape(dims), shift.reshape(dims)
 
-    def encoder_array(self, encoder: int, name: str) -> npt.NDArray[Any] | None:
+    def encoder_array(
+        self, encoder: int, name: str, output: int = 0
+    ) -> npt.NDArray[Any] | None:
         """An array of one of the header's encoders, which stores long ones as base64: "scale" or
-        "shift" as float32, "id_map" as uint32. None: it has none."""
-        stored = self.shard.encoder_array(encoder, name)
+        "shift" of latents and "mean" or "std" of one output's features as float32, "id_map" of
+        codes as uint32. None: it has none."""
+        stored = self.shard.encoder_array(encoder, name, output)
         if stored is None:
             return None
         dims, values = stored

@@ -125,23 +125,42 @@ static PyObject *reals_object(const double *values, const uint32_t *dims, int n_
                        : Py_BuildValue("((I)N)", dims[0], bytes);
 }
 
+static PyObject *scale_object(const struct shard_encoder *e, const double *values)
+{
+    const uint32_t p = e->scale_window;
+    const uint32_t dims[3] = {p > 1 ? e->channels : (uint32_t)e->n_scale, p, p};
+
+    return reals_object(values, dims, p > 1 ? 3 : 1);
+}
+
+static PyObject *statistics_object(const struct shard_encoder *e, const char *name,
+                                   uint64_t output)
+{
+    if (output >= e->n_features)
+        Py_RETURN_NONE;
+    const struct shard_features *f = &e->features[output];
+    return reals_object(strcmp(name, "mean") == 0 ? f->mean : f->std,
+                        &f->dims[f->n_dims - 1], 1);
+}
+
 static PyObject *shard_encoder_array(PyObject *self, PyObject *args)
 {
     const struct shard_header *h = cast(self)->map.header;
-    const char *name;
     PyObject *arg;
+    const char *name;
+    unsigned output = 0;
     uint64_t number;
 
-    if (!PyArg_ParseTuple(args, "Os:encoder_array", &arg, &name) ||
+    if (!PyArg_ParseTuple(args, "Os|I:encoder_array", &arg, &name, &output) ||
         take_position(arg, "encoder", h->n_encoders, &number) < 0)
         return NULL;
     const struct shard_encoder *e = &h->encoders[number];
-    const bool scale = strcmp(name, "scale") == 0, shift = strcmp(name, "shift") == 0;
-    if (scale || shift) {
-        const uint32_t p = e->scale_window;
-        const uint32_t dims[3] = {p > 1 ? e->channels : (uint32_t)e->n_scale, p, p};
-        return reals_object(scale ? e->scale : e->shift, dims, p > 1 ? 3 : 1);
-    }
+    if (strcmp(name, "scale") == 0)
+        return scale_object(e, e->scale);
+    if (strcmp(name, "shift") == 0)
+        return scale_object(e, e->shift);
+    if (strcmp(name, "mean") == 0 || strcmp(name, "std") == 0)
+        return statistics_object(e, name, output);
     if (strcmp(name, "id_map") != 0)
         return PyErr_Format(PyExc_ValueError, "an encoder has no array \"%s\"", name);
     if (e->id_map == NULL)
