@@ -109,14 +109,20 @@ static int check_encoder(const struct shard_encoder *e)
 static int check_header(const struct shard_header *h)
 {
     const struct shard_tokenizer *t = &h->tokenizer;
-    const char *const strings[] = {h->name, h->software, t->present ? t->sha256 : "",
-                                   t->present ? t->file : ""};
+    const char *const strings[] = {h->name,
+                                   h->software,
+                                   t->present ? t->sha256 : "",
+                                   t->present ? t->file : "",
+                                   t->present ? t->kind : "",
+                                   t->present ? t->special : ""};
 
     if (h->seed > INT64_MAX || !isfinite(h->caption_first))
         return SHARD_EINVAL;
     int rc = check_strings(strings, sizeof(strings) / sizeof(strings[0]));
     if (rc == SHARD_OK)
         rc = check_object(h->config);
+    if (rc == SHARD_OK && t->present)
+        rc = check_object(t->tables);
     for (size_t i = 0; i < h->n_encoders && rc == SHARD_OK; i++)
         rc = check_encoder(&h->encoders[i]);
     return rc;
@@ -240,10 +246,11 @@ static json_t *tokenizer_to_json(const struct shard_tokenizer *t)
 {
     if (!t->present)
         return json_null();
-    return json_pack("{s:s, s:s, s:I, s:o, s:o, s:I, s:I}", "sha256", t->sha256, "file",
-                     t->file, "n_pieces", (json_int_t)t->n_pieces, "bos",
-                     id_or_null(t->bos), "eos", id_or_null(t->eos), "boi",
-                     (json_int_t)t->boi, "eoi", (json_int_t)t->eoi);
+    return json_pack(
+        "{s:s, s:s, s:o, s:s, s:s, s:I, s:o, s:o, s:I, s:I}", "kind", t->kind, "special",
+        t->special, "tables", parse_object(t->tables), "sha256", t->sha256, "file",
+        t->file, "n_pieces", (json_int_t)t->n_pieces, "bos", id_or_null(t->bos), "eos",
+        id_or_null(t->eos), "boi", (json_int_t)t->boi, "eoi", (json_int_t)t->eoi);
 }
 
 int shard_header_to_json(const struct shard_header *h, char **json)

@@ -70,6 +70,9 @@ struct shard_tokenizer {
     uint32_t n_pieces;
     int64_t bos, eos; /* -1: the model has none (null in JSON) */
     uint32_t boi, eoi;
+    const char *kind;    /* "sentencepiece" */
+    const char *special; /* what text like a special token becomes: tokenizer_special() */
+    const char *tables;  /* what it was built with, JSON object; NULL: not known */
 };
 
 struct shard_header {

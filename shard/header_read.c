@@ -206,6 +206,17 @@ static bool is_name(const char *name)
     return len > 0 && len <= SHARD_MAX_ROLE && name[len] == 0;
 }
 
+/* Members that every header of this version has: development versions before it, which
+ * count as 1 as well, lack them, and their blocks cannot be read. */
+static void refuse_earlier(struct shard_json *j, const json_t *object, const char *key)
+{
+    if (json_is_object(object) && json_object_get(object, key) == NULL)
+        shard_json_refuse(j,
+                          "%s has no \"%s\": the file was made by an earlier development "
+                          "version of this format; prepare its input again",
+                          j->where, key);
+}
+
 static void parse_encoder(struct shard_json *j, const json_t *object,
                           struct shard_encoder *e)
 {
@@ -213,6 +224,7 @@ static void parse_encoder(struct shard_json *j, const json_t *object,
     const json_t *quality = json_object_get(object, "quality");
 
     j->where = "an encoder of the header";
+    refuse_earlier(j, object, "encode");
     e->quality = -1;
     e->name = shard_json_string(j, object, "name");
     if (e->name != NULL && !is_name(e->name))
@@ -264,7 +276,11 @@ static void parse_tokenizer(struct shard_json *j, const json_t *object,
     if (json_is_null(object))
         return;
     j->where = "the header's tokenizer";
+    refuse_earlier(j, object, "kind");
     t->present = true;
+    t->kind = shard_json_string(j, object, "kind");
+    t->special = shard_json_string(j, object, "special");
+    t->tables = get_object_text(j, object, "tables");
     t->sha256 = shard_json_string(j, object, "sha256");
     t->file = shard_json_string(j, object, "file");
     t->n_pieces = (uint32_t)shard_json_integer(j, object, "n_pieces", UINT32_MAX);
@@ -354,6 +370,7 @@ void shard_header_free(struct shard_header *h)
     for (size_t i = 0; i < h->n_encoders; i++)
         free_encoder(&h->encoders[i]);
     free((char *)h->config);
+    free((char *)h->tokenizer.tables);
     free(parsed->encoders);
     json_decref(parsed->root);
     free(parsed);

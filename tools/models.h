@@ -19,7 +19,8 @@ struct models {
     bool demo_vae, demo_tokenizer; /* these are the embedded ones */
     struct shard_tokenizer described;
     struct shard_encoder encoder;
-    char *geometry; /* the encoder's, owned */
+    char *geometry;    /* the encoder's, owned */
+    char *tables;      /* what `described` says of the tokenizer, owned */
     const void *model; /* the tokenizer's file, to be placed beside the shards */
     size_t model_len;
     void *model_owned; /* NULL for the embedded one */

@@ -137,6 +137,8 @@ static struct shard_header header_of(const char *name, const struct model *model
 
     if (model != NULL)
         h.tokenizer = (struct shard_tokenizer){.present = true,
+                                               .kind = "sentencepiece",
+                                               .special = "user_defined",
                                                .sha256 = model->sha256,
                                                .file = model->file,
                                                .n_pieces = tokenizer_n_pieces(tokenizer),

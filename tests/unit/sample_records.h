@@ -415,7 +415,8 @@ static inline const struct shard_header *sample_header(void)
         .seed = 7,
         .caption_first = 0.8,
         .patch = 2,
-        .tokenizer = {true, "abcd", "tokenizer-abcd.model", 4096, 1, -1, 4096, 4097},
+        .tokenizer = {true, "abcd", "tokenizer-abcd.model", 4096, 1, -1, 4096, 4097,
+                      "sentencepiece", "user_defined", "{\"normalizer\":\"nfkc\"}"},
         .n_encoders = SAMPLE_ENCODERS,
         .encoders = encoders,
         .config = "{\"encode\":{\"size\":256},\"text\":{\"caption_first\":0.8}}"};

@@ -41,8 +41,9 @@ static const char golden[] =
     "s\",\"numerics\":\"direct-1\",\"of\":\"image\",\"outputs\":[\"states\",\"pooled"
     "\"],\"reproducible\":false,\"weights_sha256\":null}],\"name\":\"unit\",\"part\":"
     "0,\"patch\":2,\"seed\":7,\"software\":\"latentmill test\",\"tokenizer\":{\"boi\""
-    ":4096,\"bos\":1,\"eoi\":4097,\"eos\":null,\"file\":\"tokenizer-abcd.model\",\"n_"
-    "pieces\":4096,\"sha256\":\"abcd\"}}";
+    ":4096,\"bos\":1,\"eoi\":4097,\"eos\":null,\"file\":\"tokenizer-abcd.model\",\"ki"
+    "nd\":\"sentencepiece\",\"n_pieces\":4096,\"sha256\":\"abcd\",\"special\":\"user_"
+    "defined\",\"tables\":{\"normalizer\":\"nfkc\"}}}";
 
 /* An encoder of each kind that has members of its own. */
 static struct shard_header some_encoders(void)
@@ -149,6 +150,9 @@ static void round_trip(const struct shard_header *in)
                      SHARD_OK);
     assert_string_equal(h->name, in->name);
     assert_true(h->demo && h->tokenizer.present);
+    assert_string_equal(h->tokenizer.kind, in->tokenizer.kind);
+    assert_string_equal(h->tokenizer.special, in->tokenizer.special);
+    assert_text(h->tokenizer.tables, in->tokenizer.tables);
     assert_int_equal(h->tokenizer.bos, 1);
     assert_int_equal(h->tokenizer.eos, -1);
     assert_true(h->caption_first == 0.8);
@@ -298,6 +302,10 @@ static void test_spoilt_members(void **state)
         {"\"bos\":1", "\"bos\":-7", "bos"},
         {"\"bos\":1", "\"bos\":2147483648", "bos"},
         {"\"boi\":4096", "\"boi\":2147483648", "boi"},
+        {"\"kind\":\"sentencepiece\"", "\"kind\":null", "kind"},
+        {"\"kind\":\"sentencepiece\"", "\"x\":0", "earlier development version"},
+        {"\"special\":\"user_defined\"", "\"special\":0", "special"},
+        {"\"tables\":{", "\"tables\":0,\"x\":{", "tables"},
         {"\"tokenizer\":{", "\"tokenizer\":5,\"x\":{", "tokenizer"},
         {"{\"caption", "[{\"caption", "JSON"},
         {"\"name\":\"small\"", "\"name\":\"\"", "name"},
@@ -310,7 +318,7 @@ static void test_spoilt_members(void **state)
         {"\"encode\":\"01", "\"encode\":\"0", "encode"},
         {"\"encode\":\"01", "\"encode\":\"001", "encode"},
         {"\"encode\":\"01", "\"encode\":\"0A", "encode"},
-        {"\"encode\":\"01", "\"x\":\"0", "encode"},
+        {"\"encode\":\"01", "\"x\":\"0", "earlier development version"},
         {"\"encode\":null", "\"encode\":1", "encode"},
         {"\"geometry\":{", "\"geometry\":3,\"x\":{", "geometry"},
         {"\"input\":{", "\"input\":3,\"x\":{", "input"},
