@@ -303,6 +303,7 @@ UNIT_TESTS := \
     tests/unit/test_prefetch.c \
     tests/unit/test_draw.c \
     tests/unit/test_float16.c \
+    tests/unit/test_many_parts.c \
     tests/unit/test_plan.c \
     tests/unit/test_random_shards.c \
     tests/unit/test_record_check.c \

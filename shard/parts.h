@@ -78,8 +78,8 @@ uint32_t shard_default_encoder(const struct shard_header *h);
 size_t shard_shown_image(const struct shard_record *rec, uint32_t encoder,
                          const struct shard_tensor **tensor);
 
-/* The order of a row's tensors: by encoder, part, owner, slot. Of two struct shard_tensor,
- * as qsort() asks. */
+/* The order of a row's tensors: by encoder, part, owner, slot. Of two struct
+ * shard_tensor, as qsort() asks. */
 int shard_tensor_compare(const void *left, const void *right);
 
 /* The encoder of that name, or SHARD_NONE. */
@@ -96,13 +96,29 @@ const struct shard_tensor *shard_tensor_of(const struct shard_record *rec, size_
 const struct shard_tensor *shard_logvar_of(const struct shard_record *rec,
                                            const struct shard_tensor *mean);
 
-/* The places of a grid: H * W of latents, codes and pixels, n of codes (n), of features the
- * product of all dims but the last; 0 for other kinds. */
+/* The tensors of each part of a record, in the row's order: those of part i are
+ * tensor[start[i]] to tensor[start[i + 1] - 1], and its renditions begin at rendition[i].
+ */
+struct shard_parts_tensors {
+    size_t *start; /* n_parts + 1 */
+    size_t *tensor;
+    size_t *rendition; /* n_parts */
+};
+
+/* Gives *of (release with shard_parts_tensors_clear(), also on failure). SHARD_OK or
+ * SHARD_ENOMEM. */
+int shard_parts_tensors_make(struct shard_parts_tensors *of,
+                             const struct shard_record *rec);
+void shard_parts_tensors_clear(struct shard_parts_tensors *of);
+
+/* The places of a grid: H * W of latents, codes and pixels, n of codes (n), of features
+ * the product of all dims but the last; 0 for other kinds. */
 uint64_t shard_tensor_cells(const struct shard_tensor *t);
 /* Values that are ids or codes; 0 for other kinds. */
 uint64_t shard_tensor_ids(const struct shard_tensor *t);
 
-/* Which of a latent's scales and shifts holds for the value of channel c at (row, col). */
+/* Which of a latent's scales and shifts holds for the value of channel c at (row, col).
+ */
 static inline size_t shard_scale_of(const struct shard_encoder *e, size_t c, size_t row,
                                     size_t col)
 {

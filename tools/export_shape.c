@@ -108,7 +108,7 @@ static const char *add_text(struct export_contents *c, const struct record_view 
     struct export_text *text = &c->texts[t];
 
     text->part = &view->record->parts[part];
-    text->drawn = record_view_drawn_text(view, part, t);
+    text->drawn = record_view_drawn(view, part, t);
     if (text->drawn == NULL)
         return "it has no text";
     if (text->drawn->kind != 0)
