@@ -145,6 +145,7 @@ SHARD_SRC := \
     shard/block.c \
     shard/intern.c \
     shard/table.c \
+    shard/utf8.c \
     shard/outline.c \
     shard/parts.c \
     shard/part_type.c \
@@ -319,6 +320,7 @@ UNIT_TESTS := \
     tests/unit/test_tensor.c \
     tests/unit/test_text_frame.c \
     tests/unit/test_tokenizer.c \
+    tests/unit/test_utf8.c \
     tests/unit/test_vae_config.c \
     tests/unit/test_vae_decode.c \
     tests/unit/test_vae_golden.c \

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "shard/format.h"
-#include "shard/row.h"
+#include "shard/record_check.h"
 #include "shard/status.h"
 #include "shard/wire.h"
 

@@ -10,6 +10,7 @@
 
 #include "shard/format.h"
 #include "shard/planes.h"
+#include "shard/record_check.h"
 #include "shard/row.h"
 #include "shard/row_read.h"
 #include "shard/status.h"

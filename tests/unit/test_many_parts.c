@@ -16,7 +16,7 @@
 #include "shard/draw.h"
 #include "shard/format.h"
 #include "shard/parts.h"
-#include "shard/row.h"
+#include "shard/record_check.h"
 #include "shard/sequence.h"
 #include "shard/status.h"
 #include "tools/dump_sample.h"
