@@ -14,7 +14,7 @@ struct columns_under_way {
     struct export_columns *columns;
     const struct export_shape *shape;
     const struct shard_header *header;
-    bool single; /* no numbers are needed for images */
+    bool single; /* tensors of images need neither number nor encoder */
     bool failed; /* for want of memory */
 };
 
@@ -157,7 +157,7 @@ static void add_of_images(struct columns_under_way *w, enum export_column_kind k
                           const char *base)
 {
     for (uint32_t i = 0; i < w->shape->n_images && !w->failed; i++)
-        add_numbered(w, kind, i, !w->single, base);
+        add_numbered(w, kind, i, w->shape->n_images > 1, base);
 }
 
 static void add_of_sample(struct columns_under_way *w, enum export_column_kind kind,
