@@ -161,7 +161,7 @@ const struct shard_tensor *shard_logvar_of(const struct shard_record *rec,
 
     if (next == rec->tensors + rec->n_tensors || next->encoder != mean->encoder ||
         next->part != mean->part || next->owner != mean->owner ||
-        next->slot != (mean->slot | SHARD_SLOT_LOGVAR))
+        next->slot != shard_slot_logvar_of(mean->slot))
         return NULL;
     return next;
 }

@@ -24,19 +24,41 @@ const char *shard_part_name(uint32_t kind);
 /* "crop"; static. */
 const char *shard_fit_name(enum shard_fit fit);
 
+/* What a slot says. */
+static inline bool shard_slot_is_logvar(uint32_t slot)
+{
+    return (slot & SHARD_SLOT_LOGVAR) != 0;
+}
+
+static inline bool shard_slot_is_mirrored(uint32_t slot)
+{
+    return (slot & SHARD_SLOT_MIRRORED) != 0;
+}
+
+static inline uint32_t shard_slot_output(uint32_t slot)
+{
+    return slot >> SHARD_SLOT_OUTPUT_SHIFT;
+}
+
+/* The slot of the log-variance that belongs to a mean's. */
+static inline uint32_t shard_slot_logvar_of(uint32_t mean)
+{
+    return mean | SHARD_SLOT_LOGVAR;
+}
+
 static inline bool shard_is_logvar(const struct shard_tensor *t)
 {
-    return (t->slot & SHARD_SLOT_LOGVAR) != 0;
+    return shard_slot_is_logvar(t->slot);
 }
 
 static inline bool shard_is_mirrored(const struct shard_tensor *t)
 {
-    return (t->slot & SHARD_SLOT_MIRRORED) != 0;
+    return shard_slot_is_mirrored(t->slot);
 }
 
 static inline uint32_t shard_output_of(const struct shard_tensor *t)
 {
-    return t->slot >> SHARD_SLOT_OUTPUT_SHIFT;
+    return shard_slot_output(t->slot);
 }
 
 /* Position of the record's first text, or n_parts: it has none. */
