@@ -141,6 +141,7 @@ SHARD_SRC := \
     shard/buffer.c \
     shard/canonical_json.c \
     shard/json_depth.c \
+    shard/column.c \
     shard/text_frame.c \
     shard/block.c \
     shard/intern.c \
