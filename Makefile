@@ -159,6 +159,7 @@ SHARD_SRC := \
     shard/positioned_file.c \
     shard/index_read.c \
     shard/file_map.c \
+    shard/index_check.c \
     shard/block_read.c \
     shard/key_map.c \
     shard/reader.c \
