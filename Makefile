@@ -146,7 +146,7 @@ SHARD_SRC := \
     shard/block.c \
     shard/intern.c \
     shard/table.c \
-    shard/utf8.c \
+    shard/valid_utf8.c \
     shard/outline.c \
     shard/parts.c \
     shard/part_type.c \

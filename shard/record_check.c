@@ -9,7 +9,7 @@
 #include "shard/parts.h"
 #include "shard/planes.h"
 #include "shard/status.h"
-#include "shard/utf8.h"
+#include "shard/valid_utf8.h"
 #include "shard/wire.h"
 
 /* One check under way: the sums so far, and where to say what is wrong. */

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "shard/utf8.h"
+#include "shard/valid_utf8.h"
 
 static size_t encode(uint32_t c, unsigned char *out, size_t n)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/utf8.h - internal to shard/: strict UTF-8 (RFC 3629): nothing overlong, no
+ * shard/valid_utf8.h - internal to shard/: strict UTF-8 (RFC 3629): nothing overlong, no
  * surrogates, nothing above U+10FFFF, nothing cut. Zero bytes are characters. */
-#ifndef SHARD_UTF8_H
-#define SHARD_UTF8_H
+#ifndef SHARD_VALID_UTF8_H
+#define SHARD_VALID_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>

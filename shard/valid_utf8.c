@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shard/utf8.h"
+#include "shard/valid_utf8.h"
 
 #include <stdint.h>
 #include <string.h>
