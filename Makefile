@@ -145,10 +145,12 @@ SHARD_SRC := \
     shard/json_array.c \
     shard/json_depth.c \
     shard/json_read.c \
+    shard/column.c \
     shard/text_frame.c \
     shard/block.c \
     shard/intern.c \
     shard/table.c \
+    shard/valid_utf8.c \
     shard/outline.c \
     shard/parts.c \
     shard/part_type.c \
@@ -161,6 +163,7 @@ SHARD_SRC := \
     shard/positioned_file.c \
     shard/index_read.c \
     shard/file_map.c \
+    shard/index_check.c \
     shard/block_read.c \
     shard/key_map.c \
     shard/reader.c \
@@ -308,6 +311,7 @@ UNIT_TESTS := \
     tests/unit/test_prefetch.c \
     tests/unit/test_draw.c \
     tests/unit/test_float16.c \
+    tests/unit/test_many_parts.c \
     tests/unit/test_plan.c \
     tests/unit/test_random_shards.c \
     tests/unit/test_record_check.c \
@@ -323,6 +327,7 @@ UNIT_TESTS := \
     tests/unit/test_tensor.c \
     tests/unit/test_text_frame.c \
     tests/unit/test_tokenizer.c \
+    tests/unit/test_utf8.c \
     tests/unit/test_vae_config.c \
     tests/unit/test_vae_decode.c \
     tests/unit/test_vae_golden.c \

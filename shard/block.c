@@ -6,7 +6,8 @@
 #include "shard/wire.h"
 
 /* Position of a column, or where it would stand. */
-static uint32_t lower_bound(const struct shard_block *b, const struct shard_column *column)
+static uint32_t lower_bound(const struct shard_block *b,
+                            const struct shard_column *column)
 {
     uint32_t i = 0;
 
@@ -46,7 +47,8 @@ static void insert_column(struct shard_block *b, uint32_t i,
 }
 
 /* How many columns the record would add. */
-static size_t count_new_columns(const struct shard_block *b, const struct shard_record *rec)
+static size_t count_new_columns(const struct shard_block *b,
+                                const struct shard_record *rec)
 {
     struct shard_column seen[SHARD_MAX_COLUMNS + 1];
     size_t n = 0;
@@ -226,10 +228,7 @@ int shard_block_add(struct shard_block *b, const struct shard_header *h,
 
 static unsigned char *put_frame(unsigned char *p, const struct shard_tensor_frame *f)
 {
-    p = wire_put_u32(p, f->column.kind);
-    p = wire_put_u32(p, f->column.encoder);
-    p = wire_put_u32(p, f->column.dtype);
-    p = wire_put_u32(p, f->column.slot);
+    p = shard_column_put(p, &f->column);
     p = wire_put_u32(p, f->first_row);
     p = wire_put_u32(p, 0);
     return wire_put_u64(p, f->bytes);

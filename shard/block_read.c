@@ -9,6 +9,21 @@
 #include "shard/planes.h"
 #include "shard/status.h"
 
+/* Its numbers of records and frames, and what is said of each frame. */
+static bool is_as_indexed(const struct shard_block_reader *b)
+{
+    const struct shard_block_place *place = &b->map->blocks[b->block];
+    const struct shard_frame *frames = &b->map->frames[place->first_frame];
+    const uint32_t *first_row = &b->map->first_row[place->first_frame];
+    bool same = b->frame.n_records == place->n_records &&
+                b->frame.n_frames + 1 == place->n_frames;
+
+    for (size_t i = 0; i < b->frame.n_frames && same; i++)
+        same = b->frame.frames[i].bytes == frames[1 + i].raw_bytes &&
+               b->frame.frames[i].first_row == first_row[1 + i];
+    return same;
+}
+
 static int load_text(struct shard_block_reader *b)
 {
     const struct shard_block_place *place = &b->map->blocks[b->block];
@@ -21,22 +36,21 @@ static int load_text(struct shard_block_reader *b)
                                  frames[0].raw_bytes, frames[0].checksum, &b->text);
     if (rc < 0)
         return rc;
-    rc = shard_text_frame_decode(&b->frame, b->text.data, b->text.len,
-                                 b->map->header, reason, sizeof(reason));
+    rc = shard_text_frame_decode(&b->frame, b->text.data, b->text.len, b->map->header,
+                                 reason, sizeof(reason));
     if (rc == SHARD_ENOMEM)
         return shard_source_fail(source, rc, "out of memory");
     if (rc < 0)
         return shard_source_fail(source, rc, "%s at byte %" PRIu64 ": %s", what,
                                  frames[0].offset, reason);
-    const uint32_t *first_row = &b->map->first_row[place->first_frame];
-    bool same = b->frame.n_records == place->n_records &&
-                b->frame.n_frames + 1 == place->n_frames;
-    for (size_t i = 0; i < b->frame.n_frames && same; i++)
-        same = b->frame.frames[i].bytes == frames[1 + i].raw_bytes &&
-               b->frame.frames[i].first_row == first_row[1 + i];
-    if (!same)
+    if (!is_as_indexed(b))
         return shard_source_fail(source, SHARD_EDAMAGED,
                                  "%s at byte %" PRIu64 " is not what the index says",
+                                 what, frames[0].offset);
+    if (b->check != NULL && !shard_index_check_fits(b->check, b->block, &b->frame))
+        return shard_source_fail(source, SHARD_EDAMAGED,
+                                 "%s at byte %" PRIu64
+                                 " has other records than the index is of",
                                  what, frames[0].offset);
     return SHARD_OK;
 }
@@ -97,8 +111,7 @@ int shard_block_reader_load(struct shard_block_reader *b, uint32_t block)
 
 int shard_block_reader_load_tensors(struct shard_block_reader *b, size_t i)
 {
-    int rc =
-        shard_block_unpack_tensors(b, b->source, i, &b->planes, &b->tensors[i]);
+    int rc = shard_block_unpack_tensors(b, b->source, i, &b->planes, &b->tensors[i]);
 
     b->tensors_loaded[i] = rc == SHARD_OK;
     return rc;

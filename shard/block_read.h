@@ -11,13 +11,15 @@
 
 #include "shard/file_map.h"
 #include "shard/format.h"
+#include "shard/index_check.h"
 #include "shard/text_frame.h"
 
 struct shard_block_reader {
     const struct shard_file_map *map; /* lent */
     struct shard_source *source;      /* lent: the map's, or one that shares its file */
-    bool loaded;                      /* the text frame of: */
-    uint32_t block;                   /* */
+    const struct shard_index_check *check; /* lent; NULL: rows are taken as they are */
+    bool loaded;                           /* the text frame of: */
+    uint32_t block;                        /* */
     struct shard_buffer text;
     struct shard_text_frame frame;
     struct shard_buffer *tensors; /* frame.n_frames: values of each */

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/column.h"
 #include "shard/column_store.h"
 #include "shard/format.h"
 #include "shard/table.h"
 #include "shard/wire.h"
 
-enum { FLAG_INCOMPLETE = 1, FINGERPRINT_BYTES = 16, COLUMN_BYTES = 16 };
+enum { FLAG_INCOMPLETE = 1, FINGERPRINT_BYTES = 16 };
 
 struct dataset_index {
     struct shard_source source;
@@ -141,7 +142,7 @@ static int check_table(const struct dataset_index *x, enum dataset_index_column 
         const unsigned char *entry = table.bytes + table.start[i];
         size_t len = table.start[i + 1] - table.start[i];
         if ((column == DATASET_PATHS && !path_is_below(entry, len)) ||
-            (column == DATASET_COLUMNS && len != COLUMN_BYTES))
+            (column == DATASET_COLUMNS && len != SHARD_COLUMN_BYTES))
             rc = SHARD_EFORMAT;
     }
     shard_table_clear(&table);

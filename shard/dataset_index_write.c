@@ -12,6 +12,7 @@
 #include <zstd.h>
 
 #include "shard/canonical_json.h"
+#include "shard/column.h"
 #include "shard/column_store.h"
 #include "shard/file_map.h"
 #include "shard/format.h"
@@ -176,9 +177,9 @@ static int add_columns(struct dataset_index_writer *w, const struct shard_sums *
 
     for (size_t i = 0; i < s->n_columns; i++) {
         const struct column_sums *sums = &s->columns[i];
-        const uint32_t entry[] = {sums->column.kind, sums->column.encoder,
-                                  sums->column.dtype, sums->column.slot};
+        unsigned char entry[SHARD_COLUMN_BYTES];
         uint32_t position;
+        shard_column_put(entry, &sums->column);
         if (shard_intern(&w->columns, entry, sizeof(entry), &position) < 0 ||
             shard_buffer_add_u32(&c[DATASET_COLUMN], position) < 0 ||
             shard_buffer_add_u64(&c[DATASET_TENSORS], sums->tensors) < 0 ||

@@ -133,12 +133,9 @@ static int add_frame(struct shard_index *x, const struct shard_frame *frame,
 static int add_tensor_frame(struct shard_index *x, const struct shard_tensor_frame *f,
                             const struct shard_frame *frame)
 {
-    unsigned char column[16];
+    unsigned char column[SHARD_COLUMN_BYTES];
 
-    wire_put_u32(column, f->column.kind);
-    wire_put_u32(column + 4, f->column.encoder);
-    wire_put_u32(column + 8, f->column.dtype);
-    wire_put_u32(column + 12, f->column.slot);
+    shard_column_put(column, &f->column);
     int rc = add_entry(x, INDEX_COLUMNS, column, sizeof(column), INDEX_FRAME_COLUMN);
     return rc == SHARD_OK ? add_frame(x, frame, f->first_row) : rc;
 }

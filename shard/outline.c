@@ -6,7 +6,7 @@
 
 #include "shard/format.h"
 #include "shard/parts.h"
-#include "shard/row.h"
+#include "shard/record_check.h"
 #include "shard/status.h"
 #include "shard/table.h"
 #include "shard/wire.h"

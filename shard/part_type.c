@@ -5,38 +5,11 @@
 #include <string.h>
 
 #include "shard/format.h"
-#include "shard/row.h"
+#include "shard/record_check.h"
 #include "shard/status.h"
 #include "shard/wire.h"
 
 enum { TYPE_TENSOR = 20 }; /* bytes of each tensor's five numbers */
-
-int shard_parts_tensors_make(struct shard_parts_tensors *of,
-                             const struct shard_record *rec)
-{
-    of->start = calloc(rec->n_parts + 2, sizeof(of->start[0]));
-    of->tensor = calloc(rec->n_tensors + 1, sizeof(of->tensor[0]));
-    of->rendition = calloc(rec->n_parts + 1, sizeof(of->rendition[0]));
-    if (of->start == NULL || of->tensor == NULL || of->rendition == NULL)
-        return SHARD_ENOMEM;
-    /* Counted one further on, so that filling moves each start to its place. */
-    for (size_t i = 0; i < rec->n_tensors; i++)
-        of->start[rec->tensors[i].part + 2]++;
-    for (size_t i = 2; i <= rec->n_parts; i++)
-        of->start[i] += of->start[i - 1];
-    for (size_t i = 0; i < rec->n_tensors; i++)
-        of->tensor[of->start[rec->tensors[i].part + 1]++] = i;
-    for (size_t i = rec->n_renditions; i-- > 0;)
-        of->rendition[rec->renditions[i].part] = i;
-    return SHARD_OK;
-}
-
-void shard_parts_tensors_clear(struct shard_parts_tensors *of)
-{
-    free(of->start);
-    free(of->tensor);
-    free(of->rendition);
-}
 
 static int add_tensor(struct shard_buffer *out, const struct shard_tensor *t,
                       uint32_t owner)
@@ -69,8 +42,8 @@ int shard_part_type_encode(struct shard_buffer *out, const struct shard_record *
     rc |= shard_buffer_add(out, part->role, role_len);
     for (size_t j = of->start[i]; j < of->start[i + 1]; j++) {
         const struct shard_tensor *t = &rec->tensors[of->tensor[j]];
-        rc |= add_tensor(out, t,
-                         image ? t->owner - (uint32_t)of->rendition[i] : t->owner);
+        rc |=
+            add_tensor(out, t, image ? t->owner - (uint32_t)of->rendition[i] : t->owner);
     }
     return rc != SHARD_OK ? SHARD_ENOMEM : SHARD_OK;
 }

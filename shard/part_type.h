@@ -9,22 +9,8 @@
 
 #include "shard/buffer.h"
 #include "shard/header.h"
+#include "shard/parts.h"
 #include "shard/record.h"
-
-/* The tensors of each part of a record, in the row's order: those of part i are
- * tensor[start[i]] to tensor[start[i + 1] - 1], and its renditions begin at rendition[i].
- */
-struct shard_parts_tensors {
-    size_t *start; /* n_parts + 1 */
-    size_t *tensor;
-    size_t *rendition; /* n_parts */
-};
-
-/* Gives *of (release with shard_parts_tensors_clear(), also on failure). SHARD_OK or
- * SHARD_ENOMEM. */
-int shard_parts_tensors_make(struct shard_parts_tensors *of,
-                             const struct shard_record *rec);
-void shard_parts_tensors_clear(struct shard_parts_tensors *of);
 
 /* The type of part i, instead of what *out held. SHARD_OK or SHARD_ENOMEM. */
 int shard_part_type_encode(struct shard_buffer *out, const struct shard_record *rec,
@@ -38,8 +24,9 @@ struct shard_part_type {
     struct shard_tensor *tensors; /* kind, encoder, slot, dtype, owner in the part */
 };
 
-/* Takes foreign bytes. Gives *out (release with shard_part_type_clear(), also on failure).
- * SHARD_OK, SHARD_ENOMEM, or SHARD_EFORMAT where they are no type of that header's. */
+/* Takes foreign bytes. Gives *out (release with shard_part_type_clear(), also on
+ * failure). SHARD_OK, SHARD_ENOMEM, or SHARD_EFORMAT where they are no type of that
+ * header's. */
 int shard_part_type_decode(struct shard_part_type *out, const unsigned char *data,
                            size_t len, const struct shard_header *h);
 void shard_part_type_clear(struct shard_part_type *type);

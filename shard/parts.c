@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shard/parts.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "shard/status.h"
 
 static const char *const kind_names[] = {[SHARD_LATENT] = "latent",
                                          [SHARD_CODES] = "codes",
@@ -158,7 +161,7 @@ const struct shard_tensor *shard_logvar_of(const struct shard_record *rec,
 
     if (next == rec->tensors + rec->n_tensors || next->encoder != mean->encoder ||
         next->part != mean->part || next->owner != mean->owner ||
-        next->slot != (mean->slot | SHARD_SLOT_LOGVAR))
+        next->slot != shard_slot_logvar_of(mean->slot))
         return NULL;
     return next;
 }
@@ -192,6 +195,33 @@ size_t shard_shown_image(const struct shard_record *rec, uint32_t encoder,
             first = i;
     }
     return first;
+}
+
+int shard_parts_tensors_make(struct shard_parts_tensors *of,
+                             const struct shard_record *rec)
+{
+    of->start = calloc(rec->n_parts + 2, sizeof(of->start[0]));
+    of->tensor = calloc(rec->n_tensors + 1, sizeof(of->tensor[0]));
+    of->rendition = calloc(rec->n_parts + 1, sizeof(of->rendition[0]));
+    if (of->start == NULL || of->tensor == NULL || of->rendition == NULL)
+        return SHARD_ENOMEM;
+    /* Counted one further on, so that filling moves each start to its place. */
+    for (size_t i = 0; i < rec->n_tensors; i++)
+        of->start[rec->tensors[i].part + 2]++;
+    for (size_t i = 2; i <= rec->n_parts; i++)
+        of->start[i] += of->start[i - 1];
+    for (size_t i = 0; i < rec->n_tensors; i++)
+        of->tensor[of->start[rec->tensors[i].part + 1]++] = i;
+    for (size_t i = rec->n_renditions; i-- > 0;)
+        of->rendition[rec->renditions[i].part] = i;
+    return SHARD_OK;
+}
+
+void shard_parts_tensors_clear(struct shard_parts_tensors *of)
+{
+    free(of->start);
+    free(of->tensor);
+    free(of->rendition);
 }
 
 static uint64_t product(const uint32_t *dims, uint32_t n)

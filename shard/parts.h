@@ -24,19 +24,41 @@ const char *shard_part_name(uint32_t kind);
 /* "crop"; static. */
 const char *shard_fit_name(enum shard_fit fit);
 
+/* What a slot says. */
+static inline bool shard_slot_is_logvar(uint32_t slot)
+{
+    return (slot & SHARD_SLOT_LOGVAR) != 0;
+}
+
+static inline bool shard_slot_is_mirrored(uint32_t slot)
+{
+    return (slot & SHARD_SLOT_MIRRORED) != 0;
+}
+
+static inline uint32_t shard_slot_output(uint32_t slot)
+{
+    return slot >> SHARD_SLOT_OUTPUT_SHIFT;
+}
+
+/* The slot of the log-variance that belongs to a mean's. */
+static inline uint32_t shard_slot_logvar_of(uint32_t mean)
+{
+    return mean | SHARD_SLOT_LOGVAR;
+}
+
 static inline bool shard_is_logvar(const struct shard_tensor *t)
 {
-    return (t->slot & SHARD_SLOT_LOGVAR) != 0;
+    return shard_slot_is_logvar(t->slot);
 }
 
 static inline bool shard_is_mirrored(const struct shard_tensor *t)
 {
-    return (t->slot & SHARD_SLOT_MIRRORED) != 0;
+    return shard_slot_is_mirrored(t->slot);
 }
 
 static inline uint32_t shard_output_of(const struct shard_tensor *t)
 {
-    return t->slot >> SHARD_SLOT_OUTPUT_SHIFT;
+    return shard_slot_output(t->slot);
 }
 
 /* Position of the record's first text, or n_parts: it has none. */
@@ -78,8 +100,8 @@ uint32_t shard_default_encoder(const struct shard_header *h);
 size_t shard_shown_image(const struct shard_record *rec, uint32_t encoder,
                          const struct shard_tensor **tensor);
 
-/* The order of a row's tensors: by encoder, part, owner, slot. Of two struct shard_tensor,
- * as qsort() asks. */
+/* The order of a row's tensors: by encoder, part, owner, slot. Of two struct
+ * shard_tensor, as qsort() asks. */
 int shard_tensor_compare(const void *left, const void *right);
 
 /* The encoder of that name, or SHARD_NONE. */
@@ -96,13 +118,29 @@ const struct shard_tensor *shard_tensor_of(const struct shard_record *rec, size_
 const struct shard_tensor *shard_logvar_of(const struct shard_record *rec,
                                            const struct shard_tensor *mean);
 
-/* The places of a grid: H * W of latents, codes and pixels, n of codes (n), of features the
- * product of all dims but the last; 0 for other kinds. */
+/* The tensors of each part of a record, in the row's order: those of part i are
+ * tensor[start[i]] to tensor[start[i + 1] - 1], and its renditions begin at rendition[i].
+ */
+struct shard_parts_tensors {
+    size_t *start; /* n_parts + 1 */
+    size_t *tensor;
+    size_t *rendition; /* n_parts */
+};
+
+/* Gives *of (release with shard_parts_tensors_clear(), also on failure). SHARD_OK or
+ * SHARD_ENOMEM. */
+int shard_parts_tensors_make(struct shard_parts_tensors *of,
+                             const struct shard_record *rec);
+void shard_parts_tensors_clear(struct shard_parts_tensors *of);
+
+/* The places of a grid: H * W of latents, codes and pixels, n of codes (n), of features
+ * the product of all dims but the last; 0 for other kinds. */
 uint64_t shard_tensor_cells(const struct shard_tensor *t);
 /* Values that are ids or codes; 0 for other kinds. */
 uint64_t shard_tensor_ids(const struct shard_tensor *t);
 
-/* Which of a latent's scales and shifts holds for the value of channel c at (row, col). */
+/* Which of a latent's scales and shifts holds for the value of channel c at (row, col).
+ */
 static inline size_t shard_scale_of(const struct shard_encoder *e, size_t c, size_t row,
                                     size_t col)
 {

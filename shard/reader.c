@@ -8,6 +8,7 @@
 
 #include "shard/block_read.h"
 #include "shard/file_map.h"
+#include "shard/index_check.h"
 #include "shard/key_map.h"
 #include "shard/positioned_file.h"
 
@@ -15,6 +16,7 @@ struct shard_reader {
     struct shard_source source;
     struct shard_file_map map;
     struct shard_block_reader block;
+    struct shard_index_check check; /* loaded where block.check is set */
     struct shard_key_map keys;
     uint64_t next;
     bool text_only;
@@ -105,6 +107,17 @@ static void name_lost_record(struct shard_reader *r, uint64_t i, struct shard_re
     memcpy(r->source.why, why, sizeof(why));
 }
 
+/* Not before a block is read: many a reader is opened for the header. */
+static int load_check(struct shard_reader *r)
+{
+    if (r->block.check != NULL)
+        return SHARD_OK;
+    int rc = shard_index_check_load(&r->check, &r->map);
+    if (rc == SHARD_OK)
+        r->block.check = &r->check;
+    return rc;
+}
+
 int shard_reader_at(struct shard_reader *r, uint64_t i, struct shard_record *rec)
 {
     if (i >= shard_reader_count(r))
@@ -113,7 +126,9 @@ int shard_reader_at(struct shard_reader *r, uint64_t i, struct shard_record *rec
     uint32_t row = (uint32_t)(i - r->map.blocks[block].first_record);
 
     r->next = i + 1;
-    int rc = shard_block_reader_get(&r->block, block, row, r->text_only, rec);
+    int rc = load_check(r);
+    if (rc == SHARD_OK)
+        rc = shard_block_reader_get(&r->block, block, row, r->text_only, rec);
     if (rc < 0)
         name_lost_record(r, i, rec);
     return rc;
@@ -151,6 +166,7 @@ void shard_reader_close(struct shard_reader *r)
     if (r == NULL)
         return;
     shard_block_reader_clear(&r->block);
+    shard_index_check_clear(&r->check);
     shard_key_map_clear(&r->keys);
     shard_file_map_close(&r->map);
     shard_source_close(&r->source);

@@ -1,6 +1,6 @@
-/* SPDX-License-Identifier: Apache-2.0
- * shard/record_check.c - what FORMAT.md asks of a record, said once for both directions.
- */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shard/record_check.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "shard/format.h"
 #include "shard/parts.h"
 #include "shard/planes.h"
-#include "shard/row.h"
 #include "shard/status.h"
+#include "shard/valid_utf8.h"
 #include "shard/wire.h"
 
 /* One check under way: the sums so far, and where to say what is wrong. */
@@ -62,11 +62,11 @@ static int check_alternative(struct check *c, const struct shard_alternative *a,
     const uint64_t text = a->kind == 0 ? 5 + (uint64_t)a->text_len : a->unknown.len;
 
     if (name_len > SHARD_MAX_CAPTION_NAME)
-        return refuse(c, "the name of alternative %zu of part %zu is longer than %d bytes",
+        return refuse(c,
+                      "the name of alternative %zu of part %zu is longer than %d bytes",
                       i, part, SHARD_MAX_CAPTION_NAME);
     if (!add(&c->size->content, SHARD_ENTRY_ALTERNATIVE + name_len + 1) ||
-        !add(&c->size->content, text) ||
-        !add(&c->size->n_ids, tokenized ? a->n_ids : 0))
+        !add(&c->size->content, text) || !add(&c->size->n_ids, tokenized ? a->n_ids : 0))
         return refuse(c, "its text is longer than %d bytes", SHARD_MAX_ROW);
     if (tokenized && has_large_id(a))
         return refuse(c, "a token id of alternative %zu of part %zu is above %d", i, part,
@@ -136,16 +136,6 @@ static int check_parts(struct check *c)
 
 /* ---- renditions ---- */
 
-void shard_geometry(const struct shard_rendition *r, uint32_t *numbers)
-{
-    const uint32_t all[SHARD_GEOMETRY] = {
-        r->mirrored,     (uint32_t)r->fit,  r->target_width,   r->target_height,
-        r->crop.left,    r->crop.top,       r->crop.width,     r->crop.height,
-        r->content.left, r->content.top,    r->content.width,  r->content.height};
-
-    memcpy(numbers, all, sizeof(all));
-}
-
 static int compare_numbers(const uint32_t *a, const uint32_t *b, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -191,11 +181,10 @@ static int check_rendition(struct check *c, size_t i)
         return refuse(c, "rendition %zu is of part %u, which is no image", i, r->part);
     if (i > 0 && compare_renditions(r - 1, r) >= 0)
         return refuse(c, "rendition %zu is not behind the one before it", i);
-    if (r->kind == 0 &&
-        ((uint32_t)r->fit > SHARD_STRETCH ||
-         !box_fits(&r->crop, c->rec->parts[r->part].width,
-                   c->rec->parts[r->part].height) ||
-         !box_fits(&r->content, r->target_width, r->target_height)))
+    if (r->kind == 0 && ((uint32_t)r->fit > SHARD_STRETCH ||
+                         !box_fits(&r->crop, c->rec->parts[r->part].width,
+                                   c->rec->parts[r->part].height) ||
+                         !box_fits(&r->content, r->target_width, r->target_height)))
         return refuse(c, "rendition %zu has an impossible geometry", i);
     const size_t bytes = r->kind == 0 ? 4 * SHARD_GEOMETRY : r->unknown.len;
     if (bytes > SHARD_MAX_ROW || !add(&c->size->bytes, SHARD_ENTRY_RENDITION + bytes))
@@ -336,7 +325,8 @@ static bool has_mean(const struct shard_tensor *t, size_t i)
     return i > 0 && t->kind == SHARD_LATENT && mean->encoder == t->encoder &&
            mean->part == t->part && mean->owner == t->owner &&
            mean->slot == (t->slot & ~(uint32_t)SHARD_SLOT_LOGVAR) &&
-           mean->dtype == t->dtype && memcmp(mean->dims, t->dims, 3 * sizeof(t->dims[0])) == 0;
+           mean->dtype == t->dtype &&
+           memcmp(mean->dims, t->dims, 3 * sizeof(t->dims[0])) == 0;
 }
 
 static bool same_shape(const struct shard_tensor *a, const struct shard_tensor *b)
@@ -359,7 +349,8 @@ static int check_others_of_image(struct check *c, size_t i)
             return refuse(c, "tensor %zu: its encoder has that slot of the image already",
                           i);
         if ((other->slot ^ t->slot) == SHARD_SLOT_MIRRORED && !same_shape(other, t))
-            return refuse(c, "tensor %zu is unlike its mirror image in dtype or shape", i);
+            return refuse(c, "tensor %zu is unlike its mirror image in dtype or shape",
+                          i);
     }
     return SHARD_OK;
 }
@@ -395,11 +386,13 @@ static int check_tensor(struct check *c, size_t i)
         return refuse(c, "tensor %zu is of kind %u, its encoder's is %.64s", i, t->kind,
                       e->kind);
     if (t->part >= c->rec->n_parts || !part_fits(c->rec->parts[t->part].kind, e))
-        return refuse(c, "tensor %zu is of part %u, which is no %.64s", i, t->part, e->of);
+        return refuse(c, "tensor %zu is of part %u, which is no %.64s", i, t->part,
+                      e->of);
     if (!owner_fits(c->rec, t))
         return refuse(c, "tensor %zu has owner %u, which its part has not", i, t->owner);
     if (t->n_bytes > SHARD_MAX_ROW || !shard_tensor_shape_fits(t, e) || !shape_fits(t))
-        return refuse(c, "tensor %zu has %zu bytes, its kind, shape or dtype say otherwise",
+        return refuse(c,
+                      "tensor %zu has %zu bytes, its kind, shape or dtype say otherwise",
                       i, t->n_bytes);
     if (i > 0 && shard_tensor_compare(t - 1, t) >= 0)
         return refuse(c, "tensor %zu is not behind the one before it", i);
@@ -418,7 +411,8 @@ static int check_owned(struct check *c)
     memset(owned, 0, rec->n_renditions / 8 + 1);
     for (size_t i = 0; i < rec->n_tensors; i++)
         if (rec->parts[rec->tensors[i].part].kind == SHARD_PART_IMAGE)
-            owned[rec->tensors[i].owner / 8] |= (unsigned char)(1 << rec->tensors[i].owner % 8);
+            owned[rec->tensors[i].owner / 8] |=
+                (unsigned char)(1 << rec->tensors[i].owner % 8);
     for (size_t i = 0; i < rec->n_renditions; i++)
         if ((owned[i / 8] >> i % 8 & 1) == 0)
             return refuse(c, "rendition %zu has no tensor", i);
@@ -522,6 +516,37 @@ static bool is_below(const struct shard_tensor *t, uint64_t bound)
     return t->n_bytes == 0 || most < bound;
 }
 
+/* Of a text part; what a later version's alternative holds besides is not known. */
+static int check_utf8_of_part(struct check *c, size_t part)
+{
+    const struct shard_part *p = &c->rec->parts[part];
+
+    for (size_t i = 0; i < p->n_alternatives; i++) {
+        const struct shard_alternative *a = &p->alternatives[i];
+        if (!shard_utf8_valid(a->name, strlen(a->name)))
+            return refuse(c, "the name of alternative %zu of part %zu is not UTF-8", i,
+                          part);
+        if (a->kind == 0 && !shard_utf8_valid(a->text, a->text_len))
+            return refuse(c, "alternative %zu of part %zu is not UTF-8", i, part);
+    }
+    return SHARD_OK;
+}
+
+static int check_utf8(struct check *c)
+{
+    const struct shard_record *rec = c->rec;
+    int rc = SHARD_OK;
+
+    if (!shard_utf8_valid(rec->key, strlen(rec->key)))
+        return refuse(c, "its key is not UTF-8");
+    if (!shard_utf8_valid(rec->name, strlen(rec->name)))
+        return refuse(c, "its NAME is not UTF-8");
+    for (size_t i = 0; i < rec->n_parts && rc == SHARD_OK; i++)
+        if (rec->parts[i].kind == SHARD_PART_TEXT)
+            rc = check_utf8_of_part(c, i);
+    return rc;
+}
+
 int shard_record_check_values(const struct shard_record *rec,
                               const struct shard_header *h, bool kept, char *why,
                               size_t cap)
@@ -531,6 +556,8 @@ int shard_record_check_values(const struct shard_record *rec,
 
     if (rec->order != SHARD_CAPTION_FIRST && !shard_is_pair(rec, &text, &image))
         return refuse(&c, "it is no pair and has an order");
+    if (check_utf8(&c) < 0)
+        return SHARD_EINVAL;
     for (size_t i = 0; i < rec->n_tensors; i++) {
         const struct shard_tensor *t = &rec->tensors[i];
         if (t->n_bytes == 0 || (t->data == NULL && kept))

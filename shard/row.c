@@ -80,6 +80,16 @@ static unsigned char *put_part(unsigned char *start, const struct shard_part *pa
     return end_entry(start, p);
 }
 
+void shard_geometry(const struct shard_rendition *r, uint32_t *numbers)
+{
+    const uint32_t all[SHARD_GEOMETRY] = {
+        r->mirrored,     (uint32_t)r->fit, r->target_width,  r->target_height,
+        r->crop.left,    r->crop.top,      r->crop.width,    r->crop.height,
+        r->content.left, r->content.top,   r->content.width, r->content.height};
+
+    memcpy(numbers, all, sizeof(all));
+}
+
 static unsigned char *put_rendition(unsigned char *start, const struct shard_rendition *r)
 {
     uint32_t numbers[SHARD_GEOMETRY];
@@ -128,8 +138,8 @@ static unsigned char *put_content(unsigned char *p, const struct shard_record *r
     return put_string(p, rec->metadata, rec->metadata_len);
 }
 
-static uint64_t text_checksum(const struct shard_record *rec, const unsigned char *content,
-                              size_t bytes)
+static uint64_t text_checksum(const struct shard_record *rec,
+                              const unsigned char *content, size_t bytes)
 {
     XXH3_state_t state;
 
@@ -137,7 +147,8 @@ static uint64_t text_checksum(const struct shard_record *rec, const unsigned cha
     XXH3_64bits_update(&state, content, bytes);
     for (size_t i = 0; i < rec->n_parts; i++) {
         const struct shard_part *part = &rec->parts[i];
-        for (size_t j = 0; part->kind == SHARD_PART_TEXT && j < part->n_alternatives; j++) {
+        for (size_t j = 0; part->kind == SHARD_PART_TEXT && j < part->n_alternatives;
+             j++) {
             const struct shard_alternative *a = &part->alternatives[j];
             if (a->n_ids != SHARD_NO_IDS && a->n_ids > 0)
                 XXH3_64bits_update(&state, a->ids, a->n_ids * sizeof(a->ids[0]));

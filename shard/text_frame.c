@@ -10,6 +10,7 @@
 
 #include "shard/format.h"
 #include "shard/planes.h"
+#include "shard/record_check.h"
 #include "shard/row.h"
 #include "shard/row_read.h"
 #include "shard/status.h"
@@ -39,17 +40,6 @@ static int damaged(struct decoder *d, const char *fmt, ...)
     return SHARD_EDAMAGED;
 }
 
-int shard_column_compare(const struct shard_column *a, const struct shard_column *b)
-{
-    const uint32_t left[] = {a->encoder, a->slot, a->kind, a->dtype};
-    const uint32_t right[] = {b->encoder, b->slot, b->kind, b->dtype};
-
-    for (int i = 0; i < 4; i++)
-        if (left[i] != right[i])
-            return left[i] < right[i] ? -1 : 1;
-    return 0;
-}
-
 /* Columns ascend, and within one the first rows from 0 on. */
 static bool frame_follows(const struct shard_tensor_frame *f, size_t i, size_t n_records)
 {
@@ -73,10 +63,7 @@ static int read_frames(struct decoder *d, struct wire_cursor *c, uint32_t n)
     frame->n_frames = n;
     for (uint32_t i = 0; i < n; i++) {
         struct shard_tensor_frame *f = &frame->frames[i];
-        f->column.kind = wire_take_u32(c);
-        f->column.encoder = wire_take_u32(c);
-        f->column.dtype = wire_take_u32(c);
-        f->column.slot = wire_take_u32(c);
+        f->column = shard_column_take(c);
         f->first_row = wire_take_u32(c);
         const uint32_t reserved = wire_take_u32(c);
         f->bytes = wire_take_u64(c);

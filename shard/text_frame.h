@@ -9,20 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shard/column.h"
 #include "shard/header.h"
 #include "shard/record.h"
-
-struct shard_column {
-    uint32_t kind, encoder, dtype, slot;
-};
-
-static inline struct shard_column shard_column_of(const struct shard_tensor *t)
-{
-    return (struct shard_column){t->kind, t->encoder, t->dtype, t->slot};
-}
-
-/* The order of a block's columns: by encoder, slot, kind, dtype. Below 0, 0, above 0. */
-int shard_column_compare(const struct shard_column *a, const struct shard_column *b);
 
 /* One tensor frame of a block: the tensors of a column from a row on. */
 struct shard_tensor_frame {

@@ -21,6 +21,7 @@
 #include "shard/block.h"
 #include "shard/format.h"
 #include "shard/index.h"
+#include "shard/record_check.h"
 #include "shard/sink.h"
 #include "shard/status.h"
 #include "shard/wire.h"

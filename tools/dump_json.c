@@ -107,54 +107,46 @@ static void put_rendition(FILE *out, const struct shard_rendition *r)
     putc('}', out);
 }
 
-static void put_renditions(FILE *out, const struct shard_record *r, size_t part)
+static void put_renditions(FILE *out, const struct dump_sample *s, size_t part)
 {
-    bool first = true;
+    const struct shard_record *r = s->view.record;
+    const size_t first = s->of_parts.rendition[part];
 
     fputs(",\"renditions\":[", out);
-    for (size_t i = 0; i < r->n_renditions; i++) {
-        if (r->renditions[i].part != part)
-            continue;
-        if (!first)
+    for (size_t i = first; i < r->n_renditions && r->renditions[i].part == part; i++) {
+        if (i > first)
             putc(',', out);
-        first = false;
         put_rendition(out, &r->renditions[i]);
     }
     putc(']', out);
 }
 
 /* Position of a tensor's owner among those of its own part; null: it has none. */
-static void put_owner(FILE *out, const struct shard_record *r, const struct shard_tensor *t)
+static void put_owner(FILE *out, const struct dump_sample *s,
+                      const struct shard_tensor *t)
 {
-    size_t before = 0;
+    const bool image = s->view.record->parts[t->part].kind == SHARD_PART_IMAGE;
 
-    if (t->owner == SHARD_NONE) {
+    if (t->owner == SHARD_NONE)
         fputs("null", out);
-        return;
-    }
-    for (size_t i = 0; r->parts[t->part].kind == SHARD_PART_IMAGE && i < t->owner; i++)
-        before += r->renditions[i].part != t->part;
-    fprintf(out, "%zu", t->owner - before);
+    else
+        fprintf(out, "%zu", t->owner - (image ? s->of_parts.rendition[t->part] : 0));
 }
 
 static void put_tensors(FILE *out, const struct dump_sample *s, size_t part)
 {
-    const struct shard_record *r = s->view.record;
+    const size_t first = s->of_parts.start[part], end = s->of_parts.start[part + 1];
     char number[16];
-    bool first = true;
 
     fputs(",\"tensors\":[", out);
-    for (size_t i = 0; i < r->n_tensors; i++) {
-        const struct shard_tensor *t = &r->tensors[i];
-        if (t->part != part)
-            continue;
-        fputs(first ? "{\"encoder\":" : ",{\"encoder\":", out);
-        first = false;
+    for (size_t i = first; i < end; i++) {
+        const struct shard_tensor *t = &s->view.record->tensors[s->of_parts.tensor[i]];
+        fputs(i == first ? "{\"encoder\":" : ",{\"encoder\":", out);
         put_string(out, s->view.header->encoders[t->encoder].name);
         fputs(",\"kind\":", out);
         put_string(out, dump_kind_name(t->kind, number));
         fputs(",\"owner\":", out);
-        put_owner(out, r, t);
+        put_owner(out, s, t);
         fprintf(out, ",\"output\":%" PRIu32 ",\"mirrored\":%s,\"logvar\":%s,",
                 shard_output_of(t), shard_is_mirrored(t) ? "true" : "false",
                 shard_is_logvar(t) ? "true" : "false");
@@ -172,7 +164,8 @@ static void put_sha256(FILE *out, const struct shard_part *image)
     putc('"', out);
 }
 
-static void put_part(FILE *out, const struct dump_sample *s, size_t i)
+/* Counts the texts in *n_texts. */
+static void put_part(FILE *out, const struct dump_sample *s, size_t i, size_t *n_texts)
 {
     const struct shard_part *part = &s->view.record->parts[i];
     char number[16];
@@ -186,15 +179,16 @@ static void put_part(FILE *out, const struct dump_sample *s, size_t i)
     else
         fputs("null", out);
     if (part->kind == SHARD_PART_TEXT) {
-        const struct shard_alternative *a = record_view_drawn(&s->view, i);
+        const struct shard_alternative *a = record_view_drawn(&s->view, i, (*n_texts)++);
         fprintf(out, ",\"drawn\":%zu,\"alternatives\":",
                 a != NULL ? (size_t)(a - part->alternatives) : 0);
         put_captions(out, part);
     } else if (part->kind == SHARD_PART_IMAGE) {
-        fprintf(out, ",\"original_size\":[%" PRIu32 ",%" PRIu32 "],\"sha256\":",
-                part->width, part->height);
+        fprintf(out,
+                ",\"original_size\":[%" PRIu32 ",%" PRIu32 "],\"sha256\":", part->width,
+                part->height);
         put_sha256(out, part);
-        put_renditions(out, s->view.record, i);
+        put_renditions(out, s, i);
     }
     put_tensors(out, s, i);
     putc('}', out);
@@ -202,11 +196,13 @@ static void put_part(FILE *out, const struct dump_sample *s, size_t i)
 
 static void put_parts(FILE *out, const struct dump_sample *s)
 {
+    size_t n_texts = 0;
+
     putc('[', out);
     for (size_t i = 0; i < s->view.record->n_parts; i++) {
         if (i > 0)
             putc(',', out);
-        put_part(out, s, i);
+        put_part(out, s, i, &n_texts);
     }
     putc(']', out);
 }
@@ -290,7 +286,8 @@ int dump_json_sample(FILE *out, const struct dump_sample *s)
     put_string(out, s->view.record->name);
     fputs(",\"key\":", out);
     put_string(out, s->view.record->key);
-    fprintf(out, ",\"kind\":\"%s\",\"order\":%s,\"caption\":",             shard_arrangement_name(s->view.arrangement),
+    fprintf(out, ",\"kind\":\"%s\",\"order\":%s,\"caption\":",
+            shard_arrangement_name(s->view.arrangement),
             s->view.arrangement != SHARD_PAIR ? "null"
             : caption_first                   ? "\"caption_first\""
                                               : "\"image_first\"");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "shard/parts.h"
+#include "shard/status.h"
 #include "tools/tensor.h"
 
 /* Gives the values of a tensor that was read and is what its shape and dtype say. */
@@ -28,11 +29,11 @@ static int read_values(const struct shard_tensor *s, double **values, size_t *n)
 int dump_sample_read(struct dump_sample *s)
 {
     const struct record_view *v = &s->view;
-    int rc = 0;
+    int rc = shard_parts_tensors_make(&s->of_parts, v->record) == SHARD_OK ? 0 : -1;
 
     s->n_values = s->n_logvar_values = 0;
     s->values = s->logvar_values = NULL;
-    if (v->latent != NULL)
+    if (rc == 0 && v->latent != NULL)
         rc = read_values(v->latent, &s->values, &s->n_values);
     if (rc == 0 && v->logvar != NULL)
         rc = read_values(v->logvar, &s->logvar_values, &s->n_logvar_values);
@@ -44,9 +45,11 @@ void dump_sample_clear(struct dump_sample *s)
     free(s->values);
     free(s->logvar_values);
     s->values = s->logvar_values = NULL;
+    shard_parts_tensors_clear(&s->of_parts);
 }
 
-static const char *name_or_number(const char *name, uint32_t value, char number[static 16])
+static const char *name_or_number(const char *name, uint32_t value,
+                                  char number[static 16])
 {
     if (name != NULL)
         return name;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "shard/header.h"
+#include "shard/parts.h"
 #include "shard/record.h"
 #include "shard/tokenizer.h"
 #include "tools/record_view.h"
@@ -23,6 +24,7 @@ struct dump_sample {
 
     double *values, *logvar_values; /* NULL: not read, or of a dtype not known */
     size_t n_values, n_logvar_values;
+    struct shard_parts_tensors of_parts;
 };
 
 /* Fills in all below `latents`, which the caller has set with what is above it. Returns

@@ -328,12 +328,8 @@ static void put_output(FILE *out, const struct shard_encoder *e, uint32_t output
 /* The tensors of a part, by their encoders. */
 static void put_tensors_of(FILE *out, const struct dump_sample *s, size_t part)
 {
-    const struct shard_record *r = s->view.record;
-
-    for (size_t i = 0; i < r->n_tensors; i++) {
-        const struct shard_tensor *t = &r->tensors[i];
-        if (t->part != part)
-            continue;
+    for (size_t i = s->of_parts.start[part]; i < s->of_parts.start[part + 1]; i++) {
+        const struct shard_tensor *t = &s->view.record->tensors[s->of_parts.tensor[i]];
         const struct shard_encoder *e = &s->view.header->encoders[t->encoder];
         fputs(", ", out);
         put_string(out, e->name);
@@ -348,10 +344,13 @@ static void put_tensors_of(FILE *out, const struct dump_sample *s, size_t part)
 static void put_parts(FILE *out, const struct dump_sample *s)
 {
     char number[16];
+    size_t n_texts = 0;
 
     for (size_t i = 0; i < s->view.record->n_parts; i++) {
         const struct shard_part *part = &s->view.record->parts[i];
-        const struct shard_alternative *a = record_view_drawn(&s->view, i);
+        const struct shard_alternative *a =
+            part->kind == SHARD_PART_TEXT ? record_view_drawn(&s->view, i, n_texts++)
+                                          : NULL;
         put_label(out, i == 0 ? "parts" : "");
         fputs(dump_part_name(part->kind, number), out);
         fprintf(out, "%s%s", part->role[0] != 0 ? " " : "", part->role);

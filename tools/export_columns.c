@@ -14,7 +14,7 @@ struct columns_under_way {
     struct export_columns *columns;
     const struct export_shape *shape;
     const struct shard_header *header;
-    bool single; /* no numbers are needed for images */
+    bool single; /* tensors of images need neither number nor encoder */
     bool failed; /* for want of memory */
 };
 
@@ -29,7 +29,7 @@ static bool is_plain(const char *name)
 
 char *export_output_name(const struct shard_encoder *e, uint32_t slot)
 {
-    const uint32_t output = slot >> SHARD_SLOT_OUTPUT_SHIFT;
+    const uint32_t output = shard_slot_output(slot);
     char *name;
     int len;
 
@@ -93,7 +93,7 @@ static void add_of_tensor(struct columns_under_way *w, enum export_column_kind k
                           size_t i, const char *encoder, const char *tail)
 {
     const struct export_slot *s = &w->shape->tensors[i];
-    const char *mirrored = (s->slot & SHARD_SLOT_MIRRORED) != 0 ? ".mirrored" : "";
+    const char *mirrored = shard_slot_is_mirrored(s->slot) ? ".mirrored" : "";
 
     if (s->part_kind == SHARD_PART_IMAGE)
         add(w, kind, i, "%" PRIu32 ".%s%s%s", s->image, encoder, mirrored, tail);
@@ -105,7 +105,7 @@ static void add_tensor(struct columns_under_way *w, size_t i)
 {
     const struct export_slot *s = &w->shape->tensors[i];
     const struct shard_encoder *e = &w->header->encoders[s->encoder];
-    const bool logvar = (s->slot & SHARD_SLOT_LOGVAR) != 0;
+    const bool logvar = shard_slot_is_logvar(s->slot);
 
     if (w->single && s->part_kind == SHARD_PART_IMAGE) {
         add(w, EXPORT_COLUMN_TENSOR, i, "%s",
@@ -129,7 +129,7 @@ static bool is_cut_like_the_one_before(const struct export_shape *shape, size_t 
 
     return i > 0 && before->part_kind == s->part_kind && before->image == s->image &&
            before->encoder == s->encoder &&
-           ((before->slot ^ s->slot) & SHARD_SLOT_MIRRORED) == 0;
+           shard_slot_is_mirrored(before->slot) == shard_slot_is_mirrored(s->slot);
 }
 
 static void add_crops(struct columns_under_way *w)
@@ -157,7 +157,7 @@ static void add_of_images(struct columns_under_way *w, enum export_column_kind k
                           const char *base)
 {
     for (uint32_t i = 0; i < w->shape->n_images && !w->failed; i++)
-        add_numbered(w, kind, i, !w->single, base);
+        add_numbered(w, kind, i, w->shape->n_images > 1, base);
 }
 
 static void add_of_sample(struct columns_under_way *w, enum export_column_kind kind,
@@ -257,8 +257,8 @@ const char *export_slot_about(const struct export_slot *slot)
 {
     switch (slot->kind) {
     case SHARD_LATENT:
-        return (slot->slot & SHARD_SLOT_LOGVAR) != 0 ? "posterior log-variance"
-                                                     : "posterior mean";
+        return shard_slot_is_logvar(slot->slot) ? "posterior log-variance"
+                                                : "posterior mean";
     case SHARD_CODES:
         return "codes, without the offset or map that makes them tokens";
     case SHARD_FEATURES:
@@ -277,7 +277,7 @@ const char *export_slot_dims(const struct export_slot *slot)
 
 const char *export_slot_scaling(const struct export_slot *slot, bool scaled)
 {
-    if (slot->kind != SHARD_LATENT || (slot->slot & SHARD_SLOT_LOGVAR) != 0)
+    if (slot->kind != SHARD_LATENT || shard_slot_is_logvar(slot->slot))
         return "";
     return scaled ? ", (raw - shift) * scale" : ", raw: neither shifted nor scaled";
 }

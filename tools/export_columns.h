@@ -2,7 +2,8 @@
  * tools/export_columns.h - which columns the samples of a unit have, and their names.
  *
  * Where there is one image with one latent these are `latent`, `logvar`, `crop`; else
- * they are numbered: IMAGE.ENCODER[.OUTPUT][.mirrored][.logvar]. */
+ * tensors are numbered: IMAGE.ENCODER[.OUTPUT][.mirrored][.logvar]. What is the image's
+ * own, `original_size`, has a number only where there are several images. */
 #ifndef TOOLS_EXPORT_COLUMNS_H
 #define TOOLS_EXPORT_COLUMNS_H
 

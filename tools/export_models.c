@@ -50,7 +50,7 @@ static int add_slot(json_t *encoders, const struct shard_header *h, const json_t
     }
     if (slot->kind != SHARD_LATENT)
         return note_type(about, e, slot);
-    const bool logvar = (slot->slot & SHARD_SLOT_LOGVAR) != 0;
+    const bool logvar = shard_slot_is_logvar(slot->slot);
     if ((logvar || json_object_get(about, "logvar") == NULL) &&
         json_object_set_new(about, "logvar", json_boolean(logvar)) != 0)
         return -1;

@@ -168,7 +168,7 @@ static int check_view(const struct export_run *run, struct export_unit *u)
 static bool has_logvar(const struct export_shape *shape)
 {
     for (size_t i = 0; i < shape->n_tensors; i++)
-        if ((shape->tensors[i].slot & SHARD_SLOT_LOGVAR) != 0)
+        if (shard_slot_is_logvar(shape->tensors[i].slot))
             return true;
     return false;
 }

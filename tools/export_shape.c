@@ -23,7 +23,7 @@ const struct export_slot *export_shape_single(const struct export_shape *shape,
         const struct export_slot *s = &shape->tensors[i];
         if (s->part_kind != SHARD_PART_IMAGE ||
             (single != NULL && s->encoder == single->encoder &&
-             s->slot == (single->slot | SHARD_SLOT_LOGVAR)))
+             s->slot == shard_slot_logvar_of(single->slot)))
             continue;
         if (single != NULL || s->slot != 0 || h->encoders[s->encoder].n_outputs > 1)
             return NULL;
@@ -108,7 +108,7 @@ static const char *add_text(struct export_contents *c, const struct record_view 
     struct export_text *text = &c->texts[t];
 
     text->part = &view->record->parts[part];
-    text->drawn = record_view_drawn_text(view, part, t);
+    text->drawn = record_view_drawn(view, part, t);
     if (text->drawn == NULL)
         return "it has no text";
     if (text->drawn->kind != 0)

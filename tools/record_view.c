@@ -6,8 +6,8 @@
 #include "shard/draw.h"
 #include "shard/parts.h"
 
-const struct shard_alternative *record_view_drawn_text(const struct record_view *view,
-                                                       size_t i, size_t t)
+const struct shard_alternative *record_view_drawn(const struct record_view *view,
+                                                  size_t i, size_t t)
 {
     const struct shard_record *r = view->record;
     const struct shard_part *part = &r->parts[i];
@@ -17,19 +17,6 @@ const struct shard_alternative *record_view_drawn_text(const struct record_view 
         drawn = shard_draw_caption(t, r->name, r->key, 0, view->header->seed,
                                    (uint32_t)part->n_alternatives);
     return drawn < part->n_alternatives ? &part->alternatives[drawn] : NULL;
-}
-
-const struct shard_alternative *record_view_drawn(const struct record_view *view,
-                                                  size_t i)
-{
-    const struct shard_record *r = view->record;
-    size_t t = 0;
-
-    if (r->parts[i].kind != SHARD_PART_TEXT)
-        return NULL;
-    for (size_t j = 0; j < i; j++)
-        t += r->parts[j].kind == SHARD_PART_TEXT;
-    return record_view_drawn_text(view, i, t);
 }
 
 static void find_image(struct record_view *v)
@@ -52,13 +39,12 @@ struct record_view record_view(const struct shard_header *header,
                                const struct shard_record *record)
 {
     const size_t text = shard_first_text(record);
-    struct record_view v = {.header = header,
-                            .record = record,
-                            .arrangement = shard_arrangement_of(record)};
+    struct record_view v = {
+        .header = header, .record = record, .arrangement = shard_arrangement_of(record)};
 
     if (text < record->n_parts) {
         v.text = &record->parts[text];
-        v.caption = record_view_drawn(&v, text);
+        v.caption = record_view_drawn(&v, text, 0);
     }
     find_image(&v);
     return v;

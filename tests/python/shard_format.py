@@ -154,7 +154,7 @@ class Shard:
         assert zero == bytes(3)
         r["key"], r["name"] = c.string(key).decode(), c.string(name).decode()
         r["parts"] = [self.part(*c.entry(), ids) for _ in range(n_parts)]
-        r["metadata"] = c.string(metadata).decode()
+        r["metadata"] = c.string(metadata).decode(errors="surrogateescape")
         alternatives = [a for p in r["parts"] for a in p.get("alternatives", [])]
         assert c.at == 40 + content and len(alternatives) == n_alternatives
         assert sum(len(a["ids"] or ()) for a in alternatives) == n_ids

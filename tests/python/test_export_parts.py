@@ -61,11 +61,12 @@ def tensors_of(shard, record, scaled):
 
 
 def wanted(shard, record, scaled=False):
-    """All columns but the texts' and the sample's own, under numbered names."""
+    """All columns but the texts' and the sample's own; tensors under numbered names."""
     columns = dict(tensors_of(shard, record, scaled))
     images = [p for p in record["parts"] if p["kind"] == shard_format.IMAGE]
     for i, image in enumerate(images):
-        columns[f"{i}.original_size"], columns[f"{i}.image_sha256"] = image["size"], image["sha256"]
+        number = f"{i}." if len(images) > 1 else ""
+        columns[number + "original_size"], columns[number + "image_sha256"] = image["size"], image["sha256"]
     if len(images) > 1 or sum(p["kind"] == shard_format.TEXT for p in record["parts"]) != 1:
         columns["parts"] = [("text", "image", "data")[p["kind"]] + (f":{p['role']}" if p["role"] else "")
                             for p in record["parts"]]
@@ -147,6 +148,16 @@ def check_edits(folder):
     check(folder, path, "--scaled")
 
 
+def check_names(folder):
+    """All columns of one image, by one encoder and by two; two images by one are check_edits()."""
+    own = {"key", "name", "index", "metadata", "order", "text", "tokens", "captions", "original_size", "image_sha256"}
+    for name, letters, columns in (("one", "v", {"latent", "crop"}), ("moments", "m", {"latent", "logvar", "crop"}),
+                                   ("two", "vw", {"0.vae", "0.vae.crop", "0.wide", "0.wide.crop"}),
+                                   ("mirrored", "V", {"0.vae", "0.vae.crop", "0.vae.mirrored", "0.vae.mirrored.crop"})):
+        samples = both(folder, write(folder, f"names-{name}", f"T I{letters}", f"I{letters} T"))
+        assert all(set(sample) == own | columns for samples_of in samples for sample in samples_of), name
+
+
 def check_many_encoders(folder):
     """Latents of two geometries, a log-variance, mirror images, codes, features of two outputs, a file, data."""
     path = write(folder, "rich", RICH, RICH, RICH)
@@ -166,12 +177,10 @@ def check_many_encoders(folder):
 
 def today(kind):
     """The names where there is one image and one tensor of this kind."""
-    names = {"0.original_size": "original_size", "0.image_sha256": "image_sha256"}
-
     def rename(name):
         if name.endswith(".crop"):
             return "crop"
-        return names.get(name) or ("logvar" if name.endswith(".logvar") else kind if name[0] == "0" else name)
+        return "logvar" if name.endswith(".logvar") else kind if name[0] == "0" else name
     return rename
 
 
@@ -259,7 +268,7 @@ def check_same_names(folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        for part in (check_edits, check_many_encoders, check_single, check_texts, check_many_images, check_unlike,
+        for part in (check_edits, check_names, check_many_encoders, check_single, check_texts, check_many_images, check_unlike,
                      check_agreement, check_same_names):
             part(folder)
 

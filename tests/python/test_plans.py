@@ -196,7 +196,7 @@ def same_record(record, want):
     assert (record.key, record.name, record.index) == (want["key"], want["name"], want["index"])
     assert (record.text_checksum, record.tensor_checksum) == (want["text_checksum"], want["tensor_checksum"])
     assert (ORDERS.index(record.order), record.caption_drawn) == (want["order"], want["caption_drawn"])
-    assert (record.metadata or b"").decode() == want["metadata"]
+    assert (record.metadata or b"").decode(errors="surrogateescape") == want["metadata"]
     seen = 0
     for i, (part, p) in enumerate(zip(record.parts, want["parts"], strict=True)):
         assert (part.kind, part.role, part.loss) == (part_name(p["kind"]), p["role"], p["flags"] == 1)

@@ -13,7 +13,7 @@
 #include "shard/format.h"
 #include "shard/header.h"
 #include "shard/parts.h"
-#include "shard/row.h"
+#include "shard/record_check.h"
 
 enum {
     RANDOM_PARTS = 6,
@@ -509,8 +509,6 @@ static inline struct random_record *random_record_make(uint64_t seed,
     if (text < r->rec.n_parts)
         r->rec.caption_drawn = random_below(r, (uint32_t)r->parts[text].n_alternatives);
     const struct shard_unknown metadata = random_unknown(r);
-    for (size_t i = 0; i < metadata.len; i++) /* a string is UTF-8 */
-        ((unsigned char *)metadata.bytes)[i] &= 0x7F;
     r->rec.metadata_len = metadata.len;
     r->rec.metadata = metadata.bytes;
     return r;

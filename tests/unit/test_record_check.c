@@ -625,16 +625,66 @@ static bool no_data(struct random_record *r)
     return t != NULL;
 }
 
+static bool odd_key(struct random_record *r)
+{
+    r->rec.key = "\xED\xA0\x80";
+    return true;
+}
+
+static bool odd_name(struct random_record *r)
+{
+    r->rec.name = "caf\xE9";
+    return true;
+}
+
+/* Some alternative of the record, which has a text, or NULL. */
+static struct shard_alternative *some_alternative(struct random_record *r)
+{
+    struct shard_part *part = &r->parts[0];
+
+    return r->rec.n_parts > 0 && part->kind == SHARD_PART_TEXT
+               ? (struct shard_alternative *)&part->alternatives[part->n_alternatives - 1]
+               : NULL;
+}
+
+static bool odd_caption_name(struct random_record *r)
+{
+    struct shard_alternative *a = some_alternative(r);
+
+    if (a != NULL)
+        a->name = "\xF8";
+    return a != NULL;
+}
+
+static bool odd_text(struct random_record *r)
+{
+    struct shard_alternative *a = some_alternative(r);
+
+    if (a == NULL || a->kind != 0)
+        return false;
+    a->text = "a caption\0cut within \xE7\x8A";
+    a->text_len = 23;
+    return true;
+}
+
 static void test_values(void **state)
 {
     static const struct {
         mutation *mutate;
         const char *name, *why;
     } values[] = {
-        RULE(order_of_no_pair, "is no pair"), RULE(infinite_fp16, "not finite"),
-        RULE(nan_bf16, "not finite"),         RULE(nan_fp32, "not finite"),
-        RULE(code_above, "codebook"),         RULE(code_below_zero, "codebook"),
-        RULE(id_above, "an id above"),        RULE(no_data, "no data"),
+        RULE(order_of_no_pair, "is no pair"),
+        RULE(infinite_fp16, "not finite"),
+        RULE(nan_bf16, "not finite"),
+        RULE(nan_fp32, "not finite"),
+        RULE(code_above, "codebook"),
+        RULE(code_below_zero, "codebook"),
+        RULE(id_above, "an id above"),
+        RULE(no_data, "no data"),
+        RULE(odd_key, "key is not UTF-8"),
+        RULE(odd_name, "NAME is not UTF-8"),
+        RULE(odd_caption_name, "name of alternative"),
+        RULE(odd_text, "part 0 is not UTF-8"),
     };
 
     (void)state;

@@ -404,6 +404,120 @@ static void test_a_column_of_zeros(void **state)
     close(fd);
 }
 
+/* The index of `shard` with a bit of one column turned, all its checksums right. */
+static void forge_index(const struct shard_index_file *x, enum shard_index_column forged,
+                        size_t at, struct shard_buffer *payload)
+{
+    unsigned char head[SHARD_INDEX_HEAD], fingerprint[16];
+    struct shard_buffer values = {0}, scratch = {0};
+    ZSTD_CCtx *zstd = ZSTD_createCCtx();
+
+    assert_int_equal(shard_column_store_head(&x->store, head), SHARD_OK);
+    assert_int_equal(shard_column_store_fingerprint(&x->store, fingerprint), SHARD_OK);
+    assert_int_equal(shard_column_store_begin(payload, INDEX_N_COLUMNS), SHARD_OK);
+    memcpy(payload->data, head, sizeof(head));
+    for (uint32_t id = 1; id <= INDEX_N_COLUMNS; id++) {
+        assert_int_equal(shard_index_load(x, id, x->store.entry[id].raw_bytes, &values),
+                         SHARD_OK);
+        if (id == forged)
+            values.data[at] ^= 1;
+        assert_int_equal(shard_column_store_append(payload, id, shard_index_width(id),
+                                                   &values, zstd, &scratch),
+                         SHARD_OK);
+    }
+    assert_int_equal(shard_column_store_end(payload, INDEX_N_COLUMNS, fingerprint),
+                     SHARD_OK);
+    shard_buffer_free(&values);
+    shard_buffer_free(&scratch);
+    ZSTD_freeCCtx(zstd);
+}
+
+/* `shard` with that index, and the seek table that goes with it. */
+static void forge_shard(enum shard_index_column forged, size_t at,
+                        struct shard_buffer *out)
+{
+    struct shard_buffer payload = {0};
+    struct shard_source source;
+    struct shard_file_map map;
+    char path[32];
+    int fd = open_bytes(shard, shard_len, path);
+
+    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    const size_t begin = (size_t)map.index.data_bytes;
+    const size_t table = begin + SHARD_SKIPPABLE_HEAD + (size_t)map.index.store.bytes;
+    forge_index(&map.index, forged, at, &payload);
+    const uint32_t head[] = {SHARD_MAGIC_INDEX, (uint32_t)payload.len};
+    const uint32_t bytes = SHARD_SKIPPABLE_HEAD + (uint32_t)payload.len;
+    out->len = 0;
+    assert_int_equal(shard_buffer_add(out, shard, begin), SHARD_OK);
+    assert_int_equal(shard_buffer_add(out, head, sizeof(head)), SHARD_OK);
+    assert_int_equal(shard_buffer_add(out, payload.data, payload.len), SHARD_OK);
+    assert_int_equal(shard_buffer_add(out, shard + table, shard_len - table), SHARD_OK);
+    memcpy(out->data + out->len - SHARD_SEEK_FOOTER - SHARD_SEEK_ENTRY, &bytes, 4);
+    shard_buffer_free(&payload);
+    shard_file_map_close(&map);
+    shard_source_close(&source);
+    close(fd);
+}
+
+/* An index that is of other records costs the blocks it is wrong about, and says so. */
+static void test_an_index_of_other_records(void **state)
+{
+    static const enum shard_index_column columns[] = {INDEX_N_PARTS, INDEX_TEXT_CHECKSUM,
+                                                      INDEX_TENSOR_CHECKSUM};
+    struct shard_buffer forged = {0};
+    struct shard_record rec;
+    struct shard_reader *r;
+    char path[32];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++) {
+        /* The last record's: the block before it is as it was. */
+        forge_shard(columns[i], shard_index_width(columns[i]) * (N - 1), &forged);
+        int fd = open_bytes(forged.data, forged.len, path);
+        assert_int_equal(shard_reader_open(&r, path), SHARD_OK);
+        for (uint64_t at = 0; at < N / 2; at++)
+            assert_int_equal(shard_reader_at(r, at, &rec), SHARD_OK);
+        assert_int_equal(shard_reader_at(r, N / 2, &rec), SHARD_EDAMAGED);
+        assert_string_equal(rec.key, samples[N / 2]->key);
+        assert_non_null(strstr(shard_reader_why(r), "text frame of block 1 at byte "));
+        assert_non_null(
+            strstr(shard_reader_why(r), " has other records than the index is of"));
+        shard_reader_close(r);
+        close(fd);
+    }
+    shard_buffer_free(&forged);
+}
+
+/* Columns that are only compared cost nothing where they are damaged themselves. */
+static void test_an_index_that_tells_nothing(void **state)
+{
+    struct shard_source source;
+    struct shard_file_map map;
+    struct shard_record rec;
+    struct shard_reader *r;
+    char path[32];
+    int fd = open_bytes(shard, shard_len, path);
+
+    (void)state;
+    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    const size_t at =
+        (size_t)(map.index.store.at + map.index.store.entry[INDEX_TEXT_CHECKSUM].offset);
+    shard_file_map_close(&map);
+    shard_source_close(&source);
+    close(fd);
+    shard[at + 4] ^= 0x10;
+    fd = open_bytes(shard, shard_len, path);
+    shard[at + 4] ^= 0x10;
+    assert_int_equal(shard_reader_open(&r, path), SHARD_OK);
+    for (uint64_t i = 0; i < N; i++)
+        assert_int_equal(shard_reader_next(r, &rec), SHARD_OK);
+    shard_reader_close(r);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +529,8 @@ int main(void)
         cmocka_unit_test(test_what_is_no_file),
         cmocka_unit_test(test_shortened_while_open),
         cmocka_unit_test(test_a_column_of_zeros),
+        cmocka_unit_test(test_an_index_of_other_records),
+        cmocka_unit_test(test_an_index_that_tells_nothing),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
