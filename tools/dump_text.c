@@ -198,7 +198,8 @@ static void put_positions(FILE *out, const struct dump_sample *s,
 static int put_sequence(FILE *out, const struct dump_sample *s)
 {
     const struct shard_header *h = s->view.header;
-    const struct shard_view view = {h, shard_plan_default(), h->patch};
+    const struct shard_view view = {
+        .header = h, .plan = shard_plan_default(), .window = h->patch};
     struct shard_draws draws;
     struct shard_sequence seq = {0};
     char why[128];
@@ -288,8 +289,9 @@ static void put_image(FILE *out, const struct shard_part *image,
         fprintf(out,
                 ", %s %" PRIu32 " x %" PRIu32 " at %" PRIu32 ",%" PRIu32
                 ", resized to %" PRIu32 " x %" PRIu32 "%s",
-                shard_fit_name(r->fit), r->crop.width, r->crop.height, r->crop.left, r->crop.top,
-                r->target_width, r->target_height, r->mirrored ? ", mirrored" : "");
+                shard_fit_name(r->fit), r->crop.width, r->crop.height, r->crop.left,
+                r->crop.top, r->target_width, r->target_height,
+                r->mirrored ? ", mirrored" : "");
     putc('\n', out);
     put_label(out, "sha256");
     for (size_t i = 0; i < sizeof(image->sha256); i++)

@@ -82,7 +82,7 @@ class Builder:
         self.roles.append(role)
 
     def marker(self, name, role):
-        if self.ids[name] is not None:
+        if self.ids is not None and self.ids[name] is not None:
             self.put(self.ids[name], role)
 
     def choose(self, i, see):
@@ -141,14 +141,14 @@ class Builder:
         rows, columns = self.grid(tensor, see)
         if framed:
             self.n_framed += 1
-            self.put(self.ids["boi"], PREDICTED * loss | PREDICTS * codes)
+            self.marker("boi", PREDICTED * loss | PREDICTS * codes)
         begin = len(self.tokens)
         self.positions(tensor, see, rows, columns, PREDICTS | PREDICTED * loss)
         self.spans.append(Span(begin, len(self.tokens) - begin, i, tensor["kind"],
                                self.record["tensors"].index(tensor), rows, columns, loss, see.get("visible", True),
                                see.get("advance", True)))
         if framed:
-            self.put(self.ids["eoi"], PREDICTS | PREDICTED * (codes and loss))
+            self.marker("eoi", PREDICTS | PREDICTED * (codes and loss))
 
     def see_text(self, i, see):
         part = self.record["parts"][i]
@@ -194,11 +194,10 @@ def sequence(record, header, plan, caption_first, drawn, window):
 
 
 def measure(record, header, plan, window):
-    """(how what is seen is arranged, texts, images with markers, positions besides markers and texts), before
-    draws; Refused."""
+    """(how what is seen is arranged, texts, images with markers, positions besides texts), before draws;
+    Refused."""
     texts = [{**part, "alternatives": [{"ids": []}]} if part["kind"] == TEXT else part for part in record["parts"]]
     b = Builder({**record, "parts": texts}, header, plan, [0] * len(texts), window).build(True)
     own = [span.kind == 0 for span in b.spans]
-    positions = sum(span.length for span in b.spans if span.kind)
     arrangement = {(1, 0): "text", (1, 1): "pair" if pair_of(record) else "other"}.get((sum(own), b.n_framed), "other")
-    return arrangement, sum(own), b.n_framed, positions
+    return arrangement, sum(own), b.n_framed, len(b.tokens)

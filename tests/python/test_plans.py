@@ -177,9 +177,9 @@ def measures(paths):
                 except shard_sequence.Refused:
                     expected = None
                 try:
-                    arrays = reader.shard.measure(Plan(json.dumps(plan)), window)
-                    types = ("u1", "<u4", "<u4", "<u8")
-                    got = [(_shard.ARRANGEMENTS[one], *rest) for one, *rest in zip(
+                    arrays = reader.shard.measure(_shard.Sequencer(Plan(json.dumps(plan)), window))
+                    types = ("u1", "<u4", "<u4", "<u8", "<u8")
+                    got = [(_shard.ARRANGEMENTS[one], *rest) for one, *rest, _ in zip(
                         *(np.frombuffer(memoryview(a), t).tolist() for a, t in zip(arrays, types)))]
                 except ValueError as error:
                     got = None

@@ -63,7 +63,8 @@ static void begin(struct fixture *f)
     *f = (struct fixture){.header = header};
     f->rec = (struct shard_record){.parts = f->parts, .tensors = f->tensors};
     f->draws.of_part = f->drawn;
-    f->view = (struct shard_view){&f->header, shard_plan_default(), 2};
+    f->view = (struct shard_view){
+        .header = &f->header, .plan = shard_plan_default(), .window = 2};
 }
 
 static void use_plan(struct fixture *f, const char *json)
@@ -492,12 +493,12 @@ static void test_measure(void **state)
     assert_int_equal(m.arrangement, SHARD_PAIR);
     assert_int_equal(m.n_texts, 1);
     assert_int_equal(m.n_framed, 1);
-    assert_int_equal(m.positions, 8);
+    assert_int_equal(m.length[0], 8);
     add_image(&f, SHARD_FLAG_LOSS, 2, 2);
     assert_int_equal(shard_sequence_measure(&f.view, &f.rec, &m), SHARD_OK);
     assert_int_equal(m.arrangement, SHARD_OTHER);
     assert_int_equal(m.n_framed, 2);
-    assert_int_equal(m.positions, 9);
+    assert_int_equal(m.length[0], 9);
     f.view.window = 8;
     assert_int_equal(shard_sequence_measure(&f.view, &f.rec, &m), SHARD_EINVAL);
 }

@@ -277,7 +277,8 @@ class Record:
         one_of("patch", patch, (None, 1, 2, 4, 8))
         number = -1 if order is None else ORDERS.index(order)
         tokens, loss, spans = self._loaded().sequence(
-            self._row, plan or _shard.Plan(), patch or self._reader.header["patch"], number, drawn)
+            self._row, _shard.Sequencer(plan or _shard.Plan(), patch or self._reader.header["patch"]),
+            number, drawn)
         return Sequence(np.frombuffer(tokens, _U32), np.frombuffer(loss, bool), [
             Span(offset, length, part, KINDS.get(kind, "text"), tensor, rows, columns, *flags)
             for offset, length, part, kind, tensor, rows, columns, *flags in spans])

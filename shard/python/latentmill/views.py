@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import view_file
+from ._shard import Plan, Sequencer
 from .caption_rules import text_of
 from .catalogue import find_shards, first_few
 from .columns import starts_of
@@ -290,7 +291,7 @@ class _Builder:
         self._tokenizers: dict[str, Tokenizer] = {}  # of data sets, by their SHA-256
 
     def add(self, reader: ShardReader) -> None:
-        lengths_of(reader, 1)
+        lengths_of(reader, Sequencer(Plan(), 1))
         if self._captions_map is not None and self._view.tokenizer is None:
             sha256 = (reader.header["tokenizer"] or {}).get("sha256", "")
             if sha256 not in self._tokenizers:

@@ -24,7 +24,7 @@ struct shard_object {
     struct shard_key_map keys;
     bool outlined;
     struct shard_outline outline; /* where outlined */
-    struct block_loader *spare; /* NULL: in use, or not made yet */
+    struct block_loader *spare;   /* NULL: in use, or not made yet */
 };
 
 static struct shard_object *cast(PyObject *self)
@@ -183,7 +183,8 @@ static int load_keys(PyObject *self)
 static PyObject *shard_keys(PyObject *self, PyObject *unused)
 {
     struct shard_object *s = cast(self);
-    PyObject *list = load_keys(self) == 0 ? PyList_New((Py_ssize_t)s->keys.n_records) : NULL;
+    PyObject *list =
+        load_keys(self) == 0 ? PyList_New((Py_ssize_t)s->keys.n_records) : NULL;
 
     (void)unused;
     for (size_t i = 0; list != NULL && i < s->keys.n_records; i++) {
@@ -345,8 +346,8 @@ int shard_type_add(PyObject *module, struct module_state *state)
          "frames() -> dict of where the frames are: latentmill.Frames."},
         {"keys", shard_keys, METH_NOARGS, "keys() -> list of all records' keys."},
         {"measure", shard_index_measure, METH_VARARGS,
-         "measure(plan, window) -> (arrangement, n_texts, n_framed, positions) of each record:\n"
-         "u8, u32, u32, u64. ValueError."},
+         "measure(sequencer) -> (arrangement, n_texts, n_framed, lengths caption first,\n"
+         "lengths image first) of each record: u8, u32, u32, u64, u64. ValueError."},
         {"find", shard_find, METH_VARARGS,
          "find(key, name=None) -> int | None: position of the first such record."},
         {"identify", shard_identify, METH_O,
