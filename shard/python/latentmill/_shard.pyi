@@ -136,6 +136,8 @@ class Block:
     ) -> tuple[int, int, int, int, tuple[int, ...], int] | None:
         """(frame, offset, bytes, dtype, dims, encoder) of the latent of the image that stands for
         the record, or of the log-variance that goes with it."""
+    def drawn_ids(self, row: int, /) -> tuple[int, int] | None:
+        """(first id in the block's, number) of the caption drawn for epoch 0; None: no ids."""
     def sequence(
         self, row: int, sequencer: Sequencer, order: int, drawn: Any, /
     ) -> tuple[bytes, bytes, tuple[_Span, ...]]:

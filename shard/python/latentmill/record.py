@@ -260,11 +260,8 @@ class Record:
         """Token ids of the caption drawn for epoch 0, (tokens) uint32, without markers.
 
         None where it has no text or was not tokenized."""
-        alternatives = self._first_text()
-        if alternatives is None:
-            return None
-        _, _, _, first, n = alternatives[self._data()[4]]
-        return None if n is None else self._ids(first, n)
+        place = self._loaded().drawn_ids(self._row)
+        return None if place is None else self._ids(*place)
 
     def sequence(self, plan: _shard.Plan | None = None, patch: int | None = None,
                  order: str | None = None, drawn: list[int] | None = None) -> Sequence:
@@ -315,8 +312,9 @@ class Record:
         return patches.scaled(raw, dtype, *self._reader.scale_and_shift(place[5]))
 
     def _latent(self, logvar: bool = False) -> npt.NDArray[Any] | None:
-        # Where there are latents alone, all of the block in one go.
-        block = self._loaded(tensors=len(self._reader.header["encoders"]) == 1)
+        block = self._block
+        if block is None:  # where there are latents alone, all of the block in one go
+            block = self._loaded(tensors=len(self._reader.header["encoders"]) == 1)
         place = block.latent(self._row, logvar)
         if place is None:
             return None

@@ -504,6 +504,25 @@ static PyObject *block_latent(PyObject *self, PyObject *args)
                          (unsigned long)t->encoder);
 }
 
+/* drawn_ids(row): (first id in the block's, number) of the caption drawn for epoch 0;
+ * None: it has no text, or no ids. */
+static PyObject *block_drawn_ids(PyObject *self, PyObject *arg)
+{
+    const struct shard_record *rec = block_object_record(self, arg);
+
+    if (rec == NULL)
+        return NULL;
+    const size_t text = shard_first_text(rec);
+    if (text == rec->n_parts)
+        Py_RETURN_NONE;
+    const struct shard_alternative *a =
+        &rec->parts[text].alternatives[rec->caption_drawn];
+    if (a->n_ids == SHARD_NO_IDS)
+        Py_RETURN_NONE;
+    return Py_BuildValue("nk", a->ids != NULL ? a->ids - frame_of(cast(self))->ids : 0,
+                         (unsigned long)a->n_ids);
+}
+
 static PyObject *get_shard(PyObject *self, void *closure)
 {
     (void)closure;
@@ -548,6 +567,9 @@ int block_type_add(PyObject *module, struct module_state *state)
          "latent(row, logvar=False) -> (frame, offset, bytes, dtype, dims, encoder) | "
          "None:\n"
          "of the image that stands for the record. DamagedError."},
+        {"drawn_ids", block_drawn_ids, METH_O,
+         "drawn_ids(row) -> (first id in the block's, number) of the caption drawn, or "
+         "None."},
         {"sequence", block_sequence, METH_VARARGS,
          "sequence(row, sequencer, order, drawn) -> (tokens, loss, spans): FORMAT.md,\n"
          "section 8. order: 0, 1, or -1: as stored. drawn: a number a part, or None."},
