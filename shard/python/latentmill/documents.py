@@ -19,6 +19,7 @@ from .lazy import cached_property
 from .options import Options
 from .reader import ShardReader
 
+PLAN = _shard.Plan()  # of all data sets: Transfusion's
 ARRANGEMENTS = _shard.ARRANGEMENTS  # of a record's parts: "other", "pair", "text"
 
 

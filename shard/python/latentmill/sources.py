@@ -18,7 +18,7 @@ from .catalogue import ACCEPTED, Catalogue, Paths
 from . import _shard
 from .columns import NO_IDS, Column, starts_of
 from .dataset_index import DatasetIndex
-from .documents import Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
+from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
 from .lazy import cached_property
 from .mixture import Weight, schedule
 from .options import Options
@@ -244,7 +244,7 @@ class OpenSource:
         texts = texts_of(reader.columns()) if self.view is None else self.view.texts(number)
         if self.view is None or self.view.markers is None:
             _refuse_missing_ids(reader, texts)
-        sequencer = _shard.Sequencer(_shard.Plan(), self._grid(reader.header),
+        sequencer = _shard.Sequencer(PLAN, self._grid(reader.header),
                                      self._markers(reader.header), self._options.items())
         return OpenShard(
             reader, lengths_of(reader, sequencer), texts, Measure(self._options, reader.header),
