@@ -176,15 +176,37 @@ static int put_code(struct builder *b, const struct shard_tensor *t, size_t i,
     return put(b, id, role);
 }
 
+/* What stands before codes of (H,W). */
+static int put_size(struct builder *b, const struct shard_appearance *a,
+                    const struct shard_span *span, uint8_t role)
+{
+    const uint32_t unit = a->size.unit;
+
+    if (span->rows % unit != 0 || span->cols % unit != 0)
+        return refuse(b,
+                      "a size unit of %" PRIu32 " does not divide codes of %" PRIu32
+                      " x %" PRIu32,
+                      unit, span->rows, span->cols);
+    const uint64_t height = (uint64_t)a->size.height + span->rows / unit;
+    const uint64_t width = (uint64_t)a->size.width + span->cols / unit;
+    if (height > SHARD_MAX_ID || width > SHARD_MAX_ID)
+        return refuse(b, "a size token is above %d", SHARD_MAX_ID);
+    const int rc = put(b, (uint32_t)height, role);
+    return rc == SHARD_OK ? put(b, (uint32_t)width, role) : rc;
+}
+
 /* Codes and ids are tokens, row by row. */
 static int put_tokens(struct builder *b, const struct shard_appearance *a,
                       const struct shard_tensor *t, const struct shard_span *span)
 {
     const uint8_t role = span->loss ? ROLE_BOTH : ROLE_PREDICTS;
-    const bool ends = a->row_end >= 0 && t->kind == SHARD_CODES && t->n_dims == 2;
+    const bool rows = t->kind == SHARD_CODES && t->n_dims == 2;
+    const bool ends = a->row_end >= 0 && rows;
     const uint64_t n = (uint64_t)span->rows * span->cols;
-    int rc = SHARD_OK;
+    int rc = rows && a->size.unit > 0 ? put_size(b, a, span, role) : SHARD_OK;
 
+    if (rc < 0)
+        return rc;
     if (b->seq == NULL)
         return put_blank(b, n + (ends ? span->rows : 0));
     if (t->data == NULL && t->n_bytes > 0)
@@ -237,6 +259,12 @@ static bool is_framed(const struct builder *b, const struct shard_appearance *a,
     return a->markers && b->rec->parts[part].kind == SHARD_PART_IMAGE;
 }
 
+/* Whether BOS and EOS stand around each text. */
+static bool has_ends(const struct builder *b)
+{
+    return b->view->plan->ends_of_texts && !b->templated;
+}
+
 static const struct shard_tensor *choose(const struct builder *b,
                                          const struct shard_appearance *a, size_t part)
 {
@@ -254,20 +282,24 @@ static const struct shard_tensor *choose(const struct builder *b,
 /* An image, or anything else that is seen by a tensor; without one it is not seen. */
 static int see_tensor(struct builder *b, const struct shard_appearance *a, size_t part)
 {
+    const bool text = b->rec->parts[part].kind == SHARD_PART_TEXT;
     const struct shard_tensor *t = choose(b, a, part);
 
-    if (t == NULL)
+    if (t == NULL || (text && b->draws == NULL)) /* as long as what is drawn */
         return SHARD_OK;
     const bool framed = is_framed(b, a, part);
     const bool markers = framed && !b->templated;
     const bool codes = t->kind == SHARD_CODES;
     const bool loss = a->loss && b->rec->parts[part].flags == SHARD_FLAG_LOSS;
-    int rc = markers ? put_boi(b, loss, codes) : SHARD_OK;
+    const bool ends = text && t->kind == SHARD_IDS && has_ends(b);
+    int rc = markers ? put_boi(b, loss, codes) : ends ? put_bos(b) : SHARD_OK;
     b->measure.n_framed += framed;
     if (rc == SHARD_OK)
         rc = put_tensor(b, a, t, part);
     if (rc == SHARD_OK && markers)
         rc = put_eoi(b, loss, codes);
+    if (rc == SHARD_OK && ends)
+        rc = put_eos(b, loss);
     return rc;
 }
 
@@ -286,7 +318,7 @@ static int see_text(struct builder *b, const struct shard_appearance *a, size_t 
 {
     const struct shard_part *text = &b->rec->parts[part];
     const uint32_t drawn = drawn_of(b, part);
-    const bool ends = b->view->plan->ends_of_texts && !b->templated;
+    const bool ends = has_ends(b);
     struct shard_span span = {.part = part,
                               .tensor = drawn,
                               .rows = 1,

@@ -97,8 +97,9 @@ struct shard_measure {
                                          * a text */
     uint32_t n_texts;                   /* appearances of texts by their own ids */
     uint32_t n_framed;  /* appearances of images that a plan gives BOI and EOI */
-    uint64_t length[2]; /* by enum shard_order: positions without texts' own ids, none
-                         * mirrored; without a tokenizer also without markers */
+    uint64_t length[2]; /* by enum shard_order: positions without texts' own ids and their
+                         * tensors, which are of a drawn alternative; none mirrored;
+                         * without a tokenizer also without markers */
 };
 
 /* SHARD_OK or SHARD_EINVAL, as above. */

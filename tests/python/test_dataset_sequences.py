@@ -67,7 +67,7 @@ def content(parts, ids, caption_first=True, markers=MARKERS, dims=(1, 2, 2), tem
         record["parts"].append({"kind": 1, "flags": flag, "role": ""})
         record["tensors"].append({"kind": shard_sequence.LATENT, "part": number, "encoder": 0,
                                   "slot": 0, "dims": list(dims)})
-    header = {"tokenizer": markers._asdict(), "encoders": [{"kind": "latent", "of": "image"}]}
+    header = {"tokenizer": markers._asdict(), "encoders": [{"name": "vae", "kind": "latent", "of": "image"}]}
     tokens, loss, spans = composed(record, header, caption_first, template)
     last_text = max((s.offset for s in spans if s.kind == 0 and s.loss and s.length), default=0)
     latent = np.arange(4, dtype=np.float32).reshape(dims)

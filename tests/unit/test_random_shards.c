@@ -151,7 +151,9 @@ static void random_plan(struct random_record *dice, char *json, size_t cap)
                                         1u << random_below(dice, 2));
             len += (size_t)snprintf(
                 json + len, cap - len,
-                "\"loss\":%s,\"markers\":%s,\"output\":%u,\"row_end\":%s}",
+                "\"size\":%s,\"loss\":%s,\"markers\":%s,\"output\":%u,\"row_end\":%s}",
+                random_once_in(dice, 4) ? "{\"height\":9,\"width\":99,\"unit\":1}"
+                                        : "null",
                 bools[random_below(dice, 2)], bools[random_below(dice, 2)],
                 random_once_in(dice, 4) ? 255u : 0u,
                 random_once_in(dice, 2) ? "9" : "null");

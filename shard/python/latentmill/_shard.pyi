@@ -107,9 +107,12 @@ class Shard:
     def keys(self) -> list[str]: ...
     def measure(self, sequencer: Sequencer, /) -> tuple[Buffer, Buffer, Buffer, Buffer, Buffer]:
         """Of each record, from the index: u8 its arrangement, u32 number of texts, u32 number
-        of images with markers, u64 positions besides texts, caption first and image first.
+        of images with markers, u64 positions besides what is drawn of texts, caption first and image first.
         ValueError, which says of which record, where a window does not divide a latent, or the
         plan has no rule for a part."""
+    def length(self, position: int, sequencer: Sequencer, order: int, drawn: Sequence[int], /
+               ) -> int:
+        """Positions of a record's sequence, from the index, by draws: a number a part."""
     def find(self, key: str, name: str | None = None, /) -> int | None: ...
     def identify(self, position: int, /) -> tuple[str, str, int]: ...
     def locate(self, position: int, /) -> tuple[int, int]: ...

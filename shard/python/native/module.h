@@ -79,6 +79,8 @@ const struct shard_plan *plan_object_get(PyObject *plan);
 
 /* How a Sequencer lets records of that header be seen; lent as long as both live. */
 struct shard_view sequencer_view(PyObject *sequencer, const struct shard_header *header);
+/* That its plan names no encoder but the header's. 0, or -1 with an exception set. */
+int check_plan(const struct shard_view *view);
 
 /* What an open Shard has; lent as long as a reference to it is held. */
 struct shard_file_map;
@@ -127,6 +129,8 @@ PyObject *dims_object(const struct shard_tensor *t);
 /* Methods of Block: py_sequence.c. */
 PyObject *block_sequence(PyObject *self, PyObject *args);
 PyObject *block_document(PyObject *self, PyObject *args);
+/* A method of Shard: py_sequence.c. */
+PyObject *shard_length(PyObject *self, PyObject *args);
 
 /* Takes the block. `shard` is kept. */
 PyObject *block_object(struct module_state *state, PyObject *shard,

@@ -289,6 +289,8 @@ PyObject *shard_index_measure(PyObject *self, PyObject *args)
         return NULL;
     const struct shard_view view =
         sequencer_view(sequencer, shard_object_map(self)->header);
+    if (check_plan(&view) < 0)
+        return NULL;
     int rc = measure_all(&m, &view, o, &failed, why, sizeof(why));
     if (rc == SHARD_OK)
         object = measures_object(state, &m);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/file_map.h"
+#include "shard/outline.h"
 #include "shard/plan.h"
 #include "shard/sequence.h"
 #include "shard/status.h"
@@ -29,6 +31,16 @@ struct shard_view sequencer_view(PyObject *sequencer, const struct shard_header 
                                .window = s->window,
                                .markers = s->has_markers ? &s->markers : NULL,
                                .templates = s->has_templates ? &s->templates : NULL};
+}
+
+int check_plan(const struct shard_view *view)
+{
+    char why[512];
+
+    if (shard_plan_check(view->plan, view->header, why, sizeof(why)) == SHARD_OK)
+        return 0;
+    PyErr_SetString(PyExc_ValueError, why);
+    return -1;
 }
 
 /* (bos, eos, boi, eoi), each an id or None. 0, or -1 with an exception set. */
@@ -252,6 +264,8 @@ PyObject *block_sequence(PyObject *self, PyObject *args)
         (rec = block_object_record(self, arg)) == NULL)
         return NULL;
     const struct shard_view view = sequencer_view(sequencer, header);
+    if (check_plan(&view) < 0)
+        return NULL;
     if (take_draws(rec, header->seed, drawn, &draws) == 0) {
         if (order >= 0)
             draws.order = order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
@@ -260,6 +274,44 @@ PyObject *block_sequence(PyObject *self, PyObject *args)
     }
     shard_sequence_clear(&seq);
     shard_draws_clear(&draws);
+    return object;
+}
+
+/* length(position, sequencer, order, drawn), from the index alone. */
+PyObject *shard_length(PyObject *self, PyObject *args)
+{
+    const struct shard_header *header = shard_object_map(self)->header;
+    const struct shard_outline *o = shard_object_outline(self);
+    PyObject *arg, *sequencer, *drawn, *object = NULL;
+    struct shard_outline_room room = {0};
+    struct shard_record rec;
+    struct shard_draws draws = {.of_part = NULL};
+    uint64_t i;
+    size_t length;
+    char why[128];
+    int order;
+
+    if (o == NULL ||
+        !PyArg_ParseTuple(args, "OO!iO:length", &arg,
+                          module_state_of(self)->sequencer_type, &sequencer, &order,
+                          &drawn) ||
+        take_position(arg, "record", o->n_records, &i) < 0)
+        return NULL;
+    const struct shard_view view = sequencer_view(sequencer, header);
+    if (shard_outline_record(o, (size_t)i, &room, &rec) < 0) {
+        PyErr_NoMemory();
+    } else if (check_plan(&view) == 0 &&
+               take_draws(&rec, header->seed, drawn, &draws) == 0) {
+        draws.order = order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
+        if (shard_sequence_length(&view, &rec, &draws, &length) == SHARD_OK) {
+            object = PyLong_FromSize_t(length);
+        } else {
+            shard_sequence_explain(&view, &rec, &draws, why, sizeof(why));
+            PyErr_SetString(PyExc_ValueError, why);
+        }
+    }
+    shard_draws_clear(&draws);
+    shard_outline_room_clear(&room);
     return object;
 }
 
