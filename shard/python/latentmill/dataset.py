@@ -246,10 +246,10 @@ class Dataset(IterableDataset):
         return make_state(position, self._identity(), self.fingerprint)
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Goes on behind a state. Raises StateError where it is of other data or options, or
-        no state at all.
+        """Goes on behind a state. Raises StateError where it is of other data, options or
+        another plan, or no state at all.
 
-        strict=False takes changed weights and options, added sources (from their begin) and
+        strict=False takes changed weights, options and plans, added sources (from their begin) and
         removed ones. Where a source was removed or packing changed, what is left of the window
         in hand is left out: at most `window` documents. Other data under a source's name,
         another seed and another group are refused all the same."""

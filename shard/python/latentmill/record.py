@@ -269,7 +269,8 @@ class Record:
 
         plan: Transfusion's by default. patch: the window; by default the header's. order, drawn
         (a number a part: of a text its alternative, of an image 1 for its mirrored rendition):
-        by default epoch 0's draws. ValueError where a part has no place in it."""
+        by default epoch 0's draws. ValueError where a part has no place in it, or the plan names an
+        encoder that the header has not."""
         one_of("order", order, (None, *ORDERS))
         one_of("patch", patch, (None, 1, 2, 4, 8))
         number = -1 if order is None else ORDERS.index(order)
