@@ -183,6 +183,7 @@ PYTHON_SRC := \
     shard/python/native/py_draw.c \
     shard/python/native/py_index.c \
     shard/python/native/py_plan.c \
+    shard/python/native/py_sequence.c \
     shard/python/native/py_dataset.c \
     shard/python/native/py_patches.c \
     shard/python/native/py_prefetcher.c \

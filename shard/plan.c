@@ -60,6 +60,36 @@ const struct shard_rule *shard_plan_rule(const struct shard_plan *plan,
     return NULL;
 }
 
+/* The names of the header's encoders, as far as there is room. */
+static void list_encoders(const struct shard_header *h, char *names, size_t cap)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < h->n_encoders && len < cap; i++)
+        len += (size_t)snprintf(names + len, cap - len, "%s%s", i > 0 ? ", " : "",
+                                h->encoders[i].name);
+}
+
+int shard_plan_check(const struct shard_plan *plan, const struct shard_header *h,
+                     char *why, size_t cap)
+{
+    char names[256] = "";
+
+    for (size_t i = 0; i < plan->n_rules && h->n_encoders > 0; i++)
+        for (size_t j = 0; j < plan->rules[i].n_see; j++) {
+            const char *encoder = plan->rules[i].see[j].encoder;
+            if (encoder == NULL || shard_find_encoder(h, encoder) != SHARD_NONE)
+                continue;
+            list_encoders(h, names, sizeof(names));
+            snprintf(why, cap,
+                     "the plan names an encoder \"%.64s\", which the shard has not: its "
+                     "encoders are %s",
+                     encoder, names);
+            return SHARD_EINVAL;
+        }
+    return SHARD_OK;
+}
+
 /* ---- to JSON ---- */
 
 /* Whether JSON can say its roles and encoders. */
@@ -78,14 +108,23 @@ static int check_names(const struct shard_plan *plan)
     return rc;
 }
 
+static json_t *size_to_json(const struct shard_size_tokens *s)
+{
+    if (s->unit == 0)
+        return json_null();
+    return json_pack("{s:I, s:I, s:I}", "height", (json_int_t)s->height, "width",
+                     (json_int_t)s->width, "unit", (json_int_t)s->unit);
+}
+
 static json_t *appearance_to_json(const struct shard_appearance *a)
 {
-    return json_pack("{s:s?, s:I, s:o, s:o, s:b, s:b, s:b, s:b}", /* */
+    return json_pack("{s:s?, s:I, s:o, s:o, s:o, s:b, s:b, s:b, s:b}", /* */
                      "encoder", a->encoder, "output", (json_int_t)a->output, "window",
                      a->window > 0 ? json_integer(a->window) : json_null(), "row_end",
-                     a->row_end >= 0 ? json_integer(a->row_end) : json_null(), "loss",
-                     (int)a->loss, "visible", (int)a->visible, "advance", (int)a->advance,
-                     "markers", (int)a->markers);
+                     a->row_end >= 0 ? json_integer(a->row_end) : json_null(), "size",
+                     size_to_json(&a->size), "loss", (int)a->loss, "visible",
+                     (int)a->visible, "advance", (int)a->advance, "markers",
+                     (int)a->markers);
 }
 
 static json_t *rule_to_json(const struct shard_rule *r)
@@ -172,12 +211,30 @@ static bool get_bool(struct shard_json *j, const json_t *object, const char *key
                                                 : otherwise;
 }
 
+static void parse_size(struct shard_json *j, json_t *object, struct shard_size_tokens *s)
+{
+    static const char *const names[] = {"height", "width", "unit", NULL};
+
+    if (object == NULL || json_is_null(object))
+        return;
+    j->where = "\"size\"";
+    refuse_others(j, object, names);
+    const int64_t height = get_integer(j, object, "height", SHARD_MAX_ID, -1);
+    const int64_t width = get_integer(j, object, "width", SHARD_MAX_ID, -1);
+    const int64_t unit = get_integer(j, object, "unit", MAX_WINDOW, 1);
+    if (height < 0 || width < 0 || unit < 1)
+        shard_json_refuse(
+            j, "\"size\" has no ids \"height\" and \"width\", or a \"unit\" of 0");
+    j->where = "an appearance";
+    *s = (struct shard_size_tokens){(uint32_t)height, (uint32_t)width, (uint32_t)unit};
+}
+
 static void parse_appearance(struct shard_json *j, json_t *object,
                              struct shard_appearance *a)
 {
-    static const char *const names[] = {"encoder", "output",  "window",
-                                        "row_end", "loss",    "visible",
-                                        "advance", "markers", NULL};
+    static const char *const names[] = {"encoder", "output", "window",  "row_end",
+                                        "size",    "loss",   "visible", "advance",
+                                        "markers", NULL};
 
     j->where = "an appearance";
     refuse_others(j, object, names);
@@ -187,6 +244,7 @@ static void parse_appearance(struct shard_json *j, json_t *object,
     if (a->window == 0 && shard_json_has(object, "window"))
         shard_json_refuse(j, "\"window\" is neither null nor 1 to %d", MAX_WINDOW);
     a->row_end = get_integer(j, object, "row_end", SHARD_MAX_ID, -1);
+    parse_size(j, json_object_get(object, "size"), &a->size);
     a->loss = get_bool(j, object, "loss", true);
     a->visible = get_bool(j, object, "visible", true);
     a->advance = get_bool(j, object, "advance", true);

@@ -8,9 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shard/header.h"
 #include "shard/record.h"
 
 #define SHARD_ANY UINT32_C(0xFFFFFFFF)
+
+/* Tokens before the codes of an image of H x W: height + H / unit, width + W / unit. */
+struct shard_size_tokens {
+    uint32_t height, width; /* ids */
+    uint32_t unit;          /* which divides H and W; 0: no such tokens */
+};
 
 /* One way in which a part is seen. */
 struct shard_appearance {
@@ -18,6 +25,7 @@ struct shard_appearance {
     uint32_t output;
     uint32_t window; /* of latents and pixels; 0: the reader's */
     int64_t row_end; /* id behind each row of codes; -1: none */
+    struct shard_size_tokens size;
     bool loss, visible, advance, markers;
 };
 
@@ -47,7 +55,14 @@ int shard_plan_from_json(const char *json, size_t len, struct shard_plan **out, 
  * same plan, the same bytes. SHARD_OK, SHARD_ENOMEM, or SHARD_EINVAL: a role or a name is
  * not UTF-8. */
 int shard_plan_to_json(const struct shard_plan *plan, char **json);
-void shard_plan_free(struct shard_plan *plan); /* of shard_plan_from_json(); accepts NULL */
+void shard_plan_free(
+    struct shard_plan *plan); /* of shard_plan_from_json(); accepts NULL */
+
+/* SHARD_EINVAL, with what is wrong in `why` (cap bytes): it names an encoder that is none
+ * of the header's, which has some. Of a header without encoders, whose shards may stand
+ * beside others, nobody is missed. */
+int shard_plan_check(const struct shard_plan *plan, const struct shard_header *h,
+                     char *why, size_t cap);
 
 /* The first rule that fits part i, or NULL. */
 const struct shard_rule *shard_plan_rule(const struct shard_plan *plan,

@@ -26,7 +26,10 @@ struct builder {
     const struct shard_record *rec;
     const struct shard_draws *draws; /* NULL: no matter; texts' ids do not count then */
     struct shard_sequence *seq;      /* NULL: measuring */
+    enum shard_order order;          /* of a pair */
+    bool templated;                  /* no markers but the template's */
     size_t length, n_spans;          /* so far */
+    size_t boi_end;                  /* behind the last BOI; 0: none yet */
     struct shard_measure measure;
     char *why; /* NULL: nobody asks */
     size_t cap;
@@ -69,9 +72,45 @@ static int put_blank(struct builder *b, uint64_t n)
     return SHARD_OK;
 }
 
+static const struct shard_tokenizer *markers_of(const struct builder *b)
+{
+    return b->view->markers != NULL ? b->view->markers : &b->view->header->tokenizer;
+}
+
 static int put_marker(struct builder *b, int64_t id, uint8_t role)
 {
-    return id >= 0 ? put(b, (uint32_t)id, role) : SHARD_OK;
+    return id >= 0 && markers_of(b)->present ? put(b, (uint32_t)id, role) : SHARD_OK;
+}
+
+static int put_bos(struct builder *b)
+{
+    return put_marker(b, markers_of(b)->bos, ROLE_PREDICTS);
+}
+
+static int put_eos(struct builder *b, bool loss)
+{
+    return put_marker(b, markers_of(b)->eos, loss ? ROLE_PREDICTED : ROLE_NONE);
+}
+
+static int put_boi(struct builder *b, bool loss, bool codes)
+{
+    const uint8_t role =
+        (uint8_t)((loss ? ROLE_PREDICTED : 0) | (codes ? ROLE_PREDICTS : 0));
+    const int rc = put_marker(b, markers_of(b)->boi, role);
+
+    b->boi_end = b->length;
+    return rc;
+}
+
+static int put_eoi(struct builder *b, bool loss, bool codes)
+{
+    const uint8_t role = (uint8_t)(ROLE_PREDICTS | (codes && loss ? ROLE_PREDICTED : 0));
+    struct shard_span *last =
+        b->seq != NULL && b->n_spans > 0 ? &b->seq->spans[b->n_spans - 1] : NULL;
+
+    if (last != NULL && last->offset + last->length == b->length)
+        last->eoi = last->kind != 0;
+    return put_marker(b, markers_of(b)->eoi, role);
 }
 
 /* ---- the positions of a tensor ---- */
@@ -137,15 +176,37 @@ static int put_code(struct builder *b, const struct shard_tensor *t, size_t i,
     return put(b, id, role);
 }
 
+/* What stands before codes of (H,W). */
+static int put_size(struct builder *b, const struct shard_appearance *a,
+                    const struct shard_span *span, uint8_t role)
+{
+    const uint32_t unit = a->size.unit;
+
+    if (span->rows % unit != 0 || span->cols % unit != 0)
+        return refuse(b,
+                      "a size unit of %" PRIu32 " does not divide codes of %" PRIu32
+                      " x %" PRIu32,
+                      unit, span->rows, span->cols);
+    const uint64_t height = (uint64_t)a->size.height + span->rows / unit;
+    const uint64_t width = (uint64_t)a->size.width + span->cols / unit;
+    if (height > SHARD_MAX_ID || width > SHARD_MAX_ID)
+        return refuse(b, "a size token is above %d", SHARD_MAX_ID);
+    const int rc = put(b, (uint32_t)height, role);
+    return rc == SHARD_OK ? put(b, (uint32_t)width, role) : rc;
+}
+
 /* Codes and ids are tokens, row by row. */
 static int put_tokens(struct builder *b, const struct shard_appearance *a,
                       const struct shard_tensor *t, const struct shard_span *span)
 {
     const uint8_t role = span->loss ? ROLE_BOTH : ROLE_PREDICTS;
-    const bool ends = a->row_end >= 0 && t->kind == SHARD_CODES && t->n_dims == 2;
+    const bool rows = t->kind == SHARD_CODES && t->n_dims == 2;
+    const bool ends = a->row_end >= 0 && rows;
     const uint64_t n = (uint64_t)span->rows * span->cols;
-    int rc = SHARD_OK;
+    int rc = rows && a->size.unit > 0 ? put_size(b, a, span, role) : SHARD_OK;
 
+    if (rc < 0)
+        return rc;
     if (b->seq == NULL)
         return put_blank(b, n + (ends ? span->rows : 0));
     if (t->data == NULL && t->n_bytes > 0)
@@ -182,12 +243,11 @@ static int put_tensor(struct builder *b, const struct shard_appearance *a,
     int rc = grid_of(b, a, t, &span);
     if (rc < 0)
         return rc;
-    const size_t before = b->length;
     span.offset = b->length;
+    span.boi = span.offset > 0 && span.offset == b->boi_end;
     rc = tokens ? put_tokens(b, a, t, &span)
                 : put_blank(b, (uint64_t)span.rows * span.cols);
     end_span(b, &span);
-    b->measure.positions += b->length - before;
     return rc;
 }
 
@@ -197,6 +257,12 @@ static bool is_framed(const struct builder *b, const struct shard_appearance *a,
                       size_t part)
 {
     return a->markers && b->rec->parts[part].kind == SHARD_PART_IMAGE;
+}
+
+/* Whether BOS and EOS stand around each text. */
+static bool has_ends(const struct builder *b)
+{
+    return b->view->plan->ends_of_texts && !b->templated;
 }
 
 static const struct shard_tensor *choose(const struct builder *b,
@@ -216,25 +282,24 @@ static const struct shard_tensor *choose(const struct builder *b,
 /* An image, or anything else that is seen by a tensor; without one it is not seen. */
 static int see_tensor(struct builder *b, const struct shard_appearance *a, size_t part)
 {
-    const struct shard_tokenizer *ids = &b->view->header->tokenizer;
+    const bool text = b->rec->parts[part].kind == SHARD_PART_TEXT;
     const struct shard_tensor *t = choose(b, a, part);
 
-    if (t == NULL)
+    if (t == NULL || (text && b->draws == NULL)) /* as long as what is drawn */
         return SHARD_OK;
     const bool framed = is_framed(b, a, part);
+    const bool markers = framed && !b->templated;
     const bool codes = t->kind == SHARD_CODES;
     const bool loss = a->loss && b->rec->parts[part].flags == SHARD_FLAG_LOSS;
-    int rc = SHARD_OK;
-    if (framed) {
-        b->measure.n_framed++;
-        rc = put(b, ids->boi,
-                 (uint8_t)((loss ? ROLE_PREDICTED : 0) | (codes ? ROLE_PREDICTS : 0)));
-    }
+    const bool ends = text && t->kind == SHARD_IDS && has_ends(b);
+    int rc = markers ? put_boi(b, loss, codes) : ends ? put_bos(b) : SHARD_OK;
+    b->measure.n_framed += framed;
     if (rc == SHARD_OK)
         rc = put_tensor(b, a, t, part);
-    if (rc == SHARD_OK && framed)
-        rc = put(b, ids->eoi,
-                 (uint8_t)(ROLE_PREDICTS | (codes && loss ? ROLE_PREDICTED : 0)));
+    if (rc == SHARD_OK && markers)
+        rc = put_eoi(b, loss, codes);
+    if (rc == SHARD_OK && ends)
+        rc = put_eos(b, loss);
     return rc;
 }
 
@@ -251,10 +316,9 @@ static int put_ids(struct builder *b, const struct shard_alternative *a, uint8_t
 
 static int see_text(struct builder *b, const struct shard_appearance *a, size_t part)
 {
-    const struct shard_tokenizer *ids = &b->view->header->tokenizer;
     const struct shard_part *text = &b->rec->parts[part];
     const uint32_t drawn = drawn_of(b, part);
-    const bool ends = b->view->plan->ends_of_texts;
+    const bool ends = has_ends(b);
     struct shard_span span = {.part = part,
                               .tensor = drawn,
                               .rows = 1,
@@ -264,14 +328,16 @@ static int see_text(struct builder *b, const struct shard_appearance *a, size_t 
     int rc = SHARD_OK;
 
     b->measure.n_texts++;
-    if (b->draws == NULL)
-        return SHARD_OK;
+    if (b->draws == NULL) {
+        rc = ends ? put_bos(b) : SHARD_OK;
+        return rc == SHARD_OK && ends ? put_eos(b, span.loss) : rc;
+    }
     if (drawn >= text->n_alternatives)
         return refuse(b, "part %zu has no alternative %" PRIu32, part, drawn);
     if (text->alternatives[drawn].n_ids == SHARD_NO_IDS)
         return refuse(b, "part %zu, a text, has no token ids", part);
     if (ends)
-        rc = put_marker(b, ids->bos, ROLE_PREDICTS);
+        rc = put_bos(b);
     span.offset = b->length;
     span.cols = text->alternatives[drawn].n_ids;
     if (rc == SHARD_OK)
@@ -279,7 +345,7 @@ static int see_text(struct builder *b, const struct shard_appearance *a, size_t 
             put_ids(b, &text->alternatives[drawn], span.loss ? ROLE_BOTH : ROLE_PREDICTS);
     end_span(b, &span);
     if (rc == SHARD_OK && ends)
-        rc = put_marker(b, ids->eos, span.loss ? ROLE_PREDICTED : ROLE_NONE);
+        rc = put_eos(b, span.loss);
     return rc;
 }
 
@@ -301,7 +367,7 @@ static int see_part(struct builder *b, size_t part)
 
 static int see_pair(struct builder *b, size_t text, size_t image)
 {
-    const bool caption_first = b->draws == NULL || b->draws->order == SHARD_CAPTION_FIRST;
+    const bool caption_first = b->order == SHARD_CAPTION_FIRST;
     int rc = SHARD_OK;
 
     for (size_t i = 0; i < b->rec->n_parts && rc == SHARD_OK; i++) {
@@ -316,24 +382,93 @@ static int see_pair(struct builder *b, size_t text, size_t image)
     return rc;
 }
 
-static int see_all(struct builder *b)
+static int see_parts(struct builder *b)
 {
-    const struct shard_tokenizer *ids = &b->view->header->tokenizer;
     const bool ends = !b->view->plan->ends_of_texts;
     size_t text = 0, image = 0;
-    int rc = SHARD_OK;
+    int rc = ends ? put_bos(b) : SHARD_OK;
 
-    b->length = b->n_spans = 0;
-    if (ends)
-        rc = put_marker(b, ids->bos, ROLE_PREDICTS);
     const bool pair = shard_is_pair(b->rec, &text, &image);
     if (rc == SHARD_OK && pair)
         rc = see_pair(b, text, image);
     for (size_t i = 0; rc == SHARD_OK && !pair && i < b->rec->n_parts; i++)
         rc = see_part(b, i);
-    if (rc == SHARD_OK && ends)
-        rc = put_marker(b, ids->eos, ROLE_PREDICTED);
+    return rc == SHARD_OK && ends ? put_eos(b, true) : rc;
+}
+
+/* ---- templates ---- */
+
+static bool has_loss(const struct builder *b, size_t part)
+{
+    return part < b->rec->n_parts && b->rec->parts[part].flags == SHARD_FLAG_LOSS;
+}
+
+static int see_item(struct builder *b, int64_t item, size_t text, size_t image)
+{
+    switch (item) {
+    case SHARD_ITEM_TEXT:
+        return see_part(b, text);
+    case SHARD_ITEM_IMAGE:
+        return see_part(b, image);
+    case SHARD_ITEM_BOS:
+        return put_bos(b);
+    case SHARD_ITEM_EOS:
+        return put_eos(b, true);
+    case SHARD_ITEM_BOI:
+        return put_boi(b, has_loss(b, image), false);
+    case SHARD_ITEM_EOI:
+        return put_eoi(b, has_loss(b, image), false);
+    default:
+        return put_marker(b, item, ROLE_BOTH);
+    }
+}
+
+static int see_template(struct builder *b, const struct shard_template *t)
+{
+    size_t text = shard_first_text(b->rec), image = b->rec->n_parts;
+    int rc = SHARD_OK;
+
+    shard_is_pair(b->rec, &text, &image);
+    b->templated = true;
+    for (size_t i = 0; i < t->n && rc == SHARD_OK; i++)
+        rc = see_item(b, t->items[i], text, image);
     return rc;
+}
+
+/* How what the plan sees of a record is arranged. */
+static enum shard_arrangement arrangement_seen(const struct builder *b)
+{
+    const enum shard_arrangement seen =
+        shard_arrange(b->measure.n_texts, b->measure.n_framed, 0);
+
+    /* beside an image that is not seen */
+    return seen == SHARD_PAIR && shard_arrangement_of(b->rec) != SHARD_PAIR ? SHARD_OTHER
+                                                                            : seen;
+}
+
+/* The template that the record has instead of its plan; NULL: none. */
+static const struct shard_template *template_of(const struct builder *b)
+{
+    const struct shard_templates *all = b->view->templates;
+    struct builder measuring = {.view = b->view, .rec = b->rec};
+    const struct shard_template *found = NULL;
+
+    if (all == NULL || see_parts(&measuring) < 0)
+        return NULL;
+    const enum shard_arrangement seen = arrangement_seen(&measuring);
+    if (seen == SHARD_PAIR)
+        found = &all->pair[b->order];
+    else if (seen == SHARD_LONE_TEXT)
+        found = &all->text;
+    return found != NULL && found->n > 0 ? found : NULL;
+}
+
+static int see_all(struct builder *b)
+{
+    const struct shard_template *template = template_of(b);
+
+    b->length = b->n_spans = b->boi_end = 0;
+    return template != NULL ? see_template(b, template) : see_parts(b);
 }
 
 /* ---- the whole ---- */
@@ -350,14 +485,14 @@ static int check_window(struct builder *b)
 /* Also what a sequence needs, and its measure does not. */
 static int check_view(struct builder *b)
 {
-    return b->view->header->tokenizer.present ? check_window(b)
-                                              : refuse(b, "the shard has no tokenizer");
+    return markers_of(b)->present ? check_window(b)
+                                  : refuse(b, "the shard has no tokenizer");
 }
 
 int shard_sequence_length(const struct shard_view *view, const struct shard_record *rec,
                           const struct shard_draws *draws, size_t *length)
 {
-    struct builder b = {.view = view, .rec = rec, .draws = draws};
+    struct builder b = {.view = view, .rec = rec, .draws = draws, .order = draws->order};
 
     int rc = check_view(&b);
     if (rc == SHARD_OK)
@@ -379,7 +514,7 @@ static void roles_to_loss(struct shard_sequence *seq)
 int shard_sequence_build(const struct shard_view *view, const struct shard_record *rec,
                          const struct shard_draws *draws, struct shard_sequence *seq)
 {
-    struct builder b = {.view = view, .rec = rec, .draws = draws};
+    struct builder b = {.view = view, .rec = rec, .draws = draws, .order = draws->order};
 
     *seq = (struct shard_sequence){0};
     int rc = check_view(&b);
@@ -414,11 +549,15 @@ int shard_sequence_measure(const struct shard_view *view, const struct shard_rec
     int rc = check_window(&b);
 
     if (rc == SHARD_OK)
-        rc = see_all(&b);
+        rc = see_parts(&b);
+    b.measure.arrangement = arrangement_seen(&b);
+    b.measure.length[0] = b.measure.length[1] = b.length;
     *m = b.measure;
-    m->arrangement = shard_arrange(m->n_texts, m->n_framed, 0);
-    if (m->arrangement == SHARD_PAIR && shard_arrangement_of(rec) != SHARD_PAIR)
-        m->arrangement = SHARD_OTHER; /* beside an image that is not seen */
+    for (int order = 0; order < 2 && rc == SHARD_OK && view->templates != NULL; order++) {
+        b.order = (enum shard_order)order;
+        rc = see_all(&b);
+        m->length[order] = b.length;
+    }
     return rc;
 }
 
@@ -426,6 +565,9 @@ void shard_sequence_explain(const struct shard_view *view, const struct shard_re
                             const struct shard_draws *draws, char *why, size_t cap)
 {
     struct builder b = {.view = view, .rec = rec, .draws = draws, .why = why, .cap = cap};
+
+    if (draws != NULL)
+        b.order = draws->order;
 
     /* What is left where measuring finds nothing. */
     refuse(&b,

@@ -28,6 +28,7 @@ struct shard_span {
     size_t tensor; /* position in the record's tensors, or alternatives where kind is 0 */
     uint32_t rows, cols; /* of patches and codes (H,W); else 1 and length */
     bool loss, visible, advance;
+    bool boi, eoi; /* of a tensor: BOI is right before it, EOI right behind it */
 };
 
 struct shard_sequence {
@@ -39,11 +40,36 @@ struct shard_sequence {
     struct shard_span *spans;
 };
 
+/* What stands in pairs, or in lone texts, instead of the plan's order and markers: ids,
+ * and these. A part has the plan's appearances, each without markers; one that is not
+ * named is left out. */
+enum shard_item {
+    SHARD_ITEM_TEXT = -1,
+    SHARD_ITEM_IMAGE = -2,
+    SHARD_ITEM_BOS = -3,
+    SHARD_ITEM_EOS = -4,
+    SHARD_ITEM_BOI = -5,
+    SHARD_ITEM_EOI = -6
+};
+
+struct shard_template {
+    size_t n; /* 0: none, the plan says it */
+    const int64_t *items;
+};
+
+struct shard_templates {
+    struct shard_template pair[2]; /* by enum shard_order */
+    struct shard_template text;
+};
+
 /* How a reader sees records, whatever they are. */
 struct shard_view {
     const struct shard_header *header;
     const struct shard_plan *plan;
     uint32_t window; /* patch window k: 1, 2, 4 or 8 */
+    /* NULL: as the header and the plan say. */
+    const struct shard_tokenizer *markers; /* BOS, EOS, BOI and EOI of it */
+    const struct shard_templates *templates;
 };
 
 /* Builds the sequence of `rec` under its draws. Gives *seq (release with
@@ -70,8 +96,10 @@ struct shard_measure {
     enum shard_arrangement arrangement; /* of what is seen: a pair whose image is not, is
                                          * a text */
     uint32_t n_texts;                   /* appearances of texts by their own ids */
-    uint32_t n_framed;                  /* appearances with BOI and EOI */
-    uint64_t positions; /* without markers and texts' own ids, none mirrored */
+    uint32_t n_framed;  /* appearances of images that a plan gives BOI and EOI */
+    uint64_t length[2]; /* by enum shard_order: positions without texts' own ids and their
+                         * tensors, which are of a drawn alternative; none mirrored;
+                         * without a tokenizer also without markers */
 };
 
 /* SHARD_OK or SHARD_EINVAL, as above. */

@@ -214,7 +214,8 @@ static void put_positions(FILE *out, const struct dump_sample *s,
 static int put_sequence(FILE *out, const struct dump_sample *s)
 {
     const struct shard_header *h = s->view.header;
-    const struct shard_view view = {h, shard_plan_default(), h->patch};
+    const struct shard_view view = {
+        .header = h, .plan = shard_plan_default(), .window = h->patch};
     struct shard_draws draws;
     struct shard_sequence seq = {0};
     char why[128];

@@ -86,7 +86,7 @@ static const struct shard_plan *plan_of_all(void)
 static void use_sequence(const struct shard_header *h, const struct shard_record *rec,
                          const struct shard_plan *plan)
 {
-    const struct shard_view view = {h, plan, h->patch};
+    const struct shard_view view = {.header = h, .plan = plan, .window = h->patch};
     struct shard_sequence seq;
     struct shard_draws draws;
     size_t length;
@@ -119,12 +119,13 @@ static void use_outline(const char *path)
     if (shard_source_open(&source, path) == SHARD_OK &&
         shard_file_map_open(&map, &source) == SHARD_OK &&
         shard_outline_load(&outline, &map.index, map.header) == SHARD_OK) {
-        const struct shard_view view = {map.header, plan_of_all(), map.header->patch};
+        const struct shard_view view = {
+            .header = map.header, .plan = plan_of_all(), .window = map.header->patch};
         for (size_t i = 0; i < outline.n_records && i < 1000; i++) {
             if (shard_outline_record(&outline, i, &room, &rec) != SHARD_OK)
                 abort();
             shard_sequence_measure(&view, &rec, &m);
-            sink += (unsigned)m.positions;
+            sink += (unsigned)m.length[0];
         }
     }
     touch(source.why, strlen(source.why));

@@ -82,7 +82,7 @@ class Builder:
         self.roles.append(role)
 
     def marker(self, name, role):
-        if self.ids[name] is not None:
+        if self.ids is not None and self.ids[name] is not None:
             self.put(self.ids[name], role)
 
     def choose(self, i, see):
@@ -124,11 +124,21 @@ class Builder:
         if tensor["kind"] == CODES:
             table = None if encoder["id_map"] is None else array(encoder["id_map"]).tolist()
             values = [table[v] if table is not None else v + encoder["id_offset"] for v in values]
+        if see.get("size") is not None and tensor["kind"] == CODES and len(tensor["dims"]) == 2:
+            self.sizes(see["size"], rows, columns, role)
         for row in range(rows):
             for value in values[row * columns:(row + 1) * columns]:
                 self.put(value, role)
             if see.get("row_end") is not None and tensor["kind"] == CODES and len(tensor["dims"]) == 2:
                 self.put(see["row_end"], role)
+
+    def sizes(self, size, rows, columns, role):
+        unit = size.get("unit", 1)
+        tokens = [size["height"] + rows // unit, size["width"] + columns // unit]
+        if rows % unit or columns % unit or max(tokens) > 2**31 - 1:
+            raise Refused(f"sizes of {rows} x {columns}")
+        for token in tokens:
+            self.put(token, role)
 
     def see_tensor(self, i, see):
         tensor = self.choose(i, see)
@@ -137,18 +147,23 @@ class Builder:
         part = self.record["parts"][i]
         loss = see.get("loss", True) and part["flags"] == 1
         codes = tensor["kind"] == CODES
+        ends = (part["kind"], tensor["kind"], self.plan.get("ends")) == (TEXT, IDS, "text")
         framed = part["kind"] == IMAGE and see.get("markers", True)
         rows, columns = self.grid(tensor, see)
         if framed:
             self.n_framed += 1
-            self.put(self.ids["boi"], PREDICTED * loss | PREDICTS * codes)
+            self.marker("boi", PREDICTED * loss | PREDICTS * codes)
+        if ends:
+            self.marker("bos", PREDICTS)
         begin = len(self.tokens)
         self.positions(tensor, see, rows, columns, PREDICTS | PREDICTED * loss)
         self.spans.append(Span(begin, len(self.tokens) - begin, i, tensor["kind"],
                                self.record["tensors"].index(tensor), rows, columns, loss, see.get("visible", True),
                                see.get("advance", True)))
         if framed:
-            self.put(self.ids["eoi"], PREDICTS | PREDICTED * (codes and loss))
+            self.marker("eoi", PREDICTS | PREDICTED * (codes and loss))
+        if ends:
+            self.marker("eos", PREDICTED * loss)
 
     def see_text(self, i, see):
         part = self.record["parts"][i]
@@ -188,17 +203,28 @@ class Builder:
 
 def sequence(record, header, plan, caption_first, drawn, window):
     """(tokens, loss, spans); Refused."""
+    names = [encoder["name"] for encoder in header["encoders"]]
+    for see in [see for rule in plan["rules"] for see in rule["see"]]:
+        if names and see.get("encoder") not in (None, *names):
+            raise Refused(f"no encoder {see['encoder']!r}")
     b = Builder(record, header, plan, drawn, window).build(caption_first)
     can = [role & PREDICTS and following & PREDICTED for role, following in zip(b.roles, b.roles[1:])]
     return b.tokens, [bool(one) for one in can] + [False] * (len(b.tokens) > 0), b.spans
 
 
+class Measured(Builder):
+    """What is drawn of a text is left out."""
+
+    def see_tensor(self, i, see):
+        if self.record["parts"][i]["kind"] != TEXT:
+            super().see_tensor(i, see)
+
+
 def measure(record, header, plan, window):
-    """(how what is seen is arranged, texts, images with markers, positions besides markers and texts), before
-    draws; Refused."""
+    """(how what is seen is arranged, texts, images with markers, positions besides texts), before draws;
+    Refused."""
     texts = [{**part, "alternatives": [{"ids": []}]} if part["kind"] == TEXT else part for part in record["parts"]]
-    b = Builder({**record, "parts": texts}, header, plan, [0] * len(texts), window).build(True)
+    b = Measured({**record, "parts": texts}, header, plan, [0] * len(texts), window).build(True)
     own = [span.kind == 0 for span in b.spans]
-    positions = sum(span.length for span in b.spans if span.kind)
     arrangement = {(1, 0): "text", (1, 1): "pair" if pair_of(record) else "other"}.get((sum(own), b.n_framed), "other")
-    return arrangement, sum(own), b.n_framed, positions
+    return arrangement, sum(own), b.n_framed, len(b.tokens)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """latentmill.DatasetIndex: what it says of real shards, and many of them quickly."""
 
+import json
 import math
 import os
 import pickle
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from unittest import mock
 
 from package import BUILD, PRELOADED
 
@@ -25,9 +27,9 @@ from latentmill import DatasetIndex, ShardReader  # noqa: E402
 MANY = 5_000
 
 
-def raises(kind, function, *args):
+def raises(kind, function, *args, **named):
     try:
-        function(*args)
+        function(*args, **named)
     except kind as error:
         return error
     raise AssertionError(f"{function} did not raise {kind}")
@@ -141,6 +143,44 @@ def test_refusals(folder):
     raises(latentmill.ShardError, DatasetIndex, f"{folder}/other.lmi")
 
 
+class Forged:
+    """An index whose checksums are right and whose values are not."""
+
+    def __init__(self, index, **values):
+        self._index, self._values = index, values
+
+    def __getattr__(self, name):
+        return getattr(self._index, name)
+
+    def column(self, name):
+        return self._values.get(name) or self._index.column(name)
+
+    def table(self, name):
+        if name not in self._values:
+            return self._index.table(name)
+        entries = self._values[name]
+        starts = np.cumsum([0, *map(len, entries)]).astype("<u8")
+        return starts, b"".join(entries)
+
+
+def test_forged(folder):
+    """An error that names the file, and says what to do."""
+    header = json.dumps(DatasetIndex(folder).configurations[0])
+    for name, values in (
+            ("configurations", {"configurations": [b"\xff"]}), ("configurations", {"configurations": [b"{"]}),
+            ("configurations", {"configurations": [b"[]"]}), ("configurations", {"configurations": [b"{}"]}),
+            ("configurations", {"configurations": [header.replace('"encoders"', '"coders"').encode()]}),
+            ("configuration", {"configurations": []}), ("column", {"column": b"\1\0\0\0"}),
+            ("column", {"column": b"\xff" * 4 * len(DatasetIndex(folder).column)})):
+        index = DatasetIndex(folder)
+        index._index = Forged(index._index, **values)
+        error = raises(latentmill.ShardError, getattr, index, name)
+        assert index.file in str(error) and f"run `latentmill index {folder}` again" in str(error), error
+    with mock.patch.object(DatasetIndex, "configurations", []):
+        error = raises(latentmill.ShardError, latentmill.Dataset, folder, batch_size=1)
+        assert f"{folder}/index.lmi tells of no shards" in str(error), error
+
+
 def test_many(folder):
     """Opened, and all arrays read: little time, little memory, no shard is opened."""
     write_shards(f"{folder}/one", 1, 1 << 20)
@@ -174,6 +214,7 @@ def main():
         make_set(folder)
         test_contents(folder)
         test_refusals(folder)
+        test_forged(folder)
         test_changed(folder)
     with tempfile.TemporaryDirectory() as folder:
         test_many(folder)

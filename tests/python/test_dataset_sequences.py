@@ -7,39 +7,80 @@ import types
 
 import dataset_shards
 import numpy as np
+import shard_sequence
 
 from latentmill import Dataset, ShardError, ShardReader, patchify, unpatchify
 from latentmill.attention import attention_mask_array, image_ids
 from latentmill.batches import BatchBuilder, Piece
-from latentmill.composing import Composer
-from latentmill.documents import ARRANGEMENTS, Documents, Lengths, Markers, Measure, Part, Shape, Texts
-from latentmill.fetching import Content, _Rows
+from latentmill.documents import Markers
+from latentmill.fetching import Content
 from latentmill.options import Options, templates
 from latentmill.patches import cut_patches, scaled
-from latentmill.sources import OpenShard
 
 BOS, EOS, BOI, EOI = 1, 2, 8, 9
 MARKERS = Markers(BOS, EOS, BOI, EOI)
-TEXT = Part("text", True, 0)
-IMAGE = Part("image", True, 0, (1, 2, 2), "fp32", 0)
-PAIR, DOCUMENT = Shape((TEXT, IMAGE), "pair"), Shape((TEXT,), "text")
+TEXT, CONTEXT_TEXT, IMAGE, CONTEXT_IMAGE = ("text", 1), ("text", 2), ("image", 1), ("image", 2)
+PAIR, DOCUMENT = (TEXT, IMAGE), (TEXT,)
 _ = -100
 
 
-def content(shape, ids, caption_first=True, markers=MARKERS, **options):
-    """A document of these ids (a list for each text), its image of values 0, 1, 2, 3."""
-    texts = [np.array(one, np.int32) for one in (ids if ids and isinstance(ids[0], list) else [ids])]
-    latents = [np.arange(4, dtype=np.float32).reshape(1, 2, 2) for _image in shape.images]
-    composer = Composer(Options(patch=1, **options), markers, 1)
+ROLES = {"bos": shard_sequence.PREDICTS, "eos": shard_sequence.PREDICTED, "boi": shard_sequence.PREDICTED,
+         "eoi": shard_sequence.PREDICTS}
+
+
+class Templated(shard_sequence.Builder):
+    """Of a template instead of the plan."""
+
+    def build(self, items):
+        plan = {"rules": [{"part": "text", "see": [{}]}, {"part": "image", "see": [{"markers": False}]}]}
+        for item in items:
+            if item in ("text", "image"):
+                part = [part["kind"] for part in self.record["parts"]].index(item == "image")
+                see = shard_sequence.rule_of(plan, self.record, part)["see"][0]
+                (self.see_text if item == "text" else self.see_tensor)(part, see)
+            elif isinstance(item, str):
+                self.marker(item, ROLES[item])
+            else:
+                self.put(item, shard_sequence.PREDICTS | shard_sequence.PREDICTED)
+        return self
+
+
+def composed(record, header, caption_first, template=None):
+    """(tokens, loss, spans) by the builder that is written from FORMAT.md."""
+    drawn = [0] * len(record["parts"])
+    if template is None:
+        return shard_sequence.sequence(record, header, shard_sequence.DEFAULT, caption_first, drawn, 1)
+    b = Templated(record, header, {"ends": "sequence"}, drawn, 1).build(template)
+    loss = [bool(one & 1 and other & 2) for one, other in zip(b.roles, [*b.roles[1:], 0])]
+    return b.tokens, loss, b.spans
+
+
+def content(parts, ids, caption_first=True, markers=MARKERS, dims=(1, 2, 2), template=None):
+    """A document of these ids (a list for each text), its images of values 0, 1, 2, 3."""
+    texts = iter(ids if ids and isinstance(ids[0], list) else [ids])
+    record = {"parts": [], "tensors": []}
+    for number, (kind, flag) in enumerate(parts):
+        if kind == "text":
+            record["parts"].append({"kind": 0, "flags": flag, "role": "",
+                                    "alternatives": [{"ids": next(texts)}]})
+            continue
+        record["parts"].append({"kind": 1, "flags": flag, "role": ""})
+        record["tensors"].append({"kind": shard_sequence.LATENT, "part": number, "encoder": 0,
+                                  "slot": 0, "dims": list(dims)})
+    header = {"tokenizer": markers._asdict(), "encoders": [{"name": "vae", "kind": "latent", "of": "image"}]}
+    tokens, loss, spans = composed(record, header, caption_first, template)
+    last_text = max((s.offset for s in spans if s.kind == 0 and s.loss and s.length), default=0)
+    latent = np.arange(4, dtype=np.float32).reshape(dims)
+    images = [((s.offset, s.rows, s.columns, tokens[s.offset - 1:s.offset] == [markers.boi],
+                tokens[s.offset + s.length:][:1] == [markers.eoi], s.offset < last_text), latent, 0)
+              for s in spans if s.kind]
     one = np.ones((1, 1, 1), np.float32)
-    shard = types.SimpleNamespace(composer=composer, scales=[(one, 0 * one)],
-                                  reader=types.SimpleNamespace(path="test.lms"))
-    length = composer.compose(shape, caption_first, texts).length
-    return Content(shard, shape, caption_first, length, texts, latents, ("n", "k"))
+    return Content(types.SimpleNamespace(scales=[(one, 0 * one)]), np.array(tokens, np.int32),
+                   np.array(loss, bool), images, "fp32", ("n", "k"))
 
 
 def build(*contents, pack, position_ids="sequential", pieces=None):
-    pieces = pieces or [Piece(one, 0, one.length) for one in contents]
+    pieces = pieces or [Piece(one, 0, len(one.tokens)) for one in contents]
     return BatchBuilder(Options(pack=pack, patch=1), 1, "pqc", position_ids, None).build([pieces])
 
 
@@ -81,34 +122,28 @@ def no_caption_no_markers():
 
 def context():
     """An edit: image as context, instruction as context, image to be made, closing text."""
-    shape = Shape((IMAGE._replace(loss=False), TEXT._replace(loss=False),
-                   IMAGE._replace(ordinal=1), TEXT._replace(ordinal=1)), "other")
-    batch = build(content(shape, [[5, 6], [7]]), pack=17)
+    edit = (CONTEXT_IMAGE, CONTEXT_TEXT, IMAGE, TEXT)
+    batch = build(content(edit, [[5, 6], [7]]), pack=17)
     assert batch["tokens"].tolist() == [[BOS, BOI, 0, 0, 0, 0, EOI, 5, 6, BOI, 0, 0, 0, 0, EOI,
                                          7, EOS]]
     assert batch["labels"].tolist() == [[_] * 8 + [BOI] + [_] * 5 + [7, EOS, _]]
     assert batch["text_follows"].tolist() == [True, True]
     assert batch["spans"].tolist() == [[0, 2, 4, 2, 2, 0], [0, 10, 4, 2, 2, 4]]
     assert batch["patches"][:, 0].tolist() == [0, 1, 2, 3] * 2
-    shape = Shape((IMAGE, TEXT._replace(loss=False), IMAGE._replace(ordinal=1)), "other")
-    batch = build(content(shape, [5]), pack=15)
+    batch = build(content((IMAGE, CONTEXT_TEXT, IMAGE), [5]), pack=15)
     assert batch["text_follows"].tolist() == [False, False], "context has no loss"
     assert batch["labels"].tolist() == [[BOI, *[_] * 6, BOI, *[_] * 5, EOS, _]]
-    edit = Shape((IMAGE, TEXT), "other")  # beside an image that is not seen
-    assert build(content(edit, [5]), pack=9)["tokens"].tolist() == \
-        [[BOS, BOI, 0, 0, 0, 0, EOI, 5, EOS]], "as stored, whatever is drawn"
 
 
 def wide_images():
     """Left to right, top to bottom; latents of several sizes come as a list."""
-    wide = Shape((TEXT, IMAGE._replace(dims=(1, 1, 4))), "pair")
-    batch = build(content(wide, [5]), content(PAIR, [5]), pack=18)
+    wide = content(PAIR, [5], dims=(1, 1, 4))
+    batch = build(wide, content(PAIR, [5]), pack=18)
     assert batch["spans"].tolist() == [[0, 3, 4, 1, 4, 0], [0, 12, 4, 2, 2, 4]]
     whole = BatchBuilder(Options(pack=9, grid=1), 1, "pqc", "sequential", None)
-    second = content(PAIR, [5])
-    pieces = [[Piece(content(PAIR, [5]), 0, 9)], [Piece(second, 0, 9)]]
+    pieces = [[Piece(content(PAIR, [5]), 0, 9)]] * 2
     assert whole.build(pieces)["latents"].tolist() == [[[[0, 1], [2, 3]]]] * 2
-    second.latents[0] = second.latents[0].reshape(1, 1, 4)
+    pieces[1] = [Piece(wide, 0, 9)]
     assert [one.shape for one in whole.build(pieces)["latents"]] == [(1, 2, 2), (1, 1, 4)]
 
 
@@ -123,7 +158,7 @@ def cut_text():
     assert second["tokens"].tolist() == [[6, EOS, 0, 0]]
     assert second["labels"].tolist() == [[EOS, _, _, _]]
     assert second["position_ids"].tolist() == [[0, 1, 0, 1]]
-    silent = content(Shape((TEXT._replace(loss=False),), "text"), [3, 4, 5, 6])
+    silent = content((CONTEXT_TEXT,), [3, 4, 5, 6])
     assert build(pack=4, pieces=[Piece(silent, 0, 4)])["labels"].tolist() == [[_] * 4]
 
 
@@ -142,60 +177,6 @@ def long_text():
     assert build(content(DOCUMENT, ids), pack=602)["labels"].tolist() == [[*ids, EOS, _]]
 
 
-def not_as_long_as_said():
-    try:
-        build(content(DOCUMENT, [3, 4])._replace(length=5), pack=5)
-    except ValueError as error:
-        assert "n k has 4 positions, not 5" in str(error)
-        return
-    raise AssertionError("a length was taken that the index does not say")
-
-
-def shapes():
-    """What is not seen is left out, and texts and images are counted apart."""
-    shard = OpenShard(*[None] * 6)
-    image = (True, True, 4, (4, 8, 8), 2)
-    parts = (None, (False, True), image, None, (False, False), (True, False, *image[2:]))
-    other, pair, text = map(ARRANGEMENTS.index, ("other", "pair", "text"))
-    shape = shard.shape_of(parts, other)
-    assert [(p.kind, p.ordinal, p.loss) for p in shape.parts] == [
-        ("text", 0, True), ("image", 0, True), ("text", 1, False), ("image", 1, False)]
-    assert shape.images[0] == Part("image", True, 0, (4, 8, 8), "fp16", 2)
-    assert shape.arrangement == "other" and shard.shape_of(parts[1:3], pair).arrangement == "pair"
-    assert shard.shape_of(parts, other) is shape
-    assert shard.shape_of(parts[:2], text).arrangement == "text"
-    measure = Measure(Options(patch=2), MARKERS, {"caption_first": 0.5})
-    three = Lengths(np.array([other], np.uint8), np.array([2]), np.array([3]), np.array([3 * 16]))
-    assert [fixed.tolist() for fixed in measure.fixed(three)] == [[2 + 3 * (2 + 16)]] * 2
-
-
-def other_texts():
-    """Of all texts but the first the alternative that is drawn: its ids."""
-    texts = Texts(np.array([0, 3, 6]), np.array([0, 2, 5, 6, 8, 11, 12]),
-                  np.array([1, 2, 3, 4, 5, 6] * 2, np.uint32), np.zeros(12, np.uint32), ["txt"])
-    ids = np.arange(21, dtype=np.uint32)  # of record 1, which begins a block
-    block = types.SimpleNamespace(ids=ids, first_record=1, n_records=1, number=0)
-    measure = types.SimpleNamespace(
-        other_choices=lambda shard, texts, d: {i: [int(d.caption[i]) + 1, 0] for i in range(len(d))})
-    shard = types.SimpleNamespace(
-        stored_texts=texts, texts=texts, measure=measure, reader=types.SimpleNamespace(shard=None),
-        ids_start=np.concatenate(([0], np.cumsum(texts.n_ids, dtype=np.int64))))
-    rows = _Rows(types.SimpleNamespace(view=None), shard, block)
-    documents = Documents(*[np.zeros(2, np.int64)] * 11)
-    documents.position, documents.caption = np.array([1, 1]), np.array([0, 1])
-    last = [15, 16, 17, 18, 19, 20]
-    assert [[ids.tolist() for ids in texts]
-            for texts in rows._stored_ids(documents, documents.caption)] == \
-        [[[0], [6, 7, 8, 9], last], [[1, 2], [10, 11, 12, 13, 14], last]]
-    block.ids, shard.reader.path = ids[:-1], "short.lms"
-    try:
-        next(rows._stored_ids(documents, documents.caption))
-    except ShardError as error:
-        assert "short.lms: block 0 has 20 token ids, its index says 21" in str(error)
-    else:
-        raise AssertionError("ids that the index does not know")
-
-
 def damaged():
     """What could not be read is padding, and shifts nothing."""
     batch = build(pack=12, pieces=[Piece(content(DOCUMENT, [3]), 0, 3), Piece(None, 0, 5),
@@ -206,18 +187,7 @@ def damaged():
     assert batch["cu_seqlens"].tolist() == [0, 3, 8, 11, 12]
 
 
-def own_template():
-    checked = templates(("bos", "boi", "image", "eoi", 7, "text"))
-    batch = build(content(PAIR, [5], sequence=checked), pack=9)
-    assert batch["tokens"].tolist() == [[BOS, BOI, 0, 0, 0, 0, EOI, 7, 5]]
-    assert batch["labels"].tolist() == [[BOI, _, _, _, _, _, 7, 5, _]]
-    second = build(content(PAIR, [5], False, sequence=checked), pack=9)
-    assert (second["tokens"] == batch["tokens"]).all(), "of pairs of either order"
-    odd = templates(("bos", "eoi", "image", "boi", "text", "eos", 7))
-    assert build(content(PAIR, [5], sequence=odd), pack=10)["labels"].tolist() == \
-        [[_] * 7 + [EOS, _, _]], "EOI is no target; BOI and EOS are no inputs of a loss"
-    text = build(content(DOCUMENT, [5], sequence=templates({"text": ("text", 6)})), pack=2)
-    assert text["tokens"].tolist() == [[5, 6]]
+def wrong_templates():
     for wrong in (("bos", "text"), ("image", "text", "text"), ("image", "text", "sep")):
         try:
             templates(wrong)
@@ -246,12 +216,12 @@ def masks():
     assert ["".join(".1"[int(v)] for v in row) for row in mask[0, 0]] == expected
     marked = attention_mask_array(batch, "with_markers")[0, 0]
     assert marked[2:8, 2:8].all() and not marked[1, 2] and not marked[8:, 9:11].all()
-    bare = build(content(PAIR, [5], sequence=templates(("image", "text"))), pack=5)
+    bare = build(content(PAIR, [5], template=("image", "text")), pack=5)
     assert image_ids(bare).tolist() == [[0, 0, 0, 0, -1]]
     for parts, inside, markers in ((("bos", "image", "text", "eos"), slice(1, 5), [False, False]),
                                    (("text", "image", "eoi"), slice(1, 6), [False, True]),
                                    (("text", "boi", "image"), slice(1, 6), [True, False])):
-        batch = build(content(PAIR, [5], sequence=templates(parts)), pack=7)
+        batch = build(content(PAIR, [5], template=parts), pack=7)
         assert batch["span_markers"].tolist() == [markers]
         marked = attention_mask_array(batch, "with_markers")[0, 0]
         causal = np.tril(np.ones_like(marked))
@@ -351,9 +321,51 @@ def against_records(folder):
     assert len(single) == 10 and all(len(keys) == 1 for b in single for keys in b["keys"])
 
 
+def own_template(folder):
+    """Of pairs of either order, by the program; and of texts, by no template of theirs."""
+    header = ShardReader(sorted(folder.glob("*.lms"))[0]).header
+    records = {(r.name, r.key): r for path in sorted(folder.glob("*.lms")) for r in ShardReader(path)}
+    for template in (("bos", "boi", "image", "eoi", 7, "text"), ("bos", "eoi", "image", "boi", "text", "eos", 7),
+                     ("text", 8, 9, "image"), ("boi", "text", "eoi", "image", "eoi")):
+        batch = next(iter(Dataset(folder, batch_size=4, pack=None, patch=4, order="stored", captions="stored",
+                                  sequence=template)))
+        for s, ((identity,), first) in enumerate(zip(batch["keys"], batch["spans"][:, 5])):
+            ids = records[identity].ids.tolist()
+            record = {"parts": [{"kind": 0, "flags": 1, "role": "", "alternatives": [{"ids": ids}]},
+                                {"kind": 1, "flags": 1, "role": ""}],
+                      "tensors": [{"kind": 1, "part": 1, "encoder": 0, "slot": 0, "dims": [8, 8, 8]}]}
+            tokens, loss, spans = composed(record, header, True, template)
+            labels = [following if one else _ for one, following in zip(loss, [*tokens[1:], 0])]
+            assert batch["tokens"][s].tolist()[:len(tokens)] == tokens, template
+            assert batch["labels"][s].tolist()[:len(tokens)] == labels, template
+            image = next(span for span in spans if span.kind)
+            assert batch["spans"][s].tolist() == [s, image.offset, 64, 8, 8, first]
+            at = template.index("image")
+            assert batch["span_markers"][s].tolist() == [template[at - 1] == "boi" and at > 0,
+                                                         template[at + 1:at + 2] == ("eoi",)], template
+            assert batch["text_follows"][s] == (at < template.index("text"))
+            assert batch["doc_ids"][s].tolist().count(0) == len(tokens)
+
+
+def not_as_long_as_said(folder):
+    dataset = Dataset(folder, batch_size=1, pack=None, patch=4)
+    shard = dataset._sources[0].shard(0)
+    shard.lengths.__dict__.update(
+        caption_first=shard.lengths.caption_first + 1, image_first=shard.lengths.image_first + 1)
+    try:
+        list(dataset)
+    except ShardError as error:
+        assert "positions, not" in str(error) and "as the index says" in str(error)
+        return
+    raise AssertionError("a length was taken that the index does not say")
+
+
 for test in (pairs_and_texts, no_caption_no_markers, context, wide_images, cut_text,
-             several_sequences, long_text, not_as_long_as_said, shapes, other_texts, damaged,
-             own_template, masks, cut_latents):
+             several_sequences, long_text, damaged, wrong_templates,
+             masks, cut_latents):
     test()
 with tempfile.TemporaryDirectory() as temporary:
-    against_records(dataset_shards.make_pairs(pathlib.Path(temporary) / "pairs"))
+    pairs = dataset_shards.make_pairs(pathlib.Path(temporary) / "pairs")
+    against_records(pairs)
+    own_template(pairs)
+    not_as_long_as_said(pairs)

@@ -11,7 +11,7 @@ from unittest import mock
 import dataset_shards
 import numpy as np
 
-from latentmill import DamageWarning, Dataset, ShardReader, Source, StateError, build_view
+from latentmill import DamageWarning, Dataset, Plan, ShardReader, Source, StateError, build_view
 from latentmill.hashing import key_of, permutation
 from latentmill.mixture import UNIT
 
@@ -170,6 +170,32 @@ def no_states(folder):
     refused(StateError, "of a Dataset with other sources", other.state_dict, batch)
 
 
+def other_plan(folder):
+    """Its bytes are part of the state."""
+    dataset = Dataset(folder / "text/shards", **SMALL)
+    batch = next(batch for batch in dataset if batch["state"]["offset"])
+    state = json.loads(json.dumps(dataset.state_dict(batch)))
+    assert state["plan"] == dataset.plan == Plan().json
+    default = json.loads(Plan().json)
+    texts, images, data = default["rules"]
+    for plan, what in (
+            ({**default, "ends": "text"}, "the plan is another one: ends: 'text', now 'sequence'"),
+            ({**default, "rules": [texts, {**images, "see": []}, data]}, 'rule 1: {"flag": null, "last": false'),
+            ({**default, "rules": [texts, images]}, "another one: 2 rules, now 3")):
+        other = {**state, "plan": Plan(json.dumps(plan)).json}
+        refused(StateError, what, dataset.load_state_dict, other)
+        refused(StateError, "strict=False takes it", dataset.load_state_dict, other)
+        on = Dataset(folder / "text/shards", **SMALL)
+        on.load_state_dict(other, strict=False)
+        assert on.state_dict()["offset"] == 0 and on.step == state["step"], "a window of another plan went on"
+    refused(StateError, "damaged: plan is '[]'", dataset.load_state_dict, {**state, "plan": "[]"})
+    before = {name: value for name, value in state.items() if name != "plan"}
+    refused(StateError, "of a version before plans", dataset.load_state_dict, before)
+    on = Dataset(folder / "text/shards", **SMALL)
+    on.load_state_dict({**before, "plan": on.plan})
+    assert on.state_dict() == state
+
+
 def arguments(folder):
     def make(**more):
         return Dataset(folder / "pairs", **{**SMALL, **more})
@@ -233,5 +259,5 @@ with tempfile.TemporaryDirectory() as temporary:
     dataset_shards.make_texts(where / "text")
     order_of_keys()
     for test in (empty_windows, small_weights, weight_becomes_0, weights_refused, fractions_do_not_order,
-                 other_packing, no_states, arguments, ranks_not_given, named_once):
+                 other_packing, no_states, other_plan, arguments, ranks_not_given, named_once):
         test(where)

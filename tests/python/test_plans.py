@@ -54,8 +54,10 @@ def optional(strategy):
 def appearances(encoders):
     flags = {name: st.booleans() for name in ("loss", "visible", "advance", "markers")}
     return st.fixed_dictionaries({}, optional={
-        "encoder": optional(st.sampled_from([*encoders, "nobody"])), "output": st.sampled_from([0, 0, 0, 1, 255]),
+        "encoder": optional(st.sampled_from(encoders)), "output": st.sampled_from([0, 0, 0, 1, 255]),
         "window": optional(st.sampled_from([1, 1, 1, 2, 8])), "row_end": optional(st.sampled_from([0, 77, 2**31 - 1])),
+        "size": optional(st.fixed_dictionaries({"height": st.sampled_from([0, 100, 2**31 - 4]), "width": st.just(200)},
+                                               optional={"unit": st.sampled_from([1, 1, 2, 1024])})),
         **flags})
 
 
@@ -109,6 +111,9 @@ def compare(record, want, header, plan, window, caption_first, drawn, arguments)
     tokens, loss, spans = expected
     spans = [tuple(span._replace(kind=KINDS.get(span.kind, "text"))) for span in spans]
     assert got == (tokens, loss, spans), (want["key"], plan, window, why, got, expected)
+    sequencer = _shard.Sequencer(arguments[0] or Plan(), window)
+    length = record._reader.shard.length(record.position, sequencer, int(not caption_first), drawn)
+    assert length == len(tokens), "from the index alone, by what is drawn"
     return ""
 
 
@@ -134,7 +139,7 @@ def sequences(reader, wanted):
 
     under()
     assert min(seen.values()) > 300 and sum(seen.values()) > 5000, seen
-    whole = [everything(header["encoders"], "text", row_end=5, markers=False),
+    whole = [everything(header["encoders"], "text", row_end=5, markers=False, size={"height": 7, "width": 9}),
              everything(header["encoders"], "sequence", row_end=6, loss=False, output=255),
              everything(header["encoders"], "sequence")]
     for i, (record, want) in enumerate(zip(records, wanted, strict=True)):
@@ -159,6 +164,18 @@ def draws(reader, wanted):
     assert _shard.draw_one("x", record["name"], record["key"], 3, 4) == shard_sequence.u_of("x", record, 3, 4)
 
 
+def misspelt(path):
+    """A name that no encoder of the header has is refused where a shard is opened, and when it is used."""
+    reader, plan = ShardReader(path), Plan('{"rules":[{"part":"image","see":[{"encoder":"nobody"}]}]}')
+    for use in (lambda: reader[0].sequence(plan), lambda: reader.shard.measure(_shard.Sequencer(plan, 1))):
+        try:
+            use()
+            raise AssertionError("nobody was seen")
+        except ValueError as error:
+            assert '"nobody", which the shard has not: its encoders are ' in str(error), error
+            assert reader.header["encoders"][0]["name"] in str(error)
+
+
 def measures(paths):
     """From the index alone: what lengths are made of; or which record has no place, and why."""
     chosen = [shard_sequence.DEFAULT, {"ends": "text", "rules": shard_sequence.DEFAULT["rules"] + UNKNOWN}, {
@@ -177,9 +194,9 @@ def measures(paths):
                 except shard_sequence.Refused:
                     expected = None
                 try:
-                    arrays = reader.shard.measure(Plan(json.dumps(plan)), window)
-                    types = ("u1", "<u4", "<u4", "<u8")
-                    got = [(_shard.ARRANGEMENTS[one], *rest) for one, *rest in zip(
+                    arrays = reader.shard.measure(_shard.Sequencer(Plan(json.dumps(plan)), window))
+                    types = ("u1", "<u4", "<u4", "<u8", "<u8")
+                    got = [(_shard.ARRANGEMENTS[one], *rest) for one, *rest, _ in zip(
                         *(np.frombuffer(memoryview(a), t).tolist() for a, t in zip(arrays, types)))]
                 except ValueError as error:
                     got = None
@@ -294,6 +311,7 @@ def main():
         dumped(path, reader)
         draws(reader, wanted)
         sequences(reader, wanted)
+        misspelt(path)
         measures(write(os.path.join(folder, "one"), 250, 10**6, 1, 1))
         refusals()
 

@@ -659,7 +659,7 @@ def test_numbers(path):
     block = shard.block(0)
     for n in (-1, 2**63, 2**64, -(2**64)):
         for take in (shard.block, shard.locate, shard.identify, block.row, block.damage,
-                     block.tensor, block.seen, lambda n: Prefetcher().submit(shard, n)):
+                     block.tensor, lambda n: Prefetcher().submit(shard, n)):
             raises(IndexError, take, n)
     _shard = latentmill._shard
     for epoch, seed in ((-1, 0), (2**64, 0), (0, -1), (0, 2**64)):

@@ -15,7 +15,7 @@
 
 #define SEEN                                                                             \
     "{\"advance\":true,\"encoder\":null,\"loss\":true,\"markers\":true,\"output\":0,"    \
-    "\"row_end\":null,\"visible\":true,\"window\":null}"
+    "\"row_end\":null,\"size\":null,\"visible\":true,\"window\":null}"
 #define RULE(part, see)                                                                  \
     "{\"flag\":null,\"last\":false,\"part\":" part ",\"role\":null,\"see\":[" see "]}"
 
@@ -26,7 +26,8 @@ static const char transfusion[] = "{\"ends\":\"sequence\",\"rules\":[" RULE(
 static const char full[] =
     "{\"ends\":\"text\",\"rules\":[{\"flag\":\"loss\",\"last\":true,\"part\":77,"
     "\"role\":\"user\",\"see\":[{\"advance\":false,\"encoder\":\"vae\",\"loss\":false,"
-    "\"markers\":false,\"output\":255,\"row_end\":2147483647,\"visible\":false,"
+    "\"markers\":false,\"output\":255,\"row_end\":2147483647,"
+    "\"size\":{\"height\":5,\"unit\":2,\"width\":2147483647},\"visible\":false,"
     "\"window\":8}]},{\"flag\":\"context\",\"last\":false,\"part\":\"image\","
     "\"role\":null,\"see\":[" SEEN "," SEEN "]}]}";
 
@@ -92,11 +93,13 @@ static void test_fields(void **state)
     assert_int_equal(a->output, 255);
     assert_int_equal(a->window, 8);
     assert_int_equal(a->row_end, INT32_MAX);
+    assert_true(a->size.height == 5 && a->size.width == INT32_MAX && a->size.unit == 2);
     assert_false(a->loss || a->visible || a->advance || a->markers);
     r = &plan->rules[1];
     assert_int_equal(r->flag, SHARD_FLAG_CONTEXT);
     assert_true(r->role == NULL && !r->last && r->n_see == 2);
-    assert_true(r->see[0].row_end == -1 && r->see[0].window == 0);
+    assert_true(r->see[0].row_end == -1 && r->see[0].window == 0 &&
+                r->see[0].size.unit == 0);
     shard_plan_free(plan);
 }
 
@@ -140,6 +143,12 @@ static void test_refused(void **state)
         {"{\"rules\":[{\"part\":\"text\",\"see\":[{\"output\":-1}]}]}", "output"},
         {"{\"rules\":[{\"part\":\"text\",\"see\":[{\"window\":1.5}]}]}", "window"},
         {"{\"rules\":[{\"part\":\"text\",\"see\":[{\"window\":0}]}]}", "window"},
+        {"{\"rules\":[{\"part\":\"image\",\"see\":[{\"size\":{\"height\":1}}]}]}",
+         "no ids"},
+        {"{\"rules\":[{\"part\":\"image\",\"see\":[{\"size\":{\"height\":1,"
+         "\"width\":1,\"unit\":0}}]}]}",
+         "unit"},
+        {"{\"rules\":[{\"part\":\"image\",\"see\":[{\"size\":7}]}]}", "not an object"},
         {"{\"rules\":[{\"part\":\"text\",\"see\":[{\"row_end\":2147483648}]}]}",
          "row_end"},
         {"{\"rules\":[{\"part\":\"text\",\"see\":[{\"loss\":null}]}]}", "loss"},
@@ -192,9 +201,31 @@ static void test_names_that_json_cannot_say(void **state)
     free(text);
 }
 
+static void test_check(void **state)
+{
+    const struct shard_encoder encoders[2] = {{.name = "vae"}, {.name = "siglip"}};
+    struct shard_header header = {.n_encoders = 2, .encoders = encoders};
+    char why[200] = "";
+
+    (void)state;
+    assert_int_equal(shard_plan_check(shard_plan_default(), &header, why, sizeof(why)),
+                     SHARD_OK);
+    struct shard_plan *plan = parse("{\"rules\":[{\"part\":\"image\",\"see\":[{},"
+                                    "{\"encoder\":\"siglip\"}]}]}");
+    assert_int_equal(shard_plan_check(plan, &header, why, sizeof(why)), SHARD_OK);
+    header.n_encoders = 1;
+    assert_int_equal(shard_plan_check(plan, &header, why, sizeof(why)), SHARD_EINVAL);
+    assert_string_equal(why, "the plan names an encoder \"siglip\", which the shard has "
+                             "not: its encoders are vae");
+    header.n_encoders = 0; /* texts alone, beside others */
+    assert_int_equal(shard_plan_check(plan, &header, why, sizeof(why)), SHARD_OK);
+    shard_plan_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_check),
         cmocka_unit_test(test_default),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_fields),

@@ -151,7 +151,9 @@ static void random_plan(struct random_record *dice, char *json, size_t cap)
                                         1u << random_below(dice, 2));
             len += (size_t)snprintf(
                 json + len, cap - len,
-                "\"loss\":%s,\"markers\":%s,\"output\":%u,\"row_end\":%s}",
+                "\"size\":%s,\"loss\":%s,\"markers\":%s,\"output\":%u,\"row_end\":%s}",
+                random_once_in(dice, 4) ? "{\"height\":9,\"width\":99,\"unit\":1}"
+                                        : "null",
                 bools[random_below(dice, 2)], bools[random_below(dice, 2)],
                 random_once_in(dice, 4) ? 255u : 0u,
                 random_once_in(dice, 2) ? "9" : "null");
@@ -182,7 +184,7 @@ static bool compare_lengths(const struct shard_view *view,
         assert_int_equal(of_index.arrangement, of_row.arrangement);
         assert_int_equal(of_index.n_texts, of_row.n_texts);
         assert_int_equal(of_index.n_framed, of_row.n_framed);
-        assert_int_equal(of_index.positions, of_row.positions);
+        assert_int_equal(of_index.length[0], of_row.length[0]);
     }
     assert_int_equal(shard_sequence_build(view, rec, draws, &seq), rc);
     if (rc == SHARD_OK)
@@ -228,8 +230,10 @@ static size_t check_record(const struct shard_header *h, struct random_record *d
             random_plan(dice, json, sizeof(json));
             plan = parse_twice(json);
         }
-        const struct shard_view view = {h, plan != NULL ? plan : shard_plan_default(),
-                                        1u << random_below(dice, 3)};
+        const struct shard_view view = {.header = h,
+                                        .plan =
+                                            plan != NULL ? plan : shard_plan_default(),
+                                        .window = 1u << random_below(dice, 3)};
         assert_int_equal(shard_draws_make(&draws, rec, random_next(dice), 5, 0.5),
                          SHARD_OK);
         n_built += compare_lengths(&view, outline, rec, &draws);

@@ -63,7 +63,8 @@ static void begin(struct fixture *f)
     *f = (struct fixture){.header = header};
     f->rec = (struct shard_record){.parts = f->parts, .tensors = f->tensors};
     f->draws.of_part = f->drawn;
-    f->view = (struct shard_view){&f->header, shard_plan_default(), 2};
+    f->view = (struct shard_view){
+        .header = &f->header, .plan = shard_plan_default(), .window = 2};
 }
 
 static void use_plan(struct fixture *f, const char *json)
@@ -355,6 +356,13 @@ static void test_codes(void **state)
                  "\"see\":[{\"encoder\":\"codes\",\"row_end\":33,\"markers\":false}]}]}");
     f.parts[1].flags = SHARD_FLAG_LOSS;
     expect(&f, "<abcpq!rs!>", "11111111110");
+    use_plan(&f, "{\"rules\":[{\"part\":\"text\",\"see\":[{}]},{\"part\":\"image\","
+                 "\"see\":[{\"encoder\":\"codes\",\"size\":{\"height\":64,"
+                 "\"width\":96,\"unit\":2}}]}]}");
+    expect(&f, "<abc[Aapqrs]>", "1111111111110");
+    f.parts[1].flags = SHARD_FLAG_CONTEXT;
+    expect(&f, "<abc[Aapqrs]>", "1110000000010");
+    f.parts[1].flags = SHARD_FLAG_LOSS;
     t->encoder = MAPPED;
     use_plan(&f,
              "{\"ends\":\"text\",\"rules\":[{\"part\":\"text\",\"see\":[{}]},"
@@ -399,6 +407,29 @@ static void test_an_id_too_large(void **state)
     assert_int_equal(shard_sequence_build(&f.view, &f.rec, &f.draws, &seq), SHARD_EINVAL);
     shard_sequence_explain(&f.view, &f.rec, &f.draws, why, sizeof(why));
     assert_non_null(strstr(why, "or above 2147483647"));
+    shard_plan_free(f.plan);
+}
+
+/* Around each text: also where another encoder's ids are its tokens. */
+static void test_ends_of_texts(void **state)
+{
+    static const uint32_t words[2] = {'x', 'y'};
+    struct shard_measure m;
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    add_text(&f, SHARD_FLAG_LOSS);
+    struct shard_tensor *t = add_tensor(&f, SHARD_IDS, WORDS, 1, 2, 0);
+    t->dtype = SHARD_U32;
+    t->data = words;
+    t->n_bytes = sizeof(words);
+    use_plan(&f, "{\"ends\":\"text\",\"rules\":[{\"part\":\"text\","
+                 "\"see\":[{},{\"encoder\":\"words\",\"loss\":false},"
+                 "{\"encoder\":\"words\"}]}]}");
+    expect(&f, "<abc><xy><xy>", "1111000001110");
+    assert_int_equal(shard_sequence_measure(&f.view, &f.rec, &m), SHARD_OK);
+    assert_int_equal(m.length[0], 2); /* tensors are of what is drawn, too */
     shard_plan_free(f.plan);
 }
 
@@ -492,12 +523,12 @@ static void test_measure(void **state)
     assert_int_equal(m.arrangement, SHARD_PAIR);
     assert_int_equal(m.n_texts, 1);
     assert_int_equal(m.n_framed, 1);
-    assert_int_equal(m.positions, 8);
+    assert_int_equal(m.length[0], 8);
     add_image(&f, SHARD_FLAG_LOSS, 2, 2);
     assert_int_equal(shard_sequence_measure(&f.view, &f.rec, &m), SHARD_OK);
     assert_int_equal(m.arrangement, SHARD_OTHER);
     assert_int_equal(m.n_framed, 2);
-    assert_int_equal(m.positions, 9);
+    assert_int_equal(m.length[0], 9);
     f.view.window = 8;
     assert_int_equal(shard_sequence_measure(&f.view, &f.rec, &m), SHARD_EINVAL);
 }
@@ -516,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_mirrored),
         cmocka_unit_test(test_codes),
         cmocka_unit_test(test_an_id_too_large),
+        cmocka_unit_test(test_ends_of_texts),
         cmocka_unit_test(test_several_appearances),
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_measure),

@@ -170,7 +170,7 @@ static int plan_all(void)
     if (rc == SHARD_OK)
         rc = shard_plan_to_json(plan, &text);
     for (size_t i = 0; rc == SHARD_OK && i < outline.n_records; i++) {
-        const struct shard_view view = {map.header, plan, 2};
+        const struct shard_view view = {.header = map.header, .plan = plan, .window = 2};
         rc = shard_outline_record(&outline, i, &room, &rec);
         if (rc == SHARD_OK)
             rc = shard_sequence_measure(&view, &rec, &m);
@@ -186,7 +186,8 @@ static int plan_all(void)
 
 static int build_all(void)
 {
-    const struct shard_view view = {sample_header(), shard_plan_default(), 2};
+    const struct shard_view view = {
+        .header = sample_header(), .plan = shard_plan_default(), .window = 2};
     int rc = SHARD_OK;
 
     for (size_t i = 0; i < SAMPLE_KINDS && rc == SHARD_OK; i++) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Types of the C extension. Positions, rows and numbers of blocks count from 0."""
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any, final
 
@@ -50,6 +51,7 @@ _Row = tuple[
 ]
 # (offset, length, part, kind, tensor, rows, columns, loss, visible, advance)
 _Span = tuple[int, int, int, int, int, int, int, bool, bool, bool]
+_Image = tuple[tuple[int, int, int, bool, bool, bool], tuple[int, int, int, int, tuple[int, ...]], int]
 
 PARTS: dict[int, str]  # names of kinds of parts by their numbers in the file
 FITS: dict[int, str]  # names of how a rendition was fitted
@@ -62,6 +64,7 @@ SLOT_LOGVAR: int
 SLOT_MIRRORED: int
 SLOT_OUTPUT_SHIFT: int
 ARRANGEMENTS: tuple[str, ...]  # "other", "pair", "text": by the numbers of Shard.measure()
+ITEMS: dict[str, int]  # "text", "image", "bos", ...: what a template of a Sequencer has
 
 @final
 class Plan:
@@ -71,6 +74,17 @@ class Plan:
 
     json: str  # canonical: the same plan, the same bytes
     def __init__(self, json: str | None = None) -> None: ...
+
+@final
+class Sequencer:
+    """How a reader sees records.
+
+    window: of patches, 1, 2, 4 or 8. markers: (bos, eos, boi, eoi), ids or None, instead of the
+    tokenizer's. templates: of pairs caption first, image first, and of texts: numbers of ITEMS
+    and ids; an empty one: as the plan says."""
+
+    def __init__(self, plan: Plan, window: int, markers: Sequence[int | None] | None = None,
+                 templates: Sequence[Sequence[int]] | None = None) -> None: ...
 
 @final
 class Shard:
@@ -95,11 +109,14 @@ class Shard:
     def frames(self) -> dict[str, Any]:
         """Where the frames are: latentmill.columns.read_frames()."""
     def keys(self) -> list[str]: ...
-    def measure(self, plan: Plan, window: int, /) -> tuple[Buffer, Buffer, Buffer, Buffer]:
+    def measure(self, sequencer: Sequencer, /) -> tuple[Buffer, Buffer, Buffer, Buffer, Buffer]:
         """Of each record, from the index: u8 its arrangement, u32 number of texts, u32 number
-        of images with markers, u64 positions besides markers and texts. ValueError, which says
-        of which record, where a window does not divide a latent, or the plan has no rule for a
-        part."""
+        of images with markers, u64 positions besides what is drawn of texts, caption first and image first.
+        ValueError, which says of which record, where a window does not divide a latent, or the
+        plan has no rule for a part."""
+    def length(self, position: int, sequencer: Sequencer, order: int, drawn: Sequence[int], /
+               ) -> int:
+        """Positions of a record's sequence, from the index, by draws: a number a part."""
     def find(self, key: str, name: str | None = None, /) -> int | None: ...
     def identify(self, position: int, /) -> tuple[str, str, int]: ...
     def locate(self, position: int, /) -> tuple[int, int]: ...
@@ -121,21 +138,27 @@ class Block:
     def row(self, row: int, /) -> _Row: ...
     def made(self, row: int, /) -> tuple[tuple[_Rendition, ...], tuple[_Tensor, ...]]:
         """What was made of the row's parts."""
-    def seen(self, row: int, /) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """What the default plan sees of a row, and where: one a part. Of a text (False, loss), of
-        an image (True, loss, dtype, dims, encoder) and (place, None), or where it has both
-        renditions (place, (place of the mirrored one, number among the images)), a place being
-        (frame, offset, bytes); None of others."""
     def latent(
         self, row: int, logvar: bool = False, /
     ) -> tuple[int, int, int, int, tuple[int, ...], int] | None:
         """(frame, offset, bytes, dtype, dims, encoder) of the latent of the image that stands for
         the record, or of the log-variance that goes with it."""
+    def drawn_ids(self, row: int, /) -> tuple[int, int] | None:
+        """(first id in the block's, number) of the caption drawn for epoch 0; None: no ids."""
     def sequence(
-        self, row: int, plan: Plan, window: int, order: int, drawn: Any, /
+        self, row: int, sequencer: Sequencer, order: int, drawn: Any, /
     ) -> tuple[bytes, bytes, tuple[_Span, ...]]:
         """Tokens (uint32), loss (bytes of 0 and 1) and spans: FORMAT.md, section 8. order: 0
         caption first, 1 image first, -1 as stored. drawn: a number a part, or None: as stored."""
+    def document(
+        self, row: int, sequencer: Sequencer, order: int, alternatives: Sequence[int], keep: int,
+        mirrored: Sequence[bool], own: Sequence[Any], /
+    ) -> tuple[bytes, bytes, tuple[_Image, ...]]:
+        """The same by a reader's own draws. alternatives: a number a text; mirrored: one an
+        image; 0 where they are short. own: a buffer of uint32 a text, its ids instead of the
+        stored ones, or None. keep: how many ids of the first text are used at most. Images are
+        latents: (offset, rows, columns, BOI before it, EOI behind it, text with a loss behind
+        it), (frame, offset, bytes, dtype, dims) and encoder."""
     def tensor(self, frame: int, /) -> Buffer:
         """All values of a tensor frame, little-endian. Outlives the block."""
     def load_tensors(self) -> None:

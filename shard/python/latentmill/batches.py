@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .composing import FILLER, INPUT, TARGET
 from .fetching import Content
 from .options import Options
 from .patches import cut_patches, scaled
@@ -127,14 +126,14 @@ class _Building:
     def __init__(self, length: int):
         self._length = length  # of a sequence
         self._tokens: list[np.ndarray] = []
-        self._roles: list[np.ndarray] = []
+        self._loss: list[np.ndarray] = []
         self._documents: list[tuple[int, int]] = []  # doc_id or PADDING, positions
         self._next_token: list[tuple[int, int]] = []  # position, label beyond a piece's end
         self._spans: list[tuple[int, ...]] = []
         self._n_patches = 0
         self._span_flags: list[list[bool]] = []  # BOI, EOI, text_follows
         self._keys: list[list[tuple[str, str]]] = []
-        self._filler = np.full(length, FILLER, np.int32), np.zeros(length, np.uint8)
+        self._filler = np.zeros(length, np.int32), np.zeros(length, bool)
         self.latents: _Latents | None = None
 
     def add(self, pieces: Sequence[Piece]) -> None:
@@ -150,46 +149,40 @@ class _Building:
         self._pad(self._length - at)
 
     def _pad(self, n: int) -> None:
-        tokens, roles = self._filler
-        self._put([tokens[:n]], [roles[:n]], PADDING, n)
+        tokens, loss = self._filler
+        self._put(tokens[:n], loss[:n], PADDING)
 
-    def _put(self, tokens: list[np.ndarray], roles: list[np.ndarray], doc_id: int, n: int) -> None:
-        self._tokens += tokens
-        self._roles += roles
-        self._documents.append((doc_id, n))
+    def _put(self, tokens: np.ndarray, loss: np.ndarray, doc_id: int) -> None:
+        self._tokens.append(tokens)
+        self._loss.append(loss)
+        self._documents.append((doc_id, len(tokens)))
 
     def _add_piece(self, at: int, content: Content, piece: Piece) -> None:
         sequence = len(self._keys) - 1
-        tokens, roles, spans, length = content.shard.composer.compose(
-            content.shape, content.caption_first, content.texts)
-        if length != content.length:
-            name, key = content.identity
-            raise ValueError(f"{content.shard.reader.path}: {name} {key} has {length} positions, "
-                             f"not {content.length} as the index says")
-        if piece.length != length:
-            tokens, roles = self._cut(tokens, roles, piece, sequence * self._length + at)
-        self._put(tokens, roles, len(self._keys[-1]), piece.length)
+        tokens, loss = content.tokens, content.loss
+        if piece.length != len(tokens):
+            tokens, loss = self._cut(tokens, loss, piece, sequence * self._length + at)
+        self._put(tokens, loss, len(self._keys[-1]))
         self._keys[-1].append(content.identity)
-        for offset, rows, columns, *flags in spans:
+        for (offset, rows, columns, *flags), latent, encoder in content.images:
             n = rows * columns
             self._spans.append((sequence, at + offset, n, rows, columns, self._n_patches))
             self._n_patches += n
             self._span_flags.append(flags)
-        if content.latents:
             if self.latents is None:
-                part = content.shape.images[0]
-                scale, shift = content.shard.scales[part.encoder]
-                self.latents = _Latents([], part.dtype, scale, shift)
-            self.latents.raw.extend(content.latents)
+                scale, shift = content.shard.scales[encoder]
+                self.latents = _Latents([], content.dtype, scale, shift)
+            self.latents.raw.append(latent)
 
-    def _cut(self, tokens: list[np.ndarray], roles: list[np.ndarray], piece: Piece, at: int
-             ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def _cut(self, tokens: np.ndarray, loss: np.ndarray, piece: Piece, at: int
+             ) -> tuple[np.ndarray, np.ndarray]:
         """The piece, which begins at `at` of the batch. Its last label is beyond it."""
-        whole, its_roles = np.concatenate(tokens), np.concatenate(roles)
         end = piece.start + piece.length
-        if end < len(whole) and its_roles[end] & TARGET and its_roles[end - 1] & INPUT:
-            self._next_token.append((at + piece.length - 1, int(whole[end])))
-        return [whole[piece.start:end]], [its_roles[piece.start:end]]
+        cut = loss[piece.start:end].copy()
+        if cut[-1]:
+            self._next_token.append((at + piece.length - 1, int(tokens[end])))
+            cut[-1] = False
+        return tokens[piece.start:end], cut
 
     def finish(self, collapsed: bool) -> dict[str, Any]:
         shape = len(self._keys), self._length
@@ -203,7 +196,7 @@ class _Building:
         cu_seqlens = np.append(np.flatnonzero(begins), begins.size).astype(np.int32)
         return {
             "tokens": tokens,
-            "labels": self._labels(tokens, begins),
+            "labels": self._labels(tokens),
             "doc_ids": doc_ids,
             "position_ids": _position_ids(cu_seqlens, spans if collapsed else spans[:0], shape),
             "cu_seqlens": cu_seqlens,
@@ -213,11 +206,11 @@ class _Building:
             "keys": self._keys,
         }
 
-    def _labels(self, tokens: np.ndarray, begins: np.ndarray) -> np.ndarray:
-        roles = np.concatenate(self._roles).reshape(tokens.shape)
+    def _labels(self, tokens: np.ndarray) -> np.ndarray:
+        """No document's last position has a loss of its own."""
+        loss = np.concatenate(self._loss).reshape(tokens.shape)
         labels = np.full(tokens.shape, NO_LOSS, np.int64)
-        loss = ((roles[:, :-1] & INPUT) != 0) & ((roles[:, 1:] & TARGET) != 0) & ~begins[:, 1:]
-        np.copyto(labels[:, :-1], tokens[:, 1:], where=loss)
+        np.copyto(labels[:, :-1], tokens[:, 1:], where=loss[:, :-1])
         for position, token in self._next_token:
             labels.reshape(-1)[position] = token
         return labels

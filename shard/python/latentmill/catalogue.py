@@ -44,6 +44,9 @@ class Catalogue:
 
     def first_header(self) -> dict[str, Any]:
         if self.index is not None:
+            if not self.index.configurations:
+                raise ShardError(f"{self.index.file} tells of no shards: run `latentmill index "
+                                 f"{self.index.folder or '.'}` again")
             return self.index.configurations[0]
         self._first = self.open(0)
         return self._first.header

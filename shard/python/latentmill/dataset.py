@@ -15,7 +15,7 @@ import numpy as np
 
 from .batches import BatchBuilder, Piece, Transform
 from .catalogue import Catalogue
-from .documents import Markers
+from .documents import PLAN, Markers
 from .fetching import Fetcher, Frame, Reading
 from .loader import Loader
 from .mixture import UNIT, Mixture, Share
@@ -182,6 +182,11 @@ class Dataset(IterableDataset):
         parts = [f"{source.name}\0{source.fingerprint}" for source in self._sources]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
+    @property
+    def plan(self) -> str:
+        """What its sequences hold of a record: canonical JSON (FORMAT.md, section 8)."""
+        return PLAN.json
+
     def __repr__(self) -> str:
         sources = ", ".join(f"{source.name} ({source.counts.sum()} records)"
                             for source in self._sources)
@@ -241,10 +246,10 @@ class Dataset(IterableDataset):
         return make_state(position, self._identity(), self.fingerprint)
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
-        """Goes on behind a state. Raises StateError where it is of other data or options, or
-        no state at all.
+        """Goes on behind a state. Raises StateError where it is of other data, options or
+        another plan, or no state at all.
 
-        strict=False takes changed weights and options, added sources (from their begin) and
+        strict=False takes changed weights, options and plans, added sources (from their begin) and
         removed ones. Where a source was removed or packing changed, what is left of the window
         in hand is left out: at most `window` documents. Other data under a source's name,
         another seed and another group are refused all the same."""
@@ -265,7 +270,7 @@ class Dataset(IterableDataset):
     def _identity(self) -> Identity:
         return Identity({source.name: source.fingerprint for source in self._sources},
                         {source.name: [list(pair) for pair in source.weight]
-                         for source in self._sources}, self.options.as_state())
+                         for source in self._sources}, self.options.as_state(), self.plan)
 
     def _zero(self) -> dict[str, int]:
         return {source.name: 0 for source in self._sources}

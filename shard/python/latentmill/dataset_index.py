@@ -104,13 +104,28 @@ class DatasetIndex:
     @cached_property
     def configuration(self) -> U32:
         """Position in configurations."""
-        return self._values("configuration", "<u4")
+        configuration = self._values("configuration", "<u4")
+        if (configuration >= len(self.configurations)).any():
+            raise self._damaged("a shard has none of its configurations")
+        return configuration
 
     @cached_property
     def configurations(self) -> list[dict[str, Any]]:
         """The shards' headers without what is one shard's own (name, part), each once:
         tokenizer, encoders, config and so on (FORMAT.md, section 2)."""
-        return [json.loads(entry) for entry in self._entries("configurations")]
+        return [self._header(entry) for entry in self._entries("configurations")]
+
+    def _header(self, entry: bytes) -> dict[str, Any]:
+        try:
+            header = json.loads(entry)
+            _shard.default_encoder(json.dumps({"name": "", "part": 0, **header}))
+        except (ValueError, TypeError, RecursionError, _shard.ShardError) as error:
+            raise self._damaged(f"it has a configuration that is none ({error})") from None
+        return header
+
+    def _damaged(self, what: str) -> _shard.ShardError:
+        return _shard.ShardError(f"{self.file} is damaged: {what}; run `latentmill index "
+                                 f"{self.folder or '.'}` again")
 
     @cached_property
     def columns(self) -> list[Column]:
@@ -127,7 +142,10 @@ class DatasetIndex:
     @cached_property
     def column(self) -> U32:
         """Per shard and column: position in columns."""
-        return self._values("column", "<u4")
+        column = self._values("column", "<u4")
+        if len(column) != self.column_start[-1] or (column >= len(self.columns)).any():
+            raise self._damaged("it does not say which columns its shards have")
+        return column
 
     @cached_property
     def tensors(self) -> U64:

@@ -19,28 +19,8 @@ from .lazy import cached_property
 from .options import Options
 from .reader import ShardReader
 
+PLAN = _shard.Plan()  # of all data sets: Transfusion's
 ARRANGEMENTS = _shard.ARRANGEMENTS  # of a record's parts: "other", "pair", "text"
-
-
-class Part(NamedTuple):
-    """A text or an image of a record, in its stored order."""
-    kind: str          # "text" or "image"
-    loss: bool         # False: context
-    ordinal: int       # which of the record's texts or images that are seen
-    dims: tuple[int, ...] = ()   # of an image: C, H, W
-    dtype: str = ""
-    encoder: int = -1
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What the parts of a record mean for a sequence; those that are not seen are left out."""
-    parts: tuple[Part, ...]
-    arrangement: str   # one of ARRANGEMENTS: only a "pair" has an order
-
-    @cached_property
-    def images(self) -> tuple[Part, ...]:
-        return tuple(part for part in self.parts if part.kind == "image")
 
 
 @dataclass(frozen=True)
@@ -49,29 +29,26 @@ class Lengths:
     arrangement: np.ndarray  # uint8, position in ARRANGEMENTS: of what is seen
     n_texts: np.ndarray    # int64
     n_images: np.ndarray   # int64: that are seen
-    positions: np.ndarray  # int64, without markers and texts
+    caption_first: np.ndarray  # int64: positions without those of texts
+    image_first: np.ndarray    # int64: the same; of other records than pairs it is equal
 
     @cached_property
     def pair(self) -> np.ndarray:
         return self.arrangement == ARRANGEMENTS.index("pair")
 
-    @cached_property
-    def text(self) -> np.ndarray:
-        return self.arrangement == ARRANGEMENTS.index("text")
 
-
-def lengths_of(reader: ShardReader, window: int) -> Lengths:
-    """window: of patches. ValueError where it does not divide a latent, or a part has no place
-    in a sequence."""
+def lengths_of(reader: ShardReader, sequencer: _shard.Sequencer) -> Lengths:
+    """ValueError where its window does not divide a latent, or a part has no place in a
+    sequence."""
     try:
-        arrangement, n_texts, n_images, positions = (
-            memoryview(values) for values in reader.shard.measure(_shard.Plan(), window))
+        arrangement, n_texts, n_images, caption_first, image_first = (
+            memoryview(values) for values in reader.shard.measure(sequencer))
     except ValueError as error:
         raise ValueError(f"{reader.path}: {error}") from None
     return Lengths(np.frombuffer(arrangement, "u1"),
                    np.frombuffer(n_texts, "<u4").astype(np.int64),
                    np.frombuffer(n_images, "<u4").astype(np.int64),
-                   np.frombuffer(positions, "<i8"))
+                   np.frombuffer(caption_first, "<i8"), np.frombuffer(image_first, "<i8"))
 
 
 @dataclass(frozen=True)
@@ -162,38 +139,15 @@ class Markers(NamedTuple):
     eoi: int
 
 
-def count_template(parts, markers: Markers) -> int:
-    """Positions of a template besides those of its text and its image."""
-    return sum(1 for part in parts if part not in ("text", "image") and
-               (not isinstance(part, str) or getattr(markers, part) is not None))
-
-
-def image_positions(part: Part, grid: int) -> int:
-    _, height, width = part.dims
-    return (height // grid) * (width // grid)
-
-
 class Measure:
     """Measures documents of one shard under one configuration."""
 
-    def __init__(self, options: Options, markers: Markers, header: dict):
+    def __init__(self, options: Options, header: dict):
         self._options = options
-        self._markers = markers
         self._header = header
         p = options.caption_first
         self._caption_first: float = \
             header["caption_first"] if p is None else p
-
-    def fixed(self, lengths: Lengths) -> tuple[np.ndarray, np.ndarray]:
-        """Positions besides texts: int64 [n] each, caption first and image first."""
-        ends = sum(end is not None for end in self._markers[:2])
-        others = ends + 2 * lengths.n_images
-        others = np.where(lengths.text, count_template(self._options.template("text"), self._markers),
-                          others)
-        first, second = (lengths.positions + np.where(
-            lengths.pair, count_template(self._options.template(kind), self._markers), others)
-            for kind in ("caption_first", "image_first"))
-        return first, second
 
     def documents(self, shard, texts: Texts, lengths: Lengths, positions: np.ndarray,
                   pass_number: int) -> Documents:
@@ -206,7 +160,7 @@ class Measure:
         n_caption = np.where(no_text, 0, n_caption)
         first = d.orders(positions, copies, pair, self._caption_first)
         n_others = d.others(positions, copies, texts)[1]
-        fixed = np.where(first, *(by_order[positions] for by_order in self.fixed(lengths)))
+        fixed = np.where(first, lengths.caption_first[positions], lengths.image_first[positions])
         length = fixed + n_caption + n_others
         n = len(positions)
         whole = Documents(
@@ -221,7 +175,6 @@ class Measure:
         alternative of each text but the first is seen."""
         drawing = Drawing(self._options, self._header, shard, int(d.pass_number[0]))
         return drawing.others(d.position, d.copy, texts)[0]
-
 
     def mirrored(self, shard, d: Documents, image: int) -> np.ndarray:
         """Of documents of one shard and pass: whether the mirrored rendition of image part `image`

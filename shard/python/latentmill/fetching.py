@@ -2,7 +2,7 @@
 """Reads the documents of a window: each block once, decompressed ahead in C threads."""
 from __future__ import annotations
 
-import functools
+import itertools
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ._shard import Block, DamagedError, Prefetcher, ShardError
-from .documents import Documents, Shape
+from .columns import DTYPES
+from .documents import Documents
 from .planning import Window
 from .reader import DamageWarning, skipped_text
 from .record import Record, tensor_view
@@ -21,13 +22,12 @@ Frame = tuple[str, int, int]  # path of the shard, block, frame of it
 
 
 class Content(NamedTuple):
-    """What a document is made of. Arrays may be views of a block."""
+    """What a document is. Latents may be views of a block."""
     shard: OpenShard
-    shape: Shape
-    caption_first: bool
-    length: int                # positions
-    texts: list[np.ndarray]    # ids of each text, the caption as far as it is used
-    latents: list[np.ndarray]  # (C, H, W) raw, of each image
+    tokens: np.ndarray         # int32
+    loss: np.ndarray           # bool: the next token is a target with a loss
+    images: list[tuple[tuple, np.ndarray, int]]  # a span, its raw latent (C, H, W) and encoder
+    dtype: str                 # of its latents
     identity: tuple[str, str]  # NAME, key
 
 
@@ -126,60 +126,56 @@ class _Rows:
         """Of documents that stand in these rows."""
         if not rows:
             return
-        texts_of_all = self._ids(d, rows)
         # If few are wanted, they get arrays of their own, so that the block's memory can go.
         copy = len(rows) < 0.5 * self._block.n_records
-        arrangements = self._shard.lengths.arrangement[d.position].tolist()
-        mirrored = functools.cache(lambda image: self._mirrored(d, image))
-        for i, (row, position, arrangement, n_caption, caption_first, length, texts) in enumerate(zip(
-                rows, d.position.tolist(), arrangements, d.n_caption.tolist(),
-                d.caption_first.tolist(), d.length.tolist(), texts_of_all)):
-            parts, places = self._block.seen(row)
-            shape = self._shard.shape_of(parts, arrangement)
-            key, name, _ = self._shard.reader.shard.identify(position)
-            if texts:
-                texts[0] = texts[0][:n_caption]
-            images = [(*place, part) for place, part in zip(places, parts) if place]
-            latents = [self._latent(both[0] if both and mirrored(both[1])[i] else place, part)
-                       for place, both, part in images]
-            if copy:
-                texts = [ids.copy() for ids in texts]
-                latents = [latent.copy() for latent in latents]
-            yield Content(self._shard, shape, caption_first, length, texts, latents, (name, key))
+        document, sequencer = self._block.document, self._shard.sequencer
+        identify = self._shard.reader.shard.identify
+        others, mirrored = self._other_choices(d), self._mirrored(d)
+        for i, (row, position, caption, n_caption, caption_first, length, own) in enumerate(zip(
+                rows, d.position.tolist(), d.caption.tolist(), d.n_caption.tolist(),
+                d.caption_first.tolist(), d.length.tolist(), self._own_ids(d, rows))):
+            drawn = (caption, *others[i]) if i in others else (caption,)
+            key, name, _ = identify(position)
+            try:
+                tokens, loss, seen = document(row, sequencer, not caption_first, drawn, n_caption,
+                                              mirrored[i] if mirrored else (), own)
+            except ValueError as error:
+                raise ValueError(f"{self._shard.reader.path}: {name} {key}: {error}") from None
+            if len(loss) != length:
+                raise ShardError(f"{self._shard.reader.path}: {name} {key} has {len(loss)} "
+                                 f"positions, not {length} as the index says")
+            images, dtype = [], 0
+            for span, (frame, offset, n_bytes, dtype, dims), encoder in seen:
+                latent = tensor_view(self._block.tensor(frame), offset, n_bytes, dtype, dims)
+                images.append((span, latent.copy() if copy else latent, encoder))
+            yield Content(self._shard, np.frombuffer(tokens, np.int32), np.frombuffer(loss, bool),
+                          images, DTYPES[dtype], (name, key))
 
-    def _latent(self, place: tuple[int, int, int], part: tuple) -> np.ndarray:
-        frame, offset, n_bytes = place
-        _, _, dtype, dims, _ = part
-        return tensor_view(self._block.tensor(frame), offset, n_bytes, dtype, dims)
-
-    # All three give, document by document, the ids of its caption and of its other texts. A
-    # document without its caption gets any: as many as are used, none, are kept.
-
-    def _ids(self, d: Documents, rows: list[int]) -> Iterator[list[np.ndarray]]:
-        """Of a view where it has its own, else the stored ones."""
+    def _own_ids(self, d: Documents, rows: list[int]) -> Iterator[Sequence[np.ndarray | None]]:
+        """Of each document the ids of its texts that are not the stored ones, by a view."""
         lengths, view = self._shard.texts, self._view
         own = lengths.own
-        replaced = None if own is None else own.replaced[d.position]
-        stored = d.caption if replaced is None else np.where(replaced, -1, d.caption)
-        texts_of_all = self._stored_ids(d, stored) if view is None or view.tokenizer is None else \
-            self._new_ids(view, d, stored, rows)
-        if own is None or replaced is None:
-            yield from texts_of_all
+        new: Iterator[Sequence[np.ndarray | None]] = itertools.repeat(()) \
+            if view is None or view.tokenizer is None else self._new_ids(view, d, rows)
+        if own is None:
+            yield from new
             return
         chosen = lengths.captions(d.position)[0] + np.maximum(d.caption, 0)
-        for texts, is_own, alternative in zip(texts_of_all, replaced.tolist(), chosen.tolist()):
-            if is_own:
-                texts[0] = own.of(alternative).astype(np.int32)
-            yield texts
+        for ids, is_own, alternative in zip(new, own.replaced[d.position].tolist(), chosen.tolist()):
+            yield [own.of(alternative), *ids[1:]] if is_own else ids
 
-    def _mirrored(self, d: Documents, image: int) -> np.ndarray:
-        """Whether it is the image's mirrored rendition that is seen, where there are both: bool,
-        by the document's place in d."""
-        mirrored = np.zeros(len(d.position), bool)
+    def _mirrored(self, d: Documents) -> list[list[bool]] | None:
+        """Whether it is the mirrored rendition of each image that is seen, where there are both,
+        by the document's place in d. None: there are none."""
+        if self._shard.most_images == 0:
+            return None
+        mirrored = np.zeros((len(d), self._shard.most_images), bool)
         for number in np.unique(d.pass_number).tolist():
             which = np.flatnonzero(d.pass_number == number)
-            mirrored[which] = self._shard.measure.mirrored(self._shard.reader.shard, d.take(which), image)
-        return mirrored
+            for image in range(self._shard.most_images):
+                mirrored[which, image] = self._shard.measure.mirrored(
+                    self._shard.reader.shard, d.take(which), image)
+        return mirrored.tolist()
 
     def _other_choices(self, d: Documents) -> dict[int, list[int]]:
         """By the document's place in d."""
@@ -193,9 +189,9 @@ class _Rows:
             choices.update((int(which[i]), chosen) for i, chosen in some.items())
         return choices
 
-    def _new_ids(self, view: View, d: Documents, captions: np.ndarray, rows: list[int]
-                 ) -> Iterator[list[np.ndarray]]:
-        texts = self._shard.texts
+    def _new_ids(self, view: View, d: Documents, rows: list[int]) -> Iterator[list[np.ndarray]]:
+        texts, own = self._shard.texts, self._shard.texts.own
+        captions = d.caption if own is None else np.where(own.replaced[d.position], -1, d.caption)
         start, _ = texts.captions(d.position)
         choices = self._other_choices(d)
         for i, (row, position, caption) in enumerate(
@@ -203,25 +199,3 @@ class _Rows:
             record = Record(self._shard.reader, position, self._block, row)
             n_caption = texts.n_ids[start[i] + caption] if caption >= 0 else 0
             yield view.tokens(record, caption, n_caption, choices.get(i), int(d.n_others[i]))
-
-    def _stored_ids(self, d: Documents, captions: np.ndarray) -> Iterator[list[np.ndarray]]:
-        ids = np.frombuffer(memoryview(self._block.ids), np.int32)
-        texts, start = self._shard.stored_texts, self._shard.ids_start
-        block = self._block
-        ends = texts.start[texts.first[[block.first_record, block.first_record + block.n_records]]]
-        before, after = start[ends].tolist()
-        if after - before != len(ids):
-            raise ShardError(f"{self._shard.reader.path}: block {block.number} has "
-                             f"{len(ids)} token ids, its index says {after - before}")
-        choices = self._other_choices(d)
-        text = texts.first[d.position]
-        n_texts = (texts.first[d.position + 1] - text).tolist()
-        chosen = texts.start[text] + np.maximum(captions, 0)
-        begins = (start[chosen] - before).tolist()
-        ends = (start[np.minimum(chosen + 1, len(start) - 1)] - before).tolist()
-        for i, (n, begin, end) in enumerate(zip(n_texts, begins, ends)):
-            found = [ids[begin:end]] if n else []
-            for t in range(1, n):
-                at = int(texts.start[text[i] + t]) + (choices[i][t - 1] if i in choices else 0)
-                found.append(ids[start[at] - before:start[at + 1] - before])
-            yield found

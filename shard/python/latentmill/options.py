@@ -8,13 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-PARTS = ("bos", "eos", "boi", "eoi", "image", "text")
+from ._shard import ITEMS
+
 Template = tuple[str | int, ...]
-TEMPLATES: dict[str, Template] = {
-    "caption_first": ("bos", "text", "boi", "image", "eoi", "eos"),
-    "image_first": ("bos", "boi", "image", "eoi", "text", "eos"),
-    "text": ("bos", "text", "eos"),
-}
+TEMPLATES = ("caption_first", "image_first", "text")  # as a Sequencer takes them
 
 
 @dataclass(frozen=True)
@@ -69,9 +66,12 @@ class Options:
             if not 0 < _number(f"captions[{name!r}]", given) < math.inf:
                 raise ValueError(f"captions[{name!r}] is a share above 0, not {given!r}")
 
-    def template(self, kind: str) -> Template:
-        """Parts of a document: kind is caption_first, image_first or text."""
-        return (self.sequence or TEMPLATES).get(kind, TEMPLATES[kind])
+    def items(self) -> list[list[int]] | None:
+        """The templates as a Sequencer takes them."""
+        if self.sequence is None:
+            return None
+        return [[ITEMS[part] if isinstance(part, str) else part
+                 for part in self.sequence.get(kind, ())] for kind in TEMPLATES]
 
     def as_state(self) -> dict[str, Any]:
         """What a state keeps, to say what differs when it is loaded by another configuration."""
@@ -93,13 +93,13 @@ def templates(sequence: None | Sequence[str | int] | Mapping[str, Sequence[str |
         sequence = {"caption_first": sequence, "image_first": sequence}
     checked = {}
     for kind, parts in sequence.items():
-        one_of("sequence", kind, tuple(TEMPLATES))
+        one_of("sequence", kind, TEMPLATES)
         wanted = ("text",) if kind == "text" else ("text", "image")
         parts = [part if isinstance(part, str) else whole(f"a token of sequence[{kind!r}]", part, 0, 2**31 - 1)
                  for part in parts]
         for part in parts:
             if isinstance(part, str):
-                one_of(f"sequence[{kind!r}]", part, PARTS)
+                one_of(f"sequence[{kind!r}]", part, tuple(ITEMS))
         if [part for part in parts if part in ("text", "image")] not in (
                 list(wanted), list(reversed(wanted))):
             raise ValueError(f"sequence[{kind!r}] has each of {', '.join(wanted)} once")

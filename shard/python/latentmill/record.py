@@ -260,11 +260,8 @@ class Record:
         """Token ids of the caption drawn for epoch 0, (tokens) uint32, without markers.
 
         None where it has no text or was not tokenized."""
-        alternatives = self._first_text()
-        if alternatives is None:
-            return None
-        _, _, _, first, n = alternatives[self._data()[4]]
-        return None if n is None else self._ids(first, n)
+        place = self._loaded().drawn_ids(self._row)
+        return None if place is None else self._ids(*place)
 
     def sequence(self, plan: _shard.Plan | None = None, patch: int | None = None,
                  order: str | None = None, drawn: list[int] | None = None) -> Sequence:
@@ -272,12 +269,14 @@ class Record:
 
         plan: Transfusion's by default. patch: the window; by default the header's. order, drawn
         (a number a part: of a text its alternative, of an image 1 for its mirrored rendition):
-        by default epoch 0's draws. ValueError where a part has no place in it."""
+        by default epoch 0's draws. ValueError where a part has no place in it, or the plan names an
+        encoder that the header has not."""
         one_of("order", order, (None, *ORDERS))
         one_of("patch", patch, (None, 1, 2, 4, 8))
         number = -1 if order is None else ORDERS.index(order)
         tokens, loss, spans = self._loaded().sequence(
-            self._row, plan or _shard.Plan(), patch or self._reader.header["patch"], number, drawn)
+            self._row, _shard.Sequencer(plan or _shard.Plan(), patch or self._reader.header["patch"]),
+            number, drawn)
         return Sequence(np.frombuffer(tokens, _U32), np.frombuffer(loss, bool), [
             Span(offset, length, part, KINDS.get(kind, "text"), tensor, rows, columns, *flags)
             for offset, length, part, kind, tensor, rows, columns, *flags in spans])
@@ -314,8 +313,9 @@ class Record:
         return patches.scaled(raw, dtype, *self._reader.scale_and_shift(place[5]))
 
     def _latent(self, logvar: bool = False) -> npt.NDArray[Any] | None:
-        # Where there are latents alone, all of the block in one go.
-        block = self._loaded(tensors=len(self._reader.header["encoders"]) == 1)
+        block = self._block
+        if block is None:  # where there are latents alone, all of the block in one go
+            block = self._loaded(tensors=len(self._reader.header["encoders"]) == 1)
         place = block.latent(self._row, logvar)
         if place is None:
             return None

@@ -8,7 +8,7 @@ import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,9 @@ import numpy as np
 from ._shard import ShardError
 from .catalogue import ACCEPTED, Catalogue, Paths
 from . import _shard
-from .columns import NO_IDS, DTYPES, Column
-from .composing import Composer
+from .columns import NO_IDS, Column, starts_of
 from .dataset_index import DatasetIndex
-from .documents import (ARRANGEMENTS, Documents, Lengths, Markers, Measure, Part, Shape, Texts,
-                        lengths_of, texts_of)
+from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
 from .lazy import cached_property
 from .mixture import Weight, schedule
 from .options import Options
@@ -30,8 +28,6 @@ from .views import UNIT_WEIGHT, View, units_of
 # What a source's means are taken over: so many shards at most, and documents of these, both
 # evenly spread.
 _SAMPLED_SHARDS, _SAMPLED_DOCUMENTS = 64, 1 << 16
-
-_MOST_SHAPES = 4096  # that an open shard keeps
 
 
 @dataclass(frozen=True)
@@ -93,37 +89,23 @@ class OpenShard:
     lengths: Lengths
     texts: Texts
     measure: Measure
-    composer: Composer
+    sequencer: _shard.Sequencer
     scales: dict[int, tuple[np.ndarray, np.ndarray]]  # scale and shift, by encoder of latents
     window: int = 0  # of its source, that needed it last
-    _shapes: dict[tuple, Shape] = field(default_factory=dict)
 
     def documents(self, records: np.ndarray, pass_number: int) -> Documents:
         """Of these records, int64, in a pass over the source."""
         return self.measure.documents(self.reader.shard, self.texts, self.lengths, records,
                                       pass_number)
 
-    def shape_of(self, parts: tuple, arrangement: int) -> Shape:
-        """Of the parts of a row, as Block.seen() gives them."""
-        key = parts, arrangement
-        shape = self._shapes.get(key)
-        if shape is None:
-            if len(self._shapes) >= _MOST_SHAPES:  # images that are all of another size
-                self._shapes.clear()
-            shape = self._shapes[key] = Shape(_parts(parts), ARRANGEMENTS[arrangement])
-        return shape
-
     @cached_property
-    def stored_texts(self) -> Texts:
-        """From its index, whatever a view says."""
-        return texts_of(self.reader.columns())
-
-    @cached_property
-    def ids_start(self) -> np.ndarray:
-        """Token ids before each alternative of the shard. int64 [alternatives + 1]."""
-        n_ids = self.reader.columns().alternative_n_ids
-        return np.concatenate(([0], np.cumsum(np.where(n_ids == NO_IDS, 0, n_ids),
-                                              dtype=np.int64)))
+    def most_images(self) -> int:
+        """Of a record, where it may have mirrored renditions; 0 where none has."""
+        if not any(column.mirrored for column in self.reader.frames.columns):
+            return 0
+        columns = self.reader.columns()
+        is_image = np.array([one.kind == "image" for one in columns.types] or [False])
+        return int(np.diff(starts_of(is_image[columns.type])[columns.part_start]).max(initial=0))
 
 
 class OpenSource:
@@ -201,7 +183,8 @@ class OpenSource:
     def _add_image_lengths(self, shard: OpenShard) -> None:
         if self.view is not None:
             return
-        lengths = np.minimum(*shard.measure.fixed(shard.lengths))[shard.lengths.n_images > 0]
+        lengths = np.minimum(shard.lengths.caption_first,
+                             shard.lengths.image_first)[shard.lengths.n_images > 0]
         if len(lengths):
             self.image_lengths.update((int(lengths.min()), int(lengths.max())))
 
@@ -261,11 +244,11 @@ class OpenSource:
         texts = texts_of(reader.columns()) if self.view is None else self.view.texts(number)
         if self.view is None or self.view.markers is None:
             _refuse_missing_ids(reader, texts)
-        grid = self._grid(reader.header)
+        sequencer = _shard.Sequencer(PLAN, self._grid(reader.header),
+                                     self._markers(reader.header), self._options.items())
         return OpenShard(
-            reader, lengths_of(reader, grid), texts,
-            Measure(self._options, self._markers(reader.header), reader.header),
-            Composer(self._options, self._markers(reader.header), grid),
+            reader, lengths_of(reader, sequencer), texts, Measure(self._options, reader.header),
+            sequencer,
             {i: reader.scale_and_shift(i) for i, e in enumerate(reader.header["encoders"])
              if e["kind"] == "latent"})
 
@@ -292,22 +275,6 @@ class OpenSource:
             return self.view.markers, self.view.n_pieces
         header = next(h for h in self.headers if h["tokenizer"] is not None)
         return self._markers(header), header["tokenizer"]["n_pieces"]
-
-
-def _parts(parts: tuple) -> tuple[Part, ...]:
-    out: list[Part] = []
-    n = [0, 0]
-    for seen in parts:
-        if seen is None:
-            continue
-        image, loss, *made = seen
-        if image:
-            dtype, dims, encoder = made
-            out.append(Part("image", loss, n[1], dims, DTYPES[dtype], encoder))
-        else:
-            out.append(Part("text", loss, n[0]))
-        n[image] += 1
-    return tuple(out)
 
 
 def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:

@@ -2,6 +2,7 @@
 """Where training stands, and what a saved state must agree with before it is taken up."""
 from __future__ import annotations
 
+import json
 import operator
 import os
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ class Identity:
     sources: Mapping[str, str]           # fingerprint by name
     weights: Mapping[str, list]          # schedule by name
     options: Mapping[str, Any]
+    plan: str                            # canonical JSON
 
 
 class StateError(ValueError):
@@ -51,7 +53,7 @@ class StateError(ValueError):
 def make_state(position: Position, identity: Identity, fingerprint: str) -> dict[str, Any]:
     return {"version": VERSION, "fingerprint": fingerprint, **position.as_dict(),
             "sources": dict(identity.sources), "weights": dict(identity.weights),
-            "options": dict(identity.options)}
+            "options": dict(identity.options), "plan": identity.plan}
 
 
 def position_of(values: Mapping[str, Any]) -> Position:
@@ -79,7 +81,8 @@ def load_position(state: Mapping[str, Any], identity: Identity, strict: bool
     _refuse(state, identity, strict)
     before, now = set(state["sources"]), set(identity.sources)
     same_packing = not _differences(state["options"], identity.options,
-                                    without=(*_ORDER, *_NOT_PACKING))
+                                    without=(*_ORDER, *_NOT_PACKING)) and \
+        state["plan"] == identity.plan
     cursors, takes = ({name: values.get(name, 0) for name in identity.sources}
                       for values in (position.cursors, position.takes))
     if position.offset == 0 and not (before == now and _unchanged(state, identity)):
@@ -106,6 +109,10 @@ def _refuse_no_state(state: Any) -> None:
     for name in ("sources", "weights", "options"):
         if not isinstance(state.get(name), Mapping):
             raise StateError(f"the state is damaged: {name} is {state.get(name)!r}")
+    if not isinstance(state.get("plan"), str):
+        raise StateError("the state does not say by which plan its sequences were made: it is of a "
+                         "version before plans, or damaged. Begin anew; or, where it was of the same "
+                         "shards, give it a member \"plan\" with dataset.plan")
 
 
 def _count(value: Any) -> int:
@@ -133,6 +140,7 @@ def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool) -> None:
                  if name not in identity.sources]
         what += _differences(state["weights"], identity.weights, "weight of ")
         what += _differences(state["options"], identity.options)
+        what += _plan_differences(state["plan"], identity.plan)
         what += [f"{which} lack {name!r}" for which, now in
                  (("weights", identity.weights), ("options", identity.options))
                  for name in now if name not in state[which]]
@@ -141,8 +149,27 @@ def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool) -> None:
                          "; ".join(what))
 
 
+def _plan_differences(old: str, new: str) -> list[str]:
+    """Rule by rule, counted from 0."""
+    if old == new:
+        return []
+    try:
+        before, now = json.loads(old), json.loads(new)
+        rules = before["rules"], now["rules"]
+        what = [f"rule {number}: {json.dumps(a)}, now {json.dumps(b)}"
+                for number, (a, b) in enumerate(zip(*rules)) if a != b]
+        if len(rules[0]) != len(rules[1]):
+            what.append(f"{len(rules[0])} rules, now {len(rules[1])}")
+        if before["ends"] != now["ends"]:
+            what.append(f"ends: {before['ends']!r}, now {now['ends']!r}")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise StateError(f"the state is damaged: plan is {old!r}") from None
+    return ["the plan is another one: " + ", ".join(what)]
+
+
 def _unchanged(state: Mapping[str, Any], identity: Identity) -> bool:
     return not _differences(state["options"], identity.options) and \
+        state["plan"] == identity.plan and \
         _plain(state["weights"]) == _plain(identity.weights)
 
 

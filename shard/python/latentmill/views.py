@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from . import view_file
+from ._shard import Sequencer
 from .caption_rules import text_of
 from .catalogue import find_shards, first_few
 from .columns import starts_of
-from .documents import Markers, OwnIds, Texts, lengths_of
+from .documents import PLAN, Markers, OwnIds, Texts, lengths_of
 from .lazy import cached_property
 from .reader import ShardReader
 from .record import Alternative, Record
@@ -290,7 +291,7 @@ class _Builder:
         self._tokenizers: dict[str, Tokenizer] = {}  # of data sets, by their SHA-256
 
     def add(self, reader: ShardReader) -> None:
-        lengths_of(reader, 1)
+        lengths_of(reader, Sequencer(PLAN, 1))
         if self._captions_map is not None and self._view.tokenizer is None:
             sha256 = (reader.header["tokenizer"] or {}).get("sha256", "")
             if sha256 not in self._tokenizers:

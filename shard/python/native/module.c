@@ -169,6 +169,19 @@ static int add_arrangements(PyObject *module)
     return rc;
 }
 
+/* What a template of a Sequencer holds besides ids, by its names. */
+static int add_items(PyObject *module)
+{
+    PyObject *items = Py_BuildValue(
+        "{sisisisisisi}", "text", (int)SHARD_ITEM_TEXT, "image", (int)SHARD_ITEM_IMAGE,
+        "bos", (int)SHARD_ITEM_BOS, "eos", (int)SHARD_ITEM_EOS, "boi",
+        (int)SHARD_ITEM_BOI, "eoi", (int)SHARD_ITEM_EOI);
+    const int rc = items == NULL ? -1 : PyModule_AddObjectRef(module, "ITEMS", items);
+
+    Py_XDECREF(items);
+    return rc;
+}
+
 static int module_exec(PyObject *module)
 {
     struct module_state *state = PyModule_GetState(module);
@@ -180,8 +193,10 @@ static int module_exec(PyObject *module)
                    prefetcher_type_add(module, state) < 0 ||
                    draw_functions_add(module) < 0 || patches_function_add(module) < 0 ||
                    dataset_type_add(module, state) < 0 ||
-                   plan_type_add(module, state) < 0 || add_names(module) < 0 ||
-                   add_arrangements(module) < 0 || add_numbers(module) < 0
+                   plan_type_add(module, state) < 0 ||
+                   sequencer_type_add(module, state) < 0 || add_items(module) < 0 ||
+                   add_names(module) < 0 || add_arrangements(module) < 0 ||
+                   add_numbers(module) < 0
                ? -1
                : 0;
 }
@@ -196,6 +211,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->prefetcher_type);
     Py_VISIT(state->dataset_type);
     Py_VISIT(state->plan_type);
+    Py_VISIT(state->sequencer_type);
     Py_VISIT(state->shard_error);
     Py_VISIT(state->damaged_error);
     return 0;
@@ -211,6 +227,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->prefetcher_type);
     Py_CLEAR(state->dataset_type);
     Py_CLEAR(state->plan_type);
+    Py_CLEAR(state->sequencer_type);
     Py_CLEAR(state->shard_error);
     Py_CLEAR(state->damaged_error);
     return 0;

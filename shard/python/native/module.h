@@ -16,10 +16,11 @@
 
 #include "shard/buffer.h"
 #include "shard/loaded_block.h"
+#include "shard/sequence.h"
 
 struct module_state {
     PyTypeObject *buffer_type, *shard_type, *block_type, *prefetcher_type, *dataset_type,
-        *plan_type;
+        *plan_type, *sequencer_type;
     PyObject *shard_error, *damaged_error;
 };
 
@@ -34,6 +35,7 @@ int draw_functions_add(PyObject *module);
 int dataset_type_add(PyObject *module, struct module_state *state);
 int patches_function_add(PyObject *module);
 int plan_type_add(PyObject *module, struct module_state *state);
+int sequencer_type_add(PyObject *module, struct module_state *state);
 
 /* Makes a type, kept in *type, and adds it. 0, or -1 with an exception set. */
 int module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
@@ -67,9 +69,18 @@ PyObject *buffer_lend(struct module_state *state, const void *data, size_t len,
 /* The bytes of a Buffer; lent as long as it lives. */
 const unsigned char *buffer_bytes(PyObject *buffer);
 
+/* A tuple of what `make` gives for 0 to n - 1. */
+PyObject *tuple_of(size_t n, PyObject *(*make)(const void *ctx, size_t i),
+                   const void *ctx);
+
 /* The plan of a Plan; lent as long as it lives. */
 struct shard_plan;
 const struct shard_plan *plan_object_get(PyObject *plan);
+
+/* How a Sequencer lets records of that header be seen; lent as long as both live. */
+struct shard_view sequencer_view(PyObject *sequencer, const struct shard_header *header);
+/* That its plan names no encoder but the header's. 0, or -1 with an exception set. */
+int check_plan(const struct shard_view *view);
 
 /* What an open Shard has; lent as long as a reference to it is held. */
 struct shard_file_map;
@@ -105,6 +116,21 @@ int shard_object_load(PyObject *shard, uint32_t block, bool tensors,
 /* block_loader_tensors() with the GIL released. */
 int shard_object_load_tensors(PyObject *shard, const struct loaded_block *b, size_t i,
                               struct shard_buffer *values, struct frame_damage *damage);
+
+/* Lends what the text frame says of a row, or NULL with an exception set. */
+const struct shard_record *block_object_record(PyObject *block, PyObject *row);
+const struct shard_text_frame *block_object_frame(PyObject *block);
+const struct shard_header *block_object_header(PyObject *block);
+/* The values of tensor frame i; lent as long as the block lives. NULL with an exception
+ * set. */
+const unsigned char *block_object_values(PyObject *block, size_t i);
+/* A tensor's, as a tuple. */
+PyObject *dims_object(const struct shard_tensor *t);
+/* Methods of Block: py_sequence.c. */
+PyObject *block_sequence(PyObject *self, PyObject *args);
+PyObject *block_document(PyObject *self, PyObject *args);
+/* A method of Shard: py_sequence.c. */
+PyObject *shard_length(PyObject *self, PyObject *args);
 
 /* Takes the block. `shard` is kept. */
 PyObject *block_object(struct module_state *state, PyObject *shard,

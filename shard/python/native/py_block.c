@@ -9,7 +9,6 @@
 
 #include "shard/file_map.h"
 #include "shard/parts.h"
-#include "shard/sequence.h"
 #include "shard/status.h"
 
 struct block_object {
@@ -61,6 +60,16 @@ static void block_dealloc(PyObject *self)
 static const struct shard_text_frame *frame_of(const struct block_object *b)
 {
     return &b->loaded->content.frame;
+}
+
+const struct shard_text_frame *block_object_frame(PyObject *self)
+{
+    return frame_of(cast(self));
+}
+
+const struct shard_header *block_object_header(PyObject *self)
+{
+    return shard_object_map(cast(self)->shard)->header;
 }
 
 static const struct shard_block_place *place_of(const struct block_object *b)
@@ -202,8 +211,7 @@ static int take_row(const struct block_object *b, PyObject *arg, uint64_t *row)
     return take_position(arg, "row of the block", place_of(b)->n_records, row);
 }
 
-/* Lends what the text frame says of a row, or NULL with an exception set. */
-static const struct shard_record *take_record(PyObject *self, PyObject *arg)
+const struct shard_record *block_object_record(PyObject *self, PyObject *arg)
 {
     uint64_t row;
 
@@ -237,9 +245,8 @@ static PyObject *position_or_none(uint32_t position)
     return PyLong_FromUnsignedLong(position);
 }
 
-/* A tuple of what `make` gives for 0 to n - 1. */
-static PyObject *tuple_of(size_t n, PyObject *(*make)(const void *ctx, size_t i),
-                          const void *ctx)
+PyObject *tuple_of(size_t n, PyObject *(*make)(const void *ctx, size_t i),
+                   const void *ctx)
 {
     PyObject *tuple = PyTuple_New((Py_ssize_t)n);
 
@@ -271,16 +278,14 @@ static PyObject *alternative_object(const void *ctx, size_t i)
     const struct shard_alternative *a = &r->part->alternatives[i];
     Py_ssize_t first = a->ids != NULL ? a->ids - r->frame->ids : 0;
 
-    return Py_BuildValue("kNNnN", (unsigned long)a->kind,
-                         text_object(a->name, strlen(a->name)),
-                         a->kind == 0 ? text_object(a->text, a->text_len)
-                                      : bytes_of(&a->unknown),
-                         first,
-                         position_or_none(a->n_ids));
+    return Py_BuildValue(
+        "kNNnN", (unsigned long)a->kind, text_object(a->name, strlen(a->name)),
+        a->kind == 0 ? text_object(a->text, a->text_len) : bytes_of(&a->unknown), first,
+        position_or_none(a->n_ids));
 }
 
-/* (kind, flags, role, what it holds): a text's alternatives, an image's (width, height) and
- * SHA-256, of unknown kinds bytes. */
+/* (kind, flags, role, what it holds): a text's alternatives, an image's (width, height)
+ * and SHA-256, of unknown kinds bytes. */
 static PyObject *part_object(const void *ctx, size_t i)
 {
     struct row r = *(const struct row *)ctx;
@@ -304,8 +309,8 @@ static PyObject *box_object(const struct shard_box *b)
                          (unsigned long)b->width, (unsigned long)b->height);
 }
 
-/* (kind, part, mirrored, fit, target (w, h), crop, content), of unknown kinds (kind, part,
- * bytes). */
+/* (kind, part, mirrored, fit, target (w, h), crop, content), of unknown kinds (kind,
+ * part, bytes). */
 static PyObject *rendition_object(const void *ctx, size_t i)
 {
     const struct shard_rendition *r = &((const struct row *)ctx)->rec->renditions[i];
@@ -324,7 +329,7 @@ static PyObject *dim_object(const void *ctx, size_t i)
     return PyLong_FromUnsignedLong(((const struct shard_tensor *)ctx)->dims[i]);
 }
 
-static PyObject *dims_object(const struct shard_tensor *t)
+PyObject *dims_object(const struct shard_tensor *t)
 {
     return tuple_of(t->n_dims, dim_object, t);
 }
@@ -346,7 +351,7 @@ static PyObject *tensor_object(const void *ctx, size_t i)
 
 static PyObject *block_row(PyObject *self, PyObject *arg)
 {
-    const struct shard_record *rec = take_record(self, arg);
+    const struct shard_record *rec = block_object_record(self, arg);
 
     if (rec == NULL)
         return NULL;
@@ -363,7 +368,7 @@ static PyObject *block_row(PyObject *self, PyObject *arg)
 /* (renditions, tensors) of a row. */
 static PyObject *block_made(PyObject *self, PyObject *arg)
 {
-    const struct shard_record *rec = take_record(self, arg);
+    const struct shard_record *rec = block_object_record(self, arg);
 
     if (rec == NULL)
         return NULL;
@@ -432,8 +437,8 @@ static PyObject *load_frame(PyObject *self, size_t i)
     return buffer;
 }
 
-/* The values of tensor frame i as a Buffer, which b->tensors keeps; NULL with an exception
- * set. */
+/* The values of tensor frame i as a Buffer, which b->tensors keeps; NULL with an
+ * exception set. */
 static PyObject *tensor_buffer(PyObject *self, size_t i)
 {
     struct block_object *b = cast(self);
@@ -466,207 +471,17 @@ static PyObject *block_tensor(PyObject *self, PyObject *arg)
     return Py_XNewRef(tensor_buffer(self, (size_t)i));
 }
 
-/* The same, as memory that lives as long as the block. */
-static const unsigned char *block_values(PyObject *self, size_t i)
+const unsigned char *block_object_values(PyObject *self, size_t i)
 {
     PyObject *buffer = tensor_buffer(self, i);
 
     return buffer != NULL ? buffer_bytes(buffer) : NULL;
 }
 
-/* ---- what a plan sees ---- */
+/* ---- the image that stands for a record ---- */
 
-/* Numbers from a sequence of as many as the row has parts, or the stored draws for None.
- * Gives draws->of_part. 0, or -1 with an exception set. */
-static int take_draws(const struct shard_record *rec, uint64_t seed, PyObject *arg,
-                      struct shard_draws *draws)
-{
-    if (shard_draws_stored(draws, rec, seed) < 0) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    if (arg == Py_None)
-        return 0;
-    if (PySequence_Size(arg) != (Py_ssize_t)rec->n_parts) {
-        if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_ValueError, "drawn has one number a part");
-        return -1;
-    }
-    for (size_t i = 0; i < rec->n_parts; i++) {
-        PyObject *item = PySequence_GetItem(arg, (Py_ssize_t)i);
-        unsigned long value = item != NULL ? PyLong_AsUnsignedLong(item) : 0;
-        Py_XDECREF(item);
-        if (PyErr_Occurred())
-            return -1;
-        draws->of_part[i] = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
-    }
-    return 0;
-}
-
-/* (offset, length, part, kind, tensor, rows, cols, loss, visible, advance) */
-static PyObject *span_object(const void *ctx, size_t i)
-{
-    const struct shard_span *s = &((const struct shard_sequence *)ctx)->spans[i];
-
-    return Py_BuildValue("nnnknkkNNN", (Py_ssize_t)s->offset, (Py_ssize_t)s->length,
-                         (Py_ssize_t)s->part, (unsigned long)s->kind,
-                         (Py_ssize_t)s->tensor, (unsigned long)s->rows,
-                         (unsigned long)s->cols, PyBool_FromLong(s->loss),
-                         PyBool_FromLong(s->visible), PyBool_FromLong(s->advance));
-}
-
-/* (tokens, loss, spans) */
-static PyObject *sequence_object(const struct shard_sequence *seq)
-{
-    return Py_BuildValue("y#y#N", (const char *)seq->tokens,
-                         (Py_ssize_t)(seq->length * sizeof(seq->tokens[0])),
-                         (const char *)seq->loss, (Py_ssize_t)seq->length,
-                         tuple_of(seq->n_spans, span_object, seq));
-}
-
-/* Codes and ids are values of tensors: points a copy of the row's tensors at what is
- * loaded. Gives it; NULL with an exception set. */
-static struct shard_tensor *attach_tensors(PyObject *self, const struct shard_record *rec)
-{
-    const struct shard_text_frame *frame = frame_of(cast(self));
-    struct shard_tensor *tensors = calloc(rec->n_tensors + 1, sizeof(tensors[0]));
-
-    if (tensors == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    for (size_t i = 0; i < rec->n_tensors; i++) {
-        const struct shard_place *place =
-            &frame->places[rec->tensors + i - frame->tensors];
-        tensors[i] = rec->tensors[i];
-        if (tensors[i].kind != SHARD_CODES && tensors[i].kind != SHARD_IDS)
-            continue;
-        const unsigned char *values = block_values(self, place->frame);
-        if (values == NULL) {
-            free(tensors);
-            return NULL;
-        }
-        tensors[i].data = values + place->offset;
-    }
-    return tensors;
-}
-
-/* sequence(row, plan, window, order, drawn) */
-static PyObject *block_sequence(PyObject *self, PyObject *args)
-{
-    const struct shard_header *header = shard_object_map(cast(self)->shard)->header;
-    PyObject *arg, *plan, *drawn, *object = NULL;
-    unsigned int window;
-    int order;
-    const struct shard_record *stored;
-    struct shard_draws draws;
-    struct shard_sequence seq = {0};
-    char why[128];
-
-    if (!PyArg_ParseTuple(args, "OO!IiO:sequence", &arg, module_state_of(self)->plan_type,
-                          &plan, &window, &order, &drawn) ||
-        (stored = take_record(self, arg)) == NULL)
-        return NULL;
-    struct shard_record rec = *stored;
-    const struct shard_view view = {header, plan_object_get(plan), window};
-    struct shard_tensor *tensors = attach_tensors(self, &rec);
-    if (tensors == NULL)
-        return NULL;
-    rec.tensors = tensors;
-    if (take_draws(&rec, header->seed, drawn, &draws) == 0) {
-        if (order >= 0)
-            draws.order = order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
-        int rc = shard_sequence_build(&view, &rec, &draws, &seq);
-        if (rc == SHARD_EINVAL)
-            shard_sequence_explain(&view, &rec, &draws, why, sizeof(why));
-        if (rc == SHARD_ENOMEM)
-            PyErr_NoMemory();
-        else if (rc < 0)
-            PyErr_SetString(PyExc_ValueError, why);
-        else
-            object = sequence_object(&seq);
-    }
-    shard_sequence_clear(&seq);
-    shard_draws_clear(&draws);
-    free(tensors);
-    return object;
-}
-
-/* What the default plan sees of a part, as two things: what it is, by which parts of other
- * records are the same, and of an image where its tensor is. */
-struct seen {
-    const struct shard_text_frame *frame;
-    const struct shard_record *rec;
-    uint32_t encoder;
-};
-
-static const struct shard_tensor *seen_tensor(const struct seen *s, size_t i,
-                                              bool mirrored)
-{
-    return s->rec->parts[i].kind == SHARD_PART_IMAGE && s->encoder != SHARD_NONE
-               ? shard_tensor_of(s->rec, i, SHARD_NONE, s->encoder, 0, mirrored)
-               : NULL;
-}
-
-/* (False, loss) of a text, (True, loss, dtype, dims, encoder) of an image, None of others. */
-static PyObject *seen_part(const void *ctx, size_t i)
-{
-    const struct seen *s = ctx;
-    const struct shard_part *p = &s->rec->parts[i];
-    PyObject *loss = p->flags == SHARD_FLAG_LOSS ? Py_True : Py_False;
-    const struct shard_tensor *t = seen_tensor(s, i, false);
-
-    if (p->kind == SHARD_PART_TEXT)
-        return PyTuple_Pack(2, Py_False, loss);
-    if (t == NULL)
-        return Py_NewRef(Py_None);
-    return Py_BuildValue("OOkNk", Py_True, loss, (unsigned long)t->dtype, dims_object(t),
-                         (unsigned long)t->encoder);
-}
-
-static PyObject *seen_tensor_place(const struct seen *s, const struct shard_tensor *t)
-{
-    const struct shard_place *place = &s->frame->places[t - s->frame->tensors];
-
-    return Py_BuildValue("knn", (unsigned long)place->frame, (Py_ssize_t)place->offset,
-                         (Py_ssize_t)t->n_bytes);
-}
-
-/* (place, None) of an image, and where it has both (place, (place of the mirrored one, its
- * number among the images)), a place being (frame, offset, bytes); None of others. */
-static PyObject *seen_place(const void *ctx, size_t i)
-{
-    const struct seen *s = ctx;
-    const struct shard_tensor *t = seen_tensor(s, i, false);
-    const struct shard_tensor *other = seen_tensor(s, i, true);
-    Py_ssize_t number = 0;
-
-    if (t == NULL)
-        return Py_NewRef(Py_None);
-    if (other == t)
-        return Py_BuildValue("NO", seen_tensor_place(s, t), Py_None);
-    for (size_t j = 0; j < i; j++)
-        number += s->rec->parts[j].kind == SHARD_PART_IMAGE;
-    return Py_BuildValue("N(Nn)", seen_tensor_place(s, t), seen_tensor_place(s, other), number);
-}
-
-/* seen(row) -> (parts, places), each one a part */
-static PyObject *block_seen(PyObject *self, PyObject *arg)
-{
-    const struct shard_record *rec = take_record(self, arg);
-
-    if (rec == NULL)
-        return NULL;
-    const struct seen s = {
-        frame_of(cast(self)), rec,
-        shard_default_encoder(shard_object_map(cast(self)->shard)->header)};
-    PyObject *parts = tuple_of(s.rec->n_parts, seen_part, &s);
-    PyObject *places = tuple_of(s.rec->n_parts, seen_place, &s);
-    return Py_BuildValue("NN", parts, places);
-}
-
-/* latent(row, logvar=False): (frame, offset, bytes, dtype, dims, encoder) of the latent of
- * the image that stands for the record, or of its log-variance; None: it has none. */
+/* latent(row, logvar=False): (frame, offset, bytes, dtype, dims, encoder) of the latent
+ * of the image that stands for the record, or of its log-variance; None: it has none. */
 static PyObject *block_latent(PyObject *self, PyObject *args)
 {
     PyObject *arg;
@@ -674,12 +489,11 @@ static PyObject *block_latent(PyObject *self, PyObject *args)
     int logvar = 0;
 
     if (!PyArg_ParseTuple(args, "O|p:latent", &arg, &logvar) ||
-        (rec = take_record(self, arg)) == NULL)
+        (rec = block_object_record(self, arg)) == NULL)
         return NULL;
     const struct shard_text_frame *frame = frame_of(cast(self));
     const struct shard_tensor *t;
-    shard_shown_image(
-        rec, shard_default_encoder(shard_object_map(cast(self)->shard)->header), &t);
+    shard_shown_image(rec, shard_default_encoder(block_object_header(self)), &t);
     if (t != NULL && t->kind == SHARD_LATENT && logvar)
         t = shard_logvar_of(rec, t);
     if (t == NULL || t->kind != SHARD_LATENT)
@@ -688,6 +502,25 @@ static PyObject *block_latent(PyObject *self, PyObject *args)
     return Py_BuildValue("knnkNk", (unsigned long)place->frame, (Py_ssize_t)place->offset,
                          (Py_ssize_t)t->n_bytes, (unsigned long)t->dtype, dims_object(t),
                          (unsigned long)t->encoder);
+}
+
+/* drawn_ids(row): (first id in the block's, number) of the caption drawn for epoch 0;
+ * None: it has no text, or no ids. */
+static PyObject *block_drawn_ids(PyObject *self, PyObject *arg)
+{
+    const struct shard_record *rec = block_object_record(self, arg);
+
+    if (rec == NULL)
+        return NULL;
+    const size_t text = shard_first_text(rec);
+    if (text == rec->n_parts)
+        Py_RETURN_NONE;
+    const struct shard_alternative *a =
+        &rec->parts[text].alternatives[rec->caption_drawn];
+    if (a->n_ids == SHARD_NO_IDS)
+        Py_RETURN_NONE;
+    return Py_BuildValue("nk", a->ids != NULL ? a->ids - frame_of(cast(self))->ids : 0,
+                         (unsigned long)a->n_ids);
 }
 
 static PyObject *get_shard(PyObject *self, void *closure)
@@ -730,16 +563,19 @@ int block_type_add(PyObject *module, struct module_state *state)
          "tensor_checksum, metadata, parts). DamagedError."},
         {"made", block_made, METH_O,
          "made(row) -> (renditions, tensors): what was made of the parts. DamagedError."},
-        {"seen", block_seen, METH_O,
-         "seen(row) -> (parts, places): what the default plan sees, one a part: of a text\n"
-         "(False, loss), of an image (True, loss, dtype, dims, encoder), and its place\n"
-         "(frame, offset, bytes); None of others. DamagedError."},
         {"latent", block_latent, METH_VARARGS,
-         "latent(row, logvar=False) -> (frame, offset, bytes, dtype, dims, encoder) | None:\n"
+         "latent(row, logvar=False) -> (frame, offset, bytes, dtype, dims, encoder) | "
+         "None:\n"
          "of the image that stands for the record. DamagedError."},
+        {"drawn_ids", block_drawn_ids, METH_O,
+         "drawn_ids(row) -> (first id in the block's, number) of the caption drawn, or "
+         "None."},
         {"sequence", block_sequence, METH_VARARGS,
-         "sequence(row, plan, window, order, drawn) -> (tokens, loss, spans): FORMAT.md,\n"
+         "sequence(row, sequencer, order, drawn) -> (tokens, loss, spans): FORMAT.md,\n"
          "section 8. order: 0, 1, or -1: as stored. drawn: a number a part, or None."},
+        {"document", block_document, METH_VARARGS,
+         "document(row, sequencer, order, alternatives, keep, mirrored, own) ->\n"
+         "(tokens, loss, images): the same of a reader's own draws."},
         {"tensor", block_tensor, METH_O,
          "tensor(frame) -> Buffer: all values of a tensor frame. DamagedError."},
         {"load_tensors", block_load, METH_NOARGS,

@@ -230,7 +230,7 @@ PyObject *shard_index_frames(PyObject *self, PyObject *unused)
 /* ---- lengths ---- */
 
 struct measures {
-    struct shard_buffer arrangement, n_texts, n_framed, positions;
+    struct shard_buffer arrangement, n_texts, n_framed, lengths[2];
 };
 
 static int measure_all(struct measures *m, const struct shard_view *view,
@@ -255,7 +255,8 @@ static int measure_all(struct measures *m, const struct shard_view *view,
         if (shard_buffer_add(&m->arrangement, &arrangement, 1) < 0 ||
             shard_buffer_add_u32(&m->n_texts, one.n_texts) < 0 ||
             shard_buffer_add_u32(&m->n_framed, one.n_framed) < 0 ||
-            shard_buffer_add_u64(&m->positions, one.positions) < 0)
+            shard_buffer_add_u64(&m->lengths[0], one.length[0]) < 0 ||
+            shard_buffer_add_u64(&m->lengths[1], one.length[1]) < 0)
             rc = SHARD_ENOMEM;
     }
     shard_outline_room_clear(&room);
@@ -267,9 +268,11 @@ static PyObject *measures_object(struct module_state *state, struct measures *m)
     PyObject *arrangement = buffer_take(state, &m->arrangement);
     PyObject *n_texts = buffer_take(state, &m->n_texts);
     PyObject *n_framed = buffer_take(state, &m->n_framed);
-    PyObject *positions = buffer_take(state, &m->positions);
+    PyObject *caption_first = buffer_take(state, &m->lengths[0]);
+    PyObject *image_first = buffer_take(state, &m->lengths[1]);
 
-    return Py_BuildValue("NNNN", arrangement, n_texts, n_framed, positions);
+    return Py_BuildValue("NNNNN", arrangement, n_texts, n_framed, caption_first,
+                         image_first);
 }
 
 PyObject *shard_index_measure(PyObject *self, PyObject *args)
@@ -277,16 +280,17 @@ PyObject *shard_index_measure(PyObject *self, PyObject *args)
     struct module_state *state = module_state_of(self);
     const struct shard_outline *o = shard_object_outline(self);
     struct measures m = {.arrangement = {0}};
-    PyObject *plan, *object = NULL;
-    unsigned int window;
+    PyObject *sequencer, *object = NULL;
     size_t failed = 0;
     char why[128];
 
     if (o == NULL ||
-        !PyArg_ParseTuple(args, "O!I:measure", state->plan_type, &plan, &window))
+        !PyArg_ParseTuple(args, "O!:measure", state->sequencer_type, &sequencer))
         return NULL;
-    const struct shard_view view = {shard_object_map(self)->header, plan_object_get(plan),
-                                    window};
+    const struct shard_view view =
+        sequencer_view(sequencer, shard_object_map(self)->header);
+    if (check_plan(&view) < 0)
+        return NULL;
     int rc = measure_all(&m, &view, o, &failed, why, sizeof(why));
     if (rc == SHARD_OK)
         object = measures_object(state, &m);
@@ -297,6 +301,7 @@ PyObject *shard_index_measure(PyObject *self, PyObject *args)
     shard_buffer_free(&m.arrangement);
     shard_buffer_free(&m.n_texts);
     shard_buffer_free(&m.n_framed);
-    shard_buffer_free(&m.positions);
+    shard_buffer_free(&m.lengths[0]);
+    shard_buffer_free(&m.lengths[1]);
     return object;
 }

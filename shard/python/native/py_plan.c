@@ -87,7 +87,8 @@ int plan_type_add(PyObject *module, struct module_state *state)
 {
     static PyMethodDef functions[] = {
         {"default_encoder", default_encoder, METH_VARARGS,
-         "default_encoder(header_json) -> position of what stands for an image, or None."},
+         "default_encoder(header_json) -> position of what stands for an image, or "
+         "None."},
         {NULL, NULL, 0, NULL},
     };
     static PyGetSetDef getters[] = {
@@ -96,8 +97,9 @@ int plan_type_add(PyObject *module, struct module_state *state)
         {NULL, NULL, NULL, NULL, NULL},
     };
     static PyType_Slot slots[] = {
-        {Py_tp_doc, "Plan(json=None): what a sequence holds of a record (FORMAT.md, section "
-                    "8).\n\nNone: Transfusion's. ValueError where it is no plan."},
+        {Py_tp_doc,
+         "Plan(json=None): what a sequence holds of a record (FORMAT.md, section "
+         "8).\n\nNone: Transfusion's. ValueError where it is no plan."},
         {Py_tp_new, plan_new},
         {Py_tp_dealloc, plan_dealloc},
         {Py_tp_getset, getters},

@@ -411,9 +411,12 @@ int shard_type_add(PyObject *module, struct module_state *state)
          "frames() -> dict of where the frames are: latentmill.Frames."},
         {"keys", shard_keys, METH_NOARGS, "keys() -> list of all records' keys."},
         {"measure", shard_index_measure, METH_VARARGS,
-         "measure(plan, window) -> (arrangement, n_texts, n_framed, positions) of each "
-         "record:\n"
-         "u8, u32, u32, u64. ValueError."},
+         "measure(sequencer) -> (arrangement, n_texts, n_framed, lengths caption first,\n"
+         "lengths image first) of each record: u8, u32, u32, u64, u64. ValueError."},
+        {"length", shard_length, METH_VARARGS,
+         "length(position, sequencer, order, drawn) -> int: positions of a record's "
+         "sequence,\n"
+         "from the index. order: 0 or 1. drawn: a number a part. ValueError."},
         {"find", shard_find, METH_VARARGS,
          "find(key, name=None) -> int | None: position of the first such record."},
         {"identify", shard_identify, METH_O,

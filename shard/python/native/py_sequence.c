@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/python/native/py_sequence.c - shard/sequence.h for Python: how records are seen,
+ * and what rows of a block are then. */
+#include "shard/python/native/module.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard/file_map.h"
+#include "shard/outline.h"
+#include "shard/plan.h"
+#include "shard/sequence.h"
+#include "shard/status.h"
+
+/* ---- Sequencer ---- */
+
+struct sequencer_object {
+    PyObject_HEAD PyObject *plan;
+    unsigned int window;
+    bool has_markers, has_templates;
+    struct shard_tokenizer markers;
+    struct shard_templates templates;
+};
+
+struct shard_view sequencer_view(PyObject *sequencer, const struct shard_header *header)
+{
+    const struct sequencer_object *s = (struct sequencer_object *)sequencer;
+
+    return (struct shard_view){.header = header,
+                               .plan = plan_object_get(s->plan),
+                               .window = s->window,
+                               .markers = s->has_markers ? &s->markers : NULL,
+                               .templates = s->has_templates ? &s->templates : NULL};
+}
+
+int check_plan(const struct shard_view *view)
+{
+    char why[512];
+
+    if (shard_plan_check(view->plan, view->header, why, sizeof(why)) == SHARD_OK)
+        return 0;
+    PyErr_SetString(PyExc_ValueError, why);
+    return -1;
+}
+
+/* (bos, eos, boi, eoi), each an id or None. 0, or -1 with an exception set. */
+static int take_markers(PyObject *arg, struct shard_tokenizer *markers)
+{
+    int64_t ids[4];
+
+    for (Py_ssize_t i = 0; i < 4; i++) {
+        PyObject *item = PySequence_GetItem(arg, i);
+        ids[i] = item != NULL && item != Py_None ? PyLong_AsLongLong(item) : -1;
+        Py_XDECREF(item);
+        if (PyErr_Occurred())
+            return -1;
+    }
+    *markers = (struct shard_tokenizer){.present = true,
+                                        .bos = ids[0],
+                                        .eos = ids[1],
+                                        .boi = (uint32_t)ids[2],
+                                        .eoi = (uint32_t)ids[3]};
+    return 0;
+}
+
+/* A sequence of ids and of numbers of ITEMS. 0, or -1 with an exception set. */
+static int take_template(PyObject *arg, Py_ssize_t which, struct shard_template *t)
+{
+    PyObject *parts = PySequence_GetItem(arg, which);
+    const Py_ssize_t n = parts != NULL ? PySequence_Size(parts) : -1;
+    int64_t *items = n >= 0 ? calloc((size_t)n + 1, sizeof(items[0])) : NULL;
+
+    if (n >= 0 && items == NULL)
+        PyErr_NoMemory();
+    for (Py_ssize_t i = 0; i < n && items != NULL && !PyErr_Occurred(); i++) {
+        PyObject *item = PySequence_GetItem(parts, i);
+        items[i] = item != NULL ? PyLong_AsLongLong(item) : 0;
+        Py_XDECREF(item);
+    }
+    Py_XDECREF(parts);
+    *t = (struct shard_template){.n = n > 0 ? (size_t)n : 0, .items = items};
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *sequencer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"plan", "window", "markers", "templates", NULL};
+    allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    const struct module_state *state = PyType_GetModuleState(type);
+    PyObject *plan, *markers = Py_None, *templates = Py_None;
+    unsigned int window;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!I|OO:Sequencer", names,
+                                     state->plan_type, &plan, &window, &markers,
+                                     &templates))
+        return NULL;
+    struct sequencer_object *s = (struct sequencer_object *)alloc(type, 0);
+    if (s == NULL)
+        return NULL;
+    s->plan = Py_NewRef(plan);
+    s->window = window;
+    s->has_markers = markers != Py_None;
+    s->has_templates = templates != Py_None;
+    if ((s->has_markers && take_markers(markers, &s->markers) < 0) ||
+        (s->has_templates && (take_template(templates, 0, &s->templates.pair[0]) < 0 ||
+                              take_template(templates, 1, &s->templates.pair[1]) < 0 ||
+                              take_template(templates, 2, &s->templates.text) < 0))) {
+        Py_DECREF(s);
+        return NULL;
+    }
+    return (PyObject *)s;
+}
+
+static void sequencer_dealloc(PyObject *self)
+{
+    struct sequencer_object *s = (struct sequencer_object *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+
+    free((void *)s->templates.pair[0].items);
+    free((void *)s->templates.pair[1].items);
+    free((void *)s->templates.text.items);
+    Py_XDECREF(s->plan);
+    release(self);
+    Py_DECREF(type);
+}
+
+int sequencer_type_add(PyObject *module, struct module_state *state)
+{
+    static PyType_Slot slots[] = {
+        {Py_tp_doc,
+         "Sequencer(plan, window, markers=None, templates=None): how records are "
+         "seen.\n\nmarkers: (bos, eos, boi, eoi) instead of the tokenizer's. "
+         "templates: of pairs, caption\nfirst and image first, and of texts; () "
+         "where the plan says it."},
+        {Py_tp_new, sequencer_new},
+        {Py_tp_dealloc, sequencer_dealloc},
+        {0, NULL},
+    };
+    static PyType_Spec spec = {
+        .name = "latentmill._shard.Sequencer",
+        .basicsize = sizeof(struct sequencer_object),
+        .flags = Py_TPFLAGS_DEFAULT,
+        .slots = slots,
+    };
+
+    return module_add_type(module, &spec, &state->sequencer_type);
+}
+
+/* ---- rows ---- */
+
+/* Numbers from a sequence of as many as the row has parts, or the stored draws for None.
+ * Gives draws->of_part. 0, or -1 with an exception set. */
+static int take_draws(const struct shard_record *rec, uint64_t seed, PyObject *arg,
+                      struct shard_draws *draws)
+{
+    if (shard_draws_stored(draws, rec, seed) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (arg == Py_None)
+        return 0;
+    if (PySequence_Size(arg) != (Py_ssize_t)rec->n_parts) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "drawn has one number a part");
+        return -1;
+    }
+    for (size_t i = 0; i < rec->n_parts; i++) {
+        PyObject *item = PySequence_GetItem(arg, (Py_ssize_t)i);
+        unsigned long value = item != NULL ? PyLong_AsUnsignedLong(item) : 0;
+        Py_XDECREF(item);
+        if (PyErr_Occurred())
+            return -1;
+        draws->of_part[i] = value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+    }
+    return 0;
+}
+
+/* (offset, length, part, kind, tensor, rows, cols, loss, visible, advance) */
+static PyObject *span_object(const void *ctx, size_t i)
+{
+    const struct shard_span *s = &((const struct shard_sequence *)ctx)->spans[i];
+
+    return Py_BuildValue("nnnknkkNNN", (Py_ssize_t)s->offset, (Py_ssize_t)s->length,
+                         (Py_ssize_t)s->part, (unsigned long)s->kind,
+                         (Py_ssize_t)s->tensor, (unsigned long)s->rows,
+                         (unsigned long)s->cols, PyBool_FromLong(s->loss),
+                         PyBool_FromLong(s->visible), PyBool_FromLong(s->advance));
+}
+
+/* (tokens, loss, spans) */
+static PyObject *sequence_object(const struct shard_sequence *seq)
+{
+    return Py_BuildValue("y#y#N", (const char *)seq->tokens,
+                         (Py_ssize_t)(seq->length * sizeof(seq->tokens[0])),
+                         (const char *)seq->loss, (Py_ssize_t)seq->length,
+                         tuple_of(seq->n_spans, span_object, seq));
+}
+
+/* Codes and ids are values of tensors: points a copy of the row's tensors at what is
+ * loaded. Gives it; NULL with an exception set. */
+static struct shard_tensor *attach_tensors(PyObject *self, const struct shard_record *rec)
+{
+    const struct shard_text_frame *frame = block_object_frame(self);
+    struct shard_tensor *tensors = calloc(rec->n_tensors + 1, sizeof(tensors[0]));
+
+    if (tensors == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (size_t i = 0; i < rec->n_tensors; i++) {
+        const struct shard_place *place =
+            &frame->places[rec->tensors + i - frame->tensors];
+        tensors[i] = rec->tensors[i];
+        if (tensors[i].kind != SHARD_CODES && tensors[i].kind != SHARD_IDS)
+            continue;
+        const unsigned char *values = block_object_values(self, place->frame);
+        if (values == NULL) {
+            free(tensors);
+            return NULL;
+        }
+        tensors[i].data = values + place->offset;
+    }
+    return tensors;
+}
+
+/* Builds it; values of codes and ids are loaded. 0, or -1 with an exception set. */
+static int build(PyObject *self, const struct shard_view *view,
+                 const struct shard_record *rec, const struct shard_draws *draws,
+                 struct shard_sequence *seq)
+{
+    struct shard_record whole = *rec;
+    char why[128];
+
+    /* of the row, whose texts alone may be others */
+    struct shard_tensor *tensors = attach_tensors(self, rec);
+    if (tensors == NULL)
+        return -1;
+    whole.tensors = tensors;
+    int rc = shard_sequence_build(view, &whole, draws, seq);
+    if (rc == SHARD_EINVAL)
+        shard_sequence_explain(view, &whole, draws, why, sizeof(why));
+    free(tensors);
+    if (rc == SHARD_ENOMEM)
+        PyErr_NoMemory();
+    else if (rc < 0)
+        PyErr_SetString(PyExc_ValueError, why);
+    return rc < 0 ? -1 : 0;
+}
+
+/* sequence(row, sequencer, order, drawn) */
+PyObject *block_sequence(PyObject *self, PyObject *args)
+{
+    const struct shard_header *header = block_object_header(self);
+    PyObject *arg, *sequencer, *drawn, *object = NULL;
+    int order;
+    const struct shard_record *rec;
+    struct shard_draws draws;
+    struct shard_sequence seq = {0};
+
+    if (!PyArg_ParseTuple(args, "OO!iO:sequence", &arg,
+                          module_state_of(self)->sequencer_type, &sequencer, &order,
+                          &drawn) ||
+        (rec = block_object_record(self, arg)) == NULL)
+        return NULL;
+    const struct shard_view view = sequencer_view(sequencer, header);
+    if (check_plan(&view) < 0)
+        return NULL;
+    if (take_draws(rec, header->seed, drawn, &draws) == 0) {
+        if (order >= 0)
+            draws.order = order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
+        if (build(self, &view, rec, &draws, &seq) == 0)
+            object = sequence_object(&seq);
+    }
+    shard_sequence_clear(&seq);
+    shard_draws_clear(&draws);
+    return object;
+}
+
+/* length(position, sequencer, order, drawn), from the index alone. */
+PyObject *shard_length(PyObject *self, PyObject *args)
+{
+    const struct shard_header *header = shard_object_map(self)->header;
+    const struct shard_outline *o = shard_object_outline(self);
+    PyObject *arg, *sequencer, *drawn, *object = NULL;
+    struct shard_outline_room room = {0};
+    struct shard_record rec;
+    struct shard_draws draws = {.of_part = NULL};
+    uint64_t i;
+    size_t length;
+    char why[128];
+    int order;
+
+    if (o == NULL ||
+        !PyArg_ParseTuple(args, "OO!iO:length", &arg,
+                          module_state_of(self)->sequencer_type, &sequencer, &order,
+                          &drawn) ||
+        take_position(arg, "record", o->n_records, &i) < 0)
+        return NULL;
+    const struct shard_view view = sequencer_view(sequencer, header);
+    if (shard_outline_record(o, (size_t)i, &room, &rec) < 0) {
+        PyErr_NoMemory();
+    } else if (check_plan(&view) == 0 &&
+               take_draws(&rec, header->seed, drawn, &draws) == 0) {
+        draws.order = order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
+        if (shard_sequence_length(&view, &rec, &draws, &length) == SHARD_OK) {
+            object = PyLong_FromSize_t(length);
+        } else {
+            shard_sequence_explain(&view, &rec, &draws, why, sizeof(why));
+            PyErr_SetString(PyExc_ValueError, why);
+        }
+    }
+    shard_draws_clear(&draws);
+    shard_outline_room_clear(&room);
+    return object;
+}
+
+/* ---- documents ---- */
+
+/* A record as a reader uses it: with texts of its own, and its own draws. */
+struct used {
+    struct shard_record rec;
+    struct shard_draws draws;
+    struct shard_part *parts;
+    struct shard_alternative *alternatives;
+};
+
+static void clear_used(struct used *u)
+{
+    shard_draws_clear(&u->draws);
+    free(u->parts);
+    free(u->alternatives);
+}
+
+/* Copies what may become another. 0, or -1 with an exception set. */
+static int copy_record(struct used *u, const struct shard_record *rec)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < rec->n_parts; i++)
+        n += rec->parts[i].n_alternatives;
+    u->parts = calloc(rec->n_parts + 1, sizeof(u->parts[0]));
+    u->alternatives = calloc(n + 1, sizeof(u->alternatives[0]));
+    u->draws.of_part = calloc(rec->n_parts + 1, sizeof(u->draws.of_part[0]));
+    if (u->parts == NULL || u->alternatives == NULL || u->draws.of_part == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    u->rec = *rec;
+    u->rec.parts = u->parts;
+    struct shard_alternative *next = u->alternatives;
+    for (size_t i = 0; i < rec->n_parts; i++) {
+        struct shard_part *p = &u->parts[i];
+        *p = rec->parts[i];
+        if (p->n_alternatives == 0)
+            continue;
+        memcpy(next, p->alternatives, p->n_alternatives * sizeof(next[0]));
+        p->alternatives = next;
+        next += p->n_alternatives;
+    }
+    return 0;
+}
+
+/* Number i of a sequence; 0 behind its end and of what is below. 0, or -1 with an
+ * exception set. */
+static int take_number(PyObject *numbers, size_t i, uint32_t *out)
+{
+    *out = 0;
+    const Py_ssize_t n = PySequence_Size(numbers);
+    if (n < 0 || i >= (size_t)n)
+        return n < 0 ? -1 : 0;
+    PyObject *item = PySequence_GetItem(numbers, (Py_ssize_t)i);
+    const long value = item != NULL ? PyLong_AsLong(item) : -1;
+    Py_XDECREF(item);
+    if (PyErr_Occurred())
+        return -1;
+    *out = value > 0 ? (uint32_t)value : 0;
+    return 0;
+}
+
+/* Ids of text t where it has others than the stored ones: lent by `own`. Whether it has;
+ * or -1 with an exception set. */
+static int take_ids(PyObject *own, size_t t, struct shard_alternative *a)
+{
+    const Py_ssize_t n = PySequence_Size(own);
+    Py_buffer values;
+
+    if (n < 0 || t >= (size_t)n)
+        return n < 0 ? -1 : 0;
+    PyObject *item = PySequence_GetItem(own, (Py_ssize_t)t);
+    int has = item == NULL ? -1 : item != Py_None;
+    if (has > 0 && PyObject_GetBuffer(item, &values, PyBUF_SIMPLE) < 0)
+        has = -1;
+    if (has > 0) {
+        a->ids = values.buf;
+        a->n_ids = (uint32_t)(values.len / (Py_ssize_t)sizeof(a->ids[0]));
+        PyBuffer_Release(&values); /* `own` keeps it */
+    }
+    Py_XDECREF(item);
+    return has;
+}
+
+static void keep_ids(struct shard_alternative *a, unsigned long n)
+{
+    if (a->n_ids > n && (n == 0 || a->n_ids != SHARD_NO_IDS))
+        a->n_ids = (uint32_t)n;
+}
+
+/* Draws, and ids of texts. keep: ids of the first. 0, or -1 with an exception set. */
+static int use_draws(struct used *u, PyObject *alternatives, unsigned long keep,
+                     PyObject *mirrored, PyObject *own)
+{
+    struct shard_alternative *next = u->alternatives;
+    size_t texts = 0, images = 0;
+
+    for (size_t i = 0; i < u->rec.n_parts; i++) {
+        const struct shard_part *p = &u->parts[i];
+        uint32_t *drawn = &u->draws.of_part[i];
+        if (p->kind == SHARD_PART_IMAGE && take_number(mirrored, images++, drawn) < 0)
+            return -1;
+        if (p->kind != SHARD_PART_TEXT)
+            continue;
+        /* Other ids are no alternative: they stand where the first one was. */
+        const int has_own = take_ids(own, texts, next);
+        if (has_own < 0 || (!has_own && take_number(alternatives, texts, drawn) < 0))
+            return -1;
+        if (texts == 0 && *drawn < p->n_alternatives)
+            keep_ids(&next[*drawn], keep);
+        next += p->n_alternatives;
+        texts++;
+    }
+    return 0;
+}
+
+/* A sequence of a row. */
+struct document {
+    const struct shard_sequence *seq;
+    const struct shard_text_frame *frame;
+    const struct shard_record *rec; /* the row's */
+    const size_t *latents;          /* numbers of spans */
+};
+
+static bool text_follows(const struct shard_sequence *seq, size_t i)
+{
+    while (++i < seq->n_spans)
+        if (seq->spans[i].kind == 0 && seq->spans[i].loss && seq->spans[i].length > 0)
+            return true;
+    return false;
+}
+
+/* ((offset, rows, columns, boi, eoi, text_follows), (frame, offset in it, bytes, dtype,
+ * dims), encoder) */
+static PyObject *image_object(const void *ctx, size_t i)
+{
+    const struct document *d = ctx;
+    const struct shard_span *s = &d->seq->spans[d->latents[i]];
+    const struct shard_tensor *t = &d->rec->tensors[s->tensor];
+    const struct shard_place *place = &d->frame->places[t - d->frame->tensors];
+    PyObject *follows = PyBool_FromLong(text_follows(d->seq, d->latents[i]));
+
+    return Py_BuildValue("(nkkOON)(knnkN)k", (Py_ssize_t)s->offset,
+                         (unsigned long)s->rows, (unsigned long)s->cols,
+                         s->boi ? Py_True : Py_False, s->eoi ? Py_True : Py_False,
+                         follows, (unsigned long)place->frame, (Py_ssize_t)place->offset,
+                         (Py_ssize_t)t->n_bytes, (unsigned long)t->dtype, dims_object(t),
+                         (unsigned long)t->encoder);
+}
+
+/* (tokens, loss, images) */
+static PyObject *document_object(PyObject *self, const struct shard_record *rec,
+                                 const struct shard_sequence *seq)
+{
+    size_t *latents = calloc(seq->n_spans + 1, sizeof(latents[0])), n = 0;
+
+    if (latents == NULL)
+        return PyErr_NoMemory();
+    for (size_t i = 0; i < seq->n_spans; i++)
+        if (seq->spans[i].kind == SHARD_LATENT)
+            latents[n++] = i;
+    const struct document d = {seq, block_object_frame(self), rec, latents};
+    PyObject *object = Py_BuildValue("y#y#N", (const char *)seq->tokens,
+                                     (Py_ssize_t)(seq->length * sizeof(seq->tokens[0])),
+                                     (const char *)seq->loss, (Py_ssize_t)seq->length,
+                                     tuple_of(n, image_object, &d));
+    free(latents);
+    return object;
+}
+
+PyObject *block_document(PyObject *self, PyObject *args)
+{
+    PyObject *arg, *sequencer, *alternatives, *mirrored, *own, *object = NULL;
+    unsigned long keep;
+    int order;
+    const struct shard_record *rec;
+    struct used used = {.parts = NULL};
+    struct shard_sequence seq = {0};
+
+    if (!PyArg_ParseTuple(args, "OO!iOkOO:document", &arg,
+                          module_state_of(self)->sequencer_type, &sequencer, &order,
+                          &alternatives, &keep, &mirrored, &own) ||
+        (rec = block_object_record(self, arg)) == NULL)
+        return NULL;
+    const struct shard_view view = sequencer_view(sequencer, block_object_header(self));
+    used.draws.order = order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
+    if (copy_record(&used, rec) == 0 &&
+        use_draws(&used, alternatives, keep, mirrored, own) == 0 &&
+        build(self, &view, &used.rec, &used.draws, &seq) == 0)
+        object = document_object(self, rec, &seq);
+    shard_sequence_clear(&seq);
+    clear_used(&used);
+    return object;
+}
