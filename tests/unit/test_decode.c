@@ -342,6 +342,29 @@ static void probing_tells_the_kind(void **state)
     assert_int_equal(image_header_read("", 0, &info, &reject), REJECT_TRUNCATED_IMAGE);
 }
 
+/* The file's header is not read again: pixels that are not as it was told are refused. */
+static void a_header_is_read_once(void **state)
+{
+    const struct decode_options options = {.width = 8, .height = 8};
+    static uint8_t rgb[8 * 8 * 3];
+    struct bytes jpeg = make_jpeg(false);
+    struct image_header header;
+    struct image_decoder *d;
+    struct decoded out;
+    struct reject reject;
+
+    (void)state;
+    assert_int_equal(image_header_read(jpeg.at, jpeg.len, &header, &reject), REJECT_NONE);
+    header.width++;
+    assert_int_equal(image_decoder_open(&d, &options), INGEST_OK);
+    assert_int_equal(image_decoder_run(d, jpeg.at, jpeg.len, &header, rgb, &out),
+                     INGEST_OK);
+    assert_int_equal(out.original_width, 41);
+    assert_int_equal(out.reject.reason, REJECT_CORRUPT_IMAGE);
+    image_decoder_close(d);
+    free(jpeg.at);
+}
+
 static void impossible_options_are_refused(void **state)
 {
     (void)state;
@@ -374,6 +397,7 @@ int main(void)
         cmocka_unit_test(the_first_fault_counts),
         cmocka_unit_test(limits_hold_before_any_decoding),
         cmocka_unit_test(probing_tells_the_kind),
+        cmocka_unit_test(a_header_is_read_once),
         cmocka_unit_test(impossible_options_are_refused),
     };
 
