@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "ingest/readers.h"
 #include "ingest/reject.h"
 #include "ingest/skip.h"
 #include "shard/header.h"
@@ -19,6 +20,7 @@
 #include "tools/budget.h"
 #include "tools/input.h"
 #include "tools/prepare.h"
+#include "tools/sample.h"
 #include "tools/unit.h"
 #include "vae_encode/vae.h"
 
@@ -38,15 +40,18 @@ struct counters {
 
 struct job {
     const struct prepare_options *options;
+    struct reader_options reading; /* of them, what readers want to know */
     int n_workers;
 
     struct vae *vae;             /* NULL: no input has images */
     struct tokenizer *tokenizer; /* NULL: --tokenizer none */
-    /* What all units of a format share; name and part are set per unit. */
-    struct shard_header header[N_INPUT_FORMATS];
-    json_t *config[N_INPUT_FORMATS]; /* that of documents knows no VAE */
-    size_t latent_values;            /* C*H*W of one tensor */
-    size_t latent_bytes;             /* of all tensors of one sample, as stored */
+    /* What units share, by whether their samples may have images: without them there is
+     * no VAE. Name and part are set per unit. */
+    struct shard_header header[2];
+    json_t *config[2];
+    size_t latent_values;    /* C*H*W of one tensor */
+    size_t latent_bytes;     /* of all tensors of one image, as stored */
+    struct sample_room room; /* the same, for the samples */
 
     struct unit *units; /* those to be done, in the order given */
     size_t n_units;

@@ -69,7 +69,7 @@ static uint64_t total_bytes(const struct input_list *inputs)
 
 static int check_demo(const struct prepare_options *o, const struct input_list *inputs)
 {
-    bool images = input_list_has(inputs, INPUT_PAIRS);
+    bool images = input_list_has(inputs, true);
     const char *model = images ? "vae" : "tokenizer";
 
     if ((images ? o->vae : o->tokenizer) ||
@@ -92,6 +92,7 @@ static void describe_latents(struct job *job)
     job->latent_values = (size_t)vae->latent_channels * side * side;
     job->latent_bytes =
         job->latent_values * n_tensors * (o->latent == LATENT_FP32 ? 4 : 2);
+    job->room = (struct sample_room){1, n_tensors, job->latent_bytes};
 }
 
 /* Returns 0, or -1: no memory. */
@@ -99,27 +100,27 @@ static int describe_job(struct job *job, const struct models *m)
 {
     const struct prepare_options *o = job->options;
     const struct vae_info *vae = m->vae ? vae_info(m->vae) : NULL;
-    struct shard_header *pairs = &job->header[INPUT_PAIRS];
-    struct shard_header *documents = &job->header[INPUT_DOCUMENTS];
+    struct shard_header *images = &job->header[true], *texts = &job->header[false];
 
     job->vae = m->vae;
     job->tokenizer = m->tokenizer;
+    job->reading = prepare_reader_options(o);
     if (vae)
         describe_latents(job);
     job->n_workers = o->workers > 0 ? (int)o->workers : workers_allowed();
-    *documents = (struct shard_header){.software = LATENTMILL_SOFTWARE,
-                                       .demo = m->demo_tokenizer,
-                                       .seed = (uint64_t)o->seed,
-                                       .caption_first = o->caption_first,
-                                       .patch = (uint32_t)o->patch,
-                                       .tokenizer = m->described};
-    *pairs = *documents;
-    pairs->demo = m->demo_vae || m->demo_tokenizer;
-    pairs->n_encoders = vae ? 1 : 0;
-    pairs->encoders = &m->encoder;
-    job->config[INPUT_DOCUMENTS] = dataset_config(o, NULL, &m->described);
-    job->config[INPUT_PAIRS] = dataset_config(o, vae, &m->described);
-    for (int i = 0; i < N_INPUT_FORMATS; i++) {
+    *texts = (struct shard_header){.software = LATENTMILL_SOFTWARE,
+                                   .demo = m->demo_tokenizer,
+                                   .seed = (uint64_t)o->seed,
+                                   .caption_first = o->caption_first,
+                                   .patch = (uint32_t)o->patch,
+                                   .tokenizer = m->described};
+    *images = *texts;
+    images->demo = m->demo_vae || m->demo_tokenizer;
+    images->n_encoders = vae ? 1 : 0;
+    images->encoders = &m->encoder;
+    job->config[false] = dataset_config(o, NULL, &m->described);
+    job->config[true] = dataset_config(o, vae, &m->described);
+    for (int i = 0; i < 2; i++) {
         job->header[i].config =
             job->config[i] ? shard_json_canonical(job->config[i]) : NULL;
         if (!job->header[i].config)
@@ -130,7 +131,7 @@ static int describe_job(struct job *job, const struct models *m)
 
 static void undescribe_job(struct job *job)
 {
-    for (int i = 0; i < N_INPUT_FORMATS; i++) {
+    for (int i = 0; i < 2; i++) {
         free((char *)job->header[i].config);
         json_decref(job->config[i]);
     }
@@ -138,13 +139,8 @@ static void undescribe_job(struct job *job)
 
 static void samples_free(struct sample **samples, size_t n)
 {
-    for (size_t i = 0; samples && i < n; i++) {
-        if (samples[i]) {
-            sample_clear(samples[i]);
-            free(samples[i]->latent);
-        }
-        free(samples[i]);
-    }
+    for (size_t i = 0; samples && i < n; i++)
+        sample_free(samples[i]);
     free(samples);
 }
 
@@ -157,10 +153,8 @@ static struct sample **samples_new(const struct job *job, size_t *n)
     *n = (size_t)job->n_workers * (size_t)job->options->batch * 4 + 16;
     samples = calloc(*n, sizeof(*samples));
     for (size_t i = 0; samples && i < *n; i++) {
-        samples[i] = calloc(1, sizeof(**samples));
-        if (samples[i] && job->vae)
-            samples[i]->latent = malloc(job->latent_bytes);
-        if (!samples[i] || (job->vae && !samples[i]->latent)) {
+        samples[i] = sample_new(&job->room);
+        if (!samples[i]) {
             samples_free(samples, *n);
             return NULL;
         }
@@ -306,7 +300,7 @@ static int open_log(struct job *job)
 /* Of those that this run will use. */
 static void warn_of_demo(const struct models *m, const struct input_list *inputs)
 {
-    if (m->demo_vae && input_list_has(inputs, INPUT_PAIRS))
+    if (m->demo_vae && input_list_has(inputs, true))
         fputs("warning: embedded demonstration models are in use; the shards are marked "
               "\"demo\" (see --vae and --tokenizer)\n",
               stderr);
@@ -326,7 +320,7 @@ static int prepare_folder(struct job *job, struct plan *plan,
     if (rc == 0)
         rc = open_log(job); /* which may be in that folder */
     if (rc == 0)
-        rc = dataset_claim(o, job->config[INPUT_PAIRS]);
+        rc = dataset_claim(o, job->config[true]);
     if (rc == 0 && m->tokenizer)
         rc = dataset_place_model(o->out, m->model_file, m->model, m->model_len);
     return rc == 0 ? plan_make(plan, inputs, o) : rc;
@@ -389,7 +383,7 @@ int prepare_main(int argc, char **argv)
     if (rc == 0)
         rc = check_demo(&o, &inputs);
     if (rc == 0)
-        rc = models_open(&models, &o, o.vae || input_list_has(&inputs, INPUT_PAIRS));
+        rc = models_open(&models, &o, o.vae || input_list_has(&inputs, true));
     if (rc == 0)
         rc = prepare(&o, &inputs, &models);
     models_close(&models);

@@ -42,7 +42,7 @@ struct prepare_options {
     const char *image_field;
     const char *text_field, *id_field; /* of documents */
     int64_t max_doc_bytes;
-    int input_format; /* 0: by suffix; else 1 + enum input_format */
+    int input_format; /* 0: by suffix; else 1 + position in `readers` */
     const char *name;
     int64_t name_depth;
     int64_t min_size;
@@ -62,8 +62,8 @@ struct prepare_options {
     bool retry_failed;
     bool same_input;   /* where it cannot be compared with an earlier run's */
     bool check_inputs; /* compare all of it */
-    int damaged; /* 0 fail, 1 keep */
-    int64_t grace; /* seconds that units in hand may take after a signal */
+    int damaged;       /* 0 fail, 1 keep */
+    int64_t grace;     /* seconds that units in hand may take after a signal */
     bool quiet;
 };
 

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "ingest/document.h"
 #include "ingest/utf8.h"
 #include "tools/options.h"
 
@@ -12,7 +11,6 @@ const char *const resize_names[] = {"bicubic", "lanczos", "bilinear", "area", NU
 const char *const icc_mode_names[] = {"srgb", "ignore", NULL};
 const char *const latent_dtype_names[] = {"fp16", "bf16", "fp32", NULL};
 const char *const moments_names[] = {"mean", "mean+logvar", NULL};
-static const char *const input_formats[] = {"auto", "tar", "jsonl", NULL};
 static const char *const truncated[] = {"reject", "keep", NULL};
 static const char *const metadata[] = {"keep", "none", NULL};
 static const char *const damaged[] = {"fail", "keep", NULL};
@@ -30,23 +28,35 @@ static const char about[] =
 
 static void set_defaults(struct prepare_options *o)
 {
-    struct pair_options pair = pair_options_default();
-    struct document_options document = document_options_default();
+    const struct reader_options reading = reader_options_default();
 
     *o = (struct prepare_options){.size = 256,
                                   .scale = NAN,
                                   .caption_first = 0.8,
                                   .patch = 2,
-                                  .text_field = document.text_field,
-                                  .id_field = document.id_field,
-                                  .max_doc_bytes = (int64_t)document.max_doc_bytes,
+                                  .text_field = reading.text_field,
+                                  .id_field = reading.id_field,
+                                  .max_doc_bytes = (int64_t)reading.max_doc_bytes,
                                   .name_depth = 1,
-                                  .max_metadata = (int64_t)pair.max_metadata,
-                                  .max_member = (int64_t)pair.max_member_bytes,
+                                  .max_metadata = (int64_t)reading.max_metadata,
+                                  .max_member = (int64_t)reading.max_member_bytes,
                                   .decode_mem = (int64_t)384 << 20,
                                   .max_reject_rate = 0.5,
                                   .grace = 10,
                                   .batch = PREPARE_DEFAULT_BATCH};
+}
+
+struct reader_options prepare_reader_options(const struct prepare_options *o)
+{
+    return (struct reader_options){.keep_metadata = o->metadata == 0,
+                                   .max_metadata = (size_t)o->max_metadata,
+                                   .unpack_memory = (uint64_t)o->decode_mem,
+                                   .limit = (uint64_t)o->limit,
+                                   .image_field = o->image_field,
+                                   .max_member_bytes = (size_t)o->max_member,
+                                   .text_field = o->text_field,
+                                   .id_field = o->id_field,
+                                   .max_doc_bytes = (size_t)o->max_doc_bytes};
 }
 
 /* Fields are compared in lower case, and the configuration must not tell JPG from jpg.
@@ -70,7 +80,7 @@ static bool is_member_name(const char *name)
 static int check_values(const struct prepare_options *o)
 {
     const char *field_problem =
-        o->image_field ? pair_image_field_problem(o->image_field) : NULL;
+        o->image_field ? reader_image_field_problem(o->image_field) : NULL;
 
     if (!o->out)
         usage_error("--out DIR is needed (see --help)");
@@ -126,8 +136,18 @@ static void list_running(struct prepare_options *o, struct option list[N_RUNNING
     memcpy(list, running, sizeof(running));
 }
 
+/* "auto", then the readers. */
+static void list_formats(const char *names[N_READERS + 2])
+{
+    names[0] = "auto";
+    for (int i = 0; i < N_READERS; i++)
+        names[1 + i] = readers[i]->name;
+    names[1 + N_READERS] = NULL;
+}
+
 static int parse(struct prepare_options *o, int argc, char **argv, int *n_operands)
 {
+    const char *input_formats[N_READERS + 2];
     const struct option shaping[] = {
         {"out", OPTION_STRING, &o->out, "DIR", "where shards and manifests go (needed)",
          NULL, 0, 0},
@@ -214,6 +234,7 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
         .options = options,
         .n_options = sizeof(options) / sizeof(*options)};
 
+    list_formats(input_formats);
     memcpy(options, shaping, sizeof(shaping));
     list_running(o, options + N_SHAPING);
     return options_parse(&table, argc, argv, n_operands);
