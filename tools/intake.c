@@ -12,36 +12,39 @@ struct intake {
     struct document_reader *documents;
 };
 
-static struct pair_options pair_options_of(const struct prepare_options *o)
+static struct pair_options pair_options_of(const struct select_options *o,
+                                           uint64_t unpack_memory)
 {
     struct pair_options p = pair_options_default();
 
     p.image_field = o->image_field;
-    p.keep_metadata = o->metadata == 0;
+    p.keep_metadata = o->metadata == METADATA_KEEP;
     p.max_metadata = (size_t)o->max_metadata;
     p.max_member_bytes = (size_t)o->max_member;
-    p.unpack_memory = (uint64_t)o->decode_mem;
+    p.unpack_memory = unpack_memory;
     p.limit = (uint64_t)o->limit;
     return p;
 }
 
-struct document_options intake_document_options(const struct prepare_options *o)
+struct document_options intake_document_options(const struct select_options *o,
+                                                uint64_t unpack_memory)
 {
     return (struct document_options){.text_field = o->text_field,
                                      .id_field = o->id_field,
-                                     .keep_metadata = o->metadata == 0,
+                                     .keep_metadata = o->metadata == METADATA_KEEP,
                                      .max_metadata = (size_t)o->max_metadata,
                                      .max_doc_bytes = (size_t)o->max_doc_bytes,
-                                     .unpack_memory = (uint64_t)o->decode_mem,
+                                     .unpack_memory = unpack_memory,
                                      .limit = (uint64_t)o->limit};
 }
 
 int intake_open(struct intake **out, enum input_format format,
-                const struct ingest_source *source, const struct prepare_options *o)
+                const struct ingest_source *source, const struct select_options *o,
+                uint64_t unpack_memory)
 {
     struct intake *in = *out = calloc(1, sizeof(*in));
-    struct pair_options pairs = pair_options_of(o);
-    struct document_options documents = intake_document_options(o);
+    struct pair_options pairs = pair_options_of(o, unpack_memory);
+    struct document_options documents = intake_document_options(o, unpack_memory);
 
     if (!in)
         return INGEST_ENOMEM;

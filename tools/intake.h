@@ -9,18 +9,20 @@
 #include "ingest/document.h"
 #include "ingest/pair.h"
 #include "tools/input.h"
-#include "tools/prepare.h"
+#include "tools/select_options.h"
 
 struct intake;
 struct sample;
 
-/* The options of the readers, from the command line. */
-struct document_options intake_document_options(const struct prepare_options *o);
+/* The options of the readers, from the command line; unpack_memory is --decode-mem. */
+struct document_options intake_document_options(const struct select_options *o,
+                                                uint64_t unpack_memory);
 
 /* Gives *out, even on failure, so that intake_why() can explain; close it either way.
  * `source` is kept until close. INGEST_OK or < 0. */
 int intake_open(struct intake **out, enum input_format format,
-                const struct ingest_source *source, const struct prepare_options *o);
+                const struct ingest_source *source, const struct select_options *o,
+                uint64_t unpack_memory);
 
 /* Fills s->pair or s->line. INGEST_OK, INGEST_END or < 0. */
 int intake_next(struct intake *in, struct sample *s);

@@ -5,10 +5,8 @@
 #include <string.h>
 
 #include "shard/draw.h"
-#include "tools/job.h"
+#include "tools/run.h"
 #include "tools/sample.h"
-
-static const uint32_t stored_dtype[] = {SHARD_FP16, SHARD_BF16, SHARD_FP32};
 
 static void fill_image(struct sample_record *sr, const struct sample *s, uint32_t size)
 {
@@ -31,41 +29,43 @@ static void fill_image(struct sample_record *sr, const struct sample *s, uint32_
 }
 
 /* What a pair has and a document has not. */
-static void fill_pair(struct sample_record *sr, const struct job *job,
+static void fill_pair(struct sample_record *sr, const struct run *run,
                       const struct sample *s)
 {
-    const struct prepare_options *o = job->options;
-    const struct vae_info *vae = vae_info(job->vae);
-    uint32_t side = (uint32_t)(o->size / vae->downscale);
-    size_t n_tensors = o->moments == MOMENTS_MEAN_LOGVAR ? 2 : 1;
-    size_t bytes = job->latent_bytes / n_tensors;
+    const struct encoding *e = &run->encodings[0];
+    const char *data = s->latent;
 
-    for (size_t i = 0; i < n_tensors; i++)
-        sr->tensors[i] =
-            (struct shard_tensor){.kind = SHARD_LATENT,
-                                  .part = 1,
-                                  .slot = i > 0 ? SHARD_SLOT_LOGVAR : 0,
-                                  .dtype = stored_dtype[o->latent],
-                                  .n_dims = 3,
-                                  .dims = {(uint32_t)vae->latent_channels, side, side},
-                                  .data = (const char *)s->latent + i * bytes,
-                                  .n_bytes = bytes};
-    fill_image(sr, s, (uint32_t)o->size);
+    for (size_t i = 0; i < e->n_tensors; i++) {
+        const struct stored_tensor *t = &e->tensors[i];
+        const struct encoder_tensor *about = &e->about.tensors[t->from];
+
+        sr->tensors[i] = (struct shard_tensor){.kind = t->kind,
+                                               .part = 1,
+                                               .slot = t->slot,
+                                               .dtype = t->dtype,
+                                               .n_dims = (uint32_t)about->n_dims,
+                                               .data = data,
+                                               .n_bytes = t->n_bytes};
+        memcpy(sr->tensors[i].dims, about->dims, sizeof(about->dims));
+        data += t->n_bytes;
+    }
+    fill_image(sr, s, (uint32_t)run->image->size);
     sr->record.n_parts = 2;
     sr->record.n_renditions = 1;
     sr->record.renditions = &sr->rendition;
-    sr->record.n_tensors = n_tensors;
+    sr->record.n_tensors = e->n_tensors;
     sr->record.tensors = sr->tensors;
-    sr->record.order = shard_draw_order(sr->record.name, sr->record.key, 0,
-                                        (uint64_t)o->seed, o->caption_first);
+    sr->record.order =
+        shard_draw_order(sr->record.name, sr->record.key, 0, (uint64_t)run->text->seed,
+                         run->text->caption_first);
 }
 
-int sample_record_build(struct sample_record *sr, const struct job *job,
+int sample_record_build(struct sample_record *sr, const struct run *run,
                         const struct sample *s)
 {
     const struct pair *p = &s->pair;
     const char *name = s->unit->input->name;
-    uint64_t seed = (uint64_t)job->options->seed;
+    uint64_t seed = (uint64_t)run->text->seed;
 
     *sr = (struct sample_record){0};
     sr->alternatives = calloc(p->n_captions, sizeof(*sr->alternatives));
@@ -94,7 +94,7 @@ int sample_record_build(struct sample_record *sr, const struct job *job,
                               .metadata = p->metadata,
                               .metadata_len = p->metadata_len};
     if (s->unit->input->format == INPUT_PAIRS)
-        fill_pair(sr, job, s);
+        fill_pair(sr, run, s);
     return 0;
 }
 

@@ -4,18 +4,18 @@
  *
  * One worker decodes its batch and then encodes it, so that there are as many busy
  * threads as workers, and pixels never leave the core that made them. */
-#include <math.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ingest/status.h"
-#include "shard/float16.h"
 #include "shard/status.h"
 #include "tools/clock.h"
+#include "tools/encoding.h"
+#include "tools/gather.h"
 #include "tools/intake.h"
-#include "tools/job.h"
 #include "tools/pipeline.h"
+#include "tools/run.h"
 #include "tools/sample.h"
 #include "vae_encode/status.h"
 
@@ -25,17 +25,43 @@
  * do not ask: a worker has one of them in hand. */
 enum { TEXT_FACTOR = 256, SMALL_TEXT_NEED = 1 << 20 };
 
-struct encode_worker {
-    struct job *job;
-    struct vae_cancel cancel;
-    struct image_decoder *decoder;
-    struct vae_encoder *encoder;
-    size_t image_bytes;     /* of one image of training size */
-    uint8_t *rgb;           /* batch images (size, size, 3) */
-    const uint8_t **rgb_of; /* batch pointers into rgb */
-    struct sample **good;   /* batch: those whose pixels are in rgb */
-    float *mean, *logvar;   /* batch (C,H,W); logvar NULL unless stored */
+/* Pixels, and tensors as computed, that a worker has in hand, unless one image has more.
+ */
+static const uint64_t BATCH_BYTES = (uint64_t)256 << 20;
+
+/* An image whose pixels wait for the encoders. */
+struct slot {
+    struct sample *sample; /* NULL: free */
+    uint8_t *rgb;          /* (height, width, 3) */
 };
+
+/* One encoder at work. */
+struct encoding_worker {
+    const struct encoding *encoding;
+    void *encoder;
+    void *computed[ENCODER_MAX_TENSORS]; /* of a batch; NULL: not stored */
+};
+
+struct encode_worker {
+    struct run *run;
+    struct encoder_cancel cancel;
+    struct image_decoder *decoder;
+    struct encoding_worker *encodings; /* run->n_encodings */
+    size_t n_slots;
+    struct slot *slots;     /* n_slots */
+    uint8_t *rgb;           /* of all slots */
+    const uint8_t **rgb_of; /* of a batch */
+    void **batch;           /* slots of a batch */
+    struct gather gather;   /* slots that wait */
+};
+
+static void close_encoding(struct encoding_worker *w)
+{
+    if (w->encoding)
+        w->encoding->encoder->close(w->encoder);
+    for (size_t i = 0; i < ENCODER_MAX_TENSORS; i++)
+        free(w->computed[i]);
+}
 
 static void close_worker(void *worker)
 {
@@ -44,70 +70,97 @@ static void close_worker(void *worker)
     if (!w)
         return;
     image_decoder_close(w->decoder);
-    vae_encoder_close(w->encoder);
+    for (size_t i = 0; w->encodings && i < w->run->n_encodings; i++)
+        close_encoding(&w->encodings[i]);
+    free(w->encodings);
+    gather_free(&w->gather);
+    free(w->slots);
     free(w->rgb);
     free(w->rgb_of);
-    free(w->good);
-    free(w->mean);
-    free(w->logvar);
+    free(w->batch);
     free(w);
 }
 
-static bool is_stopping(void *job, int step)
+static bool is_stopping(void *run)
 {
-    (void)step;
-    return atomic_load(&((struct job *)job)->stopping);
+    return atomic_load(&((struct run *)run)->stopping);
 }
 
-/* What images need. */
-static int open_encoder(struct encode_worker *w)
+/* Returns 0, or -1: no memory. */
+static int make_slots(struct encode_worker *w, const struct encoding *e)
 {
-    struct job *job = w->job;
-    const struct prepare_options *o = job->options;
-    size_t batch = (size_t)o->batch;
-    struct decode_options d = {.width = (int)o->size,
-                               .height = (int)o->size,
-                               .filter = (enum resize_filter)o->resize,
-                               .icc = (enum icc_mode)o->icc,
-                               .keep_truncated = o->truncated == 1,
-                               .min_size = (uint32_t)o->min_size,
-                               .jpeg_scale = (int)o->jpeg_scale,
-                               .isa = vae_info(job->vae)->isa};
+    const size_t image = (size_t)e->width * (size_t)e->height * 3;
+    const uint64_t most = BATCH_BYTES / e->about.image_bytes;
 
-    w->image_bytes = (size_t)o->size * (size_t)o->size * 3;
-    w->rgb = malloc(batch * w->image_bytes);
-    w->rgb_of = calloc(batch, sizeof(*w->rgb_of));
-    w->good = calloc(batch, sizeof(struct sample *));
-    w->mean = malloc(batch * job->latent_values * sizeof(float));
-    if (o->moments == MOMENTS_MEAN_LOGVAR)
-        w->logvar = malloc(batch * job->latent_values * sizeof(float));
-    if (!w->rgb || !w->rgb_of || !w->good || !w->mean ||
-        (o->moments == MOMENTS_MEAN_LOGVAR && !w->logvar) ||
-        image_decoder_open(&w->decoder, &d) != INGEST_OK)
-        return job_fail(job, "out of memory");
-    if (vae_encoder_open(&w->encoder, job->vae, (int)o->size, (int)o->size) != VAE_OK)
-        return job_fail(job, "%s", vae_encoder_why(w->encoder));
-    w->cancel = (struct vae_cancel){is_stopping, job};
-    vae_encoder_set_cancel(w->encoder, &w->cancel);
+    w->n_slots = (size_t)w->run->options->batch;
+    if (most < w->n_slots)
+        w->n_slots = most > 0 ? (size_t)most : 1;
+    w->slots = calloc(w->n_slots, sizeof(*w->slots));
+    w->rgb = malloc(w->n_slots * image);
+    w->rgb_of = calloc(w->n_slots, sizeof(*w->rgb_of));
+    w->batch = calloc(w->n_slots, sizeof(*w->batch));
+    if (!w->slots || !w->rgb || !w->rgb_of || !w->batch ||
+        gather_init(&w->gather, w->n_slots, BATCH_BYTES) != 0)
+        return -1;
+    for (size_t i = 0; i < w->n_slots; i++)
+        w->slots[i].rgb = w->rgb + i * image;
+    return 0;
+}
+
+static int open_encoding(struct encode_worker *w, struct encoding_worker *at,
+                         const struct encoding *e)
+{
+    struct run *run = w->run;
+
+    at->encoding = e;
+    for (size_t i = 0; i < e->n_tensors; i++) {
+        const size_t from = e->tensors[i].from;
+
+        at->computed[from] =
+            calloc(w->n_slots, encoder_tensor_bytes(&e->about.tensors[from]));
+        if (!at->computed[from])
+            return run_fail(run, "out of memory");
+    }
+    if (e->encoder->open(&at->encoder, e->model, e->width, e->height, &w->cancel) !=
+        VAE_OK)
+        return run_fail(run, "%s", e->encoder->why(at->encoder));
     return PIPE_OK;
+}
+
+/* What images need: all encoders get the same pixels. */
+static int open_encoders(struct encode_worker *w)
+{
+    struct run *run = w->run;
+    const struct encoding *first = &run->encodings[0];
+    const struct decode_options d = image_options_decode(run->image, first->about.isa);
+    int rc = PIPE_OK;
+
+    w->cancel = (struct encoder_cancel){is_stopping, run};
+    w->encodings = calloc(run->n_encodings, sizeof(*w->encodings));
+    if (!w->encodings || make_slots(w, first) != 0 ||
+        image_decoder_open(&w->decoder, &d) != INGEST_OK)
+        return run_fail(run, "out of memory");
+    for (size_t i = 0; i < run->n_encodings && rc == PIPE_OK; i++)
+        rc = open_encoding(w, &w->encodings[i], &run->encodings[i]);
+    return rc;
 }
 
 static int open_worker(void **out, void *shared)
 {
-    struct job *job = shared;
+    struct run *run = shared;
     struct encode_worker *w = *out = calloc(1, sizeof(*w));
 
     if (!w)
-        return job_fail(job, "out of memory");
-    w->job = job;
-    return job->vae ? open_encoder(w) : PIPE_OK;
+        return run_fail(run, "out of memory");
+    w->run = run;
+    return run->n_encodings > 0 ? open_encoders(w) : PIPE_OK;
 }
 
 /* Its texts stay held until they are written. */
-static void release_image(struct job *job, struct sample *s)
+static void release_image(struct run *run, struct sample *s)
 {
     if (s->pair.image_len > 0)
-        budget_give_back(&job->read_bytes, s->pair.image_len);
+        budget_give_back(&run->read_bytes, s->pair.image_len);
     s->held -= s->pair.image_len;
     free(s->pair.image);
     s->pair.image = NULL;
@@ -118,14 +171,14 @@ static void release_image(struct job *job, struct sample *s)
  * being stopped, or -1. */
 static int decode(struct encode_worker *w, struct sample *s, uint8_t *rgb)
 {
-    struct job *job = w->job;
+    struct run *run = w->run;
     struct pair *p = &s->pair;
-    uint64_t start = clock_ns(), total = (uint64_t)job->options->decode_mem;
+    uint64_t start = clock_ns(), total = (uint64_t)run->image->decode_mem;
     struct decode_info info;
     int rc;
 
     if (SHA256(p->image, p->image_len, s->image_sha256) == NULL)
-        return job_fail(job, "out of memory");
+        return run_fail(run, "out of memory");
     if (decode_probe(p->image, p->image_len, &info, &p->reject) != REJECT_NONE)
         return 0;
     if (info.need > total) {
@@ -135,203 +188,271 @@ static int decode(struct encode_worker *w, struct sample *s, uint8_t *rgb)
                    (unsigned long long)total);
         return 0;
     }
-    if (!budget_take(&job->decode_mem, info.need))
+    if (!budget_take(&run->decode_mem, info.need))
         return 1;
     rc = image_decoder_run(w->decoder, p->image, p->image_len, rgb, &s->geometry);
-    budget_give_back(&job->decode_mem, info.need);
+    budget_give_back(&run->decode_mem, info.need);
     if (rc != INGEST_OK)
-        return job_fail(job, "out of memory");
+        return run_fail(run, "out of memory");
     p->reject = s->geometry.reject;
-    atomic_fetch_add(&job->count.decode_ns, clock_ns() - start);
-    atomic_fetch_add(&job->count.decoded, 1);
+    atomic_fetch_add(&run->count.decode_ns, clock_ns() - start);
+    atomic_fetch_add(&run->count.decoded, 1);
     return 0;
 }
 
 /* Takes from the budget what a text of len bytes needs; *taken is to be given back. false
  * where the run is being stopped. */
-static bool take_for_text(struct job *job, size_t len, uint64_t *taken)
+static bool take_for_text(struct run *run, size_t len, uint64_t *taken)
 {
     uint64_t need = (uint64_t)len * TEXT_FACTOR;
 
     *taken = need < SMALL_TEXT_NEED ? 0 : need;
-    return *taken == 0 || budget_take(&job->decode_mem, *taken);
+    return *taken == 0 || budget_take(&run->decode_mem, *taken);
 }
 
-static void give_back_for_text(struct job *job, uint64_t taken)
+static void give_back_for_text(struct run *run, uint64_t taken)
 {
     if (taken > 0)
-        budget_give_back(&job->decode_mem, taken);
+        budget_give_back(&run->decode_mem, taken);
 }
 
 /* One caption after the other: the caller has taken what the longest needs. */
-static int tokenize(struct job *job, struct sample *s)
+static int tokenize(struct run *run, struct sample *s)
 {
     const struct pair *p = &s->pair;
     uint64_t start = clock_ns();
 
-    if (!job->tokenizer)
+    if (!run->tokenizer)
         return 0;
     s->ids = calloc(p->n_captions, sizeof(*s->ids));
     s->n_ids = calloc(p->n_captions, sizeof(*s->n_ids));
     if (!s->ids || !s->n_ids)
-        return job_fail(job, "out of memory");
+        return run_fail(run, "out of memory");
     for (size_t i = 0; i < p->n_captions; i++) {
-        int rc = tokenizer_encode(job->tokenizer, p->captions[i].text,
+        int rc = tokenizer_encode(run->tokenizer, p->captions[i].text,
                                   p->captions[i].text_len, &s->ids[i], &s->n_ids[i]);
         if (rc != SHARD_OK)
-            return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
+            return run_fail(run, "%s: caption %s of '%s' could not be tokenized%s",
                             s->unit->input->name, p->captions[i].name, p->key,
                             rc == SHARD_ENOMEM ? ": out of memory" : "");
-        atomic_fetch_add(&job->count.tokens, s->n_ids[i]);
+        atomic_fetch_add(&run->count.tokens, s->n_ids[i]);
     }
-    atomic_fetch_add(&job->count.tokenize_ns, clock_ns() - start);
+    atomic_fetch_add(&run->count.tokenize_ns, clock_ns() - start);
     return 0;
 }
 
 /* Returns as decode() does. */
-static int tokenize_captions(struct job *job, struct sample *s)
+static int tokenize_captions(struct run *run, struct sample *s)
 {
     size_t longest = 0;
     uint64_t taken;
     int rc;
 
-    if (!job->tokenizer)
+    if (!run->tokenizer)
         return 0;
     for (size_t i = 0; i < s->pair.n_captions; i++)
         if (s->pair.captions[i].text_len > longest)
             longest = s->pair.captions[i].text_len;
-    if (!take_for_text(job, longest, &taken))
+    if (!take_for_text(run, longest, &taken))
         return 1;
-    rc = tokenize(job, s);
-    give_back_for_text(job, taken);
+    rc = tokenize(run, s);
+    give_back_for_text(run, taken);
     return rc;
 }
 
-/* n values as stored; returns how many are not finite in that type. */
-static size_t store(int dtype, const float *values, void *out, size_t n)
+/* Of image `i` of the batch, into its sample from *at on, which moves. */
+static void store(const struct encoding_worker *w, size_t i, struct sample *s, char **at)
 {
-    size_t bad = 0;
+    const struct encoding *e = w->encoding;
+    size_t bad = 0, n = 0;
 
-    if (dtype == LATENT_FP16)
-        return shard_fp32_to_fp16(values, out, n);
-    if (dtype == LATENT_BF16)
-        return shard_fp32_to_bf16(values, out, n);
-    memcpy(out, values, n * sizeof(float));
-    for (size_t i = 0; i < n; i++)
-        bad += !isfinite(values[i]);
-    return bad;
-}
+    for (size_t k = 0; k < e->n_tensors; k++) {
+        const struct stored_tensor *t = &e->tensors[k];
+        const struct encoder_tensor *computed = &e->about.tensors[t->from];
+        const char *values = w->computed[t->from];
 
-static void store_latent(struct encode_worker *w, struct sample *s, int i)
-{
-    const struct job *job = w->job;
-    size_t n = job->latent_values, at = (size_t)i * n;
-    int dtype = job->options->latent;
-    size_t bad = store(dtype, w->mean + at, s->latent, n);
-
-    if (w->logvar)
-        bad += store(dtype, w->logvar + at, (char *)s->latent + job->latent_bytes / 2, n);
+        bad += encoding_store(t, values + i * encoder_tensor_bytes(computed), *at);
+        n += t->n_values;
+        *at += t->n_bytes;
+    }
     if (bad > 0)
         reject_set(&s->pair.reject, REJECT_NOT_FINITE,
-                   "%zu of %zu latent values are not finite in %s", bad,
-                   w->logvar ? 2 * n : n, latent_dtype_names[dtype]);
+                   "%zu of %zu latent values are not finite in %s", bad, n, e->dtype);
 }
 
-static int encode(struct encode_worker *w, int n)
+/* Returns as decode() does. */
+static int encode_batch(struct encode_worker *w, const struct image_batch *in)
 {
-    struct job *job = w->job;
-    int size = (int)job->options->size;
-    struct image_batch in = {.n = n, .width = size, .height = size, .rgb = w->rgb_of};
-    struct latent_batch out = {.mean = w->mean, .logvar = w->logvar};
-    uint64_t start = clock_ns();
-    int rc;
+    struct run *run = w->run;
 
-    if (n == 0)
-        return 0;
-    rc = vae_encode(w->encoder, &in, &out);
-    if (rc == VAE_CANCELLED)
-        return PIPE_END;
-    if (rc != VAE_OK)
-        return job_fail(job, "%s", vae_encoder_why(w->encoder));
-    for (int i = 0; i < n; i++) {
-        store_latent(w, w->good[i], i);
-        atomic_fetch_add(&w->good[i]->unit->progress.n_encoded, 1);
+    for (size_t k = 0; k < run->n_encodings; k++) {
+        const struct encoding_worker *e = &w->encodings[k];
+        const struct encoder *encoder = e->encoding->encoder;
+        int rc = encoder->encode(e->encoder, in, e->computed);
+
+        if (rc != VAE_OK)
+            return rc == VAE_CANCELLED ? 1
+                                       : run_fail(run, "%s", encoder->why(e->encoder));
     }
-    atomic_fetch_add(&job->count.encode_ns, clock_ns() - start);
-    atomic_fetch_add(&job->count.encoded, (uint64_t)n);
     return 0;
 }
 
-/* Makes a pair of a document's line. Returns as decode() does. */
-static int parse(struct job *job, struct sample *s)
+/* Encodes those that wait of the oldest shape, and frees their slots. Returns as decode()
+ * does. */
+static int encode_oldest(struct encode_worker *w)
 {
-    struct document_options options = intake_document_options(job->options);
+    struct run *run = w->run;
+    struct image_batch in = {.rgb = w->rgb_of};
+    const uint64_t start = clock_ns();
+    const size_t n = gather_take(&w->gather, w->batch, &in.width, &in.height);
+    int rc;
+
+    for (size_t i = 0; i < n; i++)
+        w->rgb_of[i] = ((struct slot *)w->batch[i])->rgb;
+    in.n = (int)n;
+    rc = encode_batch(w, &in);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct slot *slot = w->batch[i];
+        char *at = slot->sample->latent;
+
+        for (size_t k = 0; k < run->n_encodings; k++)
+            store(&w->encodings[k], i, slot->sample, &at);
+        atomic_fetch_add(&slot->sample->unit->progress.n_encoded, 1);
+        slot->sample = NULL;
+    }
+    if (rc == 0) {
+        atomic_fetch_add(&run->count.encode_ns, clock_ns() - start);
+        atomic_fetch_add(&run->count.encoded, (uint64_t)n);
+    }
+    return rc;
+}
+
+/* Gives a slot for an image of so many bytes. Returns as decode() does. */
+static int take_slot(struct encode_worker *w, uint64_t bytes, struct slot **slot)
+{
+    int rc = 0;
+
+    while (rc == 0 && !gather_has_room(&w->gather, bytes))
+        rc = encode_oldest(w);
+    *slot = w->slots;
+    while (rc == 0 && (*slot)->sample)
+        ++*slot;
+    return rc;
+}
+
+/* Makes a pair of a document's line. Returns as decode() does. */
+static int parse(struct run *run, struct sample *s)
+{
+    struct document_options options =
+        intake_document_options(run->select, (uint64_t)run->image->decode_mem);
     uint64_t start = clock_ns();
 
     if (document_parse(&s->line, &options, &s->pair, &s->dropped_metadata) != INGEST_OK)
-        return job_fail(job, "out of memory");
+        return run_fail(run, "out of memory");
     document_line_clear(&s->line);
-    atomic_fetch_add(&job->count.parse_ns, clock_ns() - start);
-    atomic_fetch_add(&job->count.documents, 1);
+    atomic_fetch_add(&run->count.parse_ns, clock_ns() - start);
+    atomic_fetch_add(&run->count.documents, 1);
     return 0;
 }
 
 /* A document needs no more than this; its text stays with it, so `held` does too. */
 static int work_on_document(struct encode_worker *w, struct sample *s)
 {
-    struct job *job = w->job;
+    struct run *run = w->run;
     uint64_t taken;
     int rc;
 
-    if (!take_for_text(job, s->line.len, &taken))
+    if (!take_for_text(run, s->line.len, &taken))
         return 1;
-    rc = parse(job, s);
+    rc = parse(run, s);
     if (rc == 0 && s->pair.reject.reason == REJECT_NONE)
-        rc = tokenize(job, s);
-    give_back_for_text(job, taken);
+        rc = tokenize(run, s);
+    give_back_for_text(run, taken);
     atomic_fetch_add(&s->unit->progress.n_encoded, 1);
     return rc;
 }
 
-/* Up to what encode() goes on with: n_good pairs, this one added unless it is bad. */
-static int work_on_pair(struct encode_worker *w, struct sample *s, int *n_good)
+/* Up to what the encoders go on with. Returns as decode() does. */
+static int work_on_pair(struct encode_worker *w, struct sample *s)
 {
-    uint8_t *rgb = w->rgb + (size_t)*n_good * w->image_bytes;
-    int rc = s->pair.reject.reason == REJECT_NONE ? decode(w, s, rgb) : 0;
+    const struct encoding *e = &w->run->encodings[0];
+    struct slot *slot = NULL;
+    int rc = 0;
 
-    release_image(w->job, s);
+    if (s->pair.reject.reason == REJECT_NONE)
+        rc = take_slot(w, e->about.image_bytes, &slot);
+    if (slot && rc == 0)
+        rc = decode(w, s, slot->rgb);
+    release_image(w->run, s);
     if (rc != 0 || s->pair.reject.reason != REJECT_NONE)
         return rc;
-    w->rgb_of[*n_good] = rgb;
-    w->good[(*n_good)++] = s;
-    return tokenize_captions(w->job, s);
+    slot->sample = s;
+    gather_add(&w->gather, slot, e->width, e->height, e->about.image_bytes);
+    return tokenize_captions(w->run, s);
 }
 
 static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
 {
     struct encode_worker *w = worker;
-    int n_good = 0, rc = 0;
+    int rc = 0;
 
     for (int i = 0; i < n && rc == 0; i++)
         if (!s[i]->end_of_unit && !atomic_load(&s[i]->unit->progress.dropped))
-            rc = s[i]->unit->input->format == INPUT_DOCUMENTS
-                     ? work_on_document(w, s[i])
-                     : work_on_pair(w, s[i], &n_good);
+            rc = s[i]->unit->input->format == INPUT_DOCUMENTS ? work_on_document(w, s[i])
+                                                              : work_on_pair(w, s[i]);
+    while (rc == 0 && w->gather.n > 0)
+        rc = encode_oldest(w);
     if (rc != 0)
         return rc < 0 ? rc : PIPE_END;
-    rc = encode(w, n_good);
     for (int i = 0; i < n && rc == PIPE_OK; i++)
         rc = pipe_pass(out, s[i]);
     return rc;
 }
 
-struct pipe_stage encode_stage(struct job *job)
+static double per_second(uint64_t n, uint64_t ns)
+{
+    return ns > 0 ? (double)n * 1e9 / (double)ns : 0;
+}
+
+static void say_images(FILE *out, const struct run *run)
+{
+    const struct counters *c = &run->count;
+    const uint64_t encoded = atomic_load(&c->encoded);
+    const uint64_t decoded = atomic_load(&c->decoded);
+
+    fprintf(out, "decode %.1f images/s, ",
+            per_second(decoded, atomic_load(&c->decode_ns)));
+    for (size_t i = 0; i < run->n_encodings; i++)
+        fprintf(out, "%s%s", i > 0 ? "+" : "", run->encodings[i].label);
+    fprintf(out, " %.2f images/s, ", per_second(encoded, atomic_load(&c->encode_ns)));
+}
+
+/* Of one worker, while it is at it. */
+static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
+{
+    const struct run *run = shared;
+    const struct counters *c = &run->count;
+    const uint64_t documents = atomic_load(&c->documents);
+
+    (void)wall_ns;
+    fputs("per worker: ", out);
+    if (documents > 0)
+        fprintf(out, "parse %.0f documents/s, ",
+                per_second(documents, atomic_load(&c->parse_ns)));
+    if (atomic_load(&c->decoded) > 0)
+        say_images(out, run);
+    fprintf(out, "tokenize %.0f tokens/s",
+            per_second(atomic_load(&c->tokens), atomic_load(&c->tokenize_ns)));
+}
+
+struct pipe_stage encode_stage(struct run *run)
 {
     return (struct pipe_stage){.name = "encode",
-                               .n_workers = job->n_workers,
-                               .batch = (int)job->options->batch,
-                               .shared = job,
+                               .n_workers = run->n_workers,
+                               .batch = (int)run->options->batch,
+                               .shared = run,
                                .open = open_worker,
                                .work = work,
-                               .close = close_worker};
+                               .close = close_worker,
+                               .say_figures = say_figures};
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/job.h - what the stages of one `prepare` run share.
+ * tools/run.h - what the stages of one run of the conveyor share.
  *
- * Everything but the counters and what `lock` guards is read-only while the conveyor
- * runs. */
-#ifndef TOOLS_JOB_H
-#define TOOLS_JOB_H
+ * Everything but the counters, the flags, the budgets and what `lock` guards is read-only
+ * while the conveyor runs. */
+#ifndef TOOLS_RUN_H
+#define TOOLS_RUN_H
 
 #include <jansson.h>
 #include <pthread.h>
@@ -17,10 +17,13 @@
 #include "shard/header.h"
 #include "shard/tokenizer.h"
 #include "tools/budget.h"
+#include "tools/encoding.h"
+#include "tools/image_options.h"
 #include "tools/input.h"
-#include "tools/prepare.h"
+#include "tools/run_options.h"
+#include "tools/select_options.h"
+#include "tools/text_options.h"
 #include "tools/unit.h"
-#include "vae_encode/vae.h"
 
 /* Filled by the stages, read by the reports at any time. */
 struct counters {
@@ -36,17 +39,20 @@ struct counters {
     atomic_uint_fast64_t units_done, units_bad, units_failed;
 };
 
-struct job {
-    const struct prepare_options *options;
+struct run {
+    const struct run_options *options;
+    const struct image_options *image;
+    const struct text_options *text;
+    const struct select_options *select;
     int n_workers;
 
-    struct vae *vae;             /* NULL: no input has images */
-    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
+    const struct encoding *encodings; /* in the order of the header's encoders */
+    size_t n_encodings;               /* 0: no input has images */
+    size_t tensor_bytes;              /* of all tensors of one image, as stored */
+    struct tokenizer *tokenizer;      /* NULL: --tokenizer none */
     /* What all units of a format share; name and part are set per unit. */
     struct shard_header header[N_INPUT_FORMATS];
-    json_t *config[N_INPUT_FORMATS]; /* that of documents knows no VAE */
-    size_t latent_values;            /* C*H*W of one tensor */
-    size_t latent_bytes;             /* of all tensors of one sample, as stored */
+    json_t *config[N_INPUT_FORMATS]; /* that of documents knows no encoder */
 
     struct unit *units; /* those to be done, in the order given */
     size_t n_units;
@@ -65,12 +71,20 @@ struct job {
     char why[800];        /* the first error that ends the run */
 };
 
-/* Keeps the first error's words; returns -1, for a stage to return. */
-__attribute__((format(printf, 2, 3))) int job_fail(struct job *job, const char *fmt, ...);
+/* Makes ready what waits and is counted; the rest is the caller's to fill in. Returns 0,
+ * or -1 where descriptors are short. Release with run_free() in either case. */
+int run_init(struct run *run, uint64_t decode_mem);
+void run_free(struct run *run);
 
-/* The three stages, for the pipeline's table; `shared` is the job. */
-struct pipe_stage read_stage(struct job *job);
-struct pipe_stage encode_stage(struct job *job);
-struct pipe_stage write_stage(struct job *job);
+/* Keeps the first error's words; returns -1, for a stage to return. */
+__attribute__((format(printf, 2, 3))) int run_fail(struct run *run, const char *fmt, ...);
+
+/* Wakes whoever waits for an input or for a budget, for good. */
+void run_end_waits(struct run *run);
+
+/* The three stages, for the pipeline's table; `shared` is the run. */
+struct pipe_stage read_stage(struct run *run);
+struct pipe_stage encode_stage(struct run *run);
+struct pipe_stage write_stage(struct run *run);
 
 #endif
