@@ -50,12 +50,14 @@ INGEST_SRC := \
     ingest/tar.c \
     ingest/caption.c \
     ingest/caption_json.c \
+    ingest/ingest_sample.c \
     ingest/group.c \
-    ingest/pair.c \
+    ingest/readers.c \
+    ingest/reader_tar.c \
     ingest/json_member.c \
     ingest/foreign_text.c \
     ingest/line_reader.c \
-    ingest/document.c \
+    ingest/reader_jsonl.c \
     ingest/document_parse.c \
     ingest/plain_json.c \
     ingest/reject.c \
@@ -233,7 +235,6 @@ TOOLS_SRC := \
     tools/input_advice.c \
     tools/input_clash.c \
     tools/input_probe.c \
-    tools/intake.c \
     tools/isa.c \
     tools/json_diff.c \
     tools/json_text.c \
@@ -265,6 +266,7 @@ TOOLS_SRC := \
     tools/rival.c \
     tools/run.c \
     tools/run_options.c \
+    tools/sample.c \
     tools/sample_record.c \
     tools/select_options.c \
     tools/sha256.c \
@@ -290,13 +292,13 @@ UNIT_TESTS := \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
     tests/unit/test_caption.c \
-    tests/unit/test_document.c \
-    tests/unit/test_document_faults.c \
+    tests/unit/test_reader_jsonl.c \
+    tests/unit/test_reader_jsonl_faults.c \
     tests/unit/test_key.c \
-    tests/unit/test_pair.c \
-    tests/unit/test_pair_damage.c \
-    tests/unit/test_pair_faults.c \
-    tests/unit/test_pair_members.c \
+    tests/unit/test_reader_tar.c \
+    tests/unit/test_reader_tar_damage.c \
+    tests/unit/test_reader_tar_faults.c \
+    tests/unit/test_reader_tar_members.c \
     tests/unit/test_tar_header.c \
     tests/unit/test_unpack.c \
     tests/unit/test_input.c \
@@ -310,6 +312,7 @@ UNIT_TESTS := \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
     tests/unit/test_remaining.c \
+    tests/unit/test_sample.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_cpu_kernels.c \
     tests/unit/test_backend_decode.c \
@@ -534,7 +537,7 @@ fuzz_programs := $(patsubst %.c,$(BUILD)/%,$(FUZZ_TARGETS))
 fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
 
 # Their own malloc(), to fail at each allocation in turn.
-$(BUILD)/tests/unit/test_document_faults $(BUILD)/tests/unit/test_pair_faults \
+$(BUILD)/tests/unit/test_reader_jsonl_faults $(BUILD)/tests/unit/test_reader_tar_faults \
 $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private LDFLAGS += \
     -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=aligned_alloc,--wrap=posix_memalign
 

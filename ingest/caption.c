@@ -12,7 +12,7 @@
 static int grow(struct caption_list *list)
 {
     size_t cap = list->cap ? list->cap * 2 : 8;
-    struct pair_caption *items;
+    struct ingest_alternative *items;
 
     if (cap > SIZE_MAX / sizeof(*items))
         return INGEST_ENOMEM;
@@ -27,12 +27,12 @@ static int grow(struct caption_list *list)
 static int append(struct caption_list *list, const char *name, const char *text,
                   size_t len)
 {
-    struct pair_caption *c;
+    struct ingest_alternative *c;
 
     if (list->n == list->cap && grow(list) < 0)
         return INGEST_ENOMEM;
     c = &list->items[list->n];
-    *c = (struct pair_caption){
+    *c = (struct ingest_alternative){
         .name = strdup(name), .text = malloc(len + 1), .text_len = len};
     list->n++;
     if (!c->name || !c->text)

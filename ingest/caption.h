@@ -8,11 +8,17 @@
 #include <stddef.h>
 
 #include "ingest/hash_set.h"
-#include "ingest/pair.h"
+#include "ingest/ingest_sample.h"
+
+enum {
+    /* Longest caption file, and longest JSON in which captions are looked for. */
+    CAPTION_MAX_BYTES = 1 << 20,
+    CAPTIONS_MAX = 4096 /* of one sample; more are too_many_captions */
+};
 
 /* All zero: empty. */
 struct caption_list {
-    struct pair_caption *items;
+    struct ingest_alternative *items;
     size_t n, cap;
     size_t n_blank;    /* left out: nothing but white space and NULs */
     size_t n_not_utf8; /* left out */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/damage.h - internal to ingest/: how the layers below pair.c say that an archive
- * is damaged.
+ * ingest/damage.h - internal to ingest/: how the layers below a reader say that an
+ * archive is damaged.
  *
- * Damage is not an error of the run: it ends the stream, and pair_reader_totals() tells
- * it. The texts are ours, not a library's, so that they stay the same across versions. */
+ * Damage is not an error of the run: it ends the stream, and the reader's totals
+ * tell it. The texts are ours, not a library's, so that they stay the same across
+ * versions. */
 #ifndef INGEST_DAMAGE_H
 #define INGEST_DAMAGE_H
 

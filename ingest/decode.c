@@ -9,7 +9,7 @@
 
 #include "ingest/colour_profile.h"
 #include "ingest/decode_codec.h"
-#include "ingest/image_header.h"
+#include "ingest/header_format.h"
 #include "ingest/resize.h"
 #include "ingest/status.h"
 
@@ -103,7 +103,7 @@ static int choose_scale(const struct image_header *h, const struct resize_box *c
 {
     int eighths = 8;
 
-    if (h->info.format != IMAGE_JPEG || o->jpeg_scale == 0)
+    if (h->format != IMAGE_JPEG || o->jpeg_scale == 0)
         return eighths;
     while (
         eighths > 1 &&
@@ -118,10 +118,10 @@ static void plan_geometry(struct resize_geometry *g, const struct image_header *
 {
     bool transposed = orientation_transposes(h->orientation);
 
-    out->original_width = transposed ? h->info.height : h->info.width;
-    out->original_height = transposed ? h->info.width : h->info.height;
-    g->width = (int)h->info.width;
-    g->height = (int)h->info.height;
+    out->original_width = transposed ? h->height : h->width;
+    out->original_height = transposed ? h->width : h->height;
+    g->width = (int)h->width;
+    g->height = (int)h->height;
     g->orientation = h->orientation;
     g->crop = centred_box(out->original_width, out->original_height, o);
     g->eighths = choose_scale(h, &g->crop, o);
@@ -135,7 +135,7 @@ static void plan_geometry(struct resize_geometry *g, const struct image_header *
     out->upscaled = g->crop.width < o->width || g->crop.height < o->height;
 }
 
-static enum colour_space space_of(const struct decode_info *info)
+static enum colour_space space_of(const struct image_header *info)
 {
     if (info->format == IMAGE_JPEG && info->channels == 4)
         return COLOUR_CMYK;
@@ -154,43 +154,40 @@ static int find_transform(struct image_decoder *d, const uint8_t *bytes, size_t 
     *transform = NULL;
     if (d->options.icc == ICC_IGNORE || h->profile_len == 0)
         return INGEST_OK;
-    int rc = codecs[h->info.format].profile(bytes, len, &profile, &profile_len);
+    int rc = codecs[h->format].profile(bytes, len, &profile, &profile_len);
     if (rc == INGEST_OK && profile)
-        verdict = colour_cache_get(d->colours, profile, profile_len, space_of(&h->info),
-                                   transform);
+        verdict =
+            colour_cache_get(d->colours, profile, profile_len, space_of(h), transform);
     free(profile);
     *broken = rc == INGEST_OK && verdict == COLOUR_BROKEN;
     return verdict == COLOUR_NO_MEMORY ? INGEST_ENOMEM : rc;
 }
 
 int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
-                      uint8_t *rgb, struct decoded *out)
+                      const struct image_header *h, uint8_t *rgb, struct decoded *out)
 {
     const struct decode_options *o = &d->options;
     const struct colour_transform *transform;
     struct resize_geometry geometry;
     struct resizer *resizer = NULL;
-    struct image_header h;
 
     memset(out, 0, sizeof(*out));
-    if (image_header_read(bytes, len, &h, &out->reject) != REJECT_NONE)
-        return INGEST_OK;
-    plan_geometry(&geometry, &h, o, out);
-    if (h.info.width < o->min_size || h.info.height < o->min_size) {
+    plan_geometry(&geometry, h, o, out);
+    if (h->width < o->min_size || h->height < o->min_size) {
         reject_set(&out->reject, REJECT_TOO_SMALL, "image of %u x %u pixels",
                    out->original_width, out->original_height);
         return INGEST_OK;
     }
-    int rc = find_transform(d, bytes, len, &h, &transform, &out->broken_profile);
+    int rc = find_transform(d, bytes, len, h, &transform, &out->broken_profile);
     if (rc == INGEST_OK)
         rc = resizer_open(&resizer, d->tables, &geometry, rgb);
     if (rc != INGEST_OK)
         return rc;
-    bool cmyk = space_of(&h.info) == COLOUR_CMYK;
+    bool cmyk = space_of(h) == COLOUR_CMYK;
     struct decode_job job = {
         .bytes = bytes,
         .len = len,
-        .header = &h,
+        .header = h,
         .keep_truncated = o->keep_truncated,
         .eighths = geometry.eighths,
         .whole = o->whole,
@@ -198,7 +195,7 @@ int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
         .resizer = resizer,
         .reject = &out->reject,
     };
-    rc = codecs[h.info.format].decode(&job);
+    rc = codecs[h->format].decode(&job);
     resizer_close(resizer);
     if (rc == INGEST_OK && out->reject.reason == REJECT_NONE && transform && !cmyk)
         colour_transform_rgb(transform, rgb, (size_t)o->width * (size_t)o->height);

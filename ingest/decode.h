@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ingest/decode.h - encoded image bytes -> RGB of training size.
  *
- * decode_probe() reads the header only and tells what decoding will hold in memory, so
- * that the caller can take that much from its budget before image_decoder_run()
- * allocates it. The format is told by magic bytes, never by an extension.
- *
  * image_decoder_run() decodes, orients by EXIF (not by XMP), converts CMYK, 16 bit and
  * alpha, crops the centred square (or the centred box of the target's aspect), resizes
  * with antialiasing and applies the colour profile. The result equals Pillow's
@@ -19,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/image_header.h"
 #include "ingest/reject.h"
 
-enum image_format { IMAGE_JPEG = 1, IMAGE_PNG, IMAGE_WEBP };
 enum resize_filter { RESIZE_BICUBIC, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_AREA };
 enum icc_mode { ICC_SRGB, ICC_IGNORE };
 
@@ -53,15 +49,6 @@ enum {
 };
 enum { DECODE_MAX_SIDE = 65535, DECODE_MAX_PIXELS = 1 << 29 };
 
-struct decode_info {
-    enum image_format format;
-    uint32_t width, height; /* as stored, before orientation */
-    int channels;           /* components as stored: 1 to 4 */
-    int bit_depth;          /* 8 or 16 (less counts as 8) */
-    bool progressive;       /* progressive JPEG, interlaced PNG, animated WebP */
-    uint64_t need;          /* most bytes decoding holds at once, by the table */
-};
-
 struct decode_options {
     int width, height; /* target size in pixels */
     enum resize_filter filter;
@@ -85,21 +72,18 @@ struct decoded {
 
 struct image_decoder;
 
-/* Reads the header of the `len` bytes at `bytes`. Returns REJECT_NONE and fills *info, or
- * the reason, also in *reject. Allocates nothing that grows with the image. */
-enum reject_reason decode_probe(const void *bytes, size_t len, struct decode_info *info,
-                                struct reject *reject);
-
 /* Returns INGEST_OK, INGEST_ENOMEM or INGEST_EINVAL. Gives *out on success. */
 int image_decoder_open(struct image_decoder **out, const struct decode_options *options);
 
 /* The instruction set that resizes: "portable", "avx2", "avx512". */
 const char *image_decoder_isa(const struct image_decoder *d);
 
-/* Writes (height, width, 3) bytes to rgb. Returns INGEST_OK, also for a bad image, which
- * out->reject names; < 0 is INGEST_ENOMEM only. */
+/* Writes (height, width, 3) bytes to rgb. `header` is what image_header_read() has found
+ * good in these bytes. Returns INGEST_OK, also for a bad image, which out->reject names;
+ * < 0 is INGEST_ENOMEM only. Allocates up to header->need. */
 int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
-                      uint8_t *rgb, struct decoded *out);
+                      const struct image_header *header, uint8_t *rgb,
+                      struct decoded *out);
 
 /* Accepts NULL. */
 void image_decoder_close(struct image_decoder *d);

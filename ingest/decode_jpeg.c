@@ -69,8 +69,8 @@ static bool is_made_up(struct jpeg_run *run)
     case JWRN_EXTRANEOUS_DATA: /* the parameter 0: how many */
         run->n_strays += errors->msg_parm.i[0] > FEW_STRAY;
         return errors->msg_parm.i[0] > MAX_STRAY || run->n_strays > 1;
-    case JWRN_NOT_SEQUENTIAL:  /* parameters that a sequential scan has no use for */
-    case JWRN_ADOBE_XFORM:     /* taken for YCbCr or YCCK, as by everyone */
+    case JWRN_NOT_SEQUENTIAL: /* parameters that a sequential scan has no use for */
+    case JWRN_ADOBE_XFORM:    /* taken for YCbCr or YCCK, as by everyone */
     case JWRN_JFIF_MAJOR:
     case JWRN_BOGUS_ICC:
         return false;
@@ -179,7 +179,7 @@ static void cmyk_row_to_rgb(const struct decode_job *job, uint8_t *row, size_t n
 /* Whether libjpeg sees the image that the budget was asked for. */
 static bool header_agrees(const struct jpeg_run *run)
 {
-    const struct decode_info *info = &run->job->header->info;
+    const struct image_header *info = run->job->header;
 
     return run->cinfo.image_width == info->width &&
            run->cinfo.image_height == info->height &&
@@ -280,7 +280,7 @@ static enum outcome decode_rows(struct jpeg_run *run)
     jpeg_create_decompress(cinfo);
     cinfo->src = &run->source;
     cinfo->progress = &run->progress;
-    cinfo->mem->max_memory_to_use = (long)run->job->header->info.need;
+    cinfo->mem->max_memory_to_use = (long)run->job->header->need;
     jpeg_read_header(cinfo, TRUE);
     if (!header_agrees(run))
         return DISAGREES;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ingest/decode_codec.h"
+#include "ingest/header_format.h"
 #include "ingest/png_source.h"
 #include "ingest/status.h"
 
@@ -36,7 +37,7 @@ static void rgba_16_row(uint8_t *to, const uint8_t *from, size_t n)
 
 static void hand_over(const struct png_run *run, const uint8_t *from)
 {
-    size_t n = run->job->header->info.width;
+    size_t n = run->job->header->width;
     uint8_t *row = resizer_row(run->job->resizer);
 
     if (run->pixel_bytes == 8)
@@ -50,7 +51,7 @@ static void hand_over(const struct png_run *run, const uint8_t *from)
 
 static int open_png(struct png_run *run)
 {
-    const struct decode_info *info = &run->job->header->info;
+    const struct image_header *info = run->job->header;
     struct spng_ihdr ihdr;
     size_t rows = info->progressive ? info->height : 1;
 
@@ -65,7 +66,7 @@ static int open_png(struct png_run *run)
 
 static int decode_rows(struct png_run *run)
 {
-    const struct decode_info *info = &run->job->header->info;
+    const struct image_header *info = run->job->header;
     int fmt = run->pixel_bytes == 8   ? SPNG_FMT_RGBA16
               : run->pixel_bytes == 4 ? SPNG_FMT_RGBA8
                                       : SPNG_FMT_RGB8;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "ingest/blank.h"
-#include "ingest/document.h"
+#include "ingest/document_parse.h"
 #include "ingest/json_member.h"
 #include "ingest/key.h"
 #include "ingest/plain_json.h"
@@ -20,9 +20,8 @@
 #include "ingest/utf8.h"
 
 /* Where the line is, and then what is wrong with it. */
-__attribute__((format(printf, 4, 5))) static void
-reject_line(struct pair *p, const struct document_line *line, enum reject_reason reason,
-            const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static void
+reject_line(struct ingest_sample *s, enum reject_reason reason, const char *fmt, ...)
 {
     char what[160];
     va_list ap;
@@ -30,8 +29,8 @@ reject_line(struct pair *p, const struct document_line *line, enum reject_reason
     va_start(ap, fmt);
     vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    reject_set(&p->reject, reason, "line %" PRIu64 " at byte %" PRIu64 ": %s",
-               line->number, line->offset, what);
+    reject_set(&s->reject, reason, "line %" PRIu64 " at byte %" PRIu64 ": %s",
+               s->raw.number, s->raw.offset, what);
 }
 
 static json_t *load(const char *json, size_t len, json_error_t *error, bool *no_memory)
@@ -54,16 +53,17 @@ static bool is_lone_surrogate(const json_error_t *error)
 
 /* Gives *root, or rejects. NaN and Infinity, which are rare, cost a second look, and
  * numbers too large for a double a third one. */
-static int parse(const struct document_line *line, struct pair *p, json_t **root)
+static int parse(struct ingest_sample *s, json_t **root)
 {
+    const struct ingest_raw *line = &s->raw;
     json_error_t error;
     bool no_memory;
     size_t copy_len;
     char *copy;
 
-    *root = load(line->json, line->len, &error, &no_memory);
+    *root = load(line->bytes, line->len, &error, &no_memory);
     if (!*root && !no_memory) {
-        copy = plain_json(line->json, line->len, &copy_len);
+        copy = plain_json(line->bytes, line->len, &copy_len);
         if (!copy)
             return INGEST_ENOMEM;
         *root = load(copy, copy_len, &error, &no_memory);
@@ -75,25 +75,25 @@ static int parse(const struct document_line *line, struct pair *p, json_t **root
     }
     if (no_memory)
         return INGEST_ENOMEM;
-    if (!*root && (!utf8_valid(line->json, line->len) || is_lone_surrogate(&error)))
-        reject_line(p, line, REJECT_TEXT_NOT_UTF8, "not UTF-8 (%s)", error.text);
+    if (!*root && (!utf8_valid(line->bytes, line->len) || is_lone_surrogate(&error)))
+        reject_line(s, REJECT_TEXT_NOT_UTF8, "not UTF-8 (%s)", error.text);
     else if (!*root)
-        reject_line(p, line, REJECT_BAD_JSON, "not JSON (column %d: %s)", error.column,
+        reject_line(s, REJECT_BAD_JSON, "not JSON (column %d: %s)", error.column,
                     error.text);
     else if (!json_is_object(*root))
-        reject_line(p, line, REJECT_BAD_JSON, "not a JSON object");
+        reject_line(s, REJECT_BAD_JSON, "not a JSON object");
     return INGEST_OK;
 }
 
 /* The last member called `name`, as JSON readers take it; value NULL: there is none. */
-static int find_member(const struct document_line *line, const char *name,
+static int find_member(const struct ingest_raw *line, const char *name,
                        struct json_member *found)
 {
-    const char *at = line->json;
+    const char *at = line->bytes;
     struct json_member m;
 
     *found = (struct json_member){0};
-    while (json_member_next(&at, line->json + line->len, &m)) {
+    while (json_member_next(&at, line->bytes + line->len, &m)) {
         int is = json_member_is(&m, name);
 
         if (is < 0)
@@ -104,38 +104,37 @@ static int find_member(const struct document_line *line, const char *name,
     return INGEST_OK;
 }
 
-static int use_line_number(struct pair *p, const struct document_line *line)
+static int use_line_number(struct ingest_sample *s)
 {
     char number[24];
 
-    snprintf(number, sizeof(number), "%" PRIu64, line->number);
-    p->key = strdup(number);
-    return p->key ? INGEST_OK : INGEST_ENOMEM;
+    snprintf(number, sizeof(number), "%" PRIu64, s->raw.number);
+    s->key = strdup(number);
+    return s->key ? INGEST_OK : INGEST_ENOMEM;
 }
 
-static int use_string(struct pair *p, const struct document_line *line,
-                      const struct document_options *o, const json_t *id)
+static int use_string(struct ingest_sample *s, const struct reader_options *o,
+                      const json_t *id)
 {
     const char *key = json_string_value(id);
     size_t len = json_string_length(id);
     const char *problem = key_problem(key, len);
 
     if (len == 0) {
-        reject_line(p, line, REJECT_BAD_KEY, "'%s' is empty", o->id_field);
-        return use_line_number(p, line);
+        reject_line(s, REJECT_BAD_KEY, "'%s' is empty", o->id_field);
+        return use_line_number(s);
     }
     if (problem)
-        reject_line(p, line, REJECT_BAD_KEY, "'%s': %s", o->id_field, problem);
-    p->key = problem ? key_escape(key, len) : strdup(key);
-    return p->key ? INGEST_OK : INGEST_ENOMEM;
+        reject_line(s, REJECT_BAD_KEY, "'%s': %s", o->id_field, problem);
+    s->key = problem ? key_escape(key, len) : strdup(key);
+    return s->key ? INGEST_OK : INGEST_ENOMEM;
 }
 
 /* A whole number's digits are the key, as they stand in the line. */
-static int use_number(struct pair *p, const struct document_line *line,
-                      const struct document_options *o)
+static int use_number(struct ingest_sample *s, const struct reader_options *o)
 {
     struct json_member m;
-    int rc = find_member(line, o->id_field, &m);
+    int rc = find_member(&s->raw, o->id_field, &m);
     size_t n = 0;
     bool whole;
 
@@ -145,57 +144,58 @@ static int use_number(struct pair *p, const struct document_line *line,
         n++;
     whole = n > 0 && n == m.value_len;
     if (whole && n <= KEY_MAX_BYTES) {
-        p->key = strndup(m.value, n);
-        return p->key ? INGEST_OK : INGEST_ENOMEM;
+        s->key = strndup(m.value, n);
+        return s->key ? INGEST_OK : INGEST_ENOMEM;
     }
     if (whole)
-        reject_line(p, line, REJECT_BAD_KEY, "'%s': %s", o->id_field,
-                    key_problem(m.value, n));
+        reject_line(s, REJECT_BAD_KEY, "'%s': %s", o->id_field, key_problem(m.value, n));
     else
-        reject_line(p, line, REJECT_BAD_KEY, "'%s' is not a whole number", o->id_field);
-    return use_line_number(p, line);
+        reject_line(s, REJECT_BAD_KEY, "'%s' is not a whole number", o->id_field);
+    return use_line_number(s);
 }
 
-static int find_key(struct pair *p, const struct document_line *line,
-                    const struct document_options *o, const json_t *root)
+static int find_key(struct ingest_sample *s, const struct reader_options *o,
+                    const json_t *root)
 {
     const json_t *id = json_object_get(root, o->id_field);
 
     if (json_is_string(id))
-        return use_string(p, line, o, id);
+        return use_string(s, o, id);
     if (json_is_number(id))
-        return use_number(p, line, o);
+        return use_number(s, o);
     if (id && !json_is_null(id))
-        reject_line(p, line, REJECT_BAD_KEY, "'%s' is neither a string nor a number",
+        reject_line(s, REJECT_BAD_KEY, "'%s' is neither a string nor a number",
                     o->id_field);
-    return use_line_number(p, line);
+    return use_line_number(s);
 }
 
-static int find_text(struct pair *p, const struct document_line *line,
-                     const struct document_options *o, const json_t *root)
+static int find_text(struct ingest_sample *s, const struct reader_options *o,
+                     const json_t *root)
 {
     const json_t *value = json_object_get(root, o->text_field);
     const char *text = json_string_value(value);
     size_t len = json_string_length(value);
     size_t marks = utf8_marks(text, len);
-    struct pair_caption *c;
+    struct ingest_alternative *c;
 
     if (!json_is_string(value)) {
-        reject_line(p, line, REJECT_NO_TEXT, "'%s' is %s", o->text_field,
+        reject_line(s, REJECT_NO_TEXT, "'%s' is %s", o->text_field,
                     value ? "not a string" : "not there");
         return INGEST_OK;
     }
     text += marks;
     len -= marks;
     if (is_blank_or_nul(text, len)) {
-        reject_line(p, line, REJECT_EMPTY_TEXT, "'%s' is nothing but white space%s",
+        reject_line(s, REJECT_EMPTY_TEXT, "'%s' is nothing but white space%s",
                     o->text_field, memchr(text, '\0', len) ? " and NULs" : "");
         return INGEST_OK;
     }
-    c = p->captions = calloc(1, sizeof(*c));
+    if (ingest_sample_set_parts(s, 1) != INGEST_OK)
+        return INGEST_ENOMEM;
+    c = s->parts[0].alternatives = calloc(1, sizeof(*c));
     if (!c)
         return INGEST_ENOMEM;
-    p->n_captions = 1;
+    s->parts[0].n_alternatives = 1;
     c->text_len = len;
     c->text = malloc(len + 1);
     c->name = malloc(sizeof("json.") + strlen(o->text_field));
@@ -216,10 +216,10 @@ static char *put(char *out, const char *from, const char *to)
 /* Copies the object to `out` without the members called `name`. A member goes with what
  * stands between it and the next one; the last one with what stands before it. Gives the
  * copy's length, 0 where no member is left; INGEST_ENOMEM. */
-static int64_t copy_without(const struct document_line *line, const char *name, char *out)
+static int64_t copy_without(const struct ingest_raw *line, const char *name, char *out)
 {
-    const char *at = memchr(line->json, '{', line->len);
-    const char *end = line->json + line->len;
+    const char *at = memchr(line->bytes, '{', line->len);
+    const char *end = line->bytes + line->len;
     const char *from = at; /* what is not yet copied, or dropped */
     char *to = out, *kept = NULL;
     struct json_member m;
@@ -247,89 +247,68 @@ static int64_t copy_without(const struct document_line *line, const char *name, 
     return to - out;
 }
 
-static int find_metadata(struct pair *p, const struct document_line *line,
-                         const struct document_options *o, bool *dropped)
+static int find_metadata(struct ingest_sample *s, const struct reader_options *o)
 {
     int64_t len;
     char *shrunk;
 
     if (!o->keep_metadata)
         return INGEST_OK;
-    p->metadata = malloc(line->len + 1);
-    if (!p->metadata)
+    s->metadata = malloc(s->raw.len + 1);
+    if (!s->metadata)
         return INGEST_ENOMEM;
-    len = copy_without(line, o->text_field, p->metadata);
+    len = copy_without(&s->raw, o->text_field, s->metadata);
     if (len < 0)
         return (int)len;
-    *dropped = (uint64_t)len > o->max_metadata;
-    if (len == 0 || *dropped) {
-        free(p->metadata);
-        p->metadata = NULL;
+    s->dropped_metadata = (uint64_t)len > o->max_metadata;
+    if (len == 0 || s->dropped_metadata) {
+        free(s->metadata);
+        s->metadata = NULL;
         return INGEST_OK;
     }
-    shrunk = realloc(p->metadata, (size_t)len + 1);
+    shrunk = realloc(s->metadata, (size_t)len + 1);
     if (!shrunk)
         return INGEST_ENOMEM;
-    p->metadata = shrunk;
-    p->metadata_len = (size_t)len;
-    p->metadata[len] = '\0';
+    s->metadata = shrunk;
+    s->metadata_len = (size_t)len;
+    s->metadata[len] = '\0';
     return INGEST_OK;
 }
 
-/* Key, text and metadata of what is JSON. */
-static int fill(struct pair *p, const struct document_line *line,
-                const struct document_options *o, const json_t *root, bool *dropped)
+/* Key, text and metadata of what is JSON. A bad key is only shown: it is nobody's. */
+static int fill(struct ingest_sample *s, const struct reader_options *o,
+                const json_t *root)
 {
-    int rc = find_key(p, line, o, root);
+    int rc = find_key(s, o, root);
 
-    if (rc == INGEST_OK && p->reject.reason == REJECT_NONE)
-        rc = find_text(p, line, o, root);
-    if (rc == INGEST_OK && p->reject.reason == REJECT_NONE)
-        rc = find_metadata(p, line, o, dropped);
+    if (rc != INGEST_OK || s->reject.reason != REJECT_NONE)
+        return rc;
+    s->unchecked_key = true;
+    rc = find_text(s, o, root);
+    if (rc == INGEST_OK && s->reject.reason == REJECT_NONE)
+        rc = find_metadata(s, o);
     return rc;
 }
 
-int document_parse(const struct document_line *line,
-                   const struct document_options *options, struct pair *p,
-                   bool *dropped_metadata)
+int document_parse(struct ingest_sample *s, const struct reader_options *options)
 {
     json_t *root = NULL;
     int rc = INGEST_OK;
 
-    *p = (struct pair){.index = line->index};
-    *dropped_metadata = false;
-    if (!line->json)
-        reject_line(p, line, REJECT_TOO_LONG,
+    if (!s->raw.bytes)
+        reject_line(s, REJECT_TOO_LONG,
                     "more than %zu bytes; --max-doc-bytes is the limit",
                     options->max_doc_bytes);
     else
-        rc = parse(line, p, &root);
-    if (rc == INGEST_OK && p->reject.reason == REJECT_NONE)
-        rc = fill(p, line, options, root, dropped_metadata);
+        rc = parse(s, &root);
+    if (rc == INGEST_OK && s->reject.reason == REJECT_NONE)
+        rc = fill(s, options, root);
     else if (rc == INGEST_OK)
-        rc = use_line_number(p, line);
+        rc = use_line_number(s);
     json_decref(root);
+    free(s->raw.bytes);
+    s->raw = (struct ingest_raw){0};
     if (rc < 0)
-        pair_clear(p);
+        ingest_sample_clear(s);
     return rc;
-}
-
-/* Of any other reject the key may be only a line's number. */
-static bool has_own_key(const struct pair *p)
-{
-    enum reject_reason reason = p->reject.reason;
-
-    return reason == REJECT_NONE || reason == REJECT_NO_TEXT ||
-           reason == REJECT_EMPTY_TEXT;
-}
-
-int document_check_key(struct hash_set *keys, struct pair *p)
-{
-    int added = has_own_key(p) ? hash_set_add(keys, p->key, strlen(p->key)) : 1;
-
-    if (added == 0)
-        reject_set(&p->reject, REJECT_DUPLICATE_KEY,
-                   "an earlier document has this key (or stands on the line of this "
-                   "number)");
-    return added < 0 ? added : INGEST_OK;
 }

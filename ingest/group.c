@@ -42,7 +42,7 @@ struct member {
 };
 
 struct group {
-    const struct pair_options *options;
+    const struct reader_options *options;
     bool open;
     bool duplicate;
     bool has_image, has_text; /* by its fields */
@@ -114,7 +114,7 @@ static int member_load(struct member *to, const struct tar_member *m,
     return rc;
 }
 
-int group_open(struct group **out, const struct pair_options *options)
+int group_open(struct group **out, const struct reader_options *options)
 {
     *out = calloc(1, sizeof(**out));
     if (!*out)
@@ -317,16 +317,16 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static uint64_t json_limit(const struct pair_options *o)
+static uint64_t json_limit(const struct reader_options *o)
 {
-    bool longer = o->keep_metadata && o->max_metadata > PAIR_MAX_TEXT;
+    bool longer = o->keep_metadata && o->max_metadata > CAPTION_MAX_BYTES;
 
-    return longer ? o->max_metadata : PAIR_MAX_TEXT;
+    return longer ? o->max_metadata : CAPTION_MAX_BYTES;
 }
 
 int group_add(struct group *g, const struct tar_member *m, struct tar_reader *tar)
 {
-    const struct pair_options *o = g->options;
+    const struct reader_options *o = g->options;
     int rank = field_rank(g);
     int text = position(g->field, text_fields, N_TEXT_FIELDS);
     bool is_json = strcmp(g->field, "json") == 0;
@@ -345,7 +345,7 @@ int group_add(struct group *g, const struct tar_member *m, struct tar_reader *ta
     }
     if (text < N_TEXT_FIELDS)
         return member_load(&g->texts[text], m, tar,
-                           smaller(o->max_member_bytes, PAIR_MAX_TEXT), NULL, 0);
+                           smaller(o->max_member_bytes, CAPTION_MAX_BYTES), NULL, 0);
     if (is_json)
         return member_load(&g->json, m, tar, json_limit(o), NULL, 0);
     return add_other(g, m, tar);
@@ -419,21 +419,21 @@ static bool image_missing(const struct group *g, struct reject *r)
     return true;
 }
 
-/* Moves the image to the pair, or says why there is none. */
-static void finish_image(struct group *g, struct pair *p)
+/* Moves the image to the sample, or says why there is none. */
+static void finish_image(struct group *g, struct ingest_part *part, struct reject *r)
 {
-    const struct pair_options *o = g->options;
+    const struct reader_options *o = g->options;
     const char *field = o->image_field;
 
-    if (image_missing(g, &p->reject))
+    if (image_missing(g, r))
         return;
     if (!field && g->image_rank < RANK_MAGIC)
         field = image_fields[g->image_rank];
-    if (no_file(g->image.state, field, "", &p->reject) ||
-        too_long(&g->image, "image", o->max_member_bytes, &p->reject))
+    if (no_file(g->image.state, field, "", r) ||
+        too_long(&g->image, "image", o->max_member_bytes, r))
         return;
-    p->image = g->image.data;
-    p->image_len = (size_t)g->image.size;
+    part->image = g->image.data;
+    part->image_len = (size_t)g->image.size;
     g->image.data = NULL;
 }
 
@@ -446,7 +446,7 @@ static int add_texts(struct group *g, struct caption_list *list, struct reject *
         const char *text = (const char *)m->data;
         if ((m->state == SPARSE && no_file(m->state, text_fields[i], "", r)) ||
             too_long(m, text_fields[i],
-                     smaller(g->options->max_member_bytes, PAIR_MAX_TEXT), r))
+                     smaller(g->options->max_member_bytes, CAPTION_MAX_BYTES), r))
             return INGEST_OK;
         if (m->state == HELD)
             rc = caption_list_add_file(list, text_fields[i], text, (size_t)m->size);
@@ -468,12 +468,12 @@ static void explain_none(const struct group *g, const struct caption_list *list,
     else if (list->n_has_nul > 0)
         reject_set(r, REJECT_CAPTION_HAS_NUL, "no caption is free of NUL bytes%s", guess);
     else if (no_file(g->json.state, "json", "", r) ||
-             too_long(&g->json, "json", PAIR_MAX_TEXT, r))
+             too_long(&g->json, "json", CAPTION_MAX_BYTES, r))
         return;
-    else if (g->json.state == HELD && g->json.size > PAIR_MAX_TEXT)
+    else if (g->json.state == HELD && g->json.size > CAPTION_MAX_BYTES)
         reject_set(r, REJECT_TOO_MANY_BYTES,
                    "the json has %" PRIu64 " bytes, and captions are looked for in %d",
-                   g->json.size, PAIR_MAX_TEXT);
+                   g->json.size, CAPTION_MAX_BYTES);
     else if (g->json.state == HELD && !parsed)
         reject_set(r, REJECT_BAD_METADATA,
                    "the caption must come from the json, which does not parse%s",
@@ -486,7 +486,8 @@ static void explain_none(const struct group *g, const struct caption_list *list,
         reject_set(r, REJECT_NO_CAPTION, "no txt, caption or cap, and none in a json");
 }
 
-static void finish_metadata(struct group *g, struct pair *p, struct ingest_totals *totals)
+static void finish_metadata(struct group *g, struct ingest_sample *s,
+                            struct ingest_totals *totals)
 {
     const struct member *m = &g->json;
 
@@ -497,8 +498,8 @@ static void finish_metadata(struct group *g, struct pair *p, struct ingest_total
         totals->dropped_metadata++;
         return;
     }
-    p->metadata = (char *)m->data;
-    p->metadata_len = (size_t)m->size;
+    s->metadata = (char *)m->data;
+    s->metadata_len = (size_t)m->size;
     g->json.data = NULL;
 }
 
@@ -511,62 +512,76 @@ static size_t texts_elsewhere(const struct group *g)
     return n;
 }
 
-static int finish_captions(struct group *g, struct pair *p, struct ingest_totals *totals)
+/* Moves the captions to the sample, or says why there is none; then the metadata. */
+static int finish_captions(struct group *g, struct ingest_sample *s,
+                           struct ingest_part *text, struct ingest_totals *totals)
 {
     struct caption_list list = {0};
-    bool look = g->json.state == HELD && g->json.size <= PAIR_MAX_TEXT;
+    bool look = g->json.state == HELD && g->json.size <= CAPTION_MAX_BYTES;
     bool parsed = false;
-    int rc = add_texts(g, &list, &p->reject);
+    int rc = add_texts(g, &list, &s->reject);
 
-    if (rc == INGEST_OK && look && p->reject.reason == REJECT_NONE)
+    if (rc == INGEST_OK && look && s->reject.reason == REJECT_NONE)
         rc = caption_list_add_json(&list, (const char *)g->json.data,
                                    (size_t)g->json.size, &parsed);
-    if (rc < 0 || p->reject.reason != REJECT_NONE)
+    if (rc < 0 || s->reject.reason != REJECT_NONE)
         goto out;
     if (list.n == 0) {
-        explain_none(g, &list, parsed, &p->reject);
+        explain_none(g, &list, parsed, &s->reject);
         goto out;
     }
-    if (list.n > PAIR_MAX_CAPTIONS) {
-        reject_set(&p->reject, REJECT_TOO_MANY_CAPTIONS,
-                   "%zu different captions, more than %d", list.n, PAIR_MAX_CAPTIONS);
+    if (list.n > CAPTIONS_MAX) {
+        reject_set(&s->reject, REJECT_TOO_MANY_CAPTIONS,
+                   "%zu different captions, more than %d", list.n, CAPTIONS_MAX);
         goto out;
     }
     totals->dropped_captions += list.n_not_utf8 + list.n_has_nul + texts_elsewhere(g);
     totals->unparsed_metadata += look && !parsed;
-    p->captions = list.items;
-    p->n_captions = list.n;
+    text->alternatives = list.items;
+    text->n_alternatives = list.n;
     list.items = NULL;
     list.n = 0;
-    finish_metadata(g, p, totals);
+    finish_metadata(g, s, totals);
 out:
     caption_list_free(&list);
     return rc;
 }
 
-int group_finish(struct group *g, struct pair *p, struct ingest_totals *totals)
+/* Text, then image, and metadata. */
+static int finish_parts(struct group *g, struct ingest_sample *s,
+                        struct ingest_totals *totals)
+{
+    struct ingest_part *text, *image;
+
+    if (ingest_sample_set_parts(s, 2) != INGEST_OK)
+        return INGEST_ENOMEM;
+    text = &s->parts[0];
+    image = &s->parts[1];
+    text->kind = INGEST_TEXT;
+    image->kind = INGEST_IMAGE;
+    finish_image(g, image, &s->reject);
+    return s->reject.reason == REJECT_NONE ? finish_captions(g, s, text, totals)
+                                           : INGEST_OK;
+}
+
+int group_finish(struct group *g, struct ingest_sample *s, struct ingest_totals *totals)
 {
     int rc = INGEST_OK;
 
-    *p = (struct pair){.key = group_printable_key(g)};
-    if (!p->key)
+    *s = (struct ingest_sample){.key = group_printable_key(g)};
+    if (!s->key)
         return INGEST_ENOMEM;
     if (g->key_problem)
-        reject_set(&p->reject, REJECT_BAD_KEY, "%s", g->key_problem);
+        reject_set(&s->reject, REJECT_BAD_KEY, "%s", g->key_problem);
     else if (g->duplicate)
         reject_set(
-            &p->reject, REJECT_DUPLICATE_KEY,
+            &s->reject, REJECT_DUPLICATE_KEY,
             "an earlier sample has this key (or a pair's files are not neighbours)");
     else
-        finish_image(g, p);
+        rc = finish_parts(g, s, totals);
     totals->scattered += g->duplicate && !(g->has_image && g->has_text);
-    if (p->reject.reason == REJECT_NONE)
-        rc = finish_captions(g, p, totals);
-    if (p->reject.reason != REJECT_NONE) {
-        free(p->image);
-        p->image = NULL;
-        p->image_len = 0;
-    }
+    if (s->reject.reason != REJECT_NONE)
+        ingest_sample_drop_parts(s);
     reset(g);
     return rc;
 }

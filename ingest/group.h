@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/group.h - internal to ingest/: the members of one key, on their way to a pair.
+ * ingest/group.h - internal to ingest/: the members of one key, on their way to a sample.
  *
  * Holds at most one image, the caption files and the JSON: what cannot matter is not
  * read, what is too long is not read either. A link, a device and the rest of another
@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "ingest/pair.h"
+#include "ingest/readers.h"
 #include "ingest/tar.h"
 
 struct group;
 
 /* Gives *out, or returns INGEST_ENOMEM. `options` are kept until close. */
-int group_open(struct group **out, const struct pair_options *options);
+int group_open(struct group **out, const struct reader_options *options);
 
 /* Starts a group. Its key must not have been in this input before, or `duplicate` says
  * that it has. INGEST_OK or INGEST_ENOMEM. */
@@ -43,10 +43,10 @@ int group_claim(struct group *g, const char *field, size_t len);
 /* Takes what is needed of the member announced last. INGEST_OK, INGEST_DAMAGED or < 0. */
 int group_add(struct group *g, const struct tar_member *m, struct tar_reader *tar);
 
-/* Ends the group. Gives what is the pair's business but for its index: key, and image,
- * captions and metadata, or a reject. Counts what was dropped. INGEST_OK or
- * INGEST_ENOMEM. */
-int group_finish(struct group *g, struct pair *p, struct ingest_totals *totals);
+/* Ends the group. Gives all of the sample but its index: key, and a text of all captions,
+ * the image and metadata, or a reject. Counts what was dropped. INGEST_OK, or
+ * INGEST_ENOMEM and what there is of the sample is still to be cleared. */
+int group_finish(struct group *g, struct ingest_sample *s, struct ingest_totals *totals);
 
 /* The open group's key, escaped where it is a bad one, for free(); NULL: no memory. */
 char *group_printable_key(const struct group *g);

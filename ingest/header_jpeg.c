@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "ingest/exif.h"
-#include "ingest/image_header.h"
+#include "ingest/header_format.h"
 #include "ingest/status.h"
 
 enum {
@@ -85,17 +85,17 @@ static uint64_t coefficient_bytes(const struct image_header *h, const uint8_t *c
     uint64_t bytes = 0;
     unsigned max_h = 1, max_v = 1;
 
-    for (int i = 0; i < h->info.channels; i++) {
+    for (int i = 0; i < h->channels; i++) {
         unsigned across = component[3 * i + 1] >> 4, down = component[3 * i + 1] & 15;
         if (across < 1 || across > 4 || down < 1 || down > 4)
             return 0;
         max_h = across > max_h ? across : max_h;
         max_v = down > max_v ? down : max_v;
     }
-    for (int i = 0; i < h->info.channels; i++) {
+    for (int i = 0; i < h->channels; i++) {
         uint64_t across = component[3 * i + 1] >> 4, down = component[3 * i + 1] & 15;
-        uint64_t groups_across = (h->info.width + 8 * max_h - 1) / (8 * max_h);
-        uint64_t groups_down = (h->info.height + 8 * max_v - 1) / (8 * max_v);
+        uint64_t groups_across = (h->width + 8 * max_h - 1) / (8 * max_h);
+        uint64_t groups_down = (h->height + 8 * max_v - 1) / (8 * max_v);
         bytes += groups_across * across * groups_down * down * 64 * 2;
     }
     return bytes;
@@ -115,19 +115,19 @@ static enum reject_reason read_frame(const struct segment *s, struct image_heade
     if (s->data[0] != 8)
         return reject_set(reject, REJECT_UNSUPPORTED_FORMAT, "JPEG of %d bits a sample",
                           s->data[0]);
-    h->info.height = (uint32_t)s->data[1] << 8 | s->data[2];
-    h->info.width = (uint32_t)s->data[3] << 8 | s->data[4];
-    h->info.channels = s->data[5];
-    h->info.bit_depth = 8;
-    h->info.progressive = kind == 2 || kind == 10;
-    if (h->info.channels != 1 && h->info.channels != 3 && h->info.channels != 4)
+    h->height = (uint32_t)s->data[1] << 8 | s->data[2];
+    h->width = (uint32_t)s->data[3] << 8 | s->data[4];
+    h->channels = s->data[5];
+    h->bit_depth = 8;
+    h->progressive = kind == 2 || kind == 10;
+    if (h->channels != 1 && h->channels != 3 && h->channels != 4)
         return reject_set(reject, REJECT_UNSUPPORTED_FORMAT, "JPEG of %d components",
-                          h->info.channels);
+                          h->channels);
     *coefficients = coefficient_bytes(h, s->data + 6);
     if (*coefficients == 0)
         return reject_set(reject, REJECT_CORRUPT_IMAGE,
                           "JPEG of %u x %u pixels or with impossible sampling factors",
-                          h->info.width, h->info.height);
+                          h->width, h->height);
     return REJECT_NONE;
 }
 
@@ -151,7 +151,7 @@ enum reject_reason jpeg_header_read(const uint8_t *bytes, size_t len,
     uint64_t coefficients = 0;
     bool exif_seen = false, found;
 
-    h->info.format = IMAGE_JPEG;
+    h->format = IMAGE_JPEG;
     while ((found = next_segment(&c, &s)) && s.marker != M_SOS) {
         if (is_sof(s.marker)) {
             if (coefficients != 0)
@@ -171,9 +171,9 @@ enum reject_reason jpeg_header_read(const uint8_t *bytes, size_t len,
             "JPEG ends before its first scan");
     if (coefficients == 0 || s.len < 1)
         return reject_set(reject, REJECT_CORRUPT_IMAGE, "JPEG scan without a frame");
-    h->info.need = 0;
-    if (h->info.progressive || s.data[0] < h->info.channels)
-        h->info.need = coefficients;
+    h->need = 0;
+    if (h->progressive || s.data[0] < h->channels)
+        h->need = coefficients;
     return REJECT_NONE;
 }
 

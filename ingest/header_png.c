@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "ingest/exif.h"
-#include "ingest/image_header.h"
+#include "ingest/header_format.h"
 #include "ingest/png_source.h"
 #include "ingest/status.h"
 
@@ -110,37 +110,36 @@ enum reject_reason png_header_read(const uint8_t *bytes, size_t len,
     const uint8_t *ihdr = bytes + PNG_SIGNATURE_LEN + 8;
     struct chunks found = {.orientation = 1};
 
-    h->info.format = IMAGE_PNG;
+    h->format = IMAGE_PNG;
     if (len < PNG_SIGNATURE_LEN + PNG_CHUNK_OVERHEAD + PNG_IHDR_LEN)
         return reject_set(reject, REJECT_TRUNCATED_IMAGE, "PNG ends in its header");
     if (png_read_32(bytes + PNG_SIGNATURE_LEN) != PNG_IHDR_LEN ||
         memcmp(ihdr - 4, "IHDR", 4) != 0)
         return reject_set(reject, REJECT_CORRUPT_IMAGE, "PNG does not begin with IHDR");
     look_through_chunks(ihdr + PNG_IHDR_LEN + 4, bytes + len, ihdr[9], &found);
-    h->info.width = png_read_32(ihdr);
-    h->info.height = png_read_32(ihdr + 4);
-    h->info.bit_depth = ihdr[8] == 16 ? 16 : 8;
-    h->info.channels = channels_of(ihdr[9], found.has_trns);
-    h->info.progressive = ihdr[12] == 1;
-    if (h->info.width == 0 || h->info.height == 0 || h->info.channels == 0)
+    h->width = png_read_32(ihdr);
+    h->height = png_read_32(ihdr + 4);
+    h->bit_depth = ihdr[8] == 16 ? 16 : 8;
+    h->channels = channels_of(ihdr[9], found.has_trns);
+    h->progressive = ihdr[12] == 1;
+    if (h->width == 0 || h->height == 0 || h->channels == 0)
         return reject_set(reject, REJECT_CORRUPT_IMAGE,
-                          "PNG of %u x %u pixels, colour type %d", h->info.width,
-                          h->info.height, ihdr[9]);
+                          "PNG of %u x %u pixels, colour type %d", h->width, h->height,
+                          ihdr[9]);
     if (found.broken_trns)
         return reject_set(reject, REJECT_CORRUPT_IMAGE,
                           "PNG with a damaged tRNS chunk: its transparency is lost");
     h->orientation = found.orientation;
     if (found.has_profile)
         h->profile_len = profile_len_of(bytes, len);
-    if (h->info.progressive)
-        h->info.need =
-            (uint64_t)h->info.width * h->info.height * png_pixel_bytes(&h->info);
+    if (h->progressive)
+        h->need = (uint64_t)h->width * h->height * png_pixel_bytes(h);
     return REJECT_NONE;
 }
 
-int png_pixel_bytes(const struct decode_info *info)
+int png_pixel_bytes(const struct image_header *h)
 {
-    if (info->bit_depth == 16)
+    if (h->bit_depth == 16)
         return 8;
-    return info->channels == 2 || info->channels == 4 ? 4 : 3;
+    return h->channels == 2 || h->channels == 4 ? 4 : 3;
 }

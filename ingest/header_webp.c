@@ -16,7 +16,7 @@
 #include <webp/decode.h>
 
 #include "ingest/exif.h"
-#include "ingest/image_header.h"
+#include "ingest/header_format.h"
 #include "ingest/status.h"
 #include "ingest/webp_frame.h"
 
@@ -136,16 +136,16 @@ enum reject_reason webp_header_read(const uint8_t *bytes, size_t len,
     struct webp_frame frame;
     struct chunk chunk;
 
-    h->info.format = IMAGE_WEBP;
+    h->format = IMAGE_WEBP;
     if (webp_frame_find(bytes, len, &frame, reject) != REJECT_NONE)
         return reject->reason;
     uint64_t held = frame.lossless ? 8 : frame.has_alpha ? 9 : 3;
-    h->info.width = frame.canvas_width;
-    h->info.height = frame.canvas_height;
-    h->info.channels = frame.has_alpha ? 4 : 3;
-    h->info.bit_depth = 8;
-    h->info.progressive = frame.animated;
-    h->info.need = held * frame.width * frame.height;
+    h->width = frame.canvas_width;
+    h->height = frame.canvas_height;
+    h->channels = frame.has_alpha ? 4 : 3;
+    h->bit_depth = 8;
+    h->progressive = frame.animated;
+    h->need = held * frame.width * frame.height;
     if (find_metadata(bytes, len, "EXIF", FLAG_EXIF, &chunk))
         h->orientation = exif_orientation(chunk.data, chunk.len);
     if (find_metadata(bytes, len, "ICCP", FLAG_ICCP, &chunk))

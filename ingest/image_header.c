@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+#include "ingest/decode.h"
+#include "ingest/header_format.h"
+
 static bool is_jpeg(const uint8_t *p, size_t len)
 {
     return len >= 3 && memcmp(p, "\xFF\xD8\xFF", 3) == 0;
@@ -46,24 +49,13 @@ enum reject_reason image_header_read(const void *bytes, size_t len,
     if (read_by_magic(bytes, len, h, reject) != REJECT_NONE)
         return reject->reason;
 
-    struct decode_info *info = &h->info;
-    uint64_t pixels = (uint64_t)info->width * info->height;
-    if (info->width > DECODE_MAX_SIDE || info->height > DECODE_MAX_SIDE ||
+    uint64_t pixels = (uint64_t)h->width * h->height;
+    if (h->width > DECODE_MAX_SIDE || h->height > DECODE_MAX_SIDE ||
         pixels > DECODE_MAX_PIXELS)
         return reject_set(reject, REJECT_TOO_MANY_PIXELS, "image of %u x %u pixels",
-                          info->width, info->height);
-    info->need += DECODE_HELD_FIXED +
-                  DECODE_HELD_PER_LINE * ((uint64_t)info->width + info->height) +
-                  DECODE_HELD_PER_PROFILE_BYTE * (uint64_t)h->profile_len;
+                          h->width, h->height);
+    h->need += DECODE_HELD_FIXED +
+               DECODE_HELD_PER_LINE * ((uint64_t)h->width + h->height) +
+               DECODE_HELD_PER_PROFILE_BYTE * (uint64_t)h->profile_len;
     return REJECT_NONE;
-}
-
-enum reject_reason decode_probe(const void *bytes, size_t len, struct decode_info *info,
-                                struct reject *reject)
-{
-    struct image_header h;
-
-    image_header_read(bytes, len, &h, reject);
-    *info = h.info;
-    return reject->reason;
 }

@@ -1,49 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/image_header.h - what an image file says before its pixels. Internal to ingest/.
+ * ingest/image_header.h - what an image file says before its pixels.
  *
- * One reader a format, each over the bytes of the whole file and bounded by them; none
- * allocates. Where a reader of ours and the codec's library disagree about size or
- * channels, decoding rejects the image as corrupt: what was promised to the budget holds.
- */
+ * Read once for each image: it says what decoding will hold in memory, so that the caller
+ * can take that much from its budget, and image_decoder_run() goes on from it. The format
+ * is told by magic bytes, never by an extension. */
 #ifndef INGEST_IMAGE_HEADER_H
 #define INGEST_IMAGE_HEADER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ingest/decode.h"
+#include "ingest/reject.h"
 
-/* Longer ICC profiles are broken. */
-enum { PROFILE_MAX = 4 << 20 };
+enum image_format { IMAGE_JPEG = 1, IMAGE_PNG, IMAGE_WEBP };
 
 struct image_header {
-    struct decode_info info;
-    int orientation;    /* EXIF's, 1 to 8 */
-    size_t profile_len; /* bytes an ICC profile may take; 0: there is none */
+    enum image_format format;
+    uint32_t width, height; /* as stored, before orientation */
+    int channels;           /* components as stored: 1 to 4 */
+    int bit_depth;          /* 8 or 16 (less counts as 8) */
+    bool progressive;       /* progressive JPEG, interlaced PNG, animated WebP */
+    int orientation;        /* EXIF's, 1 to 8 */
+    size_t profile_len;     /* bytes an ICC profile may take; 0: there is none */
+    uint64_t need; /* most bytes decoding holds at once, by the table in decode.h */
 };
 
-enum reject_reason jpeg_header_read(const uint8_t *bytes, size_t len,
-                                    struct image_header *h, struct reject *reject);
-enum reject_reason png_header_read(const uint8_t *bytes, size_t len,
-                                   struct image_header *h, struct reject *reject);
-enum reject_reason webp_header_read(const uint8_t *bytes, size_t len,
-                                    struct image_header *h, struct reject *reject);
-
-/* Dispatches by magic bytes, checks the limits and fills info.need. */
+/* Reads the header of the `len` bytes of a whole file. Returns REJECT_NONE and fills *h,
+ * or the reason, also in *reject. Allocates nothing. */
 enum reject_reason image_header_read(const void *bytes, size_t len,
                                      struct image_header *h, struct reject *reject);
-
-/* Gives the ICC profile in *profile (release with free()), or NULL with
- * *profile_len 0 where it is broken. Called only where the header's profile_len is not
- * 0. Returns INGEST_OK or INGEST_ENOMEM. */
-int jpeg_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
-                        size_t *profile_len);
-int png_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
-                       size_t *profile_len);
-int webp_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
-                        size_t *profile_len);
-
-/* Bytes of a pixel as decode_png() has libspng write it: RGB, RGBA or RGBA of 16 bits. */
-int png_pixel_bytes(const struct decode_info *info);
 
 #endif

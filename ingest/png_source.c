@@ -5,7 +5,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "ingest/image_header.h"
+#include "ingest/header_format.h"
 
 enum { CHUNK_HEADER = 8, ANCILLARY = 0x20 };
 

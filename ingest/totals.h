@@ -10,7 +10,7 @@
 
 /* Counts over what has been read so far. */
 struct ingest_totals {
-    uint64_t groups;          /* samples to be, rejects included: pairs, or documents */
+    uint64_t groups;          /* samples to be, rejects included */
     uint64_t skipped_members; /* of an archive, in no sample: */
     uint64_t skipped[N_SKIP_KINDS];
     uint64_t blank_lines;       /* of a file of documents */

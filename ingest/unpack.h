@@ -9,9 +9,10 @@
 #define INGEST_UNPACK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ingest/damage.h"
-#include "ingest/pair.h"
+#include "ingest/source.h"
 
 struct unpacker;
 

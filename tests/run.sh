@@ -25,7 +25,7 @@ logs=$BUILD/tests/log
 rm -rf "$logs"
 mkdir -p "$logs"
 
-# build/asan/tests/unit/test_pair -> unit/test_pair
+# build/asan/tests/unit/test_reader_tar -> unit/test_reader_tar
 short_name()
 {
     local name=${1%/}

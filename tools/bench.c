@@ -259,8 +259,8 @@ static void close_bench(struct bench *b)
 {
     for (size_t i = 0; b->tars && i < b->inputs.n; i++) {
         for (size_t k = 0; k < b->tars[i].n; k++)
-            pair_clear(&b->tars[i].pairs[k]);
-        free(b->tars[i].pairs);
+            ingest_sample_clear(&b->tars[i].samples[k]);
+        free(b->tars[i].samples);
     }
     free(b->tars);
     vae_close(b->vae);
@@ -289,7 +289,7 @@ int bench_main(int argc, char **argv)
     if (rc == 0 && n > 0)
         rc = input_list_expand(&b.inputs, n, argv,
                                &(struct input_options){.name_depth = 1});
-    if (rc == 0 && input_list_has(&b.inputs, INPUT_DOCUMENTS))
+    if (rc == 0 && input_list_has(&b.inputs, false))
         rc = usage_error("bench measures image-caption pairs: give TARs");
     for (size_t i = 0; i < b.inputs.n && rc == 0; i++)
         if (b.inputs.inputs[i].kind != INPUT_PATH)

@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "ingest/decode.h"
-#include "ingest/pair.h"
+#include "ingest/ingest_sample.h"
 #include "tools/input.h"
 #include "tools/models.h"
 #include "vae_encode/vae.h"
@@ -34,9 +34,9 @@ struct bench_options {
     bool json;
 };
 
-/* All pairs of one input. */
+/* The good samples of one input. */
 struct bench_tar {
-    struct pair *pairs;
+    struct ingest_sample *samples;
     size_t n;
 };
 

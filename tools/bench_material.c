@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench_material.c - what is measured on: the user's pairs, numbers that are the
+ * tools/bench_material.c - what is measured on: the user's samples, numbers that are the
  * same on every machine, and folders that do not stay. */
 #include <errno.h>
 #include <ftw.h>
@@ -69,49 +69,50 @@ float bench_gaussian(uint64_t *seed)
     return sum;
 }
 
-static int append(struct bench_tar *tar, size_t *cap, const struct pair *pair)
+static int append(struct bench_tar *tar, size_t *cap, const struct ingest_sample *sample)
 {
     if (tar->n == *cap) {
         size_t more = *cap ? 2 * *cap : 64;
-        struct pair *pairs = realloc(tar->pairs, more * sizeof(*pairs));
+        struct ingest_sample *samples = realloc(tar->samples, more * sizeof(*samples));
 
-        if (!pairs)
+        if (!samples)
             return INGEST_ENOMEM;
-        tar->pairs = pairs;
+        tar->samples = samples;
         *cap = more;
     }
-    tar->pairs[tar->n++] = *pair;
+    tar->samples[tar->n++] = *sample;
     return INGEST_OK;
 }
 
-/* The good pairs of one input. */
+/* The good samples of one input, of a reader whose next() gives whole ones. */
 static int load(struct bench_tar *tar, const struct input *input, int64_t limit)
 {
-    struct pair_options options = pair_options_default();
+    const struct reader *reader = input->reader;
+    struct reader_options options = reader_options_default();
     struct source *source = NULL;
-    struct pair_reader *reader = NULL;
-    struct pair pair;
+    void *reading = NULL;
+    struct ingest_sample sample;
     size_t cap = 0;
     int rc = source_open(&source, input, -1);
 
     options.limit = (uint64_t)limit;
     if (rc == INGEST_OK)
-        rc = pair_reader_open(&reader, source_callback(source), &options);
-    while (rc == INGEST_OK && (rc = pair_reader_next(reader, &pair)) == INGEST_OK) {
-        if (pair.reject.reason != REJECT_NONE) {
-            pair_clear(&pair);
+        rc = reader->open(&reading, source_callback(source), &options);
+    while (rc == INGEST_OK && (rc = reader->next(reading, &sample)) == INGEST_OK) {
+        if (sample.reject.reason != REJECT_NONE) {
+            ingest_sample_clear(&sample);
             continue;
         }
-        rc = bench_stopped() ? INGEST_EIO : append(tar, &cap, &pair);
+        rc = bench_stopped() ? INGEST_EIO : append(tar, &cap, &sample);
         if (rc != INGEST_OK)
-            pair_clear(&pair);
+            ingest_sample_clear(&sample);
     }
     if (rc < 0)
         bench_fail("%s: %s", input->text,
-                   *source_why(source) ? source_why(source) : pair_reader_why(reader));
+                   *source_why(source) ? source_why(source) : reader->why(reading));
     else if (tar->n == 0)
         bench_fail("%s: holds no image-caption pair", input->text);
-    pair_reader_close(reader);
+    reader->close(reading);
     source_close(source);
     return rc < 0 || tar->n == 0 ? -1 : 0;
 }

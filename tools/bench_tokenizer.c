@@ -82,26 +82,34 @@ static int make_up_captions(struct captions *c)
     return c->texts ? 0 : -1;
 }
 
+static int take_texts(struct captions *c, const struct ingest_part *part)
+{
+    for (size_t i = 0; i < part->n_alternatives; i++) {
+        c->texts[c->n] = strdup(part->alternatives[i].text);
+        if (!c->texts[c->n])
+            return -1;
+        c->bytes += (double)strlen(c->texts[c->n++]);
+    }
+    return 0;
+}
+
 static int take_captions(struct captions *c, const struct bench *b)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < b->inputs.n; i++)
         for (size_t k = 0; k < b->tars[i].n; k++)
-            n += b->tars[i].pairs[k].n_captions;
+            for (size_t p = 0; p < b->tars[i].samples[k].n_parts; p++)
+                n += b->tars[i].samples[k].parts[p].n_alternatives;
     c->texts = calloc(n + 1, sizeof(*c->texts));
-    for (size_t i = 0; c->texts && i < b->inputs.n; i++)
-        for (size_t k = 0; k < b->tars[i].n; k++) {
-            const struct pair *p = &b->tars[i].pairs[k];
-
-            for (size_t j = 0; j < p->n_captions; j++) {
-                c->texts[c->n] = strdup(p->captions[j].text);
-                if (!c->texts[c->n])
+    if (!c->texts)
+        return -1;
+    for (size_t i = 0; i < b->inputs.n; i++)
+        for (size_t k = 0; k < b->tars[i].n; k++)
+            for (size_t p = 0; p < b->tars[i].samples[k].n_parts; p++)
+                if (take_texts(c, &b->tars[i].samples[k].parts[p]) != 0)
                     return -1;
-                c->bytes += (double)strlen(c->texts[c->n++]);
-            }
-        }
-    return c->texts ? 0 : -1;
+    return 0;
 }
 
 json_t *bench_tokenizer(struct bench *b)

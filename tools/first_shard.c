@@ -4,12 +4,10 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "ingest/decode.h"
+#include "ingest/image_header.h"
 #include "ingest/status.h"
 #include "tools/input_source.h"
-#include "tools/intake.h"
 #include "tools/run.h"
-#include "tools/sample.h"
 
 /* What is read: this many bytes of the input and as many samples, if a second is enough
  * for both. Few bytes can decompress to very many. */
@@ -20,7 +18,7 @@ static const uint64_t MOST = (uint64_t)1 << 30; /* a shard is never much larger 
 /* Of a sample's tensors; their planes are compressed. */
 static uint64_t need_of_latents(const struct run *run)
 {
-    return run->tensor_bytes * 2 / 3;
+    return run->room.tensor_bytes * 2 / 3;
 }
 
 struct look {
@@ -30,43 +28,47 @@ struct look {
     bool all;        /* of all of it */
 };
 
-static uint64_t need_of_pair(const struct run *run, const struct pair *p)
+static uint64_t need_of_image(const struct run *run, const struct ingest_part *image)
 {
-    struct decode_info info;
-    struct reject reject = p->reject;
+    struct image_header header;
+    struct reject reject;
     uint64_t side;
 
-    if (reject.reason != REJECT_NONE ||
-        decode_probe(p->image, p->image_len, &info, &reject) != REJECT_NONE)
+    if (image_header_read(image->image, image->image_len, &header, &reject) !=
+        REJECT_NONE)
         return 0;
-    side = info.width < info.height ? info.width : info.height;
+    side = header.width < header.height ? header.width : header.height;
     return side < (uint64_t)run->image->min_size ? 0 : need_of_latents(run);
 }
 
-/* Its text and ids, compressed. */
-static uint64_t need_of_line(const struct document_line *line)
+/* What is not parsed yet stands for its texts and ids, compressed; those beside an image
+ * count for nothing. */
+static uint64_t need_of_sample(const struct run *run, const struct ingest_sample *s)
 {
-    return line->len / 4;
+    uint64_t need = s->raw.len / 4;
+
+    for (size_t i = 0; i < s->n_parts; i++)
+        if (s->parts[i].kind == INGEST_IMAGE)
+            need += need_of_image(run, &s->parts[i]);
+    return need;
 }
 
-static void look_into(const struct run *run, struct intake *intake,
-                      const struct source *source, enum input_format format,
-                      struct look *look)
+static void look_into(const struct run *run, const struct reader *reader, void *reading,
+                      const struct source *source, struct look *look)
 {
-    struct sample s = {0};
+    struct ingest_sample s = {0};
     int rc = INGEST_OK;
 
     while (look->bytes < LOOK_BYTES || look->groups < LOOK_SAMPLES) {
-        rc = intake_next(intake, &s);
+        rc = reader->next(reading, &s);
         if (rc != INGEST_OK)
             break;
-        look->need +=
-            format == INPUT_PAIRS ? need_of_pair(run, &s.pair) : need_of_line(&s.line);
+        look->need += need_of_sample(run, &s);
         look->groups++;
         look->bytes = source_bytes(source);
-        sample_clear(&s);
+        ingest_sample_clear(&s);
     }
-    sample_clear(&s);
+    ingest_sample_clear(&s);
     look->all = rc == INGEST_END;
 }
 
@@ -76,14 +78,13 @@ static void look_at_input(const struct run *run, const struct input *in,
     const struct itimerspec second = {.it_value.tv_sec = 1};
     int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     struct source *source = NULL;
-    struct intake *intake = NULL;
+    void *reading = NULL;
 
     if (timer >= 0 && timerfd_settime(timer, 0, &second, NULL) == 0 &&
         source_open(&source, in, timer) == INGEST_OK &&
-        intake_open(&intake, in->format, source_callback(source), run->select,
-                    (uint64_t)run->image->decode_mem) == INGEST_OK)
-        look_into(run, intake, source, in->format, look);
-    intake_close(intake);
+        in->reader->open(&reading, source_callback(source), &run->reading) == INGEST_OK)
+        look_into(run, in->reader, reading, source, look);
+    in->reader->close(reading);
     source_close(source);
     if (timer >= 0)
         close(timer);
@@ -99,7 +100,7 @@ uint64_t first_shard_estimate(const struct run *run)
     if (in->regular)
         look_at_input(run, in, &look);
     if (look.groups == 0)
-        return in->format == INPUT_PAIRS ? need_of_latents(run) : 0;
+        return in->reader->has_images ? need_of_latents(run) : 0;
     need = (double)look.need;
     if (!look.all) {
         double groups = (double)look.groups * (double)in->bytes / (double)look.bytes;

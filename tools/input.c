@@ -212,30 +212,40 @@ static int add_list_file(struct input_list *list, const char *path)
     return rc;
 }
 
-/* Length of `file` without .tar, .tgz, .jsonl and a compression's suffix. *format is what
- * the suffix says. */
-static size_t stem_length(const char *file, enum input_format *format)
+/* Length of `file` without that reader's suffix and a compression's: all of it
+ * where it has another. */
+static size_t stem_of(const char *file, const struct reader *reader)
 {
-    static const char *const suffixes[] = {
-        [INPUT_PAIRS] = ".tar", [INPUT_DOCUMENTS] = ".jsonl"};
     static const char *const packed[] = {"", ".gz", ".zst", ".bz2", ".xz"};
-    size_t len = strlen(file);
+    const char *suffix = reader->suffix, *brief = reader->short_suffix;
+    const size_t len = strlen(file), suffix_len = strlen(suffix);
 
-    *format = INPUT_PAIRS;
-    if (len >= 4 && strcmp(file + len - 4, ".tgz") == 0)
-        return len - 4;
-    for (int s = 0; s < N_INPUT_FORMATS; s++) {
-        for (size_t p = 0; p < 5; p++) {
-            size_t n = strlen(suffixes[s]) + strlen(packed[p]);
+    if (brief && len >= strlen(brief) && strcmp(file + len - strlen(brief), brief) == 0)
+        return len - strlen(brief);
+    for (size_t p = 0; p < sizeof(packed) / sizeof(*packed); p++) {
+        size_t n = suffix_len + strlen(packed[p]);
 
-            if (len >= n &&
-                strncmp(file + len - n, suffixes[s], strlen(suffixes[s])) == 0 &&
-                strcmp(file + len - strlen(packed[p]), packed[p]) == 0) {
-                *format = (enum input_format)s;
-                return len - n;
-            }
-        }
+        if (len >= n && strncmp(file + len - n, suffix, suffix_len) == 0 &&
+            strcmp(file + len - n + suffix_len, packed[p]) == 0)
+            return len - n;
     }
+    return len;
+}
+
+/* Length of `file` without what says who reads it and how it is compressed. *reader is
+ * what the suffix says, the first one where it says nothing. */
+static size_t stem_length(const char *file, const struct reader **reader)
+{
+    const size_t len = strlen(file);
+
+    for (size_t i = 0; i < N_READERS; i++) {
+        size_t stem = stem_of(file, readers[i]);
+
+        *reader = readers[i];
+        if (stem < len)
+            return stem;
+    }
+    *reader = readers[0];
     return len;
 }
 
@@ -243,7 +253,7 @@ static size_t stem_length(const char *file, enum input_format *format)
 static char *name_of_path(const char *path, int depth)
 {
     const char *start = path + strlen(path);
-    enum input_format format;
+    const struct reader *reader;
     char *name, *out;
 
     while (start > path && depth > 0) {
@@ -272,7 +282,7 @@ static char *name_of_path(const char *path, int depth)
         p += len + (p[len] == '/');
     }
     *out = '\0';
-    name[stem_length(name, &format)] = '\0';
+    name[stem_length(name, &reader)] = '\0';
     return name;
 }
 
@@ -475,22 +485,24 @@ static int check_files(struct input_list *list, const struct input_options *o)
 }
 
 /* A stream has no suffix, and is a tar unless the option says otherwise. */
-static void find_formats(struct input_list *list, const struct input_options *o)
+static void find_readers(struct input_list *list, const struct input_options *o)
 {
     for (size_t i = 0; i < list->n; i++) {
         struct input *in = &list->inputs[i];
 
         if (o->format > 0)
-            in->format = (enum input_format)(o->format - 1);
+            in->reader = readers[o->format - 1];
         else if (in->kind == INPUT_PATH)
-            stem_length(in->text, &in->format);
+            stem_length(in->text, &in->reader);
+        else
+            in->reader = readers[0];
     }
 }
 
-bool input_list_has(const struct input_list *list, enum input_format format)
+bool input_list_has(const struct input_list *list, bool images)
 {
     for (size_t i = 0; i < list->n; i++)
-        if (list->inputs[i].format == format)
+        if (list->inputs[i].reader->has_images == images)
             return true;
     return false;
 }
@@ -506,7 +518,7 @@ int input_list_expand(struct input_list *list, int n, char **operands,
                                    : expand(list, operands[i], add_text);
     if (rc == 0 && list->n == 0)
         rc = usage_error("no input given (see --help)");
-    find_formats(list, options);
+    find_readers(list, options);
     if (rc == 0)
         rc = check_files(list, options);
     if (rc == 0)

@@ -8,18 +8,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum input_kind { INPUT_PATH, INPUT_STDIN, INPUT_PIPE };
+#include "ingest/readers.h"
 
-/* What is in it: image-caption pairs in a tar, or text documents in JSON Lines. */
-enum input_format { INPUT_PAIRS, INPUT_DOCUMENTS, N_INPUT_FORMATS };
+enum input_kind { INPUT_PATH, INPUT_STDIN, INPUT_PIPE };
 
 struct input {
     enum input_kind kind;
-    enum input_format format;
-    char *text;       /* the path, "-", or the command behind "pipe:" */
-    char *name;       /* NAME: may hold '/' with --name-depth above 1 */
-    bool regular;     /* a regular file, whose size is known: */
-    uint64_t bytes;   /* its size */
+    const struct reader *reader; /* of what is in it */
+    char *text;                  /* the path, "-", or the command behind "pipe:" */
+    char *name;                  /* NAME: may hold '/' with --name-depth above 1 */
+    bool regular;                /* a regular file, whose size is known: */
+    uint64_t bytes;              /* its size */
     const char *list; /* the list it stands in, lent by the operand; NULL: none */
     size_t line;
 };
@@ -39,7 +38,8 @@ struct input_list {
 struct input_options {
     const char *name; /* --name, NULL: from the path. A brace pattern names several */
     int name_depth;   /* --name-depth: how many components of the path make NAME */
-    int format;       /* --input-format: 0 by the path's suffix, else 1 + the format */
+    int format;       /* --input-format: 0 by the path's suffix, else 1 + the
+                       * position in `readers` */
 };
 
 /* Expands the operands into *list (release with input_list_free(), also on failure) and
@@ -49,7 +49,8 @@ int input_list_expand(struct input_list *list, int n, char **operands,
                       const struct input_options *options);
 void input_list_free(struct input_list *list);
 
-bool input_list_has(const struct input_list *list, enum input_format format);
+/* Whether samples of one of the inputs may have images, or cannot have any. */
+bool input_list_has(const struct input_list *list, bool images);
 
 /* Explains on stderr and returns false where `name` cannot be a NAME: it must be UTF-8
  * without control characters, no component empty, "." or "..", not ending in '+' and five

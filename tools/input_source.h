@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ingest/pair.h"
+#include "ingest/source.h"
 #include "tools/input.h"
 #include "tools/input_probe.h"
 #include "tools/sha256.h"
@@ -21,7 +21,7 @@ struct source;
  * source_why() can explain; NULL only where memory is short. Returns INGEST_OK or < 0. */
 int source_open(struct source **out, const struct input *in, int cancel_fd);
 
-/* What pair_reader_open() reads from; lives as long as the source. */
+/* What a reader reads from; lives as long as the source. */
 const struct ingest_source *source_callback(const struct source *s);
 
 /* Call after the last read. Returns INGEST_EIO if a regular file changed meanwhile. Where

@@ -47,7 +47,7 @@ static uint64_t total_bytes(const struct input_list *inputs)
 
 static int check_demo(const struct prepare_options *o, const struct input_list *inputs)
 {
-    bool images = input_list_has(inputs, INPUT_PAIRS);
+    bool images = input_list_has(inputs, true);
     const char *model = images ? "vae" : "tokenizer";
 
     if ((images ? o->latent.vae : o->text.tokenizer) ||
@@ -66,23 +66,22 @@ static int describe_run(struct run *run, const struct models *m,
 {
     const struct text_options *text = run->text;
     struct dataset_parts of_text = *parts;
-    struct shard_header *pairs = &run->header[INPUT_PAIRS];
-    struct shard_header *documents = &run->header[INPUT_DOCUMENTS];
+    struct shard_header *images = &run->header[true], *texts = &run->header[false];
 
     of_text.n_encodings = 0;
-    *documents = (struct shard_header){.software = LATENTMILL_SOFTWARE,
-                                       .demo = m->demo_tokenizer,
-                                       .seed = (uint64_t)text->seed,
-                                       .caption_first = text->caption_first,
-                                       .patch = (uint32_t)text->patch,
-                                       .tokenizer = m->described};
-    *pairs = *documents;
-    pairs->demo = models_have_demo_encoder(m) || m->demo_tokenizer;
-    pairs->n_encoders = m->n_encodings;
-    pairs->encoders = m->headers;
-    run->config[INPUT_DOCUMENTS] = dataset_config(&of_text);
-    run->config[INPUT_PAIRS] = dataset_config(parts);
-    for (int i = 0; i < N_INPUT_FORMATS; i++) {
+    *texts = (struct shard_header){.software = LATENTMILL_SOFTWARE,
+                                   .demo = m->demo_tokenizer,
+                                   .seed = (uint64_t)text->seed,
+                                   .caption_first = text->caption_first,
+                                   .patch = (uint32_t)text->patch,
+                                   .tokenizer = m->described};
+    *images = *texts;
+    images->demo = models_have_demo_encoder(m) || m->demo_tokenizer;
+    images->n_encoders = m->n_encodings;
+    images->encoders = m->headers;
+    run->config[false] = dataset_config(&of_text);
+    run->config[true] = dataset_config(parts);
+    for (int i = 0; i < 2; i++) {
         run->header[i].config =
             run->config[i] ? shard_json_canonical(run->config[i]) : NULL;
         if (!run->header[i].config)
@@ -93,7 +92,7 @@ static int describe_run(struct run *run, const struct models *m,
 
 static void undescribe_run(struct run *run)
 {
-    for (int i = 0; i < N_INPUT_FORMATS; i++) {
+    for (int i = 0; i < 2; i++) {
         free((char *)run->header[i].config);
         json_decref(run->config[i]);
     }
@@ -101,13 +100,8 @@ static void undescribe_run(struct run *run)
 
 static void samples_free(struct sample **samples, size_t n)
 {
-    for (size_t i = 0; samples && i < n; i++) {
-        if (samples[i]) {
-            sample_clear(samples[i]);
-            free(samples[i]->latent);
-        }
-        free(samples[i]);
-    }
+    for (size_t i = 0; samples && i < n; i++)
+        sample_free(samples[i]);
     free(samples);
 }
 
@@ -120,10 +114,8 @@ static struct sample **samples_new(const struct run *run, size_t *n)
     *n = (size_t)run->n_workers * (size_t)run->options->batch * 4 + 16;
     samples = calloc(*n, sizeof(*samples));
     for (size_t i = 0; samples && i < *n; i++) {
-        samples[i] = calloc(1, sizeof(**samples));
-        if (samples[i] && run->n_encodings > 0)
-            samples[i]->latent = malloc(run->tensor_bytes);
-        if (!samples[i] || (run->n_encodings > 0 && !samples[i]->latent)) {
+        samples[i] = sample_new(&run->room);
+        if (!samples[i]) {
             samples_free(samples, *n);
             return NULL;
         }
@@ -265,7 +257,7 @@ static int open_log(struct run *run)
 /* Of those that this run will use. */
 static void warn_of_demo(const struct models *m, const struct input_list *inputs)
 {
-    if (models_have_demo_encoder(m) && input_list_has(inputs, INPUT_PAIRS))
+    if (models_have_demo_encoder(m) && input_list_has(inputs, true))
         fputs("warning: embedded demonstration models are in use; the shards are marked "
               "\"demo\" (see --vae and --tokenizer)\n",
               stderr);
@@ -286,7 +278,7 @@ static int prepare_folder(struct run *run, struct plan *plan,
     if (rc == 0)
         rc = open_log(run); /* which may be in that folder */
     if (rc == 0)
-        rc = dataset_claim(out, parts, run->config[INPUT_PAIRS]);
+        rc = dataset_claim(out, parts, run->config[true]);
     if (rc == 0 && m->tokenizer)
         rc = dataset_place_model(out, m->model_file, m->model, m->model_len);
     return rc == 0 ? plan_make(plan, inputs, run->options, run->select->limit) : rc;
@@ -304,8 +296,13 @@ static void fill_run(struct run *run, const struct prepare_options *o,
     run->tokenizer = m->tokenizer;
     run->encodings = m->encodings;
     run->n_encodings = m->n_encodings;
-    for (size_t i = 0; i < m->n_encodings; i++)
-        run->tensor_bytes += m->encodings[i].n_bytes;
+    run->reading = select_options_reading(&o->select);
+    run->reading.unpack_memory = (uint64_t)o->image.decode_mem;
+    run->room.n_renditions = m->n_encodings > 0 ? 1 : 0;
+    for (size_t i = 0; i < m->n_encodings; i++) {
+        run->room.n_tensors += m->encodings[i].n_tensors;
+        run->room.tensor_bytes += m->encodings[i].n_bytes;
+    }
 }
 
 /* Everything from the opened models to the end of the run. */
@@ -350,7 +347,7 @@ static int open_models(struct models *m, const struct prepare_options *o,
 {
     int rc = models_open(m, &o->text);
 
-    if (rc == 0 && (o->latent.vae || input_list_has(inputs, INPUT_PAIRS)))
+    if (rc == 0 && (o->latent.vae || input_list_has(inputs, true)))
         rc = models_open_encoders(m, &o->image, &o->latent, &o->text);
     return rc;
 }
@@ -369,7 +366,7 @@ int prepare_main(int argc, char **argv)
     budget_tame_malloc();
     names = (struct input_options){.name = o.select.name,
                                    .name_depth = (int)o.select.name_depth,
-                                   .format = (int)o.select.input_format};
+                                   .format = o.select.input_format};
     rc = input_list_expand(&inputs, n, argv, &names);
     if (rc == 0)
         rc = input_clash_check(&inputs, o.run.out, o.run.log);

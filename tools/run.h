@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "ingest/readers.h"
 #include "ingest/reject.h"
 #include "ingest/skip.h"
 #include "shard/header.h"
@@ -21,6 +22,7 @@
 #include "tools/image_options.h"
 #include "tools/input.h"
 #include "tools/run_options.h"
+#include "tools/sample.h"
 #include "tools/select_options.h"
 #include "tools/text_options.h"
 #include "tools/unit.h"
@@ -44,15 +46,17 @@ struct run {
     const struct image_options *image;
     const struct text_options *text;
     const struct select_options *select;
+    struct reader_options reading; /* of them, what readers want to know */
     int n_workers;
 
     const struct encoding *encodings; /* in the order of the header's encoders */
     size_t n_encodings;               /* 0: no input has images */
-    size_t tensor_bytes;              /* of all tensors of one image, as stored */
     struct tokenizer *tokenizer;      /* NULL: --tokenizer none */
-    /* What all units of a format share; name and part are set per unit. */
-    struct shard_header header[N_INPUT_FORMATS];
-    json_t *config[N_INPUT_FORMATS]; /* that of documents knows no encoder */
+    struct sample_room room;          /* for what is made of one image */
+    /* What units share, by whether their samples may have images: without them there is
+     * no encoder. Name and part are set per unit. */
+    struct shard_header header[2];
+    json_t *config[2];
 
     struct unit *units; /* those to be done, in the order given */
     size_t n_units;

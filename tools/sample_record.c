@@ -5,101 +5,110 @@
 #include <string.h>
 
 #include "shard/draw.h"
+#include "shard/parts.h"
 #include "tools/run.h"
 #include "tools/sample.h"
 
-static void fill_image(struct sample_record *sr, const struct sample *s, uint32_t size)
+static void fill_text(struct shard_part *part, struct shard_alternative *alternatives,
+                      const struct ingest_part *in, const struct sample_part *made)
 {
-    const struct decoded *g = &s->geometry;
-    struct shard_part *image = &sr->parts[1];
+    for (size_t i = 0; i < in->n_alternatives; i++) {
+        const struct ingest_alternative *a = &in->alternatives[i];
 
-    *image = (struct shard_part){.kind = SHARD_PART_IMAGE,
-                                 .flags = SHARD_FLAG_LOSS,
-                                 .role = "",
-                                 .width = g->original_width,
-                                 .height = g->original_height};
-    memcpy(image->sha256, s->image_sha256, sizeof(image->sha256));
-    sr->rendition = (struct shard_rendition){
-        .part = 1,
-        .fit = SHARD_CROP,
-        .target_width = size,
-        .target_height = size,
-        .crop = {g->crop_left, g->crop_top, g->crop_width, g->crop_height},
-        .content = {0, 0, size, size}};
+        alternatives[i] = (struct shard_alternative){
+            .name = a->name,
+            .text = a->text,
+            .text_len = a->text_len,
+            .ids = made->ids ? made->ids[i] : NULL,
+            .n_ids = made->ids ? made->n_ids[i] : SHARD_NO_IDS};
+    }
+    *part = (struct shard_part){.kind = SHARD_PART_TEXT,
+                                .flags = SHARD_FLAG_LOSS,
+                                .role = "",
+                                .n_alternatives = in->n_alternatives,
+                                .alternatives = alternatives};
 }
 
-/* What a pair has and a document has not. */
-static void fill_pair(struct sample_record *sr, const struct run *run,
-                      const struct sample *s)
+static void fill_image(struct shard_part *part, const struct sample_part *made)
 {
-    const struct encoding *e = &run->encodings[0];
-    const char *data = s->latent;
+    *part = (struct shard_part){.kind = SHARD_PART_IMAGE,
+                                .flags = SHARD_FLAG_LOSS,
+                                .role = "",
+                                .width = made->width,
+                                .height = made->height};
+    memcpy(part->sha256, made->sha256, sizeof(part->sha256));
+}
 
-    for (size_t i = 0; i < e->n_tensors; i++) {
-        const struct stored_tensor *t = &e->tensors[i];
-        const struct encoder_tensor *about = &e->about.tensors[t->from];
+static size_t count_alternatives(const struct ingest_sample *in)
+{
+    size_t n = 0;
 
-        sr->tensors[i] = (struct shard_tensor){.kind = t->kind,
-                                               .part = 1,
-                                               .slot = t->slot,
-                                               .dtype = t->dtype,
-                                               .n_dims = (uint32_t)about->n_dims,
-                                               .data = data,
-                                               .n_bytes = t->n_bytes};
-        memcpy(sr->tensors[i].dims, about->dims, sizeof(about->dims));
-        data += t->n_bytes;
+    for (size_t i = 0; i < in->n_parts; i++)
+        n += in->parts[i].n_alternatives;
+    return n;
+}
+
+/* Returns 0, or -1: no memory. */
+static int fill_parts(struct sample_record *sr, const struct sample *s)
+{
+    struct shard_alternative *alternatives;
+
+    sr->parts = calloc(s->in.n_parts + 1, sizeof(*sr->parts));
+    sr->alternatives = calloc(count_alternatives(&s->in) + 1, sizeof(*sr->alternatives));
+    if (!sr->parts || !sr->alternatives)
+        return -1;
+    alternatives = sr->alternatives;
+    for (size_t i = 0; i < s->in.n_parts; i++) {
+        const struct ingest_part *in = &s->in.parts[i];
+
+        if (in->kind == INGEST_TEXT)
+            fill_text(&sr->parts[i], alternatives, in, &s->parts[i]);
+        else
+            fill_image(&sr->parts[i], &s->parts[i]);
+        alternatives += in->n_alternatives;
     }
-    fill_image(sr, s, (uint32_t)run->image->size);
-    sr->record.n_parts = 2;
-    sr->record.n_renditions = 1;
-    sr->record.renditions = &sr->rendition;
-    sr->record.n_tensors = e->n_tensors;
-    sr->record.tensors = sr->tensors;
-    sr->record.order =
-        shard_draw_order(sr->record.name, sr->record.key, 0, (uint64_t)run->text->seed,
-                         run->text->caption_first);
+    return 0;
+}
+
+/* What is drawn for epoch 0. */
+static void draw(struct shard_record *rec, const struct text_options *o)
+{
+    const uint64_t seed = (uint64_t)o->seed;
+    size_t text = 0, image;
+
+    if (shard_is_pair(rec, &text, &image))
+        rec->order = shard_draw_order(rec->name, rec->key, 0, seed, o->caption_first);
+    for (text = 0; text < rec->n_parts && rec->parts[text].kind != SHARD_PART_TEXT;)
+        text++;
+    if (text < rec->n_parts)
+        rec->caption_drawn = shard_draw_caption(
+            0, rec->name, rec->key, 0, seed, (uint32_t)rec->parts[text].n_alternatives);
 }
 
 int sample_record_build(struct sample_record *sr, const struct run *run,
                         const struct sample *s)
 {
-    const struct pair *p = &s->pair;
-    const char *name = s->unit->input->name;
-    uint64_t seed = (uint64_t)run->text->seed;
-
     *sr = (struct sample_record){0};
-    sr->alternatives = calloc(p->n_captions, sizeof(*sr->alternatives));
-    if (!sr->alternatives)
+    if (fill_parts(sr, s) != 0)
         return -1;
-    for (size_t i = 0; i < p->n_captions; i++)
-        sr->alternatives[i] =
-            (struct shard_alternative){.name = p->captions[i].name,
-                                       .text = p->captions[i].text,
-                                       .text_len = p->captions[i].text_len,
-                                       .ids = s->ids ? s->ids[i] : NULL,
-                                       .n_ids = s->ids ? s->n_ids[i] : SHARD_NO_IDS};
-    sr->parts[0] = (struct shard_part){.kind = SHARD_PART_TEXT,
-                                       .flags = SHARD_FLAG_LOSS,
-                                       .role = "",
-                                       .n_alternatives = p->n_captions,
-                                       .alternatives = sr->alternatives};
-    sr->record =
-        (struct shard_record){.key = p->key,
-                              .name = name,
-                              .index = p->index,
-                              .n_parts = 1,
-                              .parts = sr->parts,
-                              .caption_drawn = shard_draw_caption(
-                                  0, name, p->key, 0, seed, (uint32_t)p->n_captions),
-                              .metadata = p->metadata,
-                              .metadata_len = p->metadata_len};
-    if (s->unit->input->format == INPUT_PAIRS)
-        fill_pair(sr, run, s);
+    sr->record = (struct shard_record){.key = s->in.key,
+                                       .name = s->unit->input->name,
+                                       .index = s->in.index,
+                                       .n_parts = s->in.n_parts,
+                                       .parts = sr->parts,
+                                       .n_renditions = s->n_renditions,
+                                       .renditions = s->renditions,
+                                       .n_tensors = s->n_tensors,
+                                       .tensors = s->tensors,
+                                       .metadata = s->in.metadata,
+                                       .metadata_len = s->in.metadata_len};
+    draw(&sr->record, run->text);
     return 0;
 }
 
 void sample_record_free(struct sample_record *sr)
 {
+    free(sr->parts);
     free(sr->alternatives);
-    sr->alternatives = NULL;
+    *sr = (struct sample_record){0};
 }

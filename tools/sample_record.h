@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/sample_record.h - a finished sample as a shard's record: text, then image, or text
- * alone. */
+ * tools/sample_record.h - a finished sample as a shard's record. */
 #ifndef TOOLS_SAMPLE_RECORD_H
 #define TOOLS_SAMPLE_RECORD_H
 
@@ -9,13 +8,12 @@
 struct run;
 struct sample;
 
-/* A record and the arrays it points into; texts, ids and latent stay the sample's. */
+/* A record and arrays that it points into; texts, ids, renditions and tensors stay the
+ * sample's. */
 struct sample_record {
     struct shard_record record;
-    struct shard_alternative *alternatives; /* one a caption */
-    struct shard_part parts[2];             /* text, image */
-    struct shard_rendition rendition;
-    struct shard_tensor tensors[2]; /* mean, and log-variance if stored */
+    struct shard_part *parts;
+    struct shard_alternative *alternatives; /* of all parts */
 };
 
 /* Fills *sr, which lives no longer than the sample. Returns 0, or -1: no memory. Release

@@ -4,25 +4,30 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "ingest/document.h"
-#include "ingest/pair.h"
 #include "ingest/utf8.h"
 
-static const char *const input_formats[] = {"auto", "tar", "jsonl", NULL};
 const char *const metadata_names[] = {"keep", "none", NULL};
 
 struct select_options select_options_default(void)
 {
-    struct pair_options pair = pair_options_default();
-    struct document_options document = document_options_default();
+    const struct reader_options reading = reader_options_default();
 
-    return (struct select_options){.text_field = document.text_field,
-                                   .id_field = document.id_field,
-                                   .max_doc_bytes = (int64_t)document.max_doc_bytes,
+    return (struct select_options){.text_field = reading.text_field,
+                                   .id_field = reading.id_field,
+                                   .max_doc_bytes = (int64_t)reading.max_doc_bytes,
                                    .name_depth = 1,
-                                   .max_metadata = (int64_t)pair.max_metadata,
-                                   .max_member = (int64_t)pair.max_member_bytes,
+                                   .max_metadata = (int64_t)reading.max_metadata,
+                                   .max_member = (int64_t)reading.max_member_bytes,
                                    .max_reject_rate = 0.5};
+}
+
+/* "auto", then the readers. */
+static void list_formats(const char *names[N_READERS + 2])
+{
+    names[0] = "auto";
+    for (int i = 0; i < N_READERS; i++)
+        names[1 + i] = readers[i]->name;
+    names[1 + N_READERS] = NULL;
 }
 
 void select_options_list(struct select_options *o, struct option list[N_SELECT_OPTIONS])
@@ -33,9 +38,8 @@ void select_options_list(struct select_options *o, struct option list[N_SELECT_O
         {"image-field", OPTION_STRING, &o->image_field, "EXT",
          "the member that is the image (jpg, jpeg, png, webp, else by magic bytes)", NULL,
          0, 0},
-        {"input-format", OPTION_CHOICE, OPTION_ENUM(o->input_format), NULL,
-         "of all inputs (auto: jsonl where a path ends so, else tar)", input_formats, 0,
-         0},
+        {"input-format", OPTION_CHOICE, &o->input_format, NULL,
+         "of all inputs (auto: jsonl where a path ends so, else tar)", o->formats, 0, 0},
         {"text-field", OPTION_STRING, &o->text_field, "NAME",
          "a document's member that is its text (text)", NULL, 0, 0},
         {"id-field", OPTION_STRING, &o->id_field, "NAME",
@@ -66,7 +70,20 @@ void select_options_list(struct select_options *o, struct option list[N_SELECT_O
     };
 
     _Static_assert(sizeof(options) == N_SELECT_OPTIONS * sizeof(*options), "its number");
+    list_formats(o->formats);
     memcpy(list, options, sizeof(options));
+}
+
+struct reader_options select_options_reading(const struct select_options *o)
+{
+    return (struct reader_options){.keep_metadata = o->metadata == METADATA_KEEP,
+                                   .max_metadata = (size_t)o->max_metadata,
+                                   .limit = (uint64_t)o->limit,
+                                   .image_field = o->image_field,
+                                   .max_member_bytes = (size_t)o->max_member,
+                                   .text_field = o->text_field,
+                                   .id_field = o->id_field,
+                                   .max_doc_bytes = (size_t)o->max_doc_bytes};
 }
 
 /* Fields are compared in lower case, and the configuration must not tell JPG from jpg.
@@ -91,7 +108,7 @@ int select_options_check(struct select_options *o)
     const char *field_problem;
 
     fold_case(o->image_field);
-    field_problem = o->image_field ? pair_image_field_problem(o->image_field) : NULL;
+    field_problem = o->image_field ? reader_image_field_problem(o->image_field) : NULL;
     if (field_problem)
         usage_error("--image-field %s: %s", o->image_field, field_problem);
     else if (!is_member_name(o->text_field) || !is_member_name(o->id_field))

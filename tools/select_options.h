@@ -5,9 +5,9 @@
 
 #include <stdint.h>
 
+#include "ingest/readers.h"
 #include "tools/options.h"
 
-enum format_choice { FORMAT_BY_SUFFIX, FORMAT_TAR, FORMAT_JSONL };
 enum metadata_mode { METADATA_KEEP, METADATA_NONE };
 
 /* Their names on the command line and in files, in the enum's order, NULL-terminated. */
@@ -18,7 +18,7 @@ struct select_options {
     const char *image_field;
     const char *text_field, *id_field; /* of documents */
     int64_t max_doc_bytes;
-    enum format_choice input_format;
+    int input_format; /* 0: by suffix; else 1 + position in `readers` */
     enum metadata_mode metadata;
     int64_t max_metadata;
     int64_t max_member;
@@ -26,6 +26,7 @@ struct select_options {
     int64_t limit; /* 0: none */
     const char *name;
     int64_t name_depth;
+    const char *formats[N_READERS + 2]; /* names of input_format's values */
 };
 
 struct select_options select_options_default(void);
@@ -33,6 +34,9 @@ struct select_options select_options_default(void);
 /* Fills the list with the options that write to *o, under their heading. */
 enum { N_SELECT_OPTIONS = 13 };
 void select_options_list(struct select_options *o, struct option list[N_SELECT_OPTIONS]);
+
+/* What readers want to know of them, all but unpack_memory; strings are these. */
+struct reader_options select_options_reading(const struct select_options *o);
 
 /* What the table cannot say; the image field's name becomes lower case. Returns
  * OPTIONS_OK, or OPTIONS_WRONG after explaining. */

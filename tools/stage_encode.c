@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/stage_encode.c - pairs -> pixels, ids and latents, documents -> ids; nearly all
- * of the work.
+ * tools/stage_encode.c - images -> pixels and latents, texts -> ids; nearly all of the
+ * work.
  *
  * One worker decodes its batch and then encodes it, so that there are as many busy
  * threads as workers, and pixels never leave the core that made them. */
@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/decode.h"
 #include "ingest/status.h"
 #include "shard/status.h"
 #include "tools/clock.h"
 #include "tools/encoding.h"
 #include "tools/gather.h"
-#include "tools/intake.h"
 #include "tools/pipeline.h"
 #include "tools/run.h"
 #include "tools/sample.h"
@@ -32,6 +32,7 @@ static const uint64_t BATCH_BYTES = (uint64_t)256 << 20;
 /* An image whose pixels wait for the encoders. */
 struct slot {
     struct sample *sample; /* NULL: free */
+    uint32_t rendition;    /* position in the sample's */
     uint8_t *rgb;          /* (height, width, 3) */
 };
 
@@ -156,45 +157,70 @@ static int open_worker(void **out, void *shared)
     return run->n_encodings > 0 ? open_encoders(w) : PIPE_OK;
 }
 
-/* Its texts stay held until they are written. */
-static void release_image(struct run *run, struct sample *s)
+/* The texts stay held until they are written. */
+static void release_image(struct run *run, struct sample *s, struct ingest_part *image)
 {
-    if (s->pair.image_len > 0)
-        budget_give_back(&run->read_bytes, s->pair.image_len);
-    s->held -= s->pair.image_len;
-    free(s->pair.image);
-    s->pair.image = NULL;
-    s->pair.image_len = 0;
+    if (image->image_len > 0)
+        budget_give_back(&run->read_bytes, image->image_len);
+    s->held -= image->image_len;
+    free(image->image);
+    image->image = NULL;
+    image->image_len = 0;
 }
 
-/* Decodes into rgb. A bad image is marked in the sample. Returns 0, 1 where the run is
- * being stopped, or -1. */
-static int decode(struct encode_worker *w, struct sample *s, uint8_t *rgb)
+/* The image, cropped to a square and resized, is one rendition. */
+static void add_rendition(const struct run *run, struct sample *s, uint32_t part,
+                          const struct decoded *g)
+{
+    const uint32_t size = (uint32_t)run->image->size;
+    struct sample_part *made = &s->parts[part];
+
+    made->width = g->original_width;
+    made->height = g->original_height;
+    made->upscaled |= g->upscaled;
+    made->broken_profile |= g->broken_profile;
+    s->renditions[s->n_renditions++] = (struct shard_rendition){
+        .part = part,
+        .fit = SHARD_CROP,
+        .target_width = size,
+        .target_height = size,
+        .crop = {g->crop_left, g->crop_top, g->crop_width, g->crop_height},
+        .content = {0, 0, size, size}};
+}
+
+/* Decodes an image into rgb. A bad one is marked in the sample. Returns 0, 1 where the
+ * run is being stopped, or -1. */
+static int decode(struct encode_worker *w, struct sample *s, uint32_t part, uint8_t *rgb)
 {
     struct run *run = w->run;
-    struct pair *p = &s->pair;
+    struct ingest_part *image = &s->in.parts[part];
+    struct image_header *header = &image->header;
     uint64_t start = clock_ns(), total = (uint64_t)run->image->decode_mem;
-    struct decode_info info;
+    struct decoded decoded;
     int rc;
 
-    if (SHA256(p->image, p->image_len, s->image_sha256) == NULL)
+    if (SHA256(image->image, image->image_len, s->parts[part].sha256) == NULL)
         return run_fail(run, "out of memory");
-    if (decode_probe(p->image, p->image_len, &info, &p->reject) != REJECT_NONE)
+    if (image_header_read(image->image, image->image_len, header, &s->in.reject) !=
+        REJECT_NONE)
         return 0;
-    if (info.need > total) {
-        reject_set(&p->reject, REJECT_TOO_MANY_PIXELS,
+    if (header->need > total) {
+        reject_set(&s->in.reject, REJECT_TOO_MANY_PIXELS,
                    "%u x %u pixels need %llu bytes to decode; --decode-mem is %llu",
-                   info.width, info.height, (unsigned long long)info.need,
+                   header->width, header->height, (unsigned long long)header->need,
                    (unsigned long long)total);
         return 0;
     }
-    if (!budget_take(&run->decode_mem, info.need))
+    if (!budget_take(&run->decode_mem, header->need))
         return 1;
-    rc = image_decoder_run(w->decoder, p->image, p->image_len, rgb, &s->geometry);
-    budget_give_back(&run->decode_mem, info.need);
+    rc = image_decoder_run(w->decoder, image->image, image->image_len, header, rgb,
+                           &decoded);
+    budget_give_back(&run->decode_mem, header->need);
     if (rc != INGEST_OK)
         return run_fail(run, "out of memory");
-    p->reject = s->geometry.reject;
+    s->in.reject = decoded.reject;
+    if (decoded.reject.reason == REJECT_NONE)
+        add_rendition(run, s, part, &decoded);
     atomic_fetch_add(&run->count.decode_ns, clock_ns() - start);
     atomic_fetch_add(&run->count.decoded, 1);
     return 0;
@@ -216,67 +242,88 @@ static void give_back_for_text(struct run *run, uint64_t taken)
         budget_give_back(&run->decode_mem, taken);
 }
 
-/* One caption after the other: the caller has taken what the longest needs. */
-static int tokenize(struct run *run, struct sample *s)
+static int tokenize(struct run *run, const struct sample *s, size_t part)
 {
-    const struct pair *p = &s->pair;
-    uint64_t start = clock_ns();
+    const struct ingest_part *text = &s->in.parts[part];
+    struct sample_part *made = &s->parts[part];
 
-    if (!run->tokenizer)
-        return 0;
-    s->ids = calloc(p->n_captions, sizeof(*s->ids));
-    s->n_ids = calloc(p->n_captions, sizeof(*s->n_ids));
-    if (!s->ids || !s->n_ids)
+    made->ids = calloc(text->n_alternatives, sizeof(*made->ids));
+    made->n_ids = calloc(text->n_alternatives, sizeof(*made->n_ids));
+    if (!made->ids || !made->n_ids)
         return run_fail(run, "out of memory");
-    for (size_t i = 0; i < p->n_captions; i++) {
-        int rc = tokenizer_encode(run->tokenizer, p->captions[i].text,
-                                  p->captions[i].text_len, &s->ids[i], &s->n_ids[i]);
+    for (size_t i = 0; i < text->n_alternatives; i++) {
+        const struct ingest_alternative *a = &text->alternatives[i];
+        int rc = tokenizer_encode(run->tokenizer, a->text, a->text_len, &made->ids[i],
+                                  &made->n_ids[i]);
+
         if (rc != SHARD_OK)
             return run_fail(run, "%s: caption %s of '%s' could not be tokenized%s",
-                            s->unit->input->name, p->captions[i].name, p->key,
+                            s->unit->input->name, a->name, s->in.key,
                             rc == SHARD_ENOMEM ? ": out of memory" : "");
-        atomic_fetch_add(&run->count.tokens, s->n_ids[i]);
+        atomic_fetch_add(&run->count.tokens, made->n_ids[i]);
     }
-    atomic_fetch_add(&run->count.tokenize_ns, clock_ns() - start);
     return 0;
 }
 
-/* Returns as decode() does. */
-static int tokenize_captions(struct run *run, struct sample *s)
+static size_t longest_text(const struct sample *s)
 {
     size_t longest = 0;
-    uint64_t taken;
-    int rc;
+
+    for (size_t i = 0; i < s->in.n_parts; i++)
+        for (size_t k = 0; k < s->in.parts[i].n_alternatives; k++)
+            if (s->in.parts[i].alternatives[k].text_len > longest)
+                longest = s->in.parts[i].alternatives[k].text_len;
+    return longest;
+}
+
+/* One text after the other, so that what the longest needs is enough. Returns as decode()
+ * does. */
+static int tokenize_texts(struct run *run, struct sample *s)
+{
+    uint64_t taken, start;
+    int rc = 0;
 
     if (!run->tokenizer)
         return 0;
-    for (size_t i = 0; i < s->pair.n_captions; i++)
-        if (s->pair.captions[i].text_len > longest)
-            longest = s->pair.captions[i].text_len;
-    if (!take_for_text(run, longest, &taken))
+    if (!take_for_text(run, longest_text(s), &taken))
         return 1;
-    rc = tokenize(run, s);
+    start = clock_ns();
+    for (size_t i = 0; i < s->in.n_parts && rc == 0; i++)
+        if (s->in.parts[i].kind == INGEST_TEXT)
+            rc = tokenize(run, s, i);
+    atomic_fetch_add(&run->count.tokenize_ns, clock_ns() - start);
     give_back_for_text(run, taken);
     return rc;
 }
 
-/* Of image `i` of the batch, into its sample from *at on, which moves. */
-static void store(const struct encoding_worker *w, size_t i, struct sample *s, char **at)
+/* Of the image in `slot`, number `i` of its batch. */
+static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
+                  const struct slot *slot)
 {
     const struct encoding *e = w->encoding;
+    struct sample *s = slot->sample;
     size_t bad = 0, n = 0;
 
     for (size_t k = 0; k < e->n_tensors; k++) {
         const struct stored_tensor *t = &e->tensors[k];
         const struct encoder_tensor *computed = &e->about.tensors[t->from];
         const char *values = w->computed[t->from];
+        struct shard_tensor tensor = {.kind = t->kind,
+                                      .part = s->renditions[slot->rendition].part,
+                                      .owner = slot->rendition,
+                                      .encoder = encoder,
+                                      .slot = t->slot,
+                                      .dtype = t->dtype,
+                                      .n_dims = (uint32_t)computed->n_dims,
+                                      .n_bytes = t->n_bytes};
 
-        bad += encoding_store(t, values + i * encoder_tensor_bytes(computed), *at);
+        memcpy(tensor.dims, computed->dims, sizeof(computed->dims));
+        bad += encoding_store(t, values + i * encoder_tensor_bytes(computed),
+                              sample_add_tensor(s, &tensor));
         n += t->n_values;
-        *at += t->n_bytes;
     }
     if (bad > 0)
-        reject_set(&s->pair.reject, REJECT_NOT_FINITE,
+        reject_set(&s->in.reject, REJECT_NOT_FINITE,
                    "%zu of %zu latent values are not finite in %s", bad, n, e->dtype);
 }
 
@@ -313,10 +360,9 @@ static int encode_oldest(struct encode_worker *w)
     rc = encode_batch(w, &in);
     for (size_t i = 0; i < n && rc == 0; i++) {
         struct slot *slot = w->batch[i];
-        char *at = slot->sample->latent;
 
         for (size_t k = 0; k < run->n_encodings; k++)
-            store(&w->encodings[k], i, slot->sample, &at);
+            store(&w->encodings[k], (uint32_t)k, i, slot);
         atomic_fetch_add(&slot->sample->unit->progress.n_encoded, 1);
         slot->sample = NULL;
     }
@@ -340,55 +386,62 @@ static int take_slot(struct encode_worker *w, uint64_t bytes, struct slot **slot
     return rc;
 }
 
-/* Makes a pair of a document's line. Returns as decode() does. */
+/* What the reader has left to do, if anything. Returns as decode() does. */
 static int parse(struct run *run, struct sample *s)
 {
-    struct document_options options =
-        intake_document_options(run->select, (uint64_t)run->image->decode_mem);
-    uint64_t start = clock_ns();
+    const struct reader *reader = s->unit->input->reader;
+    uint64_t taken, start;
+    int rc;
 
-    if (document_parse(&s->line, &options, &s->pair, &s->dropped_metadata) != INGEST_OK)
+    if (!reader->parse)
+        return 0;
+    if (!take_for_text(run, s->in.raw.len, &taken))
+        return 1;
+    start = clock_ns();
+    rc = reader->parse(&s->in, &run->reading);
+    give_back_for_text(run, taken);
+    if (rc != INGEST_OK)
         return run_fail(run, "out of memory");
-    document_line_clear(&s->line);
     atomic_fetch_add(&run->count.parse_ns, clock_ns() - start);
     atomic_fetch_add(&run->count.documents, 1);
+    atomic_fetch_add(&s->unit->progress.n_encoded, 1);
     return 0;
 }
 
-/* A document needs no more than this; its text stays with it, so `held` does too. */
-static int work_on_document(struct encode_worker *w, struct sample *s)
-{
-    struct run *run = w->run;
-    uint64_t taken;
-    int rc;
-
-    if (!take_for_text(run, s->line.len, &taken))
-        return 1;
-    rc = parse(run, s);
-    if (rc == 0 && s->pair.reject.reason == REJECT_NONE)
-        rc = tokenize(run, s);
-    give_back_for_text(run, taken);
-    atomic_fetch_add(&s->unit->progress.n_encoded, 1);
-    return rc;
-}
-
-/* Up to what the encoders go on with. Returns as decode() does. */
-static int work_on_pair(struct encode_worker *w, struct sample *s)
+/* Its pixels wait for the encoders, unless they are bad. Returns as decode() does. */
+static int work_on_image(struct encode_worker *w, struct sample *s, uint32_t part)
 {
     const struct encoding *e = &w->run->encodings[0];
-    struct slot *slot = NULL;
-    int rc = 0;
+    struct slot *slot;
+    int rc = take_slot(w, e->about.image_bytes, &slot);
 
-    if (s->pair.reject.reason == REJECT_NONE)
-        rc = take_slot(w, e->about.image_bytes, &slot);
-    if (slot && rc == 0)
-        rc = decode(w, s, slot->rgb);
-    release_image(w->run, s);
-    if (rc != 0 || s->pair.reject.reason != REJECT_NONE)
+    if (rc == 0)
+        rc = decode(w, s, part, slot->rgb);
+    if (rc != 0 || s->in.reject.reason != REJECT_NONE)
         return rc;
     slot->sample = s;
+    slot->rendition = (uint32_t)s->n_renditions - 1;
     gather_add(&w->gather, slot, e->width, e->height, e->about.image_bytes);
-    return tokenize_captions(w->run, s);
+    return 0;
+}
+
+/* All but what the encoders are to go on with. A text stays with its sample, and so does
+ * what is held for it. */
+static int work_on_sample(struct encode_worker *w, struct sample *s)
+{
+    struct run *run = w->run;
+    int rc = parse(run, s);
+
+    if (rc == 0 && sample_make_room(s, &run->room) != 0)
+        rc = run_fail(run, "out of memory");
+    for (uint32_t i = 0; i < s->in.n_parts && rc == 0; i++) {
+        if (s->in.parts[i].kind != INGEST_IMAGE)
+            continue;
+        if (s->in.reject.reason == REJECT_NONE)
+            rc = work_on_image(w, s, i);
+        release_image(run, s, &s->in.parts[i]);
+    }
+    return rc == 0 && s->in.reject.reason == REJECT_NONE ? tokenize_texts(run, s) : rc;
 }
 
 static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
@@ -398,8 +451,7 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
 
     for (int i = 0; i < n && rc == 0; i++)
         if (!s[i]->end_of_unit && !atomic_load(&s[i]->unit->progress.dropped))
-            rc = s[i]->unit->input->format == INPUT_DOCUMENTS ? work_on_document(w, s[i])
-                                                              : work_on_pair(w, s[i]);
+            rc = work_on_sample(w, s[i]);
     while (rc == 0 && w->gather.n > 0)
         rc = encode_oldest(w);
     if (rc != 0)

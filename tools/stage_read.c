@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/stage_read.c - the conveyor's first stage: inputs -> pairs, or lines
- * of documents.
+ * tools/stage_read.c - the conveyor's first stage: inputs -> samples.
  *
  * Each worker takes the next unit that nobody has taken, reads it to its end and passes
  * an end mark behind its last sample. An input that cannot be read ends its own unit
@@ -11,7 +10,6 @@
 
 #include "ingest/status.h"
 #include "tools/clock.h"
-#include "tools/intake.h"
 #include "tools/run.h"
 #include "tools/pipeline.h"
 #include "tools/publish.h"
@@ -23,7 +21,8 @@ struct read_worker {
     struct run *run;
     struct unit *unit; /* NULL: take the next one */
     struct source *source;
-    struct intake *intake;
+    const struct reader *reader; /* of the unit */
+    void *reading;               /* its state */
     uint64_t seq;
     uint64_t counted; /* bytes of this source that are in the counters */
 };
@@ -40,9 +39,11 @@ static int open_worker(void **out, void *shared)
 
 static void leave_unit(struct read_worker *w)
 {
-    intake_close(w->intake);
+    if (w->reader)
+        w->reader->close(w->reading);
     source_close(w->source);
-    w->intake = NULL;
+    w->reader = NULL;
+    w->reading = NULL;
     w->source = NULL;
     w->unit = NULL;
 }
@@ -72,6 +73,7 @@ static int take_unit(struct read_worker *w)
     }
     w->unit = &run->units[i];
     input = w->unit->input;
+    w->reader = input->reader;
     w->seq = 0;
     w->counted = 0;
     if (publication_done(run->options->out, input->name)) {
@@ -81,8 +83,7 @@ static int take_unit(struct read_worker *w)
     }
     rc = source_open(&w->source, input, run->cancel_fd);
     if (rc == INGEST_OK)
-        rc = intake_open(&w->intake, input->format, source_callback(w->source),
-                         run->select, (uint64_t)run->image->decode_mem);
+        rc = w->reader->open(&w->reading, source_callback(w->source), &run->reading);
     return rc;
 }
 
@@ -98,9 +99,9 @@ static void count_bytes(struct read_worker *w)
 /* The words for an input that could not be read, from whoever has them. */
 static const char *why(const struct read_worker *w)
 {
-    const char *intake = w->intake ? intake_why(w->intake) : "";
+    const char *reader = w->reading ? w->reader->why(w->reading) : "";
 
-    return *source_why(w->source) ? source_why(w->source) : intake;
+    return *source_why(w->source) ? source_why(w->source) : reader;
 }
 
 /* Fills the unit's totals at the end of its input. `rc` is how reading ended. PIPE_END
@@ -110,8 +111,8 @@ static int end_unit(struct read_worker *w, int rc)
     struct unit *u = w->unit;
     uint64_t limit = (uint64_t)w->run->select->limit;
 
-    if (w->intake && !u->taken)
-        u->totals = *intake_totals(w->intake);
+    if (w->reading && !u->taken)
+        u->totals = *w->reader->totals(w->reading);
     if (w->source && rc == INGEST_END) {
         rc = source_finish(w->source, limit == 0 || u->totals.groups < limit);
         if (source_hashes(w->source, u->input_sha256, u->input_probe) != 0)
@@ -141,20 +142,24 @@ static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe
     return pipe_pass(out, s);
 }
 
-/* What a sample keeps in memory: its image until that is decoded, its texts and their
+/* What a sample keeps in memory: its images until they are decoded, its texts and their
  * ids, of which there are at most as many as bytes, until they are written. */
-static uint64_t memory_of(const struct sample *s)
+static uint64_t memory_of(const struct ingest_sample *in)
 {
     enum {
-        TEXT_AND_IDS = 1 + sizeof(**s->ids),
-        CAPTION = 256 /* its structs and name */
+        TEXT_AND_IDS = 1 + sizeof(uint32_t),
+        ALTERNATIVE = 256 /* its structs and name */
     };
-    const struct pair *p = &s->pair;
-    uint64_t text = s->line.len;
+    uint64_t bytes = in->metadata_len + (uint64_t)in->raw.len * TEXT_AND_IDS;
 
-    for (size_t i = 0; i < p->n_captions; i++)
-        text += p->captions[i].text_len;
-    return p->image_len + text * TEXT_AND_IDS + p->metadata_len + p->n_captions * CAPTION;
+    for (size_t i = 0; i < in->n_parts; i++) {
+        const struct ingest_part *part = &in->parts[i];
+
+        bytes += part->image_len + part->n_alternatives * ALTERNATIVE;
+        for (size_t k = 0; k < part->n_alternatives; k++)
+            bytes += (uint64_t)part->alternatives[k].text_len * TEXT_AND_IDS;
+    }
+    return bytes;
 }
 
 /* Waits for the later stages where too much is in hand, which is no work of this one. */
@@ -172,7 +177,7 @@ static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out 
     s->unit = w->unit;
     s->seq = w->seq++;
     s->end_of_unit = false;
-    s->held = memory_of(s);
+    s->held = memory_of(&s->in);
     if (s->held > 0 && !take_memory(w->run, s->held, out)) {
         s->held = 0;
         return PIPE_END;
@@ -196,7 +201,7 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
     if (!w->unit)
         return PIPE_END;
     if (rc == INGEST_OK)
-        rc = intake_next(w->intake, s[0]);
+        rc = w->reader->next(w->reading, &s[0]->in);
     if (rc == INGEST_OK)
         return pass_sample(w, s[0], out);
     if (rc == INGEST_CANCELLED)

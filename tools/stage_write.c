@@ -34,17 +34,6 @@ static void insert(struct unit *u, struct sample *s)
     *at = s;
 }
 
-void sample_clear(struct sample *s)
-{
-    for (size_t i = 0; s->ids && i < s->pair.n_captions; i++)
-        free(s->ids[i]);
-    free(s->ids);
-    free(s->n_ids);
-    document_line_clear(&s->line);
-    pair_clear(&s->pair);
-    *s = (struct sample){.latent = s->latent};
-}
-
 static int write_one(struct run *run, struct sample *s)
 {
     struct unit *u = s->unit;

@@ -44,7 +44,7 @@ struct unit_output {
     uint64_t n_samples, n_rejects;
     uint64_t by_reason[N_REJECT_REASONS];
     uint64_t upscaled, broken_profiles, dropped_metadata;
-    struct hash_set keys; /* of documents: pairs' keys are known to their reader */
+    struct hash_set keys; /* those that the reader has not checked */
     time_t started;
 };
 
@@ -70,7 +70,7 @@ static int begin(struct unit *u, struct run *run)
     if (!out)
         return run_fail(run, "out of memory");
     out->started = time(NULL);
-    out->header = run->header[u->input->format];
+    out->header = run->header[u->input->reader->has_images];
     out->header.name = u->input->name;
     options.header = &out->header;
     if (publication_init(&out->files, &publication_shards, run->options->out,
@@ -106,7 +106,7 @@ static int fail_rejects(const struct unit *u, struct run *run)
 static int append_reject(struct unit *u, struct run *run, const struct sample *s)
 {
     struct unit_output *out = u->output;
-    const struct pair *p = &s->pair;
+    const struct ingest_sample *in = &s->in;
     json_t *object;
     char *line;
     size_t len;
@@ -114,10 +114,10 @@ static int append_reject(struct unit *u, struct run *run, const struct sample *s
 
     if (!out->rejects && open_rejects(out, run) != 0)
         return -1;
-    object =
-        json_pack("{s:s, s:s, s:I, s:s, s:o}", "name", u->input->name, "key", p->key,
-                  "index", (json_int_t)p->index, "reason", reject_name(p->reject.reason),
-                  "detail", json_any_string(p->reject.detail));
+    object = json_pack("{s:s, s:s, s:I, s:s, s:o}", "name", u->input->name, "key",
+                       in->key, "index", (json_int_t)in->index, "reason",
+                       reject_name(in->reject.reason), "detail",
+                       json_any_string(in->reject.detail));
     line = object ? shard_json_canonical(object) : NULL;
     json_decref(object);
     if (!line)
@@ -130,8 +130,8 @@ static int append_reject(struct unit *u, struct run *run, const struct sample *s
         rc = run_fail(run, "%s: SHA-256 failed", u->input->name);
     out->rejects_bytes += len + 1;
     out->n_rejects++;
-    out->by_reason[p->reject.reason]++;
-    atomic_fetch_add(&run->count.rejects[p->reject.reason], 1);
+    out->by_reason[in->reject.reason]++;
+    atomic_fetch_add(&run->count.rejects[in->reject.reason], 1);
     free(line);
     return rc;
 }
@@ -149,9 +149,11 @@ static int append_record(struct unit *u, struct run *run, const struct sample *s
     if (rc != SHARD_OK)
         return run_fail(run, "%s: %s", u->input->name, shard_writer_why(out->shards));
     out->n_samples++;
-    out->upscaled += s->geometry.upscaled;
-    out->broken_profiles += s->geometry.broken_profile;
-    out->dropped_metadata += s->dropped_metadata;
+    for (size_t i = 0; i < s->in.n_parts; i++) {
+        out->upscaled += s->parts[i].upscaled;
+        out->broken_profiles += s->parts[i].broken_profile;
+    }
+    out->dropped_metadata += s->in.dropped_metadata;
     return 0;
 }
 
@@ -159,12 +161,11 @@ int unit_append(struct unit *u, struct run *run, struct sample *s)
 {
     if (!u->output && begin(u, run) != 0)
         return -1;
-    /* Only here are documents in order again. */
-    if (u->input->format == INPUT_DOCUMENTS &&
-        document_check_key(&u->output->keys, &s->pair) != INGEST_OK)
+    /* Only here are samples in order again. */
+    if (ingest_sample_check_key(&s->in, &u->output->keys) != INGEST_OK)
         return run_fail(run, "out of memory");
-    return s->pair.reject.reason == REJECT_NONE ? append_record(u, run, s)
-                                                : append_reject(u, run, s);
+    return s->in.reject.reason == REJECT_NONE ? append_record(u, run, s)
+                                              : append_reject(u, run, s);
 }
 
 /* NULL, like those below: no memory. */
@@ -196,8 +197,6 @@ static json_t *count_skipped(const struct ingest_totals *t)
 static json_t *describe_input(const struct unit *u, enum unit_end end)
 {
     static const char *const status[] = {"complete", "damaged", "rejected"};
-    static const char *const formats[] = {
-        [INPUT_PAIRS] = "tar", [INPUT_DOCUMENTS] = "jsonl"};
     const struct unit_output *out = u->output;
     const struct ingest_totals *t = &u->totals;
     uint64_t withheld = end == UNIT_REJECTED ? out->n_samples : 0;
@@ -211,7 +210,7 @@ static json_t *describe_input(const struct unit *u, enum unit_end end)
         "{s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:b, s:I, s:o, s:I, s:I, "
         "s:I, "
         "s:I, s:I, s:I, s:b, s:o}",
-        "name", u->input->name, "format", formats[u->input->format], "bytes",
+        "name", u->input->name, "format", u->input->reader->name, "bytes",
         (json_int_t)u->input_bytes, "sha256", u->input_sha256, "probe", u->input_probe,
         "status", status[end], "groups", (json_int_t)t->groups, "samples",
         (json_int_t)(out->n_samples - withheld), "withheld", (json_int_t)withheld,
@@ -308,9 +307,9 @@ static json_t *describe_result(const struct unit *u, const struct run *run,
 {
     return json_pack(
         "{s:s, s:s, s:[o], s:o, s:o, s:o}", "software", LATENTMILL_SOFTWARE,
-        "config_sha256", dataset_config_sha256(run->config[u->input->format]), "inputs",
-        describe_input(u, end), "shards", describe_shards(u, files, n_files), "rejects",
-        describe_rejects(u), "libraries", manifest_library_versions());
+        "config_sha256", dataset_config_sha256(run->config[u->input->reader->has_images]),
+        "inputs", describe_input(u, end), "shards", describe_shards(u, files, n_files),
+        "rejects", describe_rejects(u), "libraries", manifest_library_versions());
 }
 
 /* Gives the manifest's text and its length. */
@@ -336,8 +335,7 @@ static bool is_ungrouped(const struct unit *u)
 {
     uint64_t keys = u->totals.groups - u->output->by_reason[REJECT_DUPLICATE_KEY];
 
-    return u->input->format == INPUT_PAIRS && u->totals.scattered > 1 &&
-           10 * u->totals.scattered >= keys;
+    return u->totals.scattered > 1 && 10 * u->totals.scattered >= keys;
 }
 
 /* What is damaged is not judged by its rejects: behind a flipped bit a decoder may go on

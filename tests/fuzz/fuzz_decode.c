@@ -9,6 +9,7 @@
 
 #include "ingest/decode.h"
 #include "ingest/status.h"
+#include "tests/unit/decode_image.h"
 
 enum { SIDE = 24, MOST_PIXELS = 1 << 20 };
 
@@ -21,7 +22,7 @@ static void decode(const uint8_t *data, size_t size, struct decode_options optio
 
     if (image_decoder_open(&d, &options) != INGEST_OK)
         abort();
-    int rc = image_decoder_run(d, data, size, rgb, out);
+    int rc = decode_image(d, data, size, rgb, out);
     assert(rc == INGEST_OK);
     assert(out->reject.reason == REJECT_NONE || out->reject.detail[0] != '\0');
     assert(out->reject.reason != REJECT_NONE || out->crop_width > 0);
@@ -51,10 +52,10 @@ static void check(const uint8_t *data, size_t size, bool keep_truncated, int jpe
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct decode_info info;
+    struct image_header info;
     struct reject reject;
 
-    if (decode_probe(data, size, &info, &reject) != REJECT_NONE ||
+    if (image_header_read(data, size, &info, &reject) != REJECT_NONE ||
         (uint64_t)info.width * info.height > MOST_PIXELS)
         return 0;
     check(data, size, true, 0);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/fuzz/fuzz_documents.c - any bytes into ingest/document.h: decompression, lines,
- * JSON, metadata.
+ * tests/fuzz/fuzz_documents.c - any bytes into ingest/reader_jsonl.c: decompression,
+ * lines, JSON, metadata.
  *
  * The first byte chooses options and the size of reads; what comes out must not depend on
- * the latter, and must keep the promises of document.h. */
+ * the latter, and must keep the promises of readers.h. */
 #include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/document.h"
+#include "ingest/readers.h"
 #include "ingest/plain_json.h"
 #include "ingest/status.h"
 #include "tests/unit/memory_input.h"
@@ -24,7 +24,7 @@ static void must(int condition)
 }
 
 /* What is kept of a line is an object still, which has no text any more. */
-static void check_metadata(const struct pair *p, const struct document_options *o)
+static void check_metadata(const struct ingest_sample *p, const struct reader_options *o)
 {
     size_t len;
     char *plain = plain_json(p->metadata, p->metadata_len, &len);
@@ -39,16 +39,20 @@ static void check_metadata(const struct pair *p, const struct document_options *
     free(plain);
 }
 
-static void check_document(const struct pair *p, const struct document_options *o)
+static void check_document(const struct ingest_sample *p, const struct reader_options *o)
 {
-    must(p->key && p->key[0] != '\0' && strlen(p->key) <= 4 * 1024 + 3 && !p->image);
+    const struct ingest_alternative *text;
+
+    must(p->key && p->key[0] != '\0' && strlen(p->key) <= 4 * 1024 + 3);
     if (p->reject.reason != REJECT_NONE) {
         must(p->reject.detail[0] != '\0');
         return;
     }
-    must(p->n_captions == 1 && p->captions[0].text_len > 0);
-    must(p->captions[0].text[p->captions[0].text_len] == '\0');
-    must(p->captions[0].text_len <= o->max_doc_bytes);
+    must(p->n_parts == 1 && p->parts[0].kind == INGEST_TEXT);
+    must(p->parts[0].n_alternatives == 1);
+    text = &p->parts[0].alternatives[0];
+    must(text->text_len > 0 && text->text[text->text_len] == '\0');
+    must(text->text_len <= o->max_doc_bytes);
     if (p->metadata)
         check_metadata(p, o);
 }
@@ -63,39 +67,38 @@ static struct seen read_all(const uint8_t *data, size_t size, size_t chunk, int 
 {
     struct memory_input in = {.bytes = data, .len = size, .chunk = chunk};
     struct ingest_source source = memory_source(&in);
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
     struct hash_set keys = {0};
     struct seen seen = {0};
-    struct document_line line;
-    struct document_reader *r;
+    struct ingest_sample p;
+    void *r;
     int rc;
 
     o.unpack_memory = 16 << 20;
     o.max_doc_bytes = variant & 1 ? 64 << 10 : 100;
     o.keep_metadata = variant & 2;
     o.text_field = variant & 4 ? "t" : "text";
-    must(document_reader_open(&r, &source, &o) == INGEST_OK);
-    while ((rc = document_reader_next(r, &line)) == INGEST_OK) {
-        struct pair p;
-        bool dropped;
+    must(reader_jsonl.open(&r, &source, &o) == INGEST_OK);
+    while ((rc = reader_jsonl.next(r, &p)) == INGEST_OK) {
+        const struct ingest_raw line = p.raw;
 
-        must(!line.json || (line.len <= o.max_doc_bytes && line.json[line.len] == '\0'));
-        must(document_parse(&line, &o, &p, &dropped) == INGEST_OK);
-        must(document_check_key(&keys, &p) == INGEST_OK);
+        must(!line.bytes ||
+             (line.len <= o.max_doc_bytes && line.bytes[line.len] == '\0'));
+        must(reader_jsonl.parse(&p, &o) == INGEST_OK);
+        must(ingest_sample_check_key(&p, &keys) == INGEST_OK);
         check_document(&p, &o);
-        must(line.index == seen.groups++ && line.number > line.index);
+        must(p.index == seen.groups++ && line.number > p.index);
         seen.bytes += line.len + p.metadata_len + strlen(p.key);
         seen.offsets += line.offset;
         seen.samples += p.reject.reason == REJECT_NONE;
-        pair_clear(&p);
-        document_line_clear(&line);
+        ingest_sample_clear(&p);
     }
     must(rc == INGEST_END && in.at == size);
-    seen.totals = *document_reader_totals(r);
+    seen.totals = *reader_jsonl.totals(r);
     must(seen.totals.groups == seen.groups);
     must(!seen.totals.damaged == (seen.totals.damage[0] == '\0'));
     seen.totals.partial_key = NULL; /* lent by the reader */
-    document_reader_close(r);
+    reader_jsonl.close(r);
     hash_set_free(&keys);
     return seen;
 }

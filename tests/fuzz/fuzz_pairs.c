@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/fuzz/fuzz_pairs.c - any bytes into ingest/pair.h: decompression, tar, grouping,
+ * tests/fuzz/fuzz_pairs.c - any bytes into ingest/reader_tar.c: decompression, tar, grouping,
  * captions.
  *
  * The first byte chooses options and the size of reads; what comes out must not depend on
- * the latter, and must keep the promises of pair.h. It can also have the headers'
+ * the latter, and must keep the promises of readers.h. It can also have the headers'
  * checksums made right again, which few mutations leave whole. */
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,17 +20,19 @@ static void must(int condition)
         abort();
 }
 
-static void check_pair(const struct pair *p)
+static void check_sample(const struct ingest_sample *p)
 {
     must(p->key && p->key[0] != '\0' && strlen(p->key) <= 4 * 1024 + 3);
     if (p->reject.reason != REJECT_NONE) {
-        must(!p->image && !p->captions && !p->metadata && p->reject.detail[0] != '\0');
+        must(p->n_parts == 0 && !p->metadata && p->reject.detail[0] != '\0');
         return;
     }
-    must(p->image && p->n_captions > 0);
-    for (size_t i = 0; i < p->n_captions; i++)
-        must(p->captions[i].text_len > 0 &&
-             p->captions[i].text[p->captions[i].text_len] == '\0');
+    must(p->n_parts == 2 && p->parts[0].n_alternatives > 0 && p->parts[1].image);
+    for (size_t i = 0; i < p->parts[0].n_alternatives; i++) {
+        const struct ingest_alternative *a = &p->parts[0].alternatives[i];
+
+        must(a->text_len > 0 && a->text[a->text_len] == '\0');
+    }
 }
 
 /* What one pass saw, to be compared with another. */
@@ -44,28 +46,30 @@ static struct seen read_all(const uint8_t *data, size_t size, size_t chunk, int 
 {
     struct memory_input in = {.bytes = data, .len = size, .chunk = chunk};
     struct ingest_source source = memory_source(&in);
-    struct pair_options options = pair_options_default();
+    struct reader_options options = reader_options_default();
     struct seen seen = {0};
-    struct pair_reader *r;
-    struct pair p;
+    void *r;
+    struct ingest_sample p;
 
     options.unpack_memory = 16 << 20;
     options.max_member_bytes = 64 << 10;
     options.keep_metadata = variant & 1;
     options.image_field = variant & 2 ? "png" : NULL;
-    must(pair_reader_open(&r, &source, &options) == INGEST_OK);
-    while ((seen.status = pair_reader_next(r, &p)) == INGEST_OK) {
-        check_pair(&p);
+    must(reader_tar.open(&r, &source, &options) == INGEST_OK);
+    while ((seen.status = reader_tar.next(r, &p)) == INGEST_OK) {
+        check_sample(&p);
         must(p.index == seen.groups++);
-        seen.bytes += p.image_len + p.metadata_len + p.n_captions;
-        pair_clear(&p);
+        seen.bytes += p.metadata_len;
+        if (p.n_parts > 0)
+            seen.bytes += p.parts[1].image_len + p.parts[0].n_alternatives;
+        ingest_sample_clear(&p);
     }
     must(seen.status == INGEST_END && in.at == size);
-    seen.totals = *pair_reader_totals(r);
+    seen.totals = *reader_tar.totals(r);
     must(seen.totals.groups == seen.groups);
     must(!seen.totals.damaged == (seen.totals.damage[0] == '\0'));
     seen.totals.partial_key = NULL; /* lent by the reader */
-    pair_reader_close(r);
+    reader_tar.close(r);
     return seen;
 }
 

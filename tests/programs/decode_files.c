@@ -62,7 +62,7 @@ static int to_int(const char *text)
 static int decode_file(struct image_decoder *d, const char *path, uint8_t *rgb,
                        size_t rgb_len)
 {
-    struct decode_info info = {0};
+    struct image_header info = {0};
     struct decoded out = {0};
     size_t len = 0;
     uint8_t *bytes = read_file(path, &len);
@@ -72,11 +72,11 @@ static int decode_file(struct image_decoder *d, const char *path, uint8_t *rgb,
         return 1;
     }
     int rc = INGEST_OK;
-    if (decode_probe(bytes, len, &info, &out.reject) == REJECT_NONE) {
+    if (image_header_read(bytes, len, &info, &out.reject) == REJECT_NONE) {
         if (info.need > budget)
             reject_set(&out.reject, REJECT_TOO_MANY_PIXELS, "needs too much");
         else
-            rc = image_decoder_run(d, bytes, len, rgb, &out);
+            rc = image_decoder_run(d, bytes, len, &info, rgb, &out);
     }
     free(bytes);
     if (rc != INGEST_OK) {

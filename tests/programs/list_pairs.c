@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/programs/list_pairs.c - what ingest/pair.h makes of a file, as JSON lines.
+ * tests/programs/list_pairs.c - what ingest/readers.h makes of a file, as JSON lines.
  *
  *     list_pairs FILE [CHUNK [IMAGE_FIELD]]
  *
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ingest/pair.h"
+#include "ingest/readers.h"
 #include "ingest/status.h"
 
 struct input {
@@ -56,19 +56,24 @@ static json_t *digest(const void *bytes, size_t len)
     return json_string(text);
 }
 
-static void print_pair(const struct pair *p)
+static void print_sample(const struct ingest_sample *p)
 {
     json_t *captions = json_array();
 
-    for (size_t i = 0; i < p->n_captions; i++)
+    const struct ingest_part *text = p->n_parts > 0 ? &p->parts[0] : NULL;
+    const struct ingest_part *image = p->n_parts > 0 ? &p->parts[1] : NULL;
+
+    for (size_t i = 0; text && i < text->n_alternatives; i++) {
+        const struct ingest_alternative *a = &text->alternatives[i];
+
         json_array_append_new(captions,
-                              json_pack("[s,s%]", p->captions[i].name,
-                                        p->captions[i].text, p->captions[i].text_len));
-    print(json_pack("{s:s,s:I,s:s,s:s,s:o,s:o,s:o}", "key", p->key, "index",
-                    (json_int_t)p->index, "reject", reject_name(p->reject.reason),
-                    "detail", p->reject.detail, "image", digest(p->image, p->image_len),
-                    "captions", captions, "metadata",
-                    digest(p->metadata, p->metadata_len)));
+                              json_pack("[s,s%]", a->name, a->text, a->text_len));
+    }
+    print(json_pack(
+        "{s:s,s:I,s:s,s:s,s:o,s:o,s:o}", "key", p->key, "index", (json_int_t)p->index,
+        "reject", reject_name(p->reject.reason), "detail", p->reject.detail, "image",
+        image ? digest(image->image, image->image_len) : json_null(), "captions",
+        captions, "metadata", digest(p->metadata, p->metadata_len)));
 }
 
 static void print_totals(const struct ingest_totals *t)
@@ -89,17 +94,17 @@ static void print_totals(const struct ingest_totals *t)
                     "damage", t->damage, "partial_key", t->partial_key));
 }
 
-static int list(struct pair_reader *r)
+static int list(void *r)
 {
-    struct pair p;
+    struct ingest_sample p;
     int rc;
 
-    while ((rc = pair_reader_next(r, &p)) == INGEST_OK) {
-        print_pair(&p);
-        pair_clear(&p);
+    while ((rc = reader_tar.next(r, &p)) == INGEST_OK) {
+        print_sample(&p);
+        ingest_sample_clear(&p);
     }
     if (rc == INGEST_END)
-        print_totals(pair_reader_totals(r));
+        print_totals(reader_tar.totals(r));
     return rc;
 }
 
@@ -107,8 +112,8 @@ int main(int argc, char **argv)
 {
     struct input in = {.chunk = argc > 2 ? strtoul(argv[2], NULL, 10) : 1 << 20};
     struct ingest_source source = {.ctx = &in, .read = read_input, .why = why_input};
-    struct pair_options options = pair_options_default();
-    struct pair_reader *r = NULL;
+    struct reader_options options = reader_options_default();
+    void *r = NULL;
     int rc = INGEST_EIO;
 
     if (argc < 2 || (in.fd = open(argv[1], O_RDONLY)) < 0) {
@@ -117,12 +122,12 @@ int main(int argc, char **argv)
     }
     if (argc > 3)
         options.image_field = argv[3];
-    rc = pair_reader_open(&r, &source, &options);
+    rc = reader_tar.open(&r, &source, &options);
     if (rc == INGEST_OK)
         rc = list(r);
     if (rc < 0)
-        fprintf(stderr, "list_pairs: %s\n", pair_reader_why(r));
-    pair_reader_close(r);
+        fprintf(stderr, "list_pairs: %s\n", reader_tar.why(r));
+    reader_tar.close(r);
     close(in.fd);
     return rc < 0;
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "ingest/pair.h"
+#include "ingest/readers.h"
 
 /* Gives a buffer in pieces of at most `chunk` bytes, then `ending`: 0, or an error. */
 struct memory_input {

@@ -14,8 +14,9 @@
 
 #include "ingest/decode.h"
 #include "ingest/exif.h"
-#include "ingest/image_header.h"
+#include "ingest/header_format.h"
 #include "ingest/status.h"
+#include "tests/unit/decode_image.h"
 
 struct bytes {
     uint8_t *at;
@@ -68,7 +69,7 @@ static enum reject_reason decode(const struct bytes *b, struct decoded *out)
     struct image_decoder *d;
 
     assert_int_equal(image_decoder_open(&d, &options), INGEST_OK);
-    assert_int_equal(image_decoder_run(d, b->at, b->len, rgb, out), INGEST_OK);
+    assert_int_equal(decode_image(d, b->at, b->len, rgb, out), INGEST_OK);
     image_decoder_close(d);
     return out->reject.reason;
 }
@@ -304,19 +305,19 @@ static void limits_hold_before_any_decoding(void **state)
     (void)state;
     static const uint32_t sizes[][2] = {
         {65536, 1}, {1, 65536}, {65535, 65535}, {UINT32_MAX, UINT32_MAX}};
-    struct decode_info info;
+    struct image_header info;
     struct reject reject;
 
     for (size_t i = 0; i < 4; i++) {
         struct bytes b = {0};
         a_large_png(&b, sizes[i][0], sizes[i][1]);
-        assert_int_equal(decode_probe(b.at, b.len, &info, &reject),
+        assert_int_equal(image_header_read(b.at, b.len, &info, &reject),
                          REJECT_TOO_MANY_PIXELS);
         free(b.at);
     }
     struct bytes b = {0};
     a_large_png(&b, 20000, 20000);
-    assert_int_equal(decode_probe(b.at, b.len, &info, &reject), REJECT_NONE);
+    assert_int_equal(image_header_read(b.at, b.len, &info, &reject), REJECT_NONE);
     assert_int_equal(info.format, IMAGE_PNG);
     assert_true(info.need >= (1 << 20) && info.need < (64 << 20));
     free(b.at);
@@ -326,19 +327,42 @@ static void probing_tells_the_kind(void **state)
 {
     (void)state;
     struct bytes jpeg = make_jpeg(true);
-    struct decode_info info;
+    struct image_header info;
     struct reject reject;
 
-    assert_int_equal(decode_probe(jpeg.at, jpeg.len, &info, &reject), REJECT_NONE);
+    assert_int_equal(image_header_read(jpeg.at, jpeg.len, &info, &reject), REJECT_NONE);
     assert_int_equal(info.format, IMAGE_JPEG);
     assert_int_equal(info.width, 40);
     assert_int_equal(info.height, 24);
     assert_int_equal(info.channels, 3);
     assert_true(info.progressive);
     free(jpeg.at);
-    assert_int_equal(decode_probe("GIF89a", 6, &info, &reject),
+    assert_int_equal(image_header_read("GIF89a", 6, &info, &reject),
                      REJECT_UNSUPPORTED_FORMAT);
-    assert_int_equal(decode_probe("", 0, &info, &reject), REJECT_TRUNCATED_IMAGE);
+    assert_int_equal(image_header_read("", 0, &info, &reject), REJECT_TRUNCATED_IMAGE);
+}
+
+/* The file's header is not read again: pixels that are not as it was told are refused. */
+static void a_header_is_read_once(void **state)
+{
+    const struct decode_options options = {.width = 8, .height = 8};
+    static uint8_t rgb[8 * 8 * 3];
+    struct bytes jpeg = make_jpeg(false);
+    struct image_header header;
+    struct image_decoder *d;
+    struct decoded out;
+    struct reject reject;
+
+    (void)state;
+    assert_int_equal(image_header_read(jpeg.at, jpeg.len, &header, &reject), REJECT_NONE);
+    header.width++;
+    assert_int_equal(image_decoder_open(&d, &options), INGEST_OK);
+    assert_int_equal(image_decoder_run(d, jpeg.at, jpeg.len, &header, rgb, &out),
+                     INGEST_OK);
+    assert_int_equal(out.original_width, 41);
+    assert_int_equal(out.reject.reason, REJECT_CORRUPT_IMAGE);
+    image_decoder_close(d);
+    free(jpeg.at);
 }
 
 static void impossible_options_are_refused(void **state)
@@ -373,6 +397,7 @@ int main(void)
         cmocka_unit_test(the_first_fault_counts),
         cmocka_unit_test(limits_hold_before_any_decoding),
         cmocka_unit_test(probing_tells_the_kind),
+        cmocka_unit_test(a_header_is_read_once),
         cmocka_unit_test(impossible_options_are_refused),
     };
 

@@ -13,6 +13,7 @@
 
 #include "ingest/decode.h"
 #include "ingest/status.h"
+#include "tests/unit/decode_image.h"
 #include "tests/unit/failing_malloc.h"
 
 enum { SIDE = 24, MOST_BYTES = 1 << 16 };
@@ -45,7 +46,7 @@ static void decode_well(struct image_decoder *d, const uint8_t *bytes, size_t le
 {
     struct decoded out;
 
-    assert_int_equal(image_decoder_run(d, bytes, len, rgb, &out), INGEST_OK);
+    assert_int_equal(decode_image(d, bytes, len, rgb, &out), INGEST_OK);
     assert_int_equal(out.reject.reason, REJECT_NONE);
 }
 
@@ -61,7 +62,7 @@ static bool survives(int64_t i, const uint8_t *bytes, size_t len, const uint8_t 
     failing = i;
     int rc = image_decoder_open(&d, &options);
     if (rc == INGEST_OK)
-        rc = image_decoder_run(d, bytes, len, rgb, &out);
+        rc = decode_image(d, bytes, len, rgb, &out);
     failing = -1;
     const bool was_there = n_allocations > i;
     if (rc == INGEST_OK) {

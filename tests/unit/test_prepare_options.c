@@ -61,7 +61,7 @@ static void each_choice_reaches_its_enum(void **state)
     assert_int_equal(o.image.truncated, TRUNCATED_KEEP);
     assert_int_equal(o.latent.dtype, LATENT_FP32);
     assert_int_equal(o.latent.moments, MOMENTS_MEAN_LOGVAR);
-    assert_int_equal(o.select.input_format, FORMAT_JSONL);
+    assert_int_equal(o.select.input_format, 2);
     assert_int_equal(o.select.metadata, METADATA_NONE);
     assert_int_equal(o.run.damaged, DAMAGED_KEEP);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_document.c - JSON Lines -> documents: keys, texts, metadata, each
+ * tests/unit/test_reader_jsonl.c - JSON Lines -> documents: keys, texts, metadata, each
  * reject, damage; all of them the same however the input comes in pieces. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <zstd.h>
 
-#include "ingest/document.h"
+#include "ingest/readers.h"
 #include "ingest/status.h"
 #include "tests/unit/memory_input.h"
 
@@ -39,60 +39,60 @@ __attribute__((format(printf, 2, 3))) static void tell(struct story *s, const ch
 }
 
 /* "INDEX KEY: TEXT (NAME) METADATA" or "INDEX KEY! REASON: DETAIL". */
-static void tell_document(struct story *s, const struct pair *p, bool dropped)
+static void tell_document(struct story *s, const struct ingest_sample *p)
 {
-    assert_null(p->image);
+    const struct ingest_alternative *text;
+
+    assert_null(p->raw.bytes);
     if (p->reject.reason != REJECT_NONE) {
         tell(s, "%d %s! %s: %s\n", (int)p->index, p->key, reject_name(p->reject.reason),
              p->reject.detail);
         return;
     }
-    assert_int_equal(p->n_captions, 1);
-    assert_int_equal(p->captions[0].text[p->captions[0].text_len], '\0');
-    tell(s, "%d %s: %s (%s) %s%s\n", (int)p->index, p->key, p->captions[0].text,
-         p->captions[0].name, p->metadata ? p->metadata : "none",
-         dropped ? ", dropped" : "");
+    assert_int_equal(p->n_parts, 1);
+    assert_int_equal(p->parts[0].kind, INGEST_TEXT);
+    assert_int_equal(p->parts[0].n_alternatives, 1);
+    text = &p->parts[0].alternatives[0];
+    assert_int_equal(text->text[text->text_len], '\0');
+    tell(s, "%d %s: %s (%s) %s%s\n", (int)p->index, p->key, text->text, text->name,
+         p->metadata ? p->metadata : "none", p->dropped_metadata ? ", dropped" : "");
     assert_int_equal(p->metadata_len, p->metadata ? strlen(p->metadata) : 0);
 }
 
 static void read_named(struct story *s, const char *name, const void *bytes, size_t len,
-                       size_t chunk, const struct document_options *o)
+                       size_t chunk, const struct reader_options *o)
 {
     struct memory_input in = {.bytes = bytes, .len = len, .chunk = chunk};
     struct ingest_source source = memory_source(&in);
-    struct document_line line;
-    struct document_reader *r;
+    struct ingest_sample p;
+    void *r;
     struct hash_set keys = {0};
 
     source.name = name;
     *s = (struct story){0};
-    assert_int_equal(document_reader_open(&r, &source, o), INGEST_OK);
-    while ((s->status = document_reader_next(r, &line)) == INGEST_OK) {
-        struct pair p;
-        bool dropped;
-
-        assert_int_equal(document_parse(&line, o, &p, &dropped), INGEST_OK);
-        assert_int_equal(document_check_key(&keys, &p), INGEST_OK);
-        tell_document(s, &p, dropped);
-        pair_clear(&p);
-        document_line_clear(&line);
+    assert_int_equal(reader_jsonl.open(&r, &source, o), INGEST_OK);
+    while ((s->status = reader_jsonl.next(r, &p)) == INGEST_OK) {
+        assert_int_equal(reader_jsonl.parse(&p, o), INGEST_OK);
+        assert_int_equal(ingest_sample_check_key(&p, &keys), INGEST_OK);
+        tell_document(s, &p);
+        ingest_sample_clear(&p);
     }
-    s->totals = *document_reader_totals(r);
+    s->totals = *reader_jsonl.totals(r);
     s->read = in.at;
     snprintf(s->partial_key, sizeof(s->partial_key), "%s",
              s->totals.partial_key ? s->totals.partial_key : "none");
-    document_reader_close(r);
+    reader_jsonl.close(r);
     hash_set_free(&keys);
 }
 
 static void read_all(struct story *s, const void *bytes, size_t len, size_t chunk,
-                     const struct document_options *o)
+                     const struct reader_options *o)
 {
     read_named(s, NULL, bytes, len, chunk, o);
 }
 
 static struct story read_bytes(const void *bytes, size_t len,
-                               const struct document_options *o)
+                               const struct reader_options *o)
 {
     static const size_t chunks[] = {100, 7, 1};
     struct story whole, again;
@@ -107,7 +107,7 @@ static struct story read_bytes(const void *bytes, size_t len,
     return whole;
 }
 
-static struct story check_with(const struct document_options *o, const char *bytes,
+static struct story check_with(const struct reader_options *o, const char *bytes,
                                const char *expected)
 {
     struct story s = read_bytes(bytes, strlen(bytes), o);
@@ -120,7 +120,7 @@ static struct story check_with(const struct document_options *o, const char *byt
 
 static struct story check(const char *bytes, const char *expected)
 {
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
 
     return check_with(&o, bytes, expected);
 }
@@ -235,18 +235,17 @@ static void texts_are_whole(void **state)
 
 static void a_text_may_hold_nul(void **state)
 {
-    struct document_options o = document_options_default();
-    char json[] = "{\"text\":\"a\\u0000b\"}";
-    struct document_line line = {.json = json, .len = sizeof(json) - 1, .number = 1};
-    struct pair p;
-    bool dropped;
+    struct reader_options o = reader_options_default();
+    static const char json[] = "{\"text\":\"a\\u0000b\"}";
+    struct ingest_sample p = {
+        .raw = {.bytes = strdup(json), .len = sizeof(json) - 1, .number = 1}};
 
     (void)state;
-    assert_int_equal(document_parse(&line, &o, &p, &dropped), INGEST_OK);
+    assert_int_equal(reader_jsonl.parse(&p, &o), INGEST_OK);
     assert_int_equal(p.reject.reason, REJECT_NONE);
-    assert_int_equal(p.captions[0].text_len, 3);
-    assert_memory_equal(p.captions[0].text, "a\0b", 4);
-    pair_clear(&p);
+    assert_int_equal(p.parts[0].alternatives[0].text_len, 3);
+    assert_memory_equal(p.parts[0].alternatives[0].text, "a\0b", 4);
+    ingest_sample_clear(&p);
 }
 
 static void other_members_are_kept_as_they_stand(void **state)
@@ -269,7 +268,7 @@ static void other_members_are_kept_as_they_stand(void **state)
 /* Python reads such numbers; they are kept too. */
 static void numbers_may_be_too_large_for_a_double(void **state)
 {
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
     char line[600], expected[1000], digits[401];
 
     (void)state;
@@ -298,7 +297,7 @@ static void numbers_may_be_too_large_for_a_double(void **state)
 static void an_id_has_its_limit(void **state)
 {
     char line[1200], digits[1026], detail[200];
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
 
     (void)state;
     memset(digits, '7', 1025);
@@ -312,7 +311,7 @@ static void an_id_has_its_limit(void **state)
 
 static void options_are_followed(void **state)
 {
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
 
     (void)state;
     o.text_field = "a.b \"c\"";
@@ -325,14 +324,14 @@ static void options_are_followed(void **state)
         "{\"u\":\"1\",\"a.b \\\"c\\\"\":\"x\"}\n{\"u\":\"22\",\"a.b \\\"c\\\"\":\"y\"}\n",
         "0 1: x (json.a.b \"c\") {\"u\":\"1\"}\n"
         "1 22: y (json.a.b \"c\") none, dropped\n");
-    o = document_options_default();
+    o = reader_options_default();
     o.keep_metadata = false;
     check_with(&o, "{\"id\":1,\"text\":\"x\"}\n", "0 1: x (json.text) none\n");
 }
 
 static void a_limit_stops(void **state)
 {
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
     struct story s;
 
     (void)state;
@@ -368,7 +367,7 @@ static void what_is_no_document(void **state)
 /* A line of up to max_doc_bytes is read, of a longer one only its end is looked for. */
 static void long_lines(void **state)
 {
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
 
     (void)state;
     o.max_doc_bytes = 14;
@@ -413,28 +412,28 @@ static unsigned char *damaged_stream(const char *line, size_t cut, size_t *len)
 /* All lines before the damage must come out. */
 static void read_damaged(const char *line, size_t cut, size_t chunk, struct story *s)
 {
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
     struct memory_input in = {.chunk = chunk};
     struct ingest_source source = memory_source(&in);
     unsigned char *packed = damaged_stream(line, cut, &in.len);
-    struct document_line l;
-    struct document_reader *r;
+    struct ingest_sample p;
+    void *r;
     uint64_t n = 0;
 
     in.bytes = packed;
-    assert_int_equal(document_reader_open(&r, &source, &o), INGEST_OK);
-    for (; (s->status = document_reader_next(r, &l)) == INGEST_OK; n++) {
-        assert_int_equal(l.index, n);
-        assert_int_equal(l.offset, n * strlen(line));
-        assert_int_equal(l.len, strlen(line) - 1);
-        document_line_clear(&l);
+    assert_int_equal(reader_jsonl.open(&r, &source, &o), INGEST_OK);
+    for (; (s->status = reader_jsonl.next(r, &p)) == INGEST_OK; n++) {
+        assert_int_equal(p.index, n);
+        assert_int_equal(p.raw.offset, n * strlen(line));
+        assert_int_equal(p.raw.len, strlen(line) - 1);
+        ingest_sample_clear(&p);
     }
     assert_int_equal(s->status, INGEST_END);
     assert_int_equal(in.at, in.len);
-    s->totals = *document_reader_totals(r);
+    s->totals = *reader_jsonl.totals(r);
     snprintf(s->partial_key, sizeof(s->partial_key), "%s",
              s->totals.partial_key ? s->totals.partial_key : "none");
-    document_reader_close(r);
+    reader_jsonl.close(r);
     free(packed);
     assert_true(s->totals.damaged);
     assert_int_equal(s->totals.damage_offset, N_LINES * strlen(line) - cut);
@@ -469,7 +468,7 @@ static const char *damage_of(const char *name, const unsigned char *bytes, size_
                              size_t chunk)
 {
     static struct story s;
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
 
     read_named(&s, name, bytes, len, chunk, &o);
     assert_int_equal(s.status, INGEST_END);
@@ -582,7 +581,7 @@ static void names_that_promise_compression(void **state)
 static void expect_foreign(const char *bytes, size_t len, const char *expected)
 {
     static const size_t chunks[] = {1 << 20, 1};
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
     char found[300];
     struct story s;
 
@@ -665,7 +664,7 @@ static void holes_within_the_text(void **state)
 
 static void a_hole_in_a_long_line(void **state)
 {
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
     static const char text[] = "{\"text\":\"a\"}\n{\"text\":\"aaaaaaa";
     char bytes[2048] = "";
     struct story s;
@@ -703,7 +702,7 @@ static void a_last_line_may_be_cut(void **state)
 
 static void a_long_last_line_may_be_cut(void **state)
 {
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
     struct story s;
 
     (void)state;
@@ -718,7 +717,7 @@ static void a_long_last_line_may_be_cut(void **state)
 static void a_failed_read_comes_out_at_once(void **state)
 {
     static const char text[] = "{\"text\":\"x\"}\n{\"text\":\"y\"}\n";
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
 
     (void)state;
     for (size_t len = 0; len < sizeof(text); len++) {
@@ -727,17 +726,17 @@ static void a_failed_read_comes_out_at_once(void **state)
                                   .chunk = 5,
                                   .ending = INGEST_EIO};
         struct ingest_source source = memory_source(&in);
-        struct document_line line;
-        struct document_reader *r;
+        struct ingest_sample p;
+        void *r;
         int rc;
 
-        assert_int_equal(document_reader_open(&r, &source, &o), INGEST_OK);
-        while ((rc = document_reader_next(r, &line)) == INGEST_OK)
-            document_line_clear(&line);
+        assert_int_equal(reader_jsonl.open(&r, &source, &o), INGEST_OK);
+        while ((rc = reader_jsonl.next(r, &p)) == INGEST_OK)
+            ingest_sample_clear(&p);
         assert_int_equal(rc, INGEST_EIO);
-        assert_string_equal(document_reader_why(r), "the disk is on fire");
-        assert_int_equal(document_reader_next(r, &line), INGEST_EIO);
-        document_reader_close(r);
+        assert_string_equal(reader_jsonl.why(r), "the disk is on fire");
+        assert_int_equal(reader_jsonl.next(r, &p), INGEST_EIO);
+        reader_jsonl.close(r);
     }
 }
 

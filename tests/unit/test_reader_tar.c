@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_pair.c - groups, captions, metadata and rejects out of whole archives.
- * Links, odd captions and what is skipped are in test_pair_members.c, damage in
- * test_pair_damage.c. */
+ * tests/unit/test_reader_tar.c - groups, captions, metadata and rejects out of whole
+ * archives. Links, odd captions and what is skipped are in test_reader_tar_members.c,
+ * damage in test_reader_tar_damage.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/unit/pair_run.h"
+#include "ingest/caption.h"
+#include "tests/unit/tar_run.h"
 
 #define DUPLICATE "an earlier sample has this key (or a pair's files are not neighbours)"
 
@@ -223,11 +224,11 @@ static void metadata_is_kept_byte_for_byte(void **state)
 {
     static const char json[] = " {\"a\" : NaN,\n\"text\":\"\\u0041\"}\n";
     struct made_tar t = {0};
-    struct pair_options options = pair_options_default();
+    struct reader_options options = reader_options_default();
     struct memory_input in = {.chunk = 1 << 20};
     struct ingest_source source = memory_source(&in);
-    struct pair_reader *r;
-    struct pair p;
+    void *r;
+    struct ingest_sample p;
 
     (void)state;
     tar_put_image(&t, "a.jpg");
@@ -235,13 +236,13 @@ static void metadata_is_kept_byte_for_byte(void **state)
     tar_put_end(&t);
     in.bytes = t.bytes;
     in.len = t.len;
-    assert_int_equal(pair_reader_open(&r, &source, &options), INGEST_OK);
-    assert_int_equal(pair_reader_next(r, &p), INGEST_OK);
+    assert_int_equal(reader_tar.open(&r, &source, &options), INGEST_OK);
+    assert_int_equal(reader_tar.next(r, &p), INGEST_OK);
     assert_int_equal(p.metadata_len, strlen(json));
     assert_memory_equal(p.metadata, json, strlen(json));
-    assert_string_equal(p.captions[0].text, "A");
-    pair_clear(&p);
-    pair_reader_close(r);
+    assert_string_equal(p.parts[0].alternatives[0].text, "A");
+    ingest_sample_clear(&p);
+    reader_tar.close(r);
     free(t.bytes);
 }
 
@@ -268,39 +269,39 @@ static void put_captions(struct made_tar *t, const char *key, int n)
 static void captions_are_counted(void **state)
 {
     struct made_tar t = {0};
-    struct pair_options options = pair_options_default();
+    struct reader_options options = reader_options_default();
     struct memory_input in = {.chunk = 1 << 20};
     struct ingest_source source = memory_source(&in);
-    struct pair_reader *r;
-    struct pair p;
+    void *r;
+    struct ingest_sample p;
 
     (void)state;
-    put_captions(&t, "a", PAIR_MAX_CAPTIONS);
-    put_captions(&t, "b", PAIR_MAX_CAPTIONS + 1);
+    put_captions(&t, "a", CAPTIONS_MAX);
+    put_captions(&t, "b", CAPTIONS_MAX + 1);
     tar_put_end(&t);
     in.bytes = t.bytes;
     in.len = t.len;
-    assert_int_equal(pair_reader_open(&r, &source, &options), INGEST_OK);
-    assert_int_equal(pair_reader_next(r, &p), INGEST_OK);
-    assert_int_equal(p.n_captions, PAIR_MAX_CAPTIONS);
-    assert_string_equal(p.captions[4095].name, "json.captions[4096]");
-    pair_clear(&p);
-    assert_int_equal(pair_reader_next(r, &p), INGEST_OK);
+    assert_int_equal(reader_tar.open(&r, &source, &options), INGEST_OK);
+    assert_int_equal(reader_tar.next(r, &p), INGEST_OK);
+    assert_int_equal(p.parts[0].n_alternatives, CAPTIONS_MAX);
+    assert_string_equal(p.parts[0].alternatives[4095].name, "json.captions[4096]");
+    ingest_sample_clear(&p);
+    assert_int_equal(reader_tar.next(r, &p), INGEST_OK);
     assert_int_equal(p.reject.reason, REJECT_TOO_MANY_CAPTIONS);
     assert_string_equal(p.reject.detail, "4097 different captions, more than 4096");
-    pair_clear(&p);
-    pair_reader_close(r);
+    ingest_sample_clear(&p);
+    reader_tar.close(r);
     free(t.bytes);
 }
 
 static void long_members_are_not_read(void **state)
 {
     struct run *run = start();
-    char *blanks = calloc(1, PAIR_MAX_TEXT + 2);
+    char *blanks = calloc(1, CAPTION_MAX_BYTES + 2);
 
     (void)state;
     assert_non_null(blanks);
-    memset(blanks, ' ', PAIR_MAX_TEXT + 1);
+    memset(blanks, ' ', CAPTION_MAX_BYTES + 1);
     run->options.max_member_bytes = 19;
     tar_put_image(&run->tar, "a.jpg");
     tar_put_text(&run->tar, "a.txt", "nineteen characters");
@@ -330,14 +331,14 @@ static void long_members_are_not_read(void **state)
 static void caption_files_have_a_limit_of_their_own(void **state)
 {
     struct run *run = start();
-    char *text = calloc(1, PAIR_MAX_TEXT + 2);
+    char *text = calloc(1, CAPTION_MAX_BYTES + 2);
 
     (void)state;
     assert_non_null(text);
-    memset(text, ' ', PAIR_MAX_TEXT);
+    memset(text, ' ', CAPTION_MAX_BYTES);
     tar_put_image(&run->tar, "a.jpg");
     tar_put_text(&run->tar, "a.txt", text);
-    text[PAIR_MAX_TEXT] = ' ';
+    text[CAPTION_MAX_BYTES] = ' ';
     tar_put_image(&run->tar, "b.jpg");
     tar_put_text(&run->tar, "b.txt", text);
     tar_put_end(&run->tar);
@@ -503,22 +504,22 @@ static void a_limit_stops_early(void **state)
 static void options_are_checked(void **state)
 {
     static const char *const bad[] = {"", ".jpg", "a/b", "\xff"};
-    struct pair_options options = pair_options_default();
+    struct reader_options options = reader_options_default();
     struct memory_input in = {.chunk = 1};
     struct ingest_source source = memory_source(&in);
-    struct pair_reader *r;
-    struct pair p;
+    void *r;
+    struct ingest_sample p;
 
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         options.image_field = bad[i];
-        assert_int_equal(pair_reader_open(&r, &source, &options), INGEST_EINVAL);
-        assert_non_null(strstr(pair_reader_why(r), "image field '"));
-        assert_int_equal(pair_reader_next(r, &p), INGEST_EINVAL);
-        pair_reader_close(r);
+        assert_int_equal(reader_tar.open(&r, &source, &options), INGEST_EINVAL);
+        assert_non_null(strstr(reader_tar.why(r), "image field '"));
+        assert_int_equal(reader_tar.next(r, &p), INGEST_EINVAL);
+        reader_tar.close(r);
     }
-    assert_string_equal(pair_reader_why(NULL), "out of memory");
-    pair_reader_close(NULL);
+    assert_string_equal(reader_tar.why(NULL), "out of memory");
+    reader_tar.close(NULL);
 }
 
 int main(void)

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
+ * ingest/reader_jsonl.c - samples out of JSON Lines.
  *
  * unpack.c -> line_reader.c; document_parse.c does the rest. */
-#include "ingest/document.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ingest/damage.h"
+#include "ingest/document_parse.h"
 #include "ingest/line_reader.h"
+#include "ingest/readers.h"
 #include "ingest/status.h"
 #include "ingest/unpack.h"
 
-struct document_reader {
+struct jsonl_samples {
     uint64_t limit;
     struct damage damage;
     struct unpacker *unpacker;
@@ -23,28 +24,21 @@ struct document_reader {
     char partial_key[24]; /* totals.partial_key points here */
 };
 
-struct document_options document_options_default(void)
+static void close_reader(void *state)
 {
-    struct pair_options pair = pair_options_default();
+    struct jsonl_samples *r = state;
 
-    return (struct document_options){.text_field = "text",
-                                     .id_field = "id",
-                                     .keep_metadata = pair.keep_metadata,
-                                     .max_metadata = pair.max_metadata,
-                                     .max_doc_bytes = 4 << 20,
-                                     .unpack_memory = pair.unpack_memory};
+    if (!r)
+        return;
+    line_reader_close(r->lines);
+    unpacker_close(r->unpacker);
+    free(r);
 }
 
-void document_line_clear(struct document_line *line)
+static int open_reader(void **state, const struct ingest_source *source,
+                       const struct reader_options *options)
 {
-    free(line->json);
-    *line = (struct document_line){0};
-}
-
-int document_reader_open(struct document_reader **out, const struct ingest_source *source,
-                         const struct document_options *options)
-{
-    struct document_reader *r = *out = calloc(1, sizeof(*r));
+    struct jsonl_samples *r = *state = calloc(1, sizeof(*r));
     int rc;
 
     if (!r)
@@ -54,24 +48,15 @@ int document_reader_open(struct document_reader **out, const struct ingest_sourc
     if (rc == INGEST_OK)
         rc = line_reader_open(&r->lines, r->unpacker, &r->damage, options->max_doc_bytes);
     if (rc < 0) {
-        document_reader_close(r);
-        *out = NULL;
+        close_reader(r);
+        *state = NULL;
     }
     return rc;
 }
 
-void document_reader_close(struct document_reader *r)
-{
-    if (!r)
-        return;
-    line_reader_close(r->lines);
-    unpacker_close(r->unpacker);
-    free(r);
-}
-
 /* Notes the damage, and the line that it cut (0: none); the input is still read to its
  * end. */
-static int note_damage(struct document_reader *r, uint64_t cut)
+static int note_damage(struct jsonl_samples *r, uint64_t cut)
 {
     int rc;
 
@@ -112,7 +97,7 @@ static bool is_closed(const char *json, size_t len)
 }
 
 /* A last line without a newline may be whole; else it is cut, and with it the file. */
-static int check_end(struct document_reader *r, struct line *l)
+static int check_end(struct jsonl_samples *r, struct line *l)
 {
     bool closed =
         l->bytes ? is_closed(l->bytes, l->len) : strchr("} \t\r", l->last) != NULL;
@@ -125,11 +110,12 @@ static int check_end(struct document_reader *r, struct line *l)
     return note_damage(r, l->number);
 }
 
-int document_reader_next(struct document_reader *r, struct document_line *line)
+static int next_line(void *state, struct ingest_sample *s)
 {
+    struct jsonl_samples *r = state;
     struct line l = {0};
 
-    *line = (struct document_line){0};
+    *s = (struct ingest_sample){0};
     if (r->status != INGEST_OK)
         return r->status;
     if (r->limit > 0 && r->totals.groups == r->limit)
@@ -140,23 +126,32 @@ int document_reader_next(struct document_reader *r, struct document_line *line)
         r->status = note_damage(r, line_reader_open_line(r->lines));
     else if (r->status == INGEST_OK)
         r->status = check_end(r, &l);
-    if (r->status == INGEST_OK)
-        *line = (struct document_line){.json = l.bytes,
-                                       .len = l.len,
-                                       .index = r->totals.groups++,
-                                       .number = l.number,
-                                       .offset = l.offset};
+    if (r->status == INGEST_OK) {
+        s->index = r->totals.groups++;
+        s->raw = (struct ingest_raw){l.bytes, l.len, l.number, l.offset};
+    }
     return r->status;
 }
 
-const struct ingest_totals *document_reader_totals(const struct document_reader *r)
+static const struct ingest_totals *totals(const void *state)
 {
-    return &r->totals;
+    return &((const struct jsonl_samples *)state)->totals;
 }
 
-const char *document_reader_why(const struct document_reader *r)
+static const char *why(const void *state)
 {
+    const struct jsonl_samples *r = state;
+
     if (!r || r->status == INGEST_ENOMEM)
         return ingest_strerror(INGEST_ENOMEM);
     return unpacker_why(r->unpacker);
 }
+
+const struct reader reader_jsonl = {.name = "jsonl",
+                                    .suffix = ".jsonl",
+                                    .open = open_reader,
+                                    .next = next_line,
+                                    .parse = document_parse,
+                                    .totals = totals,
+                                    .why = why,
+                                    .close = close_reader};

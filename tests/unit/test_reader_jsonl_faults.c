@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_document_faults.c - documents, with no memory at each allocation in
+ * tests/unit/test_reader_jsonl_faults.c - documents, with no memory at each allocation in
  * turn.
  */
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "ingest/document.h"
+#include "ingest/readers.h"
 #include "ingest/status.h"
 #include "tests/unit/failing_malloc.h"
 #include "tests/unit/memory_input.h"
@@ -27,37 +27,34 @@ static const char documents[] =
 /* What open(), next(), parse() or check_key() return in the end; counts before that. */
 static int read_all(int *n_documents, int *n_rejects)
 {
-    struct document_options o = document_options_default();
+    struct reader_options o = reader_options_default();
     struct memory_input in = {.bytes = (const unsigned char *)documents,
                               .len = sizeof(documents) - 1,
                               .chunk = 50};
     struct ingest_source source = memory_source(&in);
-    struct document_reader *r = NULL;
+    void *r = NULL;
     struct hash_set keys = {0};
     int rc;
 
     *n_documents = *n_rejects = 0;
     o.max_doc_bytes = 60;
-    rc = document_reader_open(&r, &source, &o);
+    rc = reader_jsonl.open(&r, &source, &o);
     assert_true(rc == INGEST_OK || r == NULL);
     while (rc == INGEST_OK) {
-        struct document_line line;
-        struct pair p = {0};
-        bool dropped;
+        struct ingest_sample p;
 
-        rc = document_reader_next(r, &line);
+        rc = reader_jsonl.next(r, &p);
         if (rc == INGEST_OK) {
-            rc = document_parse(&line, &o, &p, &dropped);
+            rc = reader_jsonl.parse(&p, &o);
             assert_true(rc == INGEST_OK || p.key == NULL);
         }
         if (rc == INGEST_OK)
-            rc = document_check_key(&keys, &p);
+            rc = ingest_sample_check_key(&p, &keys);
         *n_documents += rc == INGEST_OK;
         *n_rejects += rc == INGEST_OK && p.reject.reason != REJECT_NONE;
-        pair_clear(&p);
-        document_line_clear(&line);
+        ingest_sample_clear(&p);
     }
-    document_reader_close(r);
+    reader_jsonl.close(r);
     hash_set_free(&keys);
     return rc;
 }

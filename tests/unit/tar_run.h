@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/pair_run.h - one archive through ingest/pair.h, as text to compare. */
+ * tests/unit/tar_run.h - one archive through ingest/readers.h, as text to compare. */
 #ifndef TESTS_PAIR_RUN_H
 #define TESTS_PAIR_RUN_H
 
@@ -14,7 +14,7 @@
 /* Options, the archive and what came out of it: a line for each group. */
 struct run {
     struct made_tar tar;
-    struct pair_options options;
+    struct reader_options options;
     struct ingest_totals totals;
     char out[8192];
     size_t n_out;
@@ -25,7 +25,7 @@ static inline struct run *start(void)
     struct run *run = calloc(1, sizeof(*run));
 
     assert_non_null(run);
-    run->options = pair_options_default();
+    run->options = reader_options_default();
     return run;
 }
 
@@ -41,19 +41,22 @@ static inline void print(struct run *run, const char *fmt, ...)
 }
 
 /* "KEY: reason: detail" or "KEY: image 19, name=text, ..., metadata 7". */
-static inline void print_pair(struct run *run, const struct pair *p)
+static inline void print_sample(struct run *run, const struct ingest_sample *p)
 {
     print(run, "%s: ", p->key);
     if (p->reject.reason != REJECT_NONE) {
         print(run, "%s: %s\n", reject_name(p->reject.reason), p->reject.detail);
-        assert_null(p->image);
-        assert_null(p->captions);
+        assert_int_equal(p->n_parts, 0);
         assert_null(p->metadata);
         return;
     }
-    print(run, "image %zu", p->image_len);
-    for (size_t i = 0; i < p->n_captions; i++)
-        print(run, ", %s=%s", p->captions[i].name, p->captions[i].text);
+    assert_int_equal(p->n_parts, 2);
+    assert_int_equal(p->parts[0].kind, INGEST_TEXT);
+    assert_int_equal(p->parts[1].kind, INGEST_IMAGE);
+    print(run, "image %zu", p->parts[1].image_len);
+    for (size_t i = 0; i < p->parts[0].n_alternatives; i++)
+        print(run, ", %s=%s", p->parts[0].alternatives[i].name,
+              p->parts[0].alternatives[i].text);
     if (p->metadata)
         print(run, ", metadata %zu", p->metadata_len);
     print(run, "\n");
@@ -64,24 +67,25 @@ static inline void finish(struct run *run, const char *expected)
 {
     struct memory_input in = {.bytes = run->tar.bytes, .len = run->tar.len, .chunk = 700};
     struct ingest_source source = memory_source(&in);
-    struct pair_reader *r;
-    struct pair p;
+    void *r;
+    struct ingest_sample p;
     uint64_t index = 0;
     int rc;
 
-    assert_int_equal(pair_reader_open(&r, &source, &run->options), INGEST_OK);
-    while ((rc = pair_reader_next(r, &p)) == INGEST_OK) {
+    assert_null(reader_tar.parse); /* next() gives whole samples */
+    assert_int_equal(reader_tar.open(&r, &source, &run->options), INGEST_OK);
+    while ((rc = reader_tar.next(r, &p)) == INGEST_OK) {
         assert_int_equal(p.index, index++);
-        print_pair(run, &p);
-        pair_clear(&p);
+        print_sample(run, &p);
+        ingest_sample_clear(&p);
     }
     assert_int_equal(rc, INGEST_END);
-    assert_int_equal(pair_reader_next(r, &p), INGEST_END);
-    run->totals = *pair_reader_totals(r);
+    assert_int_equal(reader_tar.next(r, &p), INGEST_END);
+    run->totals = *reader_tar.totals(r);
     assert_int_equal(run->totals.groups, index);
     assert_false(run->totals.damaged);
     assert_string_equal(run->out, expected);
-    pair_reader_close(r);
+    reader_tar.close(r);
     free(run->tar.bytes);
 }
 

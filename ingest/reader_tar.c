@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
+ * ingest/reader_tar.c - samples out of a tar stream.
  *
  * unpack.c -> tar.c -> group.c. A group is known to be complete when a member with
  * another key arrives, or the archive's end; that member then waits, its body unread,
  * until the next call. */
-#include "ingest/pair.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +12,10 @@
 #include "ingest/group.h"
 #include "ingest/hash_set.h"
 #include "ingest/key.h"
+#include "ingest/readers.h"
 #include "ingest/status.h"
 #include "ingest/tar.h"
 #include "ingest/unpack.h"
-#include "ingest/utf8.h"
 
 /* The last member that is no file and was skipped outside of its group. */
 struct stray {
@@ -25,8 +24,8 @@ struct stray {
     enum tar_kind kind;
 };
 
-struct pair_reader {
-    struct pair_options options;
+struct tar_samples {
+    struct reader_options options;
     char *image_field; /* options.image_field points here */
     struct damage damage;
     struct unpacker *unpacker;
@@ -45,46 +44,16 @@ struct pair_reader {
     char why[256];
 };
 
-struct pair_options pair_options_default(void)
-{
-    return (struct pair_options){.keep_metadata = true,
-                                 .max_metadata = 64 << 10,
-                                 .max_member_bytes = 64 << 20,
-                                 .unpack_memory = 384 << 20};
-}
-
-void pair_clear(struct pair *p)
-{
-    free(p->key);
-    free(p->image);
-    for (size_t i = 0; i < p->n_captions; i++) {
-        free(p->captions[i].name);
-        free(p->captions[i].text);
-    }
-    free(p->captions);
-    free(p->metadata);
-    *p = (struct pair){0};
-}
-
-const char *pair_image_field_problem(const char *field)
-{
-    if (!utf8_valid(field, strlen(field)))
-        return "is not UTF-8";
-    if (field[0] == '\0' || field[0] == '.' || strchr(field, '/'))
-        return "what follows a name's first dot is meant, as in 'jpg'";
-    return NULL;
-}
-
 /* A field is compared in lower case, without the dot before it. */
-static int take_image_field(struct pair_reader *r)
+static int take_image_field(struct tar_samples *r)
 {
     const char *field = r->options.image_field;
 
     if (!field)
         return INGEST_OK;
-    if (pair_image_field_problem(field)) {
+    if (reader_image_field_problem(field)) {
         snprintf(r->why, sizeof(r->why), "image field '%s': %s", field,
-                 pair_image_field_problem(field));
+                 reader_image_field_problem(field));
         return INGEST_EINVAL;
     }
     r->image_field = strdup(field);
@@ -97,34 +66,10 @@ static int take_image_field(struct pair_reader *r)
     return INGEST_OK;
 }
 
-int pair_reader_open(struct pair_reader **out, const struct ingest_source *source,
-                     const struct pair_options *options)
+static void close_reader(void *state)
 {
-    struct pair_reader *r = calloc(1, sizeof(*r));
-    int rc;
+    struct tar_samples *r = state;
 
-    *out = r;
-    if (!r)
-        return INGEST_ENOMEM;
-    r->options = *options;
-    rc = take_image_field(r);
-    if (rc == INGEST_OK)
-        rc = unpacker_open(&r->unpacker, source, options->unpack_memory, &r->damage);
-    if (rc == INGEST_OK)
-        rc = tar_reader_open(&r->tar, r->unpacker, &r->damage);
-    if (rc == INGEST_OK)
-        rc = group_open(&r->group, &r->options);
-    if (rc == INGEST_ENOMEM) {
-        pair_reader_close(r);
-        *out = NULL;
-    } else {
-        r->status = rc;
-    }
-    return rc;
-}
-
-void pair_reader_close(struct pair_reader *r)
-{
     if (!r)
         return;
     group_close(r->group);
@@ -138,14 +83,39 @@ void pair_reader_close(struct pair_reader *r)
     free(r);
 }
 
+static int open_reader(void **state, const struct ingest_source *source,
+                       const struct reader_options *options)
+{
+    struct tar_samples *r = *state = calloc(1, sizeof(*r));
+    int rc;
+
+    if (!r)
+        return INGEST_ENOMEM;
+    r->options = *options;
+    rc = take_image_field(r);
+    if (rc == INGEST_OK)
+        rc = unpacker_open(&r->unpacker, source, options->unpack_memory, &r->damage);
+    if (rc == INGEST_OK)
+        rc = tar_reader_open(&r->tar, r->unpacker, &r->damage);
+    if (rc == INGEST_OK)
+        rc = group_open(&r->group, &r->options);
+    if (rc == INGEST_ENOMEM) {
+        close_reader(r);
+        *state = NULL;
+    } else {
+        r->status = rc;
+    }
+    return rc;
+}
+
 /* Its field begins behind the dot that ends the key. */
-static size_t field_at(const struct pair_reader *r)
+static size_t field_at(const struct tar_samples *r)
 {
     return r->key_len + 1;
 }
 
 /* Why a name is no sample's, or SKIP_NOT; then key_len is set. */
-static enum skip_kind skip_of_name(struct pair_reader *r)
+static enum skip_kind skip_of_name(struct tar_samples *r)
 {
     const struct tar_member *m = &r->member;
 
@@ -160,7 +130,7 @@ static enum skip_kind skip_of_name(struct pair_reader *r)
 
 /* Why the member belongs to no sample, or SKIP_NOT. One that is no file belongs to
  * one where its field is known; else *noted says that its group must hear of it. */
-static enum skip_kind skip_of(struct pair_reader *r, bool *noted)
+static enum skip_kind skip_of(struct tar_samples *r, bool *noted)
 {
     const struct tar_member *m = &r->member;
     bool is_link = m->kind == TAR_HARD_LINK || m->kind == TAR_SYMBOLIC_LINK;
@@ -185,13 +155,13 @@ static enum skip_kind skip_of(struct pair_reader *r, bool *noted)
     return is_link ? SKIP_LINK : SKIP_SPECIAL;
 }
 
-static bool is_in_group(const struct pair_reader *r)
+static bool is_in_group(const struct tar_samples *r)
 {
     return group_is_open(r->group) && group_has_key(r->group, r->member.name, r->key_len);
 }
 
 /* Tells the group of a member that is skipped, or keeps it for a group that follows. */
-static int note_skipped(struct pair_reader *r)
+static int note_skipped(struct tar_samples *r)
 {
     const struct tar_member *m = &r->member;
 
@@ -212,7 +182,7 @@ static int note_skipped(struct pair_reader *r)
 }
 
 /* Reads up to the next member of a sample. */
-static int next_member(struct pair_reader *r)
+static int next_member(struct tar_samples *r)
 {
     int rc;
 
@@ -235,7 +205,7 @@ static int next_member(struct pair_reader *r)
 }
 
 /* Tells a new group of what was skipped before it. */
-static void recall_stray(struct pair_reader *r)
+static void recall_stray(struct tar_samples *r)
 {
     const struct stray *stray = &r->stray;
     size_t field = stray->key_len + 1;
@@ -247,7 +217,7 @@ static void recall_stray(struct pair_reader *r)
         group_note_apart(r->group);
 }
 
-static int begin_group(struct pair_reader *r)
+static int begin_group(struct tar_samples *r)
 {
     const char *key = r->member.name;
     int rc = hash_set_add(&r->keys, key, r->key_len);
@@ -260,7 +230,7 @@ static int begin_group(struct pair_reader *r)
 }
 
 /* Gives the member to the group, or makes it wait where it begins the next one. */
-static int place_member(struct pair_reader *r)
+static int place_member(struct tar_samples *r)
 {
     const struct tar_member *m = &r->member;
     int rc;
@@ -281,7 +251,7 @@ static int place_member(struct pair_reader *r)
 }
 
 /* INGEST_OK: the open group is complete. INGEST_END: there is none. */
-static int collect(struct pair_reader *r)
+static int collect(struct tar_samples *r)
 {
     int rc = r->waiting ? place_member(r) : INGEST_OK;
 
@@ -302,7 +272,7 @@ static int collect(struct pair_reader *r)
 
 /* Notes the damage, and whose group it cut. The damage ends the input, but the input is
  * still read to its end: its hash is then that of all its bytes. */
-static int note_damage(struct pair_reader *r)
+static int note_damage(struct tar_samples *r)
 {
     int rc;
 
@@ -319,7 +289,7 @@ static int note_damage(struct pair_reader *r)
     return rc < 0 ? rc : INGEST_END;
 }
 
-static int next(struct pair_reader *r, struct pair *p)
+static int read_sample(struct tar_samples *r, struct ingest_sample *s)
 {
     int rc;
 
@@ -330,19 +300,21 @@ static int next(struct pair_reader *r, struct pair *p)
         rc = note_damage(r);
     if (rc != INGEST_OK)
         return rc;
-    rc = group_finish(r->group, p, &r->totals);
+    rc = group_finish(r->group, s, &r->totals);
     if (rc < 0)
-        pair_clear(p);
+        ingest_sample_clear(s);
     else
-        p->index = r->totals.groups++;
+        s->index = r->totals.groups++;
     return rc;
 }
 
-int pair_reader_next(struct pair_reader *r, struct pair *p)
+static int next_sample(void *state, struct ingest_sample *s)
 {
-    *p = (struct pair){0};
+    struct tar_samples *r = state;
+
+    *s = (struct ingest_sample){0};
     if (r->status == INGEST_OK) {
-        r->status = next(r, p);
+        r->status = read_sample(r, s);
         if (r->status < 0)
             snprintf(r->why, sizeof(r->why), "%s",
                      r->status == INGEST_ENOMEM ? ingest_strerror(r->status)
@@ -351,12 +323,23 @@ int pair_reader_next(struct pair_reader *r, struct pair *p)
     return r->status;
 }
 
-const struct ingest_totals *pair_reader_totals(const struct pair_reader *r)
+static const struct ingest_totals *totals(const void *state)
 {
-    return &r->totals;
+    return &((const struct tar_samples *)state)->totals;
 }
 
-const char *pair_reader_why(const struct pair_reader *r)
+static const char *why(const void *state)
 {
-    return r ? r->why : ingest_strerror(INGEST_ENOMEM);
+    return state ? ((const struct tar_samples *)state)->why
+                 : ingest_strerror(INGEST_ENOMEM);
 }
+
+const struct reader reader_tar = {.name = "tar",
+                                  .suffix = ".tar",
+                                  .short_suffix = ".tgz",
+                                  .has_images = true,
+                                  .open = open_reader,
+                                  .next = next_sample,
+                                  .totals = totals,
+                                  .why = why,
+                                  .close = close_reader};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_pair_damage.c - each kind of damage: its text, its offset, whose group
- * it cut. All of them are the same however the input comes in pieces. */
+ * tests/unit/test_reader_tar_damage.c - each kind of damage: its text, its offset, whose
+ * group it cut. All of them are the same however the input comes in pieces. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,24 +15,24 @@
 static void read_damaged(const void *bytes, size_t len, size_t chunk, char *out,
                          size_t cap)
 {
-    struct pair_options options = pair_options_default();
+    struct reader_options options = reader_options_default();
     struct memory_input in = {.bytes = bytes, .len = len, .chunk = chunk};
     struct ingest_source source = memory_source(&in);
     const struct ingest_totals *t;
-    struct pair_reader *r;
-    struct pair p;
+    void *r;
+    struct ingest_sample p;
     int rc;
 
-    assert_int_equal(pair_reader_open(&r, &source, &options), INGEST_OK);
-    while ((rc = pair_reader_next(r, &p)) == INGEST_OK)
-        pair_clear(&p);
+    assert_int_equal(reader_tar.open(&r, &source, &options), INGEST_OK);
+    while ((rc = reader_tar.next(r, &p)) == INGEST_OK)
+        ingest_sample_clear(&p);
     assert_int_equal(rc, INGEST_END);
     assert_int_equal(in.at, len);
-    t = pair_reader_totals(r);
+    t = reader_tar.totals(r);
     snprintf(out, cap, "%d groups, %s at %d in %s: %s", (int)t->groups,
              t->damaged ? "damaged" : "good", (int)t->damage_offset,
              t->partial_key ? t->partial_key : "none", t->damage);
-    pair_reader_close(r);
+    reader_tar.close(r);
 }
 
 static void check_bytes(const void *bytes, size_t len, const char *expected)

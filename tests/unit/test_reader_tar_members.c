@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_pair_members.c - members that are no plain file of a sample: links,
- * what macOS leaves beside files, and caption files as editors and crashes leave them. */
+ * tests/unit/test_reader_tar_members.c - members that are no plain file of a sample:
+ * links, what macOS leaves beside files, and caption files as editors and crashes leave
+ * them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/unit/pair_run.h"
+#include "tests/unit/tar_run.h"
 
 #define HARD " is a hard link: pack the archive with tar --hard-dereference"
 #define SYMBOLIC " is a symbolic link: pack the archive with tar --dereference (-h)"

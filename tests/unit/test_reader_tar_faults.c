@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/unit/test_pair_faults.c - what is not the archive's fault: no memory at each
- * allocation in turn, a source that fails or is cancelled at each of its bytes.
+ * tests/unit/test_reader_tar_faults.c - what is not the archive's fault: no memory at
+ * each allocation in turn, a source that fails or is cancelled at each of its bytes.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,31 +47,31 @@ struct counts {
 /* Reads all of `in`. What open() and next() return in the end; *n counts before that. */
 static int read_all(struct memory_input *in, const char *image_field, struct counts *n)
 {
-    struct pair_options options = pair_options_default();
+    struct reader_options options = reader_options_default();
     struct ingest_source source = memory_source(in);
-    struct pair_reader *r = NULL;
-    struct pair p = {0};
+    void *r = NULL;
+    struct ingest_sample p = {0};
     int rc;
 
     options.image_field = image_field;
     *n = (struct counts){0};
-    rc = pair_reader_open(&r, &source, &options);
+    rc = reader_tar.open(&r, &source, &options);
     assert_true(rc == INGEST_OK || r == NULL);
-    while (rc == INGEST_OK && (rc = pair_reader_next(r, &p)) == INGEST_OK) {
+    while (rc == INGEST_OK && (rc = reader_tar.next(r, &p)) == INGEST_OK) {
         n->groups++;
-        n->captions += p.n_captions;
+        n->captions += p.n_parts > 0 ? p.parts[0].n_alternatives : 0;
         n->rejects += p.reject.reason != REJECT_NONE;
-        pair_clear(&p);
+        ingest_sample_clear(&p);
     }
     if (rc == INGEST_EIO)
-        assert_string_equal(pair_reader_why(r), "the disk is on fire");
+        assert_string_equal(reader_tar.why(r), "the disk is on fire");
     else if (rc < 0)
-        assert_true(strlen(pair_reader_why(r)) > 0);
+        assert_true(strlen(reader_tar.why(r)) > 0);
     if (rc < 0 && r)
-        assert_int_equal(pair_reader_next(r, &p), rc);
+        assert_int_equal(reader_tar.next(r, &p), rc);
     if (rc < 0)
         assert_null(p.key);
-    pair_reader_close(r);
+    reader_tar.close(r);
     return rc;
 }
 

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_sample.c - samples of n texts and m images: what is kept of them and
+ * given back, and the records that they become. No reader gives such samples yet. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ingest/status.h"
+#include "shard/draw.h"
+#include "tools/run.h"
+#include "tools/sample.h"
+#include "tools/sample_record.h"
+#include "tools/unit.h"
+
+enum { TENSOR_BYTES = 12 };
+
+static const struct sample_room room = {1, 2, 2 * TENSOR_BYTES};
+
+static void set_text(struct sample *s, size_t part, size_t n)
+{
+    struct ingest_part *text = &s->in.parts[part];
+
+    text->alternatives = calloc(n, sizeof(*text->alternatives));
+    assert_non_null(text->alternatives);
+    text->n_alternatives = n;
+    for (size_t i = 0; i < n; i++) {
+        char words[] = "0.0";
+
+        words[0] = (char)('0' + part);
+        words[2] = (char)('0' + i);
+        text->alternatives[i] = (struct ingest_alternative){
+            .name = strdup("txt"), .text = strdup(words), .text_len = 3};
+    }
+}
+
+/* As `encode` does it: ids of all texts, a rendition and two tensors of all images. */
+static void make(struct sample *s)
+{
+    assert_int_equal(sample_make_room(s, &room), 0);
+    for (uint32_t i = 0; i < s->in.n_parts; i++) {
+        const size_t n = s->in.parts[i].n_alternatives;
+        struct sample_part *made = &s->parts[i];
+
+        if (s->in.parts[i].kind == INGEST_TEXT) {
+            made->ids = calloc(n, sizeof(*made->ids));
+            made->n_ids = calloc(n, sizeof(*made->n_ids));
+            for (size_t k = 0; k < n; k++) {
+                made->ids[k] = calloc(1, sizeof(uint32_t));
+                made->ids[k][0] = 10 * i + (uint32_t)k;
+                made->n_ids[k] = 1;
+            }
+            continue;
+        }
+        made->width = 100 + i;
+        s->renditions[s->n_renditions++] = (struct shard_rendition){.part = i};
+        for (uint32_t slot = 0; slot < 2; slot++) {
+            const struct shard_tensor t = {.part = i,
+                                           .owner = (uint32_t)s->n_renditions - 1,
+                                           .slot = slot,
+                                           .n_bytes = TENSOR_BYTES};
+
+            memset(sample_add_tensor(s, &t), (int)(2 * i + slot), TENSOR_BYTES);
+        }
+    }
+}
+
+/* 't' is a text of two alternatives, 'i' an image. */
+static void fill(struct sample *s, const char *kinds)
+{
+    const size_t n = strlen(kinds);
+
+    s->in.key = strdup("k");
+    s->in.index = 7;
+    assert_int_equal(ingest_sample_set_parts(&s->in, n), INGEST_OK);
+    for (size_t i = 0; i < n; i++) {
+        s->in.parts[i].kind = kinds[i] == 'i' ? INGEST_IMAGE : INGEST_TEXT;
+        if (kinds[i] == 't')
+            set_text(s, i, 2);
+        else
+            s->in.parts[i].image = malloc(1);
+    }
+    make(s);
+}
+
+static void check_record(const struct sample *s, const char *kinds)
+{
+    struct text_options text = {.seed = 5, .caption_first = 1};
+    struct run run = {.text = &text};
+    struct sample_record sr;
+    const struct shard_record *rec = &sr.record;
+    const bool pair = strcmp(kinds, "ti") == 0 || strcmp(kinds, "it") == 0;
+    size_t tensor = 0;
+
+    assert_int_equal(sample_record_build(&sr, &run, s), 0);
+    assert_int_equal(rec->n_parts, strlen(kinds));
+    for (uint32_t i = 0; i < rec->n_parts; i++) {
+        const struct shard_part *part = &rec->parts[i];
+
+        if (kinds[i] == 't') {
+            assert_int_equal(part->kind, SHARD_PART_TEXT);
+            assert_int_equal(part->n_alternatives, 2);
+            assert_int_equal(part->alternatives[1].text[0], '0' + (int)i);
+            assert_int_equal(part->alternatives[1].ids[0], 10 * i + 1);
+            continue;
+        }
+        assert_int_equal(part->kind, SHARD_PART_IMAGE);
+        assert_int_equal(part->width, 100 + i);
+        for (uint32_t slot = 0; slot < 2; slot++, tensor++) {
+            const struct shard_tensor *t = &rec->tensors[tensor];
+
+            assert_int_equal(rec->renditions[t->owner].part, i);
+            assert_int_equal(((const char *)t->data)[TENSOR_BYTES - 1], 2 * i + slot);
+        }
+    }
+    assert_int_equal(rec->n_tensors, tensor);
+    assert_int_equal(rec->order, pair ? shard_draw_order("n", "k", 0, 5, 1) : 0);
+    assert_int_equal(rec->caption_drawn,
+                     strchr(kinds, 't') ? shard_draw_caption(0, "n", "k", 0, 5, 2) : 0);
+    sample_record_free(&sr);
+}
+
+/* One after the other in the same memory, as in the conveyor. */
+static void any_number_of_texts_and_images(void **state)
+{
+    static const char *const kinds[] = {"ti", "t", "iitt", "it", "tititi", "i", "tt"};
+    struct input input = {.name = (char *)"n"};
+    struct unit unit = {.input = &input};
+    struct sample *s = sample_new(&room);
+
+    (void)state;
+    assert_non_null(s);
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+        s->unit = &unit;
+        fill(s, kinds[i]);
+        check_record(s, kinds[i]);
+        sample_clear(s);
+        assert_null(s->in.parts);
+        assert_null(s->tensors);
+        assert_int_equal(s->tensor_used, 0);
+    }
+    sample_free(s);
+}
+
+/* One image's tensors need no memory but that of the start. */
+static void memory_stays(void **state)
+{
+    struct sample *s = sample_new(&room);
+    const void *memory = s->tensor_memory;
+
+    (void)state;
+    assert_non_null(memory);
+    for (int i = 0; i < 3; i++) {
+        fill(s, "ti");
+        assert_ptr_equal(s->tensors[0].data, memory);
+        assert_ptr_equal(s->tensor_memory, memory);
+        sample_clear(s);
+    }
+    sample_free(s);
+    sample_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(any_number_of_texts_and_images),
+        cmocka_unit_test(memory_stays),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
