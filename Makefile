@@ -307,6 +307,7 @@ UNIT_TESTS := \
     tests/unit/test_print.c \
     tests/unit/test_encode_hash.c \
     tests/unit/test_encoder.c \
+    tests/unit/test_encoding.c \
     tests/unit/test_gather.c \
     tests/unit/test_prepare_options.c \
     tests/unit/test_publish.c \

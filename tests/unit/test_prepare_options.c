@@ -18,9 +18,10 @@ enum { MOST_WORDS = 64 };
 static int parse(struct prepare_options *o, char *line, int *n_operands)
 {
     char *argv[MOST_WORDS] = {"prepare"};
+    char *rest = line;
     int argc = 1;
 
-    for (char *word = strtok(line, " "); word; word = strtok(NULL, " "))
+    for (char *word; (word = strtok_r(rest, " ", &rest));)
         argv[argc++] = word;
     return prepare_options_parse(o, argc, argv, n_operands);
 }
