@@ -143,19 +143,37 @@ const char *dataset_config_sha256(const json_t *config)
     return json_string_value(json_object_get(json_object_get(config, "sha256"), "all"));
 }
 
-/* Takes out what depends on the libraries that touch pixels; gives them. */
-static json_t *take_libraries(json_t *config)
+/* What is compared last: it follows from all else, unless latentmill itself, or a
+ * library that touches pixels, is another. */
+struct derived {
+    json_t *libraries; /* NULL: a configuration of text, or an older one */
+    json_t *hashes;    /* {label: encode hash} */
+};
+
+/* Takes it out of the configuration. Returns 0, or -1: no memory. */
+static int take_derived(json_t *config, struct derived *d)
 {
     json_t *encode = json_object_get(config, "encode"), *member;
-    json_t *libraries = json_incref(json_object_get(encode, "libraries"));
-    const char *key;
+    const char *label;
 
+    d->libraries = json_incref(json_object_get(encode, "libraries"));
+    d->hashes = json_object();
     json_object_del(encode, "libraries");
-    json_object_foreach(encode, key, member)
+    json_object_foreach(encode, label, member)
     {
+        json_t *hash = json_object_get(member, "encode");
+
+        if (hash)
+            json_put_member(&d->hashes, label, json_incref(hash));
         json_object_del(member, "encode");
     }
-    return libraries;
+    return d->hashes ? 0 : -1;
+}
+
+static void free_derived(struct derived *d)
+{
+    json_decref(d->libraries);
+    json_decref(d->hashes);
 }
 
 /* Pixels may differ in places: no reason to stop, but one to know. */
@@ -174,6 +192,25 @@ static void warn_of_libraries(const char *path, json_t *there, json_t *here)
                             "and so latents, may differ a little from those there",
                             path, name, then, now);
     }
+}
+
+/* Of configurations that are the same but for this. Returns 0, or EXIT_USAGE. */
+static int compare_derived(const char *path, const struct derived *there,
+                           const struct derived *here)
+{
+    if (!there->libraries || !here->libraries)
+        return 0;
+    if (!json_equal(there->libraries, here->libraries)) {
+        warn_of_libraries(path, there->libraries, here->libraries);
+        return 0;
+    }
+    if (json_equal(there->hashes, here->hashes))
+        return 0;
+    usage_error("%s was made by another version, which makes other pixels of the same "
+                "images; use another --out folder. The encoders' hashes:",
+                path);
+    json_diff_print(there->hashes, here->hashes, "there", "here");
+    return EXIT_USAGE;
 }
 
 /* Leaves what a run with the configuration `here` must find in `there`. */
@@ -227,9 +264,15 @@ static void tell_assumed(const struct dataset_parts *p, json_t *there, json_t *h
         print_to_stderr("  no --tokenizer was given, so the builtin was assumed");
 }
 
+static int report_failure(const char *why)
+{
+    print_to_stderr("error: %s", why);
+    return EXIT_FAILED;
+}
+
 static int compare(const char *path, const json_t *config, const struct dataset_parts *p)
 {
-    json_t *libraries_there = NULL, *libraries_here = NULL;
+    struct derived derived_there = {0}, derived_here = {0};
     json_error_t error;
     json_t *there = json_load_path(path, JSON_REJECT_DUPLICATES, &error);
     json_t *here = json_deep_copy(config);
@@ -241,11 +284,14 @@ static int compare(const char *path, const json_t *config, const struct dataset_
         rc = EXIT_FAILED;
         goto out;
     }
-    libraries_there = take_libraries(there);
-    libraries_here = take_libraries(here);
+    if (take_derived(there, &derived_there) != 0 ||
+        take_derived(here, &derived_here) != 0) {
+        rc = report_failure("out of memory");
+        goto out;
+    }
     keep_comparable(there, here);
     if (json_equal(there, here)) {
-        warn_of_libraries(path, libraries_there, libraries_here);
+        rc = compare_derived(path, &derived_there, &derived_here);
         goto out;
     }
     rc = EXIT_USAGE;
@@ -260,17 +306,11 @@ static int compare(const char *path, const json_t *config, const struct dataset_
     tell_assumed(p, there, here);
     json_diff_print(there, here, "there", "here");
 out:
-    json_decref(libraries_there);
-    json_decref(libraries_here);
+    free_derived(&derived_there);
+    free_derived(&derived_here);
     json_decref(there);
     json_decref(here);
     return rc;
-}
-
-static int report_failure(const char *why)
-{
-    print_to_stderr("error: %s", why);
-    return EXIT_FAILED;
 }
 
 int dataset_claim(const char *out, const struct dataset_parts *p, const json_t *config)

@@ -7,10 +7,10 @@
  * paths.
  *
  * `encode` also names the libraries that touch pixels, and has each encoder's `encode`
- * hash (encode_hash.h), which covers them. What depends on them is recorded, but not
- * compared and not in the SHA-256 of the group and the whole: on a fleet whose machines
- * are updated one by one a run must go on. Which libraries made a unit stands in its
- * manifest, and the hash in its shards. */
+ * hash (encode_hash.h), which covers them. Both are recorded, but not in the SHA-256 of
+ * the group and the whole, and other libraries, with other hashes for that, refuse no
+ * later run: on a fleet whose machines are updated one by one it must go on. Which
+ * libraries made a unit stands in its manifest, and the hash in its shards. */
 #ifndef TOOLS_DATASET_H
 #define TOOLS_DATASET_H
 

@@ -322,3 +322,10 @@ expect_stderr <<'END'
 error: $T/hash/dataset.json was made with another configuration; use another --out folder, or these values:
   encode.latent: "fp16" there, "bf16" here
 END
+# Of the same libraries and options another hash is of another version.
+hash_of $scenes
+sed -i -E 's/"encode":"[0-9a-f]{64}"/"encode":"0123"/' "$T/hash/dataset.json"
+run latentmill prepare --quiet --out "$T/hash" --limit 1 --size 32 "$T/s.tar"
+expect_status 2
+expect_match stderr '^error: .*/hash/dataset.json was made by another version, .* other pixels'
+expect_match stderr '^  vae: "0123" there, "[0-9a-f]{64}" here$'
