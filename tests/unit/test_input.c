@@ -40,6 +40,10 @@ static int set_up(void **state)
     touch("x.tgz", "");
     touch("y.tar.zst", "");
     touch("plain", "");
+    touch("d.jsonl", "");
+    touch("e.jsonl.bz2", "");
+    touch("f.jsonl.x", "");
+    touch("g.tgz.gz", "");
     touch(".tar", "");
     touch(".tgz", "");
     touch(".tar.gz", "");
@@ -96,6 +100,37 @@ static void alternatives_and_suffixes(void **state)
     assert_string_equal(list.inputs[0].name, "x");
     assert_string_equal(list.inputs[1].name, "y");
     assert_string_equal(list.inputs[2].name, "plain");
+    input_list_free(&list);
+}
+
+/* Of all inputs that are named otherwise, and of streams, the first reader. */
+static void suffixes_name_the_reader(void **state)
+{
+    const struct input_options jsonl = {.name_depth = 1, .format = 2};
+    const struct input_options streams = {.name = "n{1..2}", .name_depth = 1};
+    struct input_list list;
+
+    (void)state;
+    assert_int_equal(expand(&list, &plain, "{x.tgz,y.tar.zst,plain}",
+                            "{d.jsonl,e.jsonl.bz2,f.jsonl.x,g.tgz.gz}"),
+                     0);
+    assert_int_equal(list.n, 7);
+    for (size_t i = 0; i < list.n; i++)
+        assert_ptr_equal(list.inputs[i].reader,
+                         i == 3 || i == 4 ? &reader_jsonl : &reader_tar);
+    assert_string_equal(list.inputs[3].name, "d");
+    assert_string_equal(list.inputs[4].name, "e");
+    assert_string_equal(list.inputs[5].name, "f.jsonl.x");
+    assert_string_equal(list.inputs[6].name, "g.tgz.gz");
+    assert_true(input_list_has(&list, true) && input_list_has(&list, false));
+    input_list_free(&list);
+    assert_int_equal(expand(&list, &jsonl, "{x.tgz,plain}", NULL), 0);
+    assert_ptr_equal(list.inputs[0].reader, &reader_jsonl);
+    assert_false(input_list_has(&list, true));
+    input_list_free(&list);
+    assert_int_equal(expand(&list, &streams, "-", "pipe:cat d.jsonl"), 0);
+    assert_ptr_equal(list.inputs[1].reader, &reader_tar);
+    assert_false(input_list_has(&list, false));
     input_list_free(&list);
 }
 
@@ -208,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_are_padded_and_named),
         cmocka_unit_test(alternatives_and_suffixes),
+        cmocka_unit_test(suffixes_name_the_reader),
         cmocka_unit_test(lists_are_literal),
         cmocka_unit_test(lines_of_lists_are_numbered),
         cmocka_unit_test(commands_keep_their_braces_but_for_ranges),

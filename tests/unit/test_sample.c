@@ -89,7 +89,7 @@ static void fill(struct sample *s, const char *kinds)
 
 static void check_record(const struct sample *s, const char *kinds)
 {
-    struct text_options text = {.seed = 5, .caption_first = 1};
+    struct text_options text = {.seed = 5, .caption_first = 0};
     struct run run = {.text = &text};
     struct sample_record sr;
     const struct shard_record *rec = &sr.record;
@@ -118,7 +118,7 @@ static void check_record(const struct sample *s, const char *kinds)
         }
     }
     assert_int_equal(rec->n_tensors, tensor);
-    assert_int_equal(rec->order, pair ? shard_draw_order("n", "k", 0, 5, 1) : 0);
+    assert_int_equal(rec->order, pair ? SHARD_IMAGE_FIRST : SHARD_CAPTION_FIRST);
     assert_int_equal(rec->caption_drawn,
                      strchr(kinds, 't') ? shard_draw_caption(0, "n", "k", 0, 5, 2) : 0);
     sample_record_free(&sr);
@@ -159,6 +159,7 @@ static void memory_stays(void **state)
         assert_ptr_equal(s->tensors[0].data, memory);
         assert_ptr_equal(s->tensor_memory, memory);
         sample_clear(s);
+        assert_int_equal(s->tensor_cap, room.tensor_bytes);
     }
     sample_free(s);
     sample_free(NULL);
