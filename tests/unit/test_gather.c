@@ -43,7 +43,7 @@ static void encode(struct encoder_log *log, void **items, size_t n, int width, i
 }
 
 /* Gathers and encodes as the stage does; each image holds 10 bytes. `shapes` has a letter
- * for each: 'w' is wide, 't' tall. */
+ * for each: 'w' is wide, 't' tall, 's' small. */
 static void run(const char *shapes, size_t most, uint64_t most_bytes,
                 struct encoder_log *log)
 {
@@ -58,7 +58,7 @@ static void run(const char *shapes, size_t most, uint64_t most_bytes,
     for (size_t i = 0; i < n_images; i++) {
         images[i] = (struct image){.name = (char)('a' + i),
                                    .width = shapes[i] == 'w' ? 16 : 8,
-                                   .height = shapes[i] == 'w' ? 8 : 16};
+                                   .height = shapes[i] == 't' ? 16 : 8};
         while (!gather_has_room(&g, 10)) {
             n = gather_take(&g, items, &width, &height);
             assert_true(n > 0);
@@ -93,6 +93,8 @@ static void the_oldest_shape_goes_first(void **state)
     (void)state;
     run("wtwttttw", MOST, 1000, &log);
     assert_string_equal(log.text, "16x8:ac 8x16:bdef 8x16:g 16x8:h ");
+    run("wsts", MOST, 1000, &log);
+    assert_string_equal(log.text, "16x8:a 8x8:bd 8x16:c ");
     run("tw", MOST, 1000, &log);
     assert_string_equal(log.text, "8x16:a 16x8:b ");
 }
