@@ -93,6 +93,7 @@ VAE_SRC := \
     vae_encode/cpu_portable.c \
     vae_encode/cpu_tile.c \
     vae_encode/cpu_winograd.c \
+    vae_encode/encoder.c \
     vae_encode/families.c \
     vae_encode/graph_build.c \
     vae_encode/layers.c \
@@ -219,6 +220,8 @@ TOOLS_SRC := \
     tools/dump_sample.c \
     tools/dump_text.c \
     tools/dump_tokenizer.c \
+    tools/encode_hash.c \
+    tools/encoding.c \
     tools/export.c \
     tools/export_columns.c \
     tools/export_config.c \
@@ -232,6 +235,8 @@ TOOLS_SRC := \
     tools/export_view.c \
     tools/export_webdataset.c \
     tools/first_shard.c \
+    tools/gather.c \
+    tools/image_options.c \
     tools/index_command.c \
     tools/identity.c \
     tools/input.c \
@@ -241,6 +246,7 @@ TOOLS_SRC := \
     tools/isa.c \
     tools/json_diff.c \
     tools/json_text.c \
+    tools/latent_options.c \
     tools/list_file.c \
     tools/loss.c \
     tools/manifest.c \
@@ -266,8 +272,11 @@ TOOLS_SRC := \
     tools/remaining.c \
     tools/report.c \
     tools/rival.c \
+    tools/run.c \
+    tools/run_options.c \
     tools/sample.c \
     tools/sample_record.c \
+    tools/select_options.c \
     tools/sha256.c \
     tools/sha256_file.c \
     tools/shard_files.c \
@@ -279,6 +288,7 @@ TOOLS_SRC := \
     tools/stage_write.c \
     tools/tar_writer.c \
     tools/tensor.c \
+    tools/text_options.c \
     tools/unit.c \
     tools/url.c \
     tools/view_file.c \
@@ -303,6 +313,11 @@ UNIT_TESTS := \
     tests/unit/test_input_probe.c \
     tests/unit/test_input_source.c \
     tests/unit/test_print.c \
+    tests/unit/test_encode_hash.c \
+    tests/unit/test_encoder.c \
+    tests/unit/test_encoding.c \
+    tests/unit/test_gather.c \
+    tests/unit/test_prepare_options.c \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
     tests/unit/test_remaining.c \

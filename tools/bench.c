@@ -15,9 +15,12 @@
 #include "tools/json_text.h"
 #include "tools/manifest.h"
 #include "tools/options.h"
-#include "tools/prepare.h"
+#include "tools/image_options.h"
+#include "tools/model_advice.h"
+#include "tools/run_options.h"
 #include "tools/print.h"
 #include "tools/workers.h"
+#include "vae_encode/status.h"
 
 static const char about[] =
     "Measures on this machine, with nothing else running at best: the VAE's encoder and\n"
@@ -63,10 +66,10 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
          "SentencePiece BPE model (builtin)", NULL, 0, 0},
         {"size", OPTION_INT, &o->size, "N", "side of the training image, pixels (256)",
          NULL, 8, 4096},
-        {"resize", OPTION_CHOICE, &o->resize, NULL, "resampling filter (bicubic)",
-         resize_names, 0, 0},
-        {"icc", OPTION_CHOICE, &o->icc, NULL, "convert to sRGB by profile, or not (srgb)",
-         icc_mode_names, 0, 0},
+        {"resize", OPTION_CHOICE, OPTION_ENUM(o->resize), NULL,
+         "resampling filter (bicubic)", resize_names, 0, 0},
+        {"icc", OPTION_CHOICE, OPTION_ENUM(o->icc), NULL,
+         "convert to sRGB by profile, or not (srgb)", icc_mode_names, 0, 0},
         {"jpeg-scale", OPTION_INT, &o->jpeg_scale, "F",
          "decode large JPEGs smaller, down to F x --size (0: never)", NULL, 0, 64},
         {"limit", OPTION_INT, &o->limit, "N", "take only N pairs of each TAR", NULL, 1,
@@ -85,10 +88,8 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
         .options = options,
         .n_options = sizeof(options) / sizeof(*options)};
 
-    *o = (struct bench_options){.tokenizer = "builtin",
-                                .size = 256,
-                                .batch = PREPARE_DEFAULT_BATCH,
-                                .repeats = 5};
+    *o = (struct bench_options){
+        .tokenizer = "builtin", .size = 256, .batch = RUN_DEFAULT_BATCH, .repeats = 5};
     return options_parse(&table, argc, argv, n_operands);
 }
 
@@ -131,22 +132,41 @@ static int take_section(int *n, char ***operands, const struct bench_section **o
                : 0;
 }
 
+static int open_vae(struct bench *b, enum vae_part part)
+{
+    const char *path;
+    int rc;
+
+    if (bench_vae_path(b, part, &path) != 0)
+        return EXIT_FAILED;
+    rc = path ? model_check_vae(path) : 0;
+    if (rc != 0)
+        return rc;
+    rc = bench_open_vae(b, part, NULL, &b->vae);
+    if (rc == VAE_ENOMEM || rc == VAE_EIO) {
+        bench_fail("%s", vae_why(b->vae));
+        return EXIT_FAILED;
+    }
+    if (rc != VAE_OK)
+        return usage_error("%s", vae_why(b->vae));
+    if (b->options.size % vae_info(b->vae)->downscale != 0)
+        return usage_error("--size %lld: must be a multiple of %d, the VAE's downscale",
+                           (long long)b->options.size, vae_info(b->vae)->downscale);
+    return 0;
+}
+
 /* What is wrong with --vae or --tokenizer is said before any work. Where all sections
  * run, the VAE is its encoder: it may have no decoder. */
 static int open_models(struct bench *b)
 {
-    const struct bench_options *o = &b->options;
     enum vae_part part =
         b->only && b->only->measure == bench_decoder ? VAE_DECODER : VAE_ENCODER;
-    struct prepare_options models = {
-        .tokenizer = o->tokenizer, .size = o->size, .patch = 1, .scale = b->vae_scale};
-    int rc = models_open(&b->models, &models, false);
+    const struct text_options text = {.tokenizer = b->options.tokenizer, .patch = 1};
+    int rc = models_open(&b->models, &text);
 
     if (rc != 0 || (b->only && !b->only->needs_vae))
         return rc;
-    if (bench_vae_path(b, part, &models.vae) != 0)
-        return EXIT_FAILED;
-    return models_open_vae(&b->models, &models, part);
+    return open_vae(b, part);
 }
 
 /* "model name" of the first processor; "unknown" where the system does not tell. */
@@ -243,6 +263,7 @@ static void close_bench(struct bench *b)
         free(b->tars[i].samples);
     }
     free(b->tars);
+    vae_close(b->vae);
     models_close(&b->models);
     input_list_free(&b->inputs);
 }

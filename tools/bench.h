@@ -19,7 +19,7 @@
 #include "ingest/ingest_sample.h"
 #include "tools/input.h"
 #include "tools/models.h"
-#include "tools/prepare.h"
+#include "vae_encode/vae.h"
 
 enum { BENCH_MAX_REPEATS = 1000 };
 
@@ -29,7 +29,8 @@ struct bench_options {
     int64_t size, workers, batch, repeats;
     int64_t limit;      /* pairs taken of each input; 0: all */
     int64_t jpeg_scale; /* as prepare's */
-    int resize, icc;    /* enum resize_filter, enum icc_mode */
+    enum resize_filter resize;
+    enum icc_mode icc;
     bool json;
 };
 
@@ -49,6 +50,7 @@ struct bench {
     char random_vae[2][32]; /* paths of the random encoder and decoder, once made */
     double vae_scale;       /* NAN: the model's own */
     struct models models;
+    struct vae *vae;     /* NULL: not measured */
     double encoder_rate; /* images a second of all workers; 0: not measured */
 };
 

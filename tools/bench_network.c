@@ -263,7 +263,7 @@ static json_t *measure(struct bench *b, const struct vae *vae)
 
 json_t *bench_encoder(struct bench *b)
 {
-    json_t *o = measure(b, b->models.vae);
+    json_t *o = measure(b, b->vae);
 
     if (o)
         b->encoder_rate = json_real_value(json_object_get(o, "images_per_second"));
@@ -276,7 +276,7 @@ json_t *bench_decoder(struct bench *b)
     json_t *o = NULL;
 
     if (b->only)
-        return measure(b, b->models.vae);
+        return measure(b, b->vae);
     if (bench_open_vae(b, VAE_DECODER, NULL, &vae) == 0) {
         o = measure(b, vae);
     } else {

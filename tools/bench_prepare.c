@@ -10,6 +10,7 @@
 
 #include "tools/bench.h"
 #include "tools/clock.h"
+#include "tools/image_options.h"
 #include "tools/json_text.h"
 
 extern char **environ;
@@ -64,7 +65,7 @@ static int fill_arguments(struct prepare_run *r, struct bench *b, const char *fo
         "--batch",
         number(r->batch, o->batch),
         "--resize",
-        resize_filter_name((enum resize_filter)o->resize),
+        resize_names[o->resize],
         "--icc",
         icc_mode_names[o->icc],
         "--jpeg-scale",

@@ -43,6 +43,8 @@ static int add_slot(json_t *encoders, const struct shard_header *h, const json_t
     if (about == NULL) {
         json_t *config =
             json_array_get(json_object_get(header, "encoders"), slot->encoder);
+        /* Libraries of another version make it another, but no other model. */
+        json_object_del(config, "encode");
         if (json_object_set_new(encoders, e->name,
                                 json_pack("{s:O}", "encoder", config)) != 0)
             return -1;

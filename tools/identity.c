@@ -42,9 +42,9 @@ static enum identity unknown(const struct manifest *m, const struct input *in, c
 
 /* Of a stream the manifest knows only what was read of it: everything, unless damage or
  * --limit ended the reading. */
-static bool ended_early(const struct manifest *m, const struct prepare_options *o)
+static bool ended_early(const struct manifest *m, int64_t limit)
 {
-    return o->limit > 0 && m->groups >= (uint64_t)o->limit;
+    return limit > 0 && m->groups >= (uint64_t)limit;
 }
 
 static enum identity compare_bytes(const struct manifest *m, const struct input *in,
@@ -73,13 +73,13 @@ static enum identity compare_bytes(const struct manifest *m, const struct input 
 }
 
 static enum identity compare_file(const struct manifest *m, const struct input *in,
-                                  const struct prepare_options *o, char **why)
+                                  const struct run_options *o, int64_t limit, char **why)
 {
     if (m->has_input_size && m->input_size != in->bytes)
         return other_size(m, in, m->input_size, why);
     if (m->input_bytes > in->bytes)
         return other_size(m, in, m->input_bytes, why);
-    if (!m->has_input_size && m->input_bytes != in->bytes && !ended_early(m, o))
+    if (!m->has_input_size && m->input_bytes != in->bytes && !ended_early(m, limit))
         return strcmp(m->status, "damaged") == 0 ? unknown(m, in, why)
                                                  : other_size(m, in, m->input_bytes, why);
     if (!m->probe || !m->sha256) /* an older version's */
@@ -88,12 +88,12 @@ static enum identity compare_file(const struct manifest *m, const struct input *
 }
 
 static enum identity compare(const struct manifest *m, const struct input *in,
-                             const struct prepare_options *o, char **why)
+                             const struct run_options *o, int64_t limit, char **why)
 {
     size_t n = strlen(input_prefix(in));
 
     if (in->regular)
-        return compare_file(m, in, o, why);
+        return compare_file(m, in, o, limit, why);
     if (in->kind == INPUT_PIPE && strncmp(m->input_path, input_prefix(in), n) == 0 &&
         strcmp(m->input_path + n, in->text) == 0)
         return IDENTITY_SAME;
@@ -101,12 +101,12 @@ static enum identity compare(const struct manifest *m, const struct input *in,
 }
 
 enum identity identity_compare(const struct manifest *m, const struct input *in,
-                               const struct prepare_options *o, char **why)
+                               const struct run_options *o, int64_t limit, char **why)
 {
     enum identity id;
 
     *why = NULL;
-    id = compare(m, in, o, why);
+    id = compare(m, in, o, limit, why);
     if (id != IDENTITY_UNKNOWN || !o->same_input)
         return id;
     free(*why);

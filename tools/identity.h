@@ -10,7 +10,7 @@
 
 #include "tools/input.h"
 #include "tools/manifest.h"
-#include "tools/prepare.h"
+#include "tools/run_options.h"
 
 enum identity {
     IDENTITY_SAME,
@@ -19,12 +19,13 @@ enum identity {
     IDENTITY_FAILED   /* the file could not be read */
 };
 
-/* Compares the input of the manifest `m` with `in`. With --check-inputs a file is read as
- * far as it was read then. Gives *why (release with free()): for IDENTITY_OTHER and
- * IDENTITY_UNKNOWN what stands behind "NAME is complete, ", for IDENTITY_FAILED what has
- * happened; NULL for IDENTITY_SAME, or where memory is short. */
+/* Compares the input of the manifest `m` with `in`; `limit` is --limit, 0 without. With
+ * --check-inputs a file is read as far as it was read then. Gives *why (release with
+ * free()): for IDENTITY_OTHER and IDENTITY_UNKNOWN what stands behind "NAME is complete,
+ * ", for IDENTITY_FAILED what has happened; NULL for IDENTITY_SAME, or where memory is
+ * short. */
 enum identity identity_compare(const struct manifest *m, const struct input *in,
-                               const struct prepare_options *o, char **why);
+                               const struct run_options *o, int64_t limit, char **why);
 
 /* What to do about IDENTITY_OTHER or IDENTITY_UNKNOWN, other than to do it again. */
 const char *identity_advice(enum identity id);

@@ -186,3 +186,15 @@ json_t *manifest_library_versions(void)
     add_version(&versions, "xxhash", xxhash / 10000, xxhash / 100 % 100, xxhash % 100);
     return versions;
 }
+
+json_t *manifest_pixel_libraries(void)
+{
+    static const char *const names[] = {"lcms2", "libjpeg-turbo", "libspng", "libwebp",
+                                        "zlib"};
+    json_t *all = manifest_library_versions(), *some = json_object();
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        json_put_member(&some, names[i], json_incref(json_object_get(all, names[i])));
+    json_decref(all);
+    return some;
+}

@@ -58,4 +58,7 @@ int manifest_check_files(struct manifest *m, const char *dir, bool hashes);
  */
 json_t *manifest_library_versions(void);
 
+/* Of these the ones that touch an image's pixels. NULL: no memory. */
+json_t *manifest_pixel_libraries(void);
+
 #endif

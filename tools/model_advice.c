@@ -173,7 +173,7 @@ static int advise_vae_folder(const char *path)
     return refuse_vae_folder(path);
 }
 
-int model_advise_vae(const char *path)
+static int advise_vae(const char *path)
 {
     static const char *const pickles[] = {".ckpt", ".pt", ".pth", ".bin"};
 
@@ -184,6 +184,26 @@ int model_advise_vae(const char *path)
     for (size_t i = 0; i < sizeof(pickles) / sizeof(*pickles); i++)
         if (ends_in(path, pickles[i]))
             return refuse_pickle(path);
+    return 0;
+}
+
+int model_cannot_open(const char *option, const char *path, int error)
+{
+    return error == EACCES ? usage_error("%s %s: %s", option, path, strerror(error))
+                           : file_error(error, "%s %s", option, path);
+}
+
+int model_check_vae(const char *path)
+{
+    struct stat st;
+    int rc = advise_vae(path);
+
+    if (rc != 0)
+        return rc;
+    if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+        return model_cannot_open("--vae", path, errno);
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return usage_error("--vae %s: is neither a file nor a folder", path);
     return 0;
 }
 

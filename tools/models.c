@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "shard/canonical_json.h"
 #include "shard/status.h"
@@ -16,7 +15,6 @@
 #include "tools/options.h"
 #include "tools/print.h"
 #include "tools/sha256.h"
-#include "vae_encode/status.h"
 
 enum { MAX_MODEL_BYTES = 64 << 20 };
 
@@ -26,88 +24,34 @@ static int failed(const char *why)
     return EXIT_FAILED;
 }
 
-/* Without permission another try is of no help; else it may be. */
-static int cannot_open(const char *option, const char *path, int error)
+/* Readers make patches of whole windows. */
+static int check_patch(const struct encoding *e, int64_t patch)
 {
-    return error == EACCES ? usage_error("%s %s: %s", option, path, strerror(error))
-                           : file_error(error, "%s %s", option, path);
+    const int64_t w = e->width / e->about.multiple, h = e->height / e->about.multiple;
+
+    if (w % patch == 0 && h % patch == 0)
+        return 0;
+    return usage_error("--patch %lld: does not divide the latent grid of %lld x %lld",
+                       (long long)patch, (long long)w, (long long)h);
 }
 
-static int check_size(const struct prepare_options *o, const struct vae_info *vae)
+int models_open_encoders(struct models *m, const struct image_options *image,
+                         const struct latent_options *latent,
+                         const struct text_options *text)
 {
-    int64_t grid = o->size / vae->downscale;
+    struct encoding *e = &m->encodings[m->n_encodings++];
+    int rc = encoding_open(e, image, latent, m->isa);
 
-    if (o->size % vae->downscale != 0)
-        return usage_error("--size %lld: must be a multiple of %d, the VAE's downscale",
-                           (long long)o->size, vae->downscale);
-    if (grid % o->patch != 0)
-        return usage_error("--patch %lld: does not divide the latent grid of %lld x %lld",
-                           (long long)o->patch, (long long)grid, (long long)grid);
-    if (o->moments == MOMENTS_MEAN_LOGVAR && !vae->has_posterior)
-        return usage_error("--moments mean+logvar: %s has no posterior, only a latent",
-                           vae->family);
-    return 0;
+    m->headers[m->n_encodings - 1] = e->described;
+    return rc == 0 ? check_patch(e, text->patch) : rc;
 }
 
-int models_open_vae(struct models *m, const struct prepare_options *o, enum vae_part part)
+bool models_have_demo_encoder(const struct models *m)
 {
-    bool builtin = !o->vae || strcmp(o->vae, "builtin") == 0;
-    struct vae_options options = {
-        .path = builtin ? NULL : o->vae, .scale = o->scale, .isa = m->isa, .part = part};
-    struct stat st;
-    int rc = builtin ? 0 : model_advise_vae(o->vae);
-
-    if (rc != 0)
-        return rc;
-    if (!builtin && (stat(o->vae, &st) != 0 || access(o->vae, R_OK) != 0))
-        return cannot_open("--vae", o->vae, errno);
-    if (!builtin && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-        return usage_error("--vae %s: is neither a file nor a folder", o->vae);
-    rc = vae_open(&m->vae, &options);
-    if (rc == VAE_ENOMEM || rc == VAE_EIO)
-        return failed(vae_why(m->vae));
-    if (rc != VAE_OK)
-        return usage_error("%s", vae_why(m->vae));
-    return check_size(o, vae_info(m->vae));
-}
-
-static int open_encoder(struct models *m, const struct prepare_options *o)
-{
-    const struct vae_info *info;
-    int rc = models_open_vae(m, o, VAE_ENCODER);
-
-    if (rc != 0)
-        return rc;
-    info = vae_info(m->vae);
-    m->demo_vae = info->builtin;
-    if (info->replaced_scale != 0)
-        print_to_stderr(
-            "warning: --scale %g is recorded, though config.json says %g: the "
-            "trainer's latents will be scaled by it",
-            o->scale, info->replaced_scale);
-    if (asprintf(&m->geometry, "{\"fit\":\"crop\",\"resize\":\"%s\",\"size\":[%d,%d]}",
-                 resize_names[o->resize], (int)o->size, (int)o->size) < 0) {
-        m->geometry = NULL;
-        return failed("out of memory");
-    }
-    m->encoder = (struct shard_encoder){.name = "vae",
-                                        .kind = "latent",
-                                        .of = "image",
-                                        .family = info->family,
-                                        .weights_sha256 = info->sha256,
-                                        .config = info->config,
-                                        .geometry = m->geometry,
-                                        .input = "{\"range\":[-1,1]}",
-                                        .numerics = info->numerics,
-                                        .reproducible = true,
-                                        .channels = (uint32_t)info->latent_channels,
-                                        .downscale = (uint32_t)info->downscale,
-                                        .moments = moments_names[o->moments],
-                                        .n_scale = (size_t)info->n_scale,
-                                        .scale_window = 1,
-                                        .scale = info->scale,
-                                        .shift = info->shift};
-    return 0;
+    for (size_t i = 0; i < m->n_encodings; i++)
+        if (m->encodings[i].about.demo)
+            return true;
+    return false;
 }
 
 static int read_model(struct models *m, const char *path)
@@ -120,13 +64,13 @@ static int read_model(struct models *m, const char *path)
         return rc;
     f = fopen(path, "rbe");
     if (!f || fstat(fileno(f), &st) != 0)
-        rc = cannot_open("--tokenizer", path, errno);
+        rc = model_cannot_open("--tokenizer", path, errno);
     else if (!S_ISREG(st.st_mode) || st.st_size > MAX_MODEL_BYTES)
         rc = usage_error("--tokenizer %s: is not a SentencePiece model", path);
     else if (!(m->model_owned = malloc((size_t)st.st_size + 1)))
         rc = failed("out of memory");
     else if (fread(m->model_owned, 1, (size_t)st.st_size, f) != (size_t)st.st_size)
-        rc = ferror(f) ? cannot_open("--tokenizer", path, errno)
+        rc = ferror(f) ? model_cannot_open("--tokenizer", path, errno)
                        : usage_error("--tokenizer %s: became shorter", path);
     m->model = m->model_owned;
     m->model_len = rc == 0 ? (size_t)st.st_size : 0;
@@ -166,7 +110,7 @@ static int describe_tables(struct models *m)
     return m->tables ? 0 : failed("out of memory");
 }
 
-static int describe_tokenizer(struct models *m, const struct prepare_options *o)
+static int describe_tokenizer(struct models *m, const struct text_options *o)
 {
     struct shard_tokenizer *d = &m->described;
     uint32_t n = tokenizer_n_pieces(m->tokenizer);
@@ -196,7 +140,7 @@ static int describe_tokenizer(struct models *m, const struct prepare_options *o)
     return rc;
 }
 
-static int open_tokenizer(struct models *m, const struct prepare_options *o)
+static int open_tokenizer(struct models *m, const struct text_options *o)
 {
     const char *model = o->tokenizer ? o->tokenizer : "builtin";
     bool builtin = strcmp(model, "builtin") == 0;
@@ -219,24 +163,22 @@ static int open_tokenizer(struct models *m, const struct prepare_options *o)
     return describe_tokenizer(m, o);
 }
 
-int models_open(struct models *m, const struct prepare_options *o, bool vae)
+int models_open(struct models *m, const struct text_options *text)
 {
     int rc;
 
     *m = (struct models){0};
-    if (o->patch != 1 && o->patch != 2 && o->patch != 4 && o->patch != 8)
-        return usage_error("--patch %lld: must be 1, 2, 4 or 8", (long long)o->patch);
+    if (text->patch != 1 && text->patch != 2 && text->patch != 4 && text->patch != 8)
+        return usage_error("--patch %lld: must be 1, 2, 4 or 8", (long long)text->patch);
     rc = isa_from_environment(&m->isa);
-    if (rc == 0)
-        rc = open_tokenizer(m, o);
-    return rc == 0 && vae ? open_encoder(m, o) : rc;
+    return rc == 0 ? open_tokenizer(m, text) : rc;
 }
 
 void models_close(struct models *m)
 {
     tokenizer_close(m->tokenizer);
-    vae_close(m->vae);
+    for (size_t i = 0; i < m->n_encodings; i++)
+        encoding_close(&m->encodings[i]);
     free(m->model_owned);
-    free(m->geometry);
     free(m->tables);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/models.h - open the VAE and the tokenizer that a run asked for, and check that
- * they fit each other and the options. */
+ * tools/models.h - open the encoders and the tokenizer that a run asked for, and check
+ * that they fit each other and the options. */
 #ifndef TOOLS_MODELS_H
 #define TOOLS_MODELS_H
 
@@ -9,17 +9,19 @@
 
 #include "shard/header.h"
 #include "shard/tokenizer.h"
-#include "tools/prepare.h"
-#include "vae_encode/vae.h"
+#include "tools/encoding.h"
+#include "tools/text_options.h"
+
+enum { MODELS_MAX_ENCODINGS = 1 };
 
 struct models {
-    const char *isa;               /* LATENTMILL_ISA; NULL: the best */
-    struct vae *vae;               /* NULL: not asked for */
-    struct tokenizer *tokenizer;   /* NULL: --tokenizer none */
-    bool demo_vae, demo_tokenizer; /* these are the embedded ones */
+    const char *isa; /* LATENTMILL_ISA; NULL: the best */
+    struct encoding encodings[MODELS_MAX_ENCODINGS];
+    struct shard_encoder headers[MODELS_MAX_ENCODINGS]; /* what shards say of them */
+    size_t n_encodings;
+    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
+    bool demo_tokenizer;         /* it is the embedded one */
     struct shard_tokenizer described;
-    struct shard_encoder encoder;
-    char *geometry;    /* the encoder's, owned */
     char *tables;      /* what `described` says of the tokenizer, owned */
     const void *model; /* the tokenizer's file, to be placed beside the shards */
     size_t model_len;
@@ -28,15 +30,17 @@ struct models {
     char model_file[40];
 };
 
-/* Opens the tokenizer and, where `vae` says so, the VAE's encoder. Returns 0, or
- * EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with models_close() in
- * either case. */
-int models_open(struct models *m, const struct prepare_options *o, bool vae);
+/* Opens the tokenizer. Returns 0, or EXIT_USAGE or EXIT_FAILED after explaining on
+ * stderr. Release with models_close() in either case. */
+int models_open(struct models *m, const struct text_options *text);
 
-/* Opens one half of the VAE in place of models_open(), which has been called without.
- * Returns as it does. */
-int models_open_vae(struct models *m, const struct prepare_options *o,
-                    enum vae_part part);
+/* Opens what encodes images, after models_open(), and returns as it does. */
+int models_open_encoders(struct models *m, const struct image_options *image,
+                         const struct latent_options *latent,
+                         const struct text_options *text);
+
+/* Whether one of the encoders is an embedded one. */
+bool models_have_demo_encoder(const struct models *m);
 
 void models_close(struct models *m);
 

@@ -152,7 +152,7 @@ static int parse_choice(const struct option *o, const char *text)
 
     for (int i = 0; o->choices[i]; i++) {
         if (strcmp(text, o->choices[i]) == 0) {
-            *(int *)o->value = i;
+            *(unsigned *)o->value = (unsigned)i;
             return OPTIONS_OK;
         }
     }

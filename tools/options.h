@@ -17,7 +17,7 @@ enum option_type {
     OPTION_INT,    /* int64_t *, min <= value <= max */
     OPTION_BYTES,  /* int64_t *, min <= value <= max; suffixes K, M, G or KiB, MiB, GiB */
     OPTION_REAL,   /* double *, finite, min <= value <= max */
-    OPTION_CHOICE, /* int *, position in choices */
+    OPTION_CHOICE, /* OPTION_ENUM(field), or int *: position in choices */
     OPTION_HEADING /* no option: `help` stands above the options that follow */
 };
 
@@ -30,6 +30,10 @@ struct option {
     const char *const *choices; /* NULL-terminated */
     int64_t min, max;
 };
+
+/* A choice's value: the address of an enum, whose type is that which gcc and clang give
+ * one without negative numbers; where it is another, this does not compile. */
+#define OPTION_ENUM(field) _Generic((field), unsigned : &(field))
 
 struct option_table {
     const char *usage; /* "latentmill prepare --out DIR [OPTION]... INPUT..." */
@@ -53,9 +57,9 @@ bool options_are_version(const char *word);
  */
 __attribute__((format(printf, 1, 2))) int usage_error(const char *fmt, ...);
 
-/* "error: ...: " and what the errno value `error` means, of a file that could not be used.
- * Returns EXIT_USAGE where its name is wrong (no such file, a folder in its place), else
- * EXIT_FAILED: trying again may help. */
+/* "error: ...: " and what the errno value `error` means, of a file that could not be
+ * used. Returns EXIT_USAGE where its name is wrong (no such file, a folder in its place),
+ * else EXIT_FAILED: trying again may help. */
 __attribute__((format(printf, 2, 3))) int file_error(int error, const char *fmt, ...);
 
 #endif

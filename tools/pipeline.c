@@ -160,6 +160,16 @@ join:
     return atomic_load(&p->status);
 }
 
+int pipeline_n_stages(const struct pipeline *p)
+{
+    return p->n_stages;
+}
+
+const struct pipe_stage *pipeline_stage(const struct pipeline *p, int i)
+{
+    return p->stages[i].stage;
+}
+
 uint64_t pipeline_busy_ns(const struct pipeline *p, int i)
 {
     const struct stage_state *st = &p->stages[i];

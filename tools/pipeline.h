@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct sample;
 struct pipe_out;
@@ -36,6 +37,10 @@ struct pipe_stage {
     /* Runs on every worker whose open() was called, also after a failure. `worker` is
      * what open() left, NULL included. */
     void (*close)(void *worker);
+
+    /* For reports, at any time: what it has done, after wall_ns of the run, on one line
+     * without its end. */
+    void (*say_figures)(FILE *out, const void *shared, uint64_t wall_ns);
 };
 
 /* Hands `s` to the next stage; from the last one, back to the first. Returns PIPE_OK, or
@@ -63,6 +68,9 @@ void pipeline_cancel(struct pipeline *p);
  * pipeline_cancel(): on any thread, perhaps more than once. It must end the waits inside
  * the stages' own calls (a read, a budget), which the pipeline knows nothing of. */
 void pipeline_on_stop(struct pipeline *p, void (*end_waits)(void *shared), void *shared);
+
+int pipeline_n_stages(const struct pipeline *p);
+const struct pipe_stage *pipeline_stage(const struct pipeline *p, int i); /* lent */
 
 /* Nanoseconds that a worker of stage i has been busy in work() so far, on average. */
 uint64_t pipeline_busy_ns(const struct pipeline *p, int i);

@@ -58,10 +58,10 @@ static int check_files(const struct publication *p, struct manifest *m, const ch
 
 /* Whether it was made from the input that is given now. */
 static int check_input(const struct manifest *m, const struct input *in,
-                       const struct prepare_options *o)
+                       const struct run_options *o, int64_t limit)
 {
     char *why;
-    enum identity id = identity_compare(m, in, o, &why);
+    enum identity id = identity_compare(m, in, o, limit, &why);
     int rc = 0;
 
     if (id != IDENTITY_SAME && !why)
@@ -78,7 +78,7 @@ static int check_input(const struct manifest *m, const struct input *in,
 
 /* What the manifest of a finished unit says. Sets *redo; returns 0 or an exit code. */
 static int judge(struct plan *plan, const struct publication *p, const struct input *in,
-                 const struct prepare_options *o, bool *redo)
+                 const struct run_options *o, int64_t limit, bool *redo)
 {
     char *path = publication_final(p, ".manifest.json");
     struct manifest m;
@@ -93,15 +93,15 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
     } else if (rc != 0) {
         rc = usage_error("%s; redo it with --redo", m.why);
     } else {
-        bad = manifest_is_bad(&m, o->damaged == 0);
+        bad = manifest_is_bad(&m, o->damaged == DAMAGED_FAIL);
         /* Whether or not damage counts for the exit status. */
         *redo = manifest_is_bad(&m, true) && o->retry_failed;
         if (!*redo) {
-            rc = check_input(&m, in, o);
+            rc = check_input(&m, in, o, limit);
             if (rc == 0)
                 rc = check_files(p, &m, in->name);
-            plan->n_bad += bad;
-            plan->n_kept += !bad && manifest_is_bad(&m, true);
+            plan->before.n_bad += bad;
+            plan->before.n_kept += !bad && manifest_is_bad(&m, true);
             if (rc == 0 && bad)
                 warn_of_bad(&m, in->name);
         }
@@ -112,7 +112,7 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
 }
 
 static int plan_one(struct plan *plan, const struct input *in,
-                    const struct prepare_options *o, struct hash_set *swept)
+                    const struct run_options *o, int64_t limit, struct hash_set *swept)
 {
     struct publication p;
     bool done = false, redo = o->redo;
@@ -127,17 +127,17 @@ static int plan_one(struct plan *plan, const struct input *in,
     if (publication_look(&p, &done) != PUBLISH_OK)
         rc = failed(p.why);
     if (done && !redo)
-        rc = judge(plan, &p, in, o, &redo);
+        rc = judge(plan, &p, in, o, limit, &redo);
     if (!done || redo)
         plan->units[plan->n_units++] = (struct unit){.input = in, .withdraw = done};
     else
-        plan->n_complete++;
+        plan->before.n++;
     publication_free(&p);
     return rc;
 }
 
 /* Only when all inputs have been judged: a usage error leaves every result as it was. */
-static int withdraw_old(const struct plan *plan, const struct prepare_options *o)
+static int withdraw_old(const struct plan *plan, const char *out)
 {
     int rc = 0;
 
@@ -146,8 +146,8 @@ static int withdraw_old(const struct plan *plan, const struct prepare_options *o
 
         if (!plan->units[i].withdraw)
             continue;
-        if (publication_init(&p, &publication_shards, o->out,
-                             plan->units[i].input->name) != PUBLISH_OK ||
+        if (publication_init(&p, &publication_shards, out, plan->units[i].input->name) !=
+                PUBLISH_OK ||
             publication_withdraw(&p) != PUBLISH_OK)
             rc = failed(p.why);
         publication_free(&p);
@@ -156,7 +156,7 @@ static int withdraw_old(const struct plan *plan, const struct prepare_options *o
 }
 
 int plan_make(struct plan *plan, const struct input_list *inputs,
-              const struct prepare_options *o)
+              const struct run_options *o, int64_t limit)
 {
     struct hash_set swept = {0};
     int rc = 0;
@@ -165,20 +165,20 @@ int plan_make(struct plan *plan, const struct input_list *inputs,
     if (!plan->units)
         return out_of_memory();
     for (size_t i = 0; i < inputs->n && rc == 0; i++)
-        rc = plan_one(plan, &inputs->inputs[i], o, &swept);
+        rc = plan_one(plan, &inputs->inputs[i], o, limit, &swept);
     hash_set_free(&swept);
-    return rc == 0 ? withdraw_old(plan, o) : rc;
+    return rc == 0 ? withdraw_old(plan, o->out) : rc;
 }
 
-void plan_sweep(const struct plan *plan, const struct prepare_options *o)
+void plan_sweep(const struct plan *plan, const char *out)
 {
     struct hash_set swept = {0};
 
     for (size_t i = 0; i < plan->n_units; i++) {
         struct publication p;
 
-        if (publication_init(&p, &publication_shards, o->out,
-                             plan->units[i].input->name) == PUBLISH_OK)
+        if (publication_init(&p, &publication_shards, out, plan->units[i].input->name) ==
+            PUBLISH_OK)
             publication_sweep(&p, &swept);
         publication_free(&p);
     }

@@ -8,28 +8,26 @@
 #include <stddef.h>
 
 #include "tools/input.h"
-#include "tools/prepare.h"
+#include "tools/report.h"
+#include "tools/run_options.h"
 #include "tools/unit.h"
 
 struct plan {
     struct unit *units; /* to be done, in the order given */
     size_t n_units;
-    size_t n_complete; /* finished by an earlier run */
-    size_t n_bad;      /* of those, with a damaged or rejected input that counts for the
-                        * exit status */
-    size_t n_kept;     /* of those, with a damaged one that does not (--damaged keep) */
+    struct finished_before before;
 };
 
 /* Sweeps old temporaries, reads the manifests of `inputs` (kept) and, where the options
  * say so, withdraws those to be redone. A finished unit whose input is another one now
- * (identity.h), or whose shards or rejects are gone, is EXIT_USAGE, explained. Returns 0,
- * EXIT_USAGE or EXIT_FAILED. Release with plan_free(). */
+ * (identity.h, `limit` is --limit), or whose shards or rejects are gone, is EXIT_USAGE,
+ * explained. Returns 0, EXIT_USAGE or EXIT_FAILED. Release with plan_free(). */
 int plan_make(struct plan *plan, const struct input_list *inputs,
-              const struct prepare_options *o);
+              const struct run_options *o, int64_t limit);
 
 /* At the end of a run: removes the temporaries of units that are complete now, which an
  * earlier run, killed, had left. */
-void plan_sweep(const struct plan *plan, const struct prepare_options *o);
+void plan_sweep(const struct plan *plan, const char *out);
 void plan_free(struct plan *plan);
 
 #endif

@@ -12,19 +12,16 @@
 #include "tools/plural.h"
 #include "tools/print.h"
 
-static const char *const stage_names[] = {"read", "encode", "write"};
-enum { N_STAGES = 3 };
-
 /* Bytes for all kinds of skipped members with their counts. */
 enum { SKIPPED_TEXT = 40 * N_SKIP_KINDS };
 
-void report_log(const struct job *job, json_t *event)
+void report_log(const struct run *run, json_t *event)
 {
-    char *line = event && job->log ? shard_json_canonical(event) : NULL;
+    char *line = event && run->log ? shard_json_canonical(event) : NULL;
 
     if (line) {
-        fprintf(job->log, "%s\n", line);
-        fflush(job->log);
+        fprintf(run->log, "%s\n", line);
+        fflush(run->log);
     }
     free(line);
     json_decref(event);
@@ -75,12 +72,12 @@ static void explain_damage(const struct unit *u)
                     rejects);
 }
 
-static void explain_unit(struct job *job, const struct unit *u, enum unit_end end)
+static void explain_unit(struct run *run, const struct unit *u, enum unit_end end)
 {
     const char *name = u->input->name;
 
     if (end != UNIT_COMPLETE && end != UNIT_TAKEN)
-        report_progress_end(job);
+        report_progress_end(run);
     if (end == UNIT_FAILED)
         print_to_stderr("error: %s: %s; nothing of it was published%s", name, u->failure,
                         u->clash ? "" : ", run again");
@@ -91,11 +88,11 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
     else if (end == UNIT_DAMAGED)
         explain_damage(u);
     if (end == UNIT_COMPLETE && u->totals.groups == 0) {
-        report_progress_end(job);
+        report_progress_end(run);
         warn_of_nothing(u);
     }
     if (end == UNIT_COMPLETE && u->above_reject_rate) {
-        report_progress_end(job);
+        report_progress_end(run);
         print_to_stderr("warning: %s: %" PRIu64 " of %" PRIu64
                         " groups are rejects, more than --max-reject-rate; %s, see "
                         "%s.rejects.jsonl",
@@ -112,22 +109,22 @@ static void count_skipped(struct counters *c, const struct unit *u)
         atomic_fetch_add(&c->skipped[i], u->totals.skipped[i]);
 }
 
-void report_unit(struct job *job, const struct unit *u, enum unit_end end)
+void report_unit(struct run *run, const struct unit *u, enum unit_end end)
 {
     static const char *const names[] = {"complete", "damaged", "rejected",
                                         "published by another process", "failed"};
-    struct counters *c = &job->count;
+    struct counters *c = &run->count;
 
     if (end == UNIT_FAILED)
         atomic_fetch_add(&c->units_failed, 1);
     else
         atomic_fetch_add(&c->units_done, 1);
-    if (unit_end_is_bad(u, end, job->options))
+    if (unit_end_is_bad(u, end, run->options))
         atomic_fetch_add(&c->units_bad, 1);
     if (end != UNIT_FAILED && end != UNIT_TAKEN)
         count_skipped(c, u);
-    explain_unit(job, u, end);
-    report_log(job, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "event", "unit", "name",
+    explain_unit(run, u, end);
+    report_log(run, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "event", "unit", "name",
                               u->input->name, "status", names[end], "groups",
                               (json_int_t)u->totals.groups, "bytes",
                               (json_int_t)u->input_bytes, "failure",
@@ -149,10 +146,10 @@ const char *report_bottleneck(const struct counters *c, const struct pipeline *p
 
     if (report_count_done(c) == 0)
         return NULL;
-    for (int i = 1; i < N_STAGES; i++)
+    for (int i = 1; i < pipeline_n_stages(p); i++)
         if (pipeline_busy_ns(p, i) > pipeline_busy_ns(p, top))
             top = i;
-    return stage_names[top];
+    return pipeline_stage(p, top)->name;
 }
 
 uint64_t report_count_done(const struct counters *c)
@@ -167,9 +164,9 @@ const char *report_name_done(const struct counters *c)
     return atomic_load(&c->encoded) == 0 ? "documents" : "samples";
 }
 
-void report_progress_end(struct job *job)
+void report_progress_end(struct run *run)
 {
-    if (atomic_exchange(&job->progress_shown, false))
+    if (atomic_exchange(&run->progress_shown, false))
         fputs("\r\033[K", stderr);
 }
 
@@ -203,19 +200,19 @@ static void print_skipped(const struct counters *c)
 }
 
 /* Once, whatever the number of such inputs: they come from one hand. */
-static void warn_of_ungrouped(const struct job *job)
+static void warn_of_ungrouped(const struct run *run)
 {
     const struct unit *first = NULL;
     bool all_rejected = true;
     size_t n = 0;
     char more[40] = "";
 
-    for (size_t i = 0; i < job->n_units; i++) {
-        if (!job->units[i].ungrouped)
+    for (size_t i = 0; i < run->n_units; i++) {
+        if (!run->units[i].ungrouped)
             continue;
         if (n++ == 0)
-            first = &job->units[i];
-        all_rejected &= job->units[i].above_reject_rate;
+            first = &run->units[i];
+        all_rejected &= run->units[i].above_reject_rate;
     }
     if (n > 1)
         snprintf(more, sizeof(more), " (and %zu more)", n - 1);
@@ -230,40 +227,29 @@ static void warn_of_ungrouped(const struct job *job)
 static void print_stages(const struct counters *c, const struct pipeline *p,
                          uint64_t wall_ns)
 {
-    uint64_t decoded = atomic_load(&c->decoded), encoded = atomic_load(&c->encoded);
-    uint64_t tokens = atomic_load(&c->tokens), documents = atomic_load(&c->documents);
     const char *bottleneck = report_bottleneck(c, p);
 
-    fprintf(stderr, "  read     %5.1f %% busy   %.1f MB/s\n",
-            100 * (double)pipeline_busy_ns(p, 0) / (double)wall_ns,
-            rate(atomic_load(&c->bytes_read), wall_ns) / 1e6);
-    fprintf(stderr, "  encode   %5.1f %% busy   per worker: ",
-            100 * (double)pipeline_busy_ns(p, 1) / (double)wall_ns);
-    if (documents > 0)
-        fprintf(stderr, "parse %.0f documents/s, ",
-                rate(documents, atomic_load(&c->parse_ns)));
-    if (decoded > 0)
-        fprintf(stderr, "decode %.1f images/s, VAE %.2f images/s, ",
-                rate(decoded, atomic_load(&c->decode_ns)),
-                rate(encoded, atomic_load(&c->encode_ns)));
-    fprintf(stderr, "tokenize %.0f tokens/s\n",
-            rate(tokens, atomic_load(&c->tokenize_ns)));
-    fprintf(stderr, "  write    %5.1f %% busy   %.2f MB/s\n",
-            100 * (double)pipeline_busy_ns(p, 2) / (double)wall_ns,
-            rate(atomic_load(&c->shard_bytes), wall_ns) / 1e6);
+    for (int i = 0; i < pipeline_n_stages(p); i++) {
+        const struct pipe_stage *stage = pipeline_stage(p, i);
+
+        fprintf(stderr, "  %-8s %5.1f %% busy   ", stage->name,
+                100 * (double)pipeline_busy_ns(p, i) / (double)wall_ns);
+        stage->say_figures(stderr, stage->shared, wall_ns);
+        fputc('\n', stderr);
+    }
     if (bottleneck)
         fprintf(stderr, "  bottleneck: %s\n", bottleneck);
 }
 
 /* Of the inputs that an earlier run has finished. */
-static size_t count_complete(const struct plan *plan)
+static size_t count_complete(const struct finished_before *before)
 {
-    return plan->n_complete - plan->n_bad - plan->n_kept;
+    return before->n - before->n_bad - before->n_kept;
 }
 
-static void print_nothing_to_do(const struct plan *plan)
+static void print_nothing_to_do(const struct finished_before *before)
 {
-    const size_t n = plan->n_complete, complete = count_complete(plan);
+    const size_t n = before->n, complete = count_complete(before);
 
     if (n == 1 && complete == 1) {
         fputs("nothing to do: the input is complete\n", stderr);
@@ -274,38 +260,39 @@ static void print_nothing_to_do(const struct plan *plan)
     else
         fprintf(stderr, "nothing to do: %zu of %zu input%s complete", complete, n,
                 plural_s(n));
-    if (plan->n_bad > 0)
-        fprintf(stderr, ", %zu damaged or rejected by an earlier run", plan->n_bad);
-    if (plan->n_kept > 0)
-        fprintf(stderr, ", %zu damaged and kept", plan->n_kept);
+    if (before->n_bad > 0)
+        fprintf(stderr, ", %zu damaged or rejected by an earlier run", before->n_bad);
+    if (before->n_kept > 0)
+        fprintf(stderr, ", %zu damaged and kept", before->n_kept);
     fputc('\n', stderr);
 }
 
-static void print_finished_before(const struct plan *plan)
+static void print_finished_before(const struct finished_before *before)
 {
-    const size_t complete = count_complete(plan);
+    const size_t complete = count_complete(before);
 
     if (complete > 0)
         fprintf(stderr, " (%zu more %s complete before)", complete,
                 complete == 1 ? "was" : "were");
-    if (plan->n_kept > 0)
-        fprintf(stderr, " (%zu damaged and kept before)", plan->n_kept);
+    if (before->n_kept > 0)
+        fprintf(stderr, " (%zu damaged and kept before)", before->n_kept);
 }
 
-static void print_totals(const struct job *job, uint64_t wall_ns, const struct plan *plan)
+static void print_totals(const struct run *run, uint64_t wall_ns,
+                         const struct finished_before *before)
 {
-    const struct counters *c = &job->count;
+    const struct counters *c = &run->count;
     uint64_t samples = atomic_load(&c->samples), withheld = atomic_load(&c->withheld);
     uint64_t encoded = atomic_load(&c->encoded), rejects = report_sum_rejects(c);
 
-    if (job->n_units == 0) {
-        print_nothing_to_do(plan);
+    if (run->n_units == 0) {
+        print_nothing_to_do(before);
         return;
     }
     fprintf(stderr, "%" PRIu64 " of %zu input%s done in %.1f s",
-            (uint64_t)atomic_load(&c->units_done), job->n_units, plural_s(job->n_units),
+            (uint64_t)atomic_load(&c->units_done), run->n_units, plural_s(run->n_units),
             (double)wall_ns / 1e9);
-    print_finished_before(plan);
+    print_finished_before(before);
     fprintf(stderr, "\n%" PRIu64 " sample%s, %" PRIu64 " reject%s", samples,
             plural_s(samples), rejects, plural_s(rejects));
     if (withheld > 0)
@@ -320,20 +307,20 @@ static void print_totals(const struct job *job, uint64_t wall_ns, const struct p
     print_skipped(c);
 }
 
-void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
-                  const struct plan *plan, int exit_code)
+void report_final(struct run *run, const struct pipeline *p, uint64_t start_ns,
+                  const struct finished_before *before, int exit_code)
 {
-    const struct counters *c = &job->count;
+    const struct counters *c = &run->count;
     uint64_t wall = clock_ns() - start_ns;
 
-    report_progress_end(job);
-    if (!job->options->quiet) {
-        print_totals(job, wall, plan);
+    report_progress_end(run);
+    if (!run->options->quiet) {
+        print_totals(run, wall, before);
         if (p && atomic_load(&c->groups) > 0)
             print_stages(c, p, wall);
     }
-    warn_of_ungrouped(job);
-    report_log(job, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
+    warn_of_ungrouped(run);
+    report_log(run, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
                               "exit_status", exit_code, "seconds", (double)wall / 1e9,
                               "inputs", (json_int_t)atomic_load(&c->units_done),
                               "samples", (json_int_t)atomic_load(&c->samples), "rejects",

@@ -8,18 +8,24 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "tools/job.h"
+#include "tools/run.h"
 #include "tools/pipeline.h"
-#include "tools/prepare_plan.h"
 #include "tools/unit.h"
+
+/* Of the inputs, those that an earlier run has finished. */
+struct finished_before {
+    size_t n;      /* all of them; of which are */
+    size_t n_bad;  /* damaged or rejected, which counts for the exit status, */
+    size_t n_kept; /* or damaged where that does not (--damaged keep) */
+};
 
 /* A unit has ended: counts it, logs it, and says so where something is wrong with it.
  * Runs on the writer's thread, before the unit's totals are forgotten. */
-void report_unit(struct job *job, const struct unit *u, enum unit_end end);
+void report_unit(struct run *run, const struct unit *u, enum unit_end end);
 
 /* Takes `event`, perhaps NULL. The log is for people: a line that cannot be written is
  * not an error. Any thread may call it. */
-void report_log(const struct job *job, json_t *event);
+void report_log(const struct run *run, json_t *event);
 
 /* What a run counts: images that were encoded, documents that were parsed, or both; and
  * what they are called. */
@@ -33,10 +39,10 @@ uint64_t report_sum_rejects(const struct counters *c);
 const char *report_bottleneck(const struct counters *c, const struct pipeline *p);
 
 /* Ends the progress line, if there was one. */
-void report_progress_end(struct job *job);
+void report_progress_end(struct run *run);
 
-/* Rates, bottleneck, rejects by reason. `plan` says what an earlier run had done. */
-void report_final(struct job *job, const struct pipeline *p, uint64_t start_ns,
-                  const struct plan *plan, int exit_code);
+/* Rates, bottleneck, rejects by reason. */
+void report_final(struct run *run, const struct pipeline *p, uint64_t start_ns,
+                  const struct finished_before *before, int exit_code);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "shard/draw.h"
 #include "shard/parts.h"
-#include "tools/job.h"
+#include "tools/run.h"
 #include "tools/sample.h"
 
 static void fill_text(struct shard_part *part, struct shard_alternative *alternatives,
@@ -71,7 +71,7 @@ static int fill_parts(struct sample_record *sr, const struct sample *s)
 }
 
 /* What is drawn for epoch 0. */
-static void draw(struct shard_record *rec, const struct prepare_options *o)
+static void draw(struct shard_record *rec, const struct text_options *o)
 {
     const uint64_t seed = (uint64_t)o->seed;
     size_t text = 0, image;
@@ -85,7 +85,7 @@ static void draw(struct shard_record *rec, const struct prepare_options *o)
             0, rec->name, rec->key, 0, seed, (uint32_t)rec->parts[text].n_alternatives);
 }
 
-int sample_record_build(struct sample_record *sr, const struct job *job,
+int sample_record_build(struct sample_record *sr, const struct run *run,
                         const struct sample *s)
 {
     *sr = (struct sample_record){0};
@@ -102,7 +102,7 @@ int sample_record_build(struct sample_record *sr, const struct job *job,
                                        .tensors = s->tensors,
                                        .metadata = s->in.metadata,
                                        .metadata_len = s->in.metadata_len};
-    draw(&sr->record, job->options);
+    draw(&sr->record, run->text);
     return 0;
 }
 

@@ -5,7 +5,7 @@
 
 #include "shard/record.h"
 
-struct job;
+struct run;
 struct sample;
 
 /* A record and arrays that it points into; texts, ids, renditions and tensors stay the
@@ -18,7 +18,7 @@ struct sample_record {
 
 /* Fills *sr, which lives no longer than the sample. Returns 0, or -1: no memory. Release
  * with sample_record_free() in either case. */
-int sample_record_build(struct sample_record *sr, const struct job *job,
+int sample_record_build(struct sample_record *sr, const struct run *run,
                         const struct sample *s);
 void sample_record_free(struct sample_record *sr);
 

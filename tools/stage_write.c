@@ -7,7 +7,7 @@
  */
 #include <stdlib.h>
 
-#include "tools/job.h"
+#include "tools/run.h"
 #include "tools/pipeline.h"
 #include "tools/report.h"
 #include "tools/sample.h"
@@ -21,7 +21,7 @@ static int open_worker(void **out, void *shared)
 
 static void close_worker(void *worker)
 {
-    (void)worker; /* the job is lent */
+    (void)worker; /* the run is lent */
 }
 
 static void insert(struct unit *u, struct sample *s)
@@ -34,7 +34,7 @@ static void insert(struct unit *u, struct sample *s)
     *at = s;
 }
 
-static int write_one(struct job *job, struct sample *s)
+static int write_one(struct run *run, struct sample *s)
 {
     struct unit *u = s->unit;
     int rc;
@@ -43,19 +43,19 @@ static int write_one(struct job *job, struct sample *s)
         return 0;
     if (!s->end_of_unit) {
         atomic_fetch_add(&u->progress.n_written, 1);
-        return unit_append(u, job, s);
+        return unit_append(u, run, s);
     }
-    rc = unit_finish(u, job);
+    rc = unit_finish(u, run);
     if (rc >= 0) {
         atomic_store(&u->progress.ended, true);
-        report_unit(job, u, (enum unit_end)rc);
+        report_unit(run, u, (enum unit_end)rc);
     }
     return rc < 0 ? rc : 0;
 }
 
 static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
 {
-    struct job *job = worker;
+    struct run *run = worker;
 
     for (int i = 0; i < n; i++) {
         struct unit *u = s[i]->unit;
@@ -63,12 +63,12 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
         insert(u, s[i]);
         while (u->waiting && u->waiting->seq == u->next_seq) {
             struct sample *next = u->waiting;
-            int rc = write_one(job, next);
+            int rc = write_one(run, next);
 
             if (rc != 0)
                 return rc;
             if (next->held > 0)
-                budget_give_back(&job->read_bytes, next->held);
+                budget_give_back(&run->read_bytes, next->held);
             next->held = 0;
             u->waiting = next->next;
             u->next_seq++;
@@ -80,13 +80,22 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
     return PIPE_OK;
 }
 
-struct pipe_stage write_stage(struct job *job)
+static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
+{
+    const struct run *run = shared;
+    const double bytes = (double)atomic_load(&run->count.shard_bytes);
+
+    fprintf(out, "%.2f MB/s", wall_ns > 0 ? bytes * 1e3 / (double)wall_ns : 0);
+}
+
+struct pipe_stage write_stage(struct run *run)
 {
     return (struct pipe_stage){.name = "write",
                                .n_workers = 1,
                                .batch = 16,
-                               .shared = job,
+                               .shared = run,
                                .open = open_worker,
                                .work = work,
-                               .close = close_worker};
+                               .close = close_worker,
+                               .say_figures = say_figures};
 }

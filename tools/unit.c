@@ -21,7 +21,7 @@
 #include "shard/version.h"
 #include "shard/writer.h"
 #include "tools/dataset.h"
-#include "tools/job.h"
+#include "tools/run.h"
 #include "tools/json_text.h"
 #include "tools/manifest.h"
 #include "tools/publish.h"
@@ -36,7 +36,7 @@ enum { REJECT_RATE_FROM = 100 };
 
 struct unit_output {
     struct publication files;
-    struct shard_header header; /* the job's with this unit's NAME */
+    struct shard_header header; /* the run's with this unit's NAME */
     struct shard_writer *shards;
     FILE *rejects; /* opened at the first reject */
     EVP_MD_CTX *rejects_sha;
@@ -62,26 +62,26 @@ static int shard_path(void *ctx, uint32_t part, char *path, size_t cap)
     return n >= 0 && (size_t)n < cap ? 0 : -1;
 }
 
-static int begin(struct unit *u, struct job *job)
+static int begin(struct unit *u, struct run *run)
 {
     struct unit_output *out = u->output = calloc(1, sizeof(*out));
     struct shard_writer_options options = {.path = shard_path, .ctx = out};
 
     if (!out)
-        return job_fail(job, "out of memory");
+        return run_fail(run, "out of memory");
     out->started = time(NULL);
-    out->header = job->header[u->input->reader->has_images];
+    out->header = run->header[u->input->reader->has_images];
     out->header.name = u->input->name;
     options.header = &out->header;
-    if (publication_init(&out->files, &publication_shards, job->options->out,
+    if (publication_init(&out->files, &publication_shards, run->options->out,
                          u->input->name) != PUBLISH_OK)
-        return job_fail(job, "%s", out->files.why);
+        return run_fail(run, "%s", out->files.why);
     if (shard_writer_open(&out->shards, &options) != SHARD_OK)
-        return job_fail(job, "%s", shard_writer_why(out->shards));
+        return run_fail(run, "%s", shard_writer_why(out->shards));
     return 0;
 }
 
-static int open_rejects(struct unit_output *out, struct job *job)
+static int open_rejects(struct unit_output *out, struct run *run)
 {
     char *path = publication_temporary(&out->files, ".rejects.jsonl");
     int rc = 0;
@@ -89,21 +89,21 @@ static int open_rejects(struct unit_output *out, struct job *job)
     out->rejects = path ? fopen(path, "wxe") : NULL;
     out->rejects_sha = EVP_MD_CTX_new();
     if (!out->rejects)
-        rc = job_fail(job, "%s: %s", path ? path : "rejects", strerror(errno));
+        rc = run_fail(run, "%s: %s", path ? path : "rejects", strerror(errno));
     else if (!out->rejects_sha ||
              EVP_DigestInit_ex(out->rejects_sha, EVP_sha256(), NULL) != 1)
-        rc = job_fail(job, "%s: SHA-256: out of memory", path);
+        rc = run_fail(run, "%s: SHA-256: out of memory", path);
     free(path);
     return rc;
 }
 
-static int fail_rejects(const struct unit *u, struct job *job)
+static int fail_rejects(const struct unit *u, struct run *run)
 {
-    return job_fail(job, "%s/%s.rejects.jsonl: %s", job->options->out, u->input->name,
+    return run_fail(run, "%s/%s.rejects.jsonl: %s", run->options->out, u->input->name,
                     strerror(errno));
 }
 
-static int append_reject(struct unit *u, struct job *job, const struct sample *s)
+static int append_reject(struct unit *u, struct run *run, const struct sample *s)
 {
     struct unit_output *out = u->output;
     const struct ingest_sample *in = &s->in;
@@ -112,7 +112,7 @@ static int append_reject(struct unit *u, struct job *job, const struct sample *s
     size_t len;
     int rc = 0;
 
-    if (!out->rejects && open_rejects(out, job) != 0)
+    if (!out->rejects && open_rejects(out, run) != 0)
         return -1;
     object = json_pack("{s:s, s:s, s:I, s:s, s:o}", "name", u->input->name, "key",
                        in->key, "index", (json_int_t)in->index, "reason",
@@ -121,33 +121,33 @@ static int append_reject(struct unit *u, struct job *job, const struct sample *s
     line = object ? shard_json_canonical(object) : NULL;
     json_decref(object);
     if (!line)
-        return job_fail(job, "%s: a reject could not be written as JSON", u->input->name);
+        return run_fail(run, "%s: a reject could not be written as JSON", u->input->name);
     len = strlen(line);
     line[len] = '\n'; /* in place of the NUL */
     if (fwrite(line, 1, len + 1, out->rejects) != len + 1)
-        rc = fail_rejects(u, job);
+        rc = fail_rejects(u, run);
     else if (EVP_DigestUpdate(out->rejects_sha, line, len + 1) != 1)
-        rc = job_fail(job, "%s: SHA-256 failed", u->input->name);
+        rc = run_fail(run, "%s: SHA-256 failed", u->input->name);
     out->rejects_bytes += len + 1;
     out->n_rejects++;
     out->by_reason[in->reject.reason]++;
-    atomic_fetch_add(&job->count.rejects[in->reject.reason], 1);
+    atomic_fetch_add(&run->count.rejects[in->reject.reason], 1);
     free(line);
     return rc;
 }
 
-static int append_record(struct unit *u, struct job *job, const struct sample *s)
+static int append_record(struct unit *u, struct run *run, const struct sample *s)
 {
     struct unit_output *out = u->output;
     struct sample_record sr;
     int rc;
 
-    if (sample_record_build(&sr, job, s) != 0)
-        return job_fail(job, "out of memory");
+    if (sample_record_build(&sr, run, s) != 0)
+        return run_fail(run, "out of memory");
     rc = shard_writer_append(out->shards, &sr.record);
     sample_record_free(&sr);
     if (rc != SHARD_OK)
-        return job_fail(job, "%s: %s", u->input->name, shard_writer_why(out->shards));
+        return run_fail(run, "%s: %s", u->input->name, shard_writer_why(out->shards));
     out->n_samples++;
     for (size_t i = 0; i < s->in.n_parts; i++) {
         out->upscaled += s->parts[i].upscaled;
@@ -157,15 +157,15 @@ static int append_record(struct unit *u, struct job *job, const struct sample *s
     return 0;
 }
 
-int unit_append(struct unit *u, struct job *job, struct sample *s)
+int unit_append(struct unit *u, struct run *run, struct sample *s)
 {
-    if (!u->output && begin(u, job) != 0)
+    if (!u->output && begin(u, run) != 0)
         return -1;
     /* Only here are samples in order again. */
     if (ingest_sample_check_key(&s->in, &u->output->keys) != INGEST_OK)
-        return job_fail(job, "out of memory");
-    return s->in.reject.reason == REJECT_NONE ? append_record(u, job, s)
-                                              : append_reject(u, job, s);
+        return run_fail(run, "out of memory");
+    return s->in.reject.reason == REJECT_NONE ? append_record(u, run, s)
+                                              : append_reject(u, run, s);
 }
 
 /* NULL, like those below: no memory. */
@@ -283,7 +283,7 @@ static json_t *input_path(const struct input *in)
     return string;
 }
 
-static json_t *describe_run(const struct unit *u, const struct job *job)
+static json_t *describe_run(const struct unit *u, const struct run *run)
 {
     const struct input *in = u->input;
     time_t now = time(NULL);
@@ -296,28 +296,28 @@ static json_t *describe_run(const struct unit *u, const struct job *job)
         "size", in->regular ? json_integer((json_int_t)in->bytes) : json_null(),
         "started", time_text(u->output->started), "finished", time_text(now),
         "samples_per_second", (double)u->output->n_samples / (seconds > 1 ? seconds : 1),
-        "host", json_any_string(host), "workers", job->n_workers, "isa",
-        job->vae ? vae_info(job->vae)->isa : NULL);
+        "host", json_any_string(host), "workers", run->n_workers, "isa",
+        run->n_encodings > 0 ? run->encodings[0].about.isa : NULL);
 }
 
 /* What depends on the input's bytes, its NAME, the configuration and versions alone. */
-static json_t *describe_result(const struct unit *u, const struct job *job,
+static json_t *describe_result(const struct unit *u, const struct run *run,
                                enum unit_end end, const struct shard_file *files,
                                size_t n_files)
 {
     return json_pack(
         "{s:s, s:s, s:[o], s:o, s:o, s:o}", "software", LATENTMILL_SOFTWARE,
-        "config_sha256", dataset_config_sha256(job->config[u->input->reader->has_images]),
+        "config_sha256", dataset_config_sha256(run->config[u->input->reader->has_images]),
         "inputs", describe_input(u, end), "shards", describe_shards(u, files, n_files),
         "rejects", describe_rejects(u), "libraries", manifest_library_versions());
 }
 
 /* Gives the manifest's text and its length. */
-static char *manifest_text(const struct unit *u, const struct job *job, json_t *result,
+static char *manifest_text(const struct unit *u, const struct run *run, json_t *result,
                            size_t *len)
 {
     json_t *manifest =
-        result ? json_pack("{s:O, s:o}", "result", result, "run", describe_run(u, job))
+        result ? json_pack("{s:O, s:o}", "result", result, "run", describe_run(u, run))
                : NULL;
     char *text = manifest ? shard_json_canonical(manifest) : NULL;
 
@@ -340,7 +340,7 @@ static bool is_ungrouped(const struct unit *u)
 
 /* What is damaged is not judged by its rejects: behind a flipped bit a decoder may go on
  * with anything, and what stood before is good. */
-static enum unit_end judge(struct unit *u, const struct job *job)
+static enum unit_end judge(struct unit *u, const struct run *run)
 {
     const struct unit_output *out = u->output;
     uint64_t n = out->n_samples + out->n_rejects;
@@ -350,34 +350,34 @@ static enum unit_end judge(struct unit *u, const struct job *job)
     if (u->totals.damaged)
         return UNIT_DAMAGED;
     u->above_reject_rate =
-        (double)out->n_rejects > job->options->max_reject_rate * (double)n;
+        (double)out->n_rejects > run->select->max_reject_rate * (double)n;
     if (u->above_reject_rate && n >= REJECT_RATE_FROM)
         return UNIT_REJECTED;
     return UNIT_COMPLETE;
 }
 
-static int close_rejects(struct unit *u, struct job *job)
+static int close_rejects(struct unit *u, struct run *run)
 {
     FILE *f = u->output->rejects;
 
     if (f && (fflush(f) != 0 || fsync(fileno(f)) != 0))
-        return fail_rejects(u, job);
+        return fail_rejects(u, run);
     return 0;
 }
 
-static int check_sum(const struct unit *u, struct job *job)
+static int check_sum(const struct unit *u, struct run *run)
 {
     const struct unit_output *out = u->output;
 
     if (u->totals.groups == out->n_samples + out->n_rejects)
         return 0;
-    return job_fail(job,
+    return run_fail(run,
                     "%s: the counts do not add up: %" PRIu64 " groups, %" PRIu64
                     " samples, %" PRIu64 " rejects; nothing was published",
                     u->input->name, u->totals.groups, out->n_samples, out->n_rejects);
 }
 
-static int publish(struct unit *u, struct job *job, enum unit_end end)
+static int publish(struct unit *u, struct run *run, enum unit_end end)
 {
     struct unit_output *out = u->output;
     size_t n_files, n_publish, len = 0;
@@ -388,45 +388,45 @@ static int publish(struct unit *u, struct job *job, enum unit_end end)
     int rc;
 
     n_publish = end == UNIT_REJECTED ? 0 : n_files;
-    result = describe_result(u, job, end, files, n_publish);
-    text = manifest_text(u, job, result, &len);
+    result = describe_result(u, run, end, files, n_publish);
+    text = manifest_text(u, run, result, &len);
     if (!text)
-        rc = job_fail(job, "%s: out of memory", u->input->name);
+        rc = run_fail(run, "%s: out of memory", u->input->name);
     else
         rc = publication_publish(&out->files, (unsigned)n_publish, out->rejects != NULL,
                                  text, len, &renamed);
     if (rc == PUBLISH_FAILED && text)
-        rc = job_fail(job, "%s", out->files.why);
+        rc = run_fail(run, "%s", out->files.why);
     else if (rc == PUBLISH_EXISTS)
-        rc = rival_meet(u, job, &out->files, renamed ? result : NULL);
+        rc = rival_meet(u, run, &out->files, renamed ? result : NULL);
     else if (rc == PUBLISH_REPLACED)
-        rc = rival_check_own(u, job, &out->files, result, end);
+        rc = rival_check_own(u, run, &out->files, result, end);
     else if (rc == PUBLISH_OK)
         rc = (int)end;
     if (rc == (int)end)
         for (size_t i = 0; i < n_publish; i++)
-            atomic_fetch_add(&job->count.shard_bytes, files[i].bytes);
+            atomic_fetch_add(&run->count.shard_bytes, files[i].bytes);
     free(text);
     json_decref(result);
     return rc;
 }
 
 /* Somebody else's result counts for this run's exit status like its own. */
-static void count_taken(const struct unit *u, struct job *job)
+static void count_taken(const struct unit *u, struct run *run)
 {
     struct manifest theirs;
     char *path;
 
-    if (asprintf(&path, "%s/%s.manifest.json", job->options->out, u->input->name) < 0)
+    if (asprintf(&path, "%s/%s.manifest.json", run->options->out, u->input->name) < 0)
         return;
     if (manifest_read(&theirs, path) == 0 &&
-        manifest_is_bad(&theirs, job->options->damaged == 0))
-        atomic_fetch_add(&job->count.units_bad, 1);
+        manifest_is_bad(&theirs, run->options->damaged == DAMAGED_FAIL))
+        atomic_fetch_add(&run->count.units_bad, 1);
     manifest_free(&theirs);
     free(path);
 }
 
-int unit_finish(struct unit *u, struct job *job)
+int unit_finish(struct unit *u, struct run *run)
 {
     enum unit_end end;
     int rc;
@@ -435,33 +435,32 @@ int unit_finish(struct unit *u, struct job *job)
         rc = UNIT_FAILED;
     else if (u->taken)
         rc = UNIT_TAKEN;
-    else if ((!u->output && begin(u, job) != 0) || check_sum(u, job) != 0)
+    else if ((!u->output && begin(u, run) != 0) || check_sum(u, run) != 0)
         rc = -1;
     else if (shard_writer_finish(u->output->shards) != SHARD_OK)
-        rc = job_fail(job, "%s", shard_writer_why(u->output->shards));
-    else if (close_rejects(u, job) != 0)
+        rc = run_fail(run, "%s", shard_writer_why(u->output->shards));
+    else if (close_rejects(u, run) != 0)
         rc = -1;
     else {
-        end = judge(u, job);
-        rc = publish(u, job, end);
+        end = judge(u, run);
+        rc = publish(u, run, end);
         if (rc == UNIT_COMPLETE || rc == UNIT_DAMAGED) {
-            atomic_fetch_add(&job->count.samples, u->output->n_samples);
-            atomic_fetch_add(&job->count.upscaled, u->output->upscaled);
+            atomic_fetch_add(&run->count.samples, u->output->n_samples);
+            atomic_fetch_add(&run->count.upscaled, u->output->upscaled);
         } else if (rc == UNIT_REJECTED) {
-            atomic_fetch_add(&job->count.withheld, u->output->n_samples);
+            atomic_fetch_add(&run->count.withheld, u->output->n_samples);
         }
     }
     if (rc == UNIT_TAKEN)
-        count_taken(u, job);
+        count_taken(u, run);
     unit_drop(u);
     return rc;
 }
 
-bool unit_end_is_bad(const struct unit *u, enum unit_end end,
-                     const struct prepare_options *o)
+bool unit_end_is_bad(const struct unit *u, enum unit_end end, const struct run_options *o)
 {
     return end == UNIT_REJECTED || (end == UNIT_COMPLETE && u->above_reject_rate) ||
-           (end == UNIT_DAMAGED && o->damaged == 0);
+           (end == UNIT_DAMAGED && o->damaged == DAMAGED_FAIL);
 }
 
 void unit_drop(struct unit *u)

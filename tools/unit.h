@@ -12,9 +12,9 @@
 
 #include "ingest/totals.h"
 #include "tools/input.h"
-#include "tools/prepare.h"
+#include "tools/run_options.h"
 
-struct job;
+struct run;
 struct sample;
 struct unit_output; /* open files and counts; exists from the first sample to the end */
 
@@ -61,15 +61,15 @@ enum unit_end {
 };
 
 /* Writes a sample into the unit's shard, or a marked one into its rejects, in order of
- * seq. Returns 0, or -1 after job_fail(). */
-int unit_append(struct unit *u, struct job *job, struct sample *s);
+ * seq. Returns 0, or -1 after run_fail(). */
+int unit_append(struct unit *u, struct run *run, struct sample *s);
 
 /* Ends the unit: publishes it or drops it. Returns an enum unit_end, or -1. */
-int unit_finish(struct unit *u, struct job *job);
+int unit_finish(struct unit *u, struct run *run);
 
 /* Whether a unit that has ended so makes the exit status 42. */
 bool unit_end_is_bad(const struct unit *u, enum unit_end end,
-                     const struct prepare_options *o);
+                     const struct run_options *o);
 
 /* Drops what is unfinished, temporaries included. */
 void unit_drop(struct unit *u);

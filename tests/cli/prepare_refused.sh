@@ -292,3 +292,50 @@ error: $T/forgot/dataset.json was made with another configuration; use another -
   no --vae was given, so the builtin was assumed; name the one of there, whose weights have the SHA-256 0123abcd
   encode.size: [256,256] there, [128,128] here
 END
+
+# What an encoder's bits depend on is one hash, the same in the configuration and in shards.
+hash_of()
+{
+    rm -rf "$T/hash"
+    run latentmill prepare --quiet --out "$T/hash" --limit 1 --size 32 "$@"
+    expect_status 0
+    set -- "$T"/hash/*.lms
+    hash=$(jq -r .encode.vae.encode "$T/hash/dataset.json")
+    expect "a hash" [ ${#hash} = 64 ]
+    run latentmill dump --json --header "$1"
+    expect "the shard's is the same" [ "$(jq -r '.encoders[0].encode' "$T/.stdout")" = "$hash" ]
+}
+hash_of $scenes
+usual=$hash
+hash_of --tokenizer none --workers 1 --batch 1 --seed 5 --name other --vae vae_encode/default $scenes
+expect "it does not depend on text, names and workers" [ "$hash" = "$usual" ]
+hash_of --vae vae_encode/default --scale 2 $scenes
+expect "nor on the scale" [ "$hash" = "$usual" ]
+for option in '--latent bf16' '--moments mean+logvar' '--resize area' '--icc ignore' \
+    '--truncated keep' '--jpeg-scale 2' '--size 64'; do
+    hash_of $option $scenes
+    expect "it depends on $option" [ "$hash" != "$usual" ]
+done
+
+# Another version of a library changes the hash; the folder is used all the same.
+hash_of $scenes
+sed -i -E 's/"libwebp":"[^"]*"/"libwebp":"0.0.1"/; s/"encode":"[0-9a-f]{64}"/"encode":"0123"/' \
+    "$T/hash/dataset.json"
+expect "it says so" grep -q '"libwebp":"0.0.1".*"encode":"0123"' "$T/hash/dataset.json"
+run latentmill prepare --quiet --tokenizer builtin --out "$T/hash" --limit 1 --size 32 "$T/s.tar"
+expect_status 0
+expect_match stderr '^warning: .*/hash/dataset.json was begun with libwebp 0.0.1, and this is [0-9.]+: pixels'
+expect "the unit is made" test -e "$T/hash/s.manifest.json"
+run latentmill prepare --quiet --out "$T/hash" --limit 1 --size 32 --latent bf16 "$T/s.tar"
+expect_status 2
+expect_stderr <<'END'
+error: $T/hash/dataset.json was made with another configuration; use another --out folder, or these values:
+  encode.latent: "fp16" there, "bf16" here
+END
+# Of the same libraries and options another hash is of another version.
+hash_of $scenes
+sed -i -E 's/"encode":"[0-9a-f]{64}"/"encode":"0123"/' "$T/hash/dataset.json"
+run latentmill prepare --quiet --out "$T/hash" --limit 1 --size 32 "$T/s.tar"
+expect_status 2
+expect_match stderr '^error: .*/hash/dataset.json was made by another version, .* other pixels'
+expect_match stderr '^  vae: "0123" there, "[0-9a-f]{64}" here$'

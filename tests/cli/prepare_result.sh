@@ -56,3 +56,14 @@ count()
 expect "a tar's counts are its own" test "$(count s1)" = "[10,10,5,4]"
 expect "a text has no images" test "$(count t1)" = "[100,0,0,0]"
 expect "its metadata is counted" test "$(count t0)" = "[100,0,0,100]"
+
+# The report asks the stages for their names and figures, and calls an encoder by its label.
+run latentmill prepare --size 64 --out "$T/said" "$T/s0.tar" "$T/t0.jsonl"
+expect_status 0
+expect_match stderr '^  read +[0-9.]+ % busy   [0-9.]+ MB/s$'
+expect_match stderr '^  encode +[0-9.]+ % busy   per worker: parse [0-9]+ documents/s, decode [0-9.]+ images/s, vae [0-9.]+ images/s, tokenize [0-9]+ tokens/s$'
+expect_match stderr '^  write +[0-9.]+ % busy   [0-9.]+ MB/s$'
+expect_match stderr '^  bottleneck: (read|encode|write)$'
+run latentmill prepare --size 64 --out "$T/said" "$T/t1.jsonl"
+expect_status 0
+expect_match stderr '^  encode +[0-9.]+ % busy   per worker: parse [0-9]+ documents/s, tokenize [0-9]+ tokens/s$'

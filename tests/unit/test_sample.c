@@ -12,7 +12,7 @@
 
 #include "ingest/status.h"
 #include "shard/draw.h"
-#include "tools/job.h"
+#include "tools/run.h"
 #include "tools/sample.h"
 #include "tools/sample_record.h"
 #include "tools/unit.h"
@@ -89,14 +89,14 @@ static void fill(struct sample *s, const char *kinds)
 
 static void check_record(const struct sample *s, const char *kinds)
 {
-    struct prepare_options options = {.seed = 5, .caption_first = 0};
-    struct job job = {.options = &options};
+    struct text_options text = {.seed = 5, .caption_first = 0};
+    struct run run = {.text = &text};
     struct sample_record sr;
     const struct shard_record *rec = &sr.record;
     const bool pair = strcmp(kinds, "ti") == 0 || strcmp(kinds, "it") == 0;
     size_t tensor = 0;
 
-    assert_int_equal(sample_record_build(&sr, &job, s), 0);
+    assert_int_equal(sample_record_build(&sr, &run, s), 0);
     assert_int_equal(rec->n_parts, strlen(kinds));
     for (uint32_t i = 0; i < rec->n_parts; i++) {
         const struct shard_part *part = &rec->parts[i];

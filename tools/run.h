@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/job.h - what the stages of one `prepare` run share.
+ * tools/run.h - what the stages of one run of the conveyor share.
  *
- * Everything but the counters and what `lock` guards is read-only while the conveyor
- * runs. */
-#ifndef TOOLS_JOB_H
-#define TOOLS_JOB_H
+ * Everything but the counters, the flags, the budgets and what `lock` guards is read-only
+ * while the conveyor runs. */
+#ifndef TOOLS_RUN_H
+#define TOOLS_RUN_H
 
 #include <jansson.h>
 #include <pthread.h>
@@ -18,11 +18,14 @@
 #include "shard/header.h"
 #include "shard/tokenizer.h"
 #include "tools/budget.h"
+#include "tools/encoding.h"
+#include "tools/image_options.h"
 #include "tools/input.h"
-#include "tools/prepare.h"
+#include "tools/run_options.h"
 #include "tools/sample.h"
+#include "tools/select_options.h"
+#include "tools/text_options.h"
 #include "tools/unit.h"
-#include "vae_encode/vae.h"
 
 /* Filled by the stages, read by the reports at any time. */
 struct counters {
@@ -38,20 +41,22 @@ struct counters {
     atomic_uint_fast64_t units_done, units_bad, units_failed;
 };
 
-struct job {
-    const struct prepare_options *options;
+struct run {
+    const struct run_options *options;
+    const struct image_options *image;
+    const struct text_options *text;
+    const struct select_options *select;
     struct reader_options reading; /* of them, what readers want to know */
     int n_workers;
 
-    struct vae *vae;             /* NULL: no input has images */
-    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
+    const struct encoding *encodings; /* in the order of the header's encoders */
+    size_t n_encodings;               /* 0: no input has images */
+    struct tokenizer *tokenizer;      /* NULL: --tokenizer none */
+    struct sample_room room;          /* for what is made of one image */
     /* What units share, by whether their samples may have images: without them there is
-     * no VAE. Name and part are set per unit. */
+     * no encoder. Name and part are set per unit. */
     struct shard_header header[2];
     json_t *config[2];
-    size_t latent_values;    /* C*H*W of one tensor */
-    size_t latent_bytes;     /* of all tensors of one image, as stored */
-    struct sample_room room; /* the same, for the samples */
 
     struct unit *units; /* those to be done, in the order given */
     size_t n_units;
@@ -70,12 +75,20 @@ struct job {
     char why[800];        /* the first error that ends the run */
 };
 
-/* Keeps the first error's words; returns -1, for a stage to return. */
-__attribute__((format(printf, 2, 3))) int job_fail(struct job *job, const char *fmt, ...);
+/* Makes ready what waits and is counted; the rest is the caller's to fill in. Returns 0,
+ * or -1 where descriptors are short. Release with run_free() in either case. */
+int run_init(struct run *run, uint64_t decode_mem);
+void run_free(struct run *run);
 
-/* The three stages, for the pipeline's table; `shared` is the job. */
-struct pipe_stage read_stage(struct job *job);
-struct pipe_stage encode_stage(struct job *job);
-struct pipe_stage write_stage(struct job *job);
+/* Keeps the first error's words; returns -1, for a stage to return. */
+__attribute__((format(printf, 2, 3))) int run_fail(struct run *run, const char *fmt, ...);
+
+/* Wakes whoever waits for an input or for a budget, for good. */
+void run_end_waits(struct run *run);
+
+/* The three stages, for the pipeline's table; `shared` is the run. */
+struct pipe_stage read_stage(struct run *run);
+struct pipe_stage encode_stage(struct run *run);
+struct pipe_stage write_stage(struct run *run);
 
 #endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * An encoder at work in a run: which of its tensors are stored, and as what. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <math.h>
+
+#include <cmocka.h>
+
+#include "shard/record.h"
+#include "tools/encoding.h"
+#include "tools/exit_code.h"
+
+enum { SIDE = 32, VALUES = 8 * (SIDE / 8) * (SIDE / 8) };
+
+static int open_at(struct encoding *e, int64_t size, enum latent_dtype dtype,
+                   enum moments moments)
+{
+    const struct image_options image = {.size = size};
+    const struct latent_options latent = {
+        .scale = NAN, .dtype = dtype, .moments = moments};
+
+    return encoding_open(e, &image, &latent, NULL);
+}
+
+static void a_latent_is_stored_as_asked(void **state)
+{
+    static const struct {
+        enum latent_dtype dtype;
+        uint32_t stored;
+        size_t bytes;
+    } types[] = {{LATENT_FP16, SHARD_FP16, 2},
+                 {LATENT_BF16, SHARD_BF16, 2},
+                 {LATENT_FP32, SHARD_FP32, 4}};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct encoding e;
+
+        assert_int_equal(open_at(&e, SIDE, types[i].dtype, MOMENTS_MEAN), 0);
+        assert_int_equal(e.n_tensors, 1);
+        assert_int_equal(e.tensors[0].kind, SHARD_LATENT);
+        assert_int_equal(e.tensors[0].slot, 0);
+        assert_int_equal(e.tensors[0].dtype, types[i].stored);
+        assert_int_equal(e.tensors[0].n_values, VALUES);
+        assert_int_equal(e.n_bytes, VALUES * types[i].bytes);
+        encoding_close(&e);
+    }
+}
+
+static void a_log_variance_is_a_slot_of_its_own(void **state)
+{
+    struct encoding e;
+
+    (void)state;
+    assert_int_equal(open_at(&e, SIDE, LATENT_FP16, MOMENTS_MEAN_LOGVAR), 0);
+    assert_int_equal(e.n_tensors, 2);
+    assert_int_equal(e.tensors[0].slot, 0);
+    assert_int_equal(e.tensors[1].slot, SHARD_SLOT_LOGVAR);
+    assert_int_equal(e.n_bytes, 2 * VALUES * 2);
+    encoding_close(&e);
+}
+
+static void the_header_says_what_it_is(void **state)
+{
+    struct encoding e;
+
+    (void)state;
+    assert_int_equal(open_at(&e, SIDE, LATENT_FP16, MOMENTS_MEAN), 0);
+    assert_string_equal(e.described.name, "vae");
+    assert_string_equal(e.described.kind, "latent");
+    assert_string_equal(e.described.of, "image");
+    assert_string_equal(e.described.moments, "mean");
+    assert_int_equal(e.described.channels, 8);
+    assert_int_equal(e.described.downscale, 8);
+    assert_string_equal(e.described.encode, e.encode);
+    assert_int_equal(strlen(e.encode), 64);
+    encoding_close(&e);
+}
+
+static void a_size_that_does_not_fit_is_refused(void **state)
+{
+    struct encoding e;
+
+    (void)state;
+    assert_int_equal(open_at(&e, 36, LATENT_FP16, MOMENTS_MEAN), EXIT_USAGE);
+    encoding_close(&e);
+}
+
+static void what_is_not_finite_as_stored_is_counted(void **state)
+{
+    const float values[] = {1, -2, INFINITY, NAN, 70000};
+    struct stored_tensor t = {.dtype = SHARD_FP16, .n_values = 5, .n_bytes = 10};
+    float stored[5];
+
+    (void)state;
+    assert_int_equal(encoding_store(&t, values, stored), 3);
+    t = (struct stored_tensor){.dtype = SHARD_FP32, .n_values = 5, .n_bytes = 20};
+    assert_int_equal(encoding_store(&t, values, stored), 2);
+    assert_memory_equal(stored, values, sizeof(values));
+    t.dtype = SHARD_U32;
+    assert_int_equal(encoding_store(&t, values, stored), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_latent_is_stored_as_asked),
+        cmocka_unit_test(a_log_variance_is_a_slot_of_its_own),
+        cmocka_unit_test(the_header_says_what_it_is),
+        cmocka_unit_test(a_size_that_does_not_fit_is_refused),
+        cmocka_unit_test(what_is_not_finite_as_stored_is_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

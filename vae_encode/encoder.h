@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * vae_encode/encoder.h - what makes tensors of images, or of texts.
+ *
+ *     const struct encoder *e = encoder_find("vae");
+ *     rc = e->load(&model, "sdxl-vae", &(struct encoder_options){.scale = 0.13025});
+ *     e->describe(model, 256, 256, &about);
+ *     rc = e->open(&worker, model, 256, 256, &cancel);
+ *     rc = e->encode(worker, &images, tensors);
+ *
+ * The table has one entry for each scheme of `SCHEME:REST`. A model is immutable once
+ * loaded and may be shared by any number of threads; a worker belongs to one thread, and
+ * is for images of one size. An image's tensors depend neither on its neighbours in the
+ * batch nor on the number of workers. What a shard calls them, and the type it stores
+ * them in, is the caller's business. Functions return enum vae_status. */
+#ifndef VAE_ENCODE_ENCODER_H
+#define VAE_ENCODE_ENCODER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ingest/image.h"
+
+enum { ENCODER_MAX_TENSORS = 8, ENCODER_MAX_DIMS = 4 };
+
+enum encoder_input { ENCODER_OF_IMAGE, ENCODER_OF_TEXT };
+enum encoder_kind { ENCODER_LATENT, ENCODER_CODES, ENCODER_FEATURES, ENCODER_PIXELS };
+enum encoder_element { ENCODER_FP32, ENCODER_U32, ENCODER_BYTES }; /* as computed */
+
+/* One of the tensors that an encoder can give of each image. */
+struct encoder_tensor {
+    enum encoder_kind kind;
+    unsigned output; /* number of the network's output */
+    bool logvar;     /* the log-variance of that output's posterior */
+    enum encoder_element element;
+    int n_dims;
+    uint32_t dims[ENCODER_MAX_DIMS]; /* a latent's: (C, H/f, W/f) */
+};
+
+/* A model at one size of image. Texts are lent, and live as long as the model. */
+struct encoder_description {
+    enum encoder_input input;
+    const char *family;         /* "AutoencoderKL", "TAESD" */
+    const char *weights_sha256; /* hex */
+    const char *config;         /* of the network, canonical JSON */
+    const char *pixels;         /* what 0 to 255 becomes before the network: JSON */
+    const char *numerics;       /* "winograd-1": raised when bits change */
+    bool reproducible;          /* the same bits on every machine */
+    bool demo;                  /* an embedded model */
+    const char *isa;            /* instruction set in use: "avx512" */
+
+    int multiple;         /* an image's sides must be multiples of it, */
+    int max_side;         /* and no longer */
+    bool full_batches;    /* slow, unless batches of equal shape are full */
+    uint64_t image_bytes; /* what one image holds in a batch: pixels, and all tensors as
+                           * computed */
+
+    size_t n_tensors;
+    struct encoder_tensor tensors[ENCODER_MAX_TENSORS];
+
+    /* of latents: */
+    uint32_t channels, downscale; /* C, f */
+    size_t n_scale;               /* length of scale and shift: 1 or C */
+    const double *scale, *shift;  /* trainer's latent = (raw - shift) * scale */
+    double replaced_scale; /* the model's own, where options.scale took its place, or 0 */
+};
+
+struct encoder_options {
+    double scale;    /* of latents; 0 or NAN: the model's own */
+    const char *isa; /* NULL: the best; "portable", "avx2", "avx512" */
+};
+
+/* asked() is called on the worker's thread while it encodes. */
+struct encoder_cancel {
+    bool (*asked)(void *ctx);
+    void *ctx;
+};
+
+struct encoder {
+    const char *scheme;
+
+    /* Gives *model, even on failure, so that load_why() can explain; unload it either
+     * way. *model is NULL only for VAE_ENOMEM. `rest` is what stands behind the scheme's
+     * colon. */
+    int (*load)(void **model, const char *rest, const struct encoder_options *options);
+    const char *(*load_why)(const void *model); /* lent; accepts NULL */
+    void (*unload)(void *model);                /* accepts NULL */
+
+    /* For images of width x height pixels, which need not fit the model. */
+    void (*describe)(const void *model, int width, int height,
+                     struct encoder_description *out);
+
+    /* Gives *worker, even on failure, so that why() can explain; close it either way.
+     * *worker is NULL only for VAE_ENOMEM. `model` and `cancel` are kept until then. */
+    int (*open)(void **worker, const void *model, int width, int height,
+                const struct encoder_cancel *cancel);
+
+    /* Encodes in->n >= 1 images of the worker's size. out[i] is memory of the caller's
+     * for the description's tensor i of all images, (n, dims); NULL leaves out a
+     * log-variance.
+     * Values that are not finite are left in place for the caller to find. Returns
+     * VAE_OK, VAE_CANCELLED (what is in out is then worthless), or < 0. */
+    int (*encode)(void *worker, const struct image_batch *in, void *const *out);
+    const char *(*why)(const void *worker); /* lent; accepts NULL */
+    void (*close)(void *worker);            /* accepts NULL */
+};
+
+/* NULL: there is no such scheme. */
+const struct encoder *encoder_find(const char *scheme);
+
+/* Of one image, as computed. */
+size_t encoder_tensor_values(const struct encoder_tensor *tensor);
+size_t encoder_tensor_bytes(const struct encoder_tensor *tensor);
+
+#endif
