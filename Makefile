@@ -270,6 +270,7 @@ TOOLS_SRC := \
     tools/stage_write.c \
     tools/store.c \
     tools/store_folder.c \
+    tools/store_stream.c \
     tools/tar_writer.c \
     tools/temporary.c \
     tools/tensor.c \
@@ -417,6 +418,7 @@ CLI_TESTS := \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \
     tests/cli/prepare_inputs.sh \
+    tests/cli/prepare_no_links.sh \
     tests/cli/prepare_identity.sh \
     tests/cli/prepare_races.sh \
     tests/cli/prepare_refused.sh \
