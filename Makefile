@@ -300,6 +300,7 @@ UNIT_TESTS := \
     tests/unit/test_print.c \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
+    tests/unit/test_store.c \
     tests/unit/test_remaining.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_cpu_kernels.c \
@@ -532,6 +533,7 @@ $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private
 
 # Its own rename(), for what others do just before.
 $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
+$(BUILD)/tests/unit/test_store: private LDFLAGS += -Wl,--wrap=link,--wrap=renameat2,--wrap=nanosleep
 
 # The programs need no cmocka: benches run some of them after `make demo`.
 $(unit_programs): private test_libs = -lcmocka
