@@ -161,6 +161,7 @@ SHARD_SRC := \
     shard/row_read.c \
     shard/column_store.c \
     shard/index.c \
+    shard/output.c \
     shard/sink.c \
     shard/writer.c \
     shard/positioned_file.c \
@@ -286,7 +287,11 @@ TOOLS_SRC := \
     tools/stage_encode.c \
     tools/stage_read.c \
     tools/stage_write.c \
+    tools/store.c \
+    tools/store_folder.c \
+    tools/store_stream.c \
     tools/tar_writer.c \
+    tools/temporary.c \
     tools/tensor.c \
     tools/text_options.c \
     tools/unit.c \
@@ -320,6 +325,7 @@ UNIT_TESTS := \
     tests/unit/test_prepare_options.c \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
+    tests/unit/test_store.c \
     tests/unit/test_remaining.c \
     tests/unit/test_sample.c \
     tests/unit/test_backend_cpu.c \
@@ -442,6 +448,7 @@ CLI_TESTS := \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \
     tests/cli/prepare_inputs.sh \
+    tests/cli/prepare_no_links.sh \
     tests/cli/prepare_identity.sh \
     tests/cli/prepare_races.sh \
     tests/cli/prepare_refused.sh \
@@ -507,7 +514,7 @@ $(BUILD)/vae_encode/vae_builtin.o: vae_encode/default/diffusion_pytorch_model.sa
 python_package := $(BUILD)/python/latentmill
 python_include := $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
 python_objects := $(patsubst %.c,$(BUILD)/python/obj/%.o,$(PYTHON_SRC) \
-                  $(filter-out shard/writer.c shard/sink.c,$(SHARD_SRC)))
+                  $(filter-out shard/writer.c shard/sink.c shard/output.c,$(SHARD_SRC)))
 python_files   := $(patsubst shard/python/latentmill/%,$(python_package)/%,\
                   $(wildcard shard/python/latentmill/*.py*))
 ## python: the Python package, below $(BUILD)/python
@@ -555,6 +562,7 @@ $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private
 
 # Its own rename(), for what others do just before.
 $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
+$(BUILD)/tests/unit/test_store: private LDFLAGS += -Wl,--wrap=link,--wrap=renameat2,--wrap=nanosleep
 
 # The programs need no cmocka: benches run some of them after `make demo`.
 $(unit_programs): private test_libs = -lcmocka

@@ -4,6 +4,7 @@
  * Every unit that has a manifest is in it, whichever run or process made it; so several
  * may share a folder, and the last to end writes the index that has all. A folder below
  * it that was exported to by itself has an index of its own. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@ static long long put_unit(FILE *f, const char *path, long long n)
     const json_t *entry;
     size_t i;
 
+    if (manifest == NULL && errno == ENOENT)
+        return n; /* taken away meanwhile, or only claimed: unfinished */
     if (!json_is_array(shards)) {
         print_to_stderr("error: %s: is not a manifest%s%s", path,
                         manifest == NULL ? ": " : "", manifest == NULL ? error.text : "");

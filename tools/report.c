@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/report.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shard/canonical_json.h"
 #include "tools/clock.h"
@@ -15,13 +17,16 @@
 /* Bytes for all kinds of skipped members with their counts. */
 enum { SKIPPED_TEXT = 40 * N_SKIP_KINDS };
 
-void report_log(const struct run *run, json_t *event)
+void report_log(struct run *run, json_t *event)
 {
     char *line = event && run->log ? shard_json_canonical(event) : NULL;
 
-    if (line) {
-        fprintf(run->log, "%s\n", line);
-        fflush(run->log);
+    if (line && (fprintf(run->log, "%s\n", line) < 0 || fflush(run->log) != 0) &&
+        !atomic_exchange(&run->log_failed, true)) {
+        const int error = errno;
+        report_progress_end(run);
+        print_to_stderr("warning: --log %s: %s; events are missing there",
+                        run->options->log, strerror(error));
     }
     free(line);
     json_decref(event);

@@ -24,8 +24,8 @@ struct finished_before {
 void report_unit(struct run *run, const struct unit *u, enum unit_end end);
 
 /* Takes `event`, perhaps NULL. The log is for people: a line that cannot be written is
- * not an error. Any thread may call it. */
-void report_log(const struct run *run, json_t *event);
+ * not an error, but the first one is told of. Any thread may call it. */
+void report_log(struct run *run, json_t *event);
 
 /* What a run counts: images that were encoded, documents that were parsed, or both; and
  * what they are called. */

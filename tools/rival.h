@@ -2,7 +2,7 @@
  * tools/rival.h - another process has published a unit of the same NAME meanwhile.
  *
  * Was it made from the same input, then the work is done, whoever did it. If not, this
- * unit fails. Files are renamed before a manifest is linked, so two processes can also
+ * unit fails. Files are renamed before a manifest is put, so two processes can also
  * have replaced each other's: where the files that the manifest names are not all there,
  * it is taken away, and the unit is unfinished again. */
 #ifndef TOOLS_RIVAL_H

@@ -70,9 +70,10 @@ struct run {
     struct counters count;
     atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
 
-    FILE *log;            /* --log, or NULL */
-    pthread_mutex_t lock; /* guards: */
-    char why[800];        /* the first error that ends the run */
+    FILE *log;              /* --log, or NULL */
+    atomic_bool log_failed; /* a line of it was lost */
+    pthread_mutex_t lock;   /* guards: */
+    char why[800];          /* the first error that ends the run */
 };
 
 /* Makes ready what waits and is counted; the rest is the caller's to fill in. Returns 0,

@@ -2,6 +2,8 @@
  * tests/unit/test_shard_writer.c - where blocks and files end, and what is refused. */
 #include "tests/unit/sample_shards.h"
 
+#include <errno.h>
+
 #include "shard/file_map.h"
 
 /* A pair with a latent of 16 KiB and n_ids ids: 32 of them are 512 KiB. */
@@ -467,6 +469,92 @@ static void test_a_header_that_cannot_be(void **state)
     shard_writer_close(NULL);
 }
 
+/* A place for files that is no file system. */
+static struct {
+    unsigned char bytes[1 << 18];
+    size_t len, room;
+    int n_open, n_finished, n_given_up;
+} memory;
+
+static int memory_open(void **file, const char *path)
+{
+    (void)path;
+    *file = &memory;
+    memory.n_open++;
+    return 0;
+}
+
+static int memory_write(void *file, const void *data, size_t len)
+{
+    assert_ptr_equal(file, &memory);
+    if (len > memory.room - memory.len) {
+        errno = ENOSPC;
+        return -1;
+    }
+    memcpy(memory.bytes + memory.len, data, len);
+    memory.len += len;
+    return 0;
+}
+
+static int memory_finish(void *file)
+{
+    memory.n_finished += file == &memory;
+    return 0;
+}
+
+static void memory_close(void *file)
+{
+    memory.n_given_up += file == &memory;
+}
+
+/* One record, into so many bytes. */
+static int write_to_memory(char *prefix, size_t room)
+{
+    const struct shard_output output = {memory_open, memory_write, memory_finish,
+                                        memory_close};
+    struct shard_writer_options options = {
+        .header = sample_header(), .path = sample_path, .ctx = prefix, .output = &output};
+    struct pair *p = make_pair(0, 2);
+    struct shard_writer *w;
+
+    memset(&memory, 0, sizeof(memory));
+    memory.room = room;
+    assert_int_equal(shard_writer_open(&w, &options), SHARD_OK);
+    assert_int_equal(shard_writer_append(w, &p->rec), SHARD_OK);
+    free(p);
+    const int rc = shard_writer_finish(w);
+    if (rc != SHARD_OK)
+        assert_non_null(strstr(shard_writer_why(w), strerror(ENOSPC)));
+    shard_writer_close(w);
+    return rc;
+}
+
+static void test_another_output_gets_the_same_bytes(void **state)
+{
+    char prefix[300];
+    unsigned char *plain = malloc(sizeof(memory.bytes));
+    struct shard_writer *w;
+    size_t n;
+
+    (void)state;
+    assert_non_null(plain);
+    w = write_pairs((char *)new_prefix(prefix, sizeof(prefix)), 1, 2, 0);
+    FILE *f = fopen(shard_writer_files(w, &n)[0].path, "rb");
+    assert_non_null(f);
+    const size_t len = fread(plain, 1, sizeof(memory.bytes), f);
+    fclose(f);
+    remove_all(w, prefix);
+
+    snprintf(prefix, sizeof(prefix), "/nowhere/s");
+    assert_int_equal(write_to_memory(prefix, sizeof(memory.bytes)), SHARD_OK);
+    assert_int_equal(memory.len, len);
+    assert_memory_equal(memory.bytes, plain, len);
+    assert_true(memory.n_open == 1 && memory.n_finished == 1 && memory.n_given_up == 0);
+    assert_int_equal(write_to_memory(prefix, len - 1), SHARD_EIO);
+    assert_true(memory.n_open == 1 && memory.n_finished == 0 && memory.n_given_up == 1);
+    free(plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_a_text_frame_too_large),
         cmocka_unit_test(test_what_ends_a_writer),
         cmocka_unit_test(test_a_header_that_cannot_be),
+        cmocka_unit_test(test_another_output_gets_the_same_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
