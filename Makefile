@@ -203,6 +203,8 @@ TOOLS_SRC := \
     tools/bench_timing.c \
     tools/bench_tokenizer.c \
     tools/budget.c \
+    tools/data_set.c \
+    tools/data_set_report.c \
     tools/dataset.c \
     tools/dump.c \
     tools/dump_json.c \
@@ -222,6 +224,7 @@ TOOLS_SRC := \
     tools/export_view.c \
     tools/export_webdataset.c \
     tools/first_shard.c \
+    tools/folder_walk.c \
     tools/index_command.c \
     tools/identity.c \
     tools/input.c \
@@ -245,6 +248,8 @@ TOOLS_SRC := \
     tools/npy.c \
     tools/options.c \
     tools/out_folder.c \
+    tools/parallel.c \
+    tools/path_list.c \
     tools/pipeline.c \
     tools/prepare_plan.c \
     tools/prepare.c \
@@ -260,8 +265,7 @@ TOOLS_SRC := \
     tools/sample_record.c \
     tools/sha256.c \
     tools/sha256_file.c \
-    tools/shard_files.c \
-    tools/shard_set.c \
+    tools/shard_operands.c \
     tools/input_source.c \
     tools/shell_word.c \
     tools/stage_encode.c \
@@ -276,6 +280,7 @@ TOOLS_SRC := \
     tools/workers.c
 
 UNIT_TESTS := \
+    tests/unit/test_data_set.c \
     tests/unit/test_decode.c \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
@@ -284,6 +289,7 @@ UNIT_TESTS := \
     tests/unit/test_document_faults.c \
     tests/unit/test_key.c \
     tests/unit/test_pair.c \
+    tests/unit/test_parallel.c \
     tests/unit/test_pair_damage.c \
     tests/unit/test_pair_faults.c \
     tests/unit/test_pair_members.c \
@@ -349,6 +355,7 @@ TEST_INTERPOSERS := \
 FAIL_ALLOCATION := tests/programs/fail_allocation.c
 
 PYTHON_TESTS := \
+    tests/python/test_data_set.py \
     tests/python/test_documents.py \
     tests/python/test_dataset_index.py \
     tests/python/test_dump.py \
