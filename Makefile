@@ -152,6 +152,7 @@ SHARD_SRC := \
     shard/row_read.c \
     shard/column_store.c \
     shard/index.c \
+    shard/output.c \
     shard/sink.c \
     shard/writer.c \
     shard/positioned_file.c \
@@ -271,7 +272,10 @@ TOOLS_SRC := \
     tools/stage_encode.c \
     tools/stage_read.c \
     tools/stage_write.c \
+    tools/store.c \
+    tools/store_folder.c \
     tools/tar_writer.c \
+    tools/temporary.c \
     tools/tensor.c \
     tools/unit.c \
     tools/url.c \
@@ -485,7 +489,7 @@ $(BUILD)/vae_encode/vae_builtin.o: vae_encode/default/diffusion_pytorch_model.sa
 python_package := $(BUILD)/python/latentmill
 python_include := $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
 python_objects := $(patsubst %.c,$(BUILD)/python/obj/%.o,$(PYTHON_SRC) \
-                  $(filter-out shard/writer.c shard/sink.c,$(SHARD_SRC)))
+                  $(filter-out shard/writer.c shard/sink.c shard/output.c,$(SHARD_SRC)))
 python_files   := $(patsubst shard/python/latentmill/%,$(python_package)/%,\
                   $(wildcard shard/python/latentmill/*.py*))
 ## python: the Python package, below $(BUILD)/python

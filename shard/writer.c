@@ -37,8 +37,9 @@ struct shard_writer {
     struct shard_buffer text;   /* raw content of the text frame */
     struct shard_buffer raw;    /* raw content of a tensor frame */
     struct shard_buffer frames; /* the block's compressed frames, back to back */
-    struct shard_buffer frame; /* struct shard_frame of each */
-    const struct shard_kept_frame *kept; /* of the block in hand; lent to append_block() */
+    struct shard_buffer frame;  /* struct shard_frame of each */
+    const struct shard_kept_frame
+        *kept; /* of the block in hand; lent to append_block() */
 
     struct shard_sink *sink; /* NULL: no file is open */
     struct shard_index index;
@@ -154,7 +155,7 @@ static int open_file(struct shard_writer *w)
         return out_of_memory(w);
     files[w->n_files++] = (struct shard_file){.path = copy};
 
-    int rc = shard_sink_open(&w->sink, path);
+    int rc = shard_sink_open(&w->sink, w->options.output, path);
     if (rc == SHARD_EIO)
         return fail(w, rc, "%s: %s", path, strerror(errno));
     if (rc < 0)
@@ -230,7 +231,7 @@ static int end_frame(struct shard_writer *w, const unsigned char *bytes, size_t 
 
     w->frames.len = start + len;
     return shard_buffer_add(&w->frame, &frame, sizeof(frame)) < 0 ? out_of_memory(w)
-                                                                   : SHARD_OK;
+                                                                  : SHARD_OK;
 }
 
 static int compress_frame(struct shard_writer *w, const struct shard_buffer *raw)
@@ -344,6 +345,8 @@ int shard_writer_open(struct shard_writer **out,
     if (w == NULL)
         return SHARD_ENOMEM;
     w->options = *options;
+    if (w->options.output == NULL)
+        w->options.output = &shard_plain_output;
     if (w->options.max_bytes == 0)
         w->options.max_bytes = UINT64_C(1) << 30;
     if (w->options.max_block_bytes == 0)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "shard/header.h"
+#include "shard/output.h"
 #include "shard/record.h"
 
 struct shard_writer;
@@ -24,8 +25,9 @@ struct shard_writer_options {
      * bytes. Returns 0, or -1 where it does not fit. */
     int (*path)(void *ctx, uint32_t part, char *path, size_t cap);
     void *ctx;
-    uint64_t max_bytes;       /* 0: 2^30 */
-    uint64_t max_block_bytes; /* 0: 512 KiB, of raw tensors and of raw text */
+    const struct shard_output *output; /* lent until close; NULL: shard_plain_output */
+    uint64_t max_bytes;                /* 0: 2^30 */
+    uint64_t max_block_bytes;          /* 0: 512 KiB, of raw tensors and of raw text */
 };
 
 /* One file; lent by shard_writer_files() until close. After a failure the last one may be
@@ -64,8 +66,8 @@ int shard_writer_append_block(struct shard_writer *w, const struct shard_record 
                               size_t n, const struct shard_kept_frame *kept,
                               size_t n_kept);
 
-/* Writes what is left: last block, index, seek table; fsyncs each file. A unit without
- * records gives no file. */
+/* Writes what is left: last block, index, seek table; each file is finished. A unit
+ * without records gives no file. */
 int shard_writer_finish(struct shard_writer *w);
 
 const struct shard_file *shard_writer_files(const struct shard_writer *w, size_t *n);

@@ -111,7 +111,8 @@ static int write_shard(void *ctx)
                                         .n_encoders = 1,
                                         .encoders = &encoder};
     struct shard_bench *e = ctx;
-    struct shard_writer_options options = {&header, give_path, e, 0, 0};
+    struct shard_writer_options options = {
+        .header = &header, .path = give_path, .ctx = e};
     struct shard_writer *w = NULL;
     const struct shard_file *files;
     size_t n_files;

@@ -2,8 +2,8 @@
  * tools/publish.h - how the files of one unit get their final names: all of them, or
  * none.
  *
- * Files are written as `<final name>.tmp.<host>.<pid>.<random>`. Publishing renames them,
- * then links the manifest last: whoever sees NAME.manifest.json sees a complete unit.
+ * Files are written under temporary names (temporary.h). Publishing renames them, then
+ * puts the manifest last: whoever sees NAME.manifest.json sees a complete unit.
  * Several processes may work on the same unit; the first manifest wins and the others
  * drop their work. A kill at any instant leaves temporaries, which the next run removes
  * once the unit has its manifest. */
@@ -14,6 +14,8 @@
 #include <stddef.h>
 
 #include "ingest/hash_set.h"
+#include "tools/store.h"
+#include "tools/temporary.h"
 
 enum publish_status {
     PUBLISH_OK = 0,
@@ -39,11 +41,11 @@ extern const struct publication_kind publication_shards;
 /* Where one unit's files go. All strings are owned. */
 struct publication {
     const struct publication_kind *kind;
-    char *dir;          /* the folder that NAME's files are in */
-    char *base;         /* the last component of NAME */
-    char temporary[96]; /* ".tmp.<host>.<pid>.<random>" */
-    struct publication_file
-        *files; /* this process's own, noted while they are published */
+    char *dir;  /* the folder that NAME's files are in */
+    char *base; /* the last component of NAME */
+    const struct store *store;
+    char temporary[TEMPORARY_SUFFIX_CAP]; /* ".tmp.<host>.<pid>.<random>" */
+    struct store_entry *files; /* this process's own, noted while they are published */
     size_t n_files;
     char why[600];
 };
@@ -73,8 +75,8 @@ bool publication_done(const char *out, const char *name);
 
 /* The whole protocol: fsync the n_parts parts and, if has_rejects, the rejects, which
  * all stand under their temporary names; rename them; remove files of an older result
- * that this one lacks; link the manifest (text of `len` bytes); see whether all files are
- * still those (two processes may rename theirs before either links a manifest). On
+ * that this one lacks; put the manifest (text of `len` bytes); see whether all files are
+ * still those (two processes may rename theirs before either puts a manifest). On
  * PUBLISH_EXISTS and PUBLISH_FAILED the temporaries are gone; *renamed tells whether
  * files of this process were given final names, perhaps in place of those that the
  * manifest names. */

@@ -76,6 +76,7 @@ static int begin(struct unit *u, struct job *job)
     if (publication_init(&out->files, &publication_shards, job->options->out,
                          u->input->name) != PUBLISH_OK)
         return job_fail(job, "%s", out->files.why);
+    options.output = out->files.store->output;
     if (shard_writer_open(&out->shards, &options) != SHARD_OK)
         return job_fail(job, "%s", shard_writer_why(out->shards));
     return 0;

@@ -16,7 +16,7 @@ from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE / "csrc" if (HERE / "csrc").exists() else HERE.parent.parent
-NOT_READER = {"writer.c", "sink.c"}  # and the tokenizer
+NOT_READER = {"writer.c", "sink.c", "output.c"}  # and the tokenizer
 
 
 def c_files():

@@ -41,7 +41,7 @@ expect_status 1
 expect_match stderr '^error: .T/deep/in: cannot make the folder: No space left on device$'
 
 # Whether a unit is finished cannot be found out: it is not done again.
-with "FAULT=access $T/done/x.manifest.json $EIO" --out "$T/done" "$T/x.jsonl"
+with "FAULT=stat $T/done/x.manifest.json $EIO" --out "$T/done" "$T/x.jsonl"
 expect_status 1
 expect_match stderr '^error: .T/done/x.manifest.json: cannot look for it: Input/output error$'
 with "FAULT=fopen $T/done/x.manifest.json $EIO" --out "$T/done" "$T/x.jsonl"
