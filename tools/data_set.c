@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "tools/folder_walk.h"
 #include "tools/manifest.h"
+#include "tools/store.h"
 
 static const char shard_suffix[] = ".lms", manifest_suffix[] = ".manifest.json",
                   temporary_mark[] = ".lms.tmp.", configuration[] = "dataset.json";
@@ -23,6 +23,7 @@ struct found {
 
 struct search {
     struct data_set *d;
+    const struct store *store;
     struct path_list paths, manifests, temporaries;
     struct found *found; /* of `paths`, in their order */
     size_t units_cap, missing_cap, unreadable_cap;
@@ -78,11 +79,10 @@ static int note_unreadable(void *context, const char *path, int error)
     return add_unreadable(context, path, error, strerror(error));
 }
 
-/* Looks at the files that are called like shards: what is no regular file, or a link to
- * none, is no shard. */
+/* Looks at the files that are called like shards. What only links to nothing is none. */
 static int look_at_shards(struct search *s)
 {
-    struct stat st;
+    struct store_entry entry;
     size_t n = 0;
 
     s->found = calloc(s->paths.n + 1, sizeof(*s->found));
@@ -93,9 +93,9 @@ static int look_at_shards(struct search *s)
         char *whole = path_below(s->d->folder, s->paths.paths[i]);
         if (whole == NULL)
             return ENOMEM;
-        if (stat(whole, &st) == 0 && S_ISREG(st.st_mode))
+        if (s->store->look(whole, &entry) == 0 && !entry.folder)
             s->found[n++] =
-                (struct found){.path = s->paths.paths[i], .bytes = (uint64_t)st.st_size};
+                (struct found){.path = s->paths.paths[i], .bytes = entry.bytes};
         else
             free(s->paths.paths[i]);
         free(whole);
@@ -122,7 +122,7 @@ static const char *name_of(const json_t *shard)
 
     return name != NULL && strchr(name, '/') == NULL &&
                    path_ends_in(name, shard_suffix) && json_is_integer(bytes) &&
-                   json_integer_value(bytes) >= 0
+                   json_integer_value(bytes) > 0
                ? name
                : NULL;
 }
@@ -222,22 +222,22 @@ static const char *without_path(const char *why, const char *path)
 }
 
 /* Leaves in *empty whether it says nothing yet: who publishes it has only claimed its
- * name. Opens no pipe or device: that may wait for ever. */
+ * name. Nor does a pipe, which is not opened: that may wait for ever. */
 static int read_manifest(struct search *s, const char *path, bool *empty)
 {
     char *whole = path_below(s->d->folder, path);
     struct manifest m = {0};
     enum data_set_state state;
-    struct stat st;
+    struct store_entry entry;
     int rc;
 
     if (whole == NULL)
         return ENOMEM;
-    if (stat(whole, &st) != 0)
+    if (s->store->look(whole, &entry) != 0)
         rc = add_unreadable(s, path, errno, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        rc = add_unreadable(s, path, 0, "it is no regular file");
-    else if ((*empty = st.st_size == 0))
+    else if (entry.folder)
+        rc = add_unreadable(s, path, 0, "it is a folder");
+    else if ((*empty = entry.bytes == 0))
         rc = path_list_take(&s->d->unfinished, strdup(path)) ? 0 : ENOMEM;
     else if ((rc = manifest_read(&m, whole)) == MANIFEST_UNREADABLE)
         rc = errno == ENOMEM ? ENOMEM : add_unreadable(s, path, errno, strerror(errno));
@@ -340,7 +340,7 @@ static int sort_shards(struct search *s)
     for (size_t i = 0; i < s->paths.n; i++) {
         struct found *f = &s->found[i];
 
-        if (f->finished || shards_alone) {
+        if (f->finished || (shards_alone && f->bytes > 0)) {
             add_shard(d, f);
         } else if (f->manifest == NULL) {
             char *path = f->path;
@@ -371,7 +371,7 @@ static void search_clear(struct search *s)
 
 int data_set_find(struct data_set *d, const char *folder)
 {
-    struct search s = {.d = d};
+    struct search s = {.d = d, .store = store_at(folder)};
     const struct folder_walk walk = {
         .file = note_file, .unreadable = note_unreadable, .context = &s};
     int rc = ENOMEM;

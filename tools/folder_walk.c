@@ -2,70 +2,79 @@
 #include "tools/folder_walk.h"
 
 #include <errno.h>
-#include <fts.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tools/path_list.h"
+#include "tools/store.h"
 
-/* 0 or ENOMEM. */
-static int pass_over(FTS *walk, FTSENT *folder, const char *apart)
+struct walk {
+    const struct folder_walk *w;
+    const struct store *store;
+    const char *below;         /* the folder that is listed, from the whole one's on */
+    struct path_list *folders; /* still to be listed, from the whole one's on */
+};
+
+/* Gives where `name` is from the whole folder on, or NULL. */
+static char *path_of(const struct walk *walk, const char *name)
 {
-    char *path = path_below(folder->fts_path, apart);
-
-    if (path == NULL)
-        return ENOMEM;
-    if (access(path, F_OK) == 0)
-        fts_set(walk, folder, FTS_SKIP);
-    free(path);
-    return 0;
+    return *walk->below == '\0' ? strdup(name) : path_below(walk->below, name);
 }
 
-static int visit(const struct folder_walk *w, FTS *walk, FTSENT *entry, size_t folder_len)
+static int found(void *ctx, const char *name, bool is_folder)
 {
-    const char *path = entry->fts_path + folder_len;
+    const struct walk *walk = ctx;
+    char *path;
+    int rc;
 
-    while (*path == '/')
-        path++;
-    switch (entry->fts_info) {
-    case FTS_DNR:
-    case FTS_ERR:
-    case FTS_NS:
-        if (entry->fts_level == FTS_ROOTLEVEL || entry->fts_errno == ENOMEM)
-            return entry->fts_errno;
-        return w->unreadable(w->context, path, entry->fts_errno);
-    case FTS_D:
-        return w->apart != NULL && entry->fts_level > FTS_ROOTLEVEL
-                   ? pass_over(walk, entry, w->apart)
-                   : 0;
-    case FTS_F:
-    case FTS_SL:
-    case FTS_DEFAULT:
-        return strncmp(entry->fts_name, "._", 2) == 0 ? 0 : w->file(w->context, path);
-    default:
+    if (!is_folder && strncmp(name, "._", 2) == 0)
         return 0;
+    path = path_of(walk, name);
+    if (path == NULL)
+        return ENOMEM;
+    if (is_folder)
+        return path_list_take(walk->folders, path) ? 0 : ENOMEM;
+    rc = walk->w->file(walk->w->context, path);
+    free(path);
+    return rc;
+}
+
+/* 0, ENOMEM, or what a callback returned. `whole` is walk->below as it can be listed. */
+static int list(const struct walk *walk, const char *whole)
+{
+    const bool is_root = *walk->below == '\0';
+    struct store_entry entry;
+
+    if (!is_root && walk->w->apart != NULL) {
+        char *mark = path_below(whole, walk->w->apart);
+        const bool apart = mark != NULL && walk->store->look(mark, &entry) == 0;
+        free(mark);
+        if (mark == NULL || apart)
+            return mark == NULL ? ENOMEM : 0;
     }
+    int rc = walk->store->list(whole, found, (void *)walk);
+    if (rc >= 0)
+        return rc;
+    rc = errno;
+    return is_root || rc == ENOMEM
+               ? rc
+               : walk->w->unreadable(walk->w->context, walk->below, rc);
 }
 
 int folder_walk(const char *folder, const struct folder_walk *w)
 {
-    char *root = strdup(folder);
-    char *const roots[] = {root, NULL};
-    FTSENT *entry;
-    int rc = 0;
+    struct path_list folders = {0};
+    struct walk walk = {w, store_at(folder), "", &folders};
 
-    if (root == NULL)
-        return ENOMEM;
-    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
-    if (walk == NULL)
-        rc = errno;
-    while (rc == 0 && (entry = fts_read(walk)) != NULL)
-        rc = visit(w, walk, entry, strlen(folder));
-    if (rc == 0 && errno != 0) /* it ended before the folder did */
-        rc = errno;
-    if (walk != NULL)
-        fts_close(walk);
-    free(root);
+    int rc = list(&walk, folder);
+    while (rc == 0 && folders.n > 0) {
+        char *below = folders.paths[--folders.n], *whole = path_below(folder, below);
+        walk.below = below;
+        rc = whole != NULL ? list(&walk, whole) : ENOMEM;
+        free(whole);
+        free(below);
+    }
+    path_list_clear(&folders);
     return rc;
 }

@@ -110,6 +110,13 @@ def shards_alone(here):
         path.unlink()
 
 
+def empty_alone(here):
+    shards_alone(here)
+    os.truncate(here / "a.lms", 0)
+    (here / "b.lms").unlink()
+    os.mkfifo(here / "b.lms")
+
+
 def killed_early(here):
     for path in here.rglob("*.manifest.json"):
         path.unlink()
@@ -140,7 +147,7 @@ ALL = ["a", "b", "d", "n/c"]
 CASES = [(whole, ALL, 0), (gone, ["b", "d", "n/c"], 1), (resized, ["a", "b", "d"], 1), (foreign, ALL, 1),
          (unfinished, ALL, 3), (unmanifested, ["b", "d", "n/c"], 1), (torn_manifest, ["b", "d", "n/c"], 2),
          (other_json, ["b", "d", "n/c"], 2), (sizeless, ["b", "d", "n/c"], 2), (pipe_manifest, ["b", "d", "n/c"], 2),
-         (claimed, ["b", "d", "n/c"], 3), (dead_link, ALL, 1), (folder_link, ALL, 0), (linked, ALL, 0), (shards_alone, ALL, 0), (killed_early, [], 4),
+         (claimed, ["b", "d", "n/c"], 3), (dead_link, ALL, 1), (folder_link, ALL, 0), (linked, ALL, 0), (shards_alone, ALL, 0), (empty_alone, ["d", "n/c"], 2), (killed_early, [], 4),
          (twins, ALL, 0), (export_inside, ALL, 0), (many, ["d"], 8), (empty, [], 0)]
 
 

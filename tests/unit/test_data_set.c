@@ -115,7 +115,7 @@ static void test_missing(void **state)
     assert_int_equal(mkfifo("set/pipe.lms", 0666), 0);
     write_manifest("set/x.manifest.json", "complete",
                    "{\"name\": \"short.lms\", \"bytes\": 9},"
-                   "{\"name\": \"pipe.lms\", \"bytes\": 0},"
+                   "{\"name\": \"pipe.lms\", \"bytes\": 2},"
                    "{\"name\": \"gone.lms\", \"bytes\": 4}");
     find(&d);
     assert_int_equal(d.n_shards, 0);
@@ -126,7 +126,7 @@ static void test_missing(void **state)
     assert_int_equal(d.missing[0].bytes, 4);
     assert_string_equal(d.missing[0].manifest, "x.manifest.json");
     assert_string_equal(d.missing[1].path, "pipe.lms");
-    assert_false(d.missing[1].there);
+    assert_int_equal(d.missing[1].there_bytes, 0);
     assert_string_equal(d.missing[2].path, "short.lms");
     assert_true(d.missing[2].there);
     assert_int_equal(d.missing[2].there_bytes, 1);
@@ -146,17 +146,19 @@ static void test_unfinished(void **state)
     write_file("set/done.lms.tmp.host.1.0", "");
     write_file("set/done+00001.lms.tmp.host.1.0", "");
     write_manifest("set/done.manifest.json", "complete", "");
+    assert_int_equal(mkfifo("set/begin.manifest.json", 0666), 0);
     write_file("set/begun.manifest.json", ""); /* its name is claimed, no more */
     write_file("set/begun.lms.tmp.host.1.0", "");
     find(&d);
     assert_int_equal(d.n_shards, 0);
     assert_int_equal(d.foreign.n, 1);
     assert_string_equal(d.foreign.paths[0], "a.lms");
-    assert_int_equal(d.unfinished.n, 4);
+    assert_int_equal(d.unfinished.n, 5);
     assert_string_equal(d.unfinished.paths[0], "b/later+00001.lms.tmp.host.1.0");
     assert_string_equal(d.unfinished.paths[1], "b/later.lms.tmp.host.1.0");
-    assert_string_equal(d.unfinished.paths[2], "begun.lms.tmp.host.1.0");
-    assert_string_equal(d.unfinished.paths[3], "begun.manifest.json");
+    assert_string_equal(d.unfinished.paths[2], "begin.manifest.json");
+    assert_string_equal(d.unfinished.paths[3], "begun.lms.tmp.host.1.0");
+    assert_string_equal(d.unfinished.paths[4], "begun.manifest.json");
     data_set_clear(&d);
 }
 
@@ -182,19 +184,19 @@ static void test_unreadable(void **state)
     (void)state;
     expect_unreadable("5", why);
     expect_unreadable("{\"name\": \"a.lms\"}", why);
-    expect_unreadable("{\"name\": \"a.lms\", \"bytes\": -1}", why);
+    expect_unreadable("{\"name\": \"a.lms\", \"bytes\": 0}", why);
     expect_unreadable("{\"name\": \"b/a.lms\", \"bytes\": 1}", why);
     expect_unreadable("{\"name\": \"a.txt\", \"bytes\": 1}", why);
     write_manifest("set/x.manifest.json", "odd", "");
     write_file("set/torn.manifest.json", "{");
-    assert_int_equal(mkfifo("set/pipe.manifest.json", 0666), 0);
+    assert_int_equal(symlink("b", "set/m.manifest.json"), 0);
     assert_int_equal(symlink("nowhere", "set/link.manifest.json"), 0);
     find(&d);
     assert_true(d.has_manifests);
     assert_int_equal(d.n_unreadable, 4);
     assert_string_equal(d.unreadable[0].path, "link.manifest.json");
     assert_int_equal(d.unreadable[0].error, ENOENT);
-    assert_string_equal(d.unreadable[1].why, "it is no regular file");
+    assert_string_equal(d.unreadable[1].why, "it is a folder");
     assert_string_equal(d.unreadable[2].path, "torn.manifest.json");
     assert_non_null(strstr(d.unreadable[2].why, "line 1"));
     assert_string_equal(d.unreadable[3].why, why);
@@ -217,6 +219,7 @@ static void test_shards_alone(void **state)
     write_file("set/b/a.lms", "1");
     find(&d);
     assert_int_equal(d.n_shards, 2);
+    assert_int_equal(d.foreign.n, 0);
     assert_int_equal(d.shards[0].part, 2);
     assert_int_equal(d.shards[0].bytes, 2);
     assert_null(d.shards[0].manifest);

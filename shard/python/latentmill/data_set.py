@@ -57,10 +57,9 @@ class DataSet:
                 else:
                     finished.add(shard)
         if not manifests and not any(os.path.basename(file) == "dataset.json" for file in files):
-            finished = set(there)  # somebody has put shards alone there
-        else:
-            self.foreign = [f"{self.folder / shard}: no manifest names it, its unit is unfinished"
-                            for shard in sorted(set(there) - named, key=in_order)]
+            finished = {shard for shard in there if there[shard] > 0}  # somebody has put shards alone there
+        self.foreign = [f"{self.folder / shard}: no manifest names it, its unit is unfinished"
+                        for shard in sorted(set(there) - named - finished, key=in_order)]
         self.shards = sorted(finished, key=in_order)
         done = set(manifests) - claimed
         self.unfinished = [f"{self.folder / file}: its unit is unfinished"
@@ -71,8 +70,8 @@ class DataSet:
         """Shards and their sizes."""
         path = self.folder / manifest
         try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise ValueError("it is no regular file")
+            if stat.S_ISDIR(path.stat().st_mode):
+                raise ValueError("it is a folder")
             return {os.path.join(os.path.dirname(manifest), name): size
                     for name, size in _shards_of(json.loads(path.read_bytes()))}
         except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
@@ -122,7 +121,7 @@ def _size(path: Path) -> int | None:
         status = path.stat()
     except OSError:
         return None
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
+    return None if stat.S_ISDIR(status.st_mode) else status.st_size
 
 
 def _is_unfinished(file: str, done: set[str]) -> bool:
@@ -143,6 +142,6 @@ def _shards_of(manifest: Any) -> Iterator[tuple[str, int]]:
         raise ValueError("its members are not those of a manifest")
     for shard in result["shards"]:
         name, size = shard["name"], shard["bytes"]
-        if "/" in name or not _ends_in(name, ".lms") or type(size) is not int or size < 0:
+        if "/" in name or not _ends_in(name, ".lms") or type(size) is not int or size <= 0:
             raise ValueError("its members are not those of a manifest")
         yield name, size
