@@ -274,6 +274,7 @@ TOOLS_SRC := \
     tools/stage_write.c \
     tools/store.c \
     tools/store_folder.c \
+    tools/store_stream.c \
     tools/tar_writer.c \
     tools/temporary.c \
     tools/tensor.c \
@@ -305,6 +306,7 @@ UNIT_TESTS := \
     tests/unit/test_print.c \
     tests/unit/test_publish.c \
     tests/unit/test_queue.c \
+    tests/unit/test_store.c \
     tests/unit/test_remaining.c \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_cpu_kernels.c \
@@ -424,6 +426,7 @@ CLI_TESTS := \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \
     tests/cli/prepare_inputs.sh \
+    tests/cli/prepare_no_links.sh \
     tests/cli/prepare_identity.sh \
     tests/cli/prepare_races.sh \
     tests/cli/prepare_refused.sh \
@@ -537,6 +540,7 @@ $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private
 
 # Its own rename(), for what others do just before.
 $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
+$(BUILD)/tests/unit/test_store: private LDFLAGS += -Wl,--wrap=link,--wrap=renameat2,--wrap=nanosleep
 
 # The programs need no cmocka: benches run some of them after `make demo`.
 $(unit_programs): private test_libs = -lcmocka

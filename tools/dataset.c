@@ -16,6 +16,7 @@
 #include "tools/print.h"
 #include "tools/publish.h"
 #include "tools/sha256.h"
+#include "tools/store.h"
 
 enum { DATASET_VERSION = 1 };
 
@@ -233,23 +234,18 @@ int dataset_claim(const struct prepare_options *o, const json_t *config)
 /* The model that stands at `path` already. */
 static int check_placed(const char *path, const void *model, size_t len)
 {
-    char *there = malloc(len + 1);
-    FILE *f = there ? fopen(path, "rbe") : NULL;
-    size_t n = f ? fread(there, 1, len + 1, f) : 0;
-    int rc = 0;
+    char *there;
+    size_t n;
+    int rc = store_read(store_at(path), path, len, &there, &n);
 
-    if (!there) {
-        rc = report_failure("out of memory");
-    } else if (!f || ferror(f)) {
+    if (rc != 0 && errno != EFBIG) {
         print_to_stderr("error: %s: %s", path, strerror(errno));
         rc = EXIT_FAILED;
-    } else if (n != len || memcmp(there, model, len) != 0) {
+    } else if (rc != 0 || n != len || memcmp(there, model, len) != 0) {
         rc = usage_error("%s: is damaged: it is not the tokenizer that its name says; "
                          "remove it and run again, which places it anew",
                          path);
     }
-    if (f)
-        fclose(f);
     free(there);
     return rc;
 }

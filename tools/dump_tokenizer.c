@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/dump_tokenizer.h"
-#include "tools/print.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "shard/status.h"
+#include "tools/print.h"
+#include "tools/store.h"
 
 enum { MAX_MODEL = 1 << 28, HEX_IN_NAME = 12 };
 
@@ -46,31 +46,18 @@ static int open_model(struct dump_tokenizer *d, const void *model, size_t len,
 }
 
 /* Gives *bytes, the whole file (release with free()). */
-static int read_file(const char *path, void **bytes, size_t *len)
+static int read_file(const char *path, char **bytes, size_t *len)
 {
-    errno = 0;
-    FILE *file = fopen(path, "rbe");
-    struct stat st;
-    int rc = 0;
-
-    *bytes = NULL;
-    if (file == NULL)
-        return errno == ENOMEM ? -1 : 0;
-    if (fstat(fileno(file), &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= MAX_MODEL) {
-        *bytes = malloc((size_t)st.st_size + 1);
-        rc = *bytes != NULL ? 1 : -1;
-    }
-    if (rc > 0)
-        *len = fread(*bytes, 1, (size_t)st.st_size, file);
-    fclose(file);
-    return rc;
+    if (store_read(store_at(path), path, MAX_MODEL, bytes, len) == 0)
+        return 1;
+    return errno == ENOMEM ? -1 : 0;
 }
 
 /* Whether the file is there and is the model looked for. One that is not, though it is
  * called so, is told of with the `first` shard. */
 static int try_file(struct dump_tokenizer *d, const char *path, bool first)
 {
-    void *model;
+    char *model;
     size_t len;
     int rc = read_file(path, &model, &len);
 

@@ -25,6 +25,8 @@ static long long put_unit(FILE *f, const char *path, long long n)
     const json_t *entry;
     size_t i;
 
+    if (manifest == NULL && errno == ENOENT)
+        return n; /* taken away meanwhile, or only claimed: unfinished */
     if (!json_is_array(shards)) {
         print_to_stderr("error: %s: is not a manifest%s%s", path,
                         manifest == NULL ? ": " : "", manifest == NULL ? error.text : "");

@@ -177,7 +177,8 @@ static int open_writer(void **writer, const struct export_target *target)
         .size_limit = (uint64_t)target->options->size_limit,
         .level = target->options->compression == EXPORT_ZSTD ? ZSTD_LEVEL : 0,
         .path = path_of,
-        .ctx = x};
+        .ctx = x,
+        .store = target->files->store};
     return mds_writer_open(&x->writer, &options) == MDS_OK ? 0 : -1;
 }
 

@@ -21,6 +21,7 @@
 #include "tools/options.h"
 #include "tools/out_folder.h"
 #include "tools/print.h"
+#include "tools/store.h"
 
 /* ---- one shard ---- */
 
@@ -199,7 +200,8 @@ static int has_unit(const struct export_run *run, char *name)
         return 1;
     if (asprintf(&path, "%s/%s" EXPORT_MANIFEST, run->options->out, name) < 0)
         return -1;
-    const bool there = access(path, F_OK) == 0;
+    bool there;
+    store_has(store_at(path), path, &there);
     free(path);
     return there;
 }

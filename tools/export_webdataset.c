@@ -17,6 +17,7 @@
 #include "tools/npy.h"
 #include "tools/print.h"
 #include "tools/sha256.h"
+#include "tools/store_stream.h"
 #include "tools/tar_writer.h"
 #include "tools/wds_key.h"
 
@@ -85,7 +86,7 @@ static int open_writer(void **writer, const struct export_target *target)
     char *path = publication_temporary(target->files, suffixes[TAR]);
     if (path == NULL)
         return fail(x, "out of memory");
-    int rc = tar_writer_open(&x->tar, path);
+    int rc = tar_writer_open(&x->tar, target->files->store, path);
     free(path);
     return rc == 0 ? 0 : fail(x, tar_writer_why(x->tar));
 }
@@ -335,13 +336,14 @@ static int write_index(struct wds_export *x, int which, const char *head,
                        const void *data, size_t len)
 {
     char *path = publication_temporary(x->target.files, suffixes[which]);
-    FILE *f = path != NULL ? fopen(path, "wxe") : NULL;
-    int rc = 0;
+    struct store_stream s;
+    int rc = path != NULL ? store_stream_open(&s, x->target.files->store, path) : -1;
 
-    if (f == NULL || fputs(head, f) < 0 || fwrite(data, 1, len, f) != len)
-        rc = -1;
-    if (f != NULL && fclose(f) != 0)
-        rc = -1;
+    if (rc == 0) {
+        fputs(head, s.file);
+        fwrite(data, 1, len, s.file);
+        rc = store_stream_finish(&s);
+    }
     if (rc != 0)
         snprintf(x->why, sizeof(x->why), "%s: %s", path != NULL ? path : "an index",
                  strerror(errno));

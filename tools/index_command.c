@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "shard/dataset_index.h"
 #include "tools/commands.h"
@@ -21,6 +20,7 @@
 #include "tools/plural.h"
 #include "tools/print.h"
 #include "tools/publish.h"
+#include "tools/store.h"
 
 static int parse(bool *incomplete, int argc, char **argv, int *n_operands)
 {
@@ -113,7 +113,7 @@ int index_main(int argc, char **argv)
 {
     struct data_set d;
     bool incomplete = false;
-    struct stat st;
+    struct store_entry entry;
     int n_operands;
 
     int rc = parse(&incomplete, argc, argv, &n_operands);
@@ -122,7 +122,7 @@ int index_main(int argc, char **argv)
     monitor_exit_on_signals();
     if (n_operands != 1)
         return usage_error("index needs one DIR (see latentmill index --help)");
-    if (stat(argv[0], &st) != 0 || !S_ISDIR(st.st_mode))
+    if (store_at(argv[0])->look(argv[0], &entry) != 0 || !entry.folder)
         return usage_error("%s is not a folder", argv[0]);
 
     rc = data_set_look(&d, argv[0]);

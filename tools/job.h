@@ -60,9 +60,10 @@ struct job {
     struct counters count;
     atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
 
-    FILE *log;            /* --log, or NULL */
-    pthread_mutex_t lock; /* guards: */
-    char why[800];        /* the first error that ends the run */
+    FILE *log;              /* --log, or NULL */
+    atomic_bool log_failed; /* a line of it was lost */
+    pthread_mutex_t lock;   /* guards: */
+    char why[800];          /* the first error that ends the run */
 };
 
 /* Keeps the first error's words; returns -1, for a stage to return. */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/store.h"
+
 json_t *json_any_string(const char *text)
 {
     json_t *string = json_string(text);
@@ -53,11 +55,31 @@ int json_add_missing(json_t *object, json_t *other)
     return 0;
 }
 
+static void set_error(json_error_t *error, int number)
+{
+    *error = (json_error_t){.line = -1, .column = -1};
+    snprintf(error->text, sizeof(error->text), "%s",
+             number == ENOMEM ? "out of memory" : strerror(number));
+}
+
 json_t *json_load_path(const char *path, size_t flags, json_error_t *error)
 {
+    char *text;
+    size_t len;
+    json_t *root = NULL;
+    int number = 0;
+
+    if (store_read(store_at(path), path, JSON_FILE_BYTES, &text, &len) != 0)
+        number = errno;
+    else if (len == 0)
+        number = ENOENT;
     errno = 0;
-    json_t *root = json_load_file(path, flags, error);
-    if (root == NULL && errno == ENOMEM)
-        snprintf(error->text, sizeof(error->text), "out of memory");
+    if (number == 0 && (root = json_loadb(text, len, flags, error)) == NULL &&
+        (errno == ENOMEM || json_error_code(error) == json_error_out_of_memory))
+        number = ENOMEM;
+    if (number != 0)
+        set_error(error, number);
+    free(text);
+    errno = number;
     return root;
 }

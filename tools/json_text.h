@@ -19,8 +19,12 @@ void json_put_element(json_t **array, json_t *value);
 /* json_object_update_missing() that says so where memory is short: 0 or -1. */
 int json_add_missing(json_t *object, json_t *other);
 
-/* json_load_file() with one thing more: where memory was short errno is ENOMEM and
- * error->text says so, which jansson may call a syntax error. */
+enum { JSON_FILE_BYTES = 1 << 30 };
+
+/* The JSON of a data set's file of at most JSON_FILE_BYTES. NULL with *error, and with
+ * errno where it is not its bytes that are wrong: ENOENT also where it is empty, for then
+ * its name is only claimed (store.h); ENOMEM also where jansson calls it a syntax error.
+ */
 json_t *json_load_path(const char *path, size_t flags, json_error_t *error);
 
 #endif

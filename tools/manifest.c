@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <webp/decode.h>
 #include <xxhash.h>
 #include <zlib.h>
@@ -19,27 +18,19 @@
 
 #include "tools/json_text.h"
 #include "tools/sha256_file.h"
+#include "tools/store.h"
 
 static json_t *load(struct manifest *m, const char *path, int *rc)
 {
-    json_error_t error = {0};
-    json_t *json = NULL;
-    FILE *f;
+    json_error_t error;
+    json_t *json = json_load_path(path, JSON_REJECT_DUPLICATES, &error);
 
-    errno = 0;
-    f = fopen(path, "re");
-    *rc = MANIFEST_UNREADABLE;
-    if (f && !(json = json_loadf(f, JSON_REJECT_DUPLICATES, &error)) && !ferror(f) &&
-        json_error_code(&error) != json_error_out_of_memory) {
-        *rc = MANIFEST_WRONG;
+    *rc = errno ? MANIFEST_UNREADABLE : MANIFEST_WRONG;
+    if (!json && errno)
+        snprintf(m->why, sizeof(m->why), "%s: %s", path, error.text);
+    else if (!json)
         snprintf(m->why, sizeof(m->why), "%s: %s (line %d)", path, error.text,
                  error.line);
-    } else if (!json) {
-        errno = errno ? errno : ENOMEM;
-        snprintf(m->why, sizeof(m->why), "%s: %s", path, strerror(errno));
-    }
-    if (f)
-        fclose(f);
     return json;
 }
 
@@ -88,7 +79,8 @@ static int check_file(struct manifest *m, const char *dir, const json_t *entry,
     const char *sha256 = json_string_value(json_object_get(entry, "sha256"));
     json_int_t bytes = json_integer_value(json_object_get(entry, "bytes"));
     char hex[SHA256_HEX_CAP] = "", *path;
-    struct stat st;
+    const struct store *store = store_at(dir);
+    struct store_entry there;
     int rc = 0;
 
     if (!file || strchr(file, '/'))
@@ -97,12 +89,12 @@ static int check_file(struct manifest *m, const char *dir, const json_t *entry,
         snprintf(m->why, sizeof(m->why), "out of memory");
         return MANIFEST_UNREADABLE;
     }
-    if (stat(path, &st) != 0 ||
-        (hashes && st.st_size == (off_t)bytes && sha256_file(path, UINT64_MAX, hex) != 0))
+    if (store->look(path, &there) != 0 || (hashes && there.bytes == (uint64_t)bytes &&
+                                           sha256_stored(store, path, hex) != 0))
         rc = errno == ENOENT ? MANIFEST_WRONG : MANIFEST_UNREADABLE;
     if (rc == MANIFEST_UNREADABLE)
         snprintf(m->why, sizeof(m->why), "%s: %s", path, strerror(errno));
-    else if (rc != 0 || st.st_size != (off_t)bytes)
+    else if (rc != 0 || there.bytes != (uint64_t)bytes)
         rc = is_not_there(m, file, bytes);
     else if (hashes && (!sha256 || strcmp(hex, sha256) != 0)) {
         snprintf(m->why, sizeof(m->why), "%s with other bytes than are there", file);

@@ -32,8 +32,8 @@ struct manifest {
 enum { MANIFEST_WRONG = -1, MANIFEST_UNREADABLE = -2 };
 
 /* Reads and checks a manifest. Returns 0, MANIFEST_WRONG, or MANIFEST_UNREADABLE with
- * errno set (what may pass: the file could not be opened or read, memory was short), with
- * m->why. */
+ * errno set (what may pass: the file could not be opened or read, memory was short;
+ * ENOENT also where it is empty, for then its unit is unfinished), with m->why. */
 int manifest_read(struct manifest *m, const char *path);
 void manifest_free(struct manifest *m);
 

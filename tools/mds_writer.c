@@ -22,6 +22,7 @@
 #include "shard/buffer.h"
 #include "shard/status.h"
 #include "tools/json_text.h"
+#include "tools/store_stream.h"
 
 struct mds_writer {
     struct mds_options options;
@@ -254,13 +255,14 @@ static int add_to_index(struct mds_writer *w, const char *name, struct digest *r
 static int write_data(struct mds_writer *w, const char *path, const struct piece *pieces,
                       size_t n, struct digest *raw, struct digest *zip)
 {
-    FILE *f = fopen(path, "wxe");
+    struct store_stream s;
 
-    if (f == NULL)
+    if (store_stream_open(&s, w->options.store, path) != 0)
         return fail(w, "%s: %s", path, strerror(errno));
-    int rc = write_pieces(w, f, path, pieces, n, raw, zip);
-    if (fclose(f) != 0 && rc == MDS_OK)
+    int rc = write_pieces(w, s.file, path, pieces, n, raw, zip);
+    if (rc == MDS_OK && store_stream_finish(&s) != 0)
         rc = fail(w, "%s: %s", path, strerror(errno));
+    store_stream_close(&s);
     return rc;
 }
 

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tools/store.h"
+
 struct mds_column {
     const char *name;     /* columns stand in this order: by name, as bytes */
     const char *encoding; /* "str", "int", "ndarray:float16", ... */
@@ -35,7 +37,8 @@ struct mds_options {
     /* Shard i: gives the path to write to (release with free(); NULL: no memory), and the
      * name, below the data set's folder, that it will get. */
     char *(*path)(void *ctx, unsigned i, const char **name);
-    void *ctx; /* kept */
+    void *ctx;                 /* kept */
+    const struct store *store; /* kept: where the files are written */
 };
 
 enum mds_status {

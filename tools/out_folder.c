@@ -5,39 +5,34 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "tools/exit_code.h"
 #include "tools/options.h"
 #include "tools/print.h"
+#include "tools/store.h"
 #include "tools/url.h"
-
-static int make(const char *path)
-{
-    return mkdir(path, 0777) == 0 || errno == EEXIST ? 0 : -1;
-}
 
 /* Makes the folders above it too; `path` is cut at each slash in turn. Returns 0, or -1
  * with errno and the folder that could not be made in `path`. */
-static int make_all(char *path)
+static int make_all(const struct store *store, char *path)
 {
     for (char *slash = path; (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
-        struct stat st;
+        struct store_entry there;
 
         *slash = '\0';
         /* One that is there may be where nothing can be made, /proc say. */
-        if (stat(path, &st) != 0 && make(path) != 0)
+        if (store->look(path, &there) != 0 && store->make_folder(path) != 0)
             return -1;
     }
-    return make(path);
+    return store->make_folder(path);
 }
 
 int out_folder_make(const char *out)
 {
+    const struct store *store = store_at(out);
+    struct store_entry there;
+    uint64_t room;
     char *path;
-    struct stat st;
     int rc = 0;
 
     if (url_scheme_length(out) > 0)
@@ -48,14 +43,15 @@ int out_folder_make(const char *out)
     path = strdup(out);
     if (!path)
         rc = file_error(ENOMEM, "--out %s", out);
-    else if (make(path) != 0 && (errno != ENOENT || make_all(path) != 0))
+    else if (store->make_folder(path) != 0 &&
+             (errno != ENOENT || make_all(store, path) != 0))
         rc = strcmp(path, out) == 0 ? file_error(errno, "--out %s", out)
                                     : file_error(errno, "--out %s: %s", out, path);
-    else if (stat(out, &st) != 0)
+    else if (store->look(out, &there) != 0)
         rc = file_error(errno, "--out %s", out);
-    else if (!S_ISDIR(st.st_mode))
+    else if (!there.folder)
         rc = usage_error("--out %s: is not a folder", out);
-    else if (access(out, W_OK | X_OK) != 0)
+    else if (store->room(out, &room) != 0)
         rc = file_error(errno, "--out %s", out);
     free(path);
     return rc;
@@ -63,13 +59,11 @@ int out_folder_make(const char *out)
 
 int out_folder_check_room(const char *out, uint64_t need)
 {
-    struct statvfs fs;
     uint64_t room;
 
-    if (statvfs(out, &fs) != 0)
+    if (store_at(out)->room(out, &room) != 0)
         return file_error(errno, "--out %s", out);
-    room = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (fs.f_blocks == 0 || room >= need) /* 0: a file system that does not tell */
+    if (room >= need)
         return 0;
     print_to_stderr("error: --out %s: %" PRIu64
                     " bytes are free there, and the first shard "

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/report.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shard/canonical_json.h"
 #include "tools/clock.h"
@@ -18,13 +20,16 @@ enum { N_STAGES = 3 };
 /* Bytes for all kinds of skipped members with their counts. */
 enum { SKIPPED_TEXT = 40 * N_SKIP_KINDS };
 
-void report_log(const struct job *job, json_t *event)
+void report_log(struct job *job, json_t *event)
 {
     char *line = event && job->log ? shard_json_canonical(event) : NULL;
 
-    if (line) {
-        fprintf(job->log, "%s\n", line);
-        fflush(job->log);
+    if (line && (fprintf(job->log, "%s\n", line) < 0 || fflush(job->log) != 0) &&
+        !atomic_exchange(&job->log_failed, true)) {
+        const int error = errno;
+        report_progress_end(job);
+        print_to_stderr("warning: --log %s: %s; events are missing there",
+                        job->options->log, strerror(error));
     }
     free(line);
     json_decref(event);

@@ -18,8 +18,8 @@
 void report_unit(struct job *job, const struct unit *u, enum unit_end end);
 
 /* Takes `event`, perhaps NULL. The log is for people: a line that cannot be written is
- * not an error. Any thread may call it. */
-void report_log(const struct job *job, json_t *event);
+ * not an error, but the first one is told of. Any thread may call it. */
+void report_log(struct job *job, json_t *event);
 
 /* What a run counts: images that were encoded, documents that were parsed, or both; and
  * what they are called. */

@@ -6,9 +6,13 @@
 #include <stdint.h>
 
 #include "tools/sha256.h"
+#include "tools/store.h"
 
 /* Of the first n bytes of `path`, or of all of them where it has fewer. Returns 0, or -1
  * with errno set. */
 int sha256_file(const char *path, uint64_t n, char hex[SHA256_HEX_CAP]);
+
+/* Of all of a file of a data set. The same. */
+int sha256_stored(const struct store *store, const char *path, char hex[SHA256_HEX_CAP]);
 
 #endif

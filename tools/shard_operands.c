@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "tools/data_set.h"
 #include "tools/data_set_report.h"
 #include "tools/exit_code.h"
 #include "tools/options.h"
 #include "tools/print.h"
+#include "tools/store.h"
 
 static int out_of_memory(const char *operand)
 {
@@ -32,11 +32,11 @@ static int add_folder(struct shard_operands *operands, const char *folder)
 
 int shard_operands_add(struct shard_operands *operands, const char *operand)
 {
-    struct stat st;
+    struct store_entry entry;
 
-    if (stat(operand, &st) != 0)
+    if (store_at(operand)->look(operand, &entry) != 0)
         return usage_error("%s: %s", operand, strerror(errno));
-    if (S_ISDIR(st.st_mode))
+    if (entry.folder)
         return add_folder(operands, operand);
     return path_list_take(&operands->files, strdup(operand)) ? 0 : out_of_memory(operand);
 }

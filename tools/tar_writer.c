@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/store_stream.h"
+
 enum {
     BLOCK = 512,
     NAME_MAX_BYTES = 100,
@@ -20,7 +22,7 @@ enum {
 #define SIZE_MAX_BYTES ((UINT64_C(1) << 33) - 1)
 
 struct tar_writer {
-    FILE *file;
+    struct store_stream stream;
     char *path;
     uint64_t at;
     char why[600];
@@ -32,7 +34,7 @@ static int fail(struct tar_writer *w, const char *why)
     return -1;
 }
 
-int tar_writer_open(struct tar_writer **out, const char *path)
+int tar_writer_open(struct tar_writer **out, const struct store *store, const char *path)
 {
     struct tar_writer *w = calloc(1, sizeof(*w));
 
@@ -42,8 +44,7 @@ int tar_writer_open(struct tar_writer **out, const char *path)
     w->path = strdup(path);
     if (w->path == NULL)
         return fail(w, "out of memory");
-    w->file = fopen(path, "wxe");
-    return w->file != NULL ? 0 : fail(w, strerror(errno));
+    return store_stream_open(&w->stream, store, path) == 0 ? 0 : fail(w, strerror(errno));
 }
 
 uint64_t tar_writer_at(const struct tar_writer *w)
@@ -53,7 +54,7 @@ uint64_t tar_writer_at(const struct tar_writer *w)
 
 static int put(struct tar_writer *w, const void *data, size_t len)
 {
-    if (len > 0 && fwrite(data, 1, len, w->file) != len)
+    if (len > 0 && fwrite(data, 1, len, w->stream.file) != len)
         return fail(w, strerror(errno));
     w->at += len;
     return 0;
@@ -157,12 +158,10 @@ int tar_writer_add(struct tar_writer *w, const char *name, const void *head,
 int tar_writer_finish(struct tar_writer *w)
 {
     static const char end[2 * BLOCK];
-    FILE *file = w->file;
 
     if (put(w, end, sizeof(end)) != 0)
         return -1;
-    w->file = NULL;
-    return fclose(file) == 0 ? 0 : fail(w, strerror(errno));
+    return store_stream_finish(&w->stream) == 0 ? 0 : fail(w, strerror(errno));
 }
 
 const char *tar_writer_why(const struct tar_writer *w)
@@ -174,8 +173,7 @@ void tar_writer_close(struct tar_writer *w)
 {
     if (w == NULL)
         return;
-    if (w->file != NULL)
-        fclose(w->file);
+    store_stream_close(&w->stream);
     free(w->path);
     free(w);
 }

@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tools/store.h"
+
 struct tar_writer;
 
-/* Creates `path`, which must not be there. Gives *out, also on failure, for
+/* Begins the file `path` of a store. Gives *out, also on failure, for
  * tar_writer_why(); NULL where memory is short. Returns 0 or -1. */
-int tar_writer_open(struct tar_writer **out, const char *path);
+int tar_writer_open(struct tar_writer **out, const struct store *store, const char *path);
 
 /* Appends a member of two pieces (the second may be empty). *data is where its bytes
  * begin. Returns 0 or -1. */

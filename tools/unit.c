@@ -29,6 +29,7 @@
 #include "tools/sample_record.h"
 #include "tools/sample.h"
 #include "tools/sha256.h"
+#include "tools/store_stream.h"
 
 /* Of a unit of so many groups nothing is published where too many are rejects; what a
  * smaller one has left is. */
@@ -38,7 +39,7 @@ struct unit_output {
     struct publication files;
     struct shard_header header; /* the job's with this unit's NAME */
     struct shard_writer *shards;
-    FILE *rejects; /* opened at the first reject */
+    struct store_stream rejects; /* opened at the first reject */
     EVP_MD_CTX *rejects_sha;
     uint64_t rejects_bytes;
     uint64_t n_samples, n_rejects;
@@ -87,9 +88,8 @@ static int open_rejects(struct unit_output *out, struct job *job)
     char *path = publication_temporary(&out->files, ".rejects.jsonl");
     int rc = 0;
 
-    out->rejects = path ? fopen(path, "wxe") : NULL;
     out->rejects_sha = EVP_MD_CTX_new();
-    if (!out->rejects)
+    if (!path || store_stream_open(&out->rejects, out->files.store, path) != 0)
         rc = job_fail(job, "%s: %s", path ? path : "rejects", strerror(errno));
     else if (!out->rejects_sha ||
              EVP_DigestInit_ex(out->rejects_sha, EVP_sha256(), NULL) != 1)
@@ -113,7 +113,7 @@ static int append_reject(struct unit *u, struct job *job, const struct sample *s
     size_t len;
     int rc = 0;
 
-    if (!out->rejects && open_rejects(out, job) != 0)
+    if (!out->rejects.file && open_rejects(out, job) != 0)
         return -1;
     object =
         json_pack("{s:s, s:s, s:I, s:s, s:o}", "name", u->input->name, "key", p->key,
@@ -125,7 +125,7 @@ static int append_reject(struct unit *u, struct job *job, const struct sample *s
         return job_fail(job, "%s: a reject could not be written as JSON", u->input->name);
     len = strlen(line);
     line[len] = '\n'; /* in place of the NUL */
-    if (fwrite(line, 1, len + 1, out->rejects) != len + 1)
+    if (fwrite(line, 1, len + 1, out->rejects.file) != len + 1)
         rc = fail_rejects(u, job);
     else if (EVP_DigestUpdate(out->rejects_sha, line, len + 1) != 1)
         rc = job_fail(job, "%s: SHA-256 failed", u->input->name);
@@ -251,7 +251,7 @@ static json_t *describe_rejects(const struct unit *u)
     unsigned char digest[32];
     char hex[65];
 
-    if (!out->rejects)
+    if (out->n_rejects == 0)
         return json_null();
     if (EVP_DigestFinal_ex(out->rejects_sha, digest, NULL) != 1)
         return NULL;
@@ -361,11 +361,9 @@ static enum unit_end judge(struct unit *u, const struct job *job)
 
 static int close_rejects(struct unit *u, struct job *job)
 {
-    FILE *f = u->output->rejects;
+    struct store_stream *rejects = &u->output->rejects;
 
-    if (f && (fflush(f) != 0 || fsync(fileno(f)) != 0))
-        return fail_rejects(u, job);
-    return 0;
+    return rejects->file && store_stream_finish(rejects) != 0 ? fail_rejects(u, job) : 0;
 }
 
 static int check_sum(const struct unit *u, struct job *job)
@@ -396,7 +394,7 @@ static int publish(struct unit *u, struct job *job, enum unit_end end)
     if (!text)
         rc = job_fail(job, "%s: out of memory", u->input->name);
     else
-        rc = publication_publish(&out->files, (unsigned)n_publish, out->rejects != NULL,
+        rc = publication_publish(&out->files, (unsigned)n_publish, out->n_rejects > 0,
                                  text, len, &renamed);
     if (rc == PUBLISH_FAILED && text)
         rc = job_fail(job, "%s", out->files.why);
@@ -476,8 +474,7 @@ void unit_drop(struct unit *u)
         if (out->shards)
             shard_writer_files(out->shards, &n_files);
         shard_writer_close(out->shards);
-        if (out->rejects)
-            fclose(out->rejects);
+        store_stream_close(&out->rejects);
         EVP_MD_CTX_free(out->rejects_sha);
         hash_set_free(&out->keys);
         /* One more than are finished: the file in hand. */

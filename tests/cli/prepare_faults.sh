@@ -225,3 +225,10 @@ expect "no final name" test ! -e "$T/f/scenes-000.lms"
 expect "no manifest" test ! -e "$T/f/scenes-000.manifest.json"
 run latentmill prepare --quiet --out "$T/f" $scenes
 expect_status 0
+
+# A log that cannot be written is told of once; the run goes on.
+run latentmill prepare $few --log /dev/full --out "$T/log" $scenes tests/data/scenes-001.tar
+expect_status 0
+expect "it warns once" test "$(grep -c '^warning: --log /dev/full: No space left on device;' \
+    "$T/.stderr")" = 1
+expect "both inputs are done" test -e "$T/log/scenes-001.manifest.json"

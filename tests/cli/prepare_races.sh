@@ -5,11 +5,12 @@
 
 [ -z "${SANITIZE-}" ] || skip "LD_PRELOAD does not go with sanitizers"
 
+# wait_for PATH [-s]: until it is there, or has bytes.
 wait_for()
 {
     local i
     for i in $(seq 1000); do
-        [ -e "$1" ] && return
+        test "${2--e}" "$1" && return
         sleep 0.01
     done
     expect "$1 is reached" false
@@ -60,17 +61,17 @@ a_replaces_b()
     a_ended=$ended
 }
 
-# a has looked for a manifest; b publishes, and is still at work on another input, so that it
+# a has looked for a manifest; b publishes, says so, and is still at work on another input, so that it
 # has not yet removed a's temporaries; a renames over b's files and finds the manifest.
 a_comes_late()
 {
-    rm -f "$T/b.end"
+    rm -f "$T/b.end" "$T/b.log"
     start a "$T/a/n.jsonl"
     wait_for "$T/a.rename.ready"
     touch "$T/b.rename.go" "$T/b.link.go"
-    start b --input-format jsonl --name '{n,last}' "$T/b/n.jsonl" \
+    start b --log "$T/b.log" --input-format jsonl --name '{n,last}' "$T/b/n.jsonl" \
         "pipe:while [ ! -e $T/b.end ]; do sleep 0.01; done; cat $T/other.jsonl"
-    wait_for "$T/o/n.manifest.json"
+    wait_for "$T/b.log" -s
     touch "$T/a.rename.go" "$T/a.link.go"
     ends a
     a_ended=$ended

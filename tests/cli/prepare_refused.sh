@@ -259,7 +259,7 @@ damaged()
     expect "nothing is made beside it" test ! -e "$T/field/s.lms"
 }
 cp $scenes "$T/s.tar"
-: >"$model"
+head -c 100 "$T/model" >"$model"
 damaged
 { cat "$T/model"; echo; } >"$model"
 damaged
@@ -269,6 +269,10 @@ rm "$model"
 run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg "$T/s.tar"
 expect_status 0
 expect "it is placed anew" cmp "$T/model" "$model"
+: >"$model" # claimed by a run that was killed
+run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg "$T/s.tar"
+expect_status 0
+expect "it is placed after all" cmp "$T/model" "$model"
 
 # Of another VAE that was forgotten its hash says enough.
 jq -c '.encode.vae.sha256 = "0123abcd" | .encode.vae.config.layers = 5 | .encode.vae.family = "kl"' \

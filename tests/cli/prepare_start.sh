@@ -44,7 +44,7 @@ expect_match stderr '^error: .T/deep/in: cannot make the folder: No space left o
 with "FAULT=stat $T/done/x.manifest.json $EIO" --out "$T/done" "$T/x.jsonl"
 expect_status 1
 expect_match stderr '^error: .T/done/x.manifest.json: cannot look for it: Input/output error$'
-with "FAULT=fopen $T/done/x.manifest.json $EIO" --out "$T/done" "$T/x.jsonl"
+with "FAULT=open $T/done/x.manifest.json $EIO" --out "$T/done" "$T/x.jsonl"
 expect_status 1
 expect_match stderr '^error: .T/done/x.manifest.json: Input/output error$'
 with "FAULT=stat $T/done/x.lms $EIO" --out "$T/done" "$T/x.jsonl"

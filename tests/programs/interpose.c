@@ -5,7 +5,12 @@
  *         The first rename() makes PREFIX.rename.ready and waits for PREFIX.rename.go; so
  *         does the first link().
  *     LD_PRELOAD=interpose.so FAULT="mkdir /a/b 28" latentmill ...
- *         mkdir() of that path fails with errno 28; also stat, access, fopen and statvfs.
+ *         mkdir() of that path fails with errno 28; also stat, access, open and statvfs.
+ *     LD_PRELOAD=interpose.so NO_LINKS=1 NO_NOREPLACE=22 latentmill ...
+ *         Each link() fails with errno 1, each renameat2() with errno 22.
+ *     LD_PRELOAD=interpose.so KILL=3 latentmill ...
+ *         It is killed before its third change of a folder: an open() that may create, a
+ *         link(), rename(), renameat2() or unlink().
  *     LD_PRELOAD=interpose.so ROOM=4096 latentmill ...
  *         statvfs() finds so many bytes free.
  *     LD_PRELOAD=interpose.so OPENDIR_LOG=FILE latentmill ...
@@ -14,6 +19,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,11 +66,31 @@ static int fails(const char *call, const char *path)
     return -1;
 }
 
+/* Whether the variable `name` says that its call fails. */
+static int is_unknown(const char *name)
+{
+    const char *value = getenv(name);
+
+    if (value)
+        errno = (int)strtol(value, NULL, 10);
+    return value != NULL;
+}
+
+static void count_change(void)
+{
+    static atomic_long n;
+    const char *at = getenv("KILL");
+
+    if (at && atomic_fetch_add(&n, 1) + 1 == strtol(at, NULL, 10))
+        raise(SIGKILL);
+}
+
 int rename(const char *from, const char *to)
 {
     static atomic_flag passed = ATOMIC_FLAG_INIT;
 
     wait_at_gate("rename", &passed);
+    count_change();
     return NEXT(rename)(from, to);
 }
 
@@ -72,7 +99,36 @@ int link(const char *from, const char *to)
     static atomic_flag passed = ATOMIC_FLAG_INIT;
 
     wait_at_gate("link", &passed);
-    return NEXT(link)(from, to);
+    count_change();
+    return is_unknown("NO_LINKS") ? -1 : NEXT(link)(from, to);
+}
+
+int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    count_change();
+    return is_unknown("NO_NOREPLACE")
+               ? -1
+               : NEXT(renameat2)(from_dir, from, to_dir, to, flags);
+}
+
+int unlink(const char *path)
+{
+    count_change();
+    return NEXT(unlink)(path);
+}
+
+int open(const char *path, int flags, ...)
+{
+    mode_t mode = 0;
+    va_list ap;
+
+    if (flags & O_CREAT) {
+        va_start(ap, flags);
+        mode = va_arg(ap, mode_t);
+        va_end(ap);
+        count_change();
+    }
+    return fails("open", path) ? -1 : NEXT(open)(path, flags, mode);
 }
 
 int mkdir(const char *path, mode_t mode)
@@ -88,11 +144,6 @@ int stat(const char *restrict path, struct stat *restrict st)
 int access(const char *path, int mode)
 {
     return fails("access", path) ? -1 : NEXT(access)(path, mode);
-}
-
-FILE *fopen(const char *restrict path, const char *restrict mode)
-{
-    return fails("fopen", path) ? NULL : NEXT(fopen)(path, mode);
 }
 
 int statvfs(const char *restrict path, struct statvfs *restrict fs)

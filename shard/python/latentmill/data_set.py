@@ -8,7 +8,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class DataSet:
         return {}
 
 
-def files_below(folder: PathLike, onerror: Any) -> Iterator[str]:
+def files_below(folder: PathLike, onerror: Callable[[OSError], object]) -> Iterator[str]:
     """Paths from the folder on, which must be readable itself. Those that macOS puts beside
     others, "._" and their name (AppleDouble), are none."""
     def judge(error: OSError) -> None:
