@@ -215,6 +215,8 @@ TOOLS_SRC := \
     tools/bench_timing.c \
     tools/bench_tokenizer.c \
     tools/budget.c \
+    tools/data_set.c \
+    tools/data_set_report.c \
     tools/dataset.c \
     tools/dump.c \
     tools/dump_json.c \
@@ -236,6 +238,7 @@ TOOLS_SRC := \
     tools/export_view.c \
     tools/export_webdataset.c \
     tools/first_shard.c \
+    tools/folder_walk.c \
     tools/gather.c \
     tools/image_options.c \
     tools/index_command.c \
@@ -261,6 +264,8 @@ TOOLS_SRC := \
     tools/npy.c \
     tools/options.c \
     tools/out_folder.c \
+    tools/parallel.c \
+    tools/path_list.c \
     tools/pipeline.c \
     tools/prepare_plan.c \
     tools/prepare.c \
@@ -280,8 +285,7 @@ TOOLS_SRC := \
     tools/select_options.c \
     tools/sha256.c \
     tools/sha256_file.c \
-    tools/shard_files.c \
-    tools/shard_set.c \
+    tools/shard_operands.c \
     tools/input_source.c \
     tools/shell_word.c \
     tools/stage_encode.c \
@@ -301,6 +305,7 @@ TOOLS_SRC := \
     tools/workers.c
 
 UNIT_TESTS := \
+    tests/unit/test_data_set.c \
     tests/unit/test_decode.c \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
@@ -308,6 +313,7 @@ UNIT_TESTS := \
     tests/unit/test_reader_jsonl.c \
     tests/unit/test_reader_jsonl_faults.c \
     tests/unit/test_key.c \
+    tests/unit/test_parallel.c \
     tests/unit/test_reader_tar.c \
     tests/unit/test_reader_tar_damage.c \
     tests/unit/test_reader_tar_faults.c \
@@ -384,6 +390,7 @@ TEST_INTERPOSERS := \
 FAIL_ALLOCATION := tests/programs/fail_allocation.c
 
 PYTHON_TESTS := \
+    tests/python/test_data_set.py \
     tests/python/test_documents.py \
     tests/python/test_dataset_index.py \
     tests/python/test_dump.py \

@@ -5,8 +5,8 @@
  * last sample of --limit, only the blocks that the index gives for --key and --name. What
  * is damaged is named on stderr, the samples of one frame together, and the rest is
  * printed; the exit status then is 1, or 2 where only an operand is wrong (not there, no
- * shards, a torn manifest). A reader of the output that goes away ends the program
- * quietly. */
+ * shards), or 42 where a folder only lacks something (data_set.h). A reader of the output
+ * that goes away ends the program quietly. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -18,18 +18,18 @@
 
 #include "shard/reader.h"
 #include "tools/commands.h"
-#include "tools/shard_files.h"
 #include "tools/dump_sample.h"
 #include "tools/dump_tokenizer.h"
 #include "tools/exit_code.h"
 #include "tools/loss.h"
 #include "tools/options.h"
 #include "tools/print.h"
+#include "tools/shard_operands.h"
 
 struct dump {
     int64_t limit; /* samples still to print */
     const char *key, *name;
-    bool json, header, verbose;
+    bool json, header, incomplete, verbose;
     int latents; /* enum dump_latents */
 
     struct dump_tokenizer tokenizer;
@@ -65,6 +65,8 @@ static int parse(struct dump *d, int argc, char **argv, int *n_operands)
          "of latents: their statistics (default), only the\n"
          "shape (and they are not read), or all values too",
          latents, 0, 0},
+        {"incomplete", OPTION_FLAG, &d->incomplete, NULL,
+         "what a DIR lacks or has unfinished is no fault (exit status 0)", NULL, 0, 0},
         {"verbose", OPTION_FLAG, &d->verbose, NULL,
          "name each sample that damage has cost, not only\n"
          "the first and the last one of a frame",
@@ -242,7 +244,8 @@ static void dump_file(struct dump *d, const char *path)
     shard_reader_close(s.reader);
 }
 
-static int finish(struct dump *d)
+/* `lacking`: a folder lacks something. */
+static int finish(struct dump *d, bool lacking)
 {
     flush_output(d);
     if (d->write_error == EPIPE)
@@ -252,13 +255,17 @@ static int finish(struct dump *d)
     if (d->n_printed == 0 && !d->failed && !d->wrong_operand && !d->header &&
         (d->key || d->name))
         complain(d, "no such sample");
-    return d->failed ? EXIT_FAILED : d->wrong_operand ? EXIT_USAGE : EXIT_DONE;
+    if (d->failed)
+        return EXIT_FAILED;
+    if (d->wrong_operand)
+        return EXIT_USAGE;
+    return lacking && !d->incomplete ? EXIT_BAD_INPUT : EXIT_DONE;
 }
 
 int dump_main(int argc, char **argv)
 {
     struct dump d = {.limit = INT64_MAX};
-    struct shard_files files = {0};
+    struct shard_operands shards = {0};
     int n_operands;
 
     int rc = parse(&d, argc, argv, &n_operands);
@@ -267,12 +274,15 @@ int dump_main(int argc, char **argv)
     if (n_operands == 0)
         return usage_error("dump needs a FILE or a DIR (see latentmill dump --help)");
     signal(SIGPIPE, SIG_IGN);
-    for (int i = 0; i < n_operands; i++)
-        d.wrong_operand |= shard_files_add(&files, argv[i]) > 0;
-    d.failed |= files.no_memory;
-    for (size_t i = 0; i < files.n && more_wanted(&d); i++)
-        dump_file(&d, files.paths[i]);
-    shard_files_clear(&files);
+    for (int i = 0; i < n_operands; i++) {
+        rc = shard_operands_add(&shards, argv[i]);
+        d.wrong_operand |= rc == EXIT_USAGE;
+        d.failed |= rc == EXIT_FAILED;
+    }
+    for (size_t i = 0; i < shards.files.n && more_wanted(&d); i++)
+        dump_file(&d, shards.files.paths[i]);
+    const bool lacking = shards.n_lacking > 0;
+    shard_operands_clear(&shards);
     dump_tokenizer_clear(&d.tokenizer);
-    return finish(&d);
+    return finish(&d, lacking);
 }

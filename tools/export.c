@@ -5,10 +5,8 @@
  * worker takes one unit after the other, and the index is written when all are done. */
 #include "tools/export.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +20,7 @@
 #include "tools/options.h"
 #include "tools/plural.h"
 #include "tools/print.h"
-#include "tools/shard_files.h"
-#include "tools/shard_set.h"
+#include "tools/shard_operands.h"
 #include "tools/workers.h"
 
 /* What the loaders' own writer takes for a good size. */
@@ -60,6 +57,8 @@ static int parse(struct export_options *o, int argc, char **argv, int *n_operand
          NULL, 1, UINT32_MAX},
         {"workers", OPTION_INT, &o->workers, "N",
          "shards at once (what affinity, cgroup and Slurm allow)", NULL, 1, 1024},
+        {"incomplete", OPTION_FLAG, &o->incomplete, NULL,
+         "what a DIR lacks or has unfinished is no fault (exit status 0)", NULL, 0, 0},
         {"redo", OPTION_FLAG, &o->redo, NULL,
          "do the given shards again, also where they are complete", NULL, 0, 0},
         {"quiet", OPTION_FLAG, &o->quiet, NULL, "no progress and no final report", NULL,
@@ -86,56 +85,26 @@ static int parse(struct export_options *o, int argc, char **argv, int *n_operand
     return OPTIONS_WRONG;
 }
 
-/* ---- workers ---- */
+/* ---- work ---- */
 
-static void *worker_main(void *arg)
+/* A unit that fails loses nothing of the others. */
+static bool do_unit(void *shared, size_t i)
 {
-    struct export_run *run = arg;
-    size_t i;
+    struct export_run *run = shared;
+    const enum export_end end = export_unit_run(run, &run->units[i]);
 
-    while (!atomic_load(&run->stopping) &&
-           (i = atomic_fetch_add(&run->next_unit, 1)) < run->n_units) {
-        const enum export_end end = export_unit_run(run, &run->units[i]);
-        atomic_fetch_add(&run->n_done, end == EXPORT_DONE || end == EXPORT_LOSSY);
-        atomic_fetch_add(&run->n_lossy, end == EXPORT_LOSSY);
-        atomic_fetch_add(&run->n_failed, end == EXPORT_FAILED);
-    }
-    return NULL;
-}
-
-/* Returns 0, or an errno where no thread could start. */
-static int run_workers(struct export_run *run)
-{
-    const size_t wanted =
-        (size_t)(run->options->workers > 0 ? run->options->workers : workers_allowed());
-    const size_t n = wanted < run->n_units ? wanted : run->n_units;
-    pthread_t *threads = calloc(n + 1, sizeof(*threads));
-    size_t n_started = 0;
-    int rc = threads != NULL ? 0 : ENOMEM;
-
-    while (rc == 0 && n_started < n) {
-        rc = pthread_create(&threads[n_started], NULL, worker_main, run);
-        n_started += rc == 0;
-    }
-    for (size_t i = 0; i < n_started; i++)
-        pthread_join(threads[i], NULL);
-    free(threads);
-    return n_started > 0 ? 0 : rc;
+    atomic_fetch_add(&run->n_done, end == EXPORT_DONE || end == EXPORT_LOSSY);
+    atomic_fetch_add(&run->n_lossy, end == EXPORT_LOSSY);
+    atomic_fetch_add(&run->n_failed, end == EXPORT_FAILED);
+    return true;
 }
 
 /* ---- talk ---- */
 
-static void stop_run(void *shared)
-{
-    struct export_run *run = shared;
-
-    atomic_store(&run->stopping, true);
-}
-
 static void show_progress(void *shared)
 {
     struct export_run *run = shared;
-    const double seconds = (double)(clock_ns() - run->start_ns) / 1e9;
+    const double seconds = (double)(clock_ns() - run->work.start_ns) / 1e9;
     const uint64_t n = atomic_load(&run->n_samples);
 
     fprintf(stderr,
@@ -143,13 +112,17 @@ static void show_progress(void *shared)
             (uint64_t)(atomic_load(&run->n_done) + atomic_load(&run->n_failed)),
             run->n_units, plural_s(run->n_units), n, plural_s(n), (double)n / seconds);
     fflush(stderr);
-    atomic_store(&run->progress_shown, true);
+}
+
+static void clear_progress(void *shared)
+{
+    (void)shared;
+    fputs("\r\033[K", stderr);
 }
 
 void export_progress_end(struct export_run *run)
 {
-    if (atomic_exchange(&run->progress_shown, false))
-        fputs("\r\033[K", stderr);
+    parallel_progress_end(&run->work);
 }
 
 int export_out_of_memory(void)
@@ -158,14 +131,9 @@ int export_out_of_memory(void)
     return EXIT_FAILED;
 }
 
-static void end_progress(void *shared)
-{
-    export_progress_end(shared);
-}
-
 static void report(const struct export_run *run)
 {
-    const double seconds = (double)(clock_ns() - run->start_ns) / 1e9;
+    const double seconds = (double)(clock_ns() - run->work.start_ns) / 1e9;
     const uint64_t n = atomic_load(&run->n_samples), lost = atomic_load(&run->n_lost);
     const uint64_t done = atomic_load(&run->n_done), failed = atomic_load(&run->n_failed);
 
@@ -193,13 +161,14 @@ static void report(const struct export_run *run)
 
 /* ---- the run ---- */
 
-static int exit_code_of(const struct export_run *run, int status, bool stopped)
+static int exit_code_of(const struct export_run *run, int status)
 {
     if (status != 0 || atomic_load(&run->n_failed) > 0)
         return EXIT_FAILED;
-    if (stopped)
+    if (run->work.interrupted)
         return EXIT_INTERRUPTED;
-    const bool whole = atomic_load(&run->n_lossy) + run->n_lossy_before + run->n_missing +
+    const size_t n_missing = run->options->incomplete ? 0 : run->n_missing;
+    const bool whole = atomic_load(&run->n_lossy) + run->n_lossy_before + n_missing +
                            run->n_unreadable ==
                        0;
     return whole ? EXIT_DONE : EXIT_BAD_INPUT;
@@ -207,28 +176,25 @@ static int exit_code_of(const struct export_run *run, int status, bool stopped)
 
 static int run_units(struct export_run *run)
 {
-    struct monitor monitor = {
-        .stop = stop_run, .progress_end = end_progress, .shared = run};
+    const struct export_options *o = run->options;
+    struct parallel *work = &run->work;
 
-    monitor_block_signals();
-    if (isatty(STDERR_FILENO) && !run->options->quiet)
-        monitor.progress = show_progress;
-    run->start_ns = clock_ns();
-    int status = monitor_start(&monitor);
-    if (status == 0)
-        status = run_workers(run);
+    work->n_units = run->n_units;
+    work->n_workers = (size_t)(o->workers > 0 ? o->workers : workers_allowed());
+    work->work = do_unit;
+    work->progress = isatty(STDERR_FILENO) && !o->quiet ? show_progress : NULL;
+    work->progress_end = clear_progress;
+    work->shared = run;
+    int status = parallel_run(work);
     const bool ran = status == 0;
-    monitor_stop(&monitor);
-    export_progress_end(run);
     if (!ran)
         print_to_stderr("error: a thread could not start: %s", strerror(status));
-    const bool stopped = atomic_load(&monitor.stopped);
-    if (ran && !stopped && atomic_load(&run->n_failed) == 0)
+    if (ran && !work->interrupted && atomic_load(&run->n_failed) == 0)
         status = export_index_write(run);
     export_plan_sweep(run);
-    if (ran && !run->options->quiet)
+    if (ran && !o->quiet)
         report(run);
-    const int code = exit_code_of(run, status, stopped);
+    const int code = exit_code_of(run, status);
     if (code == EXIT_INTERRUPTED)
         print_to_stderr("stopped: run the same command again to go on");
     return code;
@@ -253,46 +219,10 @@ static int check_out(const char *out, const char *operand)
                 : 0;
 }
 
-/* A folder stands for its finished shards; shard_set_find() says what it lacks. Returns 0
- * or an exit code after explaining. */
-static int add_folder(struct export_run *run, struct shard_files *files,
-                      const char *folder)
-{
-    struct shard_set set;
-    size_t problems = 0;
-
-    const long n_missing = shard_set_find(&set, folder);
-    for (size_t i = 0; i < set.n && n_missing >= 0; i++)
-        if (set.shards[i].named)
-            problems += shard_files_add(files, set.shards[i].path);
-    int rc = n_missing < 0 || problems > 0 ? EXIT_FAILED : 0;
-    if (n_missing > 0)
-        run->n_missing += (size_t)n_missing;
-    else if (rc == 0 && set.n + set.n_manifests == 0)
-        rc = usage_error("%s: no shards below it", folder);
-    shard_set_clear(&set);
-    return rc;
-}
-
-static int add_operand(struct export_run *run, struct shard_files *files,
-                       const char *operand)
-{
-    struct stat st;
-
-    int rc = check_out(run->options->out, operand);
-    if (rc != 0)
-        return rc;
-    if (stat(operand, &st) == 0 && S_ISDIR(st.st_mode))
-        return add_folder(run, files, operand);
-    if (shard_files_add(files, operand) == 0)
-        return 0;
-    return files->no_memory ? EXIT_FAILED : EXIT_USAGE;
-}
-
 int export_main(int argc, char **argv)
 {
     struct export_options o;
-    struct shard_files files = {0};
+    struct shard_operands shards = {0};
     int n_operands;
 
     int rc = parse(&o, argc, argv, &n_operands);
@@ -303,14 +233,18 @@ int export_main(int argc, char **argv)
                                                               : &export_webdataset};
     monitor_exit_on_signals();
     rc = export_plan_view(&run);
-    for (int i = 0; i < n_operands && rc == 0; i++)
-        rc = add_operand(&run, &files, argv[i]);
+    for (int i = 0; i < n_operands && rc == 0; i++) {
+        rc = check_out(o.out, argv[i]);
+        if (rc == 0)
+            rc = shard_operands_add(&shards, argv[i]);
+    }
+    run.n_missing = shards.n_lacking;
     if (rc == 0)
-        rc = export_plan(&run, files.paths, files.n);
+        rc = export_plan(&run, shards.files.paths, shards.files.n);
     if (rc == 0)
         rc = run_units(&run);
     export_plan_free(&run);
     view_file_close(run.view);
-    shard_files_clear(&files);
+    shard_operands_clear(&shards);
     return rc;
 }

@@ -17,6 +17,7 @@
 #include "shard/reader.h"
 #include "tools/export_columns.h"
 #include "tools/export_sample.h"
+#include "tools/parallel.h"
 #include "tools/publish.h"
 #include "tools/view_file.h"
 
@@ -31,7 +32,7 @@ struct export_options {
     int64_t size_limit;
     bool scaled;
     int64_t workers; /* 0: what is allowed */
-    bool redo, quiet;
+    bool incomplete, redo, quiet;
 };
 
 enum { EXPORT_FINGERPRINT_CAP = 33 }; /* hex and NUL */
@@ -64,12 +65,9 @@ struct export_run {
     json_t *columns;       /* of pairs, documents, others: name to what it holds */
     size_t n_complete;     /* units that an earlier run has done */
     size_t n_lossy_before; /* of them: with lost samples */
-    size_t n_missing;      /* shards and units that a folder should have, finished */
+    size_t n_missing;      /* things that folders lack or have unfinished */
     size_t n_unreadable;   /* shards */
-    atomic_size_t next_unit;
-    atomic_bool stopping;
-    uint64_t start_ns;
-    atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
+    struct parallel work;  /* on the units */
 
     atomic_uint_fast64_t n_samples;  /* of units that are done or in hand */
     atomic_uint_fast64_t n_lost;     /* of units that are done */

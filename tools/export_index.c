@@ -10,10 +10,11 @@
 #include <string.h>
 
 #include "tools/export.h"
+#include "tools/folder_walk.h"
 #include "tools/json_text.h"
 #include "tools/memory_file.h"
 #include "tools/print.h"
-#include "tools/shard_files.h"
+#include "tools/path_list.h"
 
 /* Returns how many entries there are behind this manifest's, or -1. */
 static long long put_unit(FILE *f, const char *path, long long n)
@@ -47,7 +48,7 @@ static long long put_unit(FILE *f, const char *path, long long n)
 }
 
 static int put_units(FILE *f, const struct export_run *run,
-                     const struct shard_files *manifests)
+                     const struct path_list *manifests)
 {
     long long n = 0;
 
@@ -73,19 +74,53 @@ static int publish_index(const struct export_run *run, struct memory_file *text)
     return rc == PUBLISH_OK ? 0 : -1;
 }
 
+struct search {
+    const char *folder;
+    struct path_list *manifests;
+};
+
+static int note_file(void *context, const char *path)
+{
+    struct search *s = context;
+
+    return !path_ends_in(path, EXPORT_MANIFEST) ||
+                   path_list_take(s->manifests, path_below(s->folder, path))
+               ? 0
+               : ENOMEM;
+}
+
+/* An index that lacks what is there would be wrong. */
+static int refuse_unreadable(void *context, const char *path, int error)
+{
+    (void)context;
+    (void)path;
+    return error;
+}
+
+static int find_manifests(struct path_list *manifests, const char *folder)
+{
+    struct search s = {folder, manifests};
+    const struct folder_walk walk = {EXPORT_CONFIG, note_file, refuse_unreadable, &s};
+    const int error = folder_walk(folder, &walk);
+
+    if (error != 0)
+        print_to_stderr("error: %s: %s", folder, strerror(error));
+    path_list_sort(manifests, EXPORT_MANIFEST);
+    return error == 0 ? 0 : -1;
+}
+
 int export_index_write(const struct export_run *run)
 {
-    struct shard_files manifests = {0};
+    struct path_list manifests = {0};
     struct memory_file text = {0};
     int rc = -1;
 
     if (memory_file_open(&text) != 0)
         export_out_of_memory();
-    else if (shard_files_find(&manifests, run->options->out, EXPORT_MANIFEST,
-                              EXPORT_CONFIG) == 0 &&
+    else if (find_manifests(&manifests, run->options->out) == 0 &&
              put_units(text.file, run, &manifests) == 0)
         rc = publish_index(run, &text);
     memory_file_close(&text);
-    shard_files_clear(&manifests);
+    path_list_clear(&manifests);
     return rc;
 }

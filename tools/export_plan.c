@@ -316,7 +316,7 @@ static int judge(struct export_run *run, const struct publication *p,
                          path, u->path);
     else if (n_lost > 0)
         print_to_stderr("warning: %s: an earlier run lost %zu of its samples; %s names "
-                        "them",
+                        "them; if the shard was repaired since, --redo exports it again",
                         u->path, n_lost, path);
     run->n_lossy_before += n_lost > 0;
     json_decref(manifest);

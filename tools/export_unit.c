@@ -170,7 +170,7 @@ static int take_records(struct unit_export *x)
     int end = EXPORT_DONE;
 
     while (end == EXPORT_DONE) {
-        if (atomic_load(&x->run->stopping))
+        if (atomic_load(&x->run->work.stopping))
             return EXPORT_STOPPED;
         int rc = shard_reader_next(x->reader, &record);
         if (rc == SHARD_EOF)

@@ -2,8 +2,8 @@
  * tools/index_command.c - `latentmill index`: all shards of a data set in one file.
  *
  * DIR/index.lmi is made from the shards alone and can be made again at any time; the
- * manifests only tell whether something is missing. It replaces an older one at once, and
- * the same shards give the same bytes. */
+ * manifests only tell which are finished and whether something is missing. It replaces an
+ * older one at once, and the same shards give the same bytes. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,13 +12,14 @@
 
 #include "shard/dataset_index.h"
 #include "tools/commands.h"
+#include "tools/data_set.h"
+#include "tools/data_set_report.h"
 #include "tools/exit_code.h"
 #include "tools/monitor.h"
 #include "tools/options.h"
 #include "tools/plural.h"
 #include "tools/print.h"
 #include "tools/publish.h"
-#include "tools/shard_set.h"
 #include "tools/store.h"
 
 static int parse(bool *incomplete, int argc, char **argv, int *n_operands)
@@ -44,11 +45,16 @@ static int failed(const char *why)
 }
 
 /* Where what is there is enough, a file that cannot be read is left out. */
-static int add_shards(struct dataset_index_writer *w, const struct shard_set *s,
+static int add_shards(struct dataset_index_writer *w, const struct data_set *d,
                       bool allowed, size_t *n_added)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        int rc = dataset_index_writer_add(w, s->shards[i].path, s->shards[i].name);
+    for (size_t i = 0; i < d->n_shards; i++) {
+        const char *name = d->shards[i].path;
+        char *path = path_below(d->folder, name);
+        if (path == NULL)
+            return failed("out of memory");
+        int rc = dataset_index_writer_add(w, path, name);
+        free(path);
         bool damaged = rc == SHARD_EFORMAT || rc == SHARD_EVERSION;
         if (rc < 0 && !(damaged && allowed)) {
             failed(dataset_index_writer_why(w));
@@ -88,7 +94,7 @@ static int publish(struct dataset_index_writer *w, const char *folder, bool inco
 }
 
 /* `missing`: things are, and that is allowed. */
-static int index_folder(const char *folder, const struct shard_set *shards, bool allowed,
+static int index_folder(const char *folder, const struct data_set *d, bool allowed,
                         bool missing)
 {
     struct dataset_index_writer *w;
@@ -96,16 +102,16 @@ static int index_folder(const char *folder, const struct shard_set *shards, bool
 
     if (dataset_index_writer_open(&w) < 0)
         return failed("out of memory");
-    int rc = add_shards(w, shards, allowed, &n_added);
+    int rc = add_shards(w, d, allowed, &n_added);
     if (rc == EXIT_DONE)
-        rc = publish(w, folder, missing || n_added < shards->n, n_added);
+        rc = publish(w, folder, missing || n_added < d->n_shards, n_added);
     dataset_index_writer_close(w);
     return rc;
 }
 
 int index_main(int argc, char **argv)
 {
-    struct shard_set shards;
+    struct data_set d;
     bool incomplete = false;
     struct store_entry entry;
     int n_operands;
@@ -119,18 +125,18 @@ int index_main(int argc, char **argv)
     if (store_at(argv[0])->look(argv[0], &entry) != 0 || !entry.folder)
         return usage_error("%s is not a folder", argv[0]);
 
-    long warnings = shard_set_find(&shards, argv[0]);
-    if (warnings < 0)
-        rc = EXIT_FAILED;
-    else if (warnings > 0 && !incomplete) {
+    rc = data_set_look(&d, argv[0]);
+    const bool lacking = data_set_n_lacking(&d) > 0;
+    if (rc == 0 && lacking && !incomplete) {
         print_to_stderr("error: %s is incomplete; --incomplete indexes what is there",
                         argv[0]);
         rc = EXIT_BAD_INPUT;
-    } else if (shards.n == 0 && shards.n_manifests == 0) {
-        rc = usage_error("%s: no shards below it", argv[0]);
-    } else {
-        rc = index_folder(argv[0], &shards, incomplete, warnings > 0);
+    } else if (rc == 0 && d.n_shards == 0 && !d.has_manifests) {
+        print_to_stderr("error: %s: no finished shards below it", argv[0]);
+        rc = EXIT_BAD_INPUT;
+    } else if (rc == 0) {
+        rc = index_folder(argv[0], &d, incomplete, lacking);
     }
-    shard_set_clear(&shards);
+    data_set_clear(&d);
     return rc;
 }

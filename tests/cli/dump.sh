@@ -9,10 +9,11 @@ model=$(basename "$T"/w/tokenizer-*.model)
 # NAME SHARD...: a finished unit in the folder of NAME.
 manifest()
 {
-    local name=$1 shards=
+    local name=$1 shards= bytes
     shift
     for shard; do
-        shards="$shards, {\"name\": \"$shard\"}"
+        bytes=$(stat -c %s "$(dirname "$name")/$shard" 2>/dev/null)
+        shards="$shards, {\"name\": \"$shard\", \"bytes\": ${bytes:-1}}"
     done
     cat >"$name.manifest.json" <<END
 {"result": {"inputs": [{"status": "complete"}], "shards": [${shards#, }]},
@@ -130,7 +131,7 @@ manifest "$T/d/b" b.lms b+00001.lms
 manifest "$T/d/b/c/deep" deep.lms
 manifest "$T/d/none"
 run names "$T/d/"
-expect_status 0
+expect_status 42
 expect_stdout <<'END'
 raw 000000000
 raw 000000001
@@ -146,21 +147,27 @@ deep/others logvar
 deep/others unknown
 deep/others rest
 END
-expect_stderr </dev/null
+expect_stderr <<'END'
+warning: $T/d/a.lms.tmp.host.1.x: its unit is unfinished
+warning: $T/d/unfinished.lms: no manifest names it, its unit is unfinished
+END
+run names --incomplete "$T/d"
+expect_status 0
+expect "all others are printed" [ "$(wc -l <"$T/.stdout")" = 13 ]
 
 manifest "$T/d/lost" lost.lms
 echo '{"result": 1}' >"$T/d/odd.manifest.json"
 echo '{' >"$T/d/torn.manifest.json"
 run names --name deep/others --limit 1 "$T/d"
-expect_status 2
+expect_status 42
 expect_stdout <<'END'
 deep/others document
 END
-expect_match stderr '^error: \$T/d/odd\.manifest\.json: is not a manifest$'
-expect_match stderr '^error: \$T/d/torn\.manifest\.json: .*line 2'
+expect_match stderr '^warning: \$T/d/odd\.manifest\.json is damaged or no manifest: '
+expect_match stderr '^warning: \$T/d/torn\.manifest\.json is damaged or no manifest: .*line 2'
 run names "$T/d"
-expect_status 1
-expect_match stderr '^error: \$T/d/lost\.lms: .*No such file'
+expect_status 42
+expect_match stderr '^warning: \$T/d/lost\.lms is missing; \$T/d/lost\.manifest\.json names it$'
 expect "all others are printed" [ "$(wc -l <"$T/.stdout")" = 13 ]
 
 mkdir "$T/empty"
@@ -168,7 +175,7 @@ run latentmill dump "$T/empty" "$T/missing.lms"
 expect_status 2
 expect_stdout </dev/null
 expect_stderr <<'END'
-error: $T/empty: no finished shards: no manifest is below it
+error: $T/empty: no shards below it
 error: $T/missing.lms: No such file or directory
 END
 run names "$T/missing.lms" "$T/w/raw.lms"

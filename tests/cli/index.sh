@@ -43,7 +43,7 @@ mv "$set/scenes-001.lms" "$T/kept.lms"
 run latentmill index "$set"
 expect_status 42
 expect_stderr <<'END'
-warning: scenes-001.lms is missing; $T/set/scenes-001.manifest.json names it
+warning: $T/set/scenes-001.lms is missing; $T/set/scenes-001.manifest.json names it
 error: $T/set is incomplete; --incomplete indexes what is there
 END
 expect "the old index stays" cmp "$T/first" "$set/index.lmi"
@@ -51,14 +51,13 @@ run latentmill index --incomplete "$set"
 expect_status 0
 expect_match stderr '1 shard of an incomplete set'
 
-# A shard is shorter than its manifest says; as it can't be read, it is left out.
+# A shard is shorter than its manifest says: it is not the finished one.
 head -c 5000 "$T/kept.lms" >"$set/scenes-001.lms"
 run latentmill index "$set"
 expect_status 42
 expect_match stderr '^warning: \$T/set/scenes-001.lms has not the [0-9]+ bytes that'
 run latentmill index --incomplete "$set"
 expect_status 0
-expect_match stderr '^warning: \$T/set/scenes-001.lms: .*: left out$'
 expect_match stderr '1 shard of an incomplete set'
 
 # It has its length, but is damaged.
@@ -69,6 +68,10 @@ expect_status 42
 expect_stderr <<'END'
 error: $T/set/scenes-001.lms: byte 8: the header does not match its checksum
 END
+run latentmill index --incomplete "$set"
+expect_status 0
+expect_match stderr '^warning: \$T/set/scenes-001.lms: .*: left out$'
+expect_match stderr '1 shard of an incomplete set'
 cp "$T/kept.lms" "$set/scenes-001.lms"
 
 # No manifest names a shard; a unit is being written.
@@ -82,12 +85,23 @@ expect "left-overs of a finished unit mean nothing" \
     test "$(grep -c '^warning' "$T/.stderr")" = 2
 run latentmill index --incomplete "$set"
 expect_status 0
-expect_match stderr '2 shards of an incomplete set'
+expect_match stderr '1 shard of an incomplete set'
 mv "$T/kept.json" "$set/scenes-001.manifest.json"
 rm "$set"/*.tmp.*
 run latentmill index "$set"
 expect_status 0
 expect "as at first" cmp "$T/first" "$set/index.lmi"
+
+# Shards alone, which somebody has put there, are all finished: what they lack is not known.
+mkdir -p "$T/alone/b"
+cp "$set"/*.lms "$T/alone/b"
+run latentmill index "$T/alone"
+expect_status 0
+expect_match stderr '^\$T/alone/index.lmi: 2 shards, [0-9]+ bytes$'
+cp "$set/dataset.json" "$T/alone" # now it is a run's that has finished none
+run latentmill index --incomplete "$T/alone"
+expect_status 42
+expect_match stderr '^error: \$T/alone: no finished shards below it$'
 
 # What is no data set.
 mkdir "$T/empty"

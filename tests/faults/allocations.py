@@ -49,7 +49,6 @@ WHOLE = "libjansson:libsentencepiece:libprotobuf"
 # help: they use what they could not allocate. What is under final names is right even so.
 MAY_CRASH = {
     "libcrypto": ["CRYPTO_THREAD_run_once"],  # the library's own start
-    "libc.so": ["fts64_open"],
     "libwebp": ["WebPDecode"],
 }
 

@@ -41,7 +41,7 @@ def make_texts(out, n=60, shards=3, words=(1, 400), seed=0):
 
 
 def index(folder):
-    """Makes index.lmi, also of shards without manifests."""
+    """Makes index.lmi, also where shards were replaced or are gone."""
     subprocess.run([BUILD / "latentmill", "index", "--incomplete", folder], check=True,
                    capture_output=True)
 

@@ -71,13 +71,17 @@ def missing_and_added(folder, texts):
     here = pathlib.Path(shutil.copytree(texts, folder / "changing"))
     dataset_shards.index(here)
     (here / "below").mkdir()
+    shutil.copy(find_shards(texts)[0], here / "below/text-0.lms")
+    shutil.copy(texts / "text-0.manifest.json", here / "below")
     shutil.copy(find_shards(texts)[0], here / "below/new.lms")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert len(Dataset(here, **SMALL)._sources[0].counts) == 3
     assert [str(warning.message) for warning in caught] == [
-        f"{here}/index.lmi lacks shards of its folder (1), which are not used: below/new.lms;"
-        f" run `latentmill index {here}` again"]
+        f"{here}/index.lmi lacks shards of its folder (1), which are not used: below/text-0.lms;"
+        f" run `latentmill index {here}` again",
+        f"{here}/below/new.lms: no manifest names it, its unit is unfinished: left out. Let latentmill prepare "
+        "finish it, or name the files"]
     (here / "text-1.lms").rename(folder / "away.lms")
     refused(FileNotFoundError, lambda: Dataset(here, **SMALL), "index.lmi names are missing: ",
             "text-1.lms")

@@ -5,20 +5,19 @@ Every shard that is opened must be the one that was found or indexed; else train
 with other data under the same fingerprint."""
 from __future__ import annotations
 
-import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ._shard import ShardError
+from .data_set import DataSet, PathLike, in_order, shards_below
 from .dataset_index import DatasetIndex
 from .reader import ShardReader
 
-PathLike = str | os.PathLike[str]
 Paths = PathLike | Sequence[PathLike]
 ACCEPTED = ("a folder with shards, a .lms file, a list of these, a Source, or a mapping of names "
             "to these; `latentmill prepare --out DIR INPUT...` makes shards")
@@ -76,8 +75,8 @@ def index_of(paths: Paths) -> DatasetIndex | None:
 
 
 def find_shards(paths: Paths) -> list[Path]:
-    """All shards below folders, in order of NAME and part, and in lists. FileNotFoundError names
-    what is missing: a path, or a shard that a manifest tells of."""
+    """All finished shards below folders, in order of NAME and part, and in lists.
+    FileNotFoundError names what is missing: a path, or a shard that a manifest tells of."""
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
     if not isinstance(paths, Iterable):
@@ -105,8 +104,7 @@ def _shards_at(path: PathLike) -> list[str]:
     if not os.fspath(path):
         raise ValueError(f"'' is no path: a source is {ACCEPTED}")
     if os.path.isdir(path):
-        return _finished(Path(path), sorted(
-            shards_below(path), key=lambda name: os.fsencode(name)[:-len(".lms")]))
+        return _finished(DataSet(path))
     if not os.path.exists(path):
         pattern = set("*?[{").intersection(os.fsdecode(path))
         raise FileNotFoundError(f"no such shard or folder: {path}" + (
@@ -119,60 +117,32 @@ def _shards_at(path: PathLike) -> list[str]:
     return [""]
 
 
-def shards_below(folder: PathLike) -> Iterator[str]:
-    """Their paths, from the folder on."""
-    for root, _, files in os.walk(folder, onerror=_raise):
-        below = os.path.relpath(root, folder)
-        prefix = "" if below == "." else below + os.sep
-        yield from (prefix + file for file in files
-                    if file.endswith(".lms") and file != ".lms" and not _is_twin(file))
+def _finished(found: DataSet) -> list[str]:
+    """The finished shards of a folder. Refuses one that lacks some, warns of others."""
+    if found.unreadable:
+        raise ShardError(f"{first_few(found.unreadable, '; ')}. Restore it, or remove it and let "
+                         "latentmill prepare make its unit again")
+    if found.gone or found.resized:
+        raise (FileNotFoundError if found.gone else ShardError)(
+            f"{first_few(found.gone + found.resized, '; ')}. Bring the shards back, or remove the "
+            "manifests and let latentmill prepare make their units again")
+    _warn_of_unfinished(found)
+    return found.shards
 
 
-def _is_twin(file: str) -> bool:
-    """macOS puts it beside another file, whose name it takes with "._" before it (AppleDouble)."""
-    return file.startswith("._")
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _finished(folder: Path, there: list[str]) -> list[str]:
-    """Of a folder of `latentmill prepare` the shards that its manifests name, else all."""
-    manifests = sorted(path for path in folder.rglob("*.manifest.json") if not _is_twin(path.name))
-    if not manifests and next(folder.rglob("dataset.json"), None) is None:
-        return there
-    named = {str(shard.relative_to(folder)) for manifest in manifests
-             for shard in _named_shards(manifest)}
-    if missing := sorted(named.difference(there)):
-        raise FileNotFoundError("shards that their manifests name are missing: " +
-                                ", ".join(str(folder / name) for name in missing))
-    if unfinished := [str(folder / name) for name in there if name not in named]:
-        many = "shards {}, are" if len(unfinished) > 1 else "shard {}, is"
-        of_what = many.format("of unfinished units, which no manifest names")
-        warnings.warn(f"{len(unfinished)} {of_what} left out: {first_few(unfinished)}. Let latentmill prepare finish "
-                      "them, or name the files", stacklevel=2)
-    return [name for name in there if name in named]
-
-
-def _named_shards(manifest: Path) -> list[Path]:
-    """They lie beside it. ShardError where it is no manifest."""
-    try:
-        if not manifest.is_file():
-            raise ValueError("not a regular file")
-        shards = json.loads(manifest.read_bytes())["result"]["shards"]
-        return [manifest.parent / Path(shard["name"]).name for shard in shards]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ShardError(f"{manifest} is damaged or no manifest ({error}): restore it, or remove "
-                         "it and let latentmill prepare make its unit again") from None
+def _warn_of_unfinished(found: DataSet) -> None:
+    if left_out := found.unfinished + found.foreign:
+        warnings.warn(f"{first_few(left_out, '; ')}: left out. Let latentmill prepare finish it, "
+                      "or name the files", stacklevel=2)
 
 
 def _compare_with_folder(index: DatasetIndex) -> None:
     """Raises FileNotFoundError where shards are gone, warns where some were added. Lists the
-    folder, but opens nothing."""
-    again = f"run `latentmill index {index.folder or '.'}` again"
+    folder, but opens nothing, and manifests only where there are shards that it lacks."""
+    folder = index.folder or "."
+    again = f"run `latentmill index {folder}` again"
     gone, added = set(index.names()), []
-    for name in shards_below(index.folder or "."):
+    for name in shards_below(folder):
         if name in gone:
             gone.remove(name)
         else:
@@ -180,12 +150,16 @@ def _compare_with_folder(index: DatasetIndex) -> None:
     if gone:
         raise FileNotFoundError(f"shards that {index.file} names are missing: "
                                 f"{first_few(sorted(gone))}; bring them back, or {again}")
-    if added:
-        warnings.warn(f"{index.file} lacks shards of its folder ({len(added)}), which are not "
-                      f"used: {first_few(sorted(added))}; {again}", stacklevel=2)
+    if not added:
+        return
+    found = DataSet(folder)
+    if lacks := sorted(set(added).intersection(found.shards), key=in_order):
+        warnings.warn(f"{index.file} lacks shards of its folder ({len(lacks)}), which are not "
+                      f"used: {first_few(lacks)}; {again}", stacklevel=2)
+    _warn_of_unfinished(found)
 
 
-def first_few(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str], between: str = ", ") -> str:
     """For a message."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
+    return between.join(names[:5]) + more
