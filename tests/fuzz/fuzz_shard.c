@@ -70,7 +70,8 @@ static const struct shard_plan *plan_of_all(void)
         "{\"ends\":\"text\",\"rules\":[{\"part\":\"text\",\"see\":[{},"
         "{\"encoder\":\"states\"},{\"encoder\":\"words\"}]},"
         "{\"part\":\"image\",\"see\":[{},{\"encoder\":\"moments\",\"window\":1},"
-        "{\"encoder\":\"codes\",\"row_end\":9},{\"encoder\":\"features\"},"
+        "{\"encoder\":\"codes\",\"row_end\":9,\"size\":{\"height\":1,\"width\":2}},"
+        "{\"encoder\":\"features\"},"
         "{\"encoder\":\"jpeg\",\"markers\":false}]},"
         "{\"part\":\"data\",\"see\":[{\"encoder\":\"vector\"}]},"
         "{\"part\":77,\"see\":[{\"encoder\":\"later\"}]}]}";
