@@ -136,6 +136,7 @@ extra_manifest := -DSENTENCEPIECE_VERSION='"$(shell pkg-config --modversion sent
 SHARD_SRC := \
     shard/status.c \
     shard/header.c \
+    shard/header_read.c \
     shard/record_check.c \
     shard/row.c \
     shard/planes.c \
@@ -143,7 +144,10 @@ SHARD_SRC := \
     shard/draw.c \
     shard/buffer.c \
     shard/canonical_json.c \
+    shard/base64.c \
+    shard/json_array.c \
     shard/json_depth.c \
+    shard/json_read.c \
     shard/text_frame.c \
     shard/block.c \
     shard/intern.c \
@@ -317,6 +321,7 @@ UNIT_TESTS := \
     tests/unit/test_backend_cpu.c \
     tests/unit/test_cpu_kernels.c \
     tests/unit/test_backend_decode.c \
+    tests/unit/test_base64.c \
     tests/unit/test_dataset_index.c \
     tests/unit/test_prefetch.c \
     tests/unit/test_draw.c \

@@ -53,6 +53,7 @@ enum {
     SHARD_MAX_OUTPUTS = 256,        /* of an encoder */
     SHARD_MAX_SCALE = 65536,        /* values of an encoder's scale */
     SHARD_MAX_ID_MAP = 1 << 20,     /* ids of an encoder's map */
+    SHARD_MAX_STATISTICS = 1 << 20, /* values of its features' mean and std */
     SHARD_MAX_FRAME = 1 << 28,      /* raw bytes of a text or tensor frame */
     SHARD_MAX_ROW = 1 << 27,        /* bytes of a row with its ids; of its tensors */
     SHARD_MAX_KEY = 1024,           /* bytes */

@@ -11,6 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shard/record.h"
+
+/* What one output of an encoder of features gives. */
+struct shard_features {
+    const char *what; /* "patches", "tokens", "pooled": FORMAT.md, section 2 */
+    size_t n_dims;
+    uint32_t dims[SHARD_MAX_DIMS]; /* 0: not always the same; never the last, the width */
+    const double *mean;            /* along the width, over a data set; NULL: not known */
+    const double *std;
+};
+
 /* One network at one geometry, or where arrays came from. Texts of JSON objects are NULL
  * for null. What is another kind's is 0 or NULL. */
 struct shard_encoder {
@@ -43,6 +54,10 @@ struct shard_encoder {
     size_t n_id_map; /* codebook, or 0: none */
     const uint32_t *id_map;
 
+    /* features: */
+    size_t n_features; /* one for each output, or 0: not said */
+    const struct shard_features *features;
+
     /* pixels: */
     const char *codec; /* "jpeg", "png", "webp" */
     int64_t quality;   /* -1: none */
@@ -55,6 +70,9 @@ struct shard_tokenizer {
     uint32_t n_pieces;
     int64_t bos, eos; /* -1: the model has none (null in JSON) */
     uint32_t boi, eoi;
+    const char *kind;    /* "sentencepiece" */
+    const char *special; /* what text like a special token becomes: tokenizer_special() */
+    const char *tables;  /* what it was built with, JSON object; NULL: not known */
 };
 
 struct shard_header {

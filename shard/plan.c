@@ -3,9 +3,6 @@
  * as long. */
 #include "shard/plan.h"
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +10,7 @@
 
 #include "shard/canonical_json.h"
 #include "shard/format.h"
-#include "shard/json_depth.h"
+#include "shard/json_read.h"
 #include "shard/parts.h"
 #include "shard/status.h"
 
@@ -87,8 +84,8 @@ static json_t *appearance_to_json(const struct shard_appearance *a)
                      "encoder", a->encoder, "output", (json_int_t)a->output, "window",
                      a->window > 0 ? json_integer(a->window) : json_null(), "row_end",
                      a->row_end >= 0 ? json_integer(a->row_end) : json_null(), "loss",
-                     (int)a->loss, "visible", (int)a->visible, "advance",
-                     (int)a->advance, "markers", (int)a->markers);
+                     (int)a->loss, "visible", (int)a->visible, "advance", (int)a->advance,
+                     "markers", (int)a->markers);
 }
 
 static json_t *rule_to_json(const struct shard_rule *r)
@@ -105,8 +102,8 @@ static json_t *rule_to_json(const struct shard_rule *r)
         }
     const char *part = shard_part_name(r->part);
     return json_pack("{s:o, s:s?, s:s?, s:b, s:o}", "part",
-                     part != NULL ? json_string(part) : json_integer(r->part),
-                     "role", r->role, "flag", flag, "last", (int)r->last, "see", see);
+                     part != NULL ? json_string(part) : json_integer(r->part), "role",
+                     r->role, "flag", flag, "last", (int)r->last, "see", see);
 }
 
 int shard_plan_to_json(const struct shard_plan *plan, char **json)
@@ -137,104 +134,66 @@ struct parsed_plan {
     struct shard_rule *rules;
 };
 
-struct parser {
-    char *why;
-    size_t cap;
-    int rc;
-};
-
-static void reject(struct parser *p, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void reject(struct parser *p, const char *fmt, ...)
-{
-    va_list ap;
-
-    if (p->rc != SHARD_OK)
-        return;
-    va_start(ap, fmt);
-    vsnprintf(p->why, p->cap, fmt, ap);
-    va_end(ap);
-    p->rc = SHARD_EINVAL;
-}
-
 /* Refuses an object with a member that is none of `names`, which ends with NULL. */
-static void refuse_others(struct parser *p, json_t *object, const char *what,
-                          const char *const *names)
+static void refuse_others(struct shard_json *j, json_t *object, const char *const *names)
 {
     const char *key;
     json_t *value;
 
     if (!json_is_object(object))
-        reject(p, "%s is not an object", what);
+        shard_json_refuse(j, "%s is not an object", j->where);
     json_object_foreach(object, key, value)
     {
         size_t i = 0;
         while (names[i] != NULL && strcmp(names[i], key) != 0)
             i++;
         if (names[i] == NULL)
-            reject(p, "%s has no member \"%.64s\"", what, key);
+            shard_json_refuse(j, "%s has no member \"%.64s\"", j->where, key);
     }
 }
 
-static bool is_absent(const json_t *value)
+/* What may be absent, and where it says so null. */
+static const char *get_string(struct shard_json *j, const json_t *object, const char *key)
 {
-    return value == NULL || json_is_null(value);
+    return shard_json_has(object, key) ? shard_json_string(j, object, key) : NULL;
 }
 
-static const char *get_string(struct parser *p, const json_t *object, const char *key)
-{
-    const json_t *value = json_object_get(object, key);
-
-    if (!is_absent(value) && !json_is_string(value))
-        reject(p, "\"%s\" is neither a string nor null", key);
-    return json_string_value(value);
-}
-
-static int64_t get_integer(struct parser *p, const json_t *object, const char *key,
+static int64_t get_integer(struct shard_json *j, const json_t *object, const char *key,
                            int64_t max, int64_t otherwise)
 {
-    const json_t *value = json_object_get(object, key);
-
-    if (is_absent(value))
-        return otherwise;
-    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
-        json_integer_value(value) > max)
-        reject(p, "\"%s\" is not an integer in 0 to %lld", key, (long long)max);
-    return json_integer_value(value);
+    return shard_json_has(object, key) ? shard_json_integer(j, object, key, max)
+                                       : otherwise;
 }
 
-static bool get_bool(struct parser *p, const json_t *object, const char *key,
+static bool get_bool(struct shard_json *j, const json_t *object, const char *key,
                      bool otherwise)
 {
-    const json_t *value = json_object_get(object, key);
-
-    if (value == NULL)
-        return otherwise;
-    if (!json_is_boolean(value))
-        reject(p, "\"%s\" is neither true nor false", key);
-    return json_is_true(value);
+    return json_object_get(object, key) != NULL ? shard_json_bool(j, object, key)
+                                                : otherwise;
 }
 
-static void parse_appearance(struct parser *p, json_t *object, struct shard_appearance *a)
+static void parse_appearance(struct shard_json *j, json_t *object,
+                             struct shard_appearance *a)
 {
-    static const char *const names[] = {"encoder", "output",  "window",  "row_end", "loss",
-                                        "visible", "advance", "markers", NULL};
+    static const char *const names[] = {"encoder", "output",  "window",
+                                        "row_end", "loss",    "visible",
+                                        "advance", "markers", NULL};
 
-    refuse_others(p, object, "an appearance", names);
-    a->encoder = get_string(p, object, "encoder");
-    a->output = (uint32_t)get_integer(p, object, "output", MAX_OUTPUT, 0);
-    a->window = (uint32_t)get_integer(p, object, "window", MAX_WINDOW, 0);
-    if (a->window == 0 && !is_absent(json_object_get(object, "window")))
-        reject(p, "\"window\" is neither null nor 1 to %d", MAX_WINDOW);
-    a->row_end = get_integer(p, object, "row_end", SHARD_MAX_ID, -1);
-    a->loss = get_bool(p, object, "loss", true);
-    a->visible = get_bool(p, object, "visible", true);
-    a->advance = get_bool(p, object, "advance", true);
-    a->markers = get_bool(p, object, "markers", true);
+    j->where = "an appearance";
+    refuse_others(j, object, names);
+    a->encoder = get_string(j, object, "encoder");
+    a->output = (uint32_t)get_integer(j, object, "output", MAX_OUTPUT, 0);
+    a->window = (uint32_t)get_integer(j, object, "window", MAX_WINDOW, 0);
+    if (a->window == 0 && shard_json_has(object, "window"))
+        shard_json_refuse(j, "\"window\" is neither null nor 1 to %d", MAX_WINDOW);
+    a->row_end = get_integer(j, object, "row_end", SHARD_MAX_ID, -1);
+    a->loss = get_bool(j, object, "loss", true);
+    a->visible = get_bool(j, object, "visible", true);
+    a->advance = get_bool(j, object, "advance", true);
+    a->markers = get_bool(j, object, "markers", true);
 }
 
-static uint32_t get_part(struct parser *p, const json_t *object)
+static uint32_t get_part(struct shard_json *j, const json_t *object)
 {
     const json_t *value = json_object_get(object, "part");
     const uint32_t known =
@@ -243,100 +202,73 @@ static uint32_t get_part(struct parser *p, const json_t *object)
     if (known != SHARD_NONE)
         return known;
     if (json_is_integer(value))
-        return (uint32_t)get_integer(p, object, "part", UINT32_MAX, 0);
-    reject(p, "\"part\" of a rule is not text, image, data or a number");
+        return (uint32_t)get_integer(j, object, "part", UINT32_MAX, 0);
+    shard_json_refuse(j, "\"part\" of a rule is not text, image, data or a number");
     return 0;
 }
 
-static uint32_t get_flag(struct parser *p, const json_t *object)
+static uint32_t get_flag(struct shard_json *j, const json_t *object)
 {
-    const char *flag = get_string(p, object, "flag");
+    const char *flag = get_string(j, object, "flag");
 
     if (flag == NULL)
         return SHARD_ANY;
     if (strcmp(flag, "loss") != 0 && strcmp(flag, "context") != 0)
-        reject(p, "\"flag\" of a rule is not loss, context or null");
+        shard_json_refuse(j, "\"flag\" of a rule is not loss, context or null");
     return strcmp(flag, "loss") == 0 ? SHARD_FLAG_LOSS : SHARD_FLAG_CONTEXT;
 }
 
-static void parse_rule(struct parser *p, json_t *object, struct shard_rule *r)
+static void parse_rule(struct shard_json *j, json_t *object, struct shard_rule *r)
 {
     static const char *const names[] = {"part", "role", "flag", "last", "see", NULL};
-    const json_t *see = json_object_get(object, "see");
-    const size_t n = json_array_size(see);
 
-    refuse_others(p, object, "a rule", names);
-    r->part = get_part(p, object);
-    r->role = get_string(p, object, "role");
-    r->flag = get_flag(p, object);
-    r->last = get_bool(p, object, "last", false);
-    if (!json_is_array(see) || n > MAX_SEE) {
-        reject(p, "a rule has no array \"see\" of at most %d appearances", MAX_SEE);
-        return;
-    }
-    struct shard_appearance *all = calloc(n + 1, sizeof(all[0]));
+    j->where = "a rule";
+    refuse_others(j, object, names);
+    r->part = get_part(j, object);
+    r->role = get_string(j, object, "role");
+    r->flag = get_flag(j, object);
+    r->last = get_bool(j, object, "last", false);
+    const json_t *see = shard_json_array(j, object, "see", MAX_SEE, &r->n_see);
+    struct shard_appearance *all = shard_json_alloc(j, r->n_see, sizeof(all[0]));
     r->see = all;
-    if (all == NULL) {
-        p->rc = SHARD_ENOMEM;
-        return;
-    }
-    r->n_see = n;
-    for (size_t i = 0; i < n; i++)
-        parse_appearance(p, json_array_get(see, i), &all[i]);
+    for (size_t i = 0; i < r->n_see && all != NULL; i++)
+        parse_appearance(j, json_array_get(see, i), &all[i]);
 }
 
-static void parse_plan(struct parser *p, struct parsed_plan *parsed)
+static void parse_plan(struct shard_json *j, struct parsed_plan *parsed)
 {
     static const char *const names[] = {"ends", "rules", NULL};
-    const json_t *rules = json_object_get(parsed->root, "rules");
-    const char *ends = get_string(p, parsed->root, "ends");
-    const size_t n = json_array_size(rules);
+    const char *ends = get_string(j, parsed->root, "ends");
+    size_t n;
 
-    refuse_others(p, parsed->root, "the plan", names);
+    refuse_others(j, parsed->root, names);
     if (ends != NULL && strcmp(ends, "sequence") != 0 && strcmp(ends, "text") != 0)
-        reject(p, "\"ends\" is neither sequence nor text");
+        shard_json_refuse(j, "\"ends\" is neither sequence nor text");
     parsed->plan.ends_of_texts = ends != NULL && strcmp(ends, "text") == 0;
-    if (!json_is_array(rules) || n > MAX_RULES) {
-        reject(p, "the plan has no array \"rules\" of at most %d", MAX_RULES);
-        return;
-    }
-    parsed->rules = calloc(n + 1, sizeof(parsed->rules[0]));
-    if (parsed->rules == NULL) {
-        p->rc = SHARD_ENOMEM;
-        return;
-    }
+    const json_t *rules = shard_json_array(j, parsed->root, "rules", MAX_RULES, &n);
+    parsed->rules = shard_json_alloc(j, n, sizeof(parsed->rules[0]));
     parsed->plan.rules = parsed->rules;
-    parsed->plan.n_rules = n;
-    for (size_t i = 0; i < n; i++)
-        parse_rule(p, json_array_get(rules, i), &parsed->rules[i]);
+    parsed->plan.n_rules = parsed->rules != NULL ? n : 0;
+    for (size_t i = 0; i < parsed->plan.n_rules; i++)
+        parse_rule(j, json_array_get(rules, i), &parsed->rules[i]);
 }
 
 int shard_plan_from_json(const char *json, size_t len, struct shard_plan **out, char *why,
                          size_t cap)
 {
-    struct parser p = {.why = why, .cap = cap};
+    struct shard_json j = {
+        .where = "the plan", .refused = SHARD_EINVAL, .why = why, .cap = cap};
     struct parsed_plan *parsed = calloc(1, sizeof(*parsed));
-    json_error_t error;
 
     *out = NULL;
     if (parsed == NULL)
         return SHARD_ENOMEM;
-    errno = 0;
-    if (shard_json_depth(json, len) > MAX_DEPTH) {
-        reject(&p, "the plan is nested deeper than %d", MAX_DEPTH);
-    } else {
-        parsed->root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &error);
-        if (parsed->root == NULL && errno == ENOMEM) /* or a syntax error to jansson */
-            p.rc = SHARD_ENOMEM;
-        else if (!json_is_object(parsed->root))
-            reject(&p, "the plan is not a JSON object: %s at byte %d",
-                   parsed->root == NULL ? error.text : "another value", error.position);
-        else
-            parse_plan(&p, parsed);
-    }
-    if (p.rc != SHARD_OK) {
+    parsed->root = shard_json_parse(&j, json, len, MAX_DEPTH);
+    if (parsed->root != NULL)
+        parse_plan(&j, parsed);
+    if (j.rc != SHARD_OK) {
         shard_plan_free(&parsed->plan);
-        return p.rc;
+        return j.rc;
     }
     *out = &parsed->plan;
     return SHARD_OK;

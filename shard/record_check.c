@@ -233,6 +233,23 @@ static bool is_float(uint32_t dtype)
     return dtype == SHARD_FP16 || dtype == SHARD_BF16 || dtype == SHARD_FP32;
 }
 
+/* Whether the dims are what the header says of this output. */
+static bool is_as_said(const struct shard_tensor *t, const struct shard_encoder *e)
+{
+    const uint32_t output = shard_output_of(t);
+
+    if (e->n_features == 0)
+        return true;
+    if (output >= e->n_features || t->n_dims != e->features[output].n_dims)
+        return false;
+    for (uint32_t i = 0; i < t->n_dims; i++) {
+        const uint32_t dim = e->features[output].dims[i];
+        if (dim != 0 && t->dims[i] != dim)
+            return false;
+    }
+    return true;
+}
+
 bool shard_tensor_shape_fits(const struct shard_tensor *t, const struct shard_encoder *e)
 {
     const uint32_t *d = t->dims;
@@ -248,7 +265,8 @@ bool shard_tensor_shape_fits(const struct shard_tensor *t, const struct shard_en
         return (t->n_dims == 1 || t->n_dims == 2) &&
                (t->dtype == SHARD_U16 || t->dtype == SHARD_U32 || t->dtype == SHARD_I32);
     case SHARD_FEATURES:
-        return t->n_dims >= 1 && bounded_product(d, t->n_dims - 1) <= SHARD_MAX_ROW;
+        return t->n_dims >= 1 && bounded_product(d, t->n_dims - 1) <= SHARD_MAX_ROW &&
+               is_as_said(t, e);
     case SHARD_PIXELS:
         return t->n_dims == 3 && d[0] > 0 && d[1] > 0 && d[2] == 3 &&
                t->dtype == SHARD_FILE;

@@ -35,6 +35,14 @@ int64_t tokenizer_piece_id(const struct tokenizer *t, const char *piece);
 int64_t tokenizer_bos(const struct tokenizer *t);
 int64_t tokenizer_eos(const struct tokenizer *t);
 
+/* What a header says of it: FORMAT.md, section 2. Static words. */
+const char *tokenizer_kind(const struct tokenizer *t);
+const char *tokenizer_special(const struct tokenizer *t);
+/* The model's own table of Unicode normalization: its name, printable ASCII, and its
+ * bytes, *len of them; "" and 0 where there is none. Lent by the tokenizer. */
+const char *tokenizer_normalizer(const struct tokenizer *t);
+const void *tokenizer_charsmap(const struct tokenizer *t, size_t *len);
+
 const char *tokenizer_why(const struct tokenizer *t);
 void tokenizer_close(struct tokenizer *t);
 

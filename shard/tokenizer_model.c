@@ -9,7 +9,7 @@
  *     ModelProto     1 pieces (repeated)   2 trainer_spec   3 normalizer_spec
  *     SentencePiece  1 piece
  *     TrainerSpec    3 model_type
- *     NormalizerSpec 2 precompiled_charsmap
+ *     NormalizerSpec 1 name   2 precompiled_charsmap
  */
 #include "shard/tokenizer_model.h"
 
@@ -25,7 +25,7 @@ enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 enum { MODEL_PIECE = 1, MODEL_TRAINER_SPEC = 2, MODEL_NORMALIZER_SPEC = 3 };
 enum { PIECE_TEXT = 1 };
 enum { TRAINER_MODEL_TYPE = 3 };
-enum { NORMALIZER_CHARSMAP = 2 };
+enum { NORMALIZER_NAME = 1, NORMALIZER_CHARSMAP = 2 };
 enum { MAX_MODEL = 1 << 28 }; /* bytes; the largest models in use have 5 million */
 
 /* A part of the file that is read from `at` to `end`. */
@@ -174,11 +174,17 @@ static int read_normalizer_spec(const struct cursor *file, const struct field *m
         int rc = read_field(&c, &f);
         if (rc < 0)
             return rc;
+        if (f.number == NORMALIZER_NAME && f.wire == WIRE_BYTES) {
+            out->normalizer = f.bytes;
+            out->normalizer_len = f.len;
+        }
         if (f.number != NORMALIZER_CHARSMAP || f.wire != WIRE_BYTES || f.len == 0)
             continue;
         const char *fault = tokenizer_charsmap_fault(f.bytes, f.len);
         if (fault != NULL)
             return fail(&c, "%s", fault);
+        out->charsmap = f.bytes;
+        out->charsmap_len = f.len;
     }
     return SHARD_OK;
 }

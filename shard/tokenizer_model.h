@@ -29,6 +29,9 @@ struct tokenizer_model {
     bool has_normalizer; /* every real model has a normalizer_spec behind its trainer_spec
                           */
     uint32_t n_pieces;
+    /* Of normalization, lent by the model: the name of the rules, and their table. */
+    const unsigned char *normalizer, *charsmap;
+    size_t normalizer_len, charsmap_len;
 };
 
 /* Reads the model of `len` bytes. SHARD_OK, or SHARD_EMODEL with the reason (no newline,

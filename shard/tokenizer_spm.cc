@@ -23,6 +23,7 @@ static constexpr size_t max_text = size_t(1) << 28;
 
 struct tokenizer {
     std::unique_ptr<sentencepiece::SentencePieceProcessor> processor; /* null: not open */
+    std::string normalizer, charsmap;
     char why[512];
 };
 
@@ -37,8 +38,19 @@ static int refuse(struct tokenizer *t, const char *what, const char *reason)
     return SHARD_EMODEL;
 }
 
-static int load(struct tokenizer *t, const void *model, size_t len, const char *what)
+static std::string copy_of(const unsigned char *bytes, size_t len)
 {
+    return {reinterpret_cast<const char *>(bytes), len};
+}
+
+static int load(struct tokenizer *t, const struct tokenizer_model &info,
+                const void *model, size_t len, const char *what)
+{
+    t->normalizer = copy_of(info.normalizer, info.normalizer_len);
+    for (char &c : t->normalizer)
+        if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f)
+            c = '?';
+    t->charsmap = copy_of(info.charsmap, info.charsmap_len);
     t->processor = std::make_unique<sentencepiece::SentencePieceProcessor>();
     const auto status =
         t->processor->LoadFromSerializedProto({static_cast<const char *>(model), len});
@@ -59,7 +71,7 @@ int tokenizer_open(struct tokenizer **out, const void *model, size_t len,
         return SHARD_EMODEL;
     }
     try {
-        return load(t, model, len, what);
+        return load(t, info, model, len, what);
     } catch (const std::bad_alloc &) {
         t->processor.reset();
         snprintf(t->why, sizeof(t->why), "%s: out of memory", what);
@@ -138,6 +150,29 @@ int64_t tokenizer_bos(const struct tokenizer *t)
 int64_t tokenizer_eos(const struct tokenizer *t)
 {
     return t->processor ? t->processor->eos_id() : -1;
+}
+
+const char *tokenizer_kind(const struct tokenizer *)
+{
+    return "sentencepiece";
+}
+
+/* The library finds user-defined pieces in a text; a control piece never comes from one.
+ */
+const char *tokenizer_special(const struct tokenizer *)
+{
+    return "user_defined";
+}
+
+const char *tokenizer_normalizer(const struct tokenizer *t)
+{
+    return t->normalizer.c_str();
+}
+
+const void *tokenizer_charsmap(const struct tokenizer *t, size_t *len)
+{
+    *len = t->charsmap.size();
+    return t->charsmap.data();
 }
 
 const char *tokenizer_why(const struct tokenizer *t)

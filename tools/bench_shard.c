@@ -101,6 +101,8 @@ static int write_shard(void *ctx)
                                         .software = LATENTMILL_SOFTWARE,
                                         .patch = 2,
                                         .tokenizer = {.present = true,
+                                                      .kind = "sentencepiece",
+                                                      .special = "user_defined",
                                                       .sha256 = no_hash,
                                                       .file = "none",
                                                       .n_pieces = 32000,

@@ -18,7 +18,7 @@
 #include "tools/publish.h"
 #include "tools/sha256.h"
 
-enum { DATASET_VERSION = 1 };
+enum { DATASET_VERSION = 2 }; /* 1 was of development versions */
 
 static const char *const groups[] = {"encode", "text", "select"};
 
@@ -60,11 +60,13 @@ static json_t *encode_group(const struct dataset_parts *p)
 
 static json_t *text_group(const struct text_options *o, const struct shard_tokenizer *t)
 {
-    json_t *tokenizer = t->present
-                            ? json_pack("{s:s, s:I, s:I, s:I}", "sha256", t->sha256,
-                                        "n_pieces", (json_int_t)t->n_pieces, "boi",
-                                        (json_int_t)t->boi, "eoi", (json_int_t)t->eoi)
-                            : json_null();
+    json_t *tokenizer =
+        t->present
+            ? json_pack("{s:s, s:s, s:o, s:s, s:I, s:I, s:I}", "kind", t->kind, "special",
+                        t->special, "tables", json_loads(t->tables, 0, NULL), "sha256",
+                        t->sha256, "n_pieces", (json_int_t)t->n_pieces, "boi",
+                        (json_int_t)t->boi, "eoi", (json_int_t)t->eoi)
+            : json_null();
 
     return json_pack("{s:o, s:I, s:f, s:I}", "tokenizer", tokenizer, "seed",
                      (json_int_t)o->seed, "caption_first", o->caption_first, "patch",
@@ -282,6 +284,14 @@ static int compare(const char *path, const json_t *config, const struct dataset_
         print_to_stderr("error: %s: cannot be read: %s (line %d)", path,
                         there ? "out of memory" : error.text, error.line);
         rc = EXIT_FAILED;
+        goto out;
+    }
+    if (json_integer_value(json_object_get(there, "version")) < DATASET_VERSION) {
+        rc = usage_error(
+            "%s was made by an earlier development version of latentmill, whose "
+            "shards this one does not read; use another --out folder and "
+            "prepare everything again",
+            path);
         goto out;
     }
     if (take_derived(there, &derived_there) != 0 ||

@@ -45,6 +45,20 @@ static void put_reals(FILE *out, const char *label, const double *values, size_t
         fprintf(out, " ... (%zu values)", n);
 }
 
+/* ", patches ? x 1152": a dim that is not always the same is a question mark. */
+static void put_features(FILE *out, const struct shard_features *f)
+{
+    fputs(", ", out);
+    put_string(out, f->what);
+    for (size_t i = 0; i < f->n_dims; i++) {
+        fputs(i == 0 ? " " : " x ", out);
+        if (f->dims[i] > 0)
+            fprintf(out, "%" PRIu32, f->dims[i]);
+        else
+            putc('?', out);
+    }
+}
+
 static void put_encoder(FILE *out, size_t i, const struct shard_encoder *e)
 {
     char label[32];
@@ -64,6 +78,8 @@ static void put_encoder(FILE *out, size_t i, const struct shard_encoder *e)
         put_reals(out, ", scale", e->scale, e->n_scale);
         put_reals(out, ", shift", e->shift, e->n_scale);
     }
+    for (size_t k = 0; k < e->n_features; k++)
+        put_features(out, &e->features[k]);
     if (e->weights_sha256 != NULL) {
         fputs(", weights ", out);
         print_escaped(out, e->weights_sha256, strnlen(e->weights_sha256, 12));
@@ -288,8 +304,9 @@ static void put_image(FILE *out, const struct shard_part *image,
         fprintf(out,
                 ", %s %" PRIu32 " x %" PRIu32 " at %" PRIu32 ",%" PRIu32
                 ", resized to %" PRIu32 " x %" PRIu32 "%s",
-                shard_fit_name(r->fit), r->crop.width, r->crop.height, r->crop.left, r->crop.top,
-                r->target_width, r->target_height, r->mirrored ? ", mirrored" : "");
+                shard_fit_name(r->fit), r->crop.width, r->crop.height, r->crop.left,
+                r->crop.top, r->target_width, r->target_height,
+                r->mirrored ? ", mirrored" : "");
     putc('\n', out);
     put_label(out, "sha256");
     for (size_t i = 0; i < sizeof(image->sha256); i++)

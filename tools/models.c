@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "shard/canonical_json.h"
 #include "shard/status.h"
 #include "tools/exit_code.h"
 #include "tools/isa.h"
@@ -92,6 +93,23 @@ static int choose_marker(const struct models *m, const char *option, const char 
     return 0;
 }
 
+/* {"normalizer": name, "charsmap_sha256": of its table, or null} into m->tables. */
+static int describe_tables(struct models *m)
+{
+    char sha256[SHA256_HEX_CAP];
+    size_t len;
+    const void *charsmap = tokenizer_charsmap(m->tokenizer, &len);
+    json_t *tables =
+        sha256_hex(charsmap, len, sha256) == 0
+            ? json_pack("{s:s, s:s?}", "normalizer", tokenizer_normalizer(m->tokenizer),
+                        "charsmap_sha256", len > 0 ? sha256 : NULL)
+            : NULL;
+
+    m->tables = tables ? shard_json_canonical(tables) : NULL;
+    json_decref(tables);
+    return m->tables ? 0 : failed("out of memory");
+}
+
 static int describe_tokenizer(struct models *m, const struct text_options *o)
 {
     struct shard_tokenizer *d = &m->described;
@@ -102,7 +120,13 @@ static int describe_tokenizer(struct models *m, const struct text_options *o)
         return failed("out of memory");
     snprintf(m->model_file, sizeof(m->model_file), "tokenizer-%.12s.model",
              m->model_sha256);
+    rc = describe_tables(m);
+    if (rc != 0)
+        return rc;
     *d = (struct shard_tokenizer){.present = true,
+                                  .kind = tokenizer_kind(m->tokenizer),
+                                  .special = tokenizer_special(m->tokenizer),
+                                  .tables = m->tables,
                                   .sha256 = m->model_sha256,
                                   .file = m->model_file,
                                   .n_pieces = n,
@@ -156,4 +180,5 @@ void models_close(struct models *m)
     for (size_t i = 0; i < m->n_encodings; i++)
         encoding_close(&m->encodings[i]);
     free(m->model_owned);
+    free(m->tables);
 }

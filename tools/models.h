@@ -22,6 +22,7 @@ struct models {
     struct tokenizer *tokenizer; /* NULL: --tokenizer none */
     bool demo_tokenizer;         /* it is the embedded one */
     struct shard_tokenizer described;
+    char *tables;      /* what `described` says of the tokenizer, owned */
     const void *model; /* the tokenizer's file, to be placed beside the shards */
     size_t model_len;
     void *model_owned; /* NULL for the embedded one */

@@ -231,6 +231,16 @@ expect_status 0
 run latentmill prepare --quiet --out "$T/field" --limit 1 --image-field jpg $scenes
 expect_status 0
 
+# A folder of a development version, even where all options are the same: its shards are of no use.
+mkdir "$T/old"
+cp "$T"/field/* "$T/old"
+sed 's/"version":2}/"version":1}/' "$T/field/dataset.json" >"$T/old/dataset.json"
+run latentmill prepare --quiet --out "$T/old" --limit 1 --image-field jpg $scenes
+expect_status 2
+expect_stderr <<'END'
+error: $T/old/dataset.json was made by an earlier development version of latentmill, whose shards this one does not read; use another --out folder and prepare everything again
+END
+
 # A rerun that forgot --vae or --tokenizer did not ask for the embedded one.
 run latentmill prepare --quiet --out "$T/scaled" --limit 1 $scenes
 expect_status 2

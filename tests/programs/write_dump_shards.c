@@ -115,7 +115,10 @@ static const struct shard_encoder encoders[N_ENCODERS] = {
      .id_offset = 40000},
     {ENCODER("pixels", "pixels", "image", "none"), .codec = "png"},
     {ENCODER("states", "features", "text", "T5"), .n_outputs = 2,
-     .outputs = (const char *const[]){"states", "pooled"}},
+     .outputs = (const char *const[]){"states", "pooled"}, .n_features = 2,
+     .features =
+         (const struct shard_features[]){{.what = "tokens", .n_dims = 2, .dims = {0, 3}},
+                                         {.what = "pooled", .n_dims = 1, .dims = {3}}}},
     {ENCODER("words", "ids", "text", "Unigram")},
     {ENCODER("vector", "features", "data", "clip.npy")},
     {ENCODER("later", "waves", "sound", "Later")},
@@ -134,6 +137,8 @@ static struct shard_header header_of(const char *name, const struct model *model
 
     if (model != NULL)
         h.tokenizer = (struct shard_tokenizer){.present = true,
+                                               .kind = "sentencepiece",
+                                               .special = "user_defined",
                                                .sha256 = model->sha256,
                                                .file = model->file,
                                                .n_pieces = tokenizer_n_pieces(tokenizer),

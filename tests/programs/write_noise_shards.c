@@ -117,6 +117,8 @@ int main(int argc, char **argv)
                                         .caption_first = 0.8,
                                         .patch = 2,
                                         .tokenizer = {.present = true,
+                                                      .kind = "sentencepiece",
+                                                      .special = "user_defined",
                                                       .sha256 = sha256,
                                                       .file = "none",
                                                       .n_pieces = 32000,

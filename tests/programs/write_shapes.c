@@ -92,14 +92,15 @@ int main(int argc, char **argv)
                                     .family = "Net",
                                     .numerics = "direct-1",
                                     .quality = -1};
-    const struct shard_header header = {
-        .name = "shapes",
-        .software = "latentmill test",
-        .caption_first = 1,
-        .patch = 1,
-        .tokenizer = {true, "abcd", "none", 10, 1, 2, 10, 11},
-        .n_encoders = 1,
-        .encoders = &encoder};
+    const struct shard_header header = {.name = "shapes",
+                                        .software = "latentmill test",
+                                        .caption_first = 1,
+                                        .patch = 1,
+                                        .tokenizer = {true, "abcd", "none", 10, 1, 2, 10,
+                                                      11, "sentencepiece", "user_defined",
+                                                      NULL},
+                                        .n_encoders = 1,
+                                        .encoders = &encoder};
     struct shard_writer *w = NULL;
 
     if (argc != 3 && argc != 4) {

@@ -2,6 +2,7 @@
 """A shard reader made from shard/FORMAT.md alone: Shard(path).record(i) for i < Shard.count.
 
 It has no XXH3 and leaves those checksums alone; everything else that can be checked is."""
+import base64
 import json
 import pathlib
 import struct
@@ -35,6 +36,14 @@ def table(raw):
         at += length
     assert at == len(raw)
     return out
+
+
+def array(value):
+    """An array of the header's JSON."""
+    if isinstance(value, list):
+        return numpy.array(value)
+    data = base64.b64decode(value["fp32" if "fp32" in value else "u32"], validate=True)
+    return numpy.frombuffer(data, "<f4" if "fp32" in value else "<u4").reshape(value["dims"])
 
 
 class Cursor:

@@ -5,7 +5,7 @@ import collections
 import math
 
 import xxhash
-from shard_format import DATA, IMAGE, TEXT
+from shard_format import DATA, IMAGE, TEXT, array
 
 LATENT, CODES, FEATURES, PIXELS, IDS = 1, 2, 3, 4, 5
 PARTS = {"text": TEXT, "image": IMAGE, "data": DATA}
@@ -122,7 +122,7 @@ class Builder:
         values = [int.from_bytes(data[at:at + width], "little") for at in range(0, len(data), width)]
         encoder = self.header["encoders"][tensor["encoder"]]
         if tensor["kind"] == CODES:
-            table = encoder["id_map"]
+            table = None if encoder["id_map"] is None else array(encoder["id_map"]).tolist()
             values = [table[v] if table is not None else v + encoder["id_offset"] for v in values]
         for row in range(rows):
             for value in values[row * columns:(row + 1) * columns]:

@@ -35,9 +35,10 @@ def values_of(tensor, encoder, scaled):
         array = numpy.frombuffer(data, DTYPES[tensor["dtype"]])
     array = array.reshape(tensor["dims"])
     if scaled and encoder["kind"] == "latent":
-        p, (c, h, w) = encoder["scale_window"], array.shape
-        scale, shift = (numpy.array(encoder[name], numpy.float32) for name in ("scale", "shift"))
-        if len(scale) > 1:
+        scale, shift = (shard_format.array(encoder[name]).astype(numpy.float32) for name in ("scale", "shift"))
+        if scale.size > 1:
+            p = scale.shape[1] if scale.ndim == 3 else 1
+            c, h, w = array.shape
             scale, shift = (numpy.tile(a.reshape(c, p, p), (1, h // p, w // p)) for a in (scale, shift))
         array = ((array.astype(numpy.float32) - shift) * scale).astype(array.dtype)
     return array
@@ -159,7 +160,7 @@ def check_many_encoders(folder):
     assert "log-variances" in export(folder / "rich-scaled", "--scaled", path, status=2)
     check(folder, write(folder, "windows", "T IVw Dd", "IVw T Dd"), "--scaled")
     about = json.loads((folder / "rich-mds/export.json").read_text())
-    assert about["latent"] is None and about["encoders"]["wide"]["encoder"]["scale_window"] == 2
+    assert about["latent"] is None and about["encoders"]["wide"]["encoder"]["scale"]["dims"] == [2, 2, 2]
     assert about["encoders"]["moments"]["logvar"] is True and about["encoders"]["vq.512"]["dtype"] == "uint16"
 
 

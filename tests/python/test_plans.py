@@ -272,8 +272,8 @@ def refusals():
             '{"rules": [], "end": "text"}': 'no member "end"', '{"rules": [], "ends": "all"}': "neither sequence nor",
             '{"rules": [{"part": "sound", "see": []}]}': "not text, image, data or a number",
             '{"rules": [{"part": "text"}]}': 'no array "see"',
-            '{"rules": [{"part": "text", "see": [{"window": -1}]}]}': '"window" is not an integer',
-            '{"rules": [{"part": "text", "see": [{"loss": 1}]}]}': '"loss" is neither true nor false',
+            '{"rules": [{"part": "text", "see": [{"window": -1}]}]}': 'no integer "window" in 0 to 1024',
+            '{"rules": [{"part": "text", "see": [{"loss": 1}]}]}': 'no boolean "loss"',
             '{"rules": [{"part": "text", "see": [], "flag": "lost"}]}': '"flag" of a rule is not',
             '{"rules": [], "rules": []}': "duplicate"}.items():
         try:

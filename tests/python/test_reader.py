@@ -167,6 +167,29 @@ def check_shortcuts(record, parts, header):
         assert record.logvar is None
 
 
+def test_encoder_array(path):
+    """What C says of the header's arrays against a decoder made from FORMAT.md alone."""
+    reader = ShardReader(path)
+    for i, encoder in enumerate(reader.header["encoders"]):
+        for name in "scale", "shift", "id_map":
+            array, stored = reader.encoder_array(i, name), encoder.get(name)
+            assert (array is None) == (stored is None), (encoder["name"], name)
+            if array is not None:
+                assert array.tolist() == shard_format.array(stored).astype(array.dtype).tolist()
+        for output, said in enumerate(encoder.get("features") or []):
+            for name in "mean", "std":
+                array = reader.encoder_array(i, name, output)
+                assert (None if array is None else array.tolist()) == said[name]
+    assert reader.encoder_array(4, "mean").tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert reader.encoder_array(4, "mean", 1) is reader.encoder_array(4, "mean", 2) is None
+    windows = reader.encoder_array(2, "scale")
+    assert windows.shape == (4, 2, 2) and windows.dtype == np.float32
+    assert reader.scale_and_shift(1)[0].shape == (4, 1, 1)
+    raises(ValueError, reader.encoder_array, 0, "median")
+    raises(ValueError, reader.scale_and_shift, 3)
+    raises(IndexError, reader.encoder_array, len(reader.header["encoders"]), "scale")
+
+
 def test_version():
     program = subprocess.run([f"{BUILD}/latentmill", "--version"], capture_output=True, text=True)
     assert program.stdout == f"latentmill {latentmill.__version__}\n"
@@ -681,6 +704,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path, wanted = make(folder)
         test_version()
+        test_encoder_array(path)
         test_records(path, wanted)
         test_header(path)
         test_columns(path, wanted)

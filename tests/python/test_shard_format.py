@@ -101,6 +101,8 @@ def main():
             shard = shard_format.Shard(os.path.join(folder, name))
             assert shard.header["part"] == part and shard.header["seed"] == 7
             assert shard.header["encoders"][1]["scale"] == [1.5305, 1 / 3, 2, 0.25]
+            scale = shard_format.array(shard.header["encoders"][2]["scale"])
+            assert scale.tolist() == [[[4 * c + 1, 4 * c + 2], [4 * c + 3, (4 * c + 4) % 16]] for c in range(4)]
             blocks = [shard.block(b) for b in range(shard.n_blocks)]
             for column, values in rebuilt_index(blocks).items():
                 assert values == shard.index[column], column

@@ -64,6 +64,19 @@ def test_refusals():
         assert f"{path}: " in done.stderr and reason in done.stderr, done.stderr
 
 
+def test_special():
+    """Text that looks like a special token, as a header's `special` says: user_defined."""
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = os.path.join(folder, "m")
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(["some words to make pieces of"] * 50), model_prefix=prefix, model_type="bpe",
+            vocab_size=60, hard_vocab_limit=False, user_defined_symbols=["<user>"], control_symbols=["<ctl>"])
+        processor = sentencepiece.SentencePieceProcessor(model_file=prefix + ".model")
+        ids = {piece: processor.piece_to_id(piece) for piece in ("<s>", "</s>", "<ctl>", "<user>")}
+        for piece, made in zip(ids, ours(prefix + ".model", [piece.encode() for piece in ids])):
+            assert (ids[piece] in made) == (piece == "<user>"), (piece, made)
+
+
 def test_training():
     with tempfile.TemporaryDirectory() as folder:
         made = [pathlib.Path(folder) / name for name in ("first", "second")]
@@ -78,6 +91,7 @@ def test_training():
 
 def main():
     compare("builtin", EMBEDDED, ODD_LINES)
+    test_special()
     if not SPM.is_dir():
         print(f"{SPM} is not there: only the embedded model was tested")
         sys.exit(77)

@@ -250,8 +250,9 @@ static inline void sample_later(struct sample *s)
     owner = sample_rendition(s, SHARD_CROP, false);
     s->renditions[owner].kind = 5;
     s->renditions[owner].unknown = (struct shard_unknown){"deep", 4};
-    sample_floats(s, owner, SAMPLE_FEATURES, SHARD_FEATURES,
-                  (struct shard_tensor){.dtype = SHARD_FP32, .n_dims = 1, .dims = {0}});
+    sample_floats(
+        s, owner, SAMPLE_FEATURES, SHARD_FEATURES,
+        (struct shard_tensor){.dtype = SHARD_FP32, .n_dims = 2, .dims = {0, 8}});
 }
 
 /* Pixels, states of a text encoder, ids of another tokenizer. */
@@ -382,6 +383,9 @@ static inline const struct shard_header *sample_header(void)
     static const double scales[4] = {1.5305, 1.0 / 3, 2, 0.25}, shifts[4] = {0.0609, -2};
     static const double windows[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     static const char *const outputs[2] = {"states", "pooled"};
+    static const struct shard_features features[2] = {
+        {.what = "patches", .n_dims = 2, .dims = {0, 8}, .mean = windows, .std = windows},
+        {.what = "pooled", .n_dims = 1, .dims = {8}}};
     static const struct shard_encoder encoders[SAMPLE_ENCODERS] = {
         {SAMPLE_ENCODER("small", "latent", "image"), .weights_sha256 = "00ff",
          .encode = "0123456789abcdef0123456789abcdef"
@@ -398,7 +402,7 @@ static inline const struct shard_header *sample_header(void)
          .moments = "mean+logvar", .reproducible = true},
         {SAMPLE_ENCODER("codes", "codes", "image"), .codebook = 1000, .id_offset = 5000},
         {SAMPLE_ENCODER("features", "features", "image"), .n_outputs = 2,
-         .outputs = outputs},
+         .outputs = outputs, .n_features = 2, .features = features},
         {SAMPLE_ENCODER("jpeg", "pixels", "image"), .codec = "jpeg"},
         {SAMPLE_ENCODER("states", "features", "text")},
         {SAMPLE_ENCODER("words", "ids", "text")},
@@ -411,7 +415,8 @@ static inline const struct shard_header *sample_header(void)
         .seed = 7,
         .caption_first = 0.8,
         .patch = 2,
-        .tokenizer = {true, "abcd", "tokenizer-abcd.model", 4096, 1, -1, 4096, 4097},
+        .tokenizer = {true, "abcd", "tokenizer-abcd.model", 4096, 1, -1, 4096, 4097,
+                      "sentencepiece", "user_defined", "{\"normalizer\":\"nfkc\"}"},
         .n_encoders = SAMPLE_ENCODERS,
         .encoders = encoders,
         .config = "{\"encode\":{\"size\":256},\"text\":{\"caption_first\":0.8}}"};

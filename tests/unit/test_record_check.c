@@ -10,6 +10,7 @@
 
 #include "shard/format.h"
 #include "shard/part_type.h"
+#include "shard/row.h"
 #include "shard/status.h"
 #include "shard/wire.h"
 #include "tests/unit/random_records.h"
@@ -660,9 +661,37 @@ static void test_values(void **state)
     }
 }
 
+/* Features have the dims that the header says of their output. */
+static void test_dims_of_features(void **state)
+{
+    static const struct {
+        bool fits;
+        uint32_t output, n_dims, dims[3];
+    } cases[] = {{true, 0, 2, {6, 8}},     {true, 0, 2, {0, 8}}, {true, 1, 1, {8}},
+                 {false, 0, 2, {6, 9}},    {false, 0, 1, {8}},   {false, 1, 2, {1, 8}},
+                 {false, 0, 3, {6, 8, 1}}, {false, 1, 1, {7}},   {false, 2, 1, {8}}};
+
+    static const struct shard_features said[2] = {
+        {.what = "patches", .n_dims = 2, .dims = {0, 8}},
+        {.what = "pooled", .n_dims = 1, .dims = {8}}};
+    const struct shard_encoder e = {
+        .kind = "features", .n_features = 2, .features = said};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct shard_tensor t = {.kind = SHARD_FEATURES,
+                                 .slot = cases[i].output << SHARD_SLOT_OUTPUT_SHIFT,
+                                 .dtype = SHARD_FP16,
+                                 .n_dims = cases[i].n_dims};
+        memcpy(t.dims, cases[i].dims, sizeof(cases[i].dims));
+        assert_int_equal(shard_tensor_shape_fits(&t, &e), cases[i].fits);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dims_of_features),
         cmocka_unit_test(test_every_rule),
         cmocka_unit_test(test_types_of_parts),
         cmocka_unit_test(test_values),

@@ -28,6 +28,7 @@ static struct shard_header header_of(bool is_after)
     struct shard_header h = *sample_header();
 
     encoders[0][0] = encoders[1][1] = h.encoders[SAMPLE_FEATURES];
+    encoders[0][0].n_features = encoders[1][1].n_features = 0; /* of any dims */
     encoders[0][1] = encoders[1][0] = h.encoders[SAMPLE_SMALL];
     encoders[1][1].name = "wide";
     h.encoders = encoders[is_after];

@@ -80,7 +80,7 @@ static int write_all(void)
     struct shard_writer_options options = {.header = sample_header(),
                                            .path = sample_path,
                                            .ctx = prefix,
-                                           .max_bytes = 6000,
+                                           .max_bytes = 8000,
                                            .max_block_bytes = 2000};
     struct shard_writer *w;
     int rc = shard_writer_open(&w, &options);
@@ -256,13 +256,15 @@ static void test_each_allocation(void **state)
 
 static int write_header(void)
 {
-    struct shard_encoder e = sample_header()->encoders[SAMPLE_SMALL];
+    struct shard_encoder e[3] = {sample_header()->encoders[SAMPLE_SMALL],
+                                 sample_header()->encoders[SAMPLE_MOMENTS],
+                                 sample_header()->encoders[SAMPLE_FEATURES]};
     struct shard_header h = *sample_header();
     char *json;
 
-    e.config = e.geometry = e.input = h.config = NULL;
-    h.encoders = &e;
-    h.n_encoders = 1;
+    e[0].config = e[0].geometry = e[0].input = h.config = NULL;
+    h.encoders = e;
+    h.n_encoders = 3;
     int rc = shard_header_to_json(&h, &json);
     free(json);
     return rc;
@@ -298,7 +300,7 @@ static void fail_first(int (*run)(void), long n)
 static void test_trees_of_json(void **state)
 {
     (void)state;
-    fail_first(write_header, 80);
+    fail_first(write_header, 300);
     fail_first(write_plan, 40);
 }
 

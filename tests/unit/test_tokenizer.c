@@ -287,6 +287,32 @@ static void checks_normalization_maps(void **state)
     map_is(&m, 0, cut);
 }
 
+/* The embedded model's, and those of a model with a name that no JSON could say. */
+static void describes_itself(void **state)
+{
+    struct bytes b = {.len = 0}, spec = {.len = 0};
+    struct tokenizer *t;
+    size_t len;
+    const void *model = tokenizer_builtin(&len);
+
+    (void)state;
+    assert_int_equal(tokenizer_open(&t, model, len, "m"), SHARD_OK);
+    assert_string_equal(tokenizer_kind(t), "sentencepiece");
+    assert_string_equal(tokenizer_special(t), "user_defined");
+    assert_string_equal(tokenizer_normalizer(t), "identity");
+    tokenizer_close(t);
+
+    put_piece(&b, "a", 1);
+    put_field(&b, 2, "\x18\x02", 2);
+    put_field(&spec, 1, "n\xff\n", 3);
+    put_field(&b, 3, spec.at, spec.len);
+    assert_true(tokenizer_open(&t, b.at, b.len, "m") <= SHARD_OK);
+    assert_string_equal(tokenizer_normalizer(t), "n??");
+    assert_non_null(tokenizer_charsmap(t, &len));
+    assert_int_equal(len, 0);
+    tokenizer_close(t);
+}
+
 static void close_accepts_null(void **state)
 {
     (void)state;
@@ -304,6 +330,7 @@ int main(void)
         cmocka_unit_test(encodes),
         cmocka_unit_test(encodes_long_texts),
         cmocka_unit_test(checks_normalization_maps),
+        cmocka_unit_test(describes_itself),
         cmocka_unit_test(close_accepts_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,10 @@ class Shard:
     n_bytes: int
     def __init__(self, path: str | PathLike[str]) -> None: ...
     def fingerprint(self) -> bytes: ...
+    def encoder_array(
+        self, encoder: int, name: str, output: int = 0, /
+    ) -> tuple[tuple[int, ...], bytes] | None:
+        """latentmill.ShardReader.encoder_array(): the dims and the values."""
     def columns(self) -> dict[str, Any]:
         """What the index says of records: latentmill.columns.read_columns()."""
     def frames(self) -> dict[str, Any]:

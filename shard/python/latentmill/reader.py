@@ -105,10 +105,24 @@ class ShardReader:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Of one encoder of latents, each (1 or C, p, p) float32: latent = (raw - shift) * scale,
         repeated over the grid where the window p is above 1."""
-        e = self.header["encoders"][encoder]
-        p = e["scale_window"]
-        scale, shift = (np.array(e[k], np.float32).reshape(-1, p, p) for k in ("scale", "shift"))
-        return scale, shift
+        scale, shift = (self.encoder_array(encoder, name) for name in ("scale", "shift"))
+        if scale is None or shift is None:
+            name = self.header["encoders"][encoder]["name"]
+            raise ValueError(f"{self.path}: {name!r} is no encoder of latents")
+        dims = scale.shape if scale.ndim == 3 else (-1, 1, 1)
+        return scale.reshape(dims), shift.reshape(dims)
+
+    def encoder_array(
+        self, encoder: int, name: str, output: int = 0
+    ) -> npt.NDArray[Any] | None:
+        """An array of one of the header's encoders, which stores long ones as base64: "scale" or
+        "shift" of latents and "mean" or "std" of one output's features as float32, "id_map" of
+        codes as uint32. None: it has none."""
+        stored = self.shard.encoder_array(encoder, name, output)
+        if stored is None:
+            return None
+        dims, values = stored
+        return np.frombuffer(values, np.uint32 if name == "id_map" else np.float32).reshape(dims)
 
     def __getitem__(self, i: int) -> Record:
         n = len(self)

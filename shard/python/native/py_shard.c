@@ -24,7 +24,7 @@ struct shard_object {
     struct shard_key_map keys;
     bool outlined;
     struct shard_outline outline; /* where outlined */
-    struct block_loader *spare; /* NULL: in use, or not made yet */
+    struct block_loader *spare;   /* NULL: in use, or not made yet */
 };
 
 static struct shard_object *cast(PyObject *self)
@@ -107,6 +107,68 @@ static PyObject *get_header_json(PyObject *self, void *closure)
     return text_object(cast(self)->map.json, cast(self)->map.json_len);
 }
 
+/* fp32 values and their dims; None where there are none. */
+static PyObject *reals_object(const double *values, const uint32_t *dims, int n_dims)
+{
+    size_t n = 1;
+
+    if (values == NULL)
+        Py_RETURN_NONE;
+    for (int i = 0; i < n_dims; i++)
+        n *= dims[i];
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(n * sizeof(float)));
+    for (size_t i = 0; i < n && bytes != NULL; i++) {
+        const float value = (float)values[i];
+        memcpy(PyBytes_AsString(bytes) + i * sizeof(value), &value, sizeof(value));
+    }
+    return n_dims == 3 ? Py_BuildValue("((III)N)", dims[0], dims[1], dims[2], bytes)
+                       : Py_BuildValue("((I)N)", dims[0], bytes);
+}
+
+static PyObject *scale_object(const struct shard_encoder *e, const double *values)
+{
+    const uint32_t p = e->scale_window;
+    const uint32_t dims[3] = {p > 1 ? e->channels : (uint32_t)e->n_scale, p, p};
+
+    return reals_object(values, dims, p > 1 ? 3 : 1);
+}
+
+static PyObject *statistics_object(const struct shard_encoder *e, const char *name,
+                                   uint64_t output)
+{
+    if (output >= e->n_features)
+        Py_RETURN_NONE;
+    const struct shard_features *f = &e->features[output];
+    return reals_object(strcmp(name, "mean") == 0 ? f->mean : f->std,
+                        &f->dims[f->n_dims - 1], 1);
+}
+
+static PyObject *shard_encoder_array(PyObject *self, PyObject *args)
+{
+    const struct shard_header *h = cast(self)->map.header;
+    PyObject *arg;
+    const char *name;
+    unsigned output = 0;
+    uint64_t number;
+
+    if (!PyArg_ParseTuple(args, "Os|I:encoder_array", &arg, &name, &output) ||
+        take_position(arg, "encoder", h->n_encoders, &number) < 0)
+        return NULL;
+    const struct shard_encoder *e = &h->encoders[number];
+    if (strcmp(name, "scale") == 0)
+        return scale_object(e, e->scale);
+    if (strcmp(name, "shift") == 0)
+        return scale_object(e, e->shift);
+    if (strcmp(name, "mean") == 0 || strcmp(name, "std") == 0)
+        return statistics_object(e, name, output);
+    if (strcmp(name, "id_map") != 0)
+        return PyErr_Format(PyExc_ValueError, "an encoder has no array \"%s\"", name);
+    if (e->id_map == NULL)
+        Py_RETURN_NONE;
+    return Py_BuildValue("((I)y#)", (unsigned)e->n_id_map, (const char *)e->id_map,
+                         (Py_ssize_t)(4 * e->n_id_map));
+}
+
 static PyObject *get_n_records(PyObject *self, void *closure)
 {
     (void)closure;
@@ -183,7 +245,8 @@ static int load_keys(PyObject *self)
 static PyObject *shard_keys(PyObject *self, PyObject *unused)
 {
     struct shard_object *s = cast(self);
-    PyObject *list = load_keys(self) == 0 ? PyList_New((Py_ssize_t)s->keys.n_records) : NULL;
+    PyObject *list =
+        load_keys(self) == 0 ? PyList_New((Py_ssize_t)s->keys.n_records) : NULL;
 
     (void)unused;
     for (size_t i = 0; list != NULL && i < s->keys.n_records; i++) {
@@ -339,13 +402,17 @@ int shard_type_add(PyObject *module, struct module_state *state)
     static PyMethodDef methods[] = {
         {"fingerprint", shard_fingerprint, METH_NOARGS,
          "fingerprint() -> bytes: XXH3-128 of the blocks, 16 bytes; checks the index."},
+        {"encoder_array", shard_encoder_array, METH_VARARGS,
+         "encoder_array(encoder, name) -> (dims, bytes) | None: an array of the "
+         "header's."},
         {"columns", shard_index_columns, METH_NOARGS,
          "columns() -> dict of what the index says of records: latentmill.Columns."},
         {"frames", shard_index_frames, METH_NOARGS,
          "frames() -> dict of where the frames are: latentmill.Frames."},
         {"keys", shard_keys, METH_NOARGS, "keys() -> list of all records' keys."},
         {"measure", shard_index_measure, METH_VARARGS,
-         "measure(plan, window) -> (arrangement, n_texts, n_framed, positions) of each record:\n"
+         "measure(plan, window) -> (arrangement, n_texts, n_framed, positions) of each "
+         "record:\n"
          "u8, u32, u32, u64. ValueError."},
         {"find", shard_find, METH_VARARGS,
          "find(key, name=None) -> int | None: position of the first such record."},
