@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "shard/parts.h"
+
 static int grow_tensor_memory(struct sample *s, size_t bytes)
 {
     unsigned char *memory;
@@ -53,11 +55,13 @@ int sample_make_room(struct sample *s, const struct sample_room *room)
 void *sample_add_tensor(struct sample *s, const struct shard_tensor *t)
 {
     void *data = s->tensor_memory + s->tensor_used;
-    struct shard_tensor *added = &s->tensors[s->n_tensors++];
+    struct shard_tensor *at = &s->tensors[s->n_tensors++];
 
     assert(t->n_bytes <= s->tensor_cap - s->tensor_used);
-    *added = *t;
-    added->data = data;
+    for (; at > s->tensors && shard_tensor_compare(at - 1, t) > 0; at--)
+        *at = at[-1];
+    *at = *t;
+    at->data = data;
     s->tensor_used += t->n_bytes;
     return data;
 }

@@ -68,8 +68,9 @@ struct sample *sample_new(const struct sample_room *room);
  * sample_part, and room for what is made of all images. Returns 0, or -1: no memory. */
 int sample_make_room(struct sample *s, const struct sample_room *room);
 
-/* Appends a tensor, all of it but `data`: that is room for n_bytes, and is returned for
- * the caller to write to. sample_make_room() has made room for it. */
+/* Adds a tensor, all of it but `data`: that is room for n_bytes, and is returned for the
+ * caller to write to. sample_make_room() has made room for it. They may be added in any
+ * order, as batches end, and stand in that of a row. */
 void *sample_add_tensor(struct sample *s, const struct shard_tensor *t);
 
 /* Frees all but the tensors' memory and makes every field zero, so that nothing of this

@@ -414,6 +414,10 @@ def check_refused(shards, folder):
     none = folder / "none"
     run("prepare", "--quiet", "--out", none, "--tokenizer", "none", "--limit", 2, "--name", "none", SCENES[0])
     assert "different tokenizers" in export(folder / "refused", shards, none, status=2)
+    # Pixels that were made in another way have another encode hash, but the latents' model is one.
+    pixels = folder / "pixels"
+    run("prepare", "--quiet", "--out", pixels, "--icc", "ignore", "--limit", 2, "--name", "pixels", SCENES[0])
+    export(folder / "together", shards, pixels)
     assert "both called scenes-000" in export(folder / "refused", shards / "scenes-000.lms", shards, status=2)
     assert "there.lms" in export(folder / "refused", folder / "not-there.lms", status=2)
     assert "plain tars" in export(folder / "refused", "--compression", "zstd", shards, form="webdataset", status=2)

@@ -146,6 +146,35 @@ static void any_number_of_texts_and_images(void **state)
     sample_free(s);
 }
 
+/* Batches end in any order; a row has an order of its own. */
+static void tensors_stand_in_a_rows_order(void **state)
+{
+    static const uint32_t added[][2] = {
+        {1, 1}, {0, 1}, {1, 0}, {0, 0}}; /* encoder, part */
+    struct sample *s = sample_new(&room);
+
+    (void)state;
+    assert_non_null(s);
+    s->in.key = strdup("k");
+    assert_int_equal(ingest_sample_set_parts(&s->in, 2), INGEST_OK);
+    s->in.parts[0].kind = s->in.parts[1].kind = INGEST_IMAGE;
+    assert_int_equal(sample_make_room(s, &room), 0);
+    for (size_t i = 0; i < 4; i++) {
+        const struct shard_tensor t = {.encoder = added[i][0],
+                                       .part = added[i][1],
+                                       .owner = added[i][1],
+                                       .n_bytes = TENSOR_BYTES};
+
+        memset(sample_add_tensor(s, &t), (int)(2 * t.encoder + t.part), TENSOR_BYTES);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(s->tensors[i].encoder, i / 2);
+        assert_int_equal(s->tensors[i].part, i % 2);
+        assert_int_equal(((const char *)s->tensors[i].data)[TENSOR_BYTES - 1], i);
+    }
+    sample_free(s);
+}
+
 /* One image's tensors need no memory but that of the start. */
 static void memory_stays(void **state)
 {
@@ -169,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_texts_and_images),
+        cmocka_unit_test(tensors_stand_in_a_rows_order),
         cmocka_unit_test(memory_stays),
     };
 
