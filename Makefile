@@ -384,6 +384,7 @@ PYTHON_TESTS := \
     tests/python/test_dataset_shards.py \
     tests/python/test_dataset_sources.py \
     tests/python/test_dataset_state.py \
+    tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \
     tests/python/test_views.py
@@ -573,7 +574,7 @@ all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 # code of ours, and what is Python above the extension: draws and patches are in the others.
 sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/lint_tools.sh %/memory.sh %/runner.sh \
     %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py \
-    %/test_dataset_sources.py %/test_dataset_state.py %/test_parts.py %/test_readme.py \
+    %/test_dataset_sources.py %/test_dataset_state.py %/test_pages.py %/test_parts.py %/test_readme.py \
     %/test_views.py,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)

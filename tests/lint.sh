@@ -11,7 +11,7 @@
 set -u
 
 : "${CC:=cc}" "${LINT_VENV:=build/venv-lint}"
-: "${WAITING=circles header_words format types}"
+: "${WAITING=circles header_words format types page_files}"
 tests=$(realpath "$(dirname "$0")")
 LINT_VENV=$(realpath -m "$LINT_VENV")
 cd "${1-.}" || exit 2
@@ -23,6 +23,8 @@ c_files=$(find ingest vae_encode shard tools tests ! -path "$built" \
     \( -name '*.[ch]' -o -name '*.cc' \) 2>/dev/null | sort)
 scripts=$(find .ci ingest vae_encode shard tools tests ! -path "$built" \
     \( -name '*.py' -o -name '*.sh' -o -path .ci/run \) 2>/dev/null | sort)
+
+pages=$(find . -name '*.md' ! -path './build/*' ! -path "./$built" ! -path './venv/*' | sed 's|^\./||' | sort)
 
 # $code/FILE is FILE without comments and what stands in quotes, line for line.
 strip_comments()
@@ -255,8 +257,22 @@ rule_longjmp()
 rule_paths()
 {
     grep -nHE '(^|[^A-Za-z0-9_$}./])/(home|root|work|Users)/[A-Za-z]' \
-        $c_files $scripts Makefile $(ls ./*.md */*.md 2>/dev/null) /dev/null |
+        $c_files $scripts Makefile $pages /dev/null |
         sed -E 's/^([^:]*:[0-9]+):.*/\1: path of one machine/'
+}
+
+# A page names files that are there: by their path, or by a name that some file has. NAME is the
+# reader's.
+rule_page_files()
+{
+    local page line file
+    [ -n "$pages" ] || return
+    grep -noHE '`[A-Za-z0-9_./-]+\.(c|h|cc|py|sh|md)`' $pages | tr -d '`' | grep -v NAME |
+        while IFS=: read -r page line file; do
+            [ -e "$file" ] || [ -e "$(dirname "$page")/$file" ] ||
+                printf '%s\n' $c_files $scripts $pages | grep -qE "(^|/)${file//./\\.}$" ||
+                echo "$page:$line: no such file: $file"
+        done
 }
 
 rule_names()

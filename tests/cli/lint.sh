@@ -161,6 +161,12 @@ refused longjmp 'tools/main\.c:2'
 plant tests/run.sh <<<'cat /ho''me/somebody/data.txt'
 refused paths 'tests/run\.sh:2'
 
+printf '`ingest/crop.h`, `block.c` and `crop.c` of ingest/.\n' >"$tree/README.md"
+run tests/lint.sh "$tree"
+expect_status 0
+printf '`crop.c` and\n`ingest/clip.c`\n' >"$tree/README.md"
+refused page_files 'README\.md:2'
+
 plant tools/util.h <<<'int a;'
 refused names 'tools/util\.h:1'
 plant tools/crop.h <<<'int a;'
