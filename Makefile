@@ -426,6 +426,7 @@ PYTHON_TESTS := \
     tests/python/test_dataset_shards.py \
     tests/python/test_dataset_sources.py \
     tests/python/test_dataset_state.py \
+    tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \
     tests/python/test_views.py
@@ -449,6 +450,7 @@ CLI_TESTS := \
     tests/cli/dump.sh \
     tests/cli/index.sh \
     tests/cli/lint.sh \
+    tests/cli/lint_tools.sh \
     tests/cli/make.sh \
     tests/cli/memory.sh \
     tests/cli/prepare_bytes.sh \
@@ -614,14 +616,14 @@ TESTS = $(if $(SANITIZE),$(sanitized_tests),$(all_tests))
 all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 # Without what is too slow then (the SD-size network, runs that compare bytes), what runs no
 # code of ours, and what is Python above the extension: draws and patches are in the others.
-sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/memory.sh %/runner.sh \
+sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/lint_tools.sh %/memory.sh %/runner.sh \
     %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py \
-    %/test_dataset_sources.py %/test_dataset_state.py %/test_parts.py %/test_readme.py \
+    %/test_dataset_sources.py %/test_dataset_state.py %/test_pages.py %/test_parts.py %/test_readme.py \
     %/test_views.py,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' PYTHON='$(VENV)/bin/python' \
-	    tests/run.sh $(TESTS)
+	    LINT_VENV='$(LINT_VENV)' tests/run.sh $(TESTS)
 
 ## check-trainer: the tests beside the packages that people train with (PyPI: torch, streaming, ...)
 TRAINER_VENV ?= build/venv-trainer
@@ -656,9 +658,11 @@ thread_tests = $(patsubst %.c,$(BUILD)/tsan/%,$(shell grep -lE '"tools/|native/p
     tests/cli/prepare_stop.sh tests/cli/sample_set.sh
 
 ## lint: the house rules that a program can check
+LINT_VENV ?= build/venv-lint
 .PHONY: lint
 lint:
-	@CC='$(CC)' tests/lint.sh
+	@tests/venv.sh $(LINT_VENV) tests/requirements-lint.txt
+	@CC='$(CC)' LINT_VENV='$(LINT_VENV)' tests/lint.sh
 
 ## fuzz: build the fuzz targets with clang's libFuzzer and run each for FUZZ_SECONDS (20)
 FUZZ_SECONDS ?= 20

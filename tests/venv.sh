@@ -6,15 +6,15 @@
 #
 # Leaves DIR/complete behind once everything in REQUIREMENTS (default tests/requirements.txt) is
 # installed; the file is a copy, so that a changed list is installed again. Without a
-# network it says so and ends with 0: tests/run.sh then skips the Python tests one by one.
-# Another list than the default is installed by uv, which resolves it in seconds, with PyTorch's
-# build for CPUs where its index can be reached; and what is in LIST-beside.txt, if that is there,
-# into DIR/beside, without dependencies.
+# network it says so and ends with 0: tests/run.sh then skips the Python tests one by one, and
+# tests/lint.sh two of its rules.
+# Where LIST-beside.txt is there, what is in it is installed into DIR/beside, without dependencies,
+# and LIST by uv, which resolves it in seconds, with PyTorch's build for CPUs where its index can
+# be reached.
 set -u
 
 venv=$1
-default=$(dirname "$0")/requirements.txt
-wanted=${2:-$default}
+wanted=${2:-$(dirname "$0")/requirements.txt}
 beside=${wanted%.txt}-beside.txt
 
 pip()
@@ -30,11 +30,11 @@ uv()
 install()
 {
     python3 -m venv --clear "$venv" || return 1
-    if [ "$wanted" = "$default" ]; then
+    if [ ! -e "$beside" ]; then
         pip -r "$wanted"
     else
         pip uv && { UV_HTTP_RETRIES=0 uv -r "$wanted" --torch-backend cpu || uv -r "$wanted"; } &&
-            { [ ! -e "$beside" ] || uv -r "$beside" --no-deps --target "$venv/beside"; }
+            uv -r "$beside" --no-deps --target "$venv/beside"
     fi
 }
 
@@ -45,11 +45,11 @@ all()
 }
 
 all | cmp -s - "$venv/complete" && exit 0
-echo "making $venv for the Python tests"
+echo "making $venv of $wanted"
 mkdir -p "$(dirname "$venv")"
 log=$venv.log
 if install >"$log" 2>&1; then
     all >"$venv/complete"
 else
-    echo "The Python tests will be skipped: pip failed (no network?), see $log"
+    echo "What needs $venv will be skipped: pip failed (no network?), see $log"
 fi

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-# tests/lint.sh itself: a clean tree passes, and each rule fails on a planted violation.
+# tests/lint.sh itself: a clean tree passes, and each rule fails on a planted violation. Those
+# that need packages from PyPI are in lint_tools.sh.
 . tests/cli/expect.sh
 
+export WAITING='format types'
 tree=$T/tree
 
-# Writes standard input to a file of the tree, below an SPDX line.
+# Writes standard input to a file of the tree, below its head. $words: who may include a header.
 plant()
 {
     mkdir -p "$tree/$(dirname "$1")"
     case $1 in
-    *.[ch]) echo '/* SPDX-License-Identifier: Apache-2.0 */' ;;
+    *.h) printf '/* SPDX-License-Identifier: Apache-2.0\n * %s - %s. */\n' "$1" "${words-public: it}" ;;
+    *.c) echo '/* SPDX-License-Identifier: Apache-2.0 */' ;;
     *) echo '# SPDX-License-Identifier: Apache-2.0' ;;
     esac >"$tree/$1"
     cat >>"$tree/$1"
@@ -41,15 +44,61 @@ refused()
 clean_tree
 run tests/lint.sh "$tree"
 expect_status 0
-expect_stdout </dev/null
+expect_stdout <<<'lint: not judged yet: format types'
 
 plant vae_encode/graph.c <<<'#include "ingest/crop.h"'
 refused dependencies 'vae_encode/graph\.c:2'
 plant shard/block.c <<<'#include "ingest/image.h"'
 refused dependencies 'shard/block\.c:2'
-plant ingest/crop.c <<<'#include "tools/main.h"'
-plant tools/main.h <<<'int main_count;'
+plant ingest/crop.c <<<'#include "tools/flags.h"'
+plant tools/flags.h <<<'int main_count;'
 refused dependencies 'ingest/crop\.c:2'
+
+# A circle is between modules: each of these headers is fine alone.
+plant ingest/image.h <<<'#include "ingest/crop.h"'
+plant ingest/crop.c <<<'#include "ingest/image.h"'
+refused circles 'ingest/crop\.c:2'
+plant ingest/crop.c <<<'#include "ingest/fit.h"'
+plant ingest/fit.h <<<'#include "ingest/image.h"'
+plant ingest/image.h <<<'#include "ingest/crop.h"'
+run tests/lint.sh "$tree"
+expect_status 1
+expect_match stdout '^ingest/crop.c:2: a circle of 3: ingest/crop -> ingest/fit, ingest/fit -> ingest/image, ingest/image -> ingest/crop \[circles\]$'
+clean_tree
+
+# A command's headers are its own, and nothing that commands share includes one.
+commands()
+{
+    clean_tree
+    plant Makefile <<<"tools/main.c tools/dump/print.c tools/export/export.c tools/store/names.c $(cat "$tree/Makefile")"
+    plant tools/commands.h <<<'int dump(void);'
+    plant tools/dump/columns.h <<<'int columns;'
+    plant tools/store/names.h <<<'int names;'
+    printf '#include "tools/%s"\n' commands.h dump/columns.h store/names.h | plant tools/dump/print.c
+    printf '#include "tools/%s"\n' commands.h store/names.h | plant tools/export/export.c
+    plant tools/store/names.c <<<'#include "tools/store/names.h"'
+}
+commands
+run tests/lint.sh "$tree"
+expect_status 0
+for file in tools/export/export.c tools/store/names.c tools/main.c; do
+    commands
+    plant $file <<<'#include "tools/dump/columns.h"'
+    refused arrows "$file:2"
+done
+commands
+plant tools/store/names.c <<<'#include "tools/commands.h"'
+refused arrows 'tools/store/names\.c:2'
+
+words='the lines, internal to ingest/' plant ingest/lines.h <<<'int lines;'
+plant ingest/crop.c <<<'#include "ingest/lines.h"'
+plant tests/unit/test_lines.h <<<'#include "ingest/lines.h"'
+run tests/lint.sh "$tree"
+expect_status 0
+plant tools/main.c <<<'#include "ingest/lines.h"'
+refused internal_headers 'tools/main\.c:2'
+words='the crop' plant ingest/crop.h <<<'int crop(void);'
+refused header_words 'ingest/crop\.h:1'
 
 plant ingest/crop.c <<<'int f(void *m) { return pthread_mutex_lock(m); }'
 refused threads 'ingest/crop\.c:2'
@@ -83,7 +132,7 @@ run tests/lint.sh "$tree"
 expect_status 1
 expect_match stdout '^ingest/crop\.c:2: .* \[rooted_includes\]$'
 clean_tree
-plant tools/main.c <<<'#include "tools/../ingest/crop.h"'
+plant tools/main.c <<<'#include "ingest/../ingest/crop.h"'
 refused rooted_includes 'tools/main\.c:2'
 
 plant tools/main.c <<<'void f(char *a, const char *b) { strcpy(a, b); }'
@@ -111,6 +160,12 @@ refused longjmp 'tools/main\.c:2'
 
 plant tests/run.sh <<<'cat /ho''me/somebody/data.txt'
 refused paths 'tests/run\.sh:2'
+
+printf '`ingest/crop.h`, `block.c` and `crop.c` of ingest/.\n' >"$tree/README.md"
+run tests/lint.sh "$tree"
+expect_status 0
+printf '`crop.c` and\n`ingest/clip.c`\n' >"$tree/README.md"
+refused page_files 'README\.md:2'
 
 plant tools/util.h <<<'int a;'
 refused names 'tools/util\.h:1'

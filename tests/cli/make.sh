@@ -32,7 +32,7 @@ expect_match stdout ' -o .T/build/tests/unit/test_key .* -lcmocka'
 expect "all are linked" [ "$(wc -l <"$T/.stdout")" = $(($(wc -w <<<"$programs") + 1)) ]
 expect "one with cmocka" [ "$(grep -c cmocka "$T/.stdout")" = 1 ]
 
-# What following README.md leaves behind is no change; nothing of the project is passed over.
+# What following the pages leaves behind is no change; nothing of the project is passed over.
 if git rev-parse --git-dir >"$T/git" 2>&1; then
     run git check-ignore -v --no-index build/demo/x.lms venv/bin/python shards/dataset.json \
         text/a.lms pairs/index.lmi mds/index.json wds/part-000.tar sdxl-vae/config.json \
@@ -43,8 +43,8 @@ if git rev-parse --git-dir >"$T/git" 2>&1; then
     expect_status 0
     expect "all are ignored" [ "$(wc -l <"$T/.stdout")" = 27 ]
     # Whatever its commands write to.
-    outs=$(grep "^    build/latentmill" README.md | grep -oE -- "--out [^ ]+" | cut -d " " -f 2)
-    expect "README.md has commands that write" [ "$(wc -l <<<"$outs")" -ge 6 ]
+    outs=$(grep -h "^    build/latentmill" README.md tools/README.md shard/python/README.md | grep -oE -- "--out [^ ]+" | cut -d " " -f 2)
+    expect "the pages have commands that write" [ "$(wc -l <<<"$outs")" -ge 6 ]
     run git check-ignore --no-index ${outs//$'\n'// }/
     expect "all of it is ignored" [ "$(wc -l <"$T/.stdout")" = "$(wc -l <<<"$outs")" ]
     run git ls-files --cached --ignored --exclude-standard

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""README's commands run one after the other, each on what those before it made; and so does all code of its
-paragraphs on merging, removing, new captions and text-only batches, which does what they say. The training loop above them is run by tests/trainer/test_readme.py."""
+"""The code of the package's page on merging, removing, new captions and text-only batches does what the page says
+of it. Other pages are run by test_pages.py, the training loop by tests/trainer/test_readme.py."""
 import os
 import pathlib
 import re
@@ -18,15 +18,14 @@ import test_tokenizer  # noqa: F401  (skips where sentencepiece is not installed
 import latentmill
 from latentmill import Dataset, ShardReader, Source
 
-PAGE = pathlib.Path("README.md").read_text()
+PAGE = pathlib.Path("shard/python/README.md").read_text()
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4}
 
 
 def code_below(title):
     """The indented blocks of a paragraph and those that follow it, up to the next title in bold."""
     begin = PAGE.index(f"**{title}**")
-    end = re.search(r"\n\n(\*\*|`train_tiny)", PAGE[begin:])
-    text = PAGE[begin:begin + end.start()]
+    text = re.split(r"\n\n(?=\*\*)", PAGE[begin:])[0]
     blocks = re.findall(r"\n\n((?:    .*(?:\n|$))+)", text + "\n")
     return ["\n".join(line[4:] for line in block.splitlines()) for block in blocks]
 
@@ -37,24 +36,6 @@ def execute(code, **names):
         warnings.simplefilter("error", UserWarning)
         exec(code, names)  # pylint: disable=exec-used
     return names
-
-
-def check_commands(folder):
-    """All but those whose inputs are the reader's, or a view of a later paragraph's."""
-    lines = re.findall(r"^    (?:\$ )?((?:build/latentmill|jq|head) .*)", PAGE, re.M)
-    mine = [line for line in lines if not re.search(r"part-\d|part-\{|--help| bench |new\.lmv", line)]
-    folder.mkdir()
-    for name, of in (("build", dataset_shards.BUILD), ("tests", "tests"), ("README.md", "README.md")):
-        (folder / name).symlink_to(pathlib.Path(of).resolve())
-    for line in mine:
-        done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, (line, done.stderr)
-        shown = PAGE.partition(f"    $ {line}\n")[2].splitlines()[:3]
-        assert not shown or done.stdout.splitlines()[:3] == [text[4:] for text in shown], (line, done.stdout)
-    assert {path.name for path in folder.iterdir()} > {"pairs", "text", "mds", "wds"}
-    assert len(mine) >= 9 and (folder / "pairs/index.lmi").exists()
-    for tar in re.findall(r"WebDataset\(\"wds/(.*?)-\{000\.\.001\}\.tar\"\)", PAGE):
-        assert (folder / f"wds/{tar}-000.tar").exists() and (folder / f"wds/{tar}-001.tar").exists()
 
 
 def keys(source):
@@ -156,7 +137,6 @@ def main():
     tars = [pathlib.Path(path).resolve() for path in dataset_shards.SAMPLE_SET]
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        check_commands(folder / "page")
         dataset_shards.make_pairs(folder / "pairs")
         dataset_shards.prepare(folder / "more", "--name", "more", dataset_shards.SAMPLE_SET[0])
         os.chdir(folder)

@@ -7,7 +7,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"))
 from dataset_shards import BUILD, make_pairs, prepare  # noqa: E402, F401
 
-PAGES = ("README.md", "shard/FORMAT.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "ingest/INPUTS.md", "tools/README.md", "shard/FORMAT.md", "shard/python/README.md")
 
 
 def make_documents(out, shortest=80, longest=500, *options):

@@ -34,8 +34,7 @@ optimizer = torch.optim.SGD(model.parameters(), 0.1)
 
 def main(folder):
     page = pathlib.Path("README.md").read_text()
-    section = page[page.index("## Training from shards"):]
-    loop = re.search(r"\n\n((?:    .*\n|\n)+)", section)[1]
+    loop = re.search(r"\n\n(    import os, torch\n(?:    .*\n|\n)+)", page)[1]
     loop = "\n".join(line[4:] for line in loop.splitlines())
     lines = [line for line in loop.splitlines() if line.strip()]
     assert 8 <= len(lines) <= 12 and "Dataset(" in loop, loop
