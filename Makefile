@@ -35,49 +35,49 @@ pkg_libs   := $(filter-out -llcms2_fast_float -llcms2_threaded,\
 
 INGEST_SRC := \
     ingest/status.c \
-    ingest/damage.c \
-    ingest/utf8.c \
-    ingest/blank.c \
-    ingest/decoder.c \
-    ingest/gunzip.c \
-    ingest/unzstd.c \
-    ingest/unbzip2.c \
-    ingest/unxz.c \
+    ingest/archive/damage.c \
+    ingest/text/utf8.c \
+    ingest/text/blank.c \
+    ingest/archive/decoder.c \
+    ingest/archive/gunzip.c \
+    ingest/archive/unzstd.c \
+    ingest/archive/unbzip2.c \
+    ingest/archive/unxz.c \
     ingest/hash_set.c \
-    ingest/key.c \
-    ingest/tar_header.c \
-    ingest/unpack.c \
-    ingest/tar.c \
-    ingest/caption.c \
-    ingest/caption_json.c \
+    ingest/archive/key.c \
+    ingest/archive/tar_header.c \
+    ingest/archive/unpack.c \
+    ingest/archive/tar.c \
+    ingest/text/caption.c \
+    ingest/text/caption_json.c \
     ingest/ingest_sample.c \
-    ingest/group.c \
+    ingest/archive/group.c \
     ingest/readers.c \
-    ingest/reader_tar.c \
-    ingest/json_member.c \
-    ingest/foreign_text.c \
-    ingest/line_reader.c \
-    ingest/reader_jsonl.c \
-    ingest/document_parse.c \
-    ingest/plain_json.c \
+    ingest/archive/reader_tar.c \
+    ingest/text/json_member.c \
+    ingest/text/foreign_text.c \
+    ingest/text/line_reader.c \
+    ingest/text/reader_jsonl.c \
+    ingest/text/document_parse.c \
+    ingest/text/plain_json.c \
     ingest/reject.c \
     ingest/skip.c \
-    ingest/exif.c \
-    ingest/image_header.c \
-    ingest/header_jpeg.c \
-    ingest/header_png.c \
-    ingest/header_webp.c \
-    ingest/png_source.c \
-    ingest/resize_axis.c \
-    ingest/resize_kernel.c \
-    ingest/resize_portable.c \
-    ingest/resize_tables.c \
-    ingest/resize.c \
-    ingest/colour_profile.c \
-    ingest/decode_jpeg.c \
-    ingest/decode_png.c \
-    ingest/decode_webp.c \
-    ingest/decode.c
+    ingest/image/exif.c \
+    ingest/image/image_header.c \
+    ingest/image/header_jpeg.c \
+    ingest/image/header_png.c \
+    ingest/image/header_webp.c \
+    ingest/image/png_source.c \
+    ingest/image/resize_axis.c \
+    ingest/image/resize_kernel.c \
+    ingest/image/resize_portable.c \
+    ingest/image/resize_tables.c \
+    ingest/image/resize.c \
+    ingest/image/colour_profile.c \
+    ingest/image/decode_jpeg.c \
+    ingest/image/decode_png.c \
+    ingest/image/decode_webp.c \
+    ingest/image/decode.c
 
 VAE_SRC := \
     vae_encode/backend_cpu.c \
@@ -114,8 +114,8 @@ VAE_SRC += \
     vae_encode/cpu_avx2.c \
     vae_encode/cpu_avx512.c
 INGEST_SRC += \
-    ingest/resize_avx2.c \
-    ingest/resize_avx512.c
+    ingest/image/resize_avx2.c \
+    ingest/image/resize_avx512.c
 no_avx    := -mno-avx
 no_avx512 := -mno-avx512f
 endif

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "ingest/hash_set.h"
-#include "ingest/image_header.h"
+#include "ingest/image/image_header.h"
 #include "ingest/reject.h"
 
 /* One of several texts that stand for the same: a caption, or a document. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "ingest/utf8.h"
+#include "ingest/text/utf8.h"
 
 const struct reader *const readers[N_READERS] = {&reader_tar, &reader_jsonl};
 

@@ -249,8 +249,8 @@ rule_libm()
 # Only the JPEG decoder may jump: libjpeg reports errors so.
 rule_longjmp()
 {
-    find_calls 'setjmp|sigsetjmp|longjmp|siglongjmp' 'only ingest/decode_jpeg.c may call' \
-        $(files_in ingest vae_encode shard tools | grep -v '^ingest/decode_jpeg\.c$')
+    find_calls 'setjmp|sigsetjmp|longjmp|siglongjmp' 'only ingest/image/decode_jpeg.c may call' \
+        $(files_in ingest vae_encode shard tools | grep -v '^ingest/image/decode_jpeg\.c$')
 }
 
 # No file tells where somebody built it.

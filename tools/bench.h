@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "ingest/decode.h"
+#include "ingest/image/decode.h"
 #include "ingest/ingest_sample.h"
 #include "tools/input.h"
 #include "tools/models.h"

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/decode.h"
+#include "ingest/image/decode.h"
 #include "shard/canonical_json.h"
 #include "tools/exit_code.h"
 #include "tools/json_diff.h"

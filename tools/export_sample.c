@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "ingest/utf8.h"
+#include "ingest/text/utf8.h"
 #include "shard/float16.h"
 #include "shard/parts.h"
 #include "shard/status.h"

@@ -4,7 +4,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "ingest/image_header.h"
+#include "ingest/image/image_header.h"
 #include "ingest/status.h"
 #include "tools/input_source.h"
 #include "tools/run.h"

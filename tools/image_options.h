@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "ingest/decode.h"
+#include "ingest/image/decode.h"
 #include "tools/options.h"
 
 enum truncated_image { TRUNCATED_REJECT, TRUNCATED_KEEP };

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "ingest/utf8.h"
+#include "ingest/text/utf8.h"
 #include "tools/exit_code.h"
 #include "tools/input_advice.h"
 #include "tools/list_file.h"

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "ingest/plain_json.h"
+#include "ingest/text/plain_json.h"
 #include "shard/json_depth.h"
 #include "tools/print.h"
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/utf8.h"
+#include "ingest/text/utf8.h"
 #include "tools/memory_file.h"
 
 /* Would change what a terminal or a reader sees around it. */

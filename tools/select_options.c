@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "ingest/utf8.h"
+#include "ingest/text/utf8.h"
 
 const char *const metadata_names[] = {"keep", "none", NULL};
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/decode.h"
+#include "ingest/image/decode.h"
 #include "ingest/status.h"
 #include "shard/status.h"
 #include "tools/clock.h"

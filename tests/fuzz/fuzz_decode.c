@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/decode.h"
+#include "ingest/image/decode.h"
 #include "ingest/status.h"
 #include "tests/unit/decode_image.h"
 

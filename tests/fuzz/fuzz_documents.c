@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/fuzz/fuzz_documents.c - any bytes into ingest/reader_jsonl.c: decompression,
+ * tests/fuzz/fuzz_documents.c - any bytes into ingest/text/reader_jsonl.c: decompression,
  * lines, JSON, metadata.
  *
  * The first byte chooses options and the size of reads; what comes out must not depend on
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "ingest/readers.h"
-#include "ingest/plain_json.h"
+#include "ingest/text/plain_json.h"
 #include "ingest/status.h"
 #include "tests/unit/memory_input.h"
 

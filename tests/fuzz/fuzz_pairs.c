@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/fuzz/fuzz_pairs.c - any bytes into ingest/reader_tar.c: decompression, tar, grouping,
+ * tests/fuzz/fuzz_pairs.c - any bytes into ingest/archive/reader_tar.c: decompression, tar, grouping,
  * captions.
  *
  * The first byte chooses options and the size of reads; what comes out must not depend on

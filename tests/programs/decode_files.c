@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/decode.h"
+#include "ingest/image/decode.h"
 #include "ingest/status.h"
 
 static const uint64_t budget = (uint64_t)384 << 20;

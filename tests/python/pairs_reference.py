@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ingest/reader_tar.c should make of an archive, said once more in Python: tarfile and
+"""What ingest/archive/reader_tar.c should make of an archive, said once more in Python: tarfile and
 WebDataset's regular expressions do the reading. For whole archives only."""
 
 import hashlib

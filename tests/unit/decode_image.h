@@ -3,7 +3,7 @@
 #ifndef TESTS_DECODE_IMAGE_H
 #define TESTS_DECODE_IMAGE_H
 
-#include "ingest/decode.h"
+#include "ingest/image/decode.h"
 #include "ingest/status.h"
 
 /* Returns as image_decoder_run() does; what is wrong with the header is in out->reject,

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ingest/caption.h"
+#include "ingest/text/caption.h"
 #include "ingest/status.h"
 
 /* "name=text|name=text|..." of what the JSON gives; "!" in front where it did not parse.

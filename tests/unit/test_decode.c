@@ -12,9 +12,9 @@
 #include <cmocka.h>
 #include <jpeglib.h>
 
-#include "ingest/decode.h"
-#include "ingest/exif.h"
-#include "ingest/header_format.h"
+#include "ingest/image/decode.h"
+#include "ingest/image/exif.h"
+#include "ingest/image/header_format.h"
 #include "ingest/status.h"
 #include "tests/unit/decode_image.h"
 

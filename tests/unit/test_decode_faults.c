@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "ingest/decode.h"
+#include "ingest/image/decode.h"
 #include "ingest/status.h"
 #include "tests/unit/decode_image.h"
 #include "tests/unit/failing_malloc.h"

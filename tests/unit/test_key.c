@@ -7,10 +7,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ingest/blank.h"
+#include "ingest/text/blank.h"
 #include "ingest/hash_set.h"
-#include "ingest/key.h"
-#include "ingest/utf8.h"
+#include "ingest/archive/key.h"
+#include "ingest/text/utf8.h"
 
 static void key_ends_at_the_first_dot_of_the_file_name(void **state)
 {

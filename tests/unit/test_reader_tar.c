@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ingest/caption.h"
+#include "ingest/text/caption.h"
 #include "tests/unit/tar_run.h"
 
 #define DUPLICATE "an earlier sample has this key (or a pair's files are not neighbours)"

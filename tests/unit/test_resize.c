@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "ingest/resize.h"
-#include "ingest/resize_axis.h"
-#include "ingest/resize_kernel.h"
+#include "ingest/image/resize.h"
+#include "ingest/image/resize_axis.h"
+#include "ingest/image/resize_kernel.h"
 #include "ingest/status.h"
 
 static const enum resize_filter filters[] = {RESIZE_BICUBIC, RESIZE_LANCZOS,

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ingest/tar_header.h"
+#include "ingest/archive/tar_header.h"
 #include "tests/unit/make_tar.h"
 
 /* A good header block of 5 bytes named "a.txt", to be changed. */

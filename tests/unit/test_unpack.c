@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ingest/unpack.h"
+#include "ingest/archive/unpack.h"
 #include "tests/unit/packing.h"
 
 enum { N_STREAMS = 4, PIECE = 3000, MEMORY = 16 << 20 };

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a given text is as a caption, by the rules of `latentmill prepare` (ingest/caption.c for a
-caption file, ingest/document_parse.c for a document): the same text gives the same ids."""
+"""What a given text is as a caption, by the rules of `latentmill prepare` (ingest/text/caption.c for a
+caption file, ingest/text/document_parse.c for a document): the same text gives the same ids."""
 from __future__ import annotations
 
 # The property White_Space: str.isspace() has U+001C to U+001F besides.

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ingest/image/decode.h - encoded image bytes -> RGB of training size.
+ *
+ * image_decoder_run() decodes, orients by EXIF (not by XMP), converts CMYK, 16 bit and
+ * alpha, crops the centred square (or the centred box of the target's aspect), resizes
+ * with antialiasing and applies the colour profile. The result equals Pillow's
+ *     exif_transpose(im).resize((W, H), filter, box=crop)
+ * within 1 level, with the order of passes that Pillow has since version 13 (older ones
+ * differ by a few levels on tall images), and is the same on every machine. `area` is
+ * Pillow's Image.Resampling.BOX. One decoder belongs to one thread. */
+#ifndef INGEST_IMAGE_DECODE_H
+#define INGEST_IMAGE_DECODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ingest/image/image_header.h"
+#include "ingest/reject.h"
+
+enum resize_filter { RESIZE_BICUBIC, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_AREA };
+enum icc_mode { ICC_SRGB, ICC_IGNORE };
+
+/* The table of bytes held at once while one image is decoded, the codec's library and the
+ * resizer included, the input's bytes and the result not:
+ *
+ *     always                    DECODE_HELD_FIXED
+ *                               + DECODE_HELD_PER_LINE * (width + height)
+ *     ICC profile of p bytes    DECODE_HELD_PER_PROFILE_BYTE * p
+ *     JPEG of several scans     2 for each coefficient: 64 a block, blocks of each
+ *                               component as its sampling says
+ *     PNG, interlaced           width * height * 3; with alpha 4; of 16 bits 8
+ *     WebP, lossy               width * height * 3
+ *     WebP, lossy with alpha    width * height * 9
+ *     WebP, lossless            width * height * 8
+ *
+ * Larger sides or more pixels than the limits here are too_many_pixels whatever they
+ * need. Not in the table is what does not come from the image: where the image is smaller
+ * than the target, the resizer's sums may take 16 bytes a pixel of the target; and a
+ * decoder keeps a bounded number of colour transforms and tap tables between images.
+ *
+ * DECODE_TABLE_NUMBER is raised when the table or a limit changes: which images are
+ * too_many_pixels depends on it, so it is part of a data set's configuration. */
+enum { DECODE_TABLE_NUMBER = 1 };
+enum {
+    DECODE_HELD_FIXED = 1 << 20,
+    DECODE_HELD_PER_LINE = 256,
+    DECODE_HELD_PER_PROFILE_BYTE = 8
+};
+enum { DECODE_MAX_SIDE = 65535, DECODE_MAX_PIXELS = 1 << 29 };
+
+struct decode_options {
+    int width, height; /* target size in pixels */
+    enum resize_filter filter;
+    enum icc_mode icc;
+    bool keep_truncated; /* --truncated keep: missing rows are what the codec leaves */
+    uint32_t min_size;   /* shorter side, oriented; 0: no limit */
+    int jpeg_scale; /* F > 0: decode JPEGs at 1/2, 1/4 or 1/8 of their size, the smallest
+                     * whose crop is F times the target's size or more; 0: in full */
+    bool whole; /* decode what the crop does not need too: slower, the tests' referee */
+    const char *isa; /* "portable", "avx2", "avx512": use none better; NULL: the best.
+                      * The result is the same. Lent until open has returned. */
+};
+
+struct decoded {
+    uint32_t original_width, original_height; /* oriented */
+    uint32_t crop_left, crop_top, crop_width, crop_height;
+    bool upscaled;       /* the crop is smaller than the target */
+    bool broken_profile; /* an ICC profile that was ignored because it is broken */
+    struct reject reject;
+};
+
+struct image_decoder;
+
+/* Returns INGEST_OK, INGEST_ENOMEM or INGEST_EINVAL. Gives *out on success. */
+int image_decoder_open(struct image_decoder **out, const struct decode_options *options);
+
+/* The instruction set that resizes: "portable", "avx2", "avx512". */
+const char *image_decoder_isa(const struct image_decoder *d);
+
+/* Writes (height, width, 3) bytes to rgb. `header` is what image_header_read() has found
+ * good in these bytes. Returns INGEST_OK, also for a bad image, which out->reject names;
+ * < 0 is INGEST_ENOMEM only. Allocates up to header->need. */
+int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
+                      const struct image_header *header, uint8_t *rgb,
+                      struct decoded *out);
+
+/* Accepts NULL. */
+void image_decoder_close(struct image_decoder *d);
+
+/* "bicubic", ... for the configuration; "unknown" for no filter's number. */
+const char *resize_filter_name(enum resize_filter filter);
+
+#endif
