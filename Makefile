@@ -80,39 +80,39 @@ INGEST_SRC := \
     ingest/image/decode.c
 
 VAE_SRC := \
-    vae_encode/backend_cpu.c \
+    vae_encode/cpu/backend_cpu.c \
     vae_encode/backend_ref.c \
-    vae_encode/build_kl.c \
-    vae_encode/build_taesd.c \
-    vae_encode/config.c \
-    vae_encode/cpu_activation.c \
-    vae_encode/cpu_attention.c \
-    vae_encode/cpu_conv.c \
-    vae_encode/cpu_memory.c \
-    vae_encode/cpu_model.c \
-    vae_encode/cpu_portable.c \
-    vae_encode/cpu_tile.c \
-    vae_encode/cpu_winograd.c \
+    vae_encode/model/build_kl.c \
+    vae_encode/model/build_taesd.c \
+    vae_encode/model/config.c \
+    vae_encode/cpu/cpu_activation.c \
+    vae_encode/cpu/cpu_attention.c \
+    vae_encode/cpu/cpu_conv.c \
+    vae_encode/cpu/cpu_memory.c \
+    vae_encode/cpu/cpu_model.c \
+    vae_encode/cpu/cpu_portable.c \
+    vae_encode/cpu/cpu_tile.c \
+    vae_encode/cpu/cpu_winograd.c \
     vae_encode/encoder.c \
-    vae_encode/families.c \
-    vae_encode/graph_build.c \
-    vae_encode/layers.c \
-    vae_encode/names.c \
-    vae_encode/network.c \
-    vae_encode/safetensors.c \
+    vae_encode/model/families.c \
+    vae_encode/model/graph_build.c \
+    vae_encode/model/layers.c \
+    vae_encode/model/names.c \
+    vae_encode/model/network.c \
+    vae_encode/model/safetensors.c \
     vae_encode/status.c \
     vae_encode/vae.c \
-    vae_encode/vae_builtin.c \
+    vae_encode/default/vae_builtin.c \
     vae_encode/vae_coder.c \
-    vae_encode/vae_source.c \
+    vae_encode/model/vae_source.c \
     vae_encode/why.c \
-    vae_encode/winograd.c
+    vae_encode/cpu/winograd.c
 
 # The kernels: one source, compiled for each instruction set the compiler's target has.
 ifneq ($(filter x86_64-%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 VAE_SRC += \
-    vae_encode/cpu_avx2.c \
-    vae_encode/cpu_avx512.c
+    vae_encode/cpu/cpu_avx2.c \
+    vae_encode/cpu/cpu_avx512.c
 INGEST_SRC += \
     ingest/image/resize_avx2.c \
     ingest/image/resize_avx512.c
@@ -515,7 +515,7 @@ $(BUILD)/%.o: %.cc $(BUILD)/flags
 	$(CXX) $(lm_cxxflags) -MMD -MP -c -o $@ $<
 
 $(BUILD)/shard/tokenizer_builtin.o: shard/default/tokenizer.model
-$(BUILD)/vae_encode/vae_builtin.o: vae_encode/default/diffusion_pytorch_model.safetensors \
+$(BUILD)/vae_encode/default/vae_builtin.o: vae_encode/default/diffusion_pytorch_model.safetensors \
     vae_encode/default/config.json
 
 # The Python package, to be found with PYTHONPATH=$(BUILD)/python. Its objects are apart,

@@ -10,7 +10,7 @@
 #include <math.h>
 
 #include "ingest/image.h"
-#include "vae_encode/graph.h"
+#include "vae_encode/model/graph.h"
 #include "vae_encode/vae.h"
 
 static inline bool vae_cancelled(const struct vae_cancel *cancel, int step)

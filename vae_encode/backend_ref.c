@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "vae_encode/backend.h"
-#include "vae_encode/exact_exp.h"
+#include "vae_encode/cpu/exact_exp.h"
 #include "vae_encode/status.h"
 
 struct ref_packed {

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vae_encode/config.h"
-#include "vae_encode/families.h"
+#include "vae_encode/model/config.h"
+#include "vae_encode/model/families.h"
 #include "vae_encode/status.h"
 #include "vae_encode/vae_handle.h"
-#include "vae_encode/vae_source.h"
+#include "vae_encode/model/vae_source.h"
 
 static int choose_backend(struct vae *vae, const char *name)
 {

@@ -4,7 +4,7 @@
 #define VAE_ENCODE_VAE_HANDLE_H
 
 #include "vae_encode/backend.h"
-#include "vae_encode/layers.h"
+#include "vae_encode/model/layers.h"
 #include "vae_encode/vae.h"
 #include "vae_encode/why.h"
 

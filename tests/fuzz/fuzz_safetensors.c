@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "vae_encode/backend.h"
-#include "vae_encode/config.h"
-#include "vae_encode/families.h"
+#include "vae_encode/model/config.h"
+#include "vae_encode/model/families.h"
 #include "vae_encode/status.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "vae_encode/graph.h"
+#include "vae_encode/model/graph.h"
 
 enum { RANDOM_MAX_STEPS = 64, RANDOM_MAX_TENSORS = 400 };
 

@@ -13,7 +13,7 @@
 #include "tests/unit/random_graph.h"
 #include "vae_encode/backend.h"
 #include "vae_encode/status.h"
-#include "vae_encode/winograd.h"
+#include "vae_encode/cpu/winograd.h"
 
 static const char *const all_isas[] = {"portable", "avx2", "avx512"};
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "vae_encode/backend.h"
-#include "vae_encode/cpu_kernels.h"
+#include "vae_encode/cpu/cpu_kernels.h"
 
 static const struct cpu_kernels *const all_kernels[] = {
     &cpu_kernels_portable,

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "vae_encode/safetensors.h"
+#include "vae_encode/model/safetensors.h"
 #include "vae_encode/status.h"
 
 /* Gives a file of this header and n_data bytes, in memory exactly as long, so that the

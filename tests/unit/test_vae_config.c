@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "vae_encode/config.h"
+#include "vae_encode/model/config.h"
 #include "vae_encode/status.h"
 
 #define KL "{\"_class_name\":\"AutoencoderKL\",\"block_out_channels\":[32,64]"

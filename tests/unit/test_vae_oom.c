@@ -14,7 +14,7 @@
 #include "tests/unit/failing_malloc.h"
 #include "tests/unit/random_graph.h"
 #include "vae_encode/backend.h"
-#include "vae_encode/config.h"
+#include "vae_encode/model/config.h"
 #include "vae_encode/status.h"
 
 enum { SIDE = 16, MOST_ALLOCATIONS = 2000 };
