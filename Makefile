@@ -138,8 +138,8 @@ SHARD_SRC := \
     shard/header.c \
     shard/header_read.c \
     shard/record_check.c \
-    shard/row.c \
-    shard/planes.c \
+    shard/file/row.c \
+    shard/file/planes.c \
     shard/float16.c \
     shard/draw.c \
     shard/buffer.c \
@@ -148,33 +148,33 @@ SHARD_SRC := \
     shard/json_array.c \
     shard/json_depth.c \
     shard/json_read.c \
-    shard/column.c \
-    shard/text_frame.c \
-    shard/block.c \
-    shard/intern.c \
-    shard/table.c \
+    shard/file/column.c \
+    shard/file/text_frame.c \
+    shard/file/block.c \
+    shard/index/intern.c \
+    shard/index/table.c \
     shard/valid_utf8.c \
-    shard/outline.c \
+    shard/index/outline.c \
     shard/parts.c \
-    shard/part_type.c \
+    shard/index/part_type.c \
     shard/plan.c \
-    shard/row_read.c \
-    shard/column_store.c \
-    shard/index.c \
+    shard/file/row_read.c \
+    shard/index/column_store.c \
+    shard/index/index.c \
     shard/output.c \
-    shard/sink.c \
+    shard/file/sink.c \
     shard/writer.c \
-    shard/positioned_file.c \
-    shard/index_read.c \
-    shard/file_map.c \
-    shard/index_check.c \
-    shard/block_read.c \
-    shard/key_map.c \
+    shard/file/positioned_file.c \
+    shard/index/index_read.c \
+    shard/file/file_map.c \
+    shard/index/index_check.c \
+    shard/file/block_read.c \
+    shard/index/key_map.c \
     shard/reader.c \
     shard/sequence.c \
-    shard/dataset_index.c \
-    shard/dataset_index_write.c \
-    shard/loaded_block.c \
+    shard/index/dataset_index.c \
+    shard/index/dataset_index_write.c \
+    shard/file/loaded_block.c \
     shard/python/native/prefetch.c
 
 # The Python package's extension: these over the reader's part of shard/, which
@@ -195,10 +195,10 @@ PYTHON_SRC := \
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
-    shard/tokenizer_builtin.c \
-    shard/tokenizer_charsmap.c \
-    shard/tokenizer_model.c \
-    shard/tokenizer_spm.cc
+    shard/tokenizer/tokenizer_builtin.c \
+    shard/tokenizer/tokenizer_charsmap.c \
+    shard/tokenizer/tokenizer_model.c \
+    shard/tokenizer/tokenizer_spm.cc
 
 TOOLS_SRC := \
     tools/bench.c \
@@ -514,7 +514,7 @@ $(BUILD)/%.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CXX) $(lm_cxxflags) -MMD -MP -c -o $@ $<
 
-$(BUILD)/shard/tokenizer_builtin.o: shard/default/tokenizer.model
+$(BUILD)/shard/tokenizer/tokenizer_builtin.o: shard/default/tokenizer.model
 $(BUILD)/vae_encode/default/vae_builtin.o: vae_encode/default/diffusion_pytorch_model.safetensors \
     vae_encode/default/config.json
 
@@ -523,7 +523,7 @@ $(BUILD)/vae_encode/default/vae_builtin.o: vae_encode/default/diffusion_pytorch_
 python_package := $(BUILD)/python/latentmill
 python_include := $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
 python_objects := $(patsubst %.c,$(BUILD)/python/obj/%.o,$(PYTHON_SRC) \
-                  $(filter-out shard/writer.c shard/sink.c shard/output.c,$(SHARD_SRC)))
+                  $(filter-out shard/writer.c shard/file/sink.c shard/output.c,$(SHARD_SRC)))
 python_files   := $(patsubst shard/python/latentmill/%,$(python_package)/%,\
                   $(wildcard shard/python/latentmill/*.py*))
 ## python: the Python package, below $(BUILD)/python

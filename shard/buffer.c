@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "shard/status.h"
-#include "shard/wire.h"
+#include "shard/file/wire.h"
 
 unsigned char *shard_buffer_extend(struct shard_buffer *b, size_t n)
 {

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "shard/base64.h"
-#include "shard/format.h"
+#include "shard/file/format.h"
 #include "shard/status.h"
-#include "shard/wire.h" /* asserts the order of bytes */
+#include "shard/file/wire.h" /* asserts the order of bytes */
 
 enum { MAX_PLAIN = 64 }; /* values that a person may want to read */
 

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "shard/canonical_json.h"
-#include "shard/format.h"
+#include "shard/file/format.h"
 #include "shard/json_read.h"
 #include "shard/parts.h"
 #include "shard/status.h"

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shard/block_read.h"
-#include "shard/file_map.h"
-#include "shard/index_check.h"
-#include "shard/key_map.h"
-#include "shard/positioned_file.h"
+#include "shard/file/block_read.h"
+#include "shard/file/file_map.h"
+#include "shard/index/index_check.h"
+#include "shard/index/key_map.h"
+#include "shard/file/positioned_file.h"
 
 struct shard_reader {
     struct shard_source source;

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "shard/format.h"
+#include "shard/file/format.h"
 #include "shard/parts.h"
-#include "shard/planes.h"
+#include "shard/file/planes.h"
 #include "shard/status.h"
 #include "shard/valid_utf8.h"
-#include "shard/wire.h"
+#include "shard/file/wire.h"
 
 /* One check under way: the sums so far, and where to say what is wrong. */
 struct check {

@@ -10,7 +10,7 @@
 
 #include "shard/header.h"
 #include "shard/record.h"
-#include "shard/row.h"
+#include "shard/file/row.h"
 
 /* Checks what FORMAT.md asks of a record, be it just read or about to be written. Fills
  * *size. Returns SHARD_OK or SHARD_EINVAL, with the reason in why. */

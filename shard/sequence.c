@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shard/format.h"
+#include "shard/file/format.h"
 #include "shard/parts.h"
 #include "shard/status.h"
-#include "shard/wire.h"
+#include "shard/file/wire.h"
 
 enum { MAX_LENGTH = 1 << 26 };
 

@@ -18,13 +18,13 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-#include "shard/block.h"
-#include "shard/format.h"
-#include "shard/index.h"
+#include "shard/file/block.h"
+#include "shard/file/format.h"
+#include "shard/index/index.h"
 #include "shard/record_check.h"
-#include "shard/sink.h"
+#include "shard/file/sink.h"
 #include "shard/status.h"
-#include "shard/wire.h"
+#include "shard/file/wire.h"
 
 enum { ZSTD_LEVEL = 3, PATH_CAP = 4096, WHY_CAP = 4096 + 512 };
 

@@ -12,7 +12,7 @@
 #include "shard/header.h"
 #include "shard/parts.h"
 #include "shard/record.h"
-#include "shard/tokenizer.h"
+#include "shard/tokenizer/tokenizer.h"
 #include "tools/record_view.h"
 
 enum dump_latents { DUMP_LATENTS_STATS, DUMP_LATENTS_NONE, DUMP_LATENTS_FULL };

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "shard/header.h"
-#include "shard/tokenizer.h"
+#include "shard/tokenizer/tokenizer.h"
 #include "tools/sha256.h"
 
 /* Holds the last one, for the next shard of the same data set. */

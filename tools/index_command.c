@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shard/dataset_index.h"
+#include "shard/index/dataset_index.h"
 #include "tools/commands.h"
 #include "tools/data_set.h"
 #include "tools/data_set_report.h"

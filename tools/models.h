@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "shard/header.h"
-#include "shard/tokenizer.h"
+#include "shard/tokenizer/tokenizer.h"
 #include "tools/encoding.h"
 #include "tools/text_options.h"
 

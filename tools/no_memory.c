@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#include "shard/tokenizer.h"
+#include "shard/tokenizer/tokenizer.h"
 #include "tools/exit_code.h"
 
 /* On any thread, so without the work that exit() does. */

@@ -16,7 +16,7 @@
 #include "ingest/reject.h"
 #include "ingest/skip.h"
 #include "shard/header.h"
-#include "shard/tokenizer.h"
+#include "shard/tokenizer/tokenizer.h"
 #include "tools/budget.h"
 #include "tools/encoding.h"
 #include "tools/image_options.h"

@@ -16,16 +16,15 @@ from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE / "csrc" if (HERE / "csrc").exists() else HERE.parent.parent
-NOT_READER = {"writer.c", "sink.c", "output.c"}  # and the tokenizer
+NOT_READER = {"writer.c", "sink.c", "output.c"}
 
 
 def c_files():
     """Relative to ROOT: what the extension is made of."""
-    for path in sorted(ROOT.glob("shard/*.[ch]")) + sorted(
-        ROOT.glob("shard/python/native/*.[ch]")
-    ):
-        if path.name not in NOT_READER and not path.name.startswith("tokenizer"):
-            yield path.relative_to(ROOT)
+    for folder in ("shard", "shard/file", "shard/index", "shard/python/native"):
+        for path in sorted((ROOT / folder).glob("*.[ch]")):
+            if path.name not in NOT_READER:
+                yield path.relative_to(ROOT)
 
 
 def version():

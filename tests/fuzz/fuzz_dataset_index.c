@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "shard/dataset_index.h"
+#include "shard/index/dataset_index.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,7 +12,7 @@
 #include <jansson.h>
 
 #include "shard/status.h"
-#include "shard/text_frame.h"
+#include "shard/file/text_frame.h"
 #include "tests/unit/sample_records.h"
 #include "tools/dump_sample.h"
 

@@ -11,13 +11,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "shard/file_map.h"
-#include "shard/format.h"
-#include "shard/outline.h"
+#include "shard/file/file_map.h"
+#include "shard/file/format.h"
+#include "shard/index/outline.h"
 #include "shard/reader.h"
 #include "shard/sequence.h"
-#include "shard/text_frame.h"
-#include "shard/wire.h"
+#include "shard/file/text_frame.h"
+#include "shard/file/wire.h"
 #include "tests/unit/sample_records.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

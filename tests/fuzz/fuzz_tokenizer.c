@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "shard/status.h"
-#include "shard/tokenizer.h"
+#include "shard/tokenizer/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

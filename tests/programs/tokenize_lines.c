@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "shard/status.h"
-#include "shard/tokenizer.h"
+#include "shard/tokenizer/tokenizer.h"
 
 /* Gives *model (release with free()). */
 static int read_model(const char *path, void **model, size_t *len)

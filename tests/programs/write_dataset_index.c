@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "shard/dataset_index.h"
+#include "shard/index/dataset_index.h"
 
 static int add_all(struct dataset_index_writer *w, const char *shard, unsigned long n)
 {

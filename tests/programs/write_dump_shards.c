@@ -23,7 +23,7 @@
 #include "shard/float16.h"
 #include "shard/record.h"
 #include "shard/status.h"
-#include "shard/tokenizer.h"
+#include "shard/tokenizer/tokenizer.h"
 #include "shard/writer.h"
 
 enum { CHANNELS = 4, SIDE = 8, N_VALUES = CHANNELS * SIDE * SIDE };

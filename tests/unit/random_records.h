@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shard/format.h"
+#include "shard/file/format.h"
 #include "shard/header.h"
 #include "shard/parts.h"
 #include "shard/record_check.h"

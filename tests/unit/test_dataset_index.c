@@ -8,10 +8,10 @@
 
 #include <xxhash.h>
 
-#include "shard/dataset_index.h"
+#include "shard/index/dataset_index.h"
 #include "shard/parts.h"
-#include "shard/table.h"
-#include "shard/wire.h"
+#include "shard/index/table.h"
+#include "shard/file/wire.h"
 
 enum { N = 60 };
 

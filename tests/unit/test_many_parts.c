@@ -14,7 +14,7 @@
 #include <jansson.h>
 
 #include "shard/draw.h"
-#include "shard/format.h"
+#include "shard/file/format.h"
 #include "shard/parts.h"
 #include "shard/record_check.h"
 #include "shard/sequence.h"

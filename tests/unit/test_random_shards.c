@@ -3,8 +3,8 @@
  * read back, and what the index says of a record plans the same sequence as its row. */
 #include "tests/unit/sample_shards.h"
 
-#include "shard/file_map.h"
-#include "shard/outline.h"
+#include "shard/file/file_map.h"
+#include "shard/index/outline.h"
 #include "shard/sequence.h"
 #include "tests/unit/random_records.h"
 

@@ -8,11 +8,11 @@
 
 #include <cmocka.h>
 
-#include "shard/format.h"
-#include "shard/part_type.h"
-#include "shard/row.h"
+#include "shard/file/format.h"
+#include "shard/index/part_type.h"
+#include "shard/file/row.h"
 #include "shard/status.h"
-#include "shard/wire.h"
+#include "shard/file/wire.h"
 #include "tests/unit/random_records.h"
 
 enum { TIMES = 20, MOST_RECORDS = 20000 };

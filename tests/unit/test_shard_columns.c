@@ -6,8 +6,8 @@
 
 #include <fcntl.h>
 
-#include "shard/block_read.h"
-#include "shard/file_map.h"
+#include "shard/file/block_read.h"
+#include "shard/file/file_map.h"
 
 enum {
     ROWS = 64,

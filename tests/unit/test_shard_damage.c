@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "shard/file_map.h"
-#include "shard/format.h"
-#include "shard/outline.h"
+#include "shard/file/file_map.h"
+#include "shard/file/format.h"
+#include "shard/index/outline.h"
 
 enum { N = 10 };
 

@@ -7,8 +7,8 @@
  * With a number of records it prints what each column takes instead. */
 #include "tests/unit/sample_shards.h"
 
-#include "shard/file_map.h"
-#include "shard/outline.h"
+#include "shard/file/file_map.h"
+#include "shard/index/outline.h"
 
 enum { N = 50000, SIDE = 1100 }; /* SIDE x SIDE shapes */
 

@@ -7,9 +7,9 @@
 #include <jansson.h>
 #include <openssl/crypto.h>
 
-#include "shard/dataset_index.h"
-#include "shard/file_map.h"
-#include "shard/outline.h"
+#include "shard/index/dataset_index.h"
+#include "shard/file/file_map.h"
+#include "shard/index/outline.h"
 #include "shard/sequence.h"
 
 #ifndef __has_feature

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "shard/file_map.h"
+#include "shard/file/file_map.h"
 
 /* A pair with a latent of 16 KiB and n_ids ids: 32 of them are 512 KiB. */
 struct pair {

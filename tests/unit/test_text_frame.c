@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "shard/block.h"
+#include "shard/file/block.h"
 #include "shard/status.h"
-#include "shard/wire.h"
+#include "shard/file/wire.h"
 #include "tests/unit/compare_records.h"
 #include "tests/unit/random_records.h"
 

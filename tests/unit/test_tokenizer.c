@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "shard/status.h"
-#include "shard/tokenizer.h"
-#include "shard/tokenizer_charsmap.h"
+#include "shard/tokenizer/tokenizer.h"
+#include "shard/tokenizer/tokenizer_charsmap.h"
 
 /* A model in the making: protobuf fields one behind the other. */
 struct bytes {

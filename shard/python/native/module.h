@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "shard/buffer.h"
-#include "shard/loaded_block.h"
+#include "shard/file/loaded_block.h"
 #include "shard/sequence.h"
 
 struct module_state {

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "shard/loaded_block.h"
+#include "shard/file/loaded_block.h"
 
 enum { PREFETCH_AGAIN = 1 }; /* positive: not an error */
 

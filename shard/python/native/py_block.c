@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shard/file_map.h"
+#include "shard/file/file_map.h"
 #include "shard/parts.h"
 #include "shard/status.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/python/native/py_dataset.c - shard/dataset_index.h for Python. */
+ * shard/python/native/py_dataset.c - shard/index/dataset_index.h for Python. */
 #include "shard/python/native/module.h"
 
 #include <string.h>
 
-#include "shard/dataset_index.h"
-#include "shard/table.h"
+#include "shard/index/dataset_index.h"
+#include "shard/index/table.h"
 
 struct dataset_object {
     PyObject_HEAD struct dataset_index *index;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "shard/draw.h"
-#include "shard/file_map.h"
+#include "shard/file/file_map.h"
 
 struct draw_request {
     PyObject *shard;

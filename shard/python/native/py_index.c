@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shard/file_map.h"
-#include "shard/outline.h"
+#include "shard/file/file_map.h"
+#include "shard/index/outline.h"
 #include "shard/sequence.h"
 #include "shard/status.h"
-#include "shard/table.h"
+#include "shard/index/table.h"
 
 /* ---- parts of the index that are read by themselves ---- */
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "shard/file_map.h"
+#include "shard/file/file_map.h"
 #include "shard/python/native/prefetch.h"
 #include "shard/status.h"
 

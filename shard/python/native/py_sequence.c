@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shard/file_map.h"
-#include "shard/outline.h"
+#include "shard/file/file_map.h"
+#include "shard/index/outline.h"
 #include "shard/plan.h"
 #include "shard/sequence.h"
 #include "shard/status.h"

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shard/file_map.h"
-#include "shard/key_map.h"
-#include "shard/outline.h"
+#include "shard/file/file_map.h"
+#include "shard/index/key_map.h"
+#include "shard/index/outline.h"
 #include "shard/status.h"
 
 struct shard_object {

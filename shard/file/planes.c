@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shard/file/planes.h"
+
+#include <string.h>
+
+#include "shard/record.h"
+
+uint32_t shard_dtype_width(uint32_t dtype)
+{
+    switch (dtype) {
+    case SHARD_U8:
+        return 1;
+    case SHARD_U16:
+    case SHARD_FP16:
+    case SHARD_BF16:
+        return 2;
+    case SHARD_U32:
+    case SHARD_I32:
+    case SHARD_FP32:
+        return 4;
+    default:
+        return 0;
+    }
+}
+
+const char *shard_dtype_name(uint32_t dtype)
+{
+    static const char *const names[] = {"u8",   "u16",  "u32",  "i32",
+                                        "fp16", "bf16", "fp32", "file"};
+
+    return dtype < sizeof(names) / sizeof(names[0]) ? names[dtype] : NULL;
+}
+
+uint32_t shard_dtype_planes(uint32_t dtype)
+{
+    switch (dtype) {
+    case SHARD_FP16:
+    case SHARD_BF16:
+    case SHARD_FP32:
+        return shard_dtype_width(dtype);
+    default:
+        return 1;
+    }
+}
+
+void shard_planes_split(const unsigned char *in, unsigned char *out, size_t bytes,
+                        uint32_t width)
+{
+    size_t n = bytes / width;
+
+    for (uint32_t plane = 0; plane < width; plane++) {
+        unsigned char *to = out + plane * n;
+        for (size_t i = 0; i < n; i++)
+            to[i] = in[i * width + plane];
+    }
+}
+
+/* The trainer's hot path: two planes written as the compiler's vectors like them. */
+static void join2(const unsigned char *in, unsigned char *out, size_t n)
+{
+    const unsigned char *high = in + n;
+
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = in[i];
+        out[2 * i + 1] = high[i];
+    }
+}
+
+void shard_planes_join(const unsigned char *in, unsigned char *out, size_t bytes,
+                       uint32_t width)
+{
+    size_t n = bytes / width;
+
+    if (width == 1) {
+        if (bytes > 0)
+            memcpy(out, in, bytes);
+    } else if (width == 2) {
+        join2(in, out, n);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            for (uint32_t plane = 0; plane < width; plane++)
+                out[i * width + plane] = in[plane * n + i];
+    }
+}

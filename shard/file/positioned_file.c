@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shard/file/positioned_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "shard/file/format.h"
+#include "shard/status.h"
+
+int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)
+{
+    va_list ap;
+
+    s->error = status == SHARD_EIO ? errno : 0;
+    int n = snprintf(s->why, sizeof(s->why), "%.300s: ", s->path);
+
+    va_start(ap, fmt);
+    vsnprintf(s->why + n, sizeof(s->why) - (size_t)n, fmt, ap);
+    va_end(ap);
+    return status;
+}
+
+/* Opens s->path and looks at it. */
+static int open_regular(struct shard_source *s, struct stat *st)
+{
+    s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no wait for a FIFO */
+    if (s->fd < 0 || fstat(s->fd, st) != 0)
+        return shard_source_fail(s, SHARD_EIO, "%s", strerror(errno));
+    if (!S_ISREG(st->st_mode))
+        return shard_source_fail(s, SHARD_EFORMAT, "not a regular file");
+    return SHARD_OK;
+}
+
+int shard_source_open(struct shard_source *s, const char *path)
+{
+    struct stat st;
+
+    *s = (struct shard_source){.fd = -1};
+    s->path = strdup(path);
+    s->zstd = ZSTD_createDCtx();
+    if (s->path == NULL || s->zstd == NULL) {
+        snprintf(s->why, sizeof(s->why), "out of memory");
+        return SHARD_ENOMEM;
+    }
+    int rc = open_regular(s, &st);
+    if (rc < 0)
+        return rc;
+    s->size = (uint64_t)st.st_size;
+    s->modified = st.st_mtim;
+    return SHARD_OK;
+}
+
+void shard_source_detach(struct shard_source *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+}
+
+int shard_source_attach(struct shard_source *s)
+{
+    struct stat st;
+    int rc = open_regular(s, &st);
+
+    if (rc == SHARD_OK &&
+        ((uint64_t)st.st_size != s->size || st.st_mtim.tv_sec != s->modified.tv_sec ||
+         st.st_mtim.tv_nsec != s->modified.tv_nsec))
+        rc = shard_source_fail(s, SHARD_EFORMAT,
+                               "the file was replaced or changed since it was opened");
+    if (rc < 0)
+        shard_source_detach(s);
+    return rc;
+}
+
+int shard_source_share(struct shard_source *s, const struct shard_source *from)
+{
+    char *path = strdup(from->path);
+
+    if (s->zstd == NULL)
+        s->zstd = ZSTD_createDCtx();
+    if (path == NULL || s->zstd == NULL) {
+        free(path);
+        snprintf(s->why, sizeof(s->why), "out of memory");
+        return SHARD_ENOMEM;
+    }
+    free(s->path);
+    s->path = path;
+    s->size = from->size;
+    s->modified = from->modified;
+    return SHARD_OK;
+}
+
+void shard_source_close(struct shard_source *s)
+{
+    shard_source_detach(s);
+    free(s->path);
+    ZSTD_freeDCtx(s->zstd);
+    shard_buffer_free(&s->packed);
+    s->path = NULL;
+    s->zstd = NULL;
+}
+
+int shard_source_read(struct shard_source *s, uint64_t offset, void *data, size_t len)
+{
+    unsigned char *p = data;
+
+    if (offset > s->size || len > s->size - offset)
+        return shard_source_fail(s, SHARD_EDAMAGED,
+                                 "byte %" PRIu64 ": the file ends before it should",
+                                 s->size);
+    while (len > 0) {
+        ssize_t n = pread(s->fd, p, len, (off_t)offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return shard_source_fail(s, SHARD_EIO, "byte %" PRIu64 ": %s", offset,
+                                     strerror(errno));
+        if (n == 0)
+            return shard_source_fail(
+                s, SHARD_EDAMAGED,
+                "byte %" PRIu64 ": the file became shorter while it was read", offset);
+        p += n;
+        len -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return SHARD_OK;
+}
+
+int shard_source_unpack(struct shard_source *s, const char *what, uint64_t offset,
+                        uint64_t bytes, uint64_t raw_bytes, uint64_t checksum,
+                        struct shard_buffer *out)
+{
+    if (offset > s->size || bytes > s->size - offset)
+        return shard_source_fail(s, SHARD_EDAMAGED,
+                                 "%s at byte %" PRIu64 " reaches behind the file's end",
+                                 what, offset);
+    if (shard_buffer_resize(&s->packed, (size_t)bytes) < 0)
+        return shard_source_fail(s, SHARD_ENOMEM, "out of memory");
+    int rc = shard_source_read(s, offset, s->packed.data, (size_t)bytes);
+    if (rc < 0)
+        return rc;
+    if (!shard_checksum_is(checksum, XXH3_64bits(s->packed.data, (size_t)bytes)))
+        return shard_source_fail(s, SHARD_EDAMAGED,
+                                 "%s at byte %" PRIu64 " does not match its checksum",
+                                 what, offset);
+    if (ZSTD_getFrameContentSize(s->packed.data, (size_t)bytes) != raw_bytes ||
+        ZSTD_findFrameCompressedSize(s->packed.data, (size_t)bytes) != bytes)
+        return shard_source_fail(s, SHARD_EDAMAGED,
+                                 "%s at byte %" PRIu64
+                                 " is not one Zstandard frame of the size it should have",
+                                 what, offset);
+    if (shard_buffer_resize(out, (size_t)raw_bytes) < 0)
+        return shard_source_fail(s, SHARD_ENOMEM, "out of memory");
+    size_t n = ZSTD_decompressDCtx(s->zstd, out->data, (size_t)raw_bytes, s->packed.data,
+                                   (size_t)bytes);
+    if (ZSTD_isError(n) || n != raw_bytes)
+        return shard_source_fail(s, SHARD_EDAMAGED, "%s at byte %" PRIu64 ": %s", what,
+                                 offset,
+                                 ZSTD_isError(n) ? ZSTD_getErrorName(n) : "cut short");
+    return SHARD_OK;
+}

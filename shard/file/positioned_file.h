@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/file/positioned_file.h - internal to shard/: a file that is read by position, and the
+ * words for what went wrong with it. */
+#ifndef SHARD_FILE_POSITIONED_FILE_H
+#define SHARD_FILE_POSITIONED_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include <zstd.h>
+
+#include "shard/buffer.h"
+
+struct shard_source {
+    int fd; /* -1: none, or detached */
+    char *path;
+    uint64_t size;
+    struct timespec modified;
+    ZSTD_DCtx *zstd;
+    struct shard_buffer packed; /* scratch: compressed bytes */
+    int error;                  /* errno, where the last failure was SHARD_EIO */
+    char why[512];
+};
+
+/* Fills *s; shard_source_close() releases it whatever this returns. */
+int shard_source_open(struct shard_source *s, const char *path);
+void shard_source_close(struct shard_source *s);
+
+/* Detached, a source keeps everything but its descriptor, so that there may be more of
+ * them than a process may have files open; to be read it is attached again. That is
+ * refused, SHARD_EFORMAT, where the file has another size or time of modification now:
+ * device and inode are no help, as network file systems do not keep them. SHARD_EIO where
+ * it cannot be opened. Detached again after a failure. */
+void shard_source_detach(struct shard_source *s);
+int shard_source_attach(struct shard_source *s);
+
+/* The same file for another thread: detached, with state of its own. *s has the
+ * descriptor -1, or shared a file before, whose memory serves again. Close it whatever
+ * this returns. SHARD_OK or SHARD_ENOMEM. */
+int shard_source_share(struct shard_source *s, const struct shard_source *from);
+
+/* Sets why: the path, then the message. Returns status. */
+int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Exactly len bytes at offset. SHARD_EIO, or SHARD_EDAMAGED where the file ends early. */
+int shard_source_read(struct shard_source *s, uint64_t offset, void *data, size_t len);
+
+/* The content of one Zstandard frame of `bytes` compressed bytes at offset: its XXH3-64
+ * and its content size are checked before anything is decompressed or allocated. `what`
+ * names it in messages. SHARD_OK, SHARD_ENOMEM, SHARD_EIO or SHARD_EDAMAGED. */
+int shard_source_unpack(struct shard_source *s, const char *what, uint64_t offset,
+                        uint64_t bytes, uint64_t raw_bytes, uint64_t checksum,
+                        struct shard_buffer *out);
+
+#endif

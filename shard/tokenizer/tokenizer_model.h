@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/tokenizer/tokenizer_model.h - inside shard/ only: what a serialized SentencePiece model
+ * says about itself, read without SentencePiece.
+ *
+ * The library takes any protobuf that parses: an empty file, a model cut between two of
+ * its fields, one of another kind. This reader looks first and says what is wrong. */
+#ifndef SHARD_TOKENIZER_TOKENIZER_MODEL_H
+#define SHARD_TOKENIZER_TOKENIZER_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* TrainerSpec.ModelType of sentencepiece_model.proto. */
+enum tokenizer_model_type {
+    TOKENIZER_UNIGRAM = 1, /* also where the file names none: the protobuf's default */
+    TOKENIZER_BPE = 2,
+    TOKENIZER_WORD = 3,
+    TOKENIZER_CHAR = 4
+};
+
+struct tokenizer_model {
+    uint64_t type; /* enum tokenizer_model_type, or a number it does not know */
+    bool type_named;
+    bool has_normalizer; /* every real model has a normalizer_spec behind its trainer_spec
+                          */
+    uint32_t n_pieces;
+    /* Of normalization, lent by the model: the name of the rules, and their table. */
+    const unsigned char *normalizer, *charsmap;
+    size_t normalizer_len, charsmap_len;
+};
+
+/* Reads the model of `len` bytes. SHARD_OK, or SHARD_EMODEL with the reason (no newline,
+ * no file name) in why (cap bytes). */
+int tokenizer_model_read(const void *model, size_t len, struct tokenizer_model *out,
+                         char *why, size_t cap);
+
+/* The same, and SHARD_EMODEL also where the model is complete but not BPE. */
+int tokenizer_model_check(const void *model, size_t len, struct tokenizer_model *out,
+                          char *why, size_t cap);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
