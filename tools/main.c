@@ -9,9 +9,9 @@
 
 #include "shard/version.h"
 #include "tools/commands.h"
-#include "tools/exit_code.h"
-#include "tools/no_memory.h"
-#include "tools/options.h"
+#include "tools/cli/exit_code.h"
+#include "tools/cli/no_memory.h"
+#include "tools/cli/options.h"
 
 static const struct {
     const char *name;

@@ -14,7 +14,7 @@
 #include "shard/status.h"
 #include "shard/file/text_frame.h"
 #include "tests/unit/sample_records.h"
-#include "tools/dump_sample.h"
+#include "tools/dump/dump_sample.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "tools/data_set.h"
+#include "tools/store/data_set.h"
 
 static char folder[40];
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tools/encode_hash.h"
+#include "tools/run/encode_hash.h"
 
 /* All that the hash is made of. */
 struct inputs {

@@ -11,8 +11,8 @@
 #include <cmocka.h>
 
 #include "shard/record.h"
-#include "tools/encoding.h"
-#include "tools/exit_code.h"
+#include "tools/run/encoding.h"
+#include "tools/cli/exit_code.h"
 
 enum { SIDE = 32, VALUES = 8 * (SIDE / 8) * (SIDE / 8) };
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tools/gather.h"
+#include "tools/prepare/gather.h"
 
 enum { MOST = 4 };
 

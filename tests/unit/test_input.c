@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "tools/exit_code.h"
-#include "tools/input.h"
+#include "tools/cli/exit_code.h"
+#include "tools/run/input.h"
 
 static char folder[] = "/tmp/latentmill-input-XXXXXX";
 

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "tools/input_probe.h"
+#include "tools/run/input_probe.h"
 
 enum { MOST = 2100000 };
 

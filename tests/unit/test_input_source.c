@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "ingest/status.h"
-#include "tools/input_source.h"
+#include "tools/run/input_source.h"
 
 static char path[] = "/tmp/latentmill-source-XXXXXX";
 static int fd, cancel_fd;

@@ -19,8 +19,8 @@
 #include "shard/record_check.h"
 #include "shard/sequence.h"
 #include "shard/status.h"
-#include "tools/dump_sample.h"
-#include "tools/record_view.h"
+#include "tools/dump/dump_sample.h"
+#include "tools/view/record_view.h"
 
 /* With two tensors each, as many of those as a record may have. */
 enum {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tools/parallel.h"
+#include "tools/run/parallel.h"
 
 enum { N = 1000 };
 

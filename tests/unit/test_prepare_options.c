@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tools/prepare.h"
+#include "tools/prepare/prepare.h"
 
 enum { MOST_WORDS = 64 };
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tools/print.h"
+#include "tools/cli/print.h"
 
 static void escaped_is(const char *text, size_t len, const char *expected, size_t columns)
 {

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "tools/publish.h"
+#include "tools/store/publish.h"
 
 static char folder[] = "/tmp/latentmill-publish-XXXXXX";
 

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "tools/budget.h"
-#include "tools/pipeline.h"
-#include "tools/queue.h"
+#include "tools/run/budget.h"
+#include "tools/run/pipeline.h"
+#include "tools/run/queue.h"
 
 /* The pipeline knows samples by name only. */
 struct sample {

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tools/remaining.h"
+#include "tools/prepare/remaining.h"
 
 /* Of n inputs, after so many seconds. */
 static double left(const struct input_progress *inputs, size_t n, double seconds)

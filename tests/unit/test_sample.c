@@ -12,10 +12,10 @@
 
 #include "ingest/status.h"
 #include "shard/draw.h"
-#include "tools/run.h"
-#include "tools/sample.h"
-#include "tools/sample_record.h"
-#include "tools/unit.h"
+#include "tools/prepare/run.h"
+#include "tools/prepare/sample.h"
+#include "tools/prepare/sample_record.h"
+#include "tools/prepare/unit.h"
 
 enum { TENSOR_BYTES = 12 };
 

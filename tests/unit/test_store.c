@@ -16,8 +16,8 @@
 
 #include <cmocka.h>
 
-#include "tools/store.h"
-#include "tools/store_stream.h"
+#include "tools/store/store.h"
+#include "tools/store/store_stream.h"
 
 static char folder[] = "/tmp/latentmill-store-XXXXXX";
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "shard/record.h"
-#include "tools/tensor.h"
+#include "tools/view/tensor.h"
 
 /* Two values from the bytes at an odd address. */
 static void values_are(uint32_t dtype, const char *bytes, double first, double second)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tools/wds_key.h"
+#include "tools/export/wds_key.h"
 
 static const struct {
     const char *key, *encoded;

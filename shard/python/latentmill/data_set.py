@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is in a folder of shards, and what it lacks: judged and said as by the program, whose
-rule stands in tools/data_set.h. No shard is opened."""
+rule stands in tools/store/data_set.h. No shard is opened."""
 from __future__ import annotations
 
 import errno

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/cli/image_options.h - how images are decoded and fitted. */
+#ifndef TOOLS_CLI_IMAGE_OPTIONS_H
+#define TOOLS_CLI_IMAGE_OPTIONS_H
+
+#include <stdint.h>
+
+#include "ingest/image/decode.h"
+#include "tools/cli/options.h"
+
+enum truncated_image { TRUNCATED_REJECT, TRUNCATED_KEEP };
+
+/* Their names on the command line and in files, in the enums' order, NULL-terminated. */
+extern const char *const resize_names[];
+extern const char *const icc_mode_names[];
+extern const char *const truncated_names[];
+
+struct image_options {
+    int64_t size; /* both sides, pixels */
+    enum resize_filter resize;
+    enum icc_mode icc;
+    int64_t jpeg_scale; /* 0: in full */
+    int64_t min_size;
+    enum truncated_image truncated;
+    int64_t decode_mem; /* bytes, for tokenizing too */
+};
+
+struct image_options image_options_default(void);
+
+/* Fills the list with the options that write to *o, under their heading. */
+enum { N_IMAGE_OPTIONS = 8 };
+void image_options_list(struct image_options *o, struct option list[N_IMAGE_OPTIONS]);
+
+/* What decoding takes of them; `isa` as in struct decode_options, kept. */
+struct decode_options image_options_decode(const struct image_options *o,
+                                           const char *isa);
+
+#endif

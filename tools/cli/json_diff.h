@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/cli/json_diff.h - say in which values two JSON documents differ. */
+#ifndef TOOLS_CLI_JSON_DIFF_H
+#define TOOLS_CLI_JSON_DIFF_H
+
+#include <jansson.h>
+
+/* Prints each leaf that differs on stderr, one line each: its path and both values,
+ * called a_name's and b_name's. NULL is an absent document. Returns how many there were.
+ */
+int json_diff_print(const json_t *a, const json_t *b, const char *a_name,
+                    const char *b_name);
+
+#endif

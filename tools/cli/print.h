@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/cli/print.h - print text from outside so that it does no harm.
+ *
+ * They take any bytes. Write errors stay in the FILE. */
+#ifndef TOOLS_CLI_PRINT_H
+#define TOOLS_CLI_PRINT_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+/* For a terminal: control characters (C0, DEL, C1), the marks that turn the direction of
+ * writing, and line separators as \n, \t, \r, \u202e ..., a backslash as two, bytes that
+ * are not UTF-8 as \xff. Returns the number of characters printed. */
+size_t print_escaped(FILE *out, const char *text, size_t len);
+
+/* One line on stderr, in one write: escaped as above, but backslashes stay as they are,
+ * since messages are full of paths. fmt has no line feed. The second puts "error: " in
+ * front. */
+__attribute__((format(printf, 1, 2))) void print_to_stderr(const char *fmt, ...);
+__attribute__((format(printf, 1, 0))) void print_error_line(const char *fmt, va_list ap);
+
+/* As a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+void print_json_string(FILE *out, const char *text, size_t len);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/cli/text_options.h"
+
+#include <string.h>
+
+struct text_options text_options_default(void)
+{
+    return (struct text_options){.caption_first = 0.8, .patch = 2};
+}
+
+void text_options_list(struct text_options *o, struct option list[N_TEXT_OPTIONS])
+{
+    const struct option options[] = {
+        {.type = OPTION_HEADING, .help = "Text"},
+        {"tokenizer", OPTION_STRING, &o->tokenizer, "FILE|none",
+         "SentencePiece BPE model (builtin: a small demonstration model)", NULL, 0, 0},
+        {"boi", OPTION_STRING, &o->boi, "PIECE",
+         "begin-of-image marker (the id behind the last piece)", NULL, 0, 0},
+        {"eoi", OPTION_STRING, &o->eoi, "PIECE",
+         "end-of-image marker (the second id behind the last piece)", NULL, 0, 0},
+        {"caption-first", OPTION_REAL, &o->caption_first, "P",
+         "share of samples whose caption comes before the image (0.8)", NULL, 0, 1},
+        {"seed", OPTION_INT, &o->seed, "N", "of all draws (0)", NULL, 0, INT64_MAX},
+        {"patch", OPTION_INT, &o->patch, "K",
+         "default patch window of readers: 1, 2, 4 or 8 (2); latents are stored whole",
+         NULL, 1, 8},
+    };
+
+    _Static_assert(sizeof(options) == N_TEXT_OPTIONS * sizeof(*options), "its number");
+    memcpy(list, options, sizeof(options));
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/prepare/sample.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "shard/parts.h"
+
+static int grow_tensor_memory(struct sample *s, size_t bytes)
+{
+    unsigned char *memory;
+
+    if (bytes <= s->tensor_cap)
+        return 0;
+    memory = realloc(s->tensor_memory, bytes);
+    if (!memory)
+        return -1;
+    s->tensor_memory = memory;
+    s->tensor_cap = bytes;
+    return 0;
+}
+
+struct sample *sample_new(const struct sample_room *room)
+{
+    struct sample *s = calloc(1, sizeof(*s));
+
+    if (s && grow_tensor_memory(s, room->tensor_bytes) != 0) {
+        sample_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+static size_t count_images(const struct ingest_sample *in)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < in->n_parts; i++)
+        n += in->parts[i].kind == INGEST_IMAGE;
+    return n;
+}
+
+int sample_make_room(struct sample *s, const struct sample_room *room)
+{
+    size_t n = count_images(&s->in);
+
+    s->parts = calloc(s->in.n_parts + 1, sizeof(*s->parts));
+    s->renditions = calloc(n * room->n_renditions + 1, sizeof(*s->renditions));
+    s->tensors = calloc(n * room->n_tensors + 1, sizeof(*s->tensors));
+    return s->parts && s->renditions && s->tensors
+               ? grow_tensor_memory(s, n * room->tensor_bytes)
+               : -1;
+}
+
+void *sample_add_tensor(struct sample *s, const struct shard_tensor *t)
+{
+    void *data = s->tensor_memory + s->tensor_used;
+    struct shard_tensor *at = &s->tensors[s->n_tensors++];
+
+    assert(t->n_bytes <= s->tensor_cap - s->tensor_used);
+    for (; at > s->tensors && shard_tensor_compare(at - 1, t) > 0; at--)
+        *at = at[-1];
+    *at = *t;
+    at->data = data;
+    s->tensor_used += t->n_bytes;
+    return data;
+}
+
+static void free_ids(struct sample_part *part, size_t n)
+{
+    for (size_t i = 0; part->ids && i < n; i++)
+        free(part->ids[i]);
+    free(part->ids);
+    free(part->n_ids);
+}
+
+void sample_clear(struct sample *s)
+{
+    for (size_t i = 0; s->parts && i < s->in.n_parts; i++)
+        free_ids(&s->parts[i], s->in.parts[i].n_alternatives);
+    free(s->parts);
+    free(s->renditions);
+    free(s->tensors);
+    ingest_sample_clear(&s->in);
+    *s = (struct sample){.tensor_memory = s->tensor_memory, .tensor_cap = s->tensor_cap};
+}
+
+void sample_free(struct sample *s)
+{
+    if (!s)
+        return;
+    sample_clear(s);
+    free(s->tensor_memory);
+    free(s);
+}

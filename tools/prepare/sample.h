@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/prepare/sample.h - one sample on its way through the conveyor. Start reading here.
+ *
+ * It has the shape of the record that it becomes: a list of parts, the renditions of its
+ * images, their tensors, and one reject. A fixed number of samples goes round: `read`
+ * fills `in`; `encode` adds to each part what is made of it: a text's ids, an image's
+ * renditions and tensors; `write` puts samples in order of (unit, seq) and into a shard
+ * or the rejects. Each field says who writes it; whoever holds the sample owns all of it.
+ */
+#ifndef TOOLS_PREPARE_SAMPLE_H
+#define TOOLS_PREPARE_SAMPLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ingest/ingest_sample.h"
+#include "shard/record.h"
+
+struct unit;
+
+/* What is made of one part. */
+struct sample_part {
+    /* text: one array an alternative; NULL without a tokenizer */
+    uint32_t **ids;
+    uint32_t *n_ids;
+    /* image: */
+    uint32_t width, height;   /* pixels, oriented */
+    unsigned char sha256[32]; /* of the encoded bytes */
+    bool upscaled;            /* one of its renditions is larger than the source */
+    bool broken_profile;      /* an ICC profile was ignored because it is broken */
+};
+
+/* What is made of one image at most: of all samples of a run. */
+struct sample_room {
+    size_t n_renditions, n_tensors;
+    size_t tensor_bytes; /* of the tensors together, as stored */
+};
+
+struct sample {
+    /* read: */
+    struct unit *unit;
+    uint64_t seq;            /* place in the unit: every number from 0 is used once */
+    bool end_of_unit;        /* no sample: the unit's totals are final */
+    struct ingest_sample in; /* `encode` parses it; in.reject names why it ends in the
+                              * rejects, whoever found it */
+    uint64_t held;           /* bytes taken from the budget of what was read */
+
+    /* encode: */
+    struct sample_part *parts; /* in.n_parts */
+    size_t n_renditions;
+    struct shard_rendition *renditions;
+    size_t n_tensors;
+    struct shard_tensor *tensors; /* data is in tensor_memory */
+    unsigned char *tensor_memory; /* lives as long as the sample, so that memory does not
+                                   * grow while images are read */
+    size_t tensor_used, tensor_cap; /* bytes of it */
+
+    /* write: */
+    struct sample *next; /* in the unit's list of samples that wait for an earlier one */
+};
+
+/* Gives a sample with room for what is made of one image (release with sample_free()), or
+ * NULL: no memory. */
+struct sample *sample_new(const struct sample_room *room);
+
+/* To be called once, when the parts of s->in are known: gives each of them a struct
+ * sample_part, and room for what is made of all images. Returns 0, or -1: no memory. */
+int sample_make_room(struct sample *s, const struct sample_room *room);
+
+/* Adds a tensor, all of it but `data`: that is room for n_bytes, and is returned for the
+ * caller to write to. sample_make_room() has made room for it. They may be added in any
+ * order, as batches end, and stand in that of a row. */
+void *sample_add_tensor(struct sample *s, const struct shard_tensor *t);
+
+/* Frees all but the tensors' memory and makes every field zero, so that nothing of this
+ * sample is found in the next one. The one place that gives a sample's memory back. */
+void sample_clear(struct sample *s);
+
+void sample_free(struct sample *s); /* accepts NULL */
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/prepare/stage_read.c - the conveyor's first stage: inputs -> samples.
+ *
+ * Each worker takes the next unit that nobody has taken, reads it to its end and passes
+ * an end mark behind its last sample. An input that cannot be read ends its own unit
+ * only.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/status.h"
+#include "tools/run/clock.h"
+#include "tools/prepare/run.h"
+#include "tools/run/pipeline.h"
+#include "tools/store/publish.h"
+#include "tools/prepare/rival.h"
+#include "tools/prepare/sample.h"
+#include "tools/run/input_source.h"
+
+struct read_worker {
+    struct run *run;
+    struct unit *unit; /* NULL: take the next one */
+    struct source *source;
+    const struct reader *reader; /* of the unit */
+    void *reading;               /* its state */
+    uint64_t seq;
+    uint64_t counted; /* bytes of this source that are in the counters */
+};
+
+static int open_worker(void **out, void *shared)
+{
+    struct read_worker *w = *out = calloc(1, sizeof(*w));
+
+    if (!w)
+        return run_fail(shared, "out of memory");
+    w->run = shared;
+    return PIPE_OK;
+}
+
+static void leave_unit(struct read_worker *w)
+{
+    if (w->reader)
+        w->reader->close(w->reading);
+    source_close(w->source);
+    w->reader = NULL;
+    w->reading = NULL;
+    w->source = NULL;
+    w->unit = NULL;
+}
+
+static void close_worker(void *worker)
+{
+    if (worker)
+        leave_unit(worker);
+    free(worker);
+}
+
+/* Takes the next unit and opens its input. PIPE_END: there is none. */
+static int take_unit(struct read_worker *w)
+{
+    struct run *run = w->run;
+    size_t i = atomic_fetch_add(&run->next_unit, 1);
+    const struct input *input;
+    int rc;
+
+    if (i >= run->n_units)
+        return PIPE_END;
+    /* In this order: who sets `draining` and then looks for begun units misses none. */
+    atomic_store(&run->units[i].progress.begun, true);
+    if (atomic_load(&run->draining)) {
+        atomic_store(&run->units[i].progress.begun, false);
+        return PIPE_END;
+    }
+    w->unit = &run->units[i];
+    input = w->unit->input;
+    w->reader = input->reader;
+    w->seq = 0;
+    w->counted = 0;
+    if (publication_done(run->options->out, input->name)) {
+        rc = rival_meet_unread(w->unit, run);
+        if (rc != 0 || w->unit->taken || w->unit->failure)
+            return rc != 0 ? rc : INGEST_END;
+    }
+    rc = source_open(&w->source, input, run->cancel_fd);
+    if (rc == INGEST_OK)
+        rc = w->reader->open(&w->reading, source_callback(w->source), &run->reading);
+    return rc;
+}
+
+static void count_bytes(struct read_worker *w)
+{
+    uint64_t bytes = source_bytes(w->source);
+
+    atomic_fetch_add(&w->run->count.bytes_read, bytes - w->counted);
+    atomic_store(&w->unit->progress.read, bytes);
+    w->counted = bytes;
+}
+
+/* The words for an input that could not be read, from whoever has them. */
+static const char *why(const struct read_worker *w)
+{
+    const char *reader = w->reading ? w->reader->why(w->reading) : "";
+
+    return *source_why(w->source) ? source_why(w->source) : reader;
+}
+
+/* Fills the unit's totals at the end of its input. `rc` is how reading ended. PIPE_END
+ * where the run is being stopped. */
+static int end_unit(struct read_worker *w, int rc)
+{
+    struct unit *u = w->unit;
+    uint64_t limit = (uint64_t)w->run->select->limit;
+
+    if (w->reading && !u->taken)
+        u->totals = *w->reader->totals(w->reading);
+    if (w->source && rc == INGEST_END) {
+        rc = source_finish(w->source, limit == 0 || u->totals.groups < limit);
+        if (source_hashes(w->source, u->input_sha256, u->input_probe) != 0)
+            return run_fail(w->run, "out of memory");
+        u->input_bytes = source_bytes(w->source);
+    }
+    if (rc == INGEST_CANCELLED)
+        return PIPE_END;
+    if (u->totals.partial_key && !(u->partial_key = strdup(u->totals.partial_key)))
+        return run_fail(w->run, "out of memory");
+    u->totals.partial_key = u->partial_key;
+    if (rc < 0 && !(u->failure = strdup(why(w))))
+        return run_fail(w->run, "out of memory");
+    return PIPE_OK;
+}
+
+static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe_out *out)
+{
+    rc = end_unit(w, rc);
+    if (rc != PIPE_OK)
+        return rc;
+    s->unit = w->unit;
+    s->seq = w->seq;
+    s->end_of_unit = true;
+    atomic_store(&w->unit->progress.read_all, true);
+    leave_unit(w);
+    return pipe_pass(out, s);
+}
+
+/* What a sample keeps in memory: its images until they are decoded, its texts and their
+ * ids, of which there are at most as many as bytes, until they are written. */
+static uint64_t memory_of(const struct ingest_sample *in)
+{
+    enum {
+        TEXT_AND_IDS = 1 + sizeof(uint32_t),
+        ALTERNATIVE = 256 /* its structs and name */
+    };
+    uint64_t bytes = in->metadata_len + (uint64_t)in->raw.len * TEXT_AND_IDS;
+
+    for (size_t i = 0; i < in->n_parts; i++) {
+        const struct ingest_part *part = &in->parts[i];
+
+        bytes += part->image_len + part->n_alternatives * ALTERNATIVE;
+        for (size_t k = 0; k < part->n_alternatives; k++)
+            bytes += (uint64_t)part->alternatives[k].text_len * TEXT_AND_IDS;
+    }
+    return bytes;
+}
+
+/* Waits for the later stages where too much is in hand, which is no work of this one. */
+static bool take_memory(struct run *run, uint64_t bytes, struct pipe_out *out)
+{
+    uint64_t start = clock_ns();
+    bool taken = budget_take(&run->read_bytes, bytes);
+
+    pipe_waited(out, clock_ns() - start);
+    return taken;
+}
+
+static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out *out)
+{
+    s->unit = w->unit;
+    s->seq = w->seq++;
+    s->end_of_unit = false;
+    s->held = memory_of(&s->in);
+    if (s->held > 0 && !take_memory(w->run, s->held, out)) {
+        s->held = 0;
+        return PIPE_END;
+    }
+    atomic_fetch_add(&w->run->count.groups, 1);
+    atomic_fetch_add(&w->unit->progress.n_read, 1);
+    count_bytes(w);
+    return pipe_pass(out, s);
+}
+
+static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
+{
+    struct read_worker *w = worker;
+    int rc = INGEST_OK;
+
+    (void)n; /* the batch is 1 */
+    if (w->unit && atomic_load(&w->unit->progress.dropped))
+        return PIPE_END; /* without an end mark: no other is begun */
+    if (!w->unit)
+        rc = take_unit(w);
+    if (!w->unit)
+        return PIPE_END;
+    if (rc == INGEST_OK)
+        rc = w->reader->next(w->reading, &s[0]->in);
+    if (rc == INGEST_OK)
+        return pass_sample(w, s[0], out);
+    if (rc == INGEST_CANCELLED)
+        return PIPE_END;
+    if (rc == INGEST_ENOMEM)
+        return run_fail(w->run, "%s: out of memory", w->unit->input->name);
+    if (w->source)
+        count_bytes(w);
+    return pass_end(w, s[0], rc, out);
+}
+
+static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
+{
+    const struct run *run = shared;
+    const double bytes = (double)atomic_load(&run->count.bytes_read);
+
+    fprintf(out, "%.1f MB/s", wall_ns > 0 ? bytes * 1e3 / (double)wall_ns : 0);
+}
+
+struct pipe_stage read_stage(struct run *run)
+{
+    /* Two inputs open: the conveyor stays full while one ends and the next begins. */
+    return (struct pipe_stage){.name = "read",
+                               .n_workers = run->n_units > 1 ? 2 : 1,
+                               .batch = 1,
+                               .shared = run,
+                               .open = open_worker,
+                               .work = work,
+                               .close = close_worker,
+                               .say_figures = say_figures};
+}

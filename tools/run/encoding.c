@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/run/encoding.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard/float16.h"
+#include "shard/parts.h"
+#include "shard/record.h"
+#include "tools/run/encode_hash.h"
+#include "tools/cli/exit_code.h"
+#include "tools/store/manifest.h"
+#include "tools/run/model_advice.h"
+#include "tools/cli/print.h"
+#include "vae_encode/status.h"
+
+static int out_of_memory(void)
+{
+    print_to_stderr("error: out of memory");
+    return EXIT_FAILED;
+}
+
+static int load(struct encoding *e, const struct latent_options *o, const char *isa)
+{
+    bool builtin = !o->vae || strcmp(o->vae, "builtin") == 0;
+    const struct encoder_options options = {.scale = o->scale, .isa = isa};
+    int rc = builtin ? 0 : model_check_vae(o->vae);
+
+    if (rc != 0)
+        return rc;
+    e->encoder = encoder_find(builtin ? "builtin" : "vae");
+    rc = e->encoder->load(&e->model, o->vae, &options);
+    if (rc == VAE_OK)
+        return 0;
+    if (rc != VAE_ENOMEM && rc != VAE_EIO)
+        return usage_error("%s", e->encoder->load_why(e->model));
+    print_to_stderr("error: %s", e->encoder->load_why(e->model));
+    return EXIT_FAILED;
+}
+
+static bool has_logvar(const struct encoder_description *about)
+{
+    for (size_t i = 0; i < about->n_tensors; i++)
+        if (about->tensors[i].logvar)
+            return true;
+    return false;
+}
+
+static int check(const struct encoding *e, const struct latent_options *o)
+{
+    const struct encoder_description *about = &e->about;
+
+    if (e->width % about->multiple != 0 || e->height % about->multiple != 0)
+        return usage_error("--size %d: must be a multiple of %d, the VAE's downscale",
+                           e->width, about->multiple);
+    if (o->moments == MOMENTS_MEAN_LOGVAR && !has_logvar(about))
+        return usage_error("--moments mean+logvar: %s has no posterior, only a latent",
+                           about->family);
+    if (about->replaced_scale != 0)
+        print_to_stderr(
+            "warning: --scale %g is recorded, though config.json says %g: the "
+            "trainer's latents will be scaled by it",
+            o->scale, about->replaced_scale);
+    return 0;
+}
+
+static uint32_t stored_dtype(enum encoder_element element, enum latent_dtype dtype)
+{
+    static const uint32_t floats[] = {SHARD_FP16, SHARD_BF16, SHARD_FP32};
+
+    switch (element) {
+    case ENCODER_U32:
+        return SHARD_U32;
+    case ENCODER_BYTES:
+        return SHARD_FILE;
+    default:
+        return floats[dtype];
+    }
+}
+
+static size_t bytes_of(uint32_t dtype)
+{
+    switch (dtype) {
+    case SHARD_FILE:
+        return 1;
+    case SHARD_FP16:
+    case SHARD_BF16:
+        return 2;
+    default:
+        return 4;
+    }
+}
+
+static const uint32_t stored_kind[] = {[ENCODER_LATENT] = SHARD_LATENT,
+                                       [ENCODER_CODES] = SHARD_CODES,
+                                       [ENCODER_FEATURES] = SHARD_FEATURES,
+                                       [ENCODER_PIXELS] = SHARD_PIXELS};
+
+static void choose_tensors(struct encoding *e, const struct latent_options *o)
+{
+    e->dtype = latent_dtype_names[o->dtype];
+    for (size_t i = 0; i < e->about.n_tensors; i++) {
+        const struct encoder_tensor *t = &e->about.tensors[i];
+        const uint32_t dtype = stored_dtype(t->element, o->dtype);
+        const size_t n = encoder_tensor_values(t);
+
+        if (t->logvar && o->moments == MOMENTS_MEAN)
+            continue;
+        e->tensors[e->n_tensors++] =
+            (struct stored_tensor){.from = i,
+                                   .kind = stored_kind[t->kind],
+                                   .slot = t->output << SHARD_SLOT_OUTPUT_SHIFT |
+                                           (t->logvar ? SHARD_SLOT_LOGVAR : 0),
+                                   .dtype = dtype,
+                                   .n_values = n,
+                                   .n_bytes = n * bytes_of(dtype)};
+        e->n_bytes += n * bytes_of(dtype);
+    }
+}
+
+static int describe(struct encoding *e, const struct image_options *image,
+                    const struct latent_options *o)
+{
+    const struct encoder_description *about = &e->about;
+    json_t *libraries = manifest_pixel_libraries();
+    int rc = libraries ? encode_hash(about, image, o, libraries, e->encode) : -1;
+
+    json_decref(libraries);
+    if (rc != 0)
+        return -1;
+    if (asprintf(&e->geometry, "{\"fit\":\"crop\",\"resize\":\"%s\",\"size\":[%d,%d]}",
+                 resize_names[image->resize], e->width, e->height) < 0) {
+        e->geometry = NULL;
+        return -1;
+    }
+    e->described =
+        (struct shard_encoder){.name = e->label,
+                               .kind = shard_kind_name(e->tensors[0].kind),
+                               .of = about->input == ENCODER_OF_TEXT ? "text" : "image",
+                               .family = about->family,
+                               .weights_sha256 = about->weights_sha256,
+                               .encode = e->encode,
+                               .config = about->config,
+                               .geometry = e->geometry,
+                               .input = about->pixels,
+                               .numerics = about->numerics,
+                               .reproducible = about->reproducible,
+                               .channels = about->channels,
+                               .downscale = about->downscale,
+                               .moments = moments_names[o->moments],
+                               .n_scale = about->n_scale,
+                               .scale_window = 1,
+                               .scale = about->scale,
+                               .shift = about->shift};
+    return 0;
+}
+
+int encoding_open(struct encoding *e, const struct image_options *image,
+                  const struct latent_options *latent, const char *isa)
+{
+    int rc;
+
+    *e = (struct encoding){
+        .label = "vae", .width = (int)image->size, .height = (int)image->size};
+    rc = load(e, latent, isa);
+    if (rc != 0)
+        return rc;
+    e->encoder->describe(e->model, e->width, e->height, &e->about);
+    rc = check(e, latent);
+    if (rc != 0)
+        return rc;
+    choose_tensors(e, latent);
+    return describe(e, image, latent) == 0 ? 0 : out_of_memory();
+}
+
+void encoding_close(struct encoding *e)
+{
+    if (e->encoder)
+        e->encoder->unload(e->model);
+    free(e->geometry);
+}
+
+static size_t count_not_finite(const float *values, size_t n)
+{
+    size_t bad = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bad += !isfinite(values[i]);
+    return bad;
+}
+
+size_t encoding_store(const struct stored_tensor *t, const void *values, void *out)
+{
+    switch (t->dtype) {
+    case SHARD_FP16:
+        return shard_fp32_to_fp16(values, out, t->n_values);
+    case SHARD_BF16:
+        return shard_fp32_to_bf16(values, out, t->n_values);
+    default:
+        memcpy(out, values, t->n_bytes);
+        return t->dtype == SHARD_FP32 ? count_not_finite(values, t->n_values) : 0;
+    }
+}

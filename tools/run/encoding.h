@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/run/encoding.h - an encoder at work in a run: its model at the run's size of image,
+ * what is stored of its tensors, and what headers and the configuration say of it.
+ *
+ * Encoders know nothing of shards: which kind, slot and type a tensor has there is
+ * decided here. Once open it is read-only and shared by all threads. */
+#ifndef TOOLS_RUN_ENCODING_H
+#define TOOLS_RUN_ENCODING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shard/header.h"
+#include "tools/cli/image_options.h"
+#include "tools/cli/latent_options.h"
+#include "vae_encode/encoder.h"
+
+/* A tensor as it is stored of each image. */
+struct stored_tensor {
+    size_t from;                /* its place in the encoder's description */
+    uint32_t kind, slot, dtype; /* as in shard/record.h */
+    size_t n_values, n_bytes;
+};
+
+struct encoding {
+    const char *label; /* its name in shards, and in reports */
+    const struct encoder *encoder;
+    void *model;
+    int width, height; /* of its images */
+    struct encoder_description about;
+    size_t n_tensors;
+    struct stored_tensor tensors[ENCODER_MAX_TENSORS];
+    size_t n_bytes;    /* of all tensors of one image, as stored */
+    const char *dtype; /* name of the type of floats */
+    char encode[65];   /* encode_hash.h; this and */
+    char *geometry;    /* JSON are lent to: */
+    struct shard_encoder described;
+};
+
+/* Loads the encoder that the options ask for. Returns 0, or EXIT_USAGE or EXIT_FAILED
+ * after explaining on stderr. Release with encoding_close() in either case. */
+int encoding_open(struct encoding *e, const struct image_options *image,
+                  const struct latent_options *latent, const char *isa);
+void encoding_close(struct encoding *e);
+
+/* Turns the n_values values that the encoder computed of one image into the n_bytes that
+ * are stored. Returns how many of them are not finite in the stored type. */
+size_t encoding_store(const struct stored_tensor *t, const void *values, void *out);
+
+#endif

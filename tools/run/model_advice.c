@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/run/model_advice.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tools/cli/exit_code.h"
+#include "tools/cli/options.h"
+#include "tools/cli/shell_word.h"
+
+enum { MOST_NAMES = 12 };
+
+#define WEIGHTS "diffusion_pytorch_model.safetensors"
+
+static bool ends_in(const char *path, const char *suffix)
+{
+    size_t len = strlen(path), n = strlen(suffix);
+
+    return len >= n && strcasecmp(path + len - n, suffix) == 0;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A longer path could not be opened either. */
+static bool has_file(const char *folder, const char *name)
+{
+    struct stat st;
+    char path[PATH_MAX];
+
+    return snprintf(path, sizeof(path), "%s/%s", folder, name) < PATH_MAX &&
+           stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+#define ID_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./"
+
+/* "owner/name", where no folder `owner` is here that may lack a `name`. */
+static bool is_hub_id(const char *path)
+{
+    const char *slash = strchr(path, '/');
+    char *owner;
+    bool is_here;
+
+    if (!slash || slash == path || !slash[1] || strchr(slash + 1, '/') ||
+        path[0] == '.' || path[strspn(path, ID_CHARACTERS)] != '\0')
+        return false;
+    owner = strndup(path, (size_t)(slash - path));
+    is_here = !owner || is_folder(owner);
+    free(owner);
+    return !is_here;
+}
+
+/* "a, b and 3 more": the names in a folder, "" of an empty one. Gives memory, or NULL. */
+static char *list_names(const char *folder)
+{
+    struct dirent **entries;
+    int n = scandir(folder, &entries, NULL, alphasort), n_named = 0, n_more = 0;
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    for (int i = 0; i < n; i++) {
+        const char *name = entries[i]->d_name;
+        bool counts = name[0] != '.';
+
+        if (counts && out && n_named < MOST_NAMES)
+            fprintf(out, "%s%s", n_named++ ? ", " : "", name);
+        else
+            n_more += counts;
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+    if (!out)
+        return NULL;
+    if (n_more > 0)
+        fprintf(out, " and %d more", n_more);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static int refuse_missing(const char *option, const char *path, const char *files)
+{
+    const char *name = strrchr(path, '/');
+
+    if (strstr(path, "://"))
+        return usage_error("%s %s: URLs are not opened; download it first", option, path);
+    if (!name || !is_hub_id(path))
+        return usage_error("%s %s: %s", option, path, strerror(ENOENT));
+    return usage_error(
+        "%s %s: No such file or directory; a model of the Hugging Face hub "
+        "is downloaded first: pip install huggingface_hub && hf download "
+        "%s%s --local-dir %s, then %s %s%s",
+        option, path, path, files, name + 1, option, name + 1,
+        *files ? "/tokenizer.model" : "");
+}
+
+/* A pickle, which can run code and is not read. */
+static int refuse_pickle(const char *path)
+{
+    char *word = shell_word(path);
+
+    usage_error("--vae %s: is not safetensors; convert it once: python3 -c \"import sys, "
+                "torch, safetensors.torch as s; d = torch.load(sys.argv[1], "
+                "map_location='cpu', weights_only=True); d = d.get('state_dict', d); "
+                "s.save_file({k: v.clone().contiguous() for k, v in d.items() if "
+                "torch.is_tensor(v)}, sys.argv[1] + '.safetensors')\" %s",
+                path, word ? word : "FILE");
+    free(word);
+    return EXIT_USAGE;
+}
+
+/* Gives the words for what a folder lacks of a VAE, `place` being "it" or "its vae/";
+ * NULL: no memory. */
+static char *describe_lack(const char *folder, const char *place, bool is_vae,
+                           const char *names)
+{
+    const bool has_config = has_file(folder, "config.json");
+    const bool has_weights = has_file(folder, WEIGHTS);
+    char *text;
+    int n;
+
+    if (!*names)
+        n = asprintf(&text, "there is nothing in %s", place);
+    else if (has_config || has_weights)
+        n = asprintf(&text, "there is a %s in %s, but no %s; in it: %s",
+                     has_config ? "config.json" : WEIGHTS, place,
+                     has_config ? WEIGHTS : "config.json", names);
+    else
+        n = asprintf(&text, "there is no config.json with a " WEIGHTS " in %s%s, but: %s",
+                     place, is_vae ? "" : " nor in a vae/ of it", names);
+    return n < 0 ? NULL : text;
+}
+
+static int refuse_vae_folder(const char *path)
+{
+    char vae[PATH_MAX];
+    bool has_vae =
+        snprintf(vae, sizeof(vae), "%s/vae", path) < PATH_MAX && is_folder(vae);
+    const char *folder = has_vae ? vae : path;
+    char *names = list_names(folder);
+    char *lack =
+        names ? describe_lack(folder, has_vae ? "its vae/" : "it", has_vae, names) : NULL;
+
+    usage_error("--vae %s: %s%s", path, lack ? lack : "is no VAE's folder",
+                has_file(folder, "diffusion_pytorch_model.bin")
+                    ? " (given as --vae, the .bin says how to convert it)"
+                    : "");
+    free(lack);
+    free(names);
+    return EXIT_USAGE;
+}
+
+static int advise_vae_folder(const char *path)
+{
+    if ((has_file(path, "config.json") && has_file(path, WEIGHTS)) ||
+        (has_file(path, "vae/config.json") && has_file(path, "vae/" WEIGHTS)))
+        return 0;
+    return refuse_vae_folder(path);
+}
+
+static int advise_vae(const char *path)
+{
+    static const char *const pickles[] = {".ckpt", ".pt", ".pth", ".bin"};
+
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return refuse_missing("--vae", path, "");
+    if (is_folder(path))
+        return advise_vae_folder(path);
+    for (size_t i = 0; i < sizeof(pickles) / sizeof(*pickles); i++)
+        if (ends_in(path, pickles[i]))
+            return refuse_pickle(path);
+    return 0;
+}
+
+int model_cannot_open(const char *option, const char *path, int error)
+{
+    return error == EACCES ? usage_error("%s %s: %s", option, path, strerror(error))
+                           : file_error(error, "%s %s", option, path);
+}
+
+int model_check_vae(const char *path)
+{
+    struct stat st;
+    int rc = advise_vae(path);
+
+    if (rc != 0)
+        return rc;
+    if (stat(path, &st) != 0 || access(path, R_OK) != 0)
+        return model_cannot_open("--vae", path, errno);
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+        return usage_error("--vae %s: is neither a file nor a folder", path);
+    return 0;
+}
+
+static int refuse_tokenizer_kind(const char *path, const char *what)
+{
+    return usage_error(
+        "--tokenizer %s: %s is not read yet, but a SentencePiece BPE model "
+        "(tokenizer.model) is; --tokenizer none stores text without ids, "
+        "for build_view() to tokenize in Python",
+        path, what);
+}
+
+static int advise_tokenizer_folder(const char *path)
+{
+    char *names;
+
+    if (has_file(path, "tokenizer.model"))
+        return usage_error("--tokenizer %s: is a folder; give %s/tokenizer.model", path,
+                           path);
+    if (has_file(path, "tokenizer.json"))
+        return refuse_tokenizer_kind(path, "its tokenizer.json");
+    names = list_names(path);
+    usage_error("--tokenizer %s: is a folder; name a SentencePiece BPE model. In it: %s",
+                path, names && *names ? names : "nothing");
+    free(names);
+    return EXIT_USAGE;
+}
+
+int model_advise_tokenizer(const char *path)
+{
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return refuse_missing("--tokenizer", path, " tokenizer.model");
+    if (is_folder(path))
+        return advise_tokenizer_folder(path);
+    if (ends_in(path, ".json"))
+        return refuse_tokenizer_kind(path, "a tokenizer.json");
+    if (ends_in(path, ".tiktoken"))
+        return refuse_tokenizer_kind(path, "a tiktoken file");
+    return 0;
+}

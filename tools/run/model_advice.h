@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/run/model_advice.h - what to do about a --vae or --tokenizer that cannot be opened as
+ * it is: said on stderr, with what works today instead. */
+#ifndef TOOLS_RUN_MODEL_ADVICE_H
+#define TOOLS_RUN_MODEL_ADVICE_H
+
+/* What the errno value `error` says of a model's file that could not be used: EXIT_USAGE
+ * where another try is of no help, else EXIT_FAILED. */
+int model_cannot_open(const char *option, const char *path, int error);
+
+/* Returns 0 for a file or folder that can be read and in which nothing is wrong that its
+ * name, its kind or its contents would tell; else EXIT_USAGE or EXIT_FAILED. */
+int model_check_vae(const char *path);
+
+/* Returns 0, or EXIT_USAGE, for a path that has nothing wrong that its name, its kind or
+ * a folder's contents would tell. */
+int model_advise_tokenizer(const char *path);
+
+#endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/store/publish.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/store/store.h"
+
+static size_t shard_base(const char *name, size_t len);
+
+const struct publication_kind publication_shards = {
+    .manifest = ".manifest.json",
+    .rejects = ".rejects.jsonl",
+    .part = publication_shard_suffix,
+    .part_base = shard_base,
+};
+
+/* Five digits number them. */
+enum { MAX_PARTS = 100000 };
+
+static int fail(struct publication *p, const char *what, const char *path)
+{
+    snprintf(p->why, sizeof(p->why), "%s: cannot %s: %s", path ? path : p->base, what,
+             strerror(errno));
+    return PUBLISH_FAILED;
+}
+
+/* Those below the output folder. That one is never made anew: where somebody has removed
+ * it, its dataset.json and its finished units are gone too. */
+static int make_folders(struct publication *p, size_t out_len)
+{
+    char *slash = p->dir + out_len; /* at the first folder's slash, or at the end */
+
+    if (!*slash)
+        return PUBLISH_OK;
+    while ((slash = strchr(slash + 1, '/')) != NULL) {
+        *slash = '\0';
+        if (p->store->make_folder(p->dir) != 0)
+            return fail(p, "make the folder", p->dir);
+        *slash = '/';
+    }
+    if (p->store->make_folder(p->dir) != 0)
+        return fail(p, "make the folder", p->dir);
+    return PUBLISH_OK;
+}
+
+int publication_init(struct publication *p, const struct publication_kind *kind,
+                     const char *out, const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    int folders = slash ? (int)(slash - name) : 0;
+
+    *p = (struct publication){.kind = kind, .store = store_at(out)};
+    p->base = strdup(slash ? slash + 1 : name);
+    if (asprintf(&p->dir, "%s%s%.*s", out, slash ? "/" : "", folders, name) < 0)
+        p->dir = NULL;
+    if (!p->dir || !p->base)
+        return fail(p, "allocate memory", name);
+    temporary_suffix(p->temporary);
+    return make_folders(p, strlen(out));
+}
+
+void publication_free(struct publication *p)
+{
+    free(p->dir);
+    free(p->base);
+    free(p->files);
+    p->dir = p->base = NULL;
+    p->files = NULL;
+}
+
+static char *join(const struct publication *p, const char *suffix, const char *temporary)
+{
+    char *path;
+
+    return asprintf(&path, "%s/%s%s%s", p->dir, p->base, suffix, temporary) < 0 ? NULL
+                                                                                : path;
+}
+
+char *publication_final(const struct publication *p, const char *suffix)
+{
+    return join(p, suffix, "");
+}
+
+char *publication_temporary(const struct publication *p, const char *suffix)
+{
+    return join(p, suffix, p->temporary);
+}
+
+void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part)
+{
+    if (part == 0)
+        snprintf(suffix, PUBLISH_SUFFIX_CAP, ".lms");
+    else
+        snprintf(suffix, PUBLISH_SUFFIX_CAP, "+%05u.lms", part);
+}
+
+bool publication_exists(const struct publication *p)
+{
+    char *path = publication_final(p, p->kind->manifest);
+    bool exists = false;
+
+    if (path)
+        store_has(p->store, path, &exists);
+    free(path);
+    return exists;
+}
+
+int publication_look(struct publication *p, bool *exists)
+{
+    char *path = publication_final(p, p->kind->manifest);
+    int rc = PUBLISH_OK;
+
+    *exists = false;
+    if (!path)
+        rc = fail(p, "allocate memory", NULL);
+    else if (store_has(p->store, path, exists) != 0)
+        rc = fail(p, "look for it", path);
+    free(path);
+    return rc;
+}
+
+bool publication_done(const char *out, const char *name)
+{
+    char *path;
+    bool done = false;
+
+    if (asprintf(&path, "%s/%s%s", out, name, publication_shards.manifest) < 0)
+        return false;
+    store_has(store_at(out), path, &done);
+    free(path);
+    return done;
+}
+
+int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap)
+{
+    if (store_at(path)->put_if_absent(path, bytes, len) == 0)
+        return PUBLISH_OK;
+    if (errno == EEXIST)
+        return PUBLISH_EXISTS;
+    snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
+    return PUBLISH_FAILED;
+}
+
+int publish_replace(const char *path, const void *bytes, size_t len, char *why,
+                    size_t cap)
+{
+    if (store_at(path)->put(path, bytes, len) == 0)
+        return PUBLISH_OK;
+    snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
+    return PUBLISH_FAILED;
+}
+
+/* One file of the unit, from its temporary to its final name. */
+static int rename_one(struct publication *p, const char *suffix)
+{
+    char *from = publication_temporary(p, suffix), *to = publication_final(p, suffix);
+    int rc = PUBLISH_OK;
+
+    if (!from || !to)
+        rc = fail(p, "allocate memory", NULL);
+    else if (p->store->rename(from, to) != 0)
+        /* Whoever saw a manifest has removed our temporaries: this unit is theirs. */
+        rc = errno == ENOENT && publication_exists(p) ? PUBLISH_EXISTS
+                                                      : fail(p, "rename", from);
+    free(from);
+    free(to);
+    return rc;
+}
+
+static int sync_one(struct publication *p, const char *suffix)
+{
+    char *path = publication_temporary(p, suffix);
+    int rc = PUBLISH_OK;
+
+    if (!path)
+        rc = fail(p, "allocate memory", NULL);
+    else if (p->store->sync(path) == 0 &&
+             p->store->look(path, &p->files[p->n_files]) == 0)
+        p->n_files++;
+    else
+        rc = errno == ENOENT && publication_exists(p) ? PUBLISH_EXISTS
+                                                      : fail(p, "fsync", path);
+    free(path);
+    return rc;
+}
+
+static int each_file(struct publication *p, unsigned n_parts, bool has_rejects,
+                     int (*act)(struct publication *p, const char *suffix))
+{
+    char suffix[PUBLISH_SUFFIX_CAP];
+    int rc = PUBLISH_OK;
+
+    for (unsigned i = 0; i < n_parts && rc == PUBLISH_OK; i++) {
+        p->kind->part(suffix, i);
+        rc = act(p, suffix);
+    }
+    return rc == PUBLISH_OK && has_rejects ? act(p, p->kind->rejects) : rc;
+}
+
+/* Of the files in the order of sync_one(). */
+static int check_one(struct publication *p, const char *suffix)
+{
+    char *path = publication_final(p, suffix);
+    const struct store_entry *own = &p->files[p->n_files++];
+    struct store_entry there;
+    int rc = PUBLISH_OK;
+
+    if (!path)
+        rc = fail(p, "allocate memory", NULL);
+    else if (p->store->look(path, &there) != 0 || there.id[0] != own->id[0] ||
+             there.id[1] != own->id[1])
+        rc = PUBLISH_REPLACED;
+    free(path);
+    return rc;
+}
+
+static int remove_final(struct publication *p, const char *suffix)
+{
+    char *path = publication_final(p, suffix);
+    int rc = PUBLISH_OK;
+
+    if (!path || (p->store->remove(path) != 0 && errno != ENOENT))
+        rc = fail(p, "remove what an older result left", path);
+    free(path);
+    return rc;
+}
+
+static bool final_exists(const struct publication *p, const char *suffix)
+{
+    char *path = publication_final(p, suffix);
+    struct store_entry entry;
+    /* Without memory remove_final() says so. */
+    bool there = !path || p->store->look(path, &entry) == 0;
+
+    free(path);
+    return there;
+}
+
+/* From the last part to the first, so that a kill in between leaves no gap that would
+ * hide the rest. */
+int publication_remove_beyond(struct publication *p, unsigned n_parts, bool has_rejects)
+{
+    char suffix[PUBLISH_SUFFIX_CAP];
+    unsigned end = n_parts;
+    int rc = PUBLISH_OK;
+
+    p->kind->part(suffix, end);
+    while (final_exists(p, suffix) && end < MAX_PARTS)
+        p->kind->part(suffix, ++end);
+    while (end-- > n_parts && rc == PUBLISH_OK) {
+        p->kind->part(suffix, end);
+        rc = remove_final(p, suffix);
+    }
+    return rc == PUBLISH_OK && p->kind->rejects && !has_rejects
+               ? remove_final(p, p->kind->rejects)
+               : rc;
+}
+
+static int put_manifest(struct publication *p, const char *manifest, size_t len)
+{
+    char *path = publication_final(p, p->kind->manifest);
+    int rc = PUBLISH_OK;
+
+    if (!path)
+        rc = fail(p, "allocate memory", NULL);
+    else if (p->store->put_if_absent(path, manifest, len) != 0)
+        rc = errno == EEXIST ? PUBLISH_EXISTS : fail(p, "write", path);
+    free(path);
+    return rc;
+}
+
+int publication_publish(struct publication *p, unsigned n_parts, bool has_rejects,
+                        const char *manifest, size_t len, bool *renamed)
+{
+    int rc;
+
+    *renamed = false;
+    p->n_files = 0;
+    p->files = calloc((size_t)n_parts + 1, sizeof(*p->files));
+    rc = p->files ? each_file(p, n_parts, has_rejects, sync_one)
+                  : fail(p, "allocate memory", NULL);
+    if (rc == PUBLISH_OK && publication_exists(p))
+        rc = PUBLISH_EXISTS;
+    if (rc == PUBLISH_OK) {
+        *renamed = true;
+        rc = each_file(p, n_parts, has_rejects, rename_one);
+    }
+    if (rc == PUBLISH_OK) {
+        rc = publication_remove_beyond(p, n_parts, has_rejects);
+        if (rc == PUBLISH_OK && p->store->sync(p->dir) != 0)
+            rc = fail(p, "fsync", p->dir);
+    }
+    if (rc == PUBLISH_OK)
+        rc = put_manifest(p, manifest, len);
+    p->n_files = 0;
+    if (rc == PUBLISH_OK)
+        rc = each_file(p, n_parts, has_rejects, check_one);
+    free(p->files);
+    p->files = NULL;
+    if (rc != PUBLISH_OK)
+        publication_drop(p, n_parts);
+    return rc;
+}
+
+static int remove_temporary(struct publication *p, const char *suffix)
+{
+    char *path = publication_temporary(p, suffix);
+
+    if (path)
+        p->store->remove(path);
+    free(path);
+    return PUBLISH_OK;
+}
+
+void publication_drop(struct publication *p, unsigned n_parts)
+{
+    each_file(p, n_parts, p->kind->rejects != NULL, remove_temporary);
+    remove_temporary(p, p->kind->manifest);
+}
+
+int publication_withdraw(struct publication *p)
+{
+    char *from = publication_final(p, p->kind->manifest),
+         *to = publication_temporary(p, p->kind->manifest);
+    int rc = PUBLISH_OK;
+
+    if (!from || !to || (p->store->rename(from, to) != 0 && errno != ENOENT))
+        rc = fail(p, "withdraw the manifest", from);
+    else if (p->store->sync(p->dir) != 0)
+        rc = fail(p, "fsync", p->dir);
+    free(from);
+    free(to);
+    return rc;
+}
+
+static bool ends_in(const char *name, size_t len, const char *suffix)
+{
+    const size_t n = strlen(suffix);
+
+    return len > n && memcmp(name + len - n, suffix, n) == 0;
+}
+
+/* "base.lms" and "base+00001.lms". */
+static size_t shard_base(const char *name, size_t len)
+{
+    if (!ends_in(name, len, ".lms"))
+        return 0;
+    len -= strlen(".lms");
+    if (len > 6 && name[len - 6] == '+' && strspn(name + len - 5, "0123456789") >= 5)
+        len -= 6;
+    return len;
+}
+
+/* Length of the unit's base in a final name such as "base+00001.lms"; 0: no unit's file.
+ */
+static size_t base_length(const struct publication_kind *kind, const char *name,
+                          size_t len)
+{
+    if (ends_in(name, len, kind->manifest))
+        return len - strlen(kind->manifest);
+    if (kind->rejects && ends_in(name, len, kind->rejects))
+        return len - strlen(kind->rejects);
+    return kind->part_base(name, len);
+}
+
+struct sweep {
+    const struct store *store;
+    const char *dir;
+    const struct publication_kind *kind;
+};
+
+/* Removes a temporary whose unit, or file, is complete. */
+static int sweep_one(void *ctx, const char *name, bool is_folder)
+{
+    const struct sweep *s = ctx;
+    const size_t len = is_folder ? 0 : temporary_final_length(name);
+    const size_t base = base_length(s->kind, name, len);
+    char *path = NULL;
+    bool complete = false;
+
+    if (len == 0 || asprintf(&path, "%s/%.*s%s", s->dir, (int)(base > 0 ? base : len),
+                             name, base > 0 ? s->kind->manifest : "") < 0)
+        return 0;
+    store_has(s->store, path, &complete);
+    free(path);
+    if (complete && asprintf(&path, "%s/%s", s->dir, name) >= 0) {
+        s->store->remove(path);
+        free(path);
+    }
+    return 0;
+}
+
+void publish_sweep(const char *dir, const struct publication_kind *kind)
+{
+    struct sweep sweep = {store_at(dir), dir, kind};
+
+    sweep.store->list(dir, sweep_one, &sweep);
+}
+
+void publication_sweep(const struct publication *p, struct hash_set *swept)
+{
+    /* Without memory to know it by, once more. */
+    if (hash_set_add(swept, p->dir, strlen(p->dir)) != 0)
+        publish_sweep(p->dir, p->kind);
+}

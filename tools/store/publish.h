@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/store/publish.h - how the files of one unit get their final names: all of them, or
+ * none.
+ *
+ * Files are written under temporary names (temporary.h). Publishing renames them, then
+ * puts the manifest last: whoever sees NAME.manifest.json sees a complete unit.
+ * Several processes may work on the same unit; the first manifest wins and the others
+ * drop their work. A kill at any instant leaves temporaries, which the next run removes
+ * once the unit has its manifest. */
+#ifndef TOOLS_STORE_PUBLISH_H
+#define TOOLS_STORE_PUBLISH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "ingest/hash_set.h"
+#include "tools/store/store.h"
+#include "tools/store/temporary.h"
+
+enum publish_status {
+    PUBLISH_OK = 0,
+    PUBLISH_EXISTS = 1,   /* another process has published this unit */
+    PUBLISH_REPLACED = 2, /* published, but a file of it is another process's now */
+    PUBLISH_FAILED = -1
+};
+
+enum { PUBLISH_SUFFIX_CAP = 32 };
+
+/* What the files of a unit are called behind its NAME. */
+struct publication_kind {
+    const char *manifest; /* ".manifest.json" */
+    const char *rejects;  /* ".rejects.jsonl"; NULL: there are none */
+    void (*part)(char suffix[PUBLISH_SUFFIX_CAP], unsigned i);
+    /* The length of a part's name (len bytes) before its suffix; 0: it is no part's. */
+    size_t (*part_base)(const char *name, size_t len);
+};
+
+/* `prepare`'s: shards, rejects, manifest. */
+extern const struct publication_kind publication_shards;
+
+/* Where one unit's files go. All strings are owned. */
+struct publication {
+    const struct publication_kind *kind;
+    char *dir;  /* the folder that NAME's files are in */
+    char *base; /* the last component of NAME */
+    const struct store *store;
+    char temporary[TEMPORARY_SUFFIX_CAP]; /* ".tmp.<host>.<pid>.<random>" */
+    struct store_entry *files; /* this process's own, noted while they are published */
+    size_t n_files;
+    char why[600];
+};
+
+/* Makes the folders of NAME below out. Release with publication_free(), also on failure.
+ */
+int publication_init(struct publication *p, const struct publication_kind *kind,
+                     const char *out, const char *name);
+void publication_free(struct publication *p);
+
+/* dir/base + suffix (".lms", "+00001.lms", ...), final or temporary. Give memory (release
+ * with free()) or NULL. */
+char *publication_final(const struct publication *p, const char *suffix);
+char *publication_temporary(const struct publication *p, const char *suffix);
+
+/* ".lms" for part 0, "+00001.lms" for part 1. */
+void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part);
+
+/* The manifest is there: the unit is complete. */
+bool publication_exists(const struct publication *p);
+
+/* The same. Returns PUBLISH_OK, or PUBLISH_FAILED where that could not be found out. */
+int publication_look(struct publication *p, bool *exists);
+
+/* The same, of a unit of `prepare` that has no publication yet. */
+bool publication_done(const char *out, const char *name);
+
+/* The whole protocol: fsync the n_parts parts and, if has_rejects, the rejects, which
+ * all stand under their temporary names; rename them; remove files of an older result
+ * that this one lacks; put the manifest (text of `len` bytes); see whether all files are
+ * still those (two processes may rename theirs before either puts a manifest). On
+ * PUBLISH_EXISTS and PUBLISH_FAILED the temporaries are gone; *renamed tells whether
+ * files of this process were given final names, perhaps in place of those that the
+ * manifest names. */
+int publication_publish(struct publication *p, unsigned n_parts, bool has_rejects,
+                        const char *manifest, size_t len, bool *renamed);
+
+/* Removes parts from n_parts on and, unless has_rejects, the rejects. */
+int publication_remove_beyond(struct publication *p, unsigned n_parts, bool has_rejects);
+
+/* Removes this process's temporaries. */
+void publication_drop(struct publication *p, unsigned n_parts);
+
+/* Takes the manifest away, so that the unit is unfinished from here on. */
+int publication_withdraw(struct publication *p);
+
+/* Removes temporaries in `dir` whose unit, of this kind, or file is complete. */
+void publish_sweep(const char *dir, const struct publication_kind *kind);
+
+/* The same for the folder of p's files, unless it is among those swept (all zero: none;
+ * release with hash_set_free()). */
+void publication_sweep(const struct publication *p, struct hash_set *swept);
+
+/* Writes `len` bytes to `path` exclusively and atomically, fsynced. PUBLISH_EXISTS where
+ * it is there already. `why` (cap bytes) explains a failure. */
+int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap);
+
+/* The same in place of what is there. */
+int publish_replace(const char *path, const void *bytes, size_t len, char *why,
+                    size_t cap);
+
+#endif
