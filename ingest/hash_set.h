@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/hash_set.h - "have these bytes been here before?"
+ * ingest/hash_set.h - public: "have these bytes been here before?"
  *
  * Holds the 128-bit hash of each string and not the string, so a unit's million keys cost
  * 16 bytes each (a table at most 7/8 full, doubled as it grows). Two different strings of

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/image.h - the pixels that pass from ingest/ to vae_encode/.
+ * ingest/image.h - public: the pixels that pass from ingest/ to vae_encode/.
  *
  * This is the only header of ingest/ that vae_encode/ includes. */
 #ifndef INGEST_IMAGE_H

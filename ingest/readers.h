@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/readers.h - samples out of an input: the table of readers.
+ * ingest/readers.h - public: samples out of an input: the table of readers.
  *
  *     const struct reader *r = readers[i];
  *     struct ingest_sample s;

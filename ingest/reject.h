@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/reject.h - why a sample was rejected: the one list of reasons.
+ * ingest/reject.h - public: why a sample was rejected: the one list of reasons.
  *
  * The names are written to NAME.rejects.jsonl and to manifests, so they are a promise
  * to the outside: add, never rename. */

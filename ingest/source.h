@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/source.h - where an input's bytes come from. */
+ * ingest/source.h - public: where an input's bytes come from. */
 #ifndef INGEST_SOURCE_H
 #define INGEST_SOURCE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/status.h - what the functions of ingest/ return.
+ * ingest/status.h - public: what the functions of ingest/ return.
  *
  * 0 is success, > 0 a normal end, < 0 an error of the run. A bad sample is neither:
  * it is data, and carries a reason from ingest/reject.h. */

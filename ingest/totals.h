@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/totals.h - what the readers of ingest/ count over one input. */
+ * ingest/totals.h - public: what the readers of ingest/ count over one input. */
 #ifndef INGEST_TOTALS_H
 #define INGEST_TOTALS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/base64.h - inside shard/ only: bytes as base64 (RFC 4648, section 4), padded,
+ * shard/base64.h - internal to shard/: bytes as base64 (RFC 4648, section 4), padded,
  * nothing between. */
 #ifndef SHARD_BASE64_H
 #define SHARD_BASE64_H

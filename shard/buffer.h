@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/buffer.h - bytes that grow. All zeros is an empty buffer. */
+ * shard/buffer.h - public: bytes that grow. All zeros is an empty buffer. */
 #ifndef SHARD_BUFFER_H
 #define SHARD_BUFFER_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/canonical_json.h - the one way this project writes JSON that is hashed or
+ * shard/canonical_json.h - public: the one way this project writes JSON that is hashed or
  * compared.
  */
 #ifndef SHARD_CANONICAL_JSON_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/draw.h - random choices that are functions of a sample's identity.
+ * shard/draw.h - public: random choices that are functions of a sample's identity.
  *
  *     u = XXH3_64bits_withSeed(purpose NUL NAME NUL key NUL epoch, seed)
  *

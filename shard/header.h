@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/header.h - what a shard says once about all its records.
+ * shard/header.h - public: what a shard says once about all its records.
  *
  * Stored as JSON with sorted keys. `config` is the data set's whole configuration as
  * tools/ wrote it to dataset.json; the fields beside it are what a reader needs to use

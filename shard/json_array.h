@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/json_array.h - inside shard/ only: arrays of numbers in the header, few as JSON,
+ * shard/json_array.h - internal to shard/: arrays of numbers in the header, few as JSON,
  * many as base64 of their bytes: FORMAT.md, section 2. */
 #ifndef SHARD_JSON_ARRAY_H
 #define SHARD_JSON_ARRAY_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/json_read.h - inside shard/ only: members of JSON objects, each with its type.
+ * shard/json_read.h - internal to shard/: members of JSON objects, each with its type.
  *
  * The first fault stays in the struct, and what is read after it is 0, NULL or what
  * stands there: whoever reads an object asks for all of it and looks at `rc` once. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/output.h - where the bytes of a file that is made go.
+ * shard/output.h - public: where the bytes of a file that is made go.
  *
  * The writer's caller may have a place of its own for them; by default they go into plain
  * files. Whoever makes a file calls open, write as often as it needs, then finish or,

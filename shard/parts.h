@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/parts.h - what the parts and tensors of a record mean together: the one home of
+ * shard/parts.h - public: what the parts and tensors of a record mean together: the one home of
  * the questions what a pair is, which tensor stands for an image, what a log-variance is.
  *
  * Whoever asks holds a record that shard_record_check() has passed: one that was read or

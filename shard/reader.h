@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/reader.h - read records back from one shard file.
+ * shard/reader.h - public: read records back from one shard file.
  *
  *     struct shard_reader *r;
  *     struct shard_record rec;

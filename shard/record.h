@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/record.h - one training sample, as it is written and read.
+ * shard/record.h - public: one training sample, as it is written and read.
  *
  * An ordered list of parts (texts, images, data), and what was made of them: renditions of
  * images and tensors. The same struct goes into the writer and comes out of the reader.

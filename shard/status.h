@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/status.h - what the functions of shard/ return. */
+ * shard/status.h - public: what the functions of shard/ return. */
 #ifndef SHARD_STATUS_H
 #define SHARD_STATUS_H
 

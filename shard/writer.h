@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/writer.h - records -> the shard files of one unit.
+ * shard/writer.h - public: records -> the shard files of one unit.
  *
  * Records go in in order; blocks, frames, checksums, index and seek table come out. A
  * file that would pass max_bytes is finished before the block that would do it, and the

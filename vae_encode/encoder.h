@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/encoder.h - what makes tensors of images, or of texts.
+ * vae_encode/encoder.h - public: what makes tensors of images, or of texts.
  *
  *     const struct encoder *e = encoder_find("vae");
  *     rc = e->load(&model, "sdxl-vae", &(struct encoder_options){.scale = 0.13025});

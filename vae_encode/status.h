@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/status.h - what the functions of vae_encode/ return. */
+ * vae_encode/status.h - public: what the functions of vae_encode/ return. */
 #ifndef VAE_STATUS_H
 #define VAE_STATUS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/image/decode.h - encoded image bytes -> RGB of training size.
+ * ingest/image/decode.h - public: encoded image bytes -> RGB of training size.
  *
  * image_decoder_run() decodes, orients by EXIF (not by XMP), converts CMYK, 16 bit and
  * alpha, crops the centred square (or the centred box of the target's aspect), resizes

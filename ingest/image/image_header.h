@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/image/image_header.h - what an image file says before its pixels.
+ * ingest/image/image_header.h - public: what an image file says before its pixels.
  *
  * Read once for each image: it says what decoding will hold in memory, so that the caller
  * can take that much from its budget, and image_decoder_run() goes on from it. The format

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/text/plain_json.h - JSON where Python's is not quite. */
+ * ingest/text/plain_json.h - public: JSON where Python's is not quite. */
 #ifndef INGEST_TEXT_PLAIN_JSON_H
 #define INGEST_TEXT_PLAIN_JSON_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/index/dataset_index.h - index.lmi: all shards of a data set in one file.
+ * shard/index/dataset_index.h - public: index.lmi: all shards of a data set in one file.
  *
  *     struct dataset_index *x;
  *     if (dataset_index_open(&x, "shards/index.lmi") == SHARD_OK)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/tokenizer.h - captions -> BPE ids, over SentencePiece.
+ * shard/tokenizer/tokenizer.h - public: captions -> BPE ids, over SentencePiece.
  *
  * A struct tokenizer is immutable once open and may be shared by threads. No C++
  * exception leaves it. Only BPE models are taken. */

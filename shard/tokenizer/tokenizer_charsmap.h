@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/tokenizer_charsmap.h - inside shard/ only: can SentencePiece walk this
+ * shard/tokenizer/tokenizer_charsmap.h - internal to shard/: can SentencePiece walk this
  * normalization map without leaving it? */
 #ifndef SHARD_TOKENIZER_TOKENIZER_CHARSMAP_H
 #define SHARD_TOKENIZER_TOKENIZER_CHARSMAP_H

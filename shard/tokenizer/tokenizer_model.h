@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/tokenizer_model.h - inside shard/ only: what a serialized SentencePiece model
+ * shard/tokenizer/tokenizer_model.h - internal to shard/: what a serialized SentencePiece model
  * says about itself, read without SentencePiece.
  *
  * The library takes any protobuf that parses: an empty file, a model cut between two of
