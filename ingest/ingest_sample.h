@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/ingest_sample.h - public: one sample as it was read: a key, an ordered list of parts,
- * metadata, one reject.
+ * ingest/ingest_sample.h - public: one sample as it was read: a key, an ordered list of
+ * parts, metadata, one reject.
  *
  * A pair is a sample of one text and one image, a document one of one text. A reader
  * (ingest/readers.h) fills it; the caller owns it and gives it back with

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/skip.h - public: which members of an archive belong to no sample: the one list of kinds.
+ * ingest/skip.h - public: which members of an archive belong to no sample: the one list
+ * of kinds.
  *
  * The names are written to manifests, so they are a promise to the outside: add, never
  * rename. What is skipped neither begins nor ends a group. */

@@ -81,9 +81,8 @@ static int draw_parts(struct shard_draws *d, const struct shard_record *rec,
     for (size_t i = 0; i < rec->n_parts; i++) {
         const struct shard_part *part = &rec->parts[i];
         if (part->kind == SHARD_PART_TEXT)
-            d->of_part[i] =
-                shard_draw_caption(n_texts++, rec->name, rec->key, epoch, seed,
-                                   (uint32_t)part->n_alternatives);
+            d->of_part[i] = shard_draw_caption(n_texts++, rec->name, rec->key, epoch,
+                                               seed, (uint32_t)part->n_alternatives);
         else if (part->kind == SHARD_PART_IMAGE)
             d->of_part[i] =
                 shard_draw_mirror(n_images++, rec->name, rec->key, epoch, seed);

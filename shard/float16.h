@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/float16.h - public: fp32 <-> fp16 and bf16, rounding to nearest even, in plain integers.
+ * shard/float16.h - public: fp32 <-> fp16 and bf16, rounding to nearest even, in plain
+ * integers.
  */
 #ifndef SHARD_FLOAT16_H
 #define SHARD_FLOAT16_H

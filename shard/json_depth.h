@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/json_depth.h - public: how deep JSON is nested, before a parser that recurses sees it. */
+ * shard/json_depth.h - public: how deep JSON is nested, before a parser that recurses
+ * sees it. */
 #ifndef SHARD_JSON_DEPTH_H
 #define SHARD_JSON_DEPTH_H
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/parts.h - public: what the parts and tensors of a record mean together: the one home of
- * the questions what a pair is, which tensor stands for an image, what a log-variance is.
+ * shard/parts.h - public: what the parts and tensors of a record mean together: the one
+ * home of the questions what a pair is, which tensor stands for an image, what a
+ * log-variance is.
  *
  * Whoever asks holds a record that shard_record_check() has passed: one that was read or
- * may be written. Or the outline of one that the index gives (shard/index/outline.h): there
- * roles, kinds, slots, owners, order and shapes are checked, but not that a log-variance
- * has its mean, nor that an image has a slot of an encoder once. */
+ * may be written. Or the outline of one that the index gives (shard/index/outline.h):
+ * there roles, kinds, slots, owners, order and shapes are checked, but not that a
+ * log-variance has its mean, nor that an image has a slot of an encoder once. */
 #ifndef SHARD_PARTS_H
 #define SHARD_PARTS_H
 

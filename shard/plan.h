@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/plan.h - public: what a reader lets a sequence hold of a record's parts: FORMAT.md,
- * section 8, "Plans". Data, not code: it comes from JSON and goes there. */
+ * shard/plan.h - public: what a reader lets a sequence hold of a record's parts:
+ * FORMAT.md, section 8, "Plans". Data, not code: it comes from JSON and goes there. */
 #ifndef SHARD_PLAN_H
 #define SHARD_PLAN_H
 

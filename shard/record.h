@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * shard/record.h - public: one training sample, as it is written and read.
  *
- * An ordered list of parts (texts, images, data), and what was made of them: renditions of
- * images and tensors. The same struct goes into the writer and comes out of the reader.
- * Everything it points to is lent: by the caller to shard_writer_append() until it
- * returns, by the reader until its next call. What these things mean together (which
+ * An ordered list of parts (texts, images, data), and what was made of them: renditions
+ * of images and tensors. The same struct goes into the writer and comes out of the
+ * reader. Everything it points to is lent: by the caller to shard_writer_append() until
+ * it returns, by the reader until its next call. What these things mean together (which
  * image a latent is of, what a pair is) is asked in shard/parts.h. Patches, markers and
  * orders are not in a record: shard/sequence.h makes them. FORMAT.md specifies the bytes.
  */
@@ -107,10 +107,10 @@ struct shard_rendition {
 };
 
 struct shard_tensor {
-    uint32_t kind;    /* enum shard_tensor_kind, or a later one */
-    uint32_t part;    /* position in the record's parts */
-    uint32_t owner;   /* of an image: position in the record's renditions; of a text: in the
-                       * part's alternatives; of data: SHARD_NONE */
+    uint32_t kind;  /* enum shard_tensor_kind, or a later one */
+    uint32_t part;  /* position in the record's parts */
+    uint32_t owner; /* of an image: position in the record's renditions; of a text: in the
+                     * part's alternatives; of data: SHARD_NONE */
     uint32_t encoder; /* position in the header's encoders */
     uint32_t slot;
     uint32_t dtype; /* enum shard_dtype, or a later one */
@@ -132,11 +132,11 @@ struct shard_record {
     size_t n_tensors;
     const struct shard_tensor *tensors; /* by encoder, part, owner, slot */
     enum shard_order order;             /* drawn for epoch 0 */
-    uint32_t caption_drawn;  /* epoch 0: position in the alternatives of the first text */
-    const char *metadata;    /* the input's own JSON, byte for byte, a document's without
-                              * its text; NULL: none */
+    uint32_t caption_drawn; /* epoch 0: position in the alternatives of the first text */
+    const char *metadata;   /* the input's own JSON, byte for byte, a document's without
+                             * its text; NULL: none */
     size_t metadata_len;
-    uint64_t text_checksum;   /* XXH3-64 of parts, metadata and so on; set by the reader */
+    uint64_t text_checksum; /* XXH3-64 of parts, metadata and so on; set by the reader */
     uint64_t tensor_checksum; /* of the tensors and what they are of; set by the reader */
 };
 

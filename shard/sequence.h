@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/sequence.h - public: records -> what a trainer sees: tokens, markers, spans, masks.
+ * shard/sequence.h - public: records -> what a trainer sees: tokens, markers, spans,
+ * masks.
  *
  *     caption first:  BOS caption BOI patch*n EOI EOS
  *     image first:    BOS BOI patch*n EOI caption EOS

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/version.h - public: the program's name and version, as shards and manifests record it. */
+ * shard/version.h - public: the program's name and version, as shards and manifests
+ * record it. */
 #ifndef SHARD_VERSION_H
 #define SHARD_VERSION_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/vae.h - public: RGB images -> posterior moments of a VAE, and latents -> images.
+ * vae_encode/vae.h - public: RGB images -> posterior moments of a VAE, and latents ->
+ * images.
  *
  *     struct vae *vae;
  *     struct vae_encoder *e;

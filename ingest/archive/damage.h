@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/archive/damage.h - internal to ingest/: how the layers below a reader say that an
- * archive is damaged.
+ * ingest/archive/damage.h - internal to ingest/: how the layers below a reader say that
+ * an archive is damaged.
  *
  * Damage is not an error of the run: it ends the stream, and the reader's totals
  * tell it. The texts are ours, not a library's, so that they stay the same across

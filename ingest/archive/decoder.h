@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/archive/decoder.h - internal to ingest/: one compression, decoded stream by stream.
+ * ingest/archive/decoder.h - internal to ingest/: one compression, decoded stream by
+ * stream.
  *
  * A decoder knows one stream; that several may follow one another, and what else may
  * stand behind them, unpack.c knows. A stream's checksums are verified, and whatever was

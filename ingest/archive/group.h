@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/archive/group.h - internal to ingest/: the members of one key, on their way to a sample.
+ * ingest/archive/group.h - internal to ingest/: the members of one key, on their way to a
+ * sample.
  *
  * Holds at most one image, the caption files and the JSON: what cannot matter is not
  * read, what is too long is not read either. A link, a device and the rest of another

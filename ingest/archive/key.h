@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/archive/key.h - internal to ingest/: a member's name -> key and field, by WebDataset's
- * rule, on bytes, whatever the locale.
+ * ingest/archive/key.h - internal to ingest/: a member's name -> key and field, by
+ * WebDataset's rule, on bytes, whatever the locale.
  *
  * The key is the folder and the file name up to its first dot, the field what follows
  * that dot, in lower case (ASCII). */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/archive/tar_header.h - internal to ingest/: the fields of one tar header block and the
- * records of a pax extended header. Pure parsing: no reading, no memory. */
+ * ingest/archive/tar_header.h - internal to ingest/: the fields of one tar header block
+ * and the records of a pax extended header. Pure parsing: no reading, no memory. */
 #ifndef INGEST_ARCHIVE_TAR_HEADER_H
 #define INGEST_ARCHIVE_TAR_HEADER_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Format by magic bytes, limits, and the table of bytes held: ingest/image/decode.h describes
- * it, this is its one home in code. */
+ * Format by magic bytes, limits, and the table of bytes held: ingest/image/decode.h
+ * describes it, this is its one home in code. */
 #include "ingest/image/image_header.h"
 
 #include <string.h>

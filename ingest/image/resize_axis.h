@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/image/resize_axis.h - the filter taps of one axis of a resize. Internal to ingest/.
+ * ingest/image/resize_axis.h - the filter taps of one axis of a resize. Internal to
+ * ingest/.
  *
  * A table says, for every output position, which input positions it sums with which
  * integer weights. Weights are fixed point with RESIZE_BITS bits behind the point, as

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/image/resize_tables.h - tap tables as the kernels take them, kept between images.
- * Internal to ingest/.
+ * ingest/image/resize_tables.h - tap tables as the kernels take them, kept between
+ * images. Internal to ingest/.
  *
  * Photos come in few sizes, and making a table costs as much as a tenth of using it. A
  * bounded number of tables is kept, none of them large. */

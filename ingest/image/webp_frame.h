@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/image/webp_frame.h - the frame of a WebP that is decoded. Internal to ingest/. */
+ * ingest/image/webp_frame.h - the frame of a WebP that is decoded. Internal to ingest/.
+ */
 #ifndef INGEST_IMAGE_WEBP_FRAME_H
 #define INGEST_IMAGE_WEBP_FRAME_H
 

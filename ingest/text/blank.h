@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/text/blank.h - internal to ingest/: blank means nothing but Unicode's White_Space. */
+ * ingest/text/blank.h - internal to ingest/: blank means nothing but Unicode's
+ * White_Space. */
 #ifndef INGEST_TEXT_BLANK_H
 #define INGEST_TEXT_BLANK_H
 

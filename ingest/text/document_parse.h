@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/text/document_parse.h - internal to ingest/: one line of JSON Lines -> a sample of
- * one text. */
+ * ingest/text/document_parse.h - internal to ingest/: one line of JSON Lines -> a sample
+ * of one text. */
 #ifndef INGEST_TEXT_DOCUMENT_PARSE_H
 #define INGEST_TEXT_DOCUMENT_PARSE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/text/foreign_text.h - internal to ingest/: what is named JSON Lines and is something
- * else as a whole, so that no line of it could be a document. */
+ * ingest/text/foreign_text.h - internal to ingest/: what is named JSON Lines and is
+ * something else as a whole, so that no line of it could be a document. */
 #ifndef INGEST_TEXT_FOREIGN_TEXT_H
 #define INGEST_TEXT_FOREIGN_TEXT_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/text/json_member.h - internal to ingest/: where the members of a JSON object stand in
- * its text, so that they can be kept byte for byte.
+ * ingest/text/json_member.h - internal to ingest/: where the members of a JSON object
+ * stand in its text, so that they can be kept byte for byte.
  *
  *     const char *at = json;
  *     struct json_member m;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/text/utf8.h - public: strict UTF-8 (RFC 3629), as names and captions must be: no overlong
- * forms, no surrogates, nothing above U+10FFFF. */
+ * ingest/text/utf8.h - public: strict UTF-8 (RFC 3629), as names and captions must be: no
+ * overlong forms, no surrogates, nothing above U+10FFFF. */
 #ifndef INGEST_TEXT_UTF8_H
 #define INGEST_TEXT_UTF8_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/file/column.h - internal to shard/: the tensors of one encoder that have one kind,
- * dtype and slot, and their entry in text frames and both indexes. */
+ * shard/file/column.h - internal to shard/: the tensors of one encoder that have one
+ * kind, dtype and slot, and their entry in text frames and both indexes. */
 #ifndef SHARD_FILE_COLUMN_H
 #define SHARD_FILE_COLUMN_H
 

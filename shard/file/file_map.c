@@ -195,7 +195,8 @@ static int place_blocks(struct shard_file_map *map, const struct shard_buffer *r
             map->record_block[j] = (uint32_t)i;
     }
     if (record != map->index.n_records || frame != map->index.n_frames)
-        return bad(map, map->index.store.at, "the index has a record or frame of no block");
+        return bad(map, map->index.store.at,
+                   "the index has a record or frame of no block");
     return SHARD_OK;
 }
 

@@ -25,46 +25,46 @@
 #define SHARD_NAME_BYTES "abcdefghijklmnopqrstuvwxyz0123456789_.-"
 
 enum {
-    SHARD_SKIPPABLE_HEAD = 8,   /* magic, length */
-    SHARD_HEADER_HEAD = 24,     /* before the JSON */
-    SHARD_TEXT_HEAD = 32,       /* of a text frame's content */
-    SHARD_TEXT_FRAME = 32,      /* one entry of its table of tensor frames */
-    SHARD_ROW_HEAD = 40,        /* of a record's row, before its content */
-    SHARD_ROW_CONTENT = 32,     /* of the content, before its strings and parts */
-    SHARD_ENTRY_HEAD = 8,       /* of every entry: kind, bytes */
-    SHARD_ENTRY_PART = 16,      /* a part of any kind, less its role and its zero */
-    SHARD_ENTRY_IMAGE = 40,     /* what an image part has besides */
+    SHARD_SKIPPABLE_HEAD = 8,     /* magic, length */
+    SHARD_HEADER_HEAD = 24,       /* before the JSON */
+    SHARD_TEXT_HEAD = 32,         /* of a text frame's content */
+    SHARD_TEXT_FRAME = 32,        /* one entry of its table of tensor frames */
+    SHARD_ROW_HEAD = 40,          /* of a record's row, before its content */
+    SHARD_ROW_CONTENT = 32,       /* of the content, before its strings and parts */
+    SHARD_ENTRY_HEAD = 8,         /* of every entry: kind, bytes */
+    SHARD_ENTRY_PART = 16,        /* a part of any kind, less its role and its zero */
+    SHARD_ENTRY_IMAGE = 40,       /* what an image part has besides */
     SHARD_ENTRY_ALTERNATIVE = 16, /* of any kind, less its name and its zero */
-    SHARD_ENTRY_RENDITION = 12, /* of any kind */
-    SHARD_GEOMETRY = 12,        /* numbers, u32, that a rendition has besides */
-    SHARD_ENTRY_TENSOR = 48,    /* less its dims */
-    SHARD_INDEX_HEAD = 40,      /* before the column directory */
-    SHARD_INDEX_ENTRY = 40,     /* one column's directory entry */
-    SHARD_INDEX_TAIL = 24,      /* fingerprint, checksum */
+    SHARD_ENTRY_RENDITION = 12,   /* of any kind */
+    SHARD_GEOMETRY = 12,          /* numbers, u32, that a rendition has besides */
+    SHARD_ENTRY_TENSOR = 48,      /* less its dims */
+    SHARD_INDEX_HEAD = 40,        /* before the column directory */
+    SHARD_INDEX_ENTRY = 40,       /* one column's directory entry */
+    SHARD_INDEX_TAIL = 24,        /* fingerprint, checksum */
     SHARD_SEEK_ENTRY = 8,
     SHARD_SEEK_FOOTER = 9
 };
 
 /* Limits. */
 enum {
-    SHARD_MAX_HEADER = 1 << 24,     /* bytes of JSON */
-    SHARD_MAX_HEADER_DEPTH = 64,    /* of its objects and arrays */
-    SHARD_MAX_ENCODERS = 256,       /* of a header */
-    SHARD_MAX_OUTPUTS = 256,        /* of an encoder */
-    SHARD_MAX_SCALE = 65536,        /* values of an encoder's scale */
-    SHARD_MAX_ID_MAP = 1 << 20,     /* ids of an encoder's map */
-    SHARD_MAX_STATISTICS = 1 << 20, /* values of its features' mean and std */
-    SHARD_MAX_FRAME = 1 << 28,      /* raw bytes of a text or tensor frame */
-    SHARD_MAX_ROW = 1 << 27,        /* bytes of a row with its ids; of its tensors */
-    SHARD_MAX_KEY = 1024,           /* bytes */
-    SHARD_MAX_NAME = 4096,          /* bytes */
-    SHARD_MAX_CAPTION_NAME = 1024,  /* bytes */
-    SHARD_MAX_ROLE = 64,            /* bytes, also of an encoder's name */
-    SHARD_MAX_PARTS = 65535,        /* of a record: */
-    SHARD_MAX_ALTERNATIVES = 65535, /* */
-    SHARD_MAX_RENDITIONS = 65535,   /* */
-    SHARD_MAX_TENSORS = 65535,      /* */
-    SHARD_MAX_COLUMNS = 256,        /* of a block */
+    SHARD_MAX_HEADER = 1 << 24,       /* bytes of JSON */
+    SHARD_MAX_HEADER_DEPTH = 64,      /* of its objects and arrays */
+    SHARD_MAX_ENCODERS = 256,         /* of a header */
+    SHARD_MAX_OUTPUTS = 256,          /* of an encoder */
+    SHARD_MAX_SCALE = 65536,          /* values of an encoder's scale */
+    SHARD_MAX_ID_MAP = 1 << 20,       /* ids of an encoder's map */
+    SHARD_MAX_STATISTICS = 1 << 20,   /* values of its features' mean and std */
+    SHARD_MAX_FRAME = 1 << 28,        /* raw bytes of a text or tensor frame */
+    SHARD_MAX_ROW = 1 << 27,          /* bytes of a row with its ids; of its tensors */
+    SHARD_MAX_KEY = 1024,             /* bytes */
+    SHARD_MAX_NAME = 4096,            /* bytes */
+    SHARD_MAX_CAPTION_NAME = 1024,    /* bytes */
+    SHARD_MAX_ROLE = 64,              /* bytes, also of an encoder's name */
+    SHARD_MAX_PARTS = 65535,          /* of a record: */
+    SHARD_MAX_ALTERNATIVES = 65535,   /* */
+    SHARD_MAX_RENDITIONS = 65535,     /* */
+    SHARD_MAX_TENSORS = 65535,        /* */
+    SHARD_MAX_COLUMNS = 256,          /* of a block */
     SHARD_MAX_BLOCK_FRAMES = 1 << 20, /* tensor frames of a block */
     SHARD_MAX_INDEX_COLUMNS = 64,
     SHARD_MAX_ID = INT32_MAX /* of a token; trainers want them signed */

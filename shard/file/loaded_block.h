@@ -2,8 +2,8 @@
  * shard/file/loaded_block.h - internal to shard/: a block decompressed as a whole, by any
  * thread, to be used by another.
  *
- * What is damaged is kept as data: a text frame costs all rows of the block, a tensor frame
- * those that have a tensor in it. */
+ * What is damaged is kept as data: a text frame costs all rows of the block, a tensor
+ * frame those that have a tensor in it. */
 #ifndef SHARD_FILE_LOADED_BLOCK_H
 #define SHARD_FILE_LOADED_BLOCK_H
 
@@ -54,8 +54,8 @@ int block_loader_tensors(struct block_loader *l, const struct loaded_block *b, s
 /* Raw bytes that loading the block takes. */
 uint64_t block_loader_cost(const struct shard_file_map *map, uint32_t block,
                            bool tensors);
-/* The tensor frame that a row cannot be read without and that is damaged, or -1. Of a block
- * whose text is not damaged. */
+/* The tensor frame that a row cannot be read without and that is damaged, or -1. Of a
+ * block whose text is not damaged. */
 ptrdiff_t loaded_block_damaged(const struct loaded_block *b, size_t row);
 /* Whether a row has a tensor in that frame. */
 bool loaded_block_uses(const struct loaded_block *b, size_t row, size_t frame);

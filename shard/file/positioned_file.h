@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/file/positioned_file.h - internal to shard/: a file that is read by position, and the
- * words for what went wrong with it. */
+ * shard/file/positioned_file.h - internal to shard/: a file that is read by position, and
+ * the words for what went wrong with it. */
 #ifndef SHARD_FILE_POSITIONED_FILE_H
 #define SHARD_FILE_POSITIONED_FILE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/file/row_read.c - one cursor for the row, and one for each entry in it, so that what an
- * entry holds beyond what is known here is passed over. */
+ * shard/file/row_read.c - one cursor for the row, and one for each entry in it, so that
+ * what an entry holds beyond what is known here is passed over. */
 #include "shard/file/row_read.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/file/text_frame.c - two passes: the first adds up what the rows say they hold, so that
- * every array is allocated once and never larger than the frame can fill; the second
+ * shard/file/text_frame.c - two passes: the first adds up what the rows say they hold, so
+ * that every array is allocated once and never larger than the frame can fill; the second
  * takes the rows apart and may not pass those sums. */
 #include "shard/file/text_frame.h"
 

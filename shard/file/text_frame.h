@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/file/text_frame.h - internal to shard/: the decompressed content of a text frame as
- * records.
+ * shard/file/text_frame.h - internal to shard/: the decompressed content of a text frame
+ * as records.
  *
  * Takes any bytes: what is not as FORMAT.md says is refused with the reason. */
 #ifndef SHARD_FILE_TEXT_FRAME_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/file/wire.h - internal to shard/: little-endian numbers at any address, and a cursor
- * that reads them out of foreign bytes without ever leaving them. */
+ * shard/file/wire.h - internal to shard/: little-endian numbers at any address, and a
+ * cursor that reads them out of foreign bytes without ever leaving them. */
 #ifndef SHARD_FILE_WIRE_H
 #define SHARD_FILE_WIRE_H
 

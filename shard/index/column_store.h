@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/index/column_store.h - internal to shard/: an index as head, directory, columns that
- * can be read one by one, fingerprint and checksum.
+ * shard/index/column_store.h - internal to shard/: an index as head, directory, columns
+ * that can be read one by one, fingerprint and checksum.
  *
  * A column is one Zstandard frame of byte planes. A shard's index and a data set's index
  * are made so: FORMAT.md, sections 4 and 9. Of the head only its length is known here. */

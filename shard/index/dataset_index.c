@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/index/dataset_index.c - reading index.lmi: nothing but head and directory before a
- * column is asked for, so that opening costs nothing. */
+ * shard/index/dataset_index.c - reading index.lmi: nothing but head and directory before
+ * a column is asked for, so that opening costs nothing. */
 #include "shard/index/dataset_index.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/index/index_check.h - internal to shard/: whether the rows of a block are those that
- * the index is of: their numbers of parts and both their checksums.
+ * shard/index/index_check.h - internal to shard/: whether the rows of a block are those
+ * that the index is of: their numbers of parts and both their checksums.
  *
  * Not compared is what only an outline could tell: types of parts, shapes, numbers of
  * ids.

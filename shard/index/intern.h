@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/index/intern.h - internal to shard/: byte strings -> small numbers, in order of first
- * use. All zeros is an empty table. */
+ * shard/index/intern.h - internal to shard/: byte strings -> small numbers, in order of
+ * first use. All zeros is an empty table. */
 #ifndef SHARD_INDEX_INTERN_H
 #define SHARD_INDEX_INTERN_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/index/key_map.h - internal to shard/: which record has which (NAME, key), from the
- * index alone. */
+ * shard/index/key_map.h - internal to shard/: which record has which (NAME, key), from
+ * the index alone. */
 #ifndef SHARD_INDEX_KEY_MAP_H
 #define SHARD_INDEX_KEY_MAP_H
 

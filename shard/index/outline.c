@@ -213,8 +213,8 @@ void shard_outline_clear(struct shard_outline *o)
 
 /* ---- one record ---- */
 
-static void fill_part(const struct shard_outline *o, size_t part,
-                      struct shard_part *to, struct shard_alternative *alternatives)
+static void fill_part(const struct shard_outline *o, size_t part, struct shard_part *to,
+                      struct shard_alternative *alternatives)
 {
     const struct shard_part_type *type = &o->types[o->type[part]];
     const size_t first = o->alternative_start[part];
@@ -236,9 +236,11 @@ int shard_outline_record(const struct shard_outline *o, size_t i,
     const size_t n_alternatives = o->alternative_start[end] - o->alternative_start[first];
     const size_t n_tensors = o->tensor_start[end] - o->tensor_start[first];
 
-    if (shard_buffer_resize(&room->parts, (end - first + 1) * sizeof(struct shard_part)) < 0 ||
+    if (shard_buffer_resize(&room->parts, (end - first + 1) * sizeof(struct shard_part)) <
+            0 ||
         shard_buffer_resize(&room->alternatives,
-                            (n_alternatives + 1) * sizeof(struct shard_alternative)) < 0 ||
+                            (n_alternatives + 1) * sizeof(struct shard_alternative)) <
+            0 ||
         shard_buffer_resize(&room->tensors,
                             (n_tensors + 1) * sizeof(struct shard_tensor)) < 0)
         return SHARD_ENOMEM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/index/outline.h - internal to shard/: what the index says of all records, and of each a
- * record without what only its row has: enough to plan sequences and batches without
- * reading a block. */
+ * shard/index/outline.h - internal to shard/: what the index says of all records, and of
+ * each a record without what only its row has: enough to plan sequences and batches
+ * without reading a block. */
 #ifndef SHARD_INDEX_OUTLINE_H
 #define SHARD_INDEX_OUTLINE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/index/part_type.h - internal to shard/: what the index says of a part besides numbers:
- * its kind, flag, role, and what its tensors are. FORMAT.md, section 4. */
+ * shard/index/part_type.h - internal to shard/: what the index says of a part besides
+ * numbers: its kind, flag, role, and what its tensors are. FORMAT.md, section 4. */
 #ifndef SHARD_INDEX_PART_TYPE_H
 #define SHARD_INDEX_PART_TYPE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/index/table.h - internal to shard/: a table of byte strings as an index stores it:
- * their number, their lengths, their bytes. */
+ * shard/index/table.h - internal to shard/: a table of byte strings as an index stores
+ * it: their number, their lengths, their bytes. */
 #ifndef SHARD_INDEX_TABLE_H
 #define SHARD_INDEX_TABLE_H
 

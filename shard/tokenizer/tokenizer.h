@@ -46,8 +46,8 @@ const void *tokenizer_charsmap(const struct tokenizer *t, size_t *len);
 const char *tokenizer_why(const struct tokenizer *t);
 void tokenizer_close(struct tokenizer *t);
 
-/* Has `end`, which must not return, called for the whole process where C++'s `new` finds no
- * memory: a tokenizer in use then may not survive the exception. */
+/* Has `end`, which must not return, called for the whole process where C++'s `new` finds
+ * no memory: a tokenizer in use then may not survive the exception. */
 void tokenizer_on_no_memory(void (*end)(void));
 
 /* The embedded default model. */

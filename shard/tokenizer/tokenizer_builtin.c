@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/tokenizer_builtin.c - the embedded default model, shard/default/tokenizer.model.
+ * shard/tokenizer/tokenizer_builtin.c - the embedded default model,
+ * shard/default/tokenizer.model.
  *
  * The assembler copies the file in, so that no generated source is needed; the Makefile
  * names it as a dependency of this object. The path is that of the project's root, where

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/tokenizer_charsmap.c - check a normalization map before the library uses it.
+ * shard/tokenizer/tokenizer_charsmap.c - check a normalization map before the library
+ * uses it.
  *
  * The map is the size of a trie in bytes (u32), the trie, then NUL-terminated strings.
  * The trie is a double array (darts-clone) of u32 units, and the library follows it

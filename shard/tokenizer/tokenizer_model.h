@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/tokenizer_model.h - internal to shard/: what a serialized SentencePiece model
- * says about itself, read without SentencePiece.
+ * shard/tokenizer/tokenizer_model.h - internal to shard/: what a serialized SentencePiece
+ * model says about itself, read without SentencePiece.
  *
  * The library takes any protobuf that parses: an empty file, a model cut between two of
  * its fields, one of another kind. This reader looks first and says what is wrong. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/fuzz/fuzz_pairs.c - any bytes into ingest/archive/reader_tar.c: decompression, tar, grouping,
- * captions.
+ * tests/fuzz/fuzz_pairs.c - any bytes into ingest/archive/reader_tar.c: decompression,
+ * tar, grouping, captions.
  *
  * The first byte chooses options and the size of reads; what comes out must not depend on
  * the latter, and must keep the promises of readers.h. It can also have the headers'

@@ -75,9 +75,8 @@ static void test_vectors_of_parts(void **state)
         assert_int_equal(
             shard_draw_caption(1, v[i].name, v[i].key, v[i].epoch, v[i].seed, 5),
             v[i].of_5);
-        assert_int_equal(
-            shard_draw_mirror(0, v[i].name, v[i].key, v[i].epoch, v[i].seed),
-            v[i].u_mirror < UINT64_C(1) << 63);
+        assert_int_equal(shard_draw_mirror(0, v[i].name, v[i].key, v[i].epoch, v[i].seed),
+                         v[i].u_mirror < UINT64_C(1) << 63);
     }
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench.c - `latentmill bench`: what this machine makes of each part of the work.
+ * tools/bench/bench.c - `latentmill bench`: what this machine makes of each part of the
+ * work.
  */
 #include "tools/bench/bench.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench_material.c - what is measured on: the user's samples, numbers that are the
- * same on every machine, and folders that do not stay. */
+ * tools/bench/bench_material.c - what is measured on: the user's samples, numbers that
+ * are the same on every machine, and folders that do not stay. */
 #include <errno.h>
 #include <ftw.h>
 #include <stdlib.h>

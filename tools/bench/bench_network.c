@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench_network.c - the VAE's encoder or decoder: each step of the network, the
- * whole, and its error.
+ * tools/bench/bench_network.c - the VAE's encoder or decoder: each step of the network,
+ * the whole, and its error.
  *
  * All workers run at once, as in `prepare`. A step's time is that between two calls of
  * the hook that is asked before each step, on average of the workers. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench_prepare.c - end to end: `prepare` as a process of its own, once over the
- * inputs, into a folder that is removed again. */
+ * tools/bench/bench_prepare.c - end to end: `prepare` as a process of its own, once over
+ * the inputs, into a folder that is removed again. */
 #include <errno.h>
 #include <spawn.h>
 #include <stdlib.h>

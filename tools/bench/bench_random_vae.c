@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench_random_vae.c - a VAE of Stable Diffusion's size that everybody has: the
- * tensors of a diffusers AutoencoderKL's encoder (34.2 million parameters) or decoder
+ * tools/bench/bench_random_vae.c - a VAE of Stable Diffusion's size that everybody has:
+ * the tensors of a diffusers AutoencoderKL's encoder (34.2 million parameters) or decoder
  * (49.5 million), 8 latent channels, as a safetensors file of pseudo-random bf16 weights,
  * in memory.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench_shard.c - write one shard (compressed, synced), and read it again, on one
- * thread.
+ * tools/bench/bench_shard.c - write one shard (compressed, synced), and read it again, on
+ * one thread.
  *
  * The records are made up: 8 x 32 x 32 fp16 latents of about Gaussian values, which
  * compress like real ones, a caption of 60 bytes, 16 ids. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench_signals.c - a signal ends what is measured; folders go as after any failed
- * run, since nothing but a flag is set in the handler.
+ * tools/bench/bench_signals.c - a signal ends what is measured; folders go as after any
+ * failed run, since nothing but a flag is set in the handler.
  *
  * `prepare`, run as a child, is killed: it has nothing that is worth keeping. */
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench_text.c - a section's JSON for people: a line for each value, a table for
- * each array of objects. */
+ * tools/bench/bench_text.c - a section's JSON for people: a line for each value, a table
+ * for each array of objects. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench_tokenizer.c - captions -> ids, on one thread: the inputs' captions, or made
- * up ones where no input is given. */
+ * tools/bench/bench_tokenizer.c - captions -> ids, on one thread: the inputs' captions,
+ * or made up ones where no input is given. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -20,9 +20,9 @@ struct dump_tokenizer {
     bool damaged;                /* a file of its name has other bytes */
 };
 
-/* *tokenizer: lent until the next call or dump_tokenizer_clear(); NULL where the shard has
- * no ids or its model is not to be found, of which a note on stderr tells once, as of a
- * damaged one. Returns 0, or -1: no memory. */
+/* *tokenizer: lent until the next call or dump_tokenizer_clear(); NULL where the shard
+ * has no ids or its model is not to be found, of which a note on stderr tells once, as of
+ * a damaged one. Returns 0, or -1: no memory. */
 int dump_tokenizer_find(struct dump_tokenizer *d, const char *shard_path,
                         const struct shard_header *h, const struct tokenizer **tokenizer);
 void dump_tokenizer_clear(struct dump_tokenizer *d);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/export_columns.h - which columns the samples of a unit have, and their names.
+ * tools/export/export_columns.h - which columns the samples of a unit have, and their
+ * names.
  *
  * Where there is one image with one latent these are `latent`, `logvar`, `crop`; else
  * tensors are numbered: IMAGE.ENCODER[.OUTPUT][.mirrored][.logvar]. What is the image's

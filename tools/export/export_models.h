@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/export_models.h - the tokenizer and the encoders that all shards of an exported
- * folder share.
+ * tools/export/export_models.h - the tokenizer and the encoders that all shards of an
+ * exported folder share.
  *
  *     {"tokenizer": ..., "latent": null or {"dtype", "logvar", "encoder"},
  *      "encoders": {NAME: {"dtype", "encoder"}}}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/export_shape.h - which texts, images and tensors a record has, as far as an
- * export cares: all samples of one unit have the same.
+ * tools/export/export_shape.h - which texts, images and tensors a record has, as far as
+ * an export cares: all samples of one unit have the same.
  *
  * Tensors are those of images and of data. Tensors of texts, and kinds and types of later
  * versions, are left out. */

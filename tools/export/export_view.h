@@ -12,9 +12,9 @@
 /* All zeros is one that was not begun. */
 struct export_view {
     struct view_cursor cursor;
-    uint64_t seed;                /* of the shard's draws */
+    uint64_t seed;             /* of the shard's draws */
     struct shard_buffer parts; /* owned: the record's, with other captions */
-    double weight;                /* of the record in hand */
+    double weight;             /* of the record in hand */
 };
 
 /* In front of the shard's first record. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/export_webdataset.c - samples as members of a tar, KEY.latent.npy and so on.
+ * tools/export/export_webdataset.c - samples as members of a tar, KEY.latent.npy and so
+ * on.
  *
  * Beside the tar, two indexes of it: .tar.idx as Megatron Energon reads it (u64 offsets
  * of each sample and of the end), and .idx as DALI does (text, made by its wds2idx). Both

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/mds_writer.h - write shards that StreamingDataset (PyPI mosaicml-streaming)
- * reads.
+ * tools/export/mds_writer.h - write shards that StreamingDataset (PyPI
+ * mosaicml-streaming) reads.
  *
  * The same bytes as its own MDSWriter makes from the same samples, columns, size limit
  * and hashes: format version 2. A shard is held in memory until it is full. Compressed,

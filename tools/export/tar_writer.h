@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/tar_writer.h - write a tar that depends on its members' names and bytes alone.
+ * tools/export/tar_writer.h - write a tar that depends on its members' names and bytes
+ * alone.
  *
  * Plain ustar, with a pax header where a name needs one; regular files of mode 0644,
  * owner 0 and time 0. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/view_file.c - the gzip stream into memory, then every number checked once, so
- * that cursors need not. */
+ * tools/export/view_file.c - the gzip stream into memory, then every number checked once,
+ * so that cursors need not. */
 #include "tools/export/view_file.h"
 
 #include <errno.h>
@@ -295,7 +295,8 @@ static int check_arrays(struct view_file *v)
 {
     const uint64_t n = v->n[TEXTS];
     struct view_place p = {0};
-    bool fine = v->n[RECORDS] == json_array_size(v->shards) && v->n[WEIGHT] == n && v->n[REPLACED] == n && v->n[NAME] == v->n[N_IDS];
+    bool fine = v->n[RECORDS] == json_array_size(v->shards) && v->n[WEIGHT] == n &&
+                v->n[REPLACED] == n && v->n[NAME] == v->n[N_IDS];
 
     v->starts = calloc((size_t)v->n[RECORDS] + 1, sizeof(*v->starts));
     if (v->starts == NULL)
@@ -305,8 +306,8 @@ static int check_arrays(struct view_file *v)
         fine = pass_shard(v, &p, i);
     }
     fine = fine && p.record == n && p.part == v->n[COUNT] &&
-           p.alternative == v->n[N_IDS] &&
-           p.text == v->n[TEXT_BYTES] && p.id == v->n[IDS] && p.byte == v->n[TEXT];
+           p.alternative == v->n[N_IDS] && p.text == v->n[TEXT_BYTES] &&
+           p.id == v->n[IDS] && p.byte == v->n[TEXT];
     return fine ? VIEW_OK : no_view(v, "its arrays do not go together");
 }
 

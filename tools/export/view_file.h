@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/view_file.h - a file of the Python package's build_view(): which records of which
- * shards are used, how often, and with which captions.
+ * tools/export/view_file.h - a file of the Python package's build_view(): which records
+ * of which shards are used, how often, and with which captions.
  *
  * shard/FORMAT.md, section 10, has its bytes. All of it is in memory, and checked; once
  * open it is read-only and may be shared by threads. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/wds_key.h - a sample's key as the first part of its members' names in a tar.
+ * tools/export/wds_key.h - a sample's key as the first part of its members' names in a
+ * tar.
  *
  * WebDataset ends a key at the first dot behind the last '/', and skips folders called
  * __x__. So that every key comes back as a group of its own, some bytes become %XX as in

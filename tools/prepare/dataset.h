@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/dataset.h - DIR/dataset.json: the configuration all shards of a folder share.
+ * tools/prepare/dataset.h - DIR/dataset.json: the configuration all shards of a folder
+ * share.
  *
  * Three groups of options can alter a record: `encode` (what the tensors' bits depend
  * on), `text` and `select` (what gets in). Each has a SHA-256 of its canonical JSON, so

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/first_shard.h - what a run's first shard will take, so that a full disk is seen
- * before hours of encoding. */
+ * tools/prepare/first_shard.h - what a run's first shard will take, so that a full disk
+ * is seen before hours of encoding. */
 #ifndef TOOLS_PREPARE_FIRST_SHARD_H
 #define TOOLS_PREPARE_FIRST_SHARD_H
 

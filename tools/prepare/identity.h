@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/identity.h - whether a published unit was made from the input that is given now.
+ * tools/prepare/identity.h - whether a published unit was made from the input that is
+ * given now.
  *
  * A unit is its NAME and its input: two inputs of one NAME are never taken for one
  * another. A regular file is the same where its size and its probe (input_probe.h) are,

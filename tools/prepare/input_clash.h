@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/input_clash.h - an input that stands where the run writes: it would be replaced
- * or removed before it is read, or while it is. */
+ * tools/prepare/input_clash.h - an input that stands where the run writes: it would be
+ * replaced or removed before it is read, or while it is. */
 #ifndef TOOLS_PREPARE_INPUT_CLASH_H
 #define TOOLS_PREPARE_INPUT_CLASH_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/prepare.c - `latentmill prepare`: check everything, then run the conveyor.
+ * tools/prepare/prepare.c - `latentmill prepare`: check everything, then run the
+ * conveyor.
  *
  *     read ---> encode (workers) ---> write
  *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/prepare_options.c - `prepare`'s command line: the tables of its components. */
+ * tools/prepare/prepare_options.c - `prepare`'s command line: the tables of its
+ * components. */
 #include "tools/cli/options.h"
 #include "tools/prepare/prepare.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/prepare_plan.h - which of the inputs are to be done, judged by the manifests
- * there are.
+ * tools/prepare/prepare_plan.h - which of the inputs are to be done, judged by the
+ * manifests there are.
  */
 #ifndef TOOLS_PREPARE_PREPARE_PLAN_H
 #define TOOLS_PREPARE_PREPARE_PLAN_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/progress.h - how far a run is: a line on a terminal each second, a line of its
- * own elsewhere and an event in the log every 30 seconds.
+ * tools/prepare/progress.h - how far a run is: a line on a terminal each second, a line
+ * of its own elsewhere and an event in the log every 30 seconds.
  *
  * LATENTMILL_PROGRESS_SECONDS is another number than 30, for tests. */
 #ifndef TOOLS_PREPARE_PROGRESS_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/remaining.h - how much of a run's inputs is done, and how long the rest takes.
+ * tools/prepare/remaining.h - how much of a run's inputs is done, and how long the rest
+ * takes.
  *
  * Work is counted in bytes of input, since nobody knows the number of samples ahead. Of
  * an input in hand only what is written counts as done: reading runs far ahead of

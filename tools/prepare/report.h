@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/report.h - what a run tells a person and a log while it works and at its end.
+ * tools/prepare/report.h - what a run tells a person and a log while it works and at its
+ * end.
  *
  * Talk goes to stderr; --log gets JSON lines. */
 #ifndef TOOLS_PREPARE_REPORT_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/rival.h - another process has published a unit of the same NAME meanwhile.
+ * tools/prepare/rival.h - another process has published a unit of the same NAME
+ * meanwhile.
  *
  * Was it made from the same input, then the work is done, whoever did it. If not, this
  * unit fails. Files are renamed before a manifest is put, so two processes can also

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/sample.h - one sample on its way through the conveyor. Start reading here.
+ * tools/prepare/sample.h - one sample on its way through the conveyor. Start reading
+ * here.
  *
  * It has the shape of the record that it becomes: a list of parts, the renditions of its
  * images, their tensors, and one reject. A fixed number of samples goes round: `read`

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/stage_encode.c - images -> pixels and latents, texts -> ids; nearly all of the
- * work.
+ * tools/prepare/stage_encode.c - images -> pixels and latents, texts -> ids; nearly all
+ * of the work.
  *
  * One worker decodes its batch and then encodes it, so that there are as many busy
  * threads as workers, and pixels never leave the core that made them. */

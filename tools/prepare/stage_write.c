@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/stage_write.c - the last stage: back into order, into shards, onto the disk.
+ * tools/prepare/stage_write.c - the last stage: back into order, into shards, onto the
+ * disk.
  *
  * The one worker restores each unit's order: samples arrive in any order and wait in
  * their unit's list until all earlier ones have been written. The list cannot grow beyond

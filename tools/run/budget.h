@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/budget.h - a number of bytes that threads share, granted in the order of asking.
+ * tools/run/budget.h - a number of bytes that threads share, granted in the order of
+ * asking.
  *
  * The order matters: a large request waits only for those that asked before it, so small
  * ones cannot starve it. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/clock.h - monotonic time for rates; nothing of it reaches an output's bytes. */
+ * tools/run/clock.h - monotonic time for rates; nothing of it reaches an output's bytes.
+ */
 #ifndef TOOLS_RUN_CLOCK_H
 #define TOOLS_RUN_CLOCK_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/encode_hash.c - the SHA-256 of a canonical JSON object, whose members are these.
+ * tools/run/encode_hash.c - the SHA-256 of a canonical JSON object, whose members are
+ * these.
  */
 #include "tools/run/encode_hash.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/encode_hash.h - one hash of all that the bits of an encoder's tensors depend on
- * but the image: of two encoders with the same hash one may stand in for the other.
+ * tools/run/encode_hash.h - one hash of all that the bits of an encoder's tensors depend
+ * on but the image: of two encoders with the same hash one may stand in for the other.
  *
  * Covered are how pixels are decoded, geometry, mirroring, weights and network, stored
  * type, moments, numerics, and the libraries that touch pixels. Not covered are names,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/encoding.h - an encoder at work in a run: its model at the run's size of image,
- * what is stored of its tensors, and what headers and the configuration say of it.
+ * tools/run/encoding.h - an encoder at work in a run: its model at the run's size of
+ * image, what is stored of its tensors, and what headers and the configuration say of it.
  *
  * Encoders know nothing of shards: which kind, slot and type a tensor has there is
  * decided here. Once open it is read-only and shared by all threads. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/input.c - expand the operands and derive NAMEs, all before any work starts. */
+ * tools/run/input.c - expand the operands and derive NAMEs, all before any work starts.
+ */
 #include "tools/run/input.h"
 
 #include <ctype.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/model_advice.h - what to do about a --vae or --tokenizer that cannot be opened as
- * it is: said on stderr, with what works today instead. */
+ * tools/run/model_advice.h - what to do about a --vae or --tokenizer that cannot be
+ * opened as it is: said on stderr, with what works today instead. */
 #ifndef TOOLS_RUN_MODEL_ADVICE_H
 #define TOOLS_RUN_MODEL_ADVICE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/models.h - open the encoders and the tokenizer that a run asked for, and check
- * that they fit each other and the options. */
+ * tools/run/models.h - open the encoders and the tokenizer that a run asked for, and
+ * check that they fit each other and the options. */
 #ifndef TOOLS_RUN_MODELS_H
 #define TOOLS_RUN_MODELS_H
 

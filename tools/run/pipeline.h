@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/pipeline.h - stages on threads, with a fixed population of samples going round.
+ * tools/run/pipeline.h - stages on threads, with a fixed population of samples going
+ * round.
  *
  * The stage folders know nothing of threads. The pipeline promises a stage:
  *   - open, work and close of one worker all run on that worker's thread, so a decoder

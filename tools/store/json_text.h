@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/store/json_text.h - JSON of text that comes from outside, and JSON of ours, with a lack
- * of memory told from everything else. */
+ * tools/store/json_text.h - JSON of text that comes from outside, and JSON of ours, with
+ * a lack of memory told from everything else. */
 #ifndef TOOLS_STORE_JSON_TEXT_H
 #define TOOLS_STORE_JSON_TEXT_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/store/publish.h - how the files of one unit get their final names: all of them, or
- * none.
+ * tools/store/publish.h - how the files of one unit get their final names: all of them,
+ * or none.
  *
  * Files are written under temporary names (temporary.h). Publishing renames them, then
  * puts the manifest last: whoever sees NAME.manifest.json sees a complete unit.

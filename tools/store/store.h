@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/store/store.h - where the files of a data set are: what publishes, lists and reads them
- * goes through one table, so that none of it knows what kind of place that is.
+ * tools/store/store.h - where the files of a data set are: what publishes, lists and
+ * reads them goes through one table, so that none of it knows what kind of place that is.
  *
  *     const struct store *store = store_at(folder);
  *     if (store->put_if_absent(path, text, len) != 0 && errno == EEXIST)

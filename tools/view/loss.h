@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/view/loss.h - samples that damage has cost, told together: one line for those that
- * are lost one after the other for one reason. */
+ * tools/view/loss.h - samples that damage has cost, told together: one line for those
+ * that are lost one after the other for one reason. */
 #ifndef TOOLS_VIEW_LOSS_H
 #define TOOLS_VIEW_LOSS_H
 

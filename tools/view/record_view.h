@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/view/record_view.h - which parts and tensors of a record are its caption, its image
- * and that image's latent.
+ * tools/view/record_view.h - which parts and tensors of a record are its caption, its
+ * image and that image's latent.
  *
  * Everything that is shown or exported goes by this view. */
 #ifndef TOOLS_VIEW_RECORD_VIEW_H

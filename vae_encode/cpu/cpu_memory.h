@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/cpu/cpu_memory.h - memory for weights and activations. Internal to vae_encode/.
+ * vae_encode/cpu/cpu_memory.h - memory for weights and activations. Internal to
+ * vae_encode/.
  */
 #ifndef VAE_ENCODE_CPU_CPU_MEMORY_H
 #define VAE_ENCODE_CPU_CPU_MEMORY_H

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/cpu/cpu_model.c - packing: weights into the order in which products read them.
+ * vae_encode/cpu/cpu_model.c - packing: weights into the order in which products read
+ * them.
  *
  * Two passes over the steps with the same code: the first, without memory, measures. */
 #include "vae_encode/cpu/cpu_model.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/cpu/cpu_simd.h - the vectors cpu_kernels.inc.c is written in. Internal to vae_encode/.
+ * vae_encode/cpu/cpu_simd.h - the vectors cpu_kernels.inc.c is written in. Internal to
+ * vae_encode/.
  *
  * vf is VF_LANES floats, vd half as many doubles; + - * / are the compiler's. Each
  * operation is exact IEEE arithmetic on every lane, so its result is the same on each

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/cpu/exact_exp.h - exp and tanh of exact IEEE operations in fixed order: the same
- * bits on every machine. One value at a time; the cpu back end's loops have their own.
- * Internal to vae_encode/. */
+ * vae_encode/cpu/exact_exp.h - exp and tanh of exact IEEE operations in fixed order: the
+ * same bits on every machine. One value at a time; the cpu back end's loops have their
+ * own. Internal to vae_encode/. */
 #ifndef VAE_ENCODE_CPU_EXACT_EXP_H
 #define VAE_ENCODE_CPU_EXACT_EXP_H
 

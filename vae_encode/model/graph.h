@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/model/graph.h - an encoder or decoder network as a list of steps. Internal to
- * vae_encode/.
+ * vae_encode/model/graph.h - an encoder or decoder network as a list of steps. Internal
+ * to vae_encode/.
  *
  * Every family we read becomes the same two kinds of step, each with its neighbours'
  * element-wise work attached, so that a back end can fuse it:

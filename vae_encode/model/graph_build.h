@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/model/graph_build.h - lays a graph's steps one by one, taking their tensors out of
- * a safetensors file. Internal to vae_encode/.
+ * vae_encode/model/graph_build.h - lays a graph's steps one by one, taking their tensors
+ * out of a safetensors file. Internal to vae_encode/.
  *
  * The first failure sticks in `status` and turns every later call into nothing, so that a
  * family's builder (build_kl.c, build_taesd.c) reads as a list of its layers. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/model/layers.h - what a network's steps are called and cost, kept when its graph
- * is gone. Internal to vae_encode/. */
+ * vae_encode/model/layers.h - what a network's steps are called and cost, kept when its
+ * graph is gone. Internal to vae_encode/. */
 #ifndef VAE_ENCODE_MODEL_LAYERS_H
 #define VAE_ENCODE_MODEL_LAYERS_H
 

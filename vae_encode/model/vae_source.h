@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/model/vae_source.h - from what the user called a VAE to its two files. Internal to
- * vae_encode/. */
+ * vae_encode/model/vae_source.h - from what the user called a VAE to its two files.
+ * Internal to vae_encode/. */
 #ifndef VAE_ENCODE_MODEL_VAE_SOURCE_H
 #define VAE_ENCODE_MODEL_VAE_SOURCE_H
 
