@@ -68,6 +68,7 @@ INGEST_SRC := \
     ingest/image/header_png.c \
     ingest/image/header_webp.c \
     ingest/image/png_source.c \
+    ingest/image/resize_filter.c \
     ingest/image/resize_axis.c \
     ingest/image/resize_kernel.c \
     ingest/image/resize_portable.c \

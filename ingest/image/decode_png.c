@@ -8,6 +8,7 @@
 
 #include "ingest/image/decode_codec.h"
 #include "ingest/image/header_format.h"
+#include "ingest/image/image_header.h"
 #include "ingest/image/png_source.h"
 #include "ingest/status.h"
 
