@@ -138,6 +138,7 @@ SHARD_SRC := \
     shard/status.c \
     shard/header.c \
     shard/header_read.c \
+    shard/record.c \
     shard/record_check.c \
     shard/file/row.c \
     shard/file/planes.c \

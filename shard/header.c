@@ -10,7 +10,6 @@
 
 #include "shard/canonical_json.h"
 #include "shard/json_array.h"
-#include "shard/parts.h"
 #include "shard/status.h"
 
 static const char scale_formula[] = "latent = (raw - shift) * scale";
