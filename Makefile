@@ -61,7 +61,6 @@ INGEST_SRC := \
     ingest/text/document_parse.c \
     ingest/text/plain_json.c \
     ingest/reject.c \
-    ingest/skip.c \
     ingest/image/exif.c \
     ingest/image/image_header.c \
     ingest/image/header_jpeg.c \

@@ -96,7 +96,7 @@ struct reader {
 
 /* WebDataset's archives: a sample of one text and one image for each group of consecutive
  * members with one key. The key is folder and file name up to its first dot; what follows
- * is the field, in lower case. What is no part of a group (ingest/skip.h) is counted. A
+ * is the field, in lower case. What is no part of a group (ingest/reject.h) is counted. A
  * link has no bytes of its own: where it is the image, or might be, or is the only
  * caption, the sample is rejected. An archive without its two zero blocks is damaged, and
  * so is an input that is empty or no tar archive at all: a download that failed leaves

@@ -14,7 +14,6 @@
 
 #include "ingest/readers.h"
 #include "ingest/reject.h"
-#include "ingest/skip.h"
 #include "shard/header.h"
 #include "shard/tokenizer/tokenizer.h"
 #include "tools/run/budget.h"
