@@ -37,7 +37,6 @@ INGEST_SRC := \
     ingest/status.c \
     ingest/archive/damage.c \
     ingest/text/utf8.c \
-    ingest/text/blank.c \
     ingest/archive/decoder.c \
     ingest/archive/gunzip.c \
     ingest/archive/unzstd.c \
