@@ -151,7 +151,6 @@ SHARD_SRC := \
     shard/file/column.c \
     shard/file/text_frame.c \
     shard/file/block.c \
-    shard/index/intern.c \
     shard/index/table.c \
     shard/valid_utf8.c \
     shard/index/outline.c \
