@@ -10,7 +10,6 @@
 #include "shard/sequence.h"
 #include "shard/status.h"
 #include "tools/dump/dump_sample.h"
-#include "tools/cli/plural.h"
 #include "tools/cli/print.h"
 #include "tools/view/tensor.h"
 

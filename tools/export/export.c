@@ -18,7 +18,6 @@
 #include "tools/cli/exit_code.h"
 #include "tools/run/monitor.h"
 #include "tools/cli/options.h"
-#include "tools/cli/plural.h"
 #include "tools/cli/print.h"
 #include "tools/cli/shard_operands.h"
 #include "tools/run/workers.h"

@@ -25,7 +25,6 @@
 #include "tools/cli/options.h"
 #include "tools/cli/out_folder.h"
 #include "tools/run/pipeline.h"
-#include "tools/cli/plural.h"
 #include "tools/prepare/prepare_plan.h"
 #include "tools/cli/print.h"
 #include "tools/prepare/progress.h"

@@ -9,7 +9,7 @@
 
 #include "tools/run/clock.h"
 #include "tools/prepare/run.h"
-#include "tools/cli/plural.h"
+#include "tools/cli/print.h"
 #include "tools/prepare/remaining.h"
 #include "tools/prepare/report.h"
 

@@ -11,7 +11,6 @@
 #include "shard/canonical_json.h"
 #include "tools/run/clock.h"
 #include "tools/store/json_text.h"
-#include "tools/cli/plural.h"
 #include "tools/cli/print.h"
 
 /* Bytes for all kinds of skipped members with their counts. */

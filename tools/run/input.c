@@ -15,7 +15,7 @@
 #include "tools/run/input_advice.h"
 #include "tools/run/list_file.h"
 #include "tools/cli/options.h"
-#include "tools/cli/plural.h"
+#include "tools/cli/print.h"
 
 /* A NAME component with the longest suffix of a temporary file must fit NAME_MAX.
  * MAX_TEXT are the bytes of all inputs' texts. */
