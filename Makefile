@@ -259,7 +259,6 @@ TOOLS_SRC := \
     tools/run/model_advice.c \
     tools/run/models.c \
     tools/run/monitor.c \
-    tools/cli/no_memory.c \
     tools/export/npy.c \
     tools/cli/options.c \
     tools/cli/out_folder.c \
