@@ -246,7 +246,6 @@ TOOLS_SRC := \
     tools/run/input_advice.c \
     tools/prepare/input_clash.c \
     tools/run/input_probe.c \
-    tools/run/isa.c \
     tools/cli/json_diff.c \
     tools/store/json_text.c \
     tools/cli/latent_options.c \

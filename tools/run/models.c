@@ -10,11 +10,11 @@
 #include "shard/canonical_json.h"
 #include "shard/status.h"
 #include "tools/cli/exit_code.h"
-#include "tools/run/isa.h"
 #include "tools/run/model_advice.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
 #include "tools/store/sha256.h"
+#include "vae_encode/vae.h"
 
 enum { MAX_MODEL_BYTES = 64 << 20 };
 
@@ -161,6 +161,23 @@ static int open_tokenizer(struct models *m, const struct text_options *o)
     if (rc != SHARD_OK)
         return usage_error("--tokenizer %s", tokenizer_why(m->tokenizer));
     return describe_tokenizer(m, o);
+}
+
+/* LATENTMILL_ISA, the user's word on which instruction set is used. Gives *isa, NULL for
+ * the best (the variable is unset or empty). Returns 0, or EXIT_USAGE after explaining on
+ * stderr that the name is unknown, or that this machine lacks it. */
+static int isa_from_environment(const char **isa)
+{
+    static const char *const names[] = {"portable", "avx2", "avx512"};
+    const char *name = getenv("LATENTMILL_ISA");
+
+    *isa = name && *name ? name : NULL;
+    if (!*isa || vae_has_isa(name))
+        return 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return usage_error("LATENTMILL_ISA=%s: this machine has no %s", name, name);
+    return usage_error("LATENTMILL_ISA=%s: is none of portable, avx2, avx512", name);
 }
 
 int models_open(struct models *m, const struct text_options *text)
