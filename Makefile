@@ -281,7 +281,6 @@ TOOLS_SRC := \
     tools/prepare/sample_record.c \
     tools/prepare/select_options.c \
     tools/store/sha256.c \
-    tools/store/sha256_file.c \
     tools/cli/shard_operands.c \
     tools/run/input_source.c \
     tools/cli/shell_word.c \

@@ -17,7 +17,7 @@
 #include <jpeglib.h>
 
 #include "tools/store/json_text.h"
-#include "tools/store/sha256_file.h"
+#include "tools/store/sha256.h"
 #include "tools/store/store.h"
 
 static json_t *load(struct manifest *m, const char *path, int *rc)
