@@ -65,7 +65,7 @@ INGEST_SRC := \
     ingest/image/header_jpeg.c \
     ingest/image/header_png.c \
     ingest/image/header_webp.c \
-    ingest/image/png_source.c \
+    ingest/image/png_stream.c \
     ingest/image/resize_filter.c \
     ingest/image/resize_axis.c \
     ingest/image/resize_kernel.c \

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/image/png_source.h - a PNG in memory as libspng's input. Internal to ingest/.
+ * ingest/image/png_stream.h - a PNG in memory as libspng's input. Internal to ingest/.
  *
  * libspng sees what has a say in the pixels, in a form that it takes:
  *
  *     PLTE    of indexed images alone; of its bytes, whole entries and no more than there
  *             are indexes. The last one counts, as for Pillow.
  *     tRNS    likewise, behind PLTE wherever it stood, and nowhere beside an alpha
- * channel IDAT    as long as the file goes; what follows the compressed stream is not
- * read iCCP    if asked for
+ *             channel
+ *     IDAT    as long as the file goes; what follows the compressed stream is not read
+ *     iCCP    if asked for
  *
  * All other ancillary chunks, which may be large, compressed, misplaced or damaged, are
  * passed over. What is damaged then is an error: critical chunks that nobody knows, CRCs
  * (of the last IDAT, the compressed stream's own checksum), a stream that ends early.
  * Left to png_header_read(): a damaged tRNS rejects the image, a damaged eXIf is passed
  * over. */
-#ifndef INGEST_IMAGE_PNG_SOURCE_H
-#define INGEST_IMAGE_PNG_SOURCE_H
+#ifndef INGEST_IMAGE_PNG_STREAM_H
+#define INGEST_IMAGE_PNG_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,7 +49,7 @@ static inline bool png_chunk_is_whole(const struct png_chunk *c)
 
 bool png_chunk_is_sound(const struct png_chunk *c);
 
-struct png_source {
+struct png_stream {
     const uint8_t *at, *end;
     const uint8_t *ahead; /* what libspng gets before what is at `at` */
     size_t ahead_len;
@@ -61,8 +62,8 @@ struct png_source {
 };
 
 /* Gives a libspng context that reads `len` bytes at `bytes`, an IHDR at least, through
- * *source, which is kept until spng_ctx_free(). NULL where memory ran out. */
-spng_ctx *png_source_open(struct png_source *source, const uint8_t *bytes, size_t len,
+ * *stream, which is kept until spng_ctx_free(). NULL where memory ran out. */
+spng_ctx *png_stream_open(struct png_stream *stream, const uint8_t *bytes, size_t len,
                           bool with_profile);
 
 /* Big-endian, as PNG has it. */
@@ -71,8 +72,8 @@ static inline uint32_t png_read_32(const uint8_t *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Whether the error `err` of the source opened last is a lack of memory, which libspng
+/* Whether the error `err` of the stream opened last is a lack of memory, which libspng
  * calls damage where zlib had it. */
-bool png_source_no_memory(int err);
+bool png_stream_no_memory(int err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ingest/image/png_source.h"
+#include "ingest/image/png_stream.h"
 
 #include <errno.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static void write_32(uint8_t *p, uint32_t v)
 }
 
 /* Its first `len` bytes as a chunk. A wrong CRC stays wrong. */
-static void put_table(struct png_source *s, const struct png_chunk *c, size_t len)
+static void put_table(struct png_stream *s, const struct png_chunk *c, size_t len)
 {
     uint8_t *p = s->tables + s->tables_len;
 
@@ -60,7 +60,7 @@ static void put_table(struct png_source *s, const struct png_chunk *c, size_t le
     s->tables_len += len + PNG_CHUNK_OVERHEAD;
 }
 
-static void put_tables(struct png_source *s, int depth, enum png_colour colour)
+static void put_tables(struct png_stream *s, int depth, enum png_colour colour)
 {
     struct png_chunk c, plte = {0}, trns = {0};
     size_t n = depth < 8 ? (size_t)1 << depth : PNG_INDEXES;
@@ -81,14 +81,14 @@ static void put_tables(struct png_source *s, int depth, enum png_colour colour)
     }
 }
 
-static bool is_wanted(const struct png_source *s, const struct png_chunk *c)
+static bool is_wanted(const struct png_stream *s, const struct png_chunk *c)
 {
     if (is_type(c, "iCCP"))
         return s->with_profile;
     return (c->type[0] & ANCILLARY) == 0 && !is_type(c, "PLTE");
 }
 
-static void begin_idat(struct png_source *s, const struct png_chunk *c)
+static void begin_idat(struct png_stream *s, const struct png_chunk *c)
 {
     if (!s->in_pixels) {
         s->in_pixels = true;
@@ -109,7 +109,7 @@ static void begin_idat(struct png_source *s, const struct png_chunk *c)
 }
 
 /* Where nothing is left to give: passes over chunks until a wanted one or the end. */
-static void find_chunk(struct png_source *s)
+static void find_chunk(struct png_stream *s)
 {
     struct png_chunk c;
 
@@ -136,9 +136,9 @@ static size_t give(uint8_t *to, size_t n, const uint8_t **from, size_t *left)
     return piece;
 }
 
-static int read_source(spng_ctx *ctx, void *user, void *to, size_t n)
+static int read_stream(spng_ctx *ctx, void *user, void *to, size_t n)
 {
-    struct png_source *s = user;
+    struct png_stream *s = user;
     uint8_t *out = to;
 
     (void)ctx;
@@ -154,28 +154,28 @@ static int read_source(spng_ctx *ctx, void *user, void *to, size_t n)
     return 0;
 }
 
-spng_ctx *png_source_open(struct png_source *source, const uint8_t *bytes, size_t len,
+spng_ctx *png_stream_open(struct png_stream *stream, const uint8_t *bytes, size_t len,
                           bool with_profile)
 {
     const uint8_t *ihdr = bytes + PNG_SIGNATURE_LEN + CHUNK_HEADER;
     errno = 0;
     spng_ctx *ctx = spng_ctx_new(0);
 
-    *source = (struct png_source){.at = bytes + PNG_SIGNATURE_LEN, .end = bytes + len};
-    source->with_profile = with_profile;
-    put_tables(source, ihdr[8], ihdr[9]);
-    source->ahead = bytes;
-    source->ahead_len = PNG_SIGNATURE_LEN;
+    *stream = (struct png_stream){.at = bytes + PNG_SIGNATURE_LEN, .end = bytes + len};
+    stream->with_profile = with_profile;
+    put_tables(stream, ihdr[8], ihdr[9]);
+    stream->ahead = bytes;
+    stream->ahead_len = PNG_SIGNATURE_LEN;
     if (ctx && (spng_set_crc_action(ctx, SPNG_CRC_ERROR, SPNG_CRC_DISCARD) != 0 ||
                 spng_set_chunk_limits(ctx, PROFILE_MAX, PROFILE_MAX) != 0 ||
-                spng_set_png_stream(ctx, read_source, source) != 0)) {
+                spng_set_png_stream(ctx, read_stream, stream) != 0)) {
         spng_ctx_free(ctx);
         ctx = NULL;
     }
     return ctx;
 }
 
-bool png_source_no_memory(int err)
+bool png_stream_no_memory(int err)
 {
     return err == SPNG_EMEM || err == SPNG_EZLIB_INIT || (err != 0 && errno == ENOMEM);
 }
