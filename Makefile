@@ -103,7 +103,7 @@ VAE_SRC := \
     vae_encode/vae.c \
     vae_encode/default/vae_builtin.c \
     vae_encode/vae_coder.c \
-    vae_encode/model/vae_source.c \
+    vae_encode/model/vae_files.c \
     vae_encode/why.c \
     vae_encode/cpu/winograd.c
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A folder must hold both files. Beside a single file a config.json may lie: it counts if
  * it turns out to describe this VAE, which vae.c judges. */
-#include "vae_encode/model/vae_source.h"
+#include "vae_encode/model/vae_files.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int read_config(struct vae_source *s, struct vae_why *why)
+static int read_config(struct vae_files *s, struct vae_why *why)
 {
     FILE *f;
     int rc = VAE_OK;
@@ -67,7 +67,7 @@ static int read_config(struct vae_source *s, struct vae_why *why)
     return rc;
 }
 
-static int find_in_folder(struct vae_source *s, const char *path, struct vae_why *why)
+static int find_in_folder(struct vae_files *s, const char *path, struct vae_why *why)
 {
     char *vae = path_in(path, "vae");
     const char *dir = path;
@@ -91,7 +91,7 @@ static int find_in_folder(struct vae_source *s, const char *path, struct vae_why
     return read_config(s, why);
 }
 
-static int find_file(struct vae_source *s, const char *path, struct vae_why *why)
+static int find_file(struct vae_files *s, const char *path, struct vae_why *why)
 {
     const char *slash = strrchr(path, '/');
     char *dir = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
@@ -113,7 +113,7 @@ static int find_file(struct vae_source *s, const char *path, struct vae_why *why
     return VAE_OK;
 }
 
-static int open_builtin(struct vae_source *s, struct vae_why *why)
+static int open_builtin(struct vae_files *s, struct vae_why *why)
 {
     size_t len;
     const void *weights = vae_builtin_weights(&len);
@@ -128,7 +128,7 @@ static int open_builtin(struct vae_source *s, struct vae_why *why)
     return safetensors_open_memory(&s->weights, weights, len, "builtin");
 }
 
-int vae_source_open(struct vae_source *s, const char *path, struct vae_why *why)
+int vae_files_open(struct vae_files *s, const char *path, struct vae_why *why)
 {
     int rc;
 
@@ -147,7 +147,7 @@ int vae_source_open(struct vae_source *s, const char *path, struct vae_why *why)
     return rc;
 }
 
-void vae_source_close(struct vae_source *s)
+void vae_files_close(struct vae_files *s)
 {
     safetensors_close(s->weights);
     free(s->weights_path);

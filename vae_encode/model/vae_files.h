@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/model/vae_source.h - from what the user called a VAE to its two files.
+ * vae_encode/model/vae_files.h - from what the user called a VAE to its two files.
  * Internal to vae_encode/. */
-#ifndef VAE_ENCODE_MODEL_VAE_SOURCE_H
-#define VAE_ENCODE_MODEL_VAE_SOURCE_H
+#ifndef VAE_ENCODE_MODEL_VAE_FILES_H
+#define VAE_ENCODE_MODEL_VAE_FILES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "vae_encode/model/safetensors.h"
 #include "vae_encode/why.h"
 
-struct vae_source {
+struct vae_files {
     struct safetensors *weights;
     char *weights_path; /* names the weights in messages */
     char *config;       /* the text of config.json; NULL: there is none */
@@ -22,7 +22,7 @@ struct vae_source {
 
 /* `path` is a diffusers folder, a pipeline folder with vae/ in it, or a file; NULL: the
  * embedded default. Close it either way. */
-int vae_source_open(struct vae_source *s, const char *path, struct vae_why *why);
-void vae_source_close(struct vae_source *s);
+int vae_files_open(struct vae_files *s, const char *path, struct vae_why *why);
+void vae_files_close(struct vae_files *s);
 
 #endif
