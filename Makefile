@@ -230,7 +230,7 @@ TOOLS_SRC := \
     tools/export/export_index.c \
     tools/export/export_mds.c \
     tools/export/export_models.c \
-    tools/export/export_plan.c \
+    tools/export/export_work_list.c \
     tools/export/export_sample.c \
     tools/export/export_shape.c \
     tools/export/export_unit.c \

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/export/export.c - `latentmill export`: shards into what other loaders read.
  *
- * The plan is made and everything refused that can be before work starts; then each
- * worker takes one unit after the other, and the index is written when all are done. */
+ * The list of work is made and everything refused that can be before work starts; then
+ * each worker takes one unit after the other, and the index is written when all are done.
+ */
 #include "tools/export/export.h"
 
 #include <inttypes.h>
@@ -190,7 +191,7 @@ static int run_units(struct export_run *run)
         print_to_stderr("error: a thread could not start: %s", strerror(status));
     if (ran && !work->interrupted && atomic_load(&run->n_failed) == 0)
         status = export_index_write(run);
-    export_plan_sweep(run);
+    export_work_list_sweep(run);
     if (ran && !o->quiet)
         report(run);
     const int code = exit_code_of(run, status);
@@ -231,7 +232,7 @@ int export_main(int argc, char **argv)
                              .format = o.format == EXPORT_MDS ? &export_mds
                                                               : &export_webdataset};
     monitor_exit_on_signals();
-    rc = export_plan_view(&run);
+    rc = export_open_view(&run);
     for (int i = 0; i < n_operands && rc == 0; i++) {
         rc = check_out(o.out, argv[i]);
         if (rc == 0)
@@ -239,10 +240,10 @@ int export_main(int argc, char **argv)
     }
     run.n_missing = shards.n_lacking;
     if (rc == 0)
-        rc = export_plan(&run, shards.files.paths, shards.files.n);
+        rc = export_work_list_make(&run, shards.files.paths, shards.files.n);
     if (rc == 0)
         rc = run_units(&run);
-    export_plan_free(&run);
+    export_work_list_free(&run);
     view_file_close(run.view);
     shard_operands_clear(&shards);
     return rc;

@@ -37,7 +37,8 @@ struct export_options {
 
 enum { EXPORT_FINGERPRINT_CAP = 33 }; /* hex and NUL */
 
-/* A shard to be exported. The planner fills it in; then it belongs to its worker. */
+/* A shard to be exported. export_work_list.c fills it in; then it belongs to its worker.
+ */
 struct export_unit {
     char *path;
     char *name; /* NAME and part: what its files are called by */
@@ -45,7 +46,7 @@ struct export_unit {
     char fingerprint[EXPORT_FINGERPRINT_CAP]; /* the shard's */
     uint64_t n_records;
     size_t view_shard;   /* the shard's number in the view, if there is one */
-    bool done, withdraw; /* the planner's: has its manifest; which --redo takes away */
+    bool done, withdraw; /* has its manifest; which --redo takes away */
 };
 
 /* What became of a unit. */
@@ -130,14 +131,14 @@ int export_fingerprint(char hex[EXPORT_FINGERPRINT_CAP], struct shard_reader *r)
 /* export_unit.c: does one unit from its shard to its manifest, on a worker's thread. */
 enum export_end export_unit_run(struct export_run *run, const struct export_unit *u);
 
-/* export_plan.c: opens the view. Returns 0 or an exit code after explaining. */
-int export_plan_view(struct export_run *run);
-/* export_plan.c: opens every shard, refuses what does not go together, and leaves in
+/* export_work_list.c: opens the view. Returns 0 or an exit code after explaining. */
+int export_open_view(struct export_run *run);
+/* export_work_list.c: opens every shard, refuses what does not go together, and leaves in
  * run->units what is to be done. Returns 0 or an exit code after explaining. */
-int export_plan(struct export_run *run, char **paths, size_t n_paths);
+int export_work_list_make(struct export_run *run, char **paths, size_t n_paths);
 /* Removes temporaries of the units that are complete now. */
-void export_plan_sweep(const struct export_run *run);
-void export_plan_free(struct export_run *run);
+void export_work_list_sweep(const struct export_run *run);
+void export_work_list_free(struct export_run *run);
 
 /* export_config.c: writes DIR/export.json, or compares with the one that is there.
  * `models`: as export_models.h says. Returns 0 or an exit code after explaining. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/export_plan.c - what is to be exported, and whether it goes together.
+ * tools/export/export_work_list.c - what is to be exported, and whether it goes together.
  *
  * Every shard's header is read before any work. All shards of a folder share the options
  * and what export_models.h says. */
@@ -120,7 +120,7 @@ static int look_into(struct export_run *run, struct export_unit *u,
     return rc == 0 && *models == NULL ? export_out_of_memory() : rc;
 }
 
-/* Reads what the plan needs of a shard. 0; EXIT_BAD_INPUT: it cannot be read; or
+/* Reads what the list needs of a shard. 0; EXIT_BAD_INPUT: it cannot be read; or
  * another exit code. */
 static int look_at(struct export_run *run, struct export_unit *u, const char *path,
                    json_t **models)
@@ -394,7 +394,7 @@ static int select_units(struct export_run *run)
     return rc;
 }
 
-int export_plan_view(struct export_run *run)
+int export_open_view(struct export_run *run)
 {
     const char *path = run->options->view;
 
@@ -414,7 +414,7 @@ int export_plan_view(struct export_run *run)
     return 0;
 }
 
-int export_plan(struct export_run *run, char **paths, size_t n_paths)
+int export_work_list_make(struct export_run *run, char **paths, size_t n_paths)
 {
     struct export_models all = {0};
 
@@ -432,7 +432,7 @@ int export_plan(struct export_run *run, char **paths, size_t n_paths)
     return rc;
 }
 
-void export_plan_sweep(const struct export_run *run)
+void export_work_list_sweep(const struct export_run *run)
 {
     const struct export_options *o = run->options;
     struct hash_set swept = {0};
@@ -448,7 +448,7 @@ void export_plan_sweep(const struct export_run *run)
     hash_set_free(&swept);
 }
 
-void export_plan_free(struct export_run *run)
+void export_work_list_free(struct export_run *run)
 {
     for (size_t i = 0; i < run->n_units; i++)
         unit_clear(&run->units[i]);
