@@ -4,7 +4,7 @@
  * The list of work is made and everything refused that can be before work starts; then
  * each worker takes one unit after the other, and the index is written when all are done.
  */
-#include "tools/export/export.h"
+#include "tools/export/export_run.h"
 
 #include <inttypes.h>
 #include <libgen.h>

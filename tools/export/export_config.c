@@ -10,7 +10,7 @@
 
 #include "shard/canonical_json.h"
 #include "tools/cli/exit_code.h"
-#include "tools/export/export.h"
+#include "tools/export/export_run.h"
 #include "tools/export/export_models.h"
 #include "tools/cli/json_diff.h"
 #include "tools/store/json_text.h"

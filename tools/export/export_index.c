@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/export/export.h"
+#include "tools/export/export_run.h"
 #include "tools/store/folder_walk.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/memory_file.h"

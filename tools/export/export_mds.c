@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/export/export.h"
+#include "tools/export/export_run.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/memory_file.h"
 #include "tools/export/mds_writer.h"

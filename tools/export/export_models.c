@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "tools/cli/exit_code.h"
-#include "tools/export/export.h"
+#include "tools/export/export_run.h"
 #include "tools/export/export_columns.h"
 #include "tools/cli/json_diff.h"
 #include "tools/store/json_text.h"

@@ -13,7 +13,7 @@
 #include "shard/canonical_json.h"
 #include "shard/reader.h"
 #include "shard/version.h"
-#include "tools/export/export.h"
+#include "tools/export/export_run.h"
 #include "tools/export/export_view.h"
 #include "tools/store/json_text.h"
 #include "tools/view/loss.h"

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/export/export.h"
+#include "tools/export/export_run.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/memory_file.h"
 #include "tools/view/metadata_json.h"

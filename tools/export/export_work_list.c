@@ -12,7 +12,7 @@
 
 #include "shard/reader.h"
 #include "tools/cli/exit_code.h"
-#include "tools/export/export.h"
+#include "tools/export/export_run.h"
 #include "tools/export/export_columns.h"
 #include "tools/export/export_models.h"
 #include "tools/run/input.h"

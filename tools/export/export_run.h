@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/export/export.h - internal to `latentmill export`: one shard is one unit of work.
+ * tools/export/export_run.h - internal to `latentmill export`: one shard is one unit of
+ * work.
  *
  * A unit NAME (or NAME+00001) becomes files that start with its name, and last its
  * manifest NAME.export.json. Units are independent of each other, so each worker takes
  * the next one and does all of it; only the index of the whole folder is written at the
  * end. */
-#ifndef TOOLS_EXPORT_EXPORT_H
-#define TOOLS_EXPORT_EXPORT_H
+#ifndef TOOLS_EXPORT_EXPORT_RUN_H
+#define TOOLS_EXPORT_EXPORT_RUN_H
 
 #include <jansson.h>
 #include <stdatomic.h>
