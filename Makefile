@@ -231,6 +231,7 @@ TOOLS_SRC := \
     tools/export/export_mds.c \
     tools/export/export_models.c \
     tools/export/export_work_list.c \
+    tools/export/export_run.c \
     tools/export/export_sample.c \
     tools/export/export_shape.c \
     tools/export/export_unit.c \

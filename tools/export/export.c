@@ -4,8 +4,6 @@
  * The list of work is made and everything refused that can be before work starts; then
  * each worker takes one unit after the other, and the index is written when all are done.
  */
-#include "tools/export/export_run.h"
-
 #include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -14,6 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tools/export/export_format.h"
+#include "tools/export/export_index.h"
+#include "tools/export/export_unit.h"
+#include "tools/export/export_work_list.h"
 #include "tools/run/clock.h"
 #include "tools/commands.h"
 #include "tools/cli/exit_code.h"
@@ -118,17 +120,6 @@ static void clear_progress(void *shared)
 {
     (void)shared;
     fputs("\r\033[K", stderr);
-}
-
-void export_progress_end(struct export_run *run)
-{
-    parallel_progress_end(&run->work);
-}
-
-int export_out_of_memory(void)
-{
-    fputs("error: out of memory\n", stderr);
-    return EXIT_FAILED;
 }
 
 static void report(const struct export_run *run)

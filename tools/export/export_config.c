@@ -4,13 +4,15 @@
  * It tells the trainer what the columns are, the tokenizer and the latents' scale, and
  * later runs what they must not change. A run that first brings latents, or texts,
  * completes it. */
+#include "tools/export/export_config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shard/canonical_json.h"
 #include "tools/cli/exit_code.h"
-#include "tools/export/export_run.h"
+#include "tools/export/export_format.h"
 #include "tools/export/export_models.h"
 #include "tools/cli/json_diff.h"
 #include "tools/store/json_text.h"

@@ -4,12 +4,14 @@
  * Every unit that has a manifest is in it, whichever run or process made it; so several
  * may share a folder, and the last to end writes the index that has all. A folder below
  * it that was exported to by itself has an index of its own. */
+#include "tools/export/export_index.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/export/export_run.h"
+#include "tools/export/export_format.h"
 #include "tools/store/folder_walk.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/memory_file.h"

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "tools/cli/exit_code.h"
-#include "tools/export/export_run.h"
 #include "tools/export/export_columns.h"
+#include "tools/export/export_run.h"
 #include "tools/cli/json_diff.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/options.h"

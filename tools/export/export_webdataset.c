@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/export/export_run.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/memory_file.h"
 #include "tools/view/metadata_json.h"
+#include "tools/export/export_format.h"
 #include "tools/export/npy.h"
 #include "tools/cli/print.h"
 #include "tools/store/sha256.h"

@@ -3,6 +3,8 @@
  *
  * Every shard's header is read before any work. All shards of a folder share the options
  * and what export_models.h says. */
+#include "tools/export/export_work_list.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +14,9 @@
 
 #include "shard/reader.h"
 #include "tools/cli/exit_code.h"
-#include "tools/export/export_run.h"
+#include "tools/export/export_config.h"
+#include "tools/export/export_format.h"
+#include "tools/export/export_unit.h"
 #include "tools/export/export_columns.h"
 #include "tools/export/export_models.h"
 #include "tools/run/input.h"
