@@ -525,7 +525,7 @@ python_include := $(shell python3 -c 'import sysconfig; print(sysconfig.get_path
 python_objects := $(patsubst %.c,$(BUILD)/python/obj/%.o,$(PYTHON_SRC) \
                   $(filter-out shard/writer.c shard/file/sink.c shard/output.c,$(SHARD_SRC)))
 python_files   := $(patsubst shard/python/latentmill/%,$(python_package)/%,\
-                  $(wildcard shard/python/latentmill/*.py*))
+                  $(wildcard $(addprefix shard/python/latentmill/,*.py* */*.py)))
 ## python: the Python package, below $(BUILD)/python
 .PHONY: python
 python: $(python_package)/_shard.abi3.so $(python_files)

@@ -13,18 +13,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .batches import BatchBuilder, Piece, Transform
-from .catalogue import Catalogue
-from .documents import PLAN, Markers
-from .fetching import Fetcher, Frame, Reading
+from .batches.building import BatchBuilder, Piece, Transform
+from .batches.fetching import Fetcher, Frame, Reading
 from .loader import Loader
-from .mixture import UNIT, Mixture, Share
 from .options import Options, one_of, templates, whole
-from .planning import Planner, Window
+from .planning.mixture import UNIT, Mixture, Share
+from .planning.state import Identity, Position, StateError, load_position, make_state, position_of
+from .planning.windows import Planner, Window
 from .reader import DamageWarning
-from .sources import (OpenSource, Sources, default_patch, named_sources, refuse_incompatible,
-                      refuse_short_pack, refuse_unknown_captions)
-from .state import Identity, Position, StateError, load_position, make_state, position_of
+from .sources.catalogue import Catalogue
+from .sources.documents import PLAN, Markers
+from .sources.source import (OpenSource, Sources, default_patch, named_sources,
+                             refuse_incompatible, refuse_short_pack, refuse_unknown_captions)
 
 try:
     from torch.utils.data import IterableDataset, get_worker_info

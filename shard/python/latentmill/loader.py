@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .hashing import key_of
 from .optional import need_torch
+from .planning.hashing import key_of
 
 if TYPE_CHECKING:
     from .dataset import Dataset

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from . import view_file
 from ._shard import Sequencer
-from .caption_rules import text_of
-from .catalogue import find_shards, first_few
 from .columns import starts_of
-from .documents import PLAN, Markers, OwnIds, Texts, lengths_of
 from .lazy import cached_property
 from .reader import ShardReader
 from .record import Alternative, Record
-from .tokenizer import tokenizer_of
+from .sources import view_file
+from .sources.caption_rules import text_of
+from .sources.catalogue import find_shards, first_few
+from .sources.documents import PLAN, Markers, OwnIds, Texts, lengths_of
+from .sources.tokenizer import tokenizer_of
 
 Tokenizer = Callable[[str], Sequence[int]]
 Captions = Callable[[Record], Sequence[str]] | Mapping[Any, str | Sequence[str]]

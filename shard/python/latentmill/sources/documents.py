@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import _shard
-from .columns import NO_IDS, Columns, starts_of
+from .. import _shard
+from ..columns import NO_IDS, Columns, starts_of
 from .draws import draw, pick, share
-from .lazy import cached_property
-from .options import Options
-from .reader import ShardReader
+from ..lazy import cached_property
+from ..options import Options
+from ..reader import ShardReader
 
 PLAN = _shard.Plan()  # of all data sets: Transfusion's
 ARRANGEMENTS = _shard.ARRANGEMENTS  # of a record's parts: "other", "pair", "text"

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .documents import Documents
+from ..options import Options
+from ..sources.documents import Documents
+from ..sources.source import OpenSource
 from .hashing import key_of, permutation
 from .mixture import UNIT
-from .options import Options
 from .packing import Packing, pack
 from .shuffle import Run, ShuffledSource
-from .sources import OpenSource
 
 _DOCUMENTS = 3
 

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._shard import Block, DamagedError, Prefetcher, ShardError
-from .columns import DTYPES
-from .documents import Documents
-from .planning import Window
-from .reader import DamageWarning, skipped_text
-from .record import Record, tensor_view
-from .sources import OpenShard, OpenSource
-from .views import View
+from .._shard import Block, DamagedError, Prefetcher, ShardError
+from ..columns import DTYPES
+from ..planning.windows import Window
+from ..reader import DamageWarning, skipped_text
+from ..record import Record, tensor_view
+from ..sources.documents import Documents
+from ..sources.source import OpenShard, OpenSource
+from ..views import View
 
 Frame = tuple[str, int, int]  # path of the shard, block, frame of it
 

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..options import Options
+from ..patches import cut_patches, scaled
 from .fetching import Content
-from .options import Options
-from .patches import cut_patches, scaled
 
 NO_LOSS = -100
 PADDING = -1  # document id

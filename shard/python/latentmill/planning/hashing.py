@@ -3,7 +3,7 @@
 
 numpy's random generators may change between versions, so orders come from splitmix64's
 finaliser in plain 64-bit arithmetic. The draws of captions and orders are another hash, the
-one of shard/FORMAT.md (`latentmill.draws`)."""
+one of shard/FORMAT.md (`latentmill.sources.draws`)."""
 from __future__ import annotations
 
 import hashlib

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import _shard
+from .. import _shard
 
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from ._shard import ShardError
+from .. import _shard
+from .._shard import ShardError
+from ..columns import NO_IDS, Column, starts_of
+from ..dataset_index import DatasetIndex
+from ..lazy import cached_property
+from ..options import Options
+from ..planning.mixture import Weight, schedule
+from ..reader import ShardReader
+from ..views import UNIT_WEIGHT, View, units_of
 from .catalogue import ACCEPTED, Catalogue, Paths
-from . import _shard
-from .columns import NO_IDS, Column, starts_of
-from .dataset_index import DatasetIndex
 from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
-from .lazy import cached_property
-from .mixture import Weight, schedule
-from .options import Options
-from .reader import ShardReader
-from .views import UNIT_WEIGHT, View, units_of
 
 # What a source's means are taken over: so many shards at most, and documents of these, both
 # evenly spread.

@@ -3,7 +3,7 @@
 
 A pass goes over the shards in a shuffled order, in groups of G. The blocks of a group are
 shuffled; their records follow each other. What a window takes from this order is shuffled
-once more, record by record (latentmill.planning), so two records of a block are apart, but in
+once more, record by record (latentmill.planning.windows), so two records of a block are apart, but in
 one window; two of a shard are in one group's windows. A window opens the indexes of the shards
 of one group, or of all groups that end in it and the next: 2 G shards where G hold more records
 than a window."""
