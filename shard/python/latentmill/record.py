@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -58,14 +59,14 @@ class Tensor:
     shape: tuple[int, ...]
     owner: int | None  # of an image: position in its renditions; of a text: in its alternatives
     checksum: int  # XXH3-64 of its values
-    _record: Record = field(repr=False, compare=False)
+    _load: Callable[[], _shard.Block] = field(repr=False, compare=False)
     _place: tuple[int, int, int, int] = field(repr=False, compare=False)
 
     @property
     def array(self) -> npt.NDArray[Any]:
         """Its values, read-only; bf16 as uint16, a file or an unknown dtype as uint8 (bytes)."""
         frame, offset, n_bytes, dtype = self._place
-        block = self._record._loaded()  # of which this frame alone is unpacked
+        block = self._load()  # of which this frame alone is unpacked
         return tensor_view(block.tensor(frame), offset, n_bytes, dtype, self.shape)
 
 
@@ -152,7 +153,7 @@ class Record:
     def _loaded(self, tensors: bool = False) -> _shard.Block:
         block = self._block
         if block is None:
-            block = self._block = self._reader._block_of(self.position, tensors)
+            block = self._block = self._reader.block_of(self.position, tensors)
         return block
 
     def _data(self):
@@ -353,7 +354,7 @@ class Record:
         return Tensor(
             self._reader.header["encoders"][encoder]["name"], column.kind, column.output,
             column.mirrored, column.logvar, column.dtype, dims,
-            None if owner is None else owner - first_rendition, checksum, self,
+            None if owner is None else owner - first_rendition, checksum, self._loaded,
             (frame, offset, n_bytes, dtype))
 
 

@@ -28,6 +28,7 @@ from .sources.documents import PLAN, Markers, OwnIds, Texts, lengths_of
 from .sources.tokenizer import tokenizer_of
 
 Tokenizer = Callable[[str], Sequence[int]]
+Arrays = dict[str, np.ndarray]
 Captions = Callable[[Record], Sequence[str]] | Mapping[Any, str | Sequence[str]]
 _MAX_IDS = 2**31
 
@@ -52,16 +53,16 @@ class View:
         """path: a file of build_view(). tokenizer: the one it was built with, if it was.
         ValueError where it is no view, or is damaged, or the tokenizer is not given."""
         try:
-            view = View(*view_file.read(path), tokenizer)
-            view._check()
+            meta, arrays = view_file.read(path)
+            _refuse_nonsense(meta, arrays)
         except FileNotFoundError:
             raise
         except Exception as error:  # whatever gzip, json and numpy make of foreign bytes
             raise ValueError(f"{path} is no view of latentmill, or damaged: {error}") from None
-        if bool(view.tokenizer_name) != (tokenizer is not None):
-            raise ValueError(f"{path} was built {'with' if view.tokenizer_name else 'without'} a "
+        if bool(meta["tokenizer"]) != (tokenizer is not None):
+            raise ValueError(f"{path} was built {'with' if meta['tokenizer'] else 'without'} a "
                              "tokenizer: open it so, by View.open(path, ...)")
-        return view
+        return View(meta, arrays, tokenizer)
 
     def __repr__(self) -> str:
         tokens = f", tokens of {self.tokenizer_name!r}" if self.tokenizer_name else ""
@@ -102,7 +103,7 @@ class View:
     def _starts(self) -> dict[str, np.ndarray]:
         """Of each shard, where its part of these arrays begins. int64 [shards + 1]"""
         a = self.arrays
-        replaced = self._is_replaced
+        replaced = _replaced(a["replaced"] > 0, a["texts"], a["count"])
         records = starts_of(a["records"])
         parts = starts_of(a["texts"])[records]
         alternatives = starts_of(a["count"])[parts]
@@ -110,11 +111,6 @@ class View:
         return {"texts": records, "count": parts, "n_ids": alternatives, "text_bytes": texts,
                 "ids": starts_of(a["n_ids"] * replaced)[alternatives],
                 "text": starts_of(a["text_bytes"])[texts]}
-
-    @property
-    def _is_replaced(self) -> np.ndarray:
-        """Whether each alternative is the view's own. bool"""
-        return _replaced(self.arrays["replaced"] > 0, self.arrays["texts"], self.arrays["count"])
 
     @cached_property
     def units(self) -> np.ndarray:
@@ -175,32 +171,32 @@ class View:
                              "made: build it again")
         return first + others if record.captions else others
 
-    def _check(self) -> None:
-        """ValueError where numbers do not go together, or are none that build_view() makes."""
-        a, meta = self.arrays, self.meta
-        if not all(isinstance(meta[name], list) for name in ("shards", "names")) or not all(
-                isinstance(s, str) for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):
-            raise ValueError("a name is no string")
-        n, n_texts, n_captions = len(a["weight"]), len(a["count"]), len(a["n_ids"])
-        below = {"records": n + 1, "texts": n_texts + 1, "count": n_captions + 1, "weight": 1e6,
-                 "n_ids": _MAX_IDS, "name": len(meta["names"]), "replaced": 2, "ids": _MAX_IDS}
-        if not all(((0 <= a[name]) & (a[name] < bound)).all() for name, bound in below.items()):
-            raise ValueError("a length, position or weight cannot be")
-        if (len(a["records"]), len(a["texts"]), len(a["replaced"]), len(a["name"]),
-                a["records"].sum(), a["texts"].sum(), a["count"].sum()) != \
-                (len(meta["shards"]), n, n, n_captions, n, n_texts, n_captions) or \
-                (a["count"] == 0).any() or (a["replaced"] > a["texts"]).any():
-            raise ValueError("its arrays do not go together")
-        replaced = self._is_replaced
-        if (len(a["text_bytes"]), len(a["ids"]), len(a["text"])) != \
-                (replaced.sum(), a["n_ids"][replaced].sum(), a["text_bytes"].sum()):
-            raise ValueError("its captions do not go together")
-        if type(meta["n_pieces"]) is not int or not 0 <= meta["n_pieces"] <= _MAX_IDS:
-            raise ValueError("it does not say what it was made with")
-        bos, eos, *images = meta["markers"] or (None, None, 0, 0)
-        if len(images) != 2 or not all(type(m) is int and 0 <= m < _MAX_IDS for m in
-                                       (*images, bos or 0, eos or 0)):
-            raise ValueError("its markers are no ids")
+
+def _refuse_nonsense(meta: dict[str, Any], a: Arrays) -> None:
+    """ValueError where a file's numbers do not go together, or are none that build_view() makes."""
+    if not all(isinstance(meta[name], list) for name in ("shards", "names")) or not all(
+            isinstance(s, str) for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):
+        raise ValueError("a name is no string")
+    n, n_texts, n_captions = len(a["weight"]), len(a["count"]), len(a["n_ids"])
+    below = {"records": n + 1, "texts": n_texts + 1, "count": n_captions + 1, "weight": 1e6,
+             "n_ids": _MAX_IDS, "name": len(meta["names"]), "replaced": 2, "ids": _MAX_IDS}
+    if not all(((0 <= a[name]) & (a[name] < bound)).all() for name, bound in below.items()):
+        raise ValueError("a length, position or weight cannot be")
+    if (len(a["records"]), len(a["texts"]), len(a["replaced"]), len(a["name"]),
+            a["records"].sum(), a["texts"].sum(), a["count"].sum()) != \
+            (len(meta["shards"]), n, n, n_captions, n, n_texts, n_captions) or \
+            (a["count"] == 0).any() or (a["replaced"] > a["texts"]).any():
+        raise ValueError("its arrays do not go together")
+    replaced = _replaced(a["replaced"] > 0, a["texts"], a["count"])
+    if (len(a["text_bytes"]), len(a["ids"]), len(a["text"])) != \
+            (replaced.sum(), a["n_ids"][replaced].sum(), a["text_bytes"].sum()):
+        raise ValueError("its captions do not go together")
+    if type(meta["n_pieces"]) is not int or not 0 <= meta["n_pieces"] <= _MAX_IDS:
+        raise ValueError("it does not say what it was made with")
+    bos, eos, *images = meta["markers"] or (None, None, 0, 0)
+    if len(images) != 2 or not all(type(m) is int and 0 <= m < _MAX_IDS for m in
+                                   (*images, bos or 0, eos or 0)):
+        raise ValueError("its markers are no ids")
 
 
 def ids_by(tokenizer: Tokenizer, record: Record, text: str) -> np.ndarray:

@@ -19,11 +19,11 @@ from ..columns import NO_IDS, Column, starts_of
 from ..dataset_index import DatasetIndex
 from ..lazy import cached_property
 from ..options import Options
-from ..planning.mixture import Weight, schedule
 from ..reader import ShardReader
 from ..views import UNIT_WEIGHT, View, units_of
 from .catalogue import ACCEPTED, Catalogue, Paths
 from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
+from .weight import Weight, schedule
 
 # What a source's means are taken over: so many shards at most, and documents of these, both
 # evenly spread.
