@@ -11,7 +11,7 @@
 set -u
 
 : "${CC:=cc}" "${LINT_VENV:=build/venv-lint}"
-: "${WAITING=circles header_words format types page_files}"
+: "${WAITING=circles header_words format page_files}"
 tests=$(realpath "$(dirname "$0")")
 LINT_VENV=$(realpath -m "$LINT_VENV")
 cd "${1-.}" || exit 2

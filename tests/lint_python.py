@@ -12,9 +12,9 @@ import ast
 import pathlib
 import sys
 
-OWN = {"self", "cls"}
+EXTENSION = "_shard"  # the module in C, for all of the package; its stub names types so
+OWN = {"self", "cls", EXTENSION}
 OPEN = {"_fields", "_replace", "_asdict", "_make"}  # what a NamedTuple offers
-EXTENSION = "_shard"  # the module in C, for all of the package
 FOLDERS = ("sources", "planning", "batches")
 
 

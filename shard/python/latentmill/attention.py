@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from .columns import I32
 from .optional import need_torch
 from .options import one_of
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 _NEEDED = {"tokens", "doc_ids", "spans", "span_markers"}  # of a batch
 
 
-def image_ids(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
+def image_ids(batch: dict[str, Any], full_span: str = "patches") -> I32:
     """Which image each position belongs to. int32 [b, L]; -1: none.
 
     full_span: what counts as inside: its patches, or BOI and EOI too ("with_markers"), where
@@ -47,7 +49,7 @@ def attention_mask(batch: dict[str, Any], full_span: str = "patches") -> torch.T
     return torch.from_numpy(attention_mask_array(batch, full_span))
 
 
-def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
+def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> npt.NDArray[np.bool_]:
     """attention_mask() as an array."""
     image = image_ids(batch, full_span)
     document = np.asarray(batch["doc_ids"])
@@ -55,8 +57,8 @@ def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> n
     same_image = (image[:, :, None] == image[:, None, :]) & (image[:, :, None] >= 0)
     causal = np.tril(np.ones((n, n), bool))
     inside = (document[:, :, None] == document[:, None, :]) & (document[:, :, None] >= 0)
-    mask = inside & (causal | same_image) | np.eye(n, dtype=bool)
-    return mask[:, None]
+    mask: npt.NDArray[np.bool_] = inside & (causal | same_image) | np.eye(n, dtype=bool)
+    return np.expand_dims(mask, 1)
 
 
 def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", device: Any = None
@@ -70,7 +72,7 @@ def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", devic
     image = torch.as_tensor(image_ids(batch, full_span), device=device)
     document = torch.as_tensor(np.asarray(batch["doc_ids"]), device=device)
 
-    def mask(b, h, q, k):
+    def mask(b: Any, h: Any, q: Any, k: Any) -> Any:
         same_document = (document[b, q] == document[b, k]) & (document[b, q] >= 0)
         same_image = (image[b, q] == image[b, k]) & (image[b, q] >= 0)
         return (same_document & ((q >= k) | same_image)) | (q == k)

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -29,8 +29,11 @@ try:
 except ImportError:
     IterableDataset = object  # type: ignore[assignment, misc]
 
-    def get_worker_info():
+    def get_worker_info() -> None:
         return None
+
+
+Parts = Sequence[str | int]  # of a sequence, in its order
 
 
 class Dataset(IterableDataset):
@@ -107,7 +110,8 @@ class Dataset(IterableDataset):
                  order: str = "redraw", captions: str | Mapping[str, float] = "redraw",
                  caption_first: float | None = None, caption_dropout: float = 0.0,
                  max_caption_tokens: int | None = None, long_captions: str = "truncate",
-                 sequence=None, weights_by: str = "tokens", window: int = 4096, group: int = 8,
+                 sequence: Parts | Mapping[str, Parts] | None = None,
+                 weights_by: str = "tokens", window: int = 4096, group: int = 8,
                  transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
         one_of("patch_order", patch_order, ("pqc", "cpq"))

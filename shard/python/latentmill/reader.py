@@ -61,7 +61,7 @@ class ShardReader:
         self._block: _shard.Block | None = None  # the last one that was read
         self._named: set[tuple[int, int]] = set()  # frames that were named
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         columns = "all" if self._tensors else "text"
         on_error = "skip" if self._skip else "raise"
         return _reopen, (self.path, columns, on_error, self.fingerprint)
@@ -75,7 +75,8 @@ class ShardReader:
     @cached_property
     def header(self) -> dict[str, Any]:
         """What holds for all records: FORMAT.md, section 2."""
-        return json.loads(self.shard.header_json)
+        header: dict[str, Any] = json.loads(self.shard.header_json)
+        return header
 
     @cached_property
     def fingerprint(self) -> str:

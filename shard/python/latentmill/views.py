@@ -15,20 +15,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ._shard import Sequencer
-from .columns import starts_of
+from .columns import I32, I64, starts_of
 from .lazy import cached_property
 from .reader import ShardReader
 from .record import Alternative, Record
 from .sources import view_file
 from .sources.caption_rules import text_of
-from .sources.catalogue import find_shards, first_few
-from .sources.documents import PLAN, Markers, OwnIds, Texts, lengths_of
+from .sources.catalogue import Paths, find_shards, first_few
+from .sources.documents import F64, PLAN, Bools, Markers, OwnIds, Texts, lengths_of
 from .sources.tokenizer import tokenizer_of
 
 Tokenizer = Callable[[str], Sequence[int]]
-Arrays = dict[str, np.ndarray]
+Arrays = dict[str, npt.NDArray[Any]]
 Captions = Callable[[Record], Sequence[str]] | Mapping[Any, str | Sequence[str]]
 _MAX_IDS = 2**31
 
@@ -36,16 +37,17 @@ _MAX_IDS = 2**31
 UNIT_WEIGHT = 1 << 20  # a weight of 1, where weights are added up
 
 
-def units_of(weights: np.ndarray) -> np.ndarray:
-    """At least 1 where there is any. int64"""
-    return np.ceil(weights * UNIT_WEIGHT).astype(np.int64)
+def units_of(weights: F64) -> I64:
+    """At least 1 where there is any."""
+    units: I64 = np.ceil(weights * UNIT_WEIGHT).astype(np.int64)
+    return units
 
 
 @dataclass(repr=False)
 class View:
     """An opened view. Make one with build_view(), or open a file of it with View.open()."""
     meta: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+    arrays: Arrays
     tokenizer: Tokenizer | None = None
 
     @staticmethod
@@ -76,7 +78,8 @@ class View:
     @property
     def fingerprint(self) -> str:
         """Of lengths, weights, captions and markers, and of the shards it is of."""
-        return self.meta["fingerprint"]
+        fingerprint: str = self.meta["fingerprint"]
+        return fingerprint
 
     @property
     def markers(self) -> Markers | None:
@@ -85,12 +88,15 @@ class View:
 
     @property
     def tokenizer_name(self) -> str:
-        return self.meta["tokenizer"]
+        """"": it was built without one."""
+        name: str = self.meta["tokenizer"]
+        return name
 
     @property
     def n_pieces(self) -> int:
         """The highest id that its tokenizer gave, and one more."""
-        return self.meta["n_pieces"]
+        n: int = self.meta["n_pieces"]
+        return n
 
     def check(self, source: str, n_shards: int, shard: int, fingerprint: str) -> None:
         """ValueError where the source has other shards, of which it says one's number."""
@@ -100,8 +106,8 @@ class View:
                              "these with latentmill.build_view()")
 
     @cached_property
-    def _starts(self) -> dict[str, np.ndarray]:
-        """Of each shard, where its part of these arrays begins. int64 [shards + 1]"""
+    def _starts(self) -> dict[str, I64]:
+        """Of each shard, where its part of these arrays begins. [shards + 1]"""
         a = self.arrays
         replaced = _replaced(a["replaced"] > 0, a["texts"], a["count"])
         records = starts_of(a["records"])
@@ -113,12 +119,12 @@ class View:
                 "text": starts_of(a["text_bytes"])[texts]}
 
     @cached_property
-    def units(self) -> np.ndarray:
+    def units(self) -> I64:
         """Sum of the weights of each shard's records: whole numbers, which add up the same on
-        every machine. int64 [shards]"""
+        every machine. [shards]"""
         return np.diff(starts_of(units_of(self.arrays["weight"]))[self._starts["texts"]])
 
-    def _of(self, shard: int, array: str, starts: str = "") -> np.ndarray:
+    def _of(self, shard: int, array: str, starts: str = "") -> npt.NDArray[Any]:
         """The shard's part of an array that is as long as `starts` is."""
         begin, end = self._starts[starts or array][shard:shard + 2].tolist()
         return self.arrays[array][begin:end]
@@ -155,7 +161,7 @@ class View:
                             texts.own.of(begin + i)) for i in range(count)]
 
     def tokens(self, record: Record, caption: int, n_caption: int, choices: list[int] | None,
-               n_others: int) -> list[np.ndarray]:
+               n_others: int) -> list[I32]:
         """Ids of a stored caption (-1: none) and of the record's other texts, of each of which
         choices has the alternative, by the tokenizer. ValueError where they are not as many as
         the view has."""
@@ -199,8 +205,8 @@ def _refuse_nonsense(meta: dict[str, Any], a: Arrays) -> None:
         raise ValueError("its markers are no ids")
 
 
-def ids_by(tokenizer: Tokenizer, record: Record, text: str) -> np.ndarray:
-    """The tokenizer's of a text of the record, checked. int32"""
+def ids_by(tokenizer: Tokenizer, record: Record, text: str) -> I32:
+    """The tokenizer's of a text of the record, checked."""
     given = tokenizer(text)
     try:
         ids = np.asarray(given)
@@ -213,7 +219,7 @@ def ids_by(tokenizer: Tokenizer, record: Record, text: str) -> np.ndarray:
     return ids.astype(np.int32)
 
 
-def build_view(paths, out: str | os.PathLike[str], *,
+def build_view(paths: Paths, out: str | os.PathLike[str], *,
                where: Callable[[Record], bool] | None = None,
                weight: Callable[[Record], float] | None = None,
                captions_map: Captions | None = None,
@@ -273,14 +279,15 @@ def _checked(markers: Mapping[str, int | None]) -> Markers:
 class _Builder:
     """Collects what a view says of each record."""
 
-    def __init__(self, view: View, where, weight, captions_map: Captions | None = None):
+    def __init__(self, view: View, where: Callable[[Record], bool] | None,
+                 weight: Callable[[Record], float] | None, captions_map: Captions | None):
         self._view = view
         self._where = where
         self._weight = weight
         self._captions_map = captions_map
         self._used_keys: set[Any] = set()  # of captions_map
         self._names: dict[str, int] = {}
-        self._values: dict[str, list] = {name: [] for name in view_file.ARRAYS}
+        self._values: dict[str, list[Any]] = {name: [] for name in view_file.ARRAYS}
         self._ids, self._text = bytearray(), bytearray()  # two of these arrays
         self._n_pieces = 0
         self._tokenizer = view.tokenizer  # of new captions
@@ -372,7 +379,7 @@ class _Builder:
             raise ValueError(f"{record!r} has no token ids: the view needs a tokenizer")
         return len(text.ids)
 
-    def _counted(self, ids: np.ndarray) -> np.ndarray:
+    def _counted(self, ids: I32) -> I32:
         self._n_pieces = max(self._n_pieces, int(ids.max(initial=-1)) + 1)
         return ids
 
@@ -400,9 +407,9 @@ def _short(value: object) -> str:
     return text if len(text) < 100 else f"{text[:100]}..."
 
 
-def _replaced(replaced: np.ndarray, texts: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Which alternatives are of the first text of a replaced record. replaced: bool [n]; texts:
-    [n], of each record; count: of each text. bool"""
+def _replaced(replaced: Bools, texts: I64, count: I64) -> Bools:
+    """Which alternatives are of the first text of a replaced record. replaced: [n]; texts:
+    [n], of each record; count: of each text."""
     first = np.zeros(len(count), bool)
     first[starts_of(texts)[:-1][replaced]] = True
     return np.repeat(first, count)

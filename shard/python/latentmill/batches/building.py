@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..columns import I32, I64
 from ..options import Options
 from ..patches import cut_patches, scaled
 from .fetching import Content
@@ -206,7 +207,7 @@ class _Building:
             "keys": self._keys,
         }
 
-    def _labels(self, tokens: np.ndarray) -> np.ndarray:
+    def _labels(self, tokens: I32) -> I64:
         """No document's last position has a loss of its own."""
         loss = np.concatenate(self._loss).reshape(tokens.shape)
         labels = np.full(tokens.shape, NO_LOSS, np.int64)
@@ -216,8 +217,7 @@ class _Building:
         return labels
 
 
-def _position_ids(cu_seqlens: np.ndarray, collapsed: np.ndarray, shape: tuple[int, int]
-                  ) -> np.ndarray:
+def _position_ids(cu_seqlens: I32, collapsed: I32, shape: tuple[int, int]) -> I32:
     """Counted from each begin on; the patches of collapsed spans count as one."""
     if len(collapsed):
         steps = np.ones(shape, np.int32)
@@ -226,4 +226,5 @@ def _position_ids(cu_seqlens: np.ndarray, collapsed: np.ndarray, shape: tuple[in
         count = np.cumsum(steps.reshape(-1), dtype=np.int32)
     else:
         count = np.arange(shape[0] * shape[1], dtype=np.int32)
-    return (count - np.repeat(count[cu_seqlens[:-1]], np.diff(cu_seqlens))).reshape(shape)
+    count -= np.repeat(count[cu_seqlens[:-1]], np.diff(cu_seqlens))
+    return count.reshape(shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Content(NamedTuple):
     shard: OpenShard
     tokens: np.ndarray         # int32
     loss: np.ndarray           # bool: the next token is a target with a loss
-    images: list[tuple[tuple, np.ndarray, int]]  # a span, its raw latent (C, H, W) and encoder
+    images: list[tuple[tuple[Any, ...], np.ndarray, int]]  # a span, its raw latent (C, H, W) and encoder
     dtype: str                 # of its latents
     identity: tuple[str, str]  # NAME, key
 
@@ -40,8 +40,9 @@ class Reading:
         self.pending: list[tuple[OpenSource, OpenShard, np.ndarray]] = []
         self._wanted = wanted
 
-    def blocks(self, sources: Sequence[OpenSource]):
-        """(shard, block) of each block with a wanted document, in the order of the files."""
+    def blocks(self, sources: Sequence[OpenSource]) -> Iterator[tuple[OpenShard, int, bool]]:
+        """Each block with a wanted document, in the order of the files, and whether any of these
+        has an image."""
         d, wanted = self.documents, self._wanted
         order = wanted[np.lexsort((d.position[wanted], d.shard[wanted], d.source[wanted]))]
         for part in _split(order, d.source[order], d.shard[order]):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..columns import I64
 from ..options import Options
 from ..sources.documents import Documents
 from ..sources.source import OpenSource
@@ -76,7 +77,7 @@ class Planner:
     def _documents(self, number: int, runs: list[Run]) -> list[Documents]:
         """One Documents for each shard and pass, records in the order of the runs."""
         source = self.sources[number]
-        by_shard: dict[tuple[int, int], list[np.ndarray]] = {}
+        by_shard: dict[tuple[int, int], list[I64]] = {}
         for run in runs:
             by_shard.setdefault((run.shard, run.pass_number), []).append(
                 np.arange(run.first, run.first + run.n_records))

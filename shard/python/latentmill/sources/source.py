@@ -43,7 +43,7 @@ class Source:
     weight: Weight = 1.0
     view: str | os.PathLike[str] | View | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         schedule(self.weight)
         if not isinstance(self.view, (str, os.PathLike, View, type(None))):
             raise TypeError(f"view is a file of build_view(), or a View; not {self.view!r}")
@@ -79,7 +79,8 @@ def _default_encoder(header: dict[str, Any]) -> int | None:
 def default_patch(catalogues: Iterable[Catalogue]) -> int:
     """The window that the first shard with latents, or else the first, was prepared for."""
     headers = [catalogue.first_header() for catalogue in catalogues]
-    return next((h for h in headers if h["encoders"]), headers[0])["patch"]
+    patch: int = next((h for h in headers if h["encoders"]), headers[0])["patch"]
+    return patch
 
 
 @dataclass
@@ -286,8 +287,8 @@ def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
 @dataclass(frozen=True)
 class Contract:
     """What shards must share to be trained on together. None: has none of it, fits all."""
-    tokenizer: tuple | None
-    latents: tuple | None
+    tokenizer: tuple[Any, ...] | None
+    latents: tuple[tuple[Any, ...], str | int] | None
 
     TOKENIZER = ("sha256", "bos", "eos", "boi", "eoi")
     LATENTS = ("weights_sha256", "scale", "shift", "moments")
@@ -296,7 +297,7 @@ class Contract:
     def of(path: str, header: dict[str, Any], columns: list[Column], view: View | None
            ) -> Contract:
         t = header["tokenizer"]
-        tokenizer: tuple | None
+        tokenizer: tuple[Any, ...] | None
         if view is not None and view.markers is not None:
             tokenizer = (view.tokenizer_name, *view.markers)
         else:
@@ -327,7 +328,7 @@ class Contract:
         return out
 
 
-def _encoder(encoder: dict[str, Any]) -> tuple:
+def _encoder(encoder: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(tuple(v) if isinstance(v := encoder[name], list) else v
                  for name in Contract.LATENTS)
 
