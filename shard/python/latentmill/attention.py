@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from .columns import I32
+from .columns import I32, Bools
 from .optional import need_torch
 from .options import one_of
 
@@ -45,11 +44,12 @@ def attention_mask(batch: dict[str, Any], full_span: str = "patches") -> torch.T
 
     batch: of a Dataset, as arrays or tensors. full_span: images are bidirectional among their
     "patches", or "with_markers": BOI and EOI too. Needs torch."""
-    torch = need_torch("attention_mask()")
-    return torch.from_numpy(attention_mask_array(batch, full_span))
+    from_numpy = need_torch("attention_mask()").from_numpy
+    mask: torch.Tensor = from_numpy(attention_mask_array(batch, full_span))
+    return mask
 
 
-def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> npt.NDArray[np.bool_]:
+def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> Bools:
     """attention_mask() as an array."""
     image = image_ids(batch, full_span)
     document = np.asarray(batch["doc_ids"])
@@ -57,7 +57,7 @@ def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> n
     same_image = (image[:, :, None] == image[:, None, :]) & (image[:, :, None] >= 0)
     causal = np.tril(np.ones((n, n), bool))
     inside = (document[:, :, None] == document[:, None, :]) & (document[:, :, None] >= 0)
-    mask: npt.NDArray[np.bool_] = inside & (causal | same_image) | np.eye(n, dtype=bool)
+    mask: Bools = inside & (causal | same_image) | np.eye(n, dtype=bool)
     return np.expand_dims(mask, 1)
 
 

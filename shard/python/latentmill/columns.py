@@ -22,11 +22,13 @@ KINDS: dict[int, str] = _shard.KINDS  # of tensors
 DTYPES: dict[int, str] = _shard.DTYPES
 FITS: dict[int, str] = _shard.FITS
 
-U16 = npt.NDArray[np.uint16]
+Bools = npt.NDArray[np.bool_]
 U32 = npt.NDArray[np.uint32]
 I32 = npt.NDArray[np.int32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 
 
 def part_name(kind: int) -> str | int:

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .batches.building import BatchBuilder, Transform
 from .batches.fetching import Fetcher, Frame
@@ -33,10 +33,15 @@ except ImportError:
         return None
 
 
+if TYPE_CHECKING:
+    _Batches: TypeAlias = IterableDataset[dict[str, Any]]
+else:
+    _Batches = IterableDataset
+
 Parts = Sequence[str | int]  # of a sequence, in its order
 
 
-class Dataset(IterableDataset):
+class Dataset(_Batches):
     """Batches of packed sequences from shards: an IterableDataset where torch is installed, else
     a plain iterator. Iterating gives one epoch, from where the last one ended or was left, as
     numpy arrays; loader() gives torch's tensors.

@@ -18,18 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ._shard import Sequencer
-from .columns import I32, I64, starts_of
+from .columns import F64, I32, I64, Bools, starts_of
 from .lazy import cached_property
 from .reader import ShardReader
 from .record import Alternative, Record
 from .sources import view_file
 from .sources.caption_rules import text_of
 from .sources.catalogue import Paths, find_shards, first_few
-from .sources.documents import F64, PLAN, Bools, Markers, OwnIds, Texts, lengths_of
+from .sources.documents import PLAN, Markers, OwnIds, Texts, lengths_of
 from .sources.tokenizer import tokenizer_of
 
 Tokenizer = Callable[[str], Sequence[int]]
-Arrays = dict[str, npt.NDArray[Any]]
 Captions = Callable[[Record], Sequence[str]] | Mapping[Any, str | Sequence[str]]
 _MAX_IDS = 2**31
 
@@ -47,7 +46,7 @@ def units_of(weights: F64) -> I64:
 class View:
     """An opened view. Make one with build_view(), or open a file of it with View.open()."""
     meta: dict[str, Any]
-    arrays: Arrays
+    arrays: view_file.Arrays
     tokenizer: Tokenizer | None = None
 
     @staticmethod
@@ -178,7 +177,7 @@ class View:
         return first + others if record.captions else others
 
 
-def _refuse_nonsense(meta: dict[str, Any], a: Arrays) -> None:
+def _refuse_nonsense(meta: dict[str, Any], a: view_file.Arrays) -> None:
     """ValueError where a file's numbers do not go together, or are none that build_view() makes."""
     if not all(isinstance(meta[name], list) for name in ("shards", "names")) or not all(
             isinstance(s, str) for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):

@@ -12,9 +12,8 @@ from bisect import bisect_right, insort
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from ..columns import I64
+from ..columns import I64, Bools
 
 LOOKAHEAD = 256
 SHORTEST_PIECE = 16  # of a text that is cut, where text and sequence are longer
@@ -125,7 +124,7 @@ class _Filling:
             self.room = self.capacity
 
 
-def pack(lengths: I64, is_text: npt.NDArray[np.bool_], capacity: int) -> Packing:
+def pack(lengths: I64, is_text: Bools, capacity: int) -> Packing:
     """Packs documents of `lengths` positions, in this order, into sequences of `capacity`.
 
     lengths: [n], at least 1; documents that are no text must be no longer than capacity.

@@ -14,14 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import _shard
-from ..columns import I64, NO_IDS, U32, U64, Columns, starts_of
+from ..columns import F64, I64, NO_IDS, U32, U64, Bools, Columns, starts_of
 from .draws import draw, pick, share
 from ..lazy import cached_property
 from ..options import Options
 from ..reader import ShardReader
-
-Bools = npt.NDArray[np.bool_]
-F64 = npt.NDArray[np.float64]
 
 PLAN = _shard.Plan()  # of all data sets: Transfusion's
 ARRANGEMENTS = _shard.ARRANGEMENTS  # of a record's parts: "other", "pair", "text"

@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import _shard
-from ..columns import I64, U64
+from ..columns import F64, I64, U64, Bools
 
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
@@ -28,7 +27,7 @@ def pick(u: U64, n: U64) -> U64:
     return picked
 
 
-def share(u: U64, p: float | npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def share(u: U64, p: float | F64) -> Bools:
     """u < p * 2^64, exactly; with p = 1 always."""
     limit = np.asarray(p, np.float64) * 2.0**64
     inside = np.clip(limit, 0, 2.0**64 - 2048)

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import _shard
 from .._shard import ShardError
-from ..columns import NO_IDS, Column, starts_of
+from ..columns import F32, I64, NO_IDS, Column, starts_of
 from ..dataset_index import DatasetIndex
 from ..lazy import cached_property
 from ..options import Options
@@ -91,11 +91,11 @@ class OpenShard:
     texts: Texts
     measure: Measure
     sequencer: _shard.Sequencer
-    scales: dict[int, tuple[np.ndarray, np.ndarray]]  # scale and shift, by encoder of latents
+    scales: dict[int, tuple[F32, F32]]  # scale and shift, by encoder of latents
     window: int = 0  # of its source, that needed it last
 
-    def documents(self, records: np.ndarray, pass_number: int) -> Documents:
-        """Of these records, int64, in a pass over the source."""
+    def documents(self, records: I64, pass_number: int) -> Documents:
+        """Of these records in a pass over the source."""
         return self.measure.documents(self.reader.shard, self.texts, self.lengths, records,
                                       pass_number)
 
@@ -135,8 +135,8 @@ class OpenSource:
         return {**self.__dict__, "_open": OrderedDict()}
 
     @property
-    def counts(self) -> np.ndarray:
-        """Records of each shard. int64 [shards]"""
+    def counts(self) -> I64:
+        """Records of each shard. [shards]"""
         return self._catalogue.counts
 
     def _examine(self) -> None:
@@ -267,7 +267,8 @@ class OpenSource:
         """Window that positions are counted with."""
         return self._options.patch or self._options.grid or header["patch"]
 
-    def block_starts(self, number: int) -> np.ndarray:
+    def block_starts(self, number: int) -> I64:
+        """Of a shard: position of each block's first record, and how many there are."""
         return self.shard(number).reader.columns().block_start
 
     def token_ids(self) -> tuple[Markers, int]:
