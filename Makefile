@@ -426,7 +426,8 @@ PYTHON_TESTS := \
     tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \
-    tests/python/test_views.py
+    tests/python/test_views.py \
+    tests/python/test_wheel.py
 
 # Run by check-trainer, with the packages of tests/requirements-trainer.txt.
 # The training comes first: it takes longest.
@@ -522,7 +523,7 @@ python_include := $(shell python3 -c 'import sysconfig; print(sysconfig.get_path
 python_objects := $(patsubst %.c,$(BUILD)/python/obj/%.o,$(PYTHON_SRC) \
                   $(filter-out shard/writer.c shard/file/sink.c shard/output.c,$(SHARD_SRC)))
 python_files   := $(patsubst shard/python/latentmill/%,$(python_package)/%,\
-                  $(wildcard shard/python/latentmill/*.py*))
+                  $(wildcard $(addprefix shard/python/latentmill/,*.py* */*.py)))
 ## python: the Python package, below $(BUILD)/python
 .PHONY: python
 python: $(python_package)/_shard.abi3.so $(python_files)
@@ -616,7 +617,7 @@ all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/lint_tools.sh %/memory.sh %/runner.sh \
     %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py \
     %/test_dataset_sources.py %/test_dataset_state.py %/test_pages.py %/test_parts.py %/test_readme.py \
-    %/test_views.py,$(all_tests))
+    %/test_views.py %/test_wheel.py,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' PYTHON='$(VENV)/bin/python' \

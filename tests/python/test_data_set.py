@@ -11,8 +11,8 @@ import warnings
 
 import package
 from latentmill import DatasetIndex, ShardError
-from latentmill.catalogue import find_shards
-from latentmill.data_set import DataSet
+from latentmill.sources.catalogue import find_shards
+from latentmill.sources.data_set import DataSet
 
 PROGRAM = pathlib.Path(package.BUILD).resolve() / "latentmill"
 

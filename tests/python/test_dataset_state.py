@@ -12,8 +12,8 @@ import dataset_shards
 import numpy as np
 
 from latentmill import DamageWarning, Dataset, Plan, ShardReader, Source, StateError, build_view
-from latentmill.hashing import key_of, permutation
-from latentmill.mixture import UNIT
+from latentmill.planning.hashing import key_of, permutation
+from latentmill.planning.mixture import UNIT
 
 SMALL = {"batch_size": 2, "pack": 600, "window": 17, "group": 2}
 

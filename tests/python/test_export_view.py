@@ -12,7 +12,8 @@ import numpy
 from test_export import PROGRAM, check_tree, dump, export, latent_of, mds_samples, run, tree, wds_samples
 from test_tokenizer import ours  # both skip where a package is not installed
 
-from latentmill import Dataset, ShardReader, Source, View, build_view, view_file
+from latentmill import Dataset, ShardReader, Source, View, build_view
+from latentmill.sources import view_file
 
 CAPTIONS = {"000000001": ["One.", "Two of them.", "Three."], "000000002": "Zero \x1f byte 🦙", "000010003": "3",
             ("scenes-001", "000010004"): [f"No. {i}" for i in range(9)]}

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+Arrays = dict[str, npt.NDArray[Any]]
 
 # In the file's order, the widest first: each begins at a multiple of its width.
 ARRAYS = {name: np.dtype(kind) for name, kind in (
@@ -22,7 +25,7 @@ _DIGITS = 32  # of the fingerprint
 _HEAD = len(_MAGIC) + _DIGITS + 1
 
 
-def digest(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+def digest(meta: dict[str, Any], arrays: Arrays) -> str:
     """The fingerprint: of all that follows it."""
     sha256 = hashlib.sha256()
     for part in _parts(meta, arrays):
@@ -30,7 +33,7 @@ def digest(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
     return sha256.hexdigest()[:_DIGITS]
 
 
-def _parts(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Iterator[bytes | memoryview]:
+def _parts(meta: dict[str, Any], arrays: Arrays) -> Iterator[bytes | memoryview]:
     described = {name: value for name, value in meta.items() if name != "fingerprint"}
     described["lengths"] = {name: len(arrays[name]) for name in ARRAYS}
     line = json.dumps(described, sort_keys=True).encode()
@@ -39,8 +42,7 @@ def _parts(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> Iterator[byte
         yield np.ascontiguousarray(arrays[name], dtype).data
 
 
-def write(path: str | os.PathLike[str], meta: dict[str, Any], arrays: dict[str, np.ndarray]
-          ) -> None:
+def write(path: str | os.PathLike[str], meta: dict[str, Any], arrays: Arrays) -> None:
     """One that is there is replaced when all is written."""
     temporary = Path(f"{os.fspath(path)}.tmp.{os.getpid()}")
     try:
@@ -57,7 +59,7 @@ def write(path: str | os.PathLike[str], meta: dict[str, Any], arrays: dict[str, 
         raise
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
     """meta, with its fingerprint, and read-only arrays. Any exception where the bytes are none
     of write()'s; that they make sense is for the caller to see."""
     if os.path.exists(path) and not os.path.isfile(path):

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from ._shard import ShardError
+from .. import _shard
+from .._shard import ShardError
+from ..columns import F32, I64, NO_IDS, Column, starts_of
+from ..dataset_index import DatasetIndex
+from ..lazy import cached_property
+from ..options import Options
+from ..reader import ShardReader
+from ..views import UNIT_WEIGHT, View, units_of
 from .catalogue import ACCEPTED, Catalogue, Paths
-from . import _shard
-from .columns import NO_IDS, Column, starts_of
-from .dataset_index import DatasetIndex
 from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
-from .lazy import cached_property
-from .mixture import Weight, schedule
-from .options import Options
-from .reader import ShardReader
-from .views import UNIT_WEIGHT, View, units_of
+from .weight import Weight, schedule
 
 # What a source's means are taken over: so many shards at most, and documents of these, both
 # evenly spread.
@@ -43,7 +43,7 @@ class Source:
     weight: Weight = 1.0
     view: str | os.PathLike[str] | View | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         schedule(self.weight)
         if not isinstance(self.view, (str, os.PathLike, View, type(None))):
             raise TypeError(f"view is a file of build_view(), or a View; not {self.view!r}")
@@ -79,7 +79,8 @@ def _default_encoder(header: dict[str, Any]) -> int | None:
 def default_patch(catalogues: Iterable[Catalogue]) -> int:
     """The window that the first shard with latents, or else the first, was prepared for."""
     headers = [catalogue.first_header() for catalogue in catalogues]
-    return next((h for h in headers if h["encoders"]), headers[0])["patch"]
+    patch: int = next((h for h in headers if h["encoders"]), headers[0])["patch"]
+    return patch
 
 
 @dataclass
@@ -90,11 +91,11 @@ class OpenShard:
     texts: Texts
     measure: Measure
     sequencer: _shard.Sequencer
-    scales: dict[int, tuple[np.ndarray, np.ndarray]]  # scale and shift, by encoder of latents
+    scales: dict[int, tuple[F32, F32]]  # scale and shift, by encoder of latents
     window: int = 0  # of its source, that needed it last
 
-    def documents(self, records: np.ndarray, pass_number: int) -> Documents:
-        """Of these records, int64, in a pass over the source."""
+    def documents(self, records: I64, pass_number: int) -> Documents:
+        """Of these records in a pass over the source."""
         return self.measure.documents(self.reader.shard, self.texts, self.lengths, records,
                                       pass_number)
 
@@ -134,8 +135,8 @@ class OpenSource:
         return {**self.__dict__, "_open": OrderedDict()}
 
     @property
-    def counts(self) -> np.ndarray:
-        """Records of each shard. int64 [shards]"""
+    def counts(self) -> I64:
+        """Records of each shard. [shards]"""
         return self._catalogue.counts
 
     def _examine(self) -> None:
@@ -266,7 +267,8 @@ class OpenSource:
         """Window that positions are counted with."""
         return self._options.patch or self._options.grid or header["patch"]
 
-    def block_starts(self, number: int) -> np.ndarray:
+    def block_starts(self, number: int) -> I64:
+        """Of a shard: position of each block's first record, and how many there are."""
         return self.shard(number).reader.columns().block_start
 
     def token_ids(self) -> tuple[Markers, int]:
@@ -286,8 +288,8 @@ def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
 @dataclass(frozen=True)
 class Contract:
     """What shards must share to be trained on together. None: has none of it, fits all."""
-    tokenizer: tuple | None
-    latents: tuple | None
+    tokenizer: tuple[Any, ...] | None
+    latents: tuple[tuple[Any, ...], str | int] | None
 
     TOKENIZER = ("sha256", "bos", "eos", "boi", "eoi")
     LATENTS = ("weights_sha256", "scale", "shift", "moments")
@@ -296,7 +298,7 @@ class Contract:
     def of(path: str, header: dict[str, Any], columns: list[Column], view: View | None
            ) -> Contract:
         t = header["tokenizer"]
-        tokenizer: tuple | None
+        tokenizer: tuple[Any, ...] | None
         if view is not None and view.markers is not None:
             tokenizer = (view.tokenizer_name, *view.markers)
         else:
@@ -327,7 +329,7 @@ class Contract:
         return out
 
 
-def _encoder(encoder: dict[str, Any]) -> tuple:
+def _encoder(encoder: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(tuple(v) if isinstance(v := encoder[name], list) else v
                  for name in Contract.LATENTS)
 

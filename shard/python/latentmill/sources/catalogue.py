@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ._shard import ShardError
+from .._shard import ShardError
 from .data_set import DataSet, PathLike, in_order, shards_below
-from .dataset_index import DatasetIndex
-from .reader import ShardReader
+from ..dataset_index import DatasetIndex
+from ..reader import ShardReader
 
 Paths = PathLike | Sequence[PathLike]
 ACCEPTED = ("a folder with shards, a .lms file, a list of these, a Source, or a mapping of names "

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..columns import I64, Bools
+
 LOOKAHEAD = 256
 SHORTEST_PIECE = 16  # of a text that is cut, where text and sequence are longer
 
@@ -21,10 +23,10 @@ SHORTEST_PIECE = 16  # of a text that is cut, where text and sequence are longer
 class Packing:
     """Sequences as runs of pieces: sequence s has pieces first[s] .. first[s + 1] - 1, and piece
     p is positions start[p] .. start[p] + length[p] - 1 of document item[p]."""
-    first: np.ndarray   # int64 [sequences + 1]
-    item: np.ndarray    # int64 [pieces]
-    start: np.ndarray   # int64 [pieces]
-    length: np.ndarray  # int64 [pieces]
+    first: I64   # [sequences + 1]
+    item: I64    # [pieces]
+    start: I64   # [pieces]
+    length: I64  # [pieces]
 
     def __len__(self) -> int:
         return len(self.first) - 1
@@ -122,11 +124,11 @@ class _Filling:
             self.room = self.capacity
 
 
-def pack(lengths: np.ndarray, is_text: np.ndarray, capacity: int) -> Packing:
+def pack(lengths: I64, is_text: Bools, capacity: int) -> Packing:
     """Packs documents of `lengths` positions, in this order, into sequences of `capacity`.
 
-    lengths: int [n], at least 1; documents that are no text must be no longer than capacity.
-    is_text: bool [n], those that may be cut."""
+    lengths: [n], at least 1; documents that are no text must be no longer than capacity.
+    is_text: [n], those that may be cut."""
     sizes, texts = lengths.tolist(), is_text.tolist()
     if any(size > capacity and not text for size, text in zip(sizes, texts)):
         raise ValueError("a document that may not be cut is longer than the sequence")

@@ -3,7 +3,7 @@
 
 numpy's random generators may change between versions, so orders come from splitmix64's
 finaliser in plain 64-bit arithmetic. The draws of captions and orders are another hash, the
-one of shard/FORMAT.md (`latentmill.draws`)."""
+one of shard/FORMAT.md (`latentmill.sources.draws`)."""
 from __future__ import annotations
 
 import hashlib
@@ -11,10 +11,12 @@ import json
 
 import numpy as np
 
+from ..columns import I64, U64
+
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
-def mix(x: np.ndarray) -> np.ndarray:
+def mix(x: U64) -> U64:
     """splitmix64's finaliser: uint64 array -> uint64 array, a bijection."""
     x = x ^ (x >> np.uint64(30))
     x = x * np.uint64(0xBF58476D1CE4E5B9)
@@ -28,7 +30,7 @@ def key_of(*words: int | str) -> int:
     return int.from_bytes(hashlib.sha256(json.dumps(words).encode()).digest()[:8], "little")
 
 
-def permutation(n: int, key: int) -> np.ndarray:
+def permutation(n: int, key: int) -> I64:
     """A permutation of 0..n-1 that depends on n and key alone. int64 [n]."""
     sort_by = mix(np.arange(1, n + 1, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(key))
     return np.argsort(sort_by, kind="stable")

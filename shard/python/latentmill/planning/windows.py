@@ -6,17 +6,19 @@ workers do not enter. It is made from lengths alone."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .documents import Documents
+from ..columns import I64
+from ..options import Options
+from ..sources.documents import Documents
+from ..sources.source import OpenSource
 from .hashing import key_of, permutation
-from .mixture import UNIT
-from .options import Options
+from .mixture import UNIT, Mixture
 from .packing import Packing, pack
 from .shuffle import Run, ShuffledSource
-from .sources import OpenSource
+from .state import Position
 
 _DOCUMENTS = 3
 
@@ -33,20 +35,35 @@ class Window:
 
 
 class Planner:
-    """Makes windows."""
+    """Makes windows, and says where each begins."""
 
-    def __init__(self, sources: Sequence[OpenSource], options: Options):
-        self._sources = sources
-        self._options = options
+    def __init__(self, sources: Sequence[OpenSource], mixture: Mixture, options: Options):
+        self.sources = sources
+        self.mixture = mixture
+        self.options = options
         self._shuffled = [ShuffledSource(source.counts, source.block_starts, options.seed,
                                          options.group) for source in sources]
+
+    def begun(self, position: Position) -> Position:
+        """It with what its window takes."""
+        if position.takes:
+            return position
+        takes = self.mixture.takes(list(position.cursors.values()), position.step)
+        return replace(position, takes=dict(zip(position.cursors, takes)))
+
+    def behind(self, position: Position, step: int) -> tuple[Position, bool]:
+        """Where the next window begins, which is that of `step`, and whether it is a new epoch's."""
+        ends = self.mixture.ends_epoch(list(position.cursors.values()),
+                                       list(position.takes.values()))
+        behind = replace(position.behind(), step=step, epoch=position.epoch + ends)
+        return self.begun(behind), ends
 
     def window(self, cursors: Mapping[str, int], takes: Mapping[str, int]) -> Window:
         """What the sources give from `cursors` on, `takes` units each. A source that gives
         nothing might as well not exist."""
         parts: list[Documents] = []
-        words: list[int | str] = [self._options.seed, _DOCUMENTS]  # of the order's key
-        for number, source in enumerate(self._sources):
+        words: list[int | str] = [self.options.seed, _DOCUMENTS]  # of the order's key
+        for number, source in enumerate(self.sources):
             source.begin_window()
             cursor, take = cursors[source.name], takes[source.name]
             first, end = cursor // UNIT, (cursor + take) // UNIT
@@ -59,8 +76,8 @@ class Planner:
 
     def _documents(self, number: int, runs: list[Run]) -> list[Documents]:
         """One Documents for each shard and pass, records in the order of the runs."""
-        source = self._sources[number]
-        by_shard: dict[tuple[int, int], list[np.ndarray]] = {}
+        source = self.sources[number]
+        by_shard: dict[tuple[int, int], list[I64]] = {}
         for run in runs:
             by_shard.setdefault((run.shard, run.pass_number), []).append(
                 np.arange(run.first, run.first + run.n_records))
@@ -73,7 +90,7 @@ class Planner:
         return out
 
     def _packed(self, documents: Documents) -> Window:
-        capacity = self._options.pack
+        capacity = self.options.pack
         if capacity is None:
             n = np.arange(len(documents) + 1)
             packing = Packing(n, n[:-1], np.zeros(len(documents), np.int64), documents.length)

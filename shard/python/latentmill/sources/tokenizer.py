@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from .reader import ShardReader
+from ..reader import ShardReader
 
 
 def tokenizer_of(reader: ShardReader) -> Callable[[str], list[int]]:

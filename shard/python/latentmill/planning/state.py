@@ -40,10 +40,10 @@ class Position:
 @dataclass(frozen=True)
 class Identity:
     """What a state must agree with."""
-    sources: Mapping[str, str]           # fingerprint by name
-    weights: Mapping[str, list]          # schedule by name
+    sources: Mapping[str, str]                # fingerprint by name
+    weights: Mapping[str, list[list[float]]]  # schedule by name
     options: Mapping[str, Any]
-    plan: str                            # canonical JSON
+    plan: str                        # canonical JSON
 
 
 class StateError(ValueError):

@@ -3,7 +3,7 @@
 
 A pass goes over the shards in a shuffled order, in groups of G. The blocks of a group are
 shuffled; their records follow each other. What a window takes from this order is shuffled
-once more, record by record (latentmill.planning), so two records of a block are apart, but in
+once more, record by record (latentmill.planning.windows), so two records of a block are apart, but in
 one window; two of a shard are in one group's windows. A window opens the indexes of the shards
 of one group, or of all groups that end in it and the next: 2 G shards where G hold more records
 than a window."""
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..columns import I64
 from .hashing import key_of, permutation
 
 _SHARDS, _BLOCKS = 1, 2
@@ -30,7 +31,7 @@ class Run(NamedTuple):
 class ShuffledSource:
     """Positions 0, 1, 2, ... without end, pass after pass -> records."""
 
-    def __init__(self, counts: np.ndarray, block_starts: Callable[[int], np.ndarray],
+    def __init__(self, counts: I64, block_starts: Callable[[int], I64],
                  seed: int, group: int):
         """counts: int64 [shards], records of each. block_starts(shard): int64 [blocks + 1]."""
         self.n = int(counts.sum())
@@ -38,8 +39,8 @@ class ShuffledSource:
         self._block_starts = block_starts
         self._seed = seed
         self._group = group
-        self._pass: tuple[int, np.ndarray, np.ndarray] | None = None
-        self._blocks: tuple[tuple[int, int], np.ndarray, np.ndarray] | None = None
+        self._pass: tuple[int, I64, I64] | None = None
+        self._blocks: tuple[tuple[int, int], I64, I64] | None = None
 
     def runs(self, start: int, count: int) -> list[Run]:
         """The records of positions start .. start + count - 1."""
@@ -54,7 +55,7 @@ class ShuffledSource:
             start, count = start + taken, count - taken
         return out
 
-    def _groups(self, pass_number: int) -> tuple[np.ndarray, np.ndarray]:
+    def _groups(self, pass_number: int) -> tuple[I64, I64]:
         """The shards in their order, and at which position of the pass each group ends."""
         if self._pass is None or self._pass[0] != pass_number:
             order = permutation(len(self._counts), key_of(self._seed, _SHARDS, pass_number))
@@ -75,7 +76,7 @@ class ShuffledSource:
             start, count, number = start + taken, count - taken, number + 1
         return out
 
-    def _shuffled_blocks(self, pass_number: int, group: int) -> tuple[np.ndarray, np.ndarray]:
+    def _shuffled_blocks(self, pass_number: int, group: int) -> tuple[I64, I64]:
         """(shard, first record, records) of each, and at which position of the group it ends."""
         if self._blocks is None or self._blocks[0] != (pass_number, group):
             order = self._groups(pass_number)[0]

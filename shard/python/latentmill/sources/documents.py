@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from . import _shard
-from .columns import NO_IDS, Columns, starts_of
+from .. import _shard
+from ..columns import F64, I64, NO_IDS, U32, U64, Bools, Columns, starts_of
 from .draws import draw, pick, share
-from .lazy import cached_property
-from .options import Options
-from .reader import ShardReader
+from ..lazy import cached_property
+from ..options import Options
+from ..reader import ShardReader
 
 PLAN = _shard.Plan()  # of all data sets: Transfusion's
 ARRANGEMENTS = _shard.ARRANGEMENTS  # of a record's parts: "other", "pair", "text"
@@ -26,15 +27,17 @@ ARRANGEMENTS = _shard.ARRANGEMENTS  # of a record's parts: "other", "pair", "tex
 @dataclass(frozen=True)
 class Lengths:
     """What the index says of the sequences of a shard's n records, whatever is drawn."""
-    arrangement: np.ndarray  # uint8, position in ARRANGEMENTS: of what is seen
-    n_texts: np.ndarray    # int64
-    n_images: np.ndarray   # int64: that are seen
-    caption_first: np.ndarray  # int64: positions without those of texts
-    image_first: np.ndarray    # int64: the same; of other records than pairs it is equal
+    arrangement: npt.NDArray[np.uint8]  # position in ARRANGEMENTS: of what is seen
+    n_texts: I64
+    n_images: I64       # that are seen
+    caption_first: I64  # positions without those of texts
+    image_first: I64    # the same; of other records than pairs it is equal
 
     @cached_property
-    def pair(self) -> np.ndarray:
-        return self.arrangement == ARRANGEMENTS.index("pair")
+    def pair(self) -> Bools:
+        """Which records are a pair. [n]"""
+        pair: Bools = self.arrangement == ARRANGEMENTS.index("pair")
+        return pair
 
 
 def lengths_of(reader: ShardReader, sequencer: _shard.Sequencer) -> Lengths:
@@ -54,11 +57,11 @@ def lengths_of(reader: ShardReader, sequencer: _shard.Sequencer) -> Lengths:
 @dataclass(frozen=True)
 class OwnIds:
     """Ids of captions that a view has instead of a shard's stored ones."""
-    replaced: np.ndarray  # bool [n]: the record has these
-    start: np.ndarray     # int64 [alternatives + 1], in ids
-    ids: np.ndarray       # uint32
+    replaced: Bools  # [n]: the record has these
+    start: I64       # [alternatives + 1], in ids
+    ids: U32
 
-    def of(self, alternative: int) -> np.ndarray:
+    def of(self, alternative: int) -> U32:
         return self.ids[self.start[alternative]:self.start[alternative + 1]]
 
 
@@ -68,22 +71,22 @@ class Texts:
 
     The texts of record i are first[i] .. first[i + 1] - 1 of those over texts; the alternatives
     of text j are start[j] .. start[j + 1] - 1 of those over alternatives."""
-    first: np.ndarray      # int64 [n + 1]
-    start: np.ndarray      # int64 [texts + 1]
-    n_ids: np.ndarray      # uint32 [alternatives]; NO_IDS: not tokenized
-    name: np.ndarray       # uint32 [alternatives], position in names
+    first: I64  # [n + 1]
+    start: I64  # [texts + 1]
+    n_ids: U32  # [alternatives]; NO_IDS: not tokenized
+    name: U32   # [alternatives], position in names
     names: list[str]
-    weight: np.ndarray | None = None  # float64 [n], times a record occurs in a pass
+    weight: F64 | None = None  # [n], times a record occurs in a pass
     own: OwnIds | None = None
 
     @cached_property
-    def count(self) -> np.ndarray:
-        """Alternatives of each text. int64 [texts]"""
+    def count(self) -> I64:
+        """Alternatives of each text. [texts]"""
         return np.diff(self.start)
 
-    def captions(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def captions(self, positions: I64) -> tuple[I64, I64]:
         """Of the first text of each record its first alternative and how many there are, 0 where
-        it has no text. int64 each"""
+        it has no text."""
         text = self.first[positions]
         exists = text < self.first[positions + 1]
         text = np.where(exists, text, 0)
@@ -104,22 +107,22 @@ def texts_of(columns: Columns) -> Texts:
 @dataclass
 class Documents:
     """Parallel arrays over documents; `order` and `caption` are draws."""
-    source: np.ndarray         # int64: which of the mixture's sources
-    shard: np.ndarray          # int64: which of the source's shards
-    position: np.ndarray       # int64: of the record in its shard
-    pass_number: np.ndarray    # int64: how often the source began anew before
-    copy: np.ndarray           # int64: 0, or which repetition by a view's weight
-    n_others: np.ndarray       # int64: tokens of all texts but the first
-    caption_first: np.ndarray  # bool
-    caption: np.ndarray        # int64: which of the captions; -1: none
-    n_caption: np.ndarray      # int64: its tokens, as far as they are used
-    length: np.ndarray         # int64: positions
-    is_text: np.ndarray        # bool: has no image
+    source: I64       # which of the mixture's sources
+    shard: I64        # which of the source's shards
+    position: I64     # of the record in its shard
+    pass_number: I64  # how often the source began anew before
+    copy: I64         # 0, or which repetition by a view's weight
+    n_others: I64     # tokens of all texts but the first
+    caption_first: Bools
+    caption: I64      # which of the captions; -1: none
+    n_caption: I64    # its tokens, as far as they are used
+    length: I64       # positions
+    is_text: Bools    # has no image
 
     def __len__(self) -> int:
         return len(self.length)
 
-    def take(self, which: np.ndarray) -> Documents:
+    def take(self, which: I64) -> Documents:
         return Documents(*(array[which] for array in vars(self).values()))
 
     @staticmethod
@@ -142,14 +145,14 @@ class Markers(NamedTuple):
 class Measure:
     """Measures documents of one shard under one configuration."""
 
-    def __init__(self, options: Options, header: dict):
+    def __init__(self, options: Options, header: dict[str, Any]):
         self._options = options
         self._header = header
         p = options.caption_first
         self._caption_first: float = \
             header["caption_first"] if p is None else p
 
-    def documents(self, shard, texts: Texts, lengths: Lengths, positions: np.ndarray,
+    def documents(self, shard: _shard.Shard, texts: Texts, lengths: Lengths, positions: I64,
                   pass_number: int) -> Documents:
         """The documents of records `positions` in a pass over their source. shard: for draws."""
         d = Drawing(self._options, self._header, shard, pass_number)
@@ -170,15 +173,16 @@ class Measure:
             lengths.n_images[positions] == 0)
         return whole.take(np.flatnonzero(keep & (length > 0)))
 
-    def other_choices(self, shard, texts: Texts, d: Documents) -> dict[int, list[int]]:
+    def other_choices(self, shard: _shard.Shard, texts: Texts, d: Documents
+                      ) -> dict[int, list[int]]:
         """Of documents of one shard and pass with several texts, by their place in d: which
         alternative of each text but the first is seen."""
         drawing = Drawing(self._options, self._header, shard, int(d.pass_number[0]))
         return drawing.others(d.position, d.copy, texts)[0]
 
-    def mirrored(self, shard, d: Documents, image: int) -> np.ndarray:
+    def mirrored(self, shard: _shard.Shard, d: Documents, image: int) -> Bools:
         """Of documents of one shard and pass: whether the mirrored rendition of image part `image`
-        is seen where there are both. bool [n]."""
+        is seen where there are both. [n]"""
         drawing = Drawing(self._options, self._header, shard, int(d.pass_number[0]))
         return drawing.mirrored(d.position, d.copy, image)
 
@@ -188,16 +192,17 @@ class Drawing:
 
     What is stored in a record are the draws of epoch 0 by the header's seed."""
 
-    def __init__(self, options: Options, header: dict, shard, pass_number: int):
+    def __init__(self, options: Options, header: dict[str, Any], shard: _shard.Shard,
+                 pass_number: int):
         self._options = options
         self._header = header
         self._shard = shard
         self._pass = pass_number
 
-    def _stored(self, purpose: str, positions: np.ndarray) -> np.ndarray:
+    def _stored(self, purpose: str, positions: I64) -> U64:
         return draw(self._shard, purpose, positions, 0, self._header["seed"])
 
-    def _draw(self, purpose: str, positions: np.ndarray, copies: np.ndarray) -> np.ndarray:
+    def _draw(self, purpose: str, positions: I64, copies: I64) -> U64:
         u = draw(self._shard, purpose, positions, self._pass, self._options.seed)
         for copy in np.unique(copies[copies > 0]):
             which = np.flatnonzero(copies == copy)
@@ -205,7 +210,7 @@ class Drawing:
                             self._options.seed)
         return u
 
-    def repeat(self, positions: np.ndarray, texts: Texts) -> tuple[np.ndarray, np.ndarray]:
+    def repeat(self, positions: I64, texts: Texts) -> tuple[I64, I64]:
         """Positions as often as their weights say, and which repetition each is."""
         if texts.weight is None:
             return positions, np.zeros(len(positions), np.int64)
@@ -217,15 +222,16 @@ class Drawing:
         copies = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
         return np.repeat(positions, times), copies
 
-    def orders(self, positions, copies, pair, caption_first: float) -> np.ndarray:
+    def orders(self, positions: I64, copies: I64, pair: Bools, caption_first: float) -> Bools:
+        """Whether the caption is first; always so of what is no pair."""
         if self._options.order == "stored":
             u = self._stored("order", positions)
         else:
             u = self._draw("order", positions, copies)
         return ~pair | share(u, caption_first)
 
-    def captions(self, positions, copies, texts: Texts, pair: np.ndarray
-                 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def captions(self, positions: I64, copies: I64, texts: Texts, pair: Bools
+                 ) -> tuple[I64, I64, Bools]:
         """Which caption, its tokens as far as they are used, and which records are kept."""
         o = self._options
         u = self._caption_draw("caption", positions, copies)
@@ -240,10 +246,10 @@ class Drawing:
             if o.max_caption_tokens is not None else np.zeros(len(pair), bool)
         if o.long_captions == "drop":
             keep = ~long
-        elif o.long_captions == "other_caption" and long.any():
+        elif o.long_captions == "other_caption" and o.max_caption_tokens is not None and long.any():
             which = np.flatnonzero(long)
             u = self._caption_draw("caption+other", positions[which], copies[which])
-            caption[which] = self._fitting(u, positions[which], texts)
+            caption[which] = self._fitting(u, positions[which], texts, o.max_caption_tokens)
             n_caption = _ids(texts, positions, caption)
         if o.max_caption_tokens is not None:
             n_caption = np.where(pair, np.minimum(n_caption, o.max_caption_tokens), n_caption)
@@ -253,10 +259,10 @@ class Drawing:
             caption, n_caption = np.where(dropped, -1, caption), np.where(dropped, 0, n_caption)
         return caption, n_caption, keep
 
-    def others(self, positions: np.ndarray, copies: np.ndarray, texts: Texts
-               ) -> tuple[dict[int, list[int]], np.ndarray]:
+    def others(self, positions: I64, copies: I64, texts: Texts
+               ) -> tuple[dict[int, list[int]], I64]:
         """Of records with several texts, by their place in positions: which alternative of each
-        but the first. And how many ids these have: int64 of all positions."""
+        but the first. And how many ids these have, of all positions."""
         n_texts = texts.first[positions + 1] - texts.first[positions]
         n_ids = np.zeros(len(positions), np.int64)
         choices: dict[int, list[int]] = {i: [] for i in np.flatnonzero(n_texts > 1).tolist()}
@@ -270,16 +276,17 @@ class Drawing:
                 choices[i].append(one)
         return choices, n_ids
 
-    def mirrored(self, positions: np.ndarray, copies: np.ndarray, image: int) -> np.ndarray:
+    def mirrored(self, positions: I64, copies: I64, image: int) -> Bools:
+        """Whether the mirrored rendition of image part `image` is seen."""
         return self._caption_draw(f"mirror@{image}", positions, copies) < np.uint64(1 << 63)
 
-    def _caption_draw(self, purpose: str, positions, copies) -> np.ndarray:
+    def _caption_draw(self, purpose: str, positions: I64, copies: I64) -> U64:
         if self._options.captions == "stored":
             return self._stored(purpose, positions)
         return self._draw(purpose, positions, copies)
 
-    def _shares(self, positions: np.ndarray, texts: Texts) -> np.ndarray:
-        """Shares of each record's captions: float64 [records, most captions].
+    def _shares(self, positions: I64, texts: Texts) -> F64:
+        """Shares of each record's captions: [records, most captions].
 
         `json.captions` stands for all of `json.captions[0]`, `json.captions[1]`, ...; they
         divide its share. Equal ones where none is named."""
@@ -297,27 +304,27 @@ class Drawing:
             weights += same * (one / np.maximum(same.sum(1, keepdims=True), 1))
         return np.where((weights > 0).any(1, keepdims=True), weights, exists)
 
-    def _fitting(self, u, positions, texts: Texts) -> np.ndarray:
-        """One of the captions that are short enough, by their shares, else the shortest that
+    def _fitting(self, u: U64, positions: I64, texts: Texts, most: int) -> I64:
+        """One of the captions of at most `most` tokens, by their shares, else the shortest that
         has a share."""
         n_ids, _ = _grid(texts.n_ids, positions, texts)
         shares = self._shares(positions, texts)
         n_ids = np.where(shares > 0, n_ids, NO_IDS)
-        fits = n_ids <= self._options.max_caption_tokens
+        fits = n_ids <= most
         return np.where(fits.any(1), _choose(u, shares * fits), np.argmin(n_ids, axis=1))
 
 
-def _choose(u: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """A column of each row, by its weights; 0 where they have none. int64 [rows]."""
+def _choose(u: U64, weights: F64) -> I64:
+    """A column of each row, by its weights; 0 where they have none. [rows]"""
     if weights.shape[1] == 0:
         return np.zeros(len(u), np.int64)
     sums = np.cumsum(weights, axis=1)
     at = np.minimum(u / 2.0**64 * sums[:, -1], np.nextafter(sums[:, -1], 0))
-    return np.argmax(sums > at[:, None], axis=1)
+    chosen: I64 = np.argmax(sums > at[:, None], axis=1)
+    return chosen
 
 
-def _grid(values: np.ndarray, positions: np.ndarray, texts: Texts
-          ) -> tuple[np.ndarray, np.ndarray]:
+def _grid(values: U32, positions: I64, texts: Texts) -> tuple[I64, Bools]:
     """values of captions as [records, most captions], and which of these exist."""
     start, count = texts.captions(positions)
     column = np.arange(count.max(initial=0))
@@ -328,7 +335,8 @@ def _grid(values: np.ndarray, positions: np.ndarray, texts: Texts
     return values[at].astype(np.int64), exists
 
 
-def _ids(texts: Texts, positions: np.ndarray, caption: np.ndarray) -> np.ndarray:
+def _ids(texts: Texts, positions: I64, caption: I64) -> I64:
+    """How many ids the captions have; 0 of what has no text."""
     if len(texts.n_ids) == 0:
         return np.zeros(len(positions), np.int64)
     start, count = texts.captions(positions)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from ._shard import Block, DamagedError, Prefetcher, ShardError
-from .columns import DTYPES
-from .documents import Documents
-from .planning import Window
-from .reader import DamageWarning, skipped_text
-from .record import Record, tensor_view
-from .sources import OpenShard, OpenSource
-from .views import View
+from .._shard import Block, DamagedError, Prefetcher, ShardError
+from ..columns import DTYPES, I32, I64, U32, Bools
+from ..planning.windows import Window
+from ..reader import DamageWarning, skipped_text
+from ..record import Record, tensor_view
+from ..sources.documents import Documents
+from ..sources.source import OpenShard, OpenSource
+from ..views import View
 
 Frame = tuple[str, int, int]  # path of the shard, block, frame of it
 
@@ -24,9 +25,9 @@ Frame = tuple[str, int, int]  # path of the shard, block, frame of it
 class Content(NamedTuple):
     """What a document is. Latents may be views of a block."""
     shard: OpenShard
-    tokens: np.ndarray         # int32
-    loss: np.ndarray           # bool: the next token is a target with a loss
-    images: list[tuple[tuple, np.ndarray, int]]  # a span, its raw latent (C, H, W) and encoder
+    tokens: I32
+    loss: Bools                # the next token is a target with a loss
+    images: list[tuple[tuple[Any, ...], npt.NDArray[Any], int]]  # a span, its raw latent (C, H, W) and encoder
     dtype: str                 # of its latents
     identity: tuple[str, str]  # NAME, key
 
@@ -34,14 +35,15 @@ class Content(NamedTuple):
 class Reading:
     """The documents of one window that somebody wants, block by block."""
 
-    def __init__(self, documents: Documents, wanted: np.ndarray):
+    def __init__(self, documents: Documents, wanted: I64):
         self.documents = documents
         self.content: dict[int, Content | None] = {}
-        self.pending: list[tuple[OpenSource, OpenShard, np.ndarray]] = []
+        self.pending: list[tuple[OpenSource, OpenShard, I64]] = []
         self._wanted = wanted
 
-    def blocks(self, sources: Sequence[OpenSource]):
-        """(shard, block) of each block with a wanted document, in the order of the files."""
+    def blocks(self, sources: Sequence[OpenSource]) -> Iterator[tuple[OpenShard, int, bool]]:
+        """Each block with a wanted document, in the order of the files, and whether any of these
+        has an image."""
         d, wanted = self.documents, self._wanted
         order = wanted[np.lexsort((d.position[wanted], d.shard[wanted], d.source[wanted]))]
         for part in _split(order, d.source[order], d.shard[order]):
@@ -54,7 +56,7 @@ class Reading:
                 yield shard, block, bool((~d.is_text[same]).any())
 
 
-def _split(values: np.ndarray, *keys: np.ndarray) -> list[np.ndarray]:
+def _split(values: I64, *keys: npt.NDArray[Any]) -> list[I64]:
     """Runs of values in which all keys stay the same."""
     changes = np.zeros(max(0, len(values) - 1), bool)
     for key in keys:
@@ -76,8 +78,8 @@ class Fetcher:
     def close(self) -> None:
         self._prefetcher.close()
 
-    def request(self, window: Window, wanted: np.ndarray) -> Reading:
-        """wanted: int64, numbers of documents. Never waits."""
+    def request(self, window: Window, wanted: I64) -> Reading:
+        """wanted: numbers of documents. Never waits."""
         reading = Reading(window.documents, wanted)
         for shard, block, tensors in reading.blocks(self._sources):
             self._prefetcher.submit(shard.reader.shard, block, tensors)
@@ -91,7 +93,7 @@ class Fetcher:
             self._unpack(reading, source, shard, self._prefetcher.take(), which)
 
     def _unpack(self, reading: Reading, source: OpenSource, shard: OpenShard, block: Block,
-                which: np.ndarray) -> None:
+                which: I64) -> None:
         rows = reading.documents.position[which] - block.first_record
         if block.errors():
             readable = np.array([self._readable(block, row) for row in rows.tolist()], bool)
@@ -151,11 +153,11 @@ class _Rows:
             yield Content(self._shard, np.frombuffer(tokens, np.int32), np.frombuffer(loss, bool),
                           images, DTYPES[dtype], (name, key))
 
-    def _own_ids(self, d: Documents, rows: list[int]) -> Iterator[Sequence[np.ndarray | None]]:
+    def _own_ids(self, d: Documents, rows: list[int]) -> Iterator[Sequence[I32 | U32 | None]]:
         """Of each document the ids of its texts that are not the stored ones, by a view."""
         lengths, view = self._shard.texts, self._view
         own = lengths.own
-        new: Iterator[Sequence[np.ndarray | None]] = itertools.repeat(()) \
+        new: Iterator[Sequence[I32 | U32 | None]] = itertools.repeat(()) \
             if view is None or view.tokenizer is None else self._new_ids(view, d, rows)
         if own is None:
             yield from new
@@ -175,7 +177,8 @@ class _Rows:
             for image in range(self._shard.most_images):
                 mirrored[which, image] = self._shard.measure.mirrored(
                     self._shard.reader.shard, d.take(which), image)
-        return mirrored.tolist()
+        seen: list[list[bool]] = mirrored.tolist()
+        return seen
 
     def _other_choices(self, d: Documents) -> dict[int, list[int]]:
         """By the document's place in d."""
@@ -189,7 +192,7 @@ class _Rows:
             choices.update((int(which[i]), chosen) for i, chosen in some.items())
         return choices
 
-    def _new_ids(self, view: View, d: Documents, rows: list[int]) -> Iterator[list[np.ndarray]]:
+    def _new_ids(self, view: View, d: Documents, rows: list[int]) -> Iterator[list[I32]]:
         texts, own = self._shard.texts, self._shard.texts.own
         captions = d.caption if own is None else np.where(own.replaced[d.position], -1, d.caption)
         start, _ = texts.captions(d.position)

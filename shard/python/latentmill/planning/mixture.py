@@ -9,15 +9,10 @@ of the others says when the epoch in hand ends. With constant weights the cursor
 start are a product, not a sum, so any epoch can be begun without the ones before it."""
 from __future__ import annotations
 
-import math
-import numbers
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 UNIT = 1 << 32
-
-Weight = float | Sequence[tuple[int, float]]
 
 
 @dataclass(frozen=True)
@@ -35,21 +30,6 @@ class Share:
             if begin <= step:
                 current = weight
         return current
-
-
-def schedule(weight: Weight) -> tuple[tuple[int, float], ...]:
-    """A weight, or pairs (step, weight): each holds from its step on. Checked, by step."""
-    try:
-        pairs = [(0, weight)] if isinstance(weight, numbers.Real) else \
-            sorted((operator.index(step), w) for step, w in weight)  # type: ignore[union-attr]
-        checked = tuple((step, float(w)) for step, w in pairs)
-    except (TypeError, ValueError):
-        checked = ()
-    if not checked or checked[0][0] != 0 or not all(0 <= w < math.inf for _, w in checked) or \
-            not any(w for _, w in checked) or len({step for step, _ in checked}) < len(checked):
-        raise ValueError(f"a weight is a number above 0 or a list of (step, weight) that begins "
-                         f"with step 0, not {weight!r}; a source that is not to be used is left out")
-    return checked
 
 
 class Mixture:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from ..columns import F32, I32, I64, Bools
+from ..options import Options
+from ..patches import cut_patches, scaled
 from .fetching import Content
-from .options import Options
-from .patches import cut_patches, scaled
 
 NO_LOSS = -100
 PADDING = -1  # document id
@@ -26,10 +28,10 @@ class Piece(NamedTuple):
 
 class _Latents(NamedTuple):
     """The raw latents of a batch. All sources of a Dataset share the rest."""
-    raw: list[np.ndarray]
+    raw: list[npt.NDArray[Any]]
     dtype: str
-    scale: np.ndarray
-    shift: np.ndarray
+    scale: F32
+    shift: F32
 
 
 class BatchBuilder:
@@ -60,14 +62,14 @@ class BatchBuilder:
             self._transform_each(out, self._transform)
         return out
 
-    def _latents(self, latents: _Latents | None) -> np.ndarray | list[np.ndarray]:
+    def _latents(self, latents: _Latents | None) -> F32 | list[F32]:
         if latents is None:
             return []
         values = [scaled(raw, *latents[1:]) for raw in latents.raw]
         same = len({one.shape for one in values}) == 1
         return np.stack(values) if same else values
 
-    def _patches(self, latents: _Latents | None, patch: int, n: int) -> np.ndarray:
+    def _patches(self, latents: _Latents | None, patch: int, n: int) -> F32:
         patches = np.empty((n, patch * patch * self._channels), np.float32)
         if latents is not None:
             raw, dtype, scale, shift = latents
@@ -125,8 +127,8 @@ class _Building:
 
     def __init__(self, length: int):
         self._length = length  # of a sequence
-        self._tokens: list[np.ndarray] = []
-        self._loss: list[np.ndarray] = []
+        self._tokens: list[I32] = []
+        self._loss: list[Bools] = []
         self._documents: list[tuple[int, int]] = []  # doc_id or PADDING, positions
         self._next_token: list[tuple[int, int]] = []  # position, label beyond a piece's end
         self._spans: list[tuple[int, ...]] = []
@@ -152,7 +154,7 @@ class _Building:
         tokens, loss = self._filler
         self._put(tokens[:n], loss[:n], PADDING)
 
-    def _put(self, tokens: np.ndarray, loss: np.ndarray, doc_id: int) -> None:
+    def _put(self, tokens: I32, loss: Bools, doc_id: int) -> None:
         self._tokens.append(tokens)
         self._loss.append(loss)
         self._documents.append((doc_id, len(tokens)))
@@ -174,8 +176,8 @@ class _Building:
                 self.latents = _Latents([], content.dtype, scale, shift)
             self.latents.raw.append(latent)
 
-    def _cut(self, tokens: np.ndarray, loss: np.ndarray, piece: Piece, at: int
-             ) -> tuple[np.ndarray, np.ndarray]:
+    def _cut(self, tokens: I32, loss: Bools, piece: Piece, at: int
+             ) -> tuple[I32, Bools]:
         """The piece, which begins at `at` of the batch. Its last label is beyond it."""
         end = piece.start + piece.length
         cut = loss[piece.start:end].copy()
@@ -206,7 +208,7 @@ class _Building:
             "keys": self._keys,
         }
 
-    def _labels(self, tokens: np.ndarray) -> np.ndarray:
+    def _labels(self, tokens: I32) -> I64:
         """No document's last position has a loss of its own."""
         loss = np.concatenate(self._loss).reshape(tokens.shape)
         labels = np.full(tokens.shape, NO_LOSS, np.int64)
@@ -216,8 +218,7 @@ class _Building:
         return labels
 
 
-def _position_ids(cu_seqlens: np.ndarray, collapsed: np.ndarray, shape: tuple[int, int]
-                  ) -> np.ndarray:
+def _position_ids(cu_seqlens: I32, collapsed: I32, shape: tuple[int, int]) -> I32:
     """Counted from each begin on; the patches of collapsed spans count as one."""
     if len(collapsed):
         steps = np.ones(shape, np.int32)
@@ -226,4 +227,5 @@ def _position_ids(cu_seqlens: np.ndarray, collapsed: np.ndarray, shape: tuple[in
         count = np.cumsum(steps.reshape(-1), dtype=np.int32)
     else:
         count = np.arange(shape[0] * shape[1], dtype=np.int32)
-    return (count - np.repeat(count[cu_seqlens[:-1]], np.diff(cu_seqlens))).reshape(shape)
+    count -= np.repeat(count[cu_seqlens[:-1]], np.diff(cu_seqlens))
+    return count.reshape(shape)
