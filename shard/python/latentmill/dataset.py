@@ -255,6 +255,8 @@ class Dataset(IterableDataset):
         another seed and another group are refused all the same."""
         _refuse_part()
         position, goes_on = load_position(state, self._identity(), strict)
+        if goes_on:
+            self._refuse_takes(position, state["options"].get("window"))
         self._position = self._fixed(position) if goes_on else \
             self._next_window(position, position.step)[0]
 
@@ -290,6 +292,15 @@ class Dataset(IterableDataset):
             return position
         takes = self._mixture.takes(list(position.cursors.values()), position.step)
         return replace(position, takes=dict(zip(position.cursors, takes)))
+
+    def _refuse_takes(self, position: Position, window: Any) -> None:
+        """StateError where its window, of a state's option, takes what none does: to list that
+        might not end. Weights may have been others then."""
+        window = max(self.options.window, window if isinstance(window, int) else 0)
+        for (name, units), most in zip(position.takes.items(), self._mixture.most_takes(window)):
+            if units > most:
+                raise StateError(f"the state is damaged: it takes {units // UNIT} records of source "
+                                 f"{name!r} for a window of {window} documents")
 
     def _next_window(self, position: Position, step: int) -> tuple[Position, bool]:
         """Where the window behind this one begins, and whether a new epoch does."""
