@@ -116,7 +116,9 @@ def check_damage(folder, shards):
 def check_refused(folder, shards):
     out, view = folder / "mds", folder / "some.lmv"
     want = tree(out)
-    export(out, "--view", view, shards)  # nothing to do
+    inode = (out / "index.json").stat().st_ino
+    export(out, "--view", view, shards)  # nothing to do, so nothing is written: the folder may be read-only
+    assert (out / "index.json").stat().st_ino == inode
     other = build_view(shards, folder / "other.lmv", where=lambda r: r.key != "000000001")
     for arguments in ((), ("--view", folder / "other.lmv"), ("--redo", "--view", folder / "other.lmv")):
         text = export(out, *arguments, shards, status=2)

@@ -428,6 +428,8 @@ int export_plan(struct export_run *run, char **paths, size_t n_paths)
         rc = export_config_claim(run, all.known);
     if (rc == 0)
         rc = select_units(run);
+    if (rc == 0 && run->n_units > 0)
+        rc = out_folder_check_room(run->options->out, 0);
     export_models_clear(&all);
     return rc;
 }
