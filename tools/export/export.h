@@ -72,7 +72,8 @@ struct export_run {
     atomic_uint_fast64_t n_samples;  /* of units that are done or in hand */
     atomic_uint_fast64_t n_lost;     /* of units that are done */
     atomic_uint_fast64_t n_left_out; /* by the view, of units that are done */
-    atomic_uint_fast64_t n_done, n_lossy, n_failed; /* units */
+    atomic_uint_fast64_t n_done, n_lossy,
+        n_failed; /* units; failed: shards too that could not be read */
 };
 
 /* ---- a format's writer: one unit's files ---- */
