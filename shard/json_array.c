@@ -140,6 +140,11 @@ static struct array read_array(struct shard_json *j, const json_t *object,
         a.dims[0] = (uint32_t)a.n;
     } else if (take_dims(&a, json_object_get(value, "dims"), max)) {
         take_base64(j, &a, key, json_object_get(value, type));
+    } else if (json_is_object(value)) {
+        shard_json_refuse(j,
+                          "%s has \"%s\" whose \"dims\" are not 1 to %d numbers above 0, "
+                          "of together at most %zu values",
+                          j->where, key, SHARD_ARRAY_DIMS, max);
     } else {
         shard_json_refuse(j, "%s has no array \"%s\" of at most %zu values", j->where,
                           key, max);

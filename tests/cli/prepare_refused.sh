@@ -241,6 +241,16 @@ expect_stderr <<'END'
 error: $T/old/dataset.json was made by an earlier development version of latentmill, whose shards this one does not read; use another --out folder and prepare everything again
 END
 
+# A damaged one is none of an earlier version: what was prepared stays good.
+for damaged in '[]' '{}' '{"version":1}' '{"format":"latentmill-dataset","version":"1"}' '{"format":"x","version":1}'; do
+    echo "$damaged" >"$T/old/dataset.json"
+    run latentmill prepare --quiet --out "$T/old" --limit 1 --image-field jpg $scenes
+    expect_status 2
+    expect_stderr <<'END'
+error: $T/old/dataset.json: is damaged: it is no configuration of latentmill; bring it back from a copy, or use another --out folder
+END
+done
+
 # A rerun that forgot --vae or --tokenizer did not ask for the embedded one.
 run latentmill prepare --quiet --out "$T/scaled" --limit 1 $scenes
 expect_status 2

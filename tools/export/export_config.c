@@ -123,8 +123,11 @@ static int compare_config(const char *path, json_t *here)
     int rc = 0;
 
     if (!json_is_object(there)) {
-        print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
-                        error.line);
+        if (there != NULL)
+            print_to_stderr("error: %s: is damaged: it is not a JSON object", path);
+        else
+            print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
+                            error.line);
         json_decref(there);
         return EXIT_FAILED;
     }

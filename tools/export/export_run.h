@@ -68,7 +68,8 @@ struct export_run {
     atomic_uint_fast64_t n_samples;  /* of units that are done or in hand */
     atomic_uint_fast64_t n_lost;     /* of units that are done */
     atomic_uint_fast64_t n_left_out; /* by the view, of units that are done */
-    atomic_uint_fast64_t n_done, n_lossy, n_failed; /* units */
+    /* units; failed: shards too that could not be read */
+    atomic_uint_fast64_t n_done, n_lossy, n_failed;
 };
 
 /* Ends the progress line, if there was one, before something is said. */

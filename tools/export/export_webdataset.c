@@ -342,7 +342,8 @@ static int write_index(struct wds_export *x, int which, const char *head,
 
     if (rc == 0) {
         fputs(head, s.file);
-        fwrite(data, 1, len, s.file);
+        if (len > 0) /* else data may be NULL */
+            fwrite(data, 1, len, s.file);
         rc = store_stream_finish(&s);
     }
     if (rc != 0)

@@ -124,7 +124,9 @@ static int look_into(struct export_run *run, struct export_unit *u,
     return rc == 0 && *models == NULL ? export_out_of_memory() : rc;
 }
 
-/* Reads what the list needs of a shard. 0; EXIT_BAD_INPUT: it cannot be read; or
+enum { NOT_READ = -1 }; /* no exit code: the file could not be read, but may be later */
+
+/* Reads what the list needs of a shard. 0; EXIT_BAD_INPUT: it is damaged; NOT_READ; or
  * another exit code. */
 static int look_at(struct export_run *run, struct export_unit *u, const char *path,
                    json_t **models)
@@ -146,7 +148,7 @@ static int look_at(struct export_run *run, struct export_unit *u, const char *pa
         rc = export_out_of_memory();
     } else if (status < 0) {
         print_to_stderr("error: %s", shard_reader_why(r));
-        rc = EXIT_BAD_INPUT;
+        rc = status == SHARD_EIO ? NOT_READ : EXIT_BAD_INPUT;
     } else {
         rc = look_into(run, u, r, models);
     }
@@ -277,9 +279,10 @@ static int look_at_all(struct export_run *run, char **paths, size_t n_paths,
         struct export_unit *u = &run->units[run->n_units];
         json_t *models = NULL;
         rc = look_at(run, u, paths[i], &models);
-        if (rc == EXIT_BAD_INPUT) {
+        if (rc == EXIT_BAD_INPUT || rc == NOT_READ) {
             unit_clear(u);
-            run->n_unreadable++;
+            run->n_unreadable += rc == EXIT_BAD_INPUT;
+            atomic_fetch_add(&run->n_failed, rc == NOT_READ);
             rc = 0;
             continue;
         }
@@ -423,7 +426,9 @@ int export_work_list_make(struct export_run *run, char **paths, size_t n_paths)
     struct export_models all = {0};
 
     int rc = look_at_all(run, paths, n_paths, &all);
-    if (rc == 0 && run->n_units == 0)
+    if (rc == 0 && run->n_units == 0 && atomic_load(&run->n_failed) > 0)
+        rc = EXIT_FAILED;
+    else if (rc == 0 && run->n_units == 0)
         rc = run->n_unreadable + run->n_missing > 0 ? EXIT_BAD_INPUT
                                                     : usage_error("no shard to export");
     if (rc == 0)
@@ -432,6 +437,8 @@ int export_work_list_make(struct export_run *run, char **paths, size_t n_paths)
         rc = export_config_claim(run, all.known);
     if (rc == 0)
         rc = select_units(run);
+    if (rc == 0 && run->n_units > 0)
+        rc = out_folder_check_room(run->options->out, 0);
     export_models_clear(&all);
     return rc;
 }

@@ -273,6 +273,14 @@ static int report_failure(const char *why)
     return EXIT_FAILED;
 }
 
+static bool is_configuration(const json_t *config)
+{
+    const char *format = json_string_value(json_object_get(config, "format"));
+
+    return format != NULL && strcmp(format, "latentmill-dataset") == 0 &&
+           json_is_integer(json_object_get(config, "version"));
+}
+
 static int compare(const char *path, const json_t *config, const struct dataset_parts *p)
 {
     struct derived derived_there = {0}, derived_here = {0};
@@ -285,6 +293,12 @@ static int compare(const char *path, const json_t *config, const struct dataset_
         print_to_stderr("error: %s: cannot be read: %s (line %d)", path,
                         there ? "out of memory" : error.text, error.line);
         rc = EXIT_FAILED;
+        goto out;
+    }
+    if (!is_configuration(there)) {
+        rc = usage_error("%s: is damaged: it is no configuration of latentmill; bring it "
+                         "back from a copy, or use another --out folder",
+                         path);
         goto out;
     }
     if (json_integer_value(json_object_get(there, "version")) < DATASET_VERSION) {

@@ -262,6 +262,8 @@ class Dataset(_Batches):
         another seed and another group are refused all the same."""
         _refuse_part()
         position, goes_on = load_position(state, self._identity(), strict)
+        if goes_on:
+            self._refuse_takes(position, state["options"].get("window"))
         self._position = self._planner.begun(position) if goes_on else \
             self._planner.behind(position, position.step)[0]
 
@@ -303,6 +305,16 @@ class Dataset(_Batches):
         if list(position.cursors) != list(self._zero()):
             raise StateError("this batch is of a Dataset with other sources")
         return position
+
+    def _refuse_takes(self, position: Position, window: Any) -> None:
+        """StateError where its window, of a state's option, takes what none does: to list that
+        might not end. Weights may have been others then."""
+        window = max(self.options.window, window if isinstance(window, int) else 0)
+        most_takes = self._planner.mixture.most_takes(window)
+        for (name, units), most in zip(position.takes.items(), most_takes):
+            if units > most:
+                raise StateError(f"the state is damaged: it takes {units // UNIT} records of source "
+                                 f"{name!r} for a window of {window} documents")
 
     def _batches(self, worker: int, n_workers: int
                  ) -> Iterator[tuple[dict[str, Any] | None, Position]]:

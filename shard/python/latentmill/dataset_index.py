@@ -202,6 +202,9 @@ class DatasetIndex:
                 f"{reader.path} is not the shard that {self.file} tells of, which is older: "
                 f"run `latentmill index {self.folder or '.'}` again"
             )
+        if len(reader) != self.records[i]:
+            raise self._damaged(f"it tells of {self.records[i]} records in {reader.path}, which has "
+                                f"{len(reader)}")
         return reader
 
     def problems(self) -> list[str]:

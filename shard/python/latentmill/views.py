@@ -180,8 +180,10 @@ class View:
 def _refuse_nonsense(meta: dict[str, Any], a: view_file.Arrays) -> None:
     """ValueError where a file's numbers do not go together, or are none that build_view() makes."""
     if not all(isinstance(meta[name], list) for name in ("shards", "names")) or not all(
-            isinstance(s, str) for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):
+            isinstance(s, str) and "\0" not in s and _is_unicode(s)
+            for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):
         raise ValueError("a name is no string")
+    _refuse_tokenizer(meta)
     n, n_texts, n_captions = len(a["weight"]), len(a["count"]), len(a["n_ids"])
     below = {"records": n + 1, "texts": n_texts + 1, "count": n_captions + 1, "weight": 1e6,
              "n_ids": _MAX_IDS, "name": len(meta["names"]), "replaced": 2, "ids": _MAX_IDS}
@@ -196,12 +198,31 @@ def _refuse_nonsense(meta: dict[str, Any], a: view_file.Arrays) -> None:
     if (len(a["text_bytes"]), len(a["ids"]), len(a["text"])) != \
             (replaced.sum(), a["n_ids"][replaced].sum(), a["text_bytes"].sum()):
         raise ValueError("its captions do not go together")
-    if type(meta["n_pieces"]) is not int or not 0 <= meta["n_pieces"] <= _MAX_IDS:
-        raise ValueError("it does not say what it was made with")
-    bos, eos, *images = meta["markers"] or (None, None, 0, 0)
-    if len(images) != 2 or not all(type(m) is int and 0 <= m < _MAX_IDS for m in
-                                   (*images, bos or 0, eos or 0)):
-        raise ValueError("its markers are no ids")
+    if (a["ids"] >= meta["n_pieces"]).any():
+        raise ValueError("an id is not below its n_pieces")
+    text, begins = a["text"], starts_of(a["text_bytes"])[:-1]
+    text.tobytes().decode()
+    if (text[begins[begins < len(text)]] & 0xC0 == 0x80).any():
+        raise ValueError("a caption begins within a character")
+
+
+def _refuse_tokenizer(meta: dict[str, Any]) -> None:
+    markers, n_pieces = meta["markers"], meta["n_pieces"]
+    if type(n_pieces) is not int or not 0 <= n_pieces <= _MAX_IDS:
+        raise ValueError("its n_pieces is no number of ids")
+    if not meta["tokenizer"]:
+        fine = markers is None
+    else:  # BOS and EOS may lack
+        fine = isinstance(markers, list) and len(markers) == 4 and all(
+            m is None and i < 2 or type(m) is int and 0 <= m < _MAX_IDS
+            for i, m in enumerate(markers))
+    if not fine:
+        raise ValueError("its markers are not those of a tokenizer")
+
+
+def _is_unicode(name: str) -> bool:
+    """Half a surrogate pair is none."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def ids_by(tokenizer: Tokenizer, record: Record, text: str) -> I32:
@@ -249,6 +270,8 @@ def build_view(paths: Paths, out: str | os.PathLike[str], *,
         raise TypeError(f"captions_map is a mapping of keys, or a callable; not {captions_map!r}")
     if (tokenizer is None) != (markers is None):
         raise ValueError("a tokenizer comes with markers={'bos', 'eos', 'boi', 'eoi'}")
+    if not tokenizer_name:
+        raise ValueError("tokenizer_name is empty, which stands for the shards' own tokenizer")
     meta = {"tokenizer": tokenizer_name if tokenizer else "", "shards": [], "names": [],
             "markers": None if markers is None else list(_checked(markers))}
     view = View(meta, {}, tokenizer)

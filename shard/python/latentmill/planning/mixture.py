@@ -63,6 +63,11 @@ class Mixture:
         whole = self.shares[source].n_records * UNIT
         return whole - cursors[source] % whole
 
+    def most_takes(self, window: int) -> list[int]:
+        """More units than a window of so many documents takes, whatever the weights: twice as
+        many, as another version's means may differ a little."""
+        return [math.ceil(2 * window / share.mean_documents) * UNIT for share in self.shares]
+
     def takes(self, cursors: Sequence[int], step: int) -> list[int]:
         """Units that the window at `cursors` takes; it does not reach beyond an epoch's end."""
         rates = self._rates(step)

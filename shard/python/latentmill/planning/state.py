@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from . import _shard
+
 VERSION = 1
 
 # Another order of the records: a cursor means nothing then.
@@ -75,6 +77,7 @@ def load_position(state: Mapping[str, Any], identity: Identity, strict: bool
     be made anew. And whether it may be gone on with: else the next window is next. Raises
     StateError."""
     _refuse_no_state(state)
+    state = {**state, "plan": _canonical(state["plan"])}
     position = position_of(state)
     if position.cursors.keys() != state["sources"].keys():
         raise StateError("the state is damaged: it has cursors of other sources than its own")
@@ -103,12 +106,12 @@ def _refuse_no_state(state: Any) -> None:
     for name, value in state.items():
         if "version" not in state and isinstance(value, Mapping) and "cursors" in value:
             raise StateError(f"{wanted}a dict that has a state in it: pass its item {name!r}")
-    if state.get("version") != VERSION:
+    if type(state.get("version")) is not int or state["version"] != VERSION:
         raise StateError(f"{wanted}a dict of version {state.get('version')!r}; "
                          f"this is version {VERSION}")
     for name in ("sources", "weights", "options"):
         if not isinstance(state.get(name), Mapping):
-            raise StateError(f"the state is damaged: {name} is {state.get(name)!r}")
+            raise StateError(f"the state is damaged: {name} is {_short(state.get(name))}")
     if not isinstance(state.get("plan"), str):
         raise StateError("the state does not say by which plan its sequences were made: it is of a "
                          "version before plans, or damaged. Begin anew; or, where it was of the same "
@@ -150,21 +153,31 @@ def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool) -> None:
 
 
 def _plan_differences(old: str, new: str) -> list[str]:
-    """Rule by rule, counted from 0."""
+    """Rule by rule, counted from 0; both canonical."""
     if old == new:
         return []
-    try:
-        before, now = json.loads(old), json.loads(new)
-        rules = before["rules"], now["rules"]
-        what = [f"rule {number}: {json.dumps(a)}, now {json.dumps(b)}"
-                for number, (a, b) in enumerate(zip(*rules)) if a != b]
-        if len(rules[0]) != len(rules[1]):
-            what.append(f"{len(rules[0])} rules, now {len(rules[1])}")
-        if before["ends"] != now["ends"]:
-            what.append(f"ends: {before['ends']!r}, now {now['ends']!r}")
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise StateError(f"the state is damaged: plan is {old!r}") from None
+    before, now = json.loads(old), json.loads(new)
+    rules = before["rules"], now["rules"]
+    what = [f"rule {number}: {json.dumps(a)}, now {json.dumps(b)}"
+            for number, (a, b) in enumerate(zip(*rules)) if a != b]
+    if len(rules[0]) != len(rules[1]):
+        what.append(f"{len(rules[0])} rules, now {len(rules[1])}")
+    if before["ends"] != now["ends"]:
+        what.append(f"ends: {before['ends']!r}, now {now['ends']!r}")
     return ["the plan is another one: " + ", ".join(what)]
+
+
+def _canonical(plan: str) -> str:
+    """Plans that mean the same are the same."""
+    try:
+        return _shard.Plan(plan).json
+    except ValueError as error:
+        raise StateError(f"the state is damaged: plan is {_short(plan)}: {error}") from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _unchanged(state: Mapping[str, Any], identity: Identity) -> bool:

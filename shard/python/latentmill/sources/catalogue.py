@@ -30,6 +30,8 @@ class Catalogue:
         self.index = index_of(paths)
         self._first: ShardReader | None = None  # opened for its header, until open(0)
         if self.index is not None:
+            if self.index.incomplete:
+                _warn_of_incomplete(self.index)
             _compare_with_folder(self.index)
             self.counts = self.index.records.astype(np.int64)
             self.fingerprints = self.index.fingerprints  # uint8 [n, 16]
@@ -134,6 +136,15 @@ def _warn_of_unfinished(found: DataSet) -> None:
     if left_out := found.unfinished + found.foreign:
         warnings.warn(f"{first_few(left_out, '; ')}: left out. Let latentmill prepare finish it, "
                       "or name the files", stacklevel=2)
+
+
+def _warn_of_incomplete(index: DatasetIndex) -> None:
+    """What it lacks it does not say: the folder's manifests may still do so."""
+    found = DataSet(index.folder or ".")
+    lost = found.unreadable + found.gone + found.resized
+    warnings.warn(f"{index.file} is incomplete, made by `latentmill index --incomplete` of a set that "
+                  f"lacked something: shards may be missing{': ' * bool(lost)}"
+                  f"{first_few(lost, '; ')}", stacklevel=2)
 
 
 def _compare_with_folder(index: DatasetIndex) -> None:

@@ -243,6 +243,9 @@ class OpenSource:
 
     def _opened(self, number: int, reader: ShardReader) -> OpenShard:
         texts = texts_of(reader.columns()) if self.view is None else self.view.texts(number)
+        if texts.weight is not None and len(texts.weight) != len(reader):
+            raise ValueError(f"the view of source {self.name!r} tells of {len(texts.weight)} "
+                             f"records of {reader.path}, which has {len(reader)}: it is damaged")
         if self.view is None or self.view.markers is None:
             _refuse_missing_ids(reader, texts)
         sequencer = _shard.Sequencer(PLAN, self._grid(reader.header),

@@ -66,19 +66,31 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
         raise ValueError("it is not a regular file")
     with gzip.open(path) as file:
         head = file.read(_HEAD)
-        if not head.startswith(_MAGIC):
+        if not head.startswith(_MAGIC) or head[-1:] != b"\n":
             raise ValueError("it does not begin as one, or is of another version")
         rest = file.read()
     fingerprint = head[len(_MAGIC):-1].decode()
     if hashlib.sha256(rest).hexdigest()[:_DIGITS] != fingerprint:
         raise ValueError("its fingerprint is not that of its content")
     at = rest.index(b"\n") + 1
-    meta = json.loads(rest[:at])
+    if (_HEAD + at) % 8:
+        raise ValueError("its arrays are not aligned")
+    meta = json.loads(rest[:at].decode(), object_pairs_hook=_members)
     lengths, arrays = meta.pop("lengths"), {}
     for name, dtype in ARRAYS.items():
-        arrays[name] = np.frombuffer(rest, dtype, lengths[name], at) if lengths[name] else \
-            np.zeros(0, dtype)
+        n = lengths[name]
+        if type(n) is not int or not 0 <= n <= (len(rest) - at) // dtype.itemsize:
+            raise ValueError("it is shorter than it says")
+        arrays[name] = np.frombuffer(rest, dtype, n, at) if n else np.zeros(0, dtype)
         at += arrays[name].nbytes
     if at != len(rest):
         raise ValueError("it is longer than it says")
     return {**meta, "fingerprint": fingerprint}, arrays
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of an object."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("its JSON has a member twice")
+    return members
