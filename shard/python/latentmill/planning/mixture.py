@@ -9,6 +9,7 @@ of the others says when the epoch in hand ends. With constant weights the cursor
 start are a product, not a sum, so any epoch can be begun without the ones before it."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from . import _shard
+from .. import _shard
 
 VERSION = 1
 
