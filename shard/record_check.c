@@ -103,6 +103,8 @@ static int check_part(struct check *c, size_t i)
 {
     const struct shard_part *p = &c->rec->parts[i];
 
+    if ((p->flags & ~(uint32_t)(SHARD_FLAG_LOSS | SHARD_FLAG_CONTEXT)) != 0)
+        return refuse(c, "part %zu has flags 0x%x: " SHARD_LATER, i, p->flags);
     if (p->flags != SHARD_FLAG_LOSS && p->flags != SHARD_FLAG_CONTEXT)
         return refuse(c, "part %zu has flags 0x%x, not loss or context", i, p->flags);
     if (!shard_role_fits(p->role))
@@ -367,7 +369,7 @@ static int check_slot(struct check *c, size_t i, const struct shard_encoder *e)
     const bool image = c->rec->parts[t->part].kind == SHARD_PART_IMAGE;
 
     if (!slot_is_known(t->slot))
-        return refuse(c, "tensor %zu has slot 0x%x with reserved bits", i, t->slot);
+        return refuse(c, "tensor %zu has slot 0x%x: " SHARD_LATER, i, t->slot);
     if (!output_fits(t, e))
         return refuse(c, "tensor %zu is of output %u, its encoder has %zu", i,
                       shard_output_of(t), e->n_outputs > 0 ? e->n_outputs : 1);

@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <xxhash.h>
+
 #include "shard/file/file_map.h"
 #include "shard/file/format.h"
 #include "shard/index/outline.h"
@@ -317,6 +319,21 @@ static void test_words(void **state)
     check_flip(tensor + 30, SHARD_EDAMAGED, why);
 }
 
+/* A reserved byte of the header, which has the right checksum. */
+static void test_reserved(void **state)
+{
+    const size_t len = wire_load_u32(shard + 4); /* of the header's frame */
+    unsigned char *checksum = shard + 8 + len - 8;
+
+    (void)state;
+    shard[8 + 12] = 1;
+    wire_put_u64(checksum, XXH3_64bits(shard + 8, len - 8));
+    check_why(shard, shard_len, SHARD_EFORMAT,
+              "byte 8: a reserved bit is not 0: a later version may have written it");
+    shard[8 + 12] = 0;
+    wire_put_u64(checksum, XXH3_64bits(shard + 8, len - 8));
+}
+
 static void test_what_is_no_file(void **state)
 {
     struct shard_reader *r;
@@ -526,6 +543,7 @@ int main(void)
         cmocka_unit_test(test_bytes_behind_the_end),
         cmocka_unit_test(test_a_frame_costs_its_own_records),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_reserved),
         cmocka_unit_test(test_what_is_no_file),
         cmocka_unit_test(test_shortened_while_open),
         cmocka_unit_test(test_a_column_of_zeros),
