@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shard/file/format.h"
+#include "shard/file/wire.h"
 
 /* Offsets in a row, see FORMAT.md. */
 enum {

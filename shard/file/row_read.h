@@ -6,8 +6,11 @@
 #ifndef SHARD_FILE_ROW_READ_H
 #define SHARD_FILE_ROW_READ_H
 
-#include "shard/file/text_frame.h"
-#include "shard/file/wire.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shard/record.h"
 
 /* What is left of a text frame's arrays. */
 struct shard_row_room {
