@@ -152,6 +152,15 @@ static struct array read_array(struct shard_json *j, const json_t *object,
     return a;
 }
 
+/* Gives `values`, or NULL: one of them was refused. */
+static void *given(const struct shard_json *j, void *values)
+{
+    if (j->rc == SHARD_OK)
+        return values;
+    free(values);
+    return NULL;
+}
+
 double *shard_json_reals(struct shard_json *j, const json_t *object, const char *key,
                          size_t max, uint32_t dims[SHARD_ARRAY_DIMS], size_t *n_dims)
 {
@@ -169,7 +178,7 @@ double *shard_json_reals(struct shard_json *j, const json_t *object, const char 
     free(a.values);
     memcpy(dims, a.dims, sizeof(a.dims));
     *n_dims = a.n_dims;
-    return out;
+    return given(j, out);
 }
 
 uint32_t *shard_json_ids(struct shard_json *j, const json_t *object, const char *key,
@@ -189,5 +198,5 @@ uint32_t *shard_json_ids(struct shard_json *j, const json_t *object, const char 
     }
     free(a.values);
     *n = a.n;
-    return out;
+    return given(j, out);
 }

@@ -417,7 +417,15 @@ def check_refused(shards, folder):
     # Pixels that were made in another way have another encode hash, but the latents' model is one.
     pixels = folder / "pixels"
     run("prepare", "--quiet", "--out", pixels, "--icc", "ignore", "--limit", 2, "--name", "pixels", SCENES[0])
-    export(folder / "together", shards, pixels)
+    encode = lambda: json.loads((folder / "together/export.json").read_text())["latent"]["encoder"]["encode"]
+    export(folder / "together", shards)
+    header = json.loads(subprocess.check_output([PROGRAM, "dump", "--header", shards / "scenes-000.lms"]))
+    assert encode() == header["encoders"][0]["encode"] and len(encode()) == 64
+    export(folder / "together", pixels)
+    assert encode() is None, "of several"
+    export(folder / "at-once", shards, pixels)
+    assert (folder / "at-once/export.json").read_bytes() == (folder / "together/export.json").read_bytes()
+    export(folder / "together", shards)
     assert "both called scenes-000" in export(folder / "refused", shards / "scenes-000.lms", shards, status=2)
     assert "there.lms" in export(folder / "refused", folder / "not-there.lms", status=2)
     assert "plain tars" in export(folder / "refused", "--compression", "zstd", shards, form="webdataset", status=2)

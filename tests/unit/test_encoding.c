@@ -76,6 +76,7 @@ static void the_header_says_what_it_is(void **state)
     assert_string_equal(e.described.moments, "mean");
     assert_int_equal(e.described.channels, 8);
     assert_int_equal(e.described.downscale, 8);
+    assert_string_equal(e.described.input, "{\"multiple\":8,\"range\":[-1,1]}");
     assert_string_equal(e.described.encode, e.encode);
     assert_int_equal(strlen(e.encode), 64);
     encoding_close(&e);

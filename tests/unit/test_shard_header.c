@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "shard/json_array.h"
 #include "shard/status.h"
 #include "tests/unit/sample_records.h"
 
@@ -389,6 +390,34 @@ static void test_spoilt_members(void **state)
     }
 }
 
+/* A value that is refused gives no array, whether few or base64. */
+static void test_refused_arrays(void **state)
+{
+    static const char *const objects[] = {"{\"a\":[1,2,-1]}",
+                                          "{\"a\":[1,2,2147483648]}",
+                                          "{\"a\":[1,1e39,3]}",
+                                          "{\"a\":[1,\"2\",3]}",
+                                          "{\"a\":{\"dims\":[1],\"u32\":\"AAAAgA==\"}}",
+                                          "{\"a\":{\"dims\":[1],\"fp32\":\"AACAfw==\"}}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+        char why[200];
+        struct shard_json j = {"it", SHARD_EFORMAT, why, sizeof(why), SHARD_OK};
+        struct shard_json k = j;
+        uint32_t dims[SHARD_ARRAY_DIMS];
+        size_t n;
+        json_t *object = json_loads(objects[i], 0, NULL);
+        uint32_t *ids = shard_json_ids(&j, object, "a", 10, &n);
+        double *reals = shard_json_reals(&k, object, "a", 10, dims, &n);
+        assert_true(j.rc == SHARD_EFORMAT && ids == NULL);
+        assert_true((k.rc == SHARD_OK) == (reals != NULL));
+        assert_int_equal(k.rc, i < 2 ? SHARD_OK : SHARD_EFORMAT);
+        free(reals);
+        json_decref(object);
+    }
+}
+
 /* A reader in Python recurses: what it would choke on is refused for everybody. */
 static void test_nesting(void **state)
 {
@@ -419,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_long_arrays),
         cmocka_unit_test(test_either_form),
         cmocka_unit_test(test_spoilt_members),
+        cmocka_unit_test(test_refused_arrays),
         cmocka_unit_test(test_nesting),
     };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/run/encoding.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +121,18 @@ static void choose_tensors(struct encoding *e, const struct latent_options *o)
     }
 }
 
+/* What becomes of pixels, and which sizes fit: the bits depend on the first alone. */
+static int input_of(struct encoding *e, const struct encoder_description *about)
+{
+    json_t *input =
+        about->pixels != NULL ? json_loads(about->pixels, 0, NULL) : json_object();
+
+    if (json_object_set_new(input, "multiple", json_integer(about->multiple)) == 0)
+        e->input = json_dumps(input, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(input);
+    return e->input != NULL ? 0 : -1;
+}
+
 static int describe(struct encoding *e, const struct image_options *image,
                     const struct latent_options *o)
 {
@@ -135,6 +148,8 @@ static int describe(struct encoding *e, const struct image_options *image,
         e->geometry = NULL;
         return -1;
     }
+    if (input_of(e, about) != 0)
+        return -1;
     e->described =
         (struct shard_encoder){.name = e->label,
                                .kind = shard_kind_name(e->tensors[0].kind),
@@ -144,7 +159,7 @@ static int describe(struct encoding *e, const struct image_options *image,
                                .encode = e->encode,
                                .config = about->config,
                                .geometry = e->geometry,
-                               .input = about->pixels,
+                               .input = e->input,
                                .numerics = about->numerics,
                                .reproducible = about->reproducible,
                                .channels = about->channels,
@@ -180,6 +195,7 @@ void encoding_close(struct encoding *e)
     if (e->encoder)
         e->encoder->unload(e->model);
     free(e->geometry);
+    free(e->input);
 }
 
 static size_t count_not_finite(const float *values, size_t n)

@@ -32,8 +32,8 @@ struct encoding {
     struct stored_tensor tensors[ENCODER_MAX_TENSORS];
     size_t n_bytes;    /* of all tensors of one image, as stored */
     const char *dtype; /* name of the type of floats */
-    char encode[65];   /* encode_hash.h; this and */
-    char *geometry;    /* JSON are lent to: */
+    char encode[65];   /* encode_hash.h; this, and JSON, is lent to: */
+    char *geometry, *input;
     struct shard_encoder described;
 };
 
