@@ -12,33 +12,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch_folder.h"
 #include "tools/store/publish.h"
-
-static char folder[] = "/tmp/latentmill-publish-XXXXXX";
-
-static int set_up(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    char command[300];
-
-    (void)state;
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return chdir("/") != 0 || system(command) != 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
 
 static bool exists(const char *path)
 {
@@ -192,7 +167,17 @@ static void sweep_takes_only_temporaries_of_complete_units(void **state)
     write_file("s.txt.tmp.host.12.0123abcd", "");     /* not ours */
     write_file("dataset.json", "{}");
     write_file("dataset.json.tmp.host.12.0123abcd", "");
+    /* Folders of those who want a name. */
+    assert_int_equal(mkdir("s.manifest.json.tmp.claim.0.00000000", 0777), 0);
+    write_file("s.manifest.json.tmp.claim.0.00000000/s.tmp.host.12.0123abcd", "");
+    assert_int_equal(mkdir("t.manifest.json.tmp.claim.0.00000000", 0777), 0);
+    write_file("t.manifest.json.tmp.claim.0.00000000/t.tmp.host.12.0123abcd", "");
+    assert_int_equal(mkdir("s.lms.tmp.host.12.0123abce", 0777), 0);
+    write_file("s.lms.tmp.host.12.0123abce/not ours", "");
     publish_sweep(".", &publication_shards);
+    assert_false(exists("s.manifest.json.tmp.claim.0.00000000"));
+    assert_true(exists("t.manifest.json.tmp.claim.0.00000000/t.tmp.host.12.0123abcd"));
+    assert_true(exists("s.lms.tmp.host.12.0123abce/not ours"));
     assert_int_equal(count_files("s.lms.tmp.host.12.0123abcd s+*"), 0);
     assert_true(exists("s.lms.tmp.host.12.0123abcd.lms"));
     assert_true(exists("t.lms.tmp.host.12.0123abcd"));
@@ -270,6 +255,28 @@ static void what_another_replaced_is_seen(void **state)
     publication_free(&p);
 }
 
+static void what_was_withdrawn_can_be_put_back(void **state)
+{
+    struct publication p;
+    bool renamed, there;
+
+    (void)state;
+    assert_int_equal(publication_init(&p, &publication_shards, ".", "back"), PUBLISH_OK);
+    write_unit(&p, 1, false, "x");
+    assert_int_equal(publication_publish(&p, 1, false, "{}", 2, &renamed), PUBLISH_OK);
+    assert_int_equal(publication_withdraw(&p), PUBLISH_OK);
+    assert_int_equal(publication_look(&p, &there), PUBLISH_OK);
+    assert_false(there);
+    assert_int_equal(publication_restore(&p), PUBLISH_OK);
+    assert_int_equal(publication_look(&p, &there), PUBLISH_OK);
+    assert_true(there);
+    assert_int_equal(publication_withdraw(&p), PUBLISH_OK);
+    write_file("back.manifest.json", "another one");
+    assert_int_equal(publication_restore(&p), PUBLISH_EXISTS);
+    assert_int_equal(count_files("back*"), 2);
+    publication_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,7 +289,8 @@ int main(void)
         cmocka_unit_test(publish_file_is_exclusive),
         cmocka_unit_test(publish_replace_outlives_the_sweeps_of_others),
         cmocka_unit_test(what_another_replaced_is_seen),
+        cmocka_unit_test(what_was_withdrawn_can_be_put_back),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }

@@ -11,7 +11,11 @@
 #include "tools/prepare/identity.h"
 #include "tools/store/manifest.h"
 
-/* Takes `why`, which stands behind "another process has published it meanwhile, ". */
+/* What a manifest is found to be: all that it names is there; it is not; and so it was
+ * taken away. */
+enum left { WHOLE, BROKEN, WITHDRAWN };
+
+/* Frees `why`, which stands behind "another process has published it meanwhile, ". */
 static int clash(struct unit *u, char *why, const char *advice)
 {
     u->clash = true;
@@ -58,30 +62,90 @@ int rival_meet_unread(struct unit *u, struct run *run)
     return rc;
 }
 
-/* Takes the manifest away unless all that it names is there. Returns 0, MANIFEST_WRONG
- * where it did, or -1 after run_fail(). */
-static int withdraw_if_broken(struct run *run, struct publication *files,
-                              struct manifest *m, bool *withdrawn)
+static bool name_the_same(const struct manifest *a, const struct manifest *b)
 {
+    return json_equal(a->shards, b->shards) &&
+           (a->rejects == b->rejects || json_equal(a->rejects, b->rejects));
+}
+
+/* What the manifest at `path` is: WITHDRAWN where there is none or none that can be read.
+ * Unless it is `any` that counts, one that names other files than *m is WHOLE. Returns 0,
+ * or -1 after run_fail(). */
+static int judge_there(struct run *run, struct publication *files, const char *path,
+                       const struct manifest *m, bool any, enum left *left)
+{
+    struct manifest there;
+    int rc = manifest_read(&there, path);
+
+    *left = WHOLE;
+    if (rc == MANIFEST_WRONG || (rc != 0 && errno == ENOENT)) {
+        rc = 0;
+        *left = WITHDRAWN;
+    } else if (rc == 0 && (any || name_the_same(&there, m))) {
+        rc = manifest_check_files(&there, files->dir, true);
+        *left = rc == MANIFEST_WRONG ? BROKEN : WHOLE;
+    }
+    if (rc == MANIFEST_UNREADABLE)
+        run_fail(run, "%s", there.why);
+    manifest_free(&there);
+    return rc == MANIFEST_UNREADABLE ? -1 : 0;
+}
+
+/* Takes away the manifest at `final`, which is broken, to `away`. In the meantime another
+ * process may have put a whole one there, which must not get lost. */
+static int withdraw(struct run *run, struct publication *files, const char *final,
+                    const char *away, const struct manifest *m, enum left *left)
+{
+    int rc = judge_there(run, files, final, m, false, left);
+
+    if (rc != 0 || *left == WITHDRAWN)
+        return rc;
+    if (*left == WHOLE) { /* another one */
+        *left = BROKEN;
+        return 0;
+    }
+    if (publication_withdraw(files) != PUBLISH_OK)
+        return run_fail(run, "%s", files->why);
+    rc = judge_there(run, files, away, m, true, left);
+    if (rc == 0 && *left == WHOLE) {
+        rc = publication_restore(files);
+        *left = rc == PUBLISH_OK ? BROKEN : WITHDRAWN;
+        return rc == PUBLISH_FAILED ? run_fail(run, "%s", files->why) : 0;
+    }
+    *left = WITHDRAWN;
+    return rc;
+}
+
+/* Takes the manifest *m away unless all that it names is there. Returns 0, or -1 after
+ * run_fail(). */
+static int withdraw_if_broken(struct run *run, struct publication *files,
+                              struct manifest *m, enum left *left)
+{
+    char *final = publication_final(files, files->kind->manifest),
+         *away = publication_temporary(files, files->kind->manifest);
     int rc = manifest_check_files(m, files->dir, true);
 
-    *withdrawn = rc == MANIFEST_WRONG;
-    if (rc == MANIFEST_UNREADABLE)
-        return run_fail(run, "%s", m->why);
-    if (*withdrawn && publication_withdraw(files) != PUBLISH_OK)
-        return run_fail(run, "%s", files->why);
-    return 0;
+    *left = WHOLE;
+    if (!final || !away)
+        rc = run_fail(run, "%s: out of memory", files->base);
+    else if (rc == MANIFEST_UNREADABLE)
+        rc = run_fail(run, "%s", m->why);
+    else if (rc != 0)
+        rc = withdraw(run, files, final, away, m, left);
+    free(final);
+    free(away);
+    return rc;
 }
 
 /* What this run has put under names that their manifest does not name goes, and it is
  * seen whether what it names is still there. */
 static int repair(struct run *run, struct publication *files, struct manifest *theirs,
-                  bool *withdrawn)
+                  enum left *left)
 {
     if (publication_remove_beyond(files, (unsigned)json_array_size(theirs->shards),
                                   json_is_object(theirs->rejects)) != PUBLISH_OK)
         return run_fail(run, "%s", files->why);
-    return withdraw_if_broken(run, files, theirs, withdrawn);
+    return withdraw_if_broken(run, files, theirs, left);
 }
 
 static char *tell_apart(const struct unit *u, const struct manifest *theirs,
@@ -110,13 +174,13 @@ static int compare(struct unit *u, struct run *run, struct publication *files,
 {
     bool same_input = theirs->sha256 && theirs->input_bytes == u->input_bytes &&
                       strcmp(theirs->sha256, u->input_sha256) == 0;
-    bool withdrawn = false;
+    enum left left = WHOLE;
 
     if (same_input && (!result || json_equal(theirs->result, result)))
         return UNIT_TAKEN;
-    if (result && repair(run, files, theirs, &withdrawn) != 0)
+    if (result && repair(run, files, theirs, &left) != 0)
         return -1;
-    if (clash(u, tell_apart(u, theirs, same_input, withdrawn),
+    if (clash(u, tell_apart(u, theirs, same_input, left == WITHDRAWN),
               same_input ? "do it again with --redo"
                          : "give one of the two another --name") != 0)
         return run_fail(run, "%s: out of memory", u->input->name);
@@ -146,11 +210,11 @@ int rival_check_own(struct unit *u, struct run *run, struct publication *files,
 {
     struct manifest own = {.shards = json_object_get(result, "shards"),
                            .rejects = json_object_get(result, "rejects")};
-    bool withdrawn;
+    enum left left;
 
-    if (withdraw_if_broken(run, files, &own, &withdrawn) != 0)
+    if (withdraw_if_broken(run, files, &own, &left) != 0)
         return -1;
-    if (!withdrawn)
+    if (left == WHOLE)
         return (int)end;
     u->clash = true;
     if (asprintf(

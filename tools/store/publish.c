@@ -19,7 +19,7 @@ const struct publication_kind publication_shards = {
 };
 
 /* Five digits number them. */
-enum { MAX_PARTS = 100000 };
+enum { MAX_PARTS = 100000, MAX_MANIFEST = 1 << 30 };
 
 static int fail(struct publication *p, const char *what, const char *path)
 {
@@ -337,6 +337,25 @@ int publication_withdraw(struct publication *p)
     return rc;
 }
 
+int publication_restore(struct publication *p)
+{
+    char *away = publication_temporary(p, p->kind->manifest), *bytes = NULL;
+    size_t len;
+    int rc;
+
+    if (!away)
+        rc = fail(p, "allocate memory", NULL);
+    else if (store_read(p->store, away, MAX_MANIFEST, &bytes, &len) != 0)
+        rc = fail(p, "read", away);
+    else
+        rc = put_manifest(p, bytes, len);
+    if (rc != PUBLISH_FAILED)
+        p->store->remove(away);
+    free(bytes);
+    free(away);
+    return rc;
+}
+
 static bool ends_in(const char *name, size_t len, const char *suffix)
 {
     const size_t n = strlen(suffix);
@@ -373,24 +392,62 @@ struct sweep {
     const struct publication_kind *kind;
 };
 
+struct sweep_folder {
+    const struct store *store;
+    const char *folder, *final;
+};
+
+/* What is in a temporary folder may be about to get the final name (give_name.c), so that
+ * one must be there when this is seen. */
+static int sweep_inside(void *ctx, const char *name, bool is_folder)
+{
+    const struct sweep_folder *s = ctx;
+    bool complete;
+    char *path;
+
+    if (is_folder || temporary_final_length(name) == 0 ||
+        store_has(s->store, s->final, &complete) != 0 || !complete ||
+        asprintf(&path, "%s/%s", s->folder, name) < 0)
+        return 0;
+    s->store->remove(path);
+    free(path);
+    return 0;
+}
+
+/* Of the file `final`, or of the unit whose manifest that is. */
+static void sweep_temporary(const struct sweep *s, const char *final, const char *name,
+                            bool is_folder)
+{
+    char *path;
+
+    if (asprintf(&path, "%s/%s", s->dir, name) < 0)
+        return;
+    if (is_folder) {
+        struct sweep_folder inside = {s->store, path, final};
+        s->store->list(path, sweep_inside, &inside);
+        s->store->remove_folder(path);
+    } else {
+        s->store->remove(path);
+    }
+    free(path);
+}
+
 /* Removes a temporary whose unit, or file, is complete. */
 static int sweep_one(void *ctx, const char *name, bool is_folder)
 {
     const struct sweep *s = ctx;
-    const size_t len = is_folder ? 0 : temporary_final_length(name);
+    const size_t len = temporary_final_length(name);
     const size_t base = base_length(s->kind, name, len);
-    char *path = NULL;
+    char *final;
     bool complete = false;
 
-    if (len == 0 || asprintf(&path, "%s/%.*s%s", s->dir, (int)(base > 0 ? base : len),
+    if (len == 0 || asprintf(&final, "%s/%.*s%s", s->dir, (int)(base > 0 ? base : len),
                              name, base > 0 ? s->kind->manifest : "") < 0)
         return 0;
-    store_has(s->store, path, &complete);
-    free(path);
-    if (complete && asprintf(&path, "%s/%s", s->dir, name) >= 0) {
-        s->store->remove(path);
-        free(path);
-    }
+    store_has(s->store, final, &complete);
+    if (complete)
+        sweep_temporary(s, final, name, is_folder);
+    free(final);
     return 0;
 }
 

@@ -92,6 +92,10 @@ void publication_drop(struct publication *p, unsigned n_parts);
 /* Takes the manifest away, so that the unit is unfinished from here on. */
 int publication_withdraw(struct publication *p);
 
+/* Puts back the manifest that this process has withdrawn. PUBLISH_EXISTS: another one is
+ * there by now. */
+int publication_restore(struct publication *p);
+
 /* Removes temporaries in `dir` whose unit, of this kind, or file is complete. */
 void publish_sweep(const char *dir, const struct publication_kind *kind);
 
