@@ -18,6 +18,7 @@
 #include "tests/unit/scratch_folder.h"
 #include "tools/store/store.h"
 #include "tools/store/store_stream.h"
+#include "tools/store/temporary.h"
 
 /* What the file system answers; 0: what it really does. */
 static int link_error, renameat2_error;
@@ -56,6 +57,20 @@ int __wrap_rename(const char *from, const char *to)
             return -1;
     }
     return __real_rename(from, to);
+}
+
+static const char *host_name = "host"; /* NULL: it cannot be found out */
+
+int __wrap_gethostname(char *name, size_t cap);
+
+int __wrap_gethostname(char *name, size_t cap)
+{
+    if (host_name && strlen(host_name) < cap) {
+        strcpy(name, host_name);
+        return 0;
+    }
+    errno = host_name ? ENAMETOOLONG : EINVAL;
+    return -1;
 }
 
 /* A file system that knows no more than rename(). */
@@ -388,6 +403,34 @@ static void another_file_has_another_id(void **state)
     assert_alone("a");
 }
 
+/* The name is of a host called `host`; it is known as a temporary one. */
+static void expect_host(const char *host)
+{
+    char suffix[TEMPORARY_SUFFIX_CAP], begin[60], name[TEMPORARY_SUFFIX_CAP + 5];
+
+    temporary_suffix(suffix);
+    snprintf(begin, sizeof(begin), ".tmp.%s.%ld.", host, (long)getpid());
+    assert_memory_equal(suffix, begin, strlen(begin));
+    assert_int_equal(strlen(suffix), strlen(begin) + 8);
+    snprintf(name, sizeof(name), "n.lms%s", suffix);
+    assert_int_equal(temporary_final_length(name), 5);
+}
+
+static void temporary_names_say_the_host(void **state)
+{
+    (void)state;
+    expect_host("host");
+    host_name = "a.b c/d";
+    expect_host("a-b-c-d");
+    host_name = "pod-of-a-cluster-with-a-long-name-as-they-have-7d9f8b6c5d-x2x4z9";
+    assert_int_equal(strlen(host_name), 64);
+    expect_host("pod-of-a-cluster-with-a-long-nam");
+    host_name = NULL;
+    expect_host("host");
+    host_name = "host";
+    assert_int_equal(temporary_final_length(CLAIM), 3);
+}
+
 static void a_stream_tells_what_was_not_written(void **state)
 {
     struct store_stream s;
@@ -426,6 +469,7 @@ int main(void)
         cmocka_unit_test(a_large_file_is_read_whole),
         cmocka_unit_test(a_listing_tells_folders),
         cmocka_unit_test(another_file_has_another_id),
+        cmocka_unit_test(temporary_names_say_the_host),
         cmocka_unit_test(a_stream_tells_what_was_not_written),
     };
 

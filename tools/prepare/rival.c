@@ -10,6 +10,7 @@
 #include "ingest/status.h"
 #include "tools/prepare/identity.h"
 #include "tools/store/manifest.h"
+#include "tools/store/store.h"
 
 /* What a manifest is found to be: all that it names is there; it is not; and so it was
  * taken away. */
@@ -42,22 +43,35 @@ static int judge_unread(struct unit *u, struct run *run, const struct manifest *
     return u->taken || u->failure ? 0 : INGEST_ENOMEM;
 }
 
-int rival_meet_unread(struct unit *u, struct run *run)
+static int read_unread(struct unit *u, struct run *run, const char *path)
 {
     struct manifest theirs;
-    char *path;
-    int rc;
+    int rc = manifest_read(&theirs, path);
 
-    if (asprintf(&path, "%s/%s.manifest.json", run->options->out, u->input->name) < 0)
-        return INGEST_ENOMEM;
-    rc = manifest_read(&theirs, path);
     if (rc == 0)
         rc = judge_unread(u, run, &theirs);
     else if (rc == MANIFEST_UNREADABLE && errno == ENOENT)
-        rc = 0;
+        rc = 0; /* it has gone again */
     else
         rc = (u->failure = strdup(theirs.why)) ? 0 : INGEST_ENOMEM;
     manifest_free(&theirs);
+    return rc;
+}
+
+int rival_meet_unread(struct unit *u, struct run *run)
+{
+    char *path = manifest_path(run->options->out, u->input->name);
+    bool there;
+    int rc = 0;
+
+    if (!path)
+        return INGEST_ENOMEM;
+    if (store_has(store_at(path), path, &there) == 0)
+        rc = there ? read_unread(u, run, path) : 0;
+    else if (asprintf(&u->failure, "%s: %s", path, strerror(errno)) < 0) {
+        u->failure = NULL;
+        rc = INGEST_ENOMEM;
+    }
     free(path);
     return rc;
 }
@@ -68,27 +82,26 @@ static bool name_the_same(const struct manifest *a, const struct manifest *b)
            (a->rejects == b->rejects || json_equal(a->rejects, b->rejects));
 }
 
-/* What the manifest at `path` is: WITHDRAWN where there is none or none that can be read.
- * Unless it is `any` that counts, one that names other files than *m is WHOLE. Returns 0,
- * or -1 after run_fail(). */
+/* What the manifest at `path` is: WITHDRAWN where there is none. Unless it is `any` that
+ * counts, one that names other files than *m is WHOLE. Returns 0, or -1 after run_fail().
+ */
 static int judge_there(struct run *run, struct publication *files, const char *path,
                        const struct manifest *m, bool any, enum left *left)
 {
     struct manifest there;
     int rc = manifest_read(&there, path);
 
-    *left = WHOLE;
-    if (rc == MANIFEST_WRONG || (rc != 0 && errno == ENOENT)) {
-        rc = 0;
-        *left = WITHDRAWN;
-    } else if (rc == 0 && (any || name_the_same(&there, m))) {
+    const bool gone = rc == MANIFEST_UNREADABLE && errno == ENOENT;
+
+    if (rc == 0 && (any || name_the_same(&there, m)))
         rc = manifest_check_files(&there, files->dir, true);
-        *left = rc == MANIFEST_WRONG ? BROKEN : WHOLE;
-    }
-    if (rc == MANIFEST_UNREADABLE)
-        run_fail(run, "%s", there.why);
+    *left = gone ? WITHDRAWN : rc == 0 ? WHOLE : BROKEN;
+    if (rc == MANIFEST_UNREADABLE && !gone)
+        rc = run_fail(run, "%s", there.why);
+    else
+        rc = 0;
     manifest_free(&there);
-    return rc == MANIFEST_UNREADABLE ? -1 : 0;
+    return rc;
 }
 
 /* Takes away the manifest at `final`, which is broken, to `away`. In the meantime another
