@@ -66,7 +66,7 @@ int __wrap_gethostname(char *name, size_t cap);
 int __wrap_gethostname(char *name, size_t cap)
 {
     if (host_name && strlen(host_name) < cap) {
-        strcpy(name, host_name);
+        snprintf(name, cap, "%s", host_name);
         return 0;
     }
     errno = host_name ? ENAMETOOLONG : EINVAL;
@@ -258,8 +258,14 @@ static void a_claim_that_cannot_be_is_told(void **state)
     assert_int_equal(errno, EMFILE);
     assert_int_equal(store_folder.list(".", count, &n), 0);
     assert_int_equal(n, 0);
-    know_only_rename(false);
     rename_error = 0;
+    assert_int_equal(mkdir(CLAIM, 0777), 0);
+    write_file(CLAIM "/odd", "not ours");
+    assert_int_equal(put("one", "ours"), -1);
+    assert_int_equal(errno, EBUSY);
+    assert_int_equal(unlink(CLAIM "/odd"), 0);
+    assert_int_equal(rmdir(CLAIM), 0);
+    know_only_rename(false);
 }
 
 enum { WON = 10, LOST };

@@ -32,7 +32,7 @@
 #include "tools/store/temporary.h"
 
 /* More than that many others cannot have come before. */
-enum { TRIES = 10000 };
+enum { TRIES = 1000 };
 
 struct claim {
     const char *path;
@@ -95,7 +95,8 @@ static int move_held(void *ctx, const char *name, bool is_folder)
     const struct claim *c = ctx;
     char *file;
 
-    if (is_folder || asprintf(&file, "%s/%s", c->held, name) < 0)
+    if (is_folder || temporary_final_length(name) == 0 ||
+        asprintf(&file, "%s/%s", c->held, name) < 0)
         return 0;
     move_out(file, c->path);
     free(file);
@@ -136,10 +137,12 @@ static int claim(const struct claim *c, const char *temporary, int fd)
             return -1;
         store_folder.list(c->held, move_held, (void *)c);
         rmdir(c->held);
-        if (is_taken(c->path))
-            break;
+        if (is_taken(c->path)) {
+            errno = EEXIST;
+            return -1;
+        }
     }
-    errno = EEXIST;
+    errno = EBUSY; /* somebody has put something else in there */
     return -1;
 }
 
