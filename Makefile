@@ -288,6 +288,7 @@ TOOLS_SRC := \
     tools/prepare/stage_encode.c \
     tools/prepare/stage_read.c \
     tools/prepare/stage_write.c \
+    tools/store/give_name.c \
     tools/store/store.c \
     tools/store/store_folder.c \
     tools/store/store_stream.c \
@@ -452,6 +453,7 @@ CLI_TESTS := \
     tests/cli/make.sh \
     tests/cli/memory.sh \
     tests/cli/prepare_bytes.sh \
+    tests/cli/prepare_claims.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \
     tests/cli/prepare_inputs.sh \
@@ -569,7 +571,7 @@ $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private
 
 # Its own rename(), for what others do just before.
 $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
-$(BUILD)/tests/unit/test_store: private LDFLAGS += -Wl,--wrap=link,--wrap=renameat2,--wrap=nanosleep
+$(BUILD)/tests/unit/test_store: private LDFLAGS += -Wl,--wrap=link,--wrap=renameat2,--wrap=rename,--wrap=gethostname
 
 # The programs need no cmocka: benches run some of them after `make demo`.
 $(unit_programs): private test_libs = -lcmocka

@@ -30,7 +30,7 @@ static long long put_unit(FILE *f, const char *path, long long n)
     size_t i;
 
     if (manifest == NULL && errno == ENOENT)
-        return n; /* taken away meanwhile, or only claimed: unfinished */
+        return n; /* taken away meanwhile, or empty: unfinished */
     if (!json_is_array(shards)) {
         print_to_stderr("error: %s: is not a manifest%s%s", path,
                         manifest == NULL ? ": " : "", manifest == NULL ? error.text : "");

@@ -80,7 +80,7 @@ static int check_input(const struct manifest *m, const struct input *in,
 static int judge(struct plan *plan, const struct publication *p, const struct input *in,
                  const struct run_options *o, int64_t limit, bool *redo)
 {
-    char *path = publication_final(p, ".manifest.json");
+    char *path = publication_final(p, p->kind->manifest);
     struct manifest m;
     bool bad;
     int rc;

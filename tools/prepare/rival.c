@@ -10,8 +10,13 @@
 #include "ingest/status.h"
 #include "tools/prepare/identity.h"
 #include "tools/store/manifest.h"
+#include "tools/store/store.h"
 
-/* Takes `why`, which stands behind "another process has published it meanwhile, ". */
+/* What a manifest is found to be: all that it names is there; it is not; and so it was
+ * taken away. */
+enum left { WHOLE, BROKEN, WITHDRAWN };
+
+/* Frees `why`, which stands behind "another process has published it meanwhile, ". */
 static int clash(struct unit *u, char *why, const char *advice)
 {
     u->clash = true;
@@ -38,50 +43,122 @@ static int judge_unread(struct unit *u, struct run *run, const struct manifest *
     return u->taken || u->failure ? 0 : INGEST_ENOMEM;
 }
 
-int rival_meet_unread(struct unit *u, struct run *run)
+static int read_unread(struct unit *u, struct run *run, const char *path)
 {
     struct manifest theirs;
-    char *path;
-    int rc;
+    int rc = manifest_read(&theirs, path);
 
-    if (asprintf(&path, "%s/%s.manifest.json", run->options->out, u->input->name) < 0)
-        return INGEST_ENOMEM;
-    rc = manifest_read(&theirs, path);
     if (rc == 0)
         rc = judge_unread(u, run, &theirs);
     else if (rc == MANIFEST_UNREADABLE && errno == ENOENT)
-        rc = 0;
+        rc = 0; /* it has gone again */
     else
         rc = (u->failure = strdup(theirs.why)) ? 0 : INGEST_ENOMEM;
     manifest_free(&theirs);
+    return rc;
+}
+
+int rival_meet_unread(struct unit *u, struct run *run)
+{
+    char *path = manifest_path(run->options->out, u->input->name);
+    bool there;
+    int rc = 0;
+
+    if (!path)
+        return INGEST_ENOMEM;
+    if (store_has(store_at(path), path, &there) == 0)
+        rc = there ? read_unread(u, run, path) : 0;
+    else if (asprintf(&u->failure, "%s: %s", path, strerror(errno)) < 0) {
+        u->failure = NULL;
+        rc = INGEST_ENOMEM;
+    }
     free(path);
     return rc;
 }
 
-/* Takes the manifest away unless all that it names is there. Returns 0, MANIFEST_WRONG
- * where it did, or -1 after run_fail(). */
-static int withdraw_if_broken(struct run *run, struct publication *files,
-                              struct manifest *m, bool *withdrawn)
+static bool name_the_same(const struct manifest *a, const struct manifest *b)
 {
+    return json_equal(a->shards, b->shards) &&
+           (a->rejects == b->rejects || json_equal(a->rejects, b->rejects));
+}
+
+/* What the manifest at `path` is: WITHDRAWN where there is none. Unless it is `any` that
+ * counts, one that names other files than *m is WHOLE. Returns 0, or -1 after run_fail().
+ */
+static int judge_there(struct run *run, struct publication *files, const char *path,
+                       const struct manifest *m, bool any, enum left *left)
+{
+    struct manifest there;
+    int rc = manifest_read(&there, path);
+
+    const bool gone = rc == MANIFEST_UNREADABLE && errno == ENOENT;
+
+    if (rc == 0 && (any || name_the_same(&there, m)))
+        rc = manifest_check_files(&there, files->dir, true);
+    *left = gone ? WITHDRAWN : rc == 0 ? WHOLE : BROKEN;
+    if (rc == MANIFEST_UNREADABLE && !gone)
+        rc = run_fail(run, "%s", there.why);
+    else
+        rc = 0;
+    manifest_free(&there);
+    return rc;
+}
+
+/* Takes away the manifest at `final`, which is broken, to `away`. In the meantime another
+ * process may have put a whole one there, which must not get lost. */
+static int withdraw(struct run *run, struct publication *files, const char *final,
+                    const char *away, const struct manifest *m, enum left *left)
+{
+    int rc = judge_there(run, files, final, m, false, left);
+
+    if (rc != 0 || *left == WITHDRAWN)
+        return rc;
+    if (*left == WHOLE) { /* another one */
+        *left = BROKEN;
+        return 0;
+    }
+    if (publication_withdraw(files) != PUBLISH_OK)
+        return run_fail(run, "%s", files->why);
+    rc = judge_there(run, files, away, m, true, left);
+    if (rc == 0 && *left == WHOLE) {
+        rc = publication_restore(files);
+        *left = rc == PUBLISH_OK ? BROKEN : WITHDRAWN;
+        return rc == PUBLISH_FAILED ? run_fail(run, "%s", files->why) : 0;
+    }
+    *left = WITHDRAWN;
+    return rc;
+}
+
+/* Takes the manifest *m away unless all that it names is there. Returns 0, or -1 after
+ * run_fail(). */
+static int withdraw_if_broken(struct run *run, struct publication *files,
+                              struct manifest *m, enum left *left)
+{
+    char *final = publication_final(files, files->kind->manifest),
+         *away = publication_temporary(files, files->kind->manifest);
     int rc = manifest_check_files(m, files->dir, true);
 
-    *withdrawn = rc == MANIFEST_WRONG;
-    if (rc == MANIFEST_UNREADABLE)
-        return run_fail(run, "%s", m->why);
-    if (*withdrawn && publication_withdraw(files) != PUBLISH_OK)
-        return run_fail(run, "%s", files->why);
-    return 0;
+    *left = WHOLE;
+    if (!final || !away)
+        rc = run_fail(run, "%s: out of memory", files->base);
+    else if (rc == MANIFEST_UNREADABLE)
+        rc = run_fail(run, "%s", m->why);
+    else if (rc != 0)
+        rc = withdraw(run, files, final, away, m, left);
+    free(final);
+    free(away);
+    return rc;
 }
 
 /* What this run has put under names that their manifest does not name goes, and it is
  * seen whether what it names is still there. */
 static int repair(struct run *run, struct publication *files, struct manifest *theirs,
-                  bool *withdrawn)
+                  enum left *left)
 {
     if (publication_remove_beyond(files, (unsigned)json_array_size(theirs->shards),
                                   json_is_object(theirs->rejects)) != PUBLISH_OK)
         return run_fail(run, "%s", files->why);
-    return withdraw_if_broken(run, files, theirs, withdrawn);
+    return withdraw_if_broken(run, files, theirs, left);
 }
 
 static char *tell_apart(const struct unit *u, const struct manifest *theirs,
@@ -110,13 +187,13 @@ static int compare(struct unit *u, struct run *run, struct publication *files,
 {
     bool same_input = theirs->sha256 && theirs->input_bytes == u->input_bytes &&
                       strcmp(theirs->sha256, u->input_sha256) == 0;
-    bool withdrawn = false;
+    enum left left = WHOLE;
 
     if (same_input && (!result || json_equal(theirs->result, result)))
         return UNIT_TAKEN;
-    if (result && repair(run, files, theirs, &withdrawn) != 0)
+    if (result && repair(run, files, theirs, &left) != 0)
         return -1;
-    if (clash(u, tell_apart(u, theirs, same_input, withdrawn),
+    if (clash(u, tell_apart(u, theirs, same_input, left == WITHDRAWN),
               same_input ? "do it again with --redo"
                          : "give one of the two another --name") != 0)
         return run_fail(run, "%s: out of memory", u->input->name);
@@ -146,11 +223,11 @@ int rival_check_own(struct unit *u, struct run *run, struct publication *files,
 {
     struct manifest own = {.shards = json_object_get(result, "shards"),
                            .rejects = json_object_get(result, "rejects")};
-    bool withdrawn;
+    enum left left;
 
-    if (withdraw_if_broken(run, files, &own, &withdrawn) != 0)
+    if (withdraw_if_broken(run, files, &own, &left) != 0)
         return -1;
-    if (!withdrawn)
+    if (left == WHOLE)
         return (int)end;
     u->clash = true;
     if (asprintf(

@@ -16,7 +16,7 @@
 #include "tools/prepare/unit.h"
 
 /* Before the input is read, on the reader's thread: sets u->taken, or u->failure, or
- * neither where the manifest has gone again. Returns 0 or INGEST_ENOMEM. */
+ * neither where there is no manifest. Returns 0 or INGEST_ENOMEM. */
 int rival_meet_unread(struct unit *u, struct run *run);
 
 /* After the unit was written; `files` are its own. `result` is what its manifest would

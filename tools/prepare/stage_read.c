@@ -12,7 +12,6 @@
 #include "tools/run/clock.h"
 #include "tools/prepare/run.h"
 #include "tools/run/pipeline.h"
-#include "tools/store/publish.h"
 #include "tools/prepare/rival.h"
 #include "tools/prepare/sample.h"
 #include "tools/run/input_source.h"
@@ -76,11 +75,9 @@ static int take_unit(struct read_worker *w)
     w->reader = input->reader;
     w->seq = 0;
     w->counted = 0;
-    if (publication_done(run->options->out, input->name)) {
-        rc = rival_meet_unread(w->unit, run);
-        if (rc != 0 || w->unit->taken || w->unit->failure)
-            return rc != 0 ? rc : INGEST_END;
-    }
+    rc = rival_meet_unread(w->unit, run);
+    if (rc != 0 || w->unit->taken || w->unit->failure)
+        return rc != 0 ? rc : INGEST_END;
     rc = source_open(&w->source, input, run->cancel_fd);
     if (rc == INGEST_OK)
         rc = w->reader->open(&w->reading, source_callback(w->source), &run->reading);

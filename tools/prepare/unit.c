@@ -414,9 +414,9 @@ static int publish(struct unit *u, struct run *run, enum unit_end end)
 static void count_taken(const struct unit *u, struct run *run)
 {
     struct manifest theirs;
-    char *path;
+    char *path = manifest_path(run->options->out, u->input->name);
 
-    if (asprintf(&path, "%s/%s.manifest.json", run->options->out, u->input->name) < 0)
+    if (!path)
         return;
     if (manifest_read(&theirs, path) == 0 &&
         manifest_is_bad(&theirs, run->options->damaged == DAMAGED_FAIL))

@@ -10,8 +10,8 @@
 #include "tools/store/manifest.h"
 #include "tools/store/store.h"
 
-static const char shard_suffix[] = ".lms", manifest_suffix[] = ".manifest.json",
-                  temporary_mark[] = ".lms.tmp.", configuration[] = "dataset.json";
+static const char shard_suffix[] = ".lms", temporary_mark[] = ".lms.tmp.",
+                  configuration[] = "dataset.json";
 
 /* A shard's file, finished or not. */
 struct found {
