@@ -23,11 +23,11 @@ static int clash(struct unit *u, char *why, const char *advice)
     return u->failure ? 0 : -1;
 }
 
-static int judge_unread(struct unit *u, struct run *run, const struct manifest *theirs)
+static int judge_unread(struct unit *u, struct job *job, const struct manifest *theirs)
 {
     char *why;
     enum identity id =
-        identity_compare(theirs, u->input, run->options, run->select->limit, &why);
+        identity_compare(theirs, u->input, job->options, job->select->limit, &why);
 
     if (id == IDENTITY_FAILED)
         u->failure = why;
@@ -38,17 +38,17 @@ static int judge_unread(struct unit *u, struct run *run, const struct manifest *
     return u->taken || u->failure ? 0 : INGEST_ENOMEM;
 }
 
-int rival_meet_unread(struct unit *u, struct run *run)
+int rival_meet_unread(struct unit *u, struct job *job)
 {
     struct manifest theirs;
     char *path;
     int rc;
 
-    if (asprintf(&path, "%s/%s.manifest.json", run->options->out, u->input->name) < 0)
+    if (asprintf(&path, "%s/%s.manifest.json", job->options->out, u->input->name) < 0)
         return INGEST_ENOMEM;
     rc = manifest_read(&theirs, path);
     if (rc == 0)
-        rc = judge_unread(u, run, &theirs);
+        rc = judge_unread(u, job, &theirs);
     else if (rc == MANIFEST_UNREADABLE && errno == ENOENT)
         rc = 0;
     else
@@ -58,30 +58,30 @@ int rival_meet_unread(struct unit *u, struct run *run)
     return rc;
 }
 
-/* Takes the manifest away unless all that it names is there. Returns 0, MANIFEST_WRONG
- * where it did, or -1 after run_fail(). */
-static int withdraw_if_broken(struct run *run, struct publication *files,
+/* Takes the manifest away unless all that it names is there; *withdrawn says whether it
+ * did. Returns 0, or -1 after job_fail(). */
+static int withdraw_if_broken(struct job *job, struct publication *files,
                               struct manifest *m, bool *withdrawn)
 {
     int rc = manifest_check_files(m, files->dir, true);
 
     *withdrawn = rc == MANIFEST_WRONG;
     if (rc == MANIFEST_UNREADABLE)
-        return run_fail(run, "%s", m->why);
+        return job_fail(job, "%s", m->why);
     if (*withdrawn && publication_withdraw(files) != PUBLISH_OK)
-        return run_fail(run, "%s", files->why);
+        return job_fail(job, "%s", files->why);
     return 0;
 }
 
 /* What this run has put under names that their manifest does not name goes, and it is
  * seen whether what it names is still there. */
-static int repair(struct run *run, struct publication *files, struct manifest *theirs,
+static int repair(struct job *job, struct publication *files, struct manifest *theirs,
                   bool *withdrawn)
 {
     if (publication_remove_beyond(files, (unsigned)json_array_size(theirs->shards),
                                   json_is_object(theirs->rejects)) != PUBLISH_OK)
-        return run_fail(run, "%s", files->why);
-    return withdraw_if_broken(run, files, theirs, withdrawn);
+        return job_fail(job, "%s", files->why);
+    return withdraw_if_broken(job, files, theirs, withdrawn);
 }
 
 static char *tell_apart(const struct unit *u, const struct manifest *theirs,
@@ -105,7 +105,7 @@ static char *tell_apart(const struct unit *u, const struct manifest *theirs,
     return n < 0 ? NULL : why;
 }
 
-static int compare(struct unit *u, struct run *run, struct publication *files,
+static int compare(struct unit *u, struct job *job, struct publication *files,
                    const json_t *result, struct manifest *theirs)
 {
     bool same_input = theirs->sha256 && theirs->input_bytes == u->input_bytes &&
@@ -114,16 +114,16 @@ static int compare(struct unit *u, struct run *run, struct publication *files,
 
     if (same_input && (!result || json_equal(theirs->result, result)))
         return UNIT_TAKEN;
-    if (result && repair(run, files, theirs, &withdrawn) != 0)
+    if (result && repair(job, files, theirs, &withdrawn) != 0)
         return -1;
     if (clash(u, tell_apart(u, theirs, same_input, withdrawn),
               same_input ? "do it again with --redo"
                          : "give one of the two another --name") != 0)
-        return run_fail(run, "%s: out of memory", u->input->name);
+        return job_fail(job, "%s: out of memory", u->input->name);
     return UNIT_FAILED;
 }
 
-int rival_meet(struct unit *u, struct run *run, struct publication *files,
+int rival_meet(struct unit *u, struct job *job, struct publication *files,
                const json_t *result)
 {
     char *path = publication_final(files, files->kind->manifest);
@@ -131,24 +131,24 @@ int rival_meet(struct unit *u, struct run *run, struct publication *files,
     int rc;
 
     if (!path)
-        rc = run_fail(run, "%s: out of memory", u->input->name);
+        rc = job_fail(job, "%s: out of memory", u->input->name);
     else if (manifest_read(&theirs, path) != 0)
-        rc = run_fail(run, "%s", theirs.why);
+        rc = job_fail(job, "%s", theirs.why);
     else
-        rc = compare(u, run, files, result, &theirs);
+        rc = compare(u, job, files, result, &theirs);
     manifest_free(&theirs);
     free(path);
     return rc;
 }
 
-int rival_check_own(struct unit *u, struct run *run, struct publication *files,
+int rival_check_own(struct unit *u, struct job *job, struct publication *files,
                     const json_t *result, enum unit_end end)
 {
     struct manifest own = {.shards = json_object_get(result, "shards"),
                            .rejects = json_object_get(result, "rejects")};
     bool withdrawn;
 
-    if (withdraw_if_broken(run, files, &own, &withdrawn) != 0)
+    if (withdraw_if_broken(job, files, &own, &withdrawn) != 0)
         return -1;
     if (!withdrawn)
         return (int)end;
@@ -159,5 +159,5 @@ int rival_check_own(struct unit *u, struct run *run, struct publication *files,
             "its input is another than %s%s; give one of the two another --name",
             input_prefix(u->input), u->input->text) < 0)
         u->failure = NULL;
-    return u->failure ? UNIT_FAILED : run_fail(run, "%s: out of memory", u->input->name);
+    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
 }

@@ -15,7 +15,8 @@
 #include "tools/run/encoding.h"
 #include "tools/prepare/gather.h"
 #include "tools/run/pipeline.h"
-#include "tools/prepare/run.h"
+#include "tools/prepare/job.h"
+#include "tools/prepare/unit.h"
 #include "tools/prepare/sample.h"
 #include "vae_encode/status.h"
 
@@ -44,7 +45,7 @@ struct encoding_worker {
 };
 
 struct encode_worker {
-    struct run *run;
+    struct job *job;
     struct encoder_cancel cancel;
     struct image_decoder *decoder;
     struct encoding_worker *encodings; /* run->n_encodings */
@@ -71,7 +72,7 @@ static void close_worker(void *worker)
     if (!w)
         return;
     image_decoder_close(w->decoder);
-    for (size_t i = 0; w->encodings && i < w->run->n_encodings; i++)
+    for (size_t i = 0; w->encodings && i < w->job->n_encodings; i++)
         close_encoding(&w->encodings[i]);
     free(w->encodings);
     gather_free(&w->gather);
@@ -82,9 +83,9 @@ static void close_worker(void *worker)
     free(w);
 }
 
-static bool is_stopping(void *run)
+static bool is_stopping(void *job)
 {
-    return atomic_load(&((struct run *)run)->stopping);
+    return atomic_load(&((struct job *)job)->stopping);
 }
 
 /* Returns 0, or -1: no memory. */
@@ -93,7 +94,7 @@ static int make_slots(struct encode_worker *w, const struct encoding *e)
     const size_t image = (size_t)e->width * (size_t)e->height * 3;
     const uint64_t most = BATCH_BYTES / e->about.image_bytes;
 
-    w->n_slots = (size_t)w->run->options->batch;
+    w->n_slots = (size_t)w->job->options->batch;
     if (most < w->n_slots)
         w->n_slots = most > 0 ? (size_t)most : 1;
     w->slots = calloc(w->n_slots, sizeof(*w->slots));
@@ -111,7 +112,7 @@ static int make_slots(struct encode_worker *w, const struct encoding *e)
 static int open_encoding(struct encode_worker *w, struct encoding_worker *at,
                          const struct encoding *e)
 {
-    struct run *run = w->run;
+    struct job *job = w->job;
 
     at->encoding = e;
     for (size_t i = 0; i < e->n_tensors; i++) {
@@ -120,48 +121,48 @@ static int open_encoding(struct encode_worker *w, struct encoding_worker *at,
         at->computed[from] =
             calloc(w->n_slots, encoder_tensor_bytes(&e->about.tensors[from]));
         if (!at->computed[from])
-            return run_fail(run, "out of memory");
+            return job_fail(job, "out of memory");
     }
     if (e->encoder->open(&at->encoder, e->model, e->width, e->height, &w->cancel) !=
         VAE_OK)
-        return run_fail(run, "%s", e->encoder->why(at->encoder));
+        return job_fail(job, "%s", e->encoder->why(at->encoder));
     return PIPE_OK;
 }
 
 /* What images need: all encoders get the same pixels. */
 static int open_encoders(struct encode_worker *w)
 {
-    struct run *run = w->run;
-    const struct encoding *first = &run->encodings[0];
-    const struct decode_options d = image_options_decode(run->image, first->about.isa);
+    struct job *job = w->job;
+    const struct encoding *first = &job->encodings[0];
+    const struct decode_options d = image_options_decode(job->image, first->about.isa);
     int rc = PIPE_OK;
 
-    w->cancel = (struct encoder_cancel){is_stopping, run};
-    w->encodings = calloc(run->n_encodings, sizeof(*w->encodings));
+    w->cancel = (struct encoder_cancel){is_stopping, job};
+    w->encodings = calloc(job->n_encodings, sizeof(*w->encodings));
     if (!w->encodings || make_slots(w, first) != 0 ||
         image_decoder_open(&w->decoder, &d) != INGEST_OK)
-        return run_fail(run, "out of memory");
-    for (size_t i = 0; i < run->n_encodings && rc == PIPE_OK; i++)
-        rc = open_encoding(w, &w->encodings[i], &run->encodings[i]);
+        return job_fail(job, "out of memory");
+    for (size_t i = 0; i < job->n_encodings && rc == PIPE_OK; i++)
+        rc = open_encoding(w, &w->encodings[i], &job->encodings[i]);
     return rc;
 }
 
 static int open_worker(void **out, void *shared)
 {
-    struct run *run = shared;
+    struct job *job = shared;
     struct encode_worker *w = *out = calloc(1, sizeof(*w));
 
     if (!w)
-        return run_fail(run, "out of memory");
-    w->run = run;
-    return run->n_encodings > 0 ? open_encoders(w) : PIPE_OK;
+        return job_fail(job, "out of memory");
+    w->job = job;
+    return job->n_encodings > 0 ? open_encoders(w) : PIPE_OK;
 }
 
 /* The texts stay held until they are written. */
-static void release_image(struct run *run, struct sample *s, struct ingest_part *image)
+static void release_image(struct job *job, struct sample *s, struct ingest_part *image)
 {
     if (image->image_len > 0)
-        budget_give_back(&run->read_bytes, image->image_len);
+        budget_give_back(&job->read_bytes, image->image_len);
     s->held -= image->image_len;
     free(image->image);
     image->image = NULL;
@@ -169,10 +170,10 @@ static void release_image(struct run *run, struct sample *s, struct ingest_part 
 }
 
 /* The image, cropped to a square and resized, is one rendition. */
-static void add_rendition(const struct run *run, struct sample *s, uint32_t part,
+static void add_rendition(const struct job *job, struct sample *s, uint32_t part,
                           const struct decoded *g)
 {
-    const uint32_t size = (uint32_t)run->image->size;
+    const uint32_t size = (uint32_t)job->image->size;
     struct sample_part *made = &s->parts[part];
 
     made->width = g->original_width;
@@ -192,15 +193,15 @@ static void add_rendition(const struct run *run, struct sample *s, uint32_t part
  * run is being stopped, or -1. */
 static int decode(struct encode_worker *w, struct sample *s, uint32_t part, uint8_t *rgb)
 {
-    struct run *run = w->run;
+    struct job *job = w->job;
     struct ingest_part *image = &s->in.parts[part];
     struct image_header *header = &image->header;
-    uint64_t start = clock_ns(), total = (uint64_t)run->image->decode_mem;
+    uint64_t start = clock_ns(), total = (uint64_t)job->image->decode_mem;
     struct decoded decoded;
     int rc;
 
     if (SHA256(image->image, image->image_len, s->parts[part].sha256) == NULL)
-        return run_fail(run, "out of memory");
+        return job_fail(job, "out of memory");
     if (image_header_read(image->image, image->image_len, header, &s->in.reject) !=
         REJECT_NONE)
         return 0;
@@ -211,38 +212,38 @@ static int decode(struct encode_worker *w, struct sample *s, uint32_t part, uint
                    (unsigned long long)total);
         return 0;
     }
-    if (!budget_take(&run->decode_mem, header->need))
+    if (!budget_take(&job->decode_mem, header->need))
         return 1;
     rc = image_decoder_run(w->decoder, image->image, image->image_len, header, rgb,
                            &decoded);
-    budget_give_back(&run->decode_mem, header->need);
+    budget_give_back(&job->decode_mem, header->need);
     if (rc != INGEST_OK)
-        return run_fail(run, "out of memory");
+        return job_fail(job, "out of memory");
     s->in.reject = decoded.reject;
     if (decoded.reject.reason == REJECT_NONE)
-        add_rendition(run, s, part, &decoded);
-    atomic_fetch_add(&run->count.decode_ns, clock_ns() - start);
-    atomic_fetch_add(&run->count.decoded, 1);
+        add_rendition(job, s, part, &decoded);
+    atomic_fetch_add(&job->count.decode_ns, clock_ns() - start);
+    atomic_fetch_add(&job->count.decoded, 1);
     return 0;
 }
 
 /* Takes from the budget what a text of len bytes needs; *taken is to be given back. false
  * where the run is being stopped. */
-static bool take_for_text(struct run *run, size_t len, uint64_t *taken)
+static bool take_for_text(struct job *job, size_t len, uint64_t *taken)
 {
     uint64_t need = (uint64_t)len * TEXT_FACTOR;
 
     *taken = need < SMALL_TEXT_NEED ? 0 : need;
-    return *taken == 0 || budget_take(&run->decode_mem, *taken);
+    return *taken == 0 || budget_take(&job->decode_mem, *taken);
 }
 
-static void give_back_for_text(struct run *run, uint64_t taken)
+static void give_back_for_text(struct job *job, uint64_t taken)
 {
     if (taken > 0)
-        budget_give_back(&run->decode_mem, taken);
+        budget_give_back(&job->decode_mem, taken);
 }
 
-static int tokenize(struct run *run, const struct sample *s, size_t part)
+static int tokenize(struct job *job, const struct sample *s, size_t part)
 {
     const struct ingest_part *text = &s->in.parts[part];
     struct sample_part *made = &s->parts[part];
@@ -250,17 +251,17 @@ static int tokenize(struct run *run, const struct sample *s, size_t part)
     made->ids = calloc(text->n_alternatives, sizeof(*made->ids));
     made->n_ids = calloc(text->n_alternatives, sizeof(*made->n_ids));
     if (!made->ids || !made->n_ids)
-        return run_fail(run, "out of memory");
+        return job_fail(job, "out of memory");
     for (size_t i = 0; i < text->n_alternatives; i++) {
         const struct ingest_alternative *a = &text->alternatives[i];
-        int rc = tokenizer_encode(run->tokenizer, a->text, a->text_len, &made->ids[i],
+        int rc = tokenizer_encode(job->tokenizer, a->text, a->text_len, &made->ids[i],
                                   &made->n_ids[i]);
 
         if (rc != SHARD_OK)
-            return run_fail(run, "%s: caption %s of '%s' could not be tokenized%s",
+            return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
                             s->unit->input->name, a->name, s->in.key,
                             rc == SHARD_ENOMEM ? ": out of memory" : "");
-        atomic_fetch_add(&run->count.tokens, made->n_ids[i]);
+        atomic_fetch_add(&job->count.tokens, made->n_ids[i]);
     }
     return 0;
 }
@@ -278,21 +279,21 @@ static size_t longest_text(const struct sample *s)
 
 /* One text after the other, so that what the longest needs is enough. Returns as decode()
  * does. */
-static int tokenize_texts(struct run *run, struct sample *s)
+static int tokenize_texts(struct job *job, struct sample *s)
 {
     uint64_t taken, start;
     int rc = 0;
 
-    if (!run->tokenizer)
+    if (!job->tokenizer)
         return 0;
-    if (!take_for_text(run, longest_text(s), &taken))
+    if (!take_for_text(job, longest_text(s), &taken))
         return 1;
     start = clock_ns();
     for (size_t i = 0; i < s->in.n_parts && rc == 0; i++)
         if (s->in.parts[i].kind == INGEST_TEXT)
-            rc = tokenize(run, s, i);
-    atomic_fetch_add(&run->count.tokenize_ns, clock_ns() - start);
-    give_back_for_text(run, taken);
+            rc = tokenize(job, s, i);
+    atomic_fetch_add(&job->count.tokenize_ns, clock_ns() - start);
+    give_back_for_text(job, taken);
     return rc;
 }
 
@@ -330,16 +331,16 @@ static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
 /* Returns as decode() does. */
 static int encode_batch(struct encode_worker *w, const struct image_batch *in)
 {
-    struct run *run = w->run;
+    struct job *job = w->job;
 
-    for (size_t k = 0; k < run->n_encodings; k++) {
+    for (size_t k = 0; k < job->n_encodings; k++) {
         const struct encoding_worker *e = &w->encodings[k];
         const struct encoder *encoder = e->encoding->encoder;
         int rc = encoder->encode(e->encoder, in, e->computed);
 
         if (rc != VAE_OK)
             return rc == VAE_CANCELLED ? 1
-                                       : run_fail(run, "%s", encoder->why(e->encoder));
+                                       : job_fail(job, "%s", encoder->why(e->encoder));
     }
     return 0;
 }
@@ -348,7 +349,7 @@ static int encode_batch(struct encode_worker *w, const struct image_batch *in)
  * does. */
 static int encode_oldest(struct encode_worker *w)
 {
-    struct run *run = w->run;
+    struct job *job = w->job;
     struct image_batch in = {.rgb = w->rgb_of};
     const uint64_t start = clock_ns();
     const size_t n = gather_take(&w->gather, w->batch, &in.width, &in.height);
@@ -361,14 +362,14 @@ static int encode_oldest(struct encode_worker *w)
     for (size_t i = 0; i < n && rc == 0; i++) {
         struct slot *slot = w->batch[i];
 
-        for (size_t k = 0; k < run->n_encodings; k++)
+        for (size_t k = 0; k < job->n_encodings; k++)
             store(&w->encodings[k], (uint32_t)k, i, slot);
         atomic_fetch_add(&slot->sample->unit->progress.n_encoded, 1);
         slot->sample = NULL;
     }
     if (rc == 0) {
-        atomic_fetch_add(&run->count.encode_ns, clock_ns() - start);
-        atomic_fetch_add(&run->count.encoded, (uint64_t)n);
+        atomic_fetch_add(&job->count.encode_ns, clock_ns() - start);
+        atomic_fetch_add(&job->count.encoded, (uint64_t)n);
     }
     return rc;
 }
@@ -387,7 +388,7 @@ static int take_slot(struct encode_worker *w, uint64_t bytes, struct slot **slot
 }
 
 /* What the reader has left to do, if anything. Returns as decode() does. */
-static int parse(struct run *run, struct sample *s)
+static int parse(struct job *job, struct sample *s)
 {
     const struct reader *reader = s->unit->input->reader;
     uint64_t taken, start;
@@ -395,15 +396,15 @@ static int parse(struct run *run, struct sample *s)
 
     if (!reader->parse)
         return 0;
-    if (!take_for_text(run, s->in.raw.len, &taken))
+    if (!take_for_text(job, s->in.raw.len, &taken))
         return 1;
     start = clock_ns();
-    rc = reader->parse(&s->in, &run->reading);
-    give_back_for_text(run, taken);
+    rc = reader->parse(&s->in, &job->reading);
+    give_back_for_text(job, taken);
     if (rc != INGEST_OK)
-        return run_fail(run, "out of memory");
-    atomic_fetch_add(&run->count.parse_ns, clock_ns() - start);
-    atomic_fetch_add(&run->count.documents, 1);
+        return job_fail(job, "out of memory");
+    atomic_fetch_add(&job->count.parse_ns, clock_ns() - start);
+    atomic_fetch_add(&job->count.documents, 1);
     atomic_fetch_add(&s->unit->progress.n_encoded, 1);
     return 0;
 }
@@ -411,7 +412,7 @@ static int parse(struct run *run, struct sample *s)
 /* Its pixels wait for the encoders, unless they are bad. Returns as decode() does. */
 static int work_on_image(struct encode_worker *w, struct sample *s, uint32_t part)
 {
-    const struct encoding *e = &w->run->encodings[0];
+    const struct encoding *e = &w->job->encodings[0];
     struct slot *slot;
     int rc = take_slot(w, e->about.image_bytes, &slot);
 
@@ -429,19 +430,19 @@ static int work_on_image(struct encode_worker *w, struct sample *s, uint32_t par
  * what is held for it. */
 static int work_on_sample(struct encode_worker *w, struct sample *s)
 {
-    struct run *run = w->run;
-    int rc = parse(run, s);
+    struct job *job = w->job;
+    int rc = parse(job, s);
 
-    if (rc == 0 && sample_make_room(s, &run->room) != 0)
-        rc = run_fail(run, "out of memory");
+    if (rc == 0 && sample_make_room(s, &job->room) != 0)
+        rc = job_fail(job, "out of memory");
     for (uint32_t i = 0; i < s->in.n_parts && rc == 0; i++) {
         if (s->in.parts[i].kind != INGEST_IMAGE)
             continue;
         if (s->in.reject.reason == REJECT_NONE)
             rc = work_on_image(w, s, i);
-        release_image(run, s, &s->in.parts[i]);
+        release_image(job, s, &s->in.parts[i]);
     }
-    return rc == 0 && s->in.reject.reason == REJECT_NONE ? tokenize_texts(run, s) : rc;
+    return rc == 0 && s->in.reject.reason == REJECT_NONE ? tokenize_texts(job, s) : rc;
 }
 
 static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
@@ -466,24 +467,24 @@ static double per_second(uint64_t n, uint64_t ns)
     return ns > 0 ? (double)n * 1e9 / (double)ns : 0;
 }
 
-static void say_images(FILE *out, const struct run *run)
+static void say_images(FILE *out, const struct job *job)
 {
-    const struct counters *c = &run->count;
+    const struct counters *c = &job->count;
     const uint64_t encoded = atomic_load(&c->encoded);
     const uint64_t decoded = atomic_load(&c->decoded);
 
     fprintf(out, "decode %.1f images/s, ",
             per_second(decoded, atomic_load(&c->decode_ns)));
-    for (size_t i = 0; i < run->n_encodings; i++)
-        fprintf(out, "%s%s", i > 0 ? "+" : "", run->encodings[i].label);
+    for (size_t i = 0; i < job->n_encodings; i++)
+        fprintf(out, "%s%s", i > 0 ? "+" : "", job->encodings[i].label);
     fprintf(out, " %.2f images/s, ", per_second(encoded, atomic_load(&c->encode_ns)));
 }
 
 /* Of one worker, while it is at it. */
 static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
 {
-    const struct run *run = shared;
-    const struct counters *c = &run->count;
+    const struct job *job = shared;
+    const struct counters *c = &job->count;
     const uint64_t documents = atomic_load(&c->documents);
 
     (void)wall_ns;
@@ -492,17 +493,17 @@ static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
         fprintf(out, "parse %.0f documents/s, ",
                 per_second(documents, atomic_load(&c->parse_ns)));
     if (atomic_load(&c->decoded) > 0)
-        say_images(out, run);
+        say_images(out, job);
     fprintf(out, "tokenize %.0f tokens/s",
             per_second(atomic_load(&c->tokens), atomic_load(&c->tokenize_ns)));
 }
 
-struct pipe_stage encode_stage(struct run *run)
+struct pipe_stage encode_stage(struct job *job)
 {
     return (struct pipe_stage){.name = "encode",
-                               .n_workers = run->n_workers,
-                               .batch = (int)run->options->batch,
-                               .shared = run,
+                               .n_workers = job->n_workers,
+                               .batch = (int)job->options->batch,
+                               .shared = job,
                                .open = open_worker,
                                .work = work,
                                .close = close_worker,

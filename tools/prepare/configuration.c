@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/prepare/dataset.h"
+#include "tools/prepare/configuration.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -19,7 +19,7 @@
 #include "tools/store/sha256.h"
 #include "tools/store/store.h"
 
-enum { DATASET_VERSION = 2 }; /* 1 was of development versions */
+enum { CONFIGURATION_VERSION = 2 }; /* 1 was of development versions */
 
 static const char *const groups[] = {"encode", "text", "select"};
 
@@ -42,7 +42,7 @@ static json_t *describe_encoder(const struct encoding *e)
                      real_array(about->shift, about->n_scale));
 }
 
-static json_t *encode_group(const struct dataset_parts *p)
+static json_t *encode_group(const struct configuration_parts *p)
 {
     json_t *group = json_pack(
         "{s:[II], s:s, s:s, s:s, s:s, s:s, s:s}", "size", (json_int_t)p->image->size,
@@ -101,7 +101,7 @@ static json_t *hash_of(const json_t *value)
 }
 
 /* What depends on the libraries, in a configuration whose hashes have been taken. */
-static int add_libraries(json_t *config, const struct dataset_parts *p)
+static int add_libraries(json_t *config, const struct configuration_parts *p)
 {
     json_t *encode = json_object_get(config, "encode");
 
@@ -115,11 +115,11 @@ static int add_libraries(json_t *config, const struct dataset_parts *p)
                : -1;
 }
 
-json_t *dataset_config(const struct dataset_parts *p)
+json_t *configuration_json(const struct configuration_parts *p)
 {
     json_t *config = json_pack(
         "{s:s, s:i, s:o, s:o, s:o}", "format", "latentmill-dataset", "version",
-        (int)DATASET_VERSION, "encode",
+        (int)CONFIGURATION_VERSION, "encode",
         p->n_encodings > 0 ? encode_group(p) : json_null(), "text",
         text_group(p->text, p->tokenizer), "select", select_group(p->select, p->image));
     json_t *hashes = json_object();
@@ -141,7 +141,7 @@ out_of_memory:
     return NULL;
 }
 
-const char *dataset_config_sha256(const json_t *config)
+const char *configuration_sha256(const json_t *config)
 {
     return json_string_value(json_object_get(json_object_get(config, "sha256"), "all"));
 }
@@ -257,7 +257,7 @@ static void tell_assumed_vae(json_t *there, json_t *here)
 }
 
 /* A rerun that left out --vae or --tokenizer did not ask for the builtin. */
-static void tell_assumed(const struct dataset_parts *p, json_t *there, json_t *here)
+static void tell_assumed(const struct configuration_parts *p, json_t *there, json_t *here)
 {
     if (!p->latent->vae && json_is_object(json_object_get(there, "encode")) &&
         json_is_object(json_object_get(here, "encode")) &&
@@ -273,7 +273,8 @@ static int report_failure(const char *why)
     return EXIT_FAILED;
 }
 
-static int compare(const char *path, const json_t *config, const struct dataset_parts *p)
+static int compare(const char *path, const json_t *config,
+                   const struct configuration_parts *p)
 {
     struct derived derived_there = {0}, derived_here = {0};
     json_error_t error;
@@ -287,7 +288,7 @@ static int compare(const char *path, const json_t *config, const struct dataset_
         rc = EXIT_FAILED;
         goto out;
     }
-    if (json_integer_value(json_object_get(there, "version")) < DATASET_VERSION) {
+    if (json_integer_value(json_object_get(there, "version")) < CONFIGURATION_VERSION) {
         rc = usage_error(
             "%s was made by an earlier development version of latentmill, whose "
             "shards this one does not read; use another --out folder and "
@@ -324,7 +325,8 @@ out:
     return rc;
 }
 
-int dataset_claim(const char *out, const struct dataset_parts *p, const json_t *config)
+int configuration_claim(const char *out, const struct configuration_parts *p,
+                        const json_t *config)
 {
     char *text = shard_json_canonical(config), *path = NULL, why[600] = "out of memory";
     size_t len = text ? strlen(text) : 0;
@@ -362,7 +364,8 @@ static int check_placed(const char *path, const void *model, size_t len)
     return rc;
 }
 
-int dataset_place_model(const char *out, const char *file, const void *model, size_t len)
+int configuration_place_model(const char *out, const char *file, const void *model,
+                              size_t len)
 {
     char *path = NULL, why[600] = "out of memory";
     int rc = PUBLISH_FAILED;
