@@ -283,6 +283,7 @@ TOOLS_SRC := \
     tools/cli/run_options.c \
     tools/prepare/sample.c \
     tools/prepare/sample_record.c \
+    tools/prepare/sample_texts.c \
     tools/prepare/select_options.c \
     tools/store/sha256.c \
     tools/store/sha256_file.c \
@@ -329,6 +330,7 @@ UNIT_TESTS := \
     tests/unit/test_encode_hash.c \
     tests/unit/test_encoder.c \
     tests/unit/test_encoding.c \
+    tests/unit/test_encode_stage.c \
     tests/unit/test_gather.c \
     tests/unit/test_prepare_options.c \
     tests/unit/test_publish.c \

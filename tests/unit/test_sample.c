@@ -189,12 +189,31 @@ static void memory_stays(void **state)
     sample_free(NULL);
 }
 
+/* More images have more, which goes with them. */
+static void memory_of_many_images_goes(void **state)
+{
+    struct sample *s = sample_new(&room);
+
+    (void)state;
+    assert_non_null(s);
+    fill(s, "iii");
+    assert_int_equal(s->tensor_cap, 3 * room.tensor_bytes);
+    sample_clear(s);
+    assert_true(s->tensor_cap <= room.tensor_bytes);
+    fill(s, "ti");
+    assert_int_equal(s->tensor_cap, room.tensor_bytes);
+    sample_clear(s);
+    assert_int_equal(s->tensor_cap, room.tensor_bytes);
+    sample_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_texts_and_images),
         cmocka_unit_test(tensors_stand_in_a_rows_order),
         cmocka_unit_test(memory_stays),
+        cmocka_unit_test(memory_of_many_images_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,19 +18,33 @@
 /* Bytes for all kinds of skipped members with their counts. */
 enum { SKIPPED_TEXT = 40 * N_SKIP_KINDS };
 
+/* By errno, once. */
+static void warn_of_log(struct job *job)
+{
+    const int error = errno;
+
+    if (atomic_exchange(&job->log_failed, true))
+        return;
+    console_progress_end(job);
+    print_to_stderr("warning: --log %s: %s; events are missing there", job->options->log,
+                    strerror(error));
+}
+
 void console_log(struct job *job, json_t *event)
 {
     char *line = event && job->log ? shard_json_canonical(event) : NULL;
 
-    if (line && (fprintf(job->log, "%s\n", line) < 0 || fflush(job->log) != 0) &&
-        !atomic_exchange(&job->log_failed, true)) {
-        const int error = errno;
-        console_progress_end(job);
-        print_to_stderr("warning: --log %s: %s; events are missing there",
-                        job->options->log, strerror(error));
-    }
+    if (line && (fprintf(job->log, "%s\n", line) < 0 || fflush(job->log) != 0))
+        warn_of_log(job);
     free(line);
     json_decref(event);
+}
+
+void console_end_log(struct job *job)
+{
+    if (job->log && fclose(job->log) != 0)
+        warn_of_log(job);
+    job->log = NULL;
 }
 
 /* "12 macos, 1 folder"; "": nothing was. */

@@ -28,6 +28,9 @@ void console_tell_unit(struct job *job, const struct unit *u, enum unit_end end)
  * not an error, but the first one is told of. Any thread may call it. */
 void console_log(struct job *job, json_t *event);
 
+/* Closes it, at the end. */
+void console_end_log(struct job *job);
+
 /* What a run counts: images that were encoded, documents that were parsed, or both; and
  * what they are called. */
 uint64_t console_count_done(const struct counters *c);

@@ -17,7 +17,7 @@ static const uint64_t LOOK_BYTES = 4 << 20, LOOK_SAMPLES = 16;
 static const uint64_t MOST = (uint64_t)1 << 30; /* a shard is never much larger */
 
 /* Of a sample's tensors; their planes are compressed. */
-static uint64_t need_of_latents(const struct job *job)
+static uint64_t need_of_tensors(const struct job *job)
 {
     return job->room.tensor_bytes * 2 / 3;
 }
@@ -39,7 +39,7 @@ static uint64_t need_of_image(const struct job *job, const struct ingest_part *i
         REJECT_NONE)
         return 0;
     side = header.width < header.height ? header.width : header.height;
-    return side < (uint64_t)job->image->min_size ? 0 : need_of_latents(job);
+    return side < (uint64_t)job->image->min_size ? 0 : need_of_tensors(job);
 }
 
 /* What is not parsed yet stands for its texts and ids, compressed; those beside an image
@@ -101,7 +101,7 @@ uint64_t first_shard_estimate(const struct job *job)
     if (in->regular)
         look_at_input(job, in, &look);
     if (look.groups == 0)
-        return in->reader->has_images ? need_of_latents(job) : 0;
+        return in->reader->has_images ? need_of_tensors(job) : 0;
     need = (double)look.need;
     if (!look.all) {
         double groups = (double)look.groups * (double)in->bytes / (double)look.bytes;

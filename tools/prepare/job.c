@@ -21,10 +21,14 @@ void job_free(struct job *job)
 {
     if (job->cancel_fd >= 0)
         close(job->cancel_fd);
-    if (job->log)
-        fclose(job->log);
     budget_free(&job->decode_mem);
     budget_free(&job->read_bytes);
+}
+
+const struct job_description *job_description_of(const struct job *job,
+                                                 const struct input *in)
+{
+    return in->reader->has_images ? &job->with_images : &job->without_images;
 }
 
 int job_fail(struct job *job, const char *fmt, ...)

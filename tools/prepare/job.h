@@ -40,6 +40,12 @@ struct counters {
     atomic_uint_fast64_t units_done, units_bad, units_failed;
 };
 
+/* What units share. Name and part of the header are set per unit. */
+struct job_description {
+    struct shard_header header; /* owns its `config` */
+    json_t *config;
+};
+
 struct unit;
 
 struct job {
@@ -54,10 +60,8 @@ struct job {
     size_t n_encodings;               /* 0: no input has images */
     struct tokenizer *tokenizer;      /* NULL: --tokenizer none */
     struct sample_room room;          /* for what is made of one image */
-    /* What units share, by whether their samples may have images: without them there is
-     * no encoder. Name and part are set per unit. */
-    struct shard_header header[2];
-    json_t *config[2];
+    /* of units whose samples may have images, and of others, which have no encoder: */
+    struct job_description with_images, without_images;
 
     struct unit *units; /* those to be done, in the order given */
     size_t n_units;
@@ -78,9 +82,12 @@ struct job {
 };
 
 /* Makes ready what waits and is counted; the rest is the caller's to fill in. Returns 0,
- * or -1 where descriptors are short. Release with job_free() in either case. */
+ * or -1 with errno. Release with job_free() in either case. */
 int job_init(struct job *job, uint64_t decode_mem);
 void job_free(struct job *job);
+
+const struct job_description *job_description_of(const struct job *job,
+                                                 const struct input *in);
 
 /* Keeps the first error's words; returns -1, for a stage to return. */
 __attribute__((format(printf, 2, 3))) int job_fail(struct job *job, const char *fmt, ...);

@@ -62,12 +62,20 @@ static int check_demo(const struct prepare_options *o, const struct input_list *
 }
 
 /* Returns 0, or -1: no memory. */
+static int describe(struct job_description *d, const struct configuration_parts *parts)
+{
+    d->config = configuration_json(parts);
+    d->header.config = d->config ? shard_json_canonical(d->config) : NULL;
+    return d->header.config ? 0 : -1;
+}
+
 static int describe_job(struct job *job, const struct models *m,
                         const struct configuration_parts *parts)
 {
     const struct text_options *text = job->text;
     struct configuration_parts of_text = *parts;
-    struct shard_header *images = &job->header[true], *texts = &job->header[false];
+    struct shard_header *images = &job->with_images.header;
+    struct shard_header *texts = &job->without_images.header;
 
     of_text.n_encodings = 0;
     *texts = (struct shard_header){.software = LATENTMILL_SOFTWARE,
@@ -80,23 +88,16 @@ static int describe_job(struct job *job, const struct models *m,
     images->demo = models_have_demo_encoder(m) || m->demo_tokenizer;
     images->n_encoders = m->n_encodings;
     images->encoders = m->headers;
-    job->config[false] = configuration_json(&of_text);
-    job->config[true] = configuration_json(parts);
-    for (int i = 0; i < 2; i++) {
-        job->header[i].config =
-            job->config[i] ? shard_json_canonical(job->config[i]) : NULL;
-        if (!job->header[i].config)
-            return -1;
-    }
-    return 0;
+    return describe(&job->without_images, &of_text) == 0 &&
+                   describe(&job->with_images, parts) == 0
+               ? 0
+               : -1;
 }
 
-static void undescribe_job(struct job *job)
+static void undescribe(struct job_description *d)
 {
-    for (int i = 0; i < 2; i++) {
-        free((char *)job->header[i].config);
-        json_decref(job->config[i]);
-    }
+    free((char *)d->header.config);
+    json_decref(d->config);
 }
 
 static void samples_free(struct sample **samples, size_t n)
@@ -279,7 +280,7 @@ static int prepare_folder(struct job *job, struct work_list *list,
     if (rc == 0)
         rc = open_log(job); /* which may be in that folder */
     if (rc == 0)
-        rc = configuration_claim(out, parts, job->config[true]);
+        rc = configuration_claim(out, parts, job->with_images.config);
     if (rc == 0 && m->tokenizer)
         rc = configuration_place_model(out, m->model_file, m->model, m->model_len);
     return rc == 0 ? work_list_make(list, inputs, job->options, job->select->limit) : rc;
@@ -319,15 +320,18 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
                                               .n_encodings = m->n_encodings};
     struct job job;
     struct work_list list = {0};
-    int rc = job_init(&job, (uint64_t)o->image.decode_mem);
+    int rc = EXIT_FAILED;
 
-    fill_job(&job, o, m);
-    if (rc == 0 && describe_job(&job, m, &parts) == 0) {
-        rc = prepare_folder(&job, &list, inputs, m, &parts);
-    } else {
-        fputs("error: out of memory or descriptors\n", stderr);
-        rc = EXIT_FAILED;
+    if (job_init(&job, (uint64_t)o->image.decode_mem) != 0) {
+        print_to_stderr("error: eventfd: %s", strerror(errno));
+        job_free(&job);
+        return EXIT_FAILED;
     }
+    fill_job(&job, o, m);
+    if (describe_job(&job, m, &parts) == 0)
+        rc = prepare_folder(&job, &list, inputs, m, &parts);
+    else
+        print_to_stderr("error: out of memory");
     job.units = list.units;
     job.n_units = list.n_units;
     if (rc == 0 && list.n_units > 0)
@@ -338,7 +342,9 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
         work_list_sweep(&list, o->run.out);
     }
     work_list_free(&list);
-    undescribe_job(&job);
+    undescribe(&job.without_images);
+    undescribe(&job.with_images);
+    console_end_log(&job);
     job_free(&job);
     return rc;
 }

@@ -149,19 +149,24 @@ static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe
     return pipe_pass(out, s);
 }
 
-/* What a sample keeps in memory: its images until they are decoded, its texts and their
- * ids, of which there are at most as many as bytes, until they are written. */
-static uint64_t memory_of(const struct ingest_sample *in)
+/* What a sample keeps in memory: its images until they are decoded; until they are
+ * written, its texts and their ids, of which there are at most as many as bytes, and the
+ * tensors of all images but the one that it has room for. */
+static uint64_t memory_of(const struct ingest_sample *in, uint64_t image_tensors)
 {
     enum {
         TEXT_AND_IDS = 1 + sizeof(uint32_t),
         ALTERNATIVE = 256 /* its structs and name */
     };
     uint64_t bytes = in->metadata_len + (uint64_t)in->raw.len * TEXT_AND_IDS;
+    bool has_room = true;
 
     for (size_t i = 0; i < in->n_parts; i++) {
         const struct ingest_part *part = &in->parts[i];
 
+        if (part->kind == INGEST_IMAGE && !has_room)
+            bytes += image_tensors;
+        has_room = has_room && part->kind != INGEST_IMAGE;
         bytes += part->image_len + part->n_alternatives * ALTERNATIVE;
         for (size_t k = 0; k < part->n_alternatives; k++)
             bytes += (uint64_t)part->alternatives[k].text_len * TEXT_AND_IDS;
@@ -184,7 +189,7 @@ static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out 
     s->unit = w->unit;
     s->seq = w->seq++;
     s->end_of_unit = false;
-    s->held = memory_of(&s->in);
+    s->held = memory_of(&s->in, w->job->room.tensor_bytes);
     if (s->held > 0 && !take_memory(w->job, s->held, out)) {
         s->held = 0;
         return PIPE_END;

@@ -37,7 +37,7 @@ int unit_begin(struct unit *u, struct job *job)
     if (!out)
         return job_fail(job, "out of memory");
     out->started = time(NULL);
-    out->header = job->header[u->input->reader->has_images];
+    out->header = job_description_of(job, u->input)->header;
     out->header.name = u->input->name;
     options.header = &out->header;
     if (publication_init(&out->files, &publication_shards, job->options->out,

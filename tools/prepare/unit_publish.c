@@ -67,8 +67,7 @@ static json_t *describe_input(const struct unit *u, enum unit_end end)
 
     return json_pack(
         "{s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:b, s:I, s:o, s:I, s:I, "
-        "s:I, "
-        "s:I, s:I, s:I, s:b, s:o}",
+        "s:I, s:I, s:I, s:I, s:b, s:o}",
         "name", u->input->name, "format", u->input->reader->name, "bytes",
         (json_int_t)u->input_bytes, "sha256", u->input_sha256, "probe", u->input_probe,
         "status", status[end], "groups", (json_int_t)t->groups, "samples",
@@ -89,7 +88,7 @@ static json_t *describe_shards(const struct unit *u, const struct shard_file *fi
     json_t *shards = json_array();
 
     for (size_t i = 0; i < n && shards; i++) {
-        char suffix[PUBLISH_SUFFIX_CAP], hex[65];
+        char suffix[PUBLISH_SUFFIX_CAP], hex[SHA256_HEX_CAP];
 
         publication_shard_suffix(suffix, (unsigned)i);
         sha256_to_hex(files[i].sha256, hex);
@@ -106,7 +105,7 @@ static json_t *describe_rejects(const struct unit *u)
 {
     const struct unit_output *out = u->output;
     unsigned char digest[32];
-    char hex[65];
+    char hex[SHA256_HEX_CAP];
 
     if (out->n_rejects == 0)
         return json_null();
@@ -166,7 +165,7 @@ static json_t *describe_result(const struct unit *u, const struct job *job,
 {
     return json_pack(
         "{s:s, s:s, s:[o], s:o, s:o, s:o}", "software", LATENTMILL_SOFTWARE,
-        "config_sha256", configuration_sha256(job->config[u->input->reader->has_images]),
+        "config_sha256", configuration_sha256(job_description_of(job, u->input)->config),
         "inputs", describe_input(u, end), "shards", describe_shards(u, files, n_files),
         "rejects", describe_rejects(u), "libraries", manifest_library_versions());
 }
