@@ -7,11 +7,13 @@
  * that a later run can be compared group by group. Nothing else is in it: no workers, no
  * paths.
  *
- * `encode` also names the libraries that touch pixels, and has each encoder's `encode`
- * hash (encode_hash.h), which covers them. Both are recorded, but not in the SHA-256 of
- * the group and the whole, and other libraries, with other hashes for that, refuse no
- * later run: on a fleet whose machines are updated one by one it must go on. Which
- * libraries made a unit stands in its manifest, and the hash in its shards. */
+ * `encode` says how pixels are decoded and, by its label, of each encoder what it is, how
+ * its images are fitted and what is stored. It also names the libraries that touch
+ * pixels, and has each encoder's `encode` hash (encode_hash.h), which covers them. Both
+ * are recorded, but not in the SHA-256 of the group and the whole, and other libraries,
+ * with other hashes for that, refuse no later run: on a fleet whose machines are updated
+ * one by one it must go on. Which libraries made a unit stands in its manifest, and the
+ * hash in its shards. */
 #ifndef TOOLS_PREPARE_CONFIGURATION_H
 #define TOOLS_PREPARE_CONFIGURATION_H
 
