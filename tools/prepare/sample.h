@@ -54,10 +54,10 @@ struct sample {
     struct shard_rendition *renditions;
     size_t n_tensors;
     struct shard_tensor *tensors; /* data is in tensor_memory */
-    unsigned char
-        *tensor_memory; /* for one image it lives as long as the sample, so that
-                         * this does not grow while images are read; for more
-                         * it is of what was read's budget, and goes with them */
+    /* What one image needs lives as long as the sample, so that it does not grow while
+     * images are read. What more of them need is counted with what was read (`held`),
+     * and goes with them. */
+    unsigned char *tensor_memory;
     size_t tensor_used, tensor_cap; /* bytes of it */
     size_t tensor_kept;             /* tensor_cap for one image */
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/stage_encode.c - images -> pixels and latents, texts -> ids; nearly all
+ * tools/prepare/stage_encode.c - images -> pixels and tensors, texts -> ids; nearly all
  * of the work.
  *
  * One worker decodes its batch and then encodes it, so that there are as many busy
@@ -44,7 +44,7 @@ struct encode_worker {
     struct encoder_cancel cancel;
     int width, height; /* of pixels */
     struct image_decoder *decoder;
-    struct encoding_worker *encodings; /* run->n_encodings */
+    struct encoding_worker *encodings; /* job->n_encodings */
     size_t n_slots;
     struct slot *slots;     /* n_slots */
     uint8_t *rgb;           /* of all slots */

@@ -112,7 +112,7 @@ static int judge(struct work_list *list, const struct publication *p,
     return rc;
 }
 
-static int plan_one(struct work_list *list, const struct input *in,
+static int list_one(struct work_list *list, const struct input *in,
                     const struct run_options *o, int64_t limit, struct hash_set *swept)
 {
     struct publication p;
@@ -166,7 +166,7 @@ int work_list_make(struct work_list *list, const struct input_list *inputs,
     if (!list->units)
         return out_of_memory();
     for (size_t i = 0; i < inputs->n && rc == 0; i++)
-        rc = plan_one(list, &inputs->inputs[i], o, limit, &swept);
+        rc = list_one(list, &inputs->inputs[i], o, limit, &swept);
     hash_set_free(&swept);
     return rc == 0 ? withdraw_old(list, o->out) : rc;
 }
