@@ -216,7 +216,7 @@ TOOLS_SRC := \
     tools/run/budget.c \
     tools/store/data_set.c \
     tools/cli/data_set_report.c \
-    tools/prepare/dataset.c \
+    tools/prepare/configuration.c \
     tools/dump/dump.c \
     tools/dump/dump_json.c \
     tools/dump/dump_sample.c \
@@ -244,6 +244,7 @@ TOOLS_SRC := \
     tools/index/index_command.c \
     tools/prepare/identity.c \
     tools/run/input.c \
+    tools/run/input_list.c \
     tools/run/input_advice.c \
     tools/prepare/input_clash.c \
     tools/run/input_probe.c \
@@ -265,7 +266,7 @@ TOOLS_SRC := \
     tools/run/parallel.c \
     tools/store/path_list.c \
     tools/run/pipeline.c \
-    tools/prepare/prepare_plan.c \
+    tools/prepare/work_list.c \
     tools/prepare/prepare.c \
     tools/prepare/prepare_options.c \
     tools/cli/print.c \
@@ -274,12 +275,13 @@ TOOLS_SRC := \
     tools/run/queue.c \
     tools/view/record_view.c \
     tools/prepare/remaining.c \
-    tools/prepare/report.c \
+    tools/prepare/console.c \
     tools/prepare/rival.c \
-    tools/prepare/run.c \
+    tools/prepare/job.c \
     tools/cli/run_options.c \
     tools/prepare/sample.c \
     tools/prepare/sample_record.c \
+    tools/prepare/sample_texts.c \
     tools/prepare/select_options.c \
     tools/store/sha256.c \
     tools/cli/shard_operands.c \
@@ -297,6 +299,7 @@ TOOLS_SRC := \
     tools/view/tensor.c \
     tools/cli/text_options.c \
     tools/prepare/unit.c \
+    tools/prepare/unit_publish.c \
     tools/cli/url.c \
     tools/export/view_file.c \
     tools/export/wds_key.c \
@@ -308,6 +311,7 @@ UNIT_TESTS := \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
     tests/unit/test_caption.c \
+    tests/unit/test_read_stage.c \
     tests/unit/test_reader_jsonl.c \
     tests/unit/test_reader_jsonl_faults.c \
     tests/unit/test_key.c \
@@ -325,6 +329,7 @@ UNIT_TESTS := \
     tests/unit/test_encode_hash.c \
     tests/unit/test_encoder.c \
     tests/unit/test_encoding.c \
+    tests/unit/test_encode_stage.c \
     tests/unit/test_gather.c \
     tests/unit/test_prepare_options.c \
     tests/unit/test_publish.c \

@@ -47,8 +47,7 @@ struct reader_options {
     /* tar: */
     const char *image_field; /* NULL: the first of jpg, jpeg, png, webp, else the only
                               * member that looks like an image */
-    size_t
-        max_member_bytes; /* longer images and caption files: too_many_bytes (64 MiB) */
+    size_t max_member_bytes; /* longer images and captions: too_many_bytes (64 MiB) */
     /* jsonl: */
     const char *text_field; /* the member that is the text ("text") */
     const char *id_field;   /* the member that is the key, where there is one ("id") */

@@ -28,11 +28,11 @@ static int clash(struct unit *u, char *why, const char *advice)
     return u->failure ? 0 : -1;
 }
 
-static int judge_unread(struct unit *u, struct run *run, const struct manifest *theirs)
+static int judge_unread(struct unit *u, struct job *job, const struct manifest *theirs)
 {
     char *why;
     enum identity id =
-        identity_compare(theirs, u->input, run->options, run->select->limit, &why);
+        identity_compare(theirs, u->input, job->options, job->select->limit, &why);
 
     if (id == IDENTITY_FAILED)
         u->failure = why;
@@ -43,13 +43,13 @@ static int judge_unread(struct unit *u, struct run *run, const struct manifest *
     return u->taken || u->failure ? 0 : INGEST_ENOMEM;
 }
 
-static int read_unread(struct unit *u, struct run *run, const char *path)
+static int read_unread(struct unit *u, struct job *job, const char *path)
 {
     struct manifest theirs;
     int rc = manifest_read(&theirs, path);
 
     if (rc == 0)
-        rc = judge_unread(u, run, &theirs);
+        rc = judge_unread(u, job, &theirs);
     else if (rc == MANIFEST_UNREADABLE && errno == ENOENT)
         rc = 0; /* it has gone again */
     else
@@ -58,16 +58,16 @@ static int read_unread(struct unit *u, struct run *run, const char *path)
     return rc;
 }
 
-int rival_meet_unread(struct unit *u, struct run *run)
+int rival_meet_unread(struct unit *u, struct job *job)
 {
-    char *path = manifest_path(run->options->out, u->input->name);
+    char *path = manifest_path(job->options->out, u->input->name);
     bool there;
     int rc = 0;
 
     if (!path)
         return INGEST_ENOMEM;
     if (store_has(store_at(path), path, &there) == 0)
-        rc = there ? read_unread(u, run, path) : 0;
+        rc = there ? read_unread(u, job, path) : 0;
     else if (asprintf(&u->failure, "%s: %s", path, strerror(errno)) < 0) {
         u->failure = NULL;
         rc = INGEST_ENOMEM;
@@ -83,9 +83,9 @@ static bool name_the_same(const struct manifest *a, const struct manifest *b)
 }
 
 /* What the manifest at `path` is: WITHDRAWN where there is none. Unless it is `any` that
- * counts, one that names other files than *m is WHOLE. Returns 0, or -1 after run_fail().
+ * counts, one that names other files than *m is WHOLE. Returns 0, or -1 after job_fail().
  */
-static int judge_there(struct run *run, struct publication *files, const char *path,
+static int judge_there(struct job *job, struct publication *files, const char *path,
                        const struct manifest *m, bool any, enum left *left)
 {
     struct manifest there;
@@ -97,7 +97,7 @@ static int judge_there(struct run *run, struct publication *files, const char *p
         rc = manifest_check_files(&there, files->dir, true);
     *left = gone ? WITHDRAWN : rc == 0 ? WHOLE : BROKEN;
     if (rc == MANIFEST_UNREADABLE && !gone)
-        rc = run_fail(run, "%s", there.why);
+        rc = job_fail(job, "%s", there.why);
     else
         rc = 0;
     manifest_free(&there);
@@ -106,10 +106,10 @@ static int judge_there(struct run *run, struct publication *files, const char *p
 
 /* Takes away the manifest at `final`, which is broken, to `away`. In the meantime another
  * process may have put a whole one there, which must not get lost. */
-static int withdraw(struct run *run, struct publication *files, const char *final,
+static int withdraw(struct job *job, struct publication *files, const char *final,
                     const char *away, const struct manifest *m, enum left *left)
 {
-    int rc = judge_there(run, files, final, m, false, left);
+    int rc = judge_there(job, files, final, m, false, left);
 
     if (rc != 0 || *left == WITHDRAWN)
         return rc;
@@ -118,20 +118,20 @@ static int withdraw(struct run *run, struct publication *files, const char *fina
         return 0;
     }
     if (publication_withdraw(files) != PUBLISH_OK)
-        return run_fail(run, "%s", files->why);
-    rc = judge_there(run, files, away, m, true, left);
+        return job_fail(job, "%s", files->why);
+    rc = judge_there(job, files, away, m, true, left);
     if (rc == 0 && *left == WHOLE) {
         rc = publication_restore(files);
         *left = rc == PUBLISH_OK ? BROKEN : WITHDRAWN;
-        return rc == PUBLISH_FAILED ? run_fail(run, "%s", files->why) : 0;
+        return rc == PUBLISH_FAILED ? job_fail(job, "%s", files->why) : 0;
     }
     *left = WITHDRAWN;
     return rc;
 }
 
 /* Takes the manifest *m away unless all that it names is there. Returns 0, or -1 after
- * run_fail(). */
-static int withdraw_if_broken(struct run *run, struct publication *files,
+ * job_fail(). */
+static int withdraw_if_broken(struct job *job, struct publication *files,
                               struct manifest *m, enum left *left)
 {
     char *final = publication_final(files, files->kind->manifest),
@@ -140,11 +140,11 @@ static int withdraw_if_broken(struct run *run, struct publication *files,
 
     *left = WHOLE;
     if (!final || !away)
-        rc = run_fail(run, "%s: out of memory", files->base);
+        rc = job_fail(job, "%s: out of memory", files->base);
     else if (rc == MANIFEST_UNREADABLE)
-        rc = run_fail(run, "%s", m->why);
+        rc = job_fail(job, "%s", m->why);
     else if (rc != 0)
-        rc = withdraw(run, files, final, away, m, left);
+        rc = withdraw(job, files, final, away, m, left);
     free(final);
     free(away);
     return rc;
@@ -152,13 +152,13 @@ static int withdraw_if_broken(struct run *run, struct publication *files,
 
 /* What this run has put under names that their manifest does not name goes, and it is
  * seen whether what it names is still there. */
-static int repair(struct run *run, struct publication *files, struct manifest *theirs,
+static int repair(struct job *job, struct publication *files, struct manifest *theirs,
                   enum left *left)
 {
     if (publication_remove_beyond(files, (unsigned)json_array_size(theirs->shards),
                                   json_is_object(theirs->rejects)) != PUBLISH_OK)
-        return run_fail(run, "%s", files->why);
-    return withdraw_if_broken(run, files, theirs, left);
+        return job_fail(job, "%s", files->why);
+    return withdraw_if_broken(job, files, theirs, left);
 }
 
 static char *tell_apart(const struct unit *u, const struct manifest *theirs,
@@ -182,7 +182,7 @@ static char *tell_apart(const struct unit *u, const struct manifest *theirs,
     return n < 0 ? NULL : why;
 }
 
-static int compare(struct unit *u, struct run *run, struct publication *files,
+static int compare(struct unit *u, struct job *job, struct publication *files,
                    const json_t *result, struct manifest *theirs)
 {
     bool same_input = theirs->sha256 && theirs->input_bytes == u->input_bytes &&
@@ -191,16 +191,16 @@ static int compare(struct unit *u, struct run *run, struct publication *files,
 
     if (same_input && (!result || json_equal(theirs->result, result)))
         return UNIT_TAKEN;
-    if (result && repair(run, files, theirs, &left) != 0)
+    if (result && repair(job, files, theirs, &left) != 0)
         return -1;
     if (clash(u, tell_apart(u, theirs, same_input, left == WITHDRAWN),
               same_input ? "do it again with --redo"
                          : "give one of the two another --name") != 0)
-        return run_fail(run, "%s: out of memory", u->input->name);
+        return job_fail(job, "%s: out of memory", u->input->name);
     return UNIT_FAILED;
 }
 
-int rival_meet(struct unit *u, struct run *run, struct publication *files,
+int rival_meet(struct unit *u, struct job *job, struct publication *files,
                const json_t *result)
 {
     char *path = publication_final(files, files->kind->manifest);
@@ -208,24 +208,24 @@ int rival_meet(struct unit *u, struct run *run, struct publication *files,
     int rc;
 
     if (!path)
-        rc = run_fail(run, "%s: out of memory", u->input->name);
+        rc = job_fail(job, "%s: out of memory", u->input->name);
     else if (manifest_read(&theirs, path) != 0)
-        rc = run_fail(run, "%s", theirs.why);
+        rc = job_fail(job, "%s", theirs.why);
     else
-        rc = compare(u, run, files, result, &theirs);
+        rc = compare(u, job, files, result, &theirs);
     manifest_free(&theirs);
     free(path);
     return rc;
 }
 
-int rival_check_own(struct unit *u, struct run *run, struct publication *files,
+int rival_check_own(struct unit *u, struct job *job, struct publication *files,
                     const json_t *result, enum unit_end end)
 {
     struct manifest own = {.shards = json_object_get(result, "shards"),
                            .rejects = json_object_get(result, "rejects")};
     enum left left;
 
-    if (withdraw_if_broken(run, files, &own, &left) != 0)
+    if (withdraw_if_broken(job, files, &own, &left) != 0)
         return -1;
     if (left == WHOLE)
         return (int)end;
@@ -236,5 +236,5 @@ int rival_check_own(struct unit *u, struct run *run, struct publication *files,
             "its input is another than %s%s; give one of the two another --name",
             input_prefix(u->input), u->input->text) < 0)
         u->failure = NULL;
-    return u->failure ? UNIT_FAILED : run_fail(run, "%s: out of memory", u->input->name);
+    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
 }

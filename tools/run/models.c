@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/run/models.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@ static int failed(const char *why)
 /* Readers make patches of whole windows. */
 static int check_patch(const struct encoding *e, int64_t patch)
 {
-    const int64_t w = e->width / e->about.multiple, h = e->height / e->about.multiple;
+    const int64_t w = (int64_t)e->rendition.target_width / e->about.multiple;
+    const int64_t h = (int64_t)e->rendition.target_height / e->about.multiple;
 
     if (w % patch == 0 && h % patch == 0)
         return 0;
@@ -39,10 +41,14 @@ int models_open_encoders(struct models *m, const struct image_options *image,
                          const struct latent_options *latent,
                          const struct text_options *text)
 {
-    struct encoding *e = &m->encodings[m->n_encodings++];
-    int rc = encoding_open(e, image, latent, m->isa);
+    struct encoding *e = &m->encodings[m->n_encodings];
+    int rc;
 
-    m->headers[m->n_encodings - 1] = e->described;
+    assert(m->n_encodings < MODELS_MAX_ENCODINGS);
+    rc = encoding_open(e, image, latent, m->isa);
+    if (rc == 0)
+        m->headers[m->n_encodings] = encoding_header(e);
+    m->n_encodings++;
     return rc == 0 ? check_patch(e, text->patch) : rc;
 }
 
@@ -185,8 +191,6 @@ int models_open(struct models *m, const struct text_options *text)
     int rc;
 
     *m = (struct models){0};
-    if (text->patch != 1 && text->patch != 2 && text->patch != 4 && text->patch != 8)
-        return usage_error("--patch %lld: must be 1, 2, 4 or 8", (long long)text->patch);
     rc = isa_from_environment(&m->isa);
     return rc == 0 ? open_tokenizer(m, text) : rc;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/prepare/report.h"
+#include "tools/prepare/console.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "shard/canonical_json.h"
+#include "tools/prepare/unit_publish.h"
 #include "tools/run/clock.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/print.h"
@@ -16,19 +17,33 @@
 /* Bytes for all kinds of skipped members with their counts. */
 enum { SKIPPED_TEXT = 40 * N_SKIP_KINDS };
 
-void report_log(struct run *run, json_t *event)
+/* By errno, once. */
+static void warn_of_log(struct job *job)
 {
-    char *line = event && run->log ? shard_json_canonical(event) : NULL;
+    const int error = errno;
 
-    if (line && (fprintf(run->log, "%s\n", line) < 0 || fflush(run->log) != 0) &&
-        !atomic_exchange(&run->log_failed, true)) {
-        const int error = errno;
-        report_progress_end(run);
-        print_to_stderr("warning: --log %s: %s; events are missing there",
-                        run->options->log, strerror(error));
-    }
+    if (atomic_exchange(&job->log_failed, true))
+        return;
+    console_progress_end(job);
+    print_to_stderr("warning: --log %s: %s; events are missing there", job->options->log,
+                    strerror(error));
+}
+
+void console_log(struct job *job, json_t *event)
+{
+    char *line = event && job->log ? shard_json_canonical(event) : NULL;
+
+    if (line && (fprintf(job->log, "%s\n", line) < 0 || fflush(job->log) != 0))
+        warn_of_log(job);
     free(line);
     json_decref(event);
+}
+
+void console_end_log(struct job *job)
+{
+    if (job->log && fclose(job->log) != 0)
+        warn_of_log(job);
+    job->log = NULL;
 }
 
 /* "12 macos, 1 folder"; "": nothing was. */
@@ -76,12 +91,12 @@ static void explain_damage(const struct unit *u)
                     rejects);
 }
 
-static void explain_unit(struct run *run, const struct unit *u, enum unit_end end)
+static void explain_unit(struct job *job, const struct unit *u, enum unit_end end)
 {
     const char *name = u->input->name;
 
     if (end != UNIT_COMPLETE && end != UNIT_TAKEN)
-        report_progress_end(run);
+        console_progress_end(job);
     if (end == UNIT_FAILED)
         print_to_stderr("error: %s: %s; nothing of it was published%s", name, u->failure,
                         u->clash ? "" : ", run again");
@@ -92,11 +107,11 @@ static void explain_unit(struct run *run, const struct unit *u, enum unit_end en
     else if (end == UNIT_DAMAGED)
         explain_damage(u);
     if (end == UNIT_COMPLETE && u->totals.groups == 0) {
-        report_progress_end(run);
+        console_progress_end(job);
         warn_of_nothing(u);
     }
     if (end == UNIT_COMPLETE && u->above_reject_rate) {
-        report_progress_end(run);
+        console_progress_end(job);
         print_to_stderr("warning: %s: %" PRIu64 " of %" PRIu64
                         " groups are rejects, more than --max-reject-rate; %s, see "
                         "%s.rejects.jsonl",
@@ -113,29 +128,29 @@ static void count_skipped(struct counters *c, const struct unit *u)
         atomic_fetch_add(&c->skipped[i], u->totals.skipped[i]);
 }
 
-void report_unit(struct run *run, const struct unit *u, enum unit_end end)
+void console_tell_unit(struct job *job, const struct unit *u, enum unit_end end)
 {
     static const char *const names[] = {"complete", "damaged", "rejected",
                                         "published by another process", "failed"};
-    struct counters *c = &run->count;
+    struct counters *c = &job->count;
 
     if (end == UNIT_FAILED)
         atomic_fetch_add(&c->units_failed, 1);
     else
         atomic_fetch_add(&c->units_done, 1);
-    if (unit_end_is_bad(u, end, run->options))
+    if (unit_end_is_bad(u, end, job->options))
         atomic_fetch_add(&c->units_bad, 1);
     if (end != UNIT_FAILED && end != UNIT_TAKEN)
         count_skipped(c, u);
-    explain_unit(run, u, end);
-    report_log(run, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "event", "unit", "name",
-                              u->input->name, "status", names[end], "groups",
-                              (json_int_t)u->totals.groups, "bytes",
-                              (json_int_t)u->input_bytes, "failure",
-                              u->failure ? json_any_string(u->failure) : json_null()));
+    explain_unit(job, u, end);
+    console_log(job, json_pack("{s:s, s:s, s:s, s:I, s:I, s:o}", "event", "unit", "name",
+                               u->input->name, "status", names[end], "groups",
+                               (json_int_t)u->totals.groups, "bytes",
+                               (json_int_t)u->input_bytes, "failure",
+                               u->failure ? json_any_string(u->failure) : json_null()));
 }
 
-uint64_t report_sum_rejects(const struct counters *c)
+uint64_t console_sum_rejects(const struct counters *c)
 {
     uint64_t n = 0;
 
@@ -144,11 +159,11 @@ uint64_t report_sum_rejects(const struct counters *c)
     return n;
 }
 
-const char *report_bottleneck(const struct counters *c, const struct pipeline *p)
+const char *console_bottleneck(const struct counters *c, const struct pipeline *p)
 {
     int top = 0;
 
-    if (report_count_done(c) == 0)
+    if (console_count_done(c) == 0)
         return NULL;
     for (int i = 1; i < pipeline_n_stages(p); i++)
         if (pipeline_busy_ns(p, i) > pipeline_busy_ns(p, top))
@@ -156,21 +171,21 @@ const char *report_bottleneck(const struct counters *c, const struct pipeline *p
     return pipeline_stage(p, top)->name;
 }
 
-uint64_t report_count_done(const struct counters *c)
+uint64_t console_count_done(const struct counters *c)
 {
     return atomic_load(&c->encoded) + atomic_load(&c->documents);
 }
 
-const char *report_name_done(const struct counters *c)
+const char *console_name_done(const struct counters *c)
 {
     if (atomic_load(&c->documents) == 0)
         return "images";
     return atomic_load(&c->encoded) == 0 ? "documents" : "samples";
 }
 
-void report_progress_end(struct run *run)
+void console_progress_end(struct job *job)
 {
-    if (atomic_exchange(&run->progress_shown, false))
+    if (atomic_exchange(&job->progress_shown, false))
         fputs("\r\033[K", stderr);
 }
 
@@ -204,19 +219,19 @@ static void print_skipped(const struct counters *c)
 }
 
 /* Once, whatever the number of such inputs: they come from one hand. */
-static void warn_of_ungrouped(const struct run *run)
+static void warn_of_ungrouped(const struct job *job)
 {
     const struct unit *first = NULL;
     bool all_rejected = true;
     size_t n = 0;
     char more[40] = "";
 
-    for (size_t i = 0; i < run->n_units; i++) {
-        if (!run->units[i].ungrouped)
+    for (size_t i = 0; i < job->n_units; i++) {
+        if (!job->units[i].ungrouped)
             continue;
         if (n++ == 0)
-            first = &run->units[i];
-        all_rejected &= run->units[i].above_reject_rate;
+            first = &job->units[i];
+        all_rejected &= job->units[i].above_reject_rate;
     }
     if (n > 1)
         snprintf(more, sizeof(more), " (and %zu more)", n - 1);
@@ -231,7 +246,7 @@ static void warn_of_ungrouped(const struct run *run)
 static void print_stages(const struct counters *c, const struct pipeline *p,
                          uint64_t wall_ns)
 {
-    const char *bottleneck = report_bottleneck(c, p);
+    const char *bottleneck = console_bottleneck(c, p);
 
     for (int i = 0; i < pipeline_n_stages(p); i++) {
         const struct pipe_stage *stage = pipeline_stage(p, i);
@@ -282,27 +297,28 @@ static void print_finished_before(const struct finished_before *before)
         fprintf(stderr, " (%zu damaged and kept before)", before->n_kept);
 }
 
-static void print_totals(const struct run *run, uint64_t wall_ns,
+static void print_totals(const struct job *job, uint64_t wall_ns,
                          const struct finished_before *before)
 {
-    const struct counters *c = &run->count;
+    const struct counters *c = &job->count;
     uint64_t samples = atomic_load(&c->samples), withheld = atomic_load(&c->withheld);
-    uint64_t encoded = atomic_load(&c->encoded), rejects = report_sum_rejects(c);
+    uint64_t encoded = atomic_load(&c->encoded), rejects = console_sum_rejects(c);
 
-    if (run->n_units == 0) {
+    if (job->n_units == 0) {
         print_nothing_to_do(before);
         return;
     }
     fprintf(stderr, "%" PRIu64 " of %zu input%s done in %.1f s",
-            (uint64_t)atomic_load(&c->units_done), run->n_units, plural_s(run->n_units),
+            (uint64_t)atomic_load(&c->units_done), job->n_units, plural_s(job->n_units),
             (double)wall_ns / 1e9);
     print_finished_before(before);
     fprintf(stderr, "\n%" PRIu64 " sample%s, %" PRIu64 " reject%s", samples,
             plural_s(samples), rejects, plural_s(rejects));
     if (withheld > 0)
         fprintf(stderr, ", %" PRIu64 " withheld", withheld);
-    fprintf(stderr, ", %.1f %s/s, %.1f MB of shards", rate(report_count_done(c), wall_ns),
-            report_name_done(c), (double)atomic_load(&c->shard_bytes) / 1e6);
+    fprintf(stderr, ", %.1f %s/s, %.1f MB of shards",
+            rate(console_count_done(c), wall_ns), console_name_done(c),
+            (double)atomic_load(&c->shard_bytes) / 1e6);
     if (encoded > 0)
         fprintf(stderr, ", %.1f %% of the images upscaled",
                 100.0 * (double)atomic_load(&c->upscaled) / (double)encoded);
@@ -311,22 +327,22 @@ static void print_totals(const struct run *run, uint64_t wall_ns,
     print_skipped(c);
 }
 
-void report_final(struct run *run, const struct pipeline *p, uint64_t start_ns,
-                  const struct finished_before *before, int exit_code)
+void console_tell_end(struct job *job, const struct pipeline *p, uint64_t start_ns,
+                      const struct finished_before *before, int exit_code)
 {
-    const struct counters *c = &run->count;
+    const struct counters *c = &job->count;
     uint64_t wall = clock_ns() - start_ns;
 
-    report_progress_end(run);
-    if (!run->options->quiet) {
-        print_totals(run, wall, before);
+    console_progress_end(job);
+    if (!job->options->quiet) {
+        print_totals(job, wall, before);
         if (p && atomic_load(&c->groups) > 0)
             print_stages(c, p, wall);
     }
-    warn_of_ungrouped(run);
-    report_log(run, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
-                              "exit_status", exit_code, "seconds", (double)wall / 1e9,
-                              "inputs", (json_int_t)atomic_load(&c->units_done),
-                              "samples", (json_int_t)atomic_load(&c->samples), "rejects",
-                              (json_int_t)report_sum_rejects(c)));
+    warn_of_ungrouped(job);
+    console_log(job, json_pack("{s:s, s:i, s:f, s:I, s:I, s:I}", "event", "end",
+                               "exit_status", exit_code, "seconds", (double)wall / 1e9,
+                               "inputs", (json_int_t)atomic_load(&c->units_done),
+                               "samples", (json_int_t)atomic_load(&c->samples), "rejects",
+                               (json_int_t)console_sum_rejects(c)));
 }

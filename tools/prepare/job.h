@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/run.h - what the stages of one run of the conveyor share.
+ * tools/prepare/job.h - what the stages of one run of the conveyor share.
  *
- * Everything but the counters, the flags, the budgets and what `lock` guards is read-only
- * while the conveyor runs. */
-#ifndef TOOLS_PREPARE_RUN_H
-#define TOOLS_PREPARE_RUN_H
+ * Read-only while the conveyor runs, but for the units (unit.h says who writes what), the
+ * number of the next one, counters, flags, budgets, and what `lock` guards. */
+#ifndef TOOLS_PREPARE_JOB_H
+#define TOOLS_PREPARE_JOB_H
 
 #include <jansson.h>
 #include <pthread.h>
@@ -24,7 +24,6 @@
 #include "tools/prepare/sample.h"
 #include "tools/prepare/select_options.h"
 #include "tools/cli/text_options.h"
-#include "tools/prepare/unit.h"
 
 /* Filled by the stages, read by the reports at any time. */
 struct counters {
@@ -40,7 +39,15 @@ struct counters {
     atomic_uint_fast64_t units_done, units_bad, units_failed;
 };
 
-struct run {
+/* What units share. Name and part of the header are set per unit. */
+struct job_description {
+    struct shard_header header; /* owns its `config` */
+    json_t *config;
+};
+
+struct unit;
+
+struct job {
     const struct run_options *options;
     const struct image_options *image;
     const struct text_options *text;
@@ -52,10 +59,8 @@ struct run {
     size_t n_encodings;               /* 0: no input has images */
     struct tokenizer *tokenizer;      /* NULL: --tokenizer none */
     struct sample_room room;          /* for what is made of one image */
-    /* What units share, by whether their samples may have images: without them there is
-     * no encoder. Name and part are set per unit. */
-    struct shard_header header[2];
-    json_t *config[2];
+    /* of units whose samples may have images, and of others, which have no encoder: */
+    struct job_description with_images, without_images;
 
     struct unit *units; /* those to be done, in the order given */
     size_t n_units;
@@ -76,19 +81,22 @@ struct run {
 };
 
 /* Makes ready what waits and is counted; the rest is the caller's to fill in. Returns 0,
- * or -1 where descriptors are short. Release with run_free() in either case. */
-int run_init(struct run *run, uint64_t decode_mem);
-void run_free(struct run *run);
+ * or -1 with errno. Release with job_free() in either case. */
+int job_init(struct job *job, uint64_t decode_mem);
+void job_free(struct job *job);
+
+const struct job_description *job_description_of(const struct job *job,
+                                                 const struct input *in);
 
 /* Keeps the first error's words; returns -1, for a stage to return. */
-__attribute__((format(printf, 2, 3))) int run_fail(struct run *run, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) int job_fail(struct job *job, const char *fmt, ...);
 
 /* Wakes whoever waits for an input or for a budget, for good. */
-void run_end_waits(struct run *run);
+void job_end_waits(struct job *job);
 
-/* The three stages, for the pipeline's table; `shared` is the run. */
-struct pipe_stage read_stage(struct run *run);
-struct pipe_stage encode_stage(struct run *run);
-struct pipe_stage write_stage(struct run *run);
+/* The three stages, for the pipeline's table; `shared` is the job. */
+struct pipe_stage read_stage(struct job *job);
+struct pipe_stage encode_stage(struct job *job);
+struct pipe_stage write_stage(struct job *job);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/prepare/dataset.h"
+#include "tools/prepare/configuration.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -19,7 +19,7 @@
 #include "tools/store/sha256.h"
 #include "tools/store/store.h"
 
-enum { DATASET_VERSION = 2 }; /* 1 was of development versions */
+enum { CONFIGURATION_VERSION = 2 };
 
 static const char *const groups[] = {"encode", "text", "select"};
 
@@ -36,24 +36,25 @@ static json_t *describe_encoder(const struct encoding *e)
 {
     const struct encoder_description *about = &e->about;
 
-    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "family", about->family, "sha256",
-                     about->weights_sha256, "config", json_loads(about->config, 0, NULL),
-                     "scale", real_array(about->scale, about->n_scale), "shift",
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o}", "family",
+                     about->family, "sha256", about->weights_sha256, "config",
+                     json_loads(about->config, 0, NULL), "geometry",
+                     json_loads(e->geometry, 0, NULL), "latent", e->dtype, "moments",
+                     e->moments, "numerics", about->numerics, "scale",
+                     real_array(about->scale, about->n_scale), "shift",
                      real_array(about->shift, about->n_scale));
 }
 
-static json_t *encode_group(const struct dataset_parts *p)
+/* How pixels are decoded, and by its label each encoder. */
+static json_t *encode_group(const struct configuration_parts *p)
 {
-    json_t *group = json_pack(
-        "{s:[II], s:s, s:s, s:s, s:s, s:s, s:s}", "size", (json_int_t)p->image->size,
-        (json_int_t)p->image->size, "crop", "centre", "resize",
-        resize_names[p->image->resize], "icc", icc_mode_names[p->image->icc], "latent",
-        latent_dtype_names[p->latent->dtype], "moments",
-        moments_names[p->latent->moments], "numerics", p->encodings[0].about.numerics);
+    json_t *encoders = json_object(), *group;
 
     for (size_t i = 0; i < p->n_encodings; i++)
-        json_put_member(&group, p->encodings[i].label,
+        json_put_member(&encoders, p->encodings[i].label,
                         describe_encoder(&p->encodings[i]));
+    group = json_pack("{s:s, s:o}", "icc", icc_mode_names[p->image->icc], "encoders",
+                      encoders);
     if (p->image->jpeg_scale)
         json_put_member(&group, "jpeg_scale", json_integer(p->image->jpeg_scale));
     return group;
@@ -91,7 +92,7 @@ static json_t *select_group(const struct select_options *o,
 
 static json_t *hash_of(const json_t *value)
 {
-    char hex[65], *text = shard_json_canonical(value);
+    char hex[SHA256_HEX_CAP], *text = shard_json_canonical(value);
     json_t *hash = NULL;
 
     if (text && sha256_hex(text, strlen(text), hex) == 0)
@@ -101,13 +102,14 @@ static json_t *hash_of(const json_t *value)
 }
 
 /* What depends on the libraries, in a configuration whose hashes have been taken. */
-static int add_libraries(json_t *config, const struct dataset_parts *p)
+static int add_libraries(json_t *config, const struct configuration_parts *p)
 {
     json_t *encode = json_object_get(config, "encode");
+    json_t *encoders = json_object_get(encode, "encoders");
 
     for (size_t i = 0; i < p->n_encodings; i++)
-        if (json_object_set_new(json_object_get(encode, p->encodings[i].label), "encode",
-                                json_string(p->encodings[i].encode)) != 0)
+        if (json_object_set_new(json_object_get(encoders, p->encodings[i].label),
+                                "encode", json_string(p->encodings[i].encode)) != 0)
             return -1;
     return p->n_encodings == 0 || json_object_set_new(encode, "libraries",
                                                       manifest_pixel_libraries()) == 0
@@ -115,11 +117,11 @@ static int add_libraries(json_t *config, const struct dataset_parts *p)
                : -1;
 }
 
-json_t *dataset_config(const struct dataset_parts *p)
+json_t *configuration_json(const struct configuration_parts *p)
 {
     json_t *config = json_pack(
         "{s:s, s:i, s:o, s:o, s:o}", "format", "latentmill-dataset", "version",
-        (int)DATASET_VERSION, "encode",
+        (int)CONFIGURATION_VERSION, "encode",
         p->n_encodings > 0 ? encode_group(p) : json_null(), "text",
         text_group(p->text, p->tokenizer), "select", select_group(p->select, p->image));
     json_t *hashes = json_object();
@@ -141,7 +143,7 @@ out_of_memory:
     return NULL;
 }
 
-const char *dataset_config_sha256(const json_t *config)
+const char *configuration_sha256(const json_t *config)
 {
     return json_string_value(json_object_get(json_object_get(config, "sha256"), "all"));
 }
@@ -162,7 +164,7 @@ static int take_derived(json_t *config, struct derived *d)
     d->libraries = json_incref(json_object_get(encode, "libraries"));
     d->hashes = json_object();
     json_object_del(encode, "libraries");
-    json_object_foreach(encode, label, member)
+    json_object_foreach(json_object_get(encode, "encoders"), label, member)
     {
         json_t *hash = json_object_get(member, "encode");
 
@@ -227,43 +229,57 @@ static void keep_comparable(json_t *there, json_t *here)
     }
 }
 
-static bool differs(const json_t *there, const json_t *here, const char *group,
-                    const char *key)
+static json_t *encoders_of(const json_t *config)
 {
-    return !json_equal(json_object_get(json_object_get(there, group), key),
-                       json_object_get(json_object_get(here, group), key));
+    return json_object_get(json_object_get(config, "encode"), "encoders");
 }
 
-static const char *vae_sha256(const json_t *config)
-{
-    const json_t *vae = json_object_get(json_object_get(config, "encode"), "vae");
-    const char *sha256 = json_string_value(json_object_get(vae, "sha256"));
+/* Of an encoder in a configuration, what no option but --vae says. */
+static const char *const of_model[] = {"config", "family", "scale", "sha256", "shift"};
+enum { N_OF_MODEL = sizeof(of_model) / sizeof(*of_model) };
 
-    return sha256 ? sha256 : "";
+static bool is_same_model(const json_t *there, const json_t *here)
+{
+    for (size_t i = 0; i < N_OF_MODEL; i++)
+        if (!json_equal(json_object_get(there, of_model[i]),
+                        json_object_get(here, of_model[i])))
+            return false;
+    return true;
+}
+
+static void forget_model(json_t *encoder)
+{
+    for (size_t i = 0; i < N_OF_MODEL; i++)
+        json_object_del(encoder, of_model[i]);
 }
 
 /* Of another VAE its hash says enough: all else of it differs too. */
 static void tell_assumed_vae(json_t *there, json_t *here)
 {
-    if (strcmp(vae_sha256(there), vae_sha256(here)) == 0) {
+    const json_t *sha256 = json_object_get(there, "sha256");
+
+    if (json_equal(sha256, json_object_get(here, "sha256"))) {
         print_to_stderr("  no --vae was given, so the builtin was assumed");
         return;
     }
     print_to_stderr("  no --vae was given, so the builtin was assumed; name the one of "
                     "there, whose weights have the SHA-256 %s",
-                    vae_sha256(there));
-    json_object_del(json_object_get(there, "encode"), "vae");
-    json_object_del(json_object_get(here, "encode"), "vae");
+                    json_is_string(sha256) ? json_string_value(sha256) : "");
+    forget_model(there);
+    forget_model(here);
 }
 
 /* A rerun that left out --vae or --tokenizer did not ask for the builtin. */
-static void tell_assumed(const struct dataset_parts *p, json_t *there, json_t *here)
+static void tell_assumed(const struct configuration_parts *p, json_t *there, json_t *here)
 {
-    if (!p->latent->vae && json_is_object(json_object_get(there, "encode")) &&
-        json_is_object(json_object_get(here, "encode")) &&
-        differs(there, here, "encode", "vae"))
-        tell_assumed_vae(there, here);
-    if (!p->text->tokenizer && differs(there, here, "text", "tokenizer"))
+    json_t *vae_there = json_object_get(encoders_of(there), "vae");
+    json_t *vae_here = json_object_get(encoders_of(here), "vae");
+
+    if (!p->latent->vae && vae_there && vae_here && !is_same_model(vae_there, vae_here))
+        tell_assumed_vae(vae_there, vae_here);
+    if (!p->text->tokenizer &&
+        !json_equal(json_object_get(json_object_get(there, "text"), "tokenizer"),
+                    json_object_get(json_object_get(here, "text"), "tokenizer")))
         print_to_stderr("  no --tokenizer was given, so the builtin was assumed");
 }
 
@@ -281,7 +297,8 @@ static bool is_configuration(const json_t *config)
            json_is_integer(json_object_get(config, "version"));
 }
 
-static int compare(const char *path, const json_t *config, const struct dataset_parts *p)
+static int compare(const char *path, const json_t *config,
+                   const struct configuration_parts *p)
 {
     struct derived derived_there = {0}, derived_here = {0};
     json_error_t error;
@@ -301,7 +318,7 @@ static int compare(const char *path, const json_t *config, const struct dataset_
                          path);
         goto out;
     }
-    if (json_integer_value(json_object_get(there, "version")) < DATASET_VERSION) {
+    if (json_integer_value(json_object_get(there, "version")) < CONFIGURATION_VERSION) {
         rc = usage_error(
             "%s was made by an earlier development version of latentmill, whose "
             "shards this one does not read; use another --out folder and "
@@ -338,7 +355,8 @@ out:
     return rc;
 }
 
-int dataset_claim(const char *out, const struct dataset_parts *p, const json_t *config)
+int configuration_claim(const char *out, const struct configuration_parts *p,
+                        const json_t *config)
 {
     char *text = shard_json_canonical(config), *path = NULL, why[600] = "out of memory";
     size_t len = text ? strlen(text) : 0;
@@ -376,7 +394,8 @@ static int check_placed(const char *path, const void *model, size_t len)
     return rc;
 }
 
-int dataset_place_model(const char *out, const char *file, const void *model, size_t len)
+int configuration_place_model(const char *out, const char *file, const void *model,
+                              size_t len)
 {
     char *path = NULL, why[600] = "out of memory";
     int rc = PUBLISH_FAILED;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tools/prepare/prepare_plan.h"
+#include "tools/prepare/work_list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,8 +77,9 @@ static int check_input(const struct manifest *m, const struct input *in,
 }
 
 /* What the manifest of a finished unit says. Sets *redo; returns 0 or an exit code. */
-static int judge(struct plan *plan, const struct publication *p, const struct input *in,
-                 const struct run_options *o, int64_t limit, bool *redo)
+static int judge(struct work_list *list, const struct publication *p,
+                 const struct input *in, const struct run_options *o, int64_t limit,
+                 bool *redo)
 {
     char *path = publication_final(p, p->kind->manifest);
     struct manifest m;
@@ -100,8 +101,8 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
             rc = check_input(&m, in, o, limit);
             if (rc == 0)
                 rc = check_files(p, &m, in->name);
-            plan->before.n_bad += bad;
-            plan->before.n_kept += !bad && manifest_is_bad(&m, true);
+            list->before.n_bad += bad;
+            list->before.n_kept += !bad && manifest_is_bad(&m, true);
             if (rc == 0 && bad)
                 warn_of_bad(&m, in->name);
         }
@@ -111,7 +112,7 @@ static int judge(struct plan *plan, const struct publication *p, const struct in
     return rc;
 }
 
-static int plan_one(struct plan *plan, const struct input *in,
+static int list_one(struct work_list *list, const struct input *in,
                     const struct run_options *o, int64_t limit, struct hash_set *swept)
 {
     struct publication p;
@@ -127,26 +128,26 @@ static int plan_one(struct plan *plan, const struct input *in,
     if (publication_look(&p, &done) != PUBLISH_OK)
         rc = failed(p.why);
     if (done && !redo)
-        rc = judge(plan, &p, in, o, limit, &redo);
+        rc = judge(list, &p, in, o, limit, &redo);
     if (!done || redo)
-        plan->units[plan->n_units++] = (struct unit){.input = in, .withdraw = done};
+        list->units[list->n_units++] = (struct unit){.input = in, .withdraw = done};
     else
-        plan->before.n++;
+        list->before.n++;
     publication_free(&p);
     return rc;
 }
 
 /* Only when all inputs have been judged: a usage error leaves every result as it was. */
-static int withdraw_old(const struct plan *plan, const char *out)
+static int withdraw_old(const struct work_list *list, const char *out)
 {
     int rc = 0;
 
-    for (size_t i = 0; i < plan->n_units && rc == 0; i++) {
+    for (size_t i = 0; i < list->n_units && rc == 0; i++) {
         struct publication p;
 
-        if (!plan->units[i].withdraw)
+        if (!list->units[i].withdraw)
             continue;
-        if (publication_init(&p, &publication_shards, out, plan->units[i].input->name) !=
+        if (publication_init(&p, &publication_shards, out, list->units[i].input->name) !=
                 PUBLISH_OK ||
             publication_withdraw(&p) != PUBLISH_OK)
             rc = failed(p.why);
@@ -155,29 +156,29 @@ static int withdraw_old(const struct plan *plan, const char *out)
     return rc;
 }
 
-int plan_make(struct plan *plan, const struct input_list *inputs,
-              const struct run_options *o, int64_t limit)
+int work_list_make(struct work_list *list, const struct input_list *inputs,
+                   const struct run_options *o, int64_t limit)
 {
     struct hash_set swept = {0};
     int rc = 0;
 
-    *plan = (struct plan){.units = calloc(inputs->n, sizeof(struct unit))};
-    if (!plan->units)
+    *list = (struct work_list){.units = calloc(inputs->n, sizeof(struct unit))};
+    if (!list->units)
         return out_of_memory();
     for (size_t i = 0; i < inputs->n && rc == 0; i++)
-        rc = plan_one(plan, &inputs->inputs[i], o, limit, &swept);
+        rc = list_one(list, &inputs->inputs[i], o, limit, &swept);
     hash_set_free(&swept);
-    return rc == 0 ? withdraw_old(plan, o->out) : rc;
+    return rc == 0 ? withdraw_old(list, o->out) : rc;
 }
 
-void plan_sweep(const struct plan *plan, const char *out)
+void work_list_sweep(const struct work_list *list, const char *out)
 {
     struct hash_set swept = {0};
 
-    for (size_t i = 0; i < plan->n_units; i++) {
+    for (size_t i = 0; i < list->n_units; i++) {
         struct publication p;
 
-        if (publication_init(&p, &publication_shards, out, plan->units[i].input->name) ==
+        if (publication_init(&p, &publication_shards, out, list->units[i].input->name) ==
             PUBLISH_OK)
             publication_sweep(&p, &swept);
         publication_free(&p);
@@ -185,12 +186,12 @@ void plan_sweep(const struct plan *plan, const char *out)
     hash_set_free(&swept);
 }
 
-void plan_free(struct plan *plan)
+void work_list_free(struct work_list *list)
 {
-    for (size_t i = 0; i < plan->n_units; i++) {
-        unit_drop(&plan->units[i]);
-        free(plan->units[i].partial_key);
-        free(plan->units[i].failure);
+    for (size_t i = 0; i < list->n_units; i++) {
+        unit_drop(&list->units[i]);
+        free(list->units[i].totals.partial_key);
+        free(list->units[i].failure);
     }
-    free(plan->units);
+    free(list->units);
 }
