@@ -2,7 +2,7 @@
  * tools/bench/bench.c - `latentmill bench`: what this machine makes of each part of the
  * work.
  */
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 
 #include <math.h>
 #include <stdarg.h>

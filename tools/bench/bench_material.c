@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "ingest/status.h"
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 #include "tools/run/input_source.h"
 #include "vae_encode/status.h"
 

@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 
 static atomic_bool stopped;
 static atomic_int child;
