@@ -207,6 +207,7 @@ TOOLS_SRC := \
     tools/bench/bench_network.c \
     tools/bench/bench_peak.c \
     tools/bench/bench_prepare.c \
+    tools/bench/bench_random.c \
     tools/bench/bench_random_vae.c \
     tools/bench/bench_shard.c \
     tools/bench/bench_signals.c \
