@@ -154,6 +154,7 @@ SHARD_SRC := \
     shard/index/table.c \
     shard/valid_utf8.c \
     shard/index/outline.c \
+    shard/kinds.c \
     shard/parts.c \
     shard/index/part_type.c \
     shard/plan.c \

@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include <jansson.h>
 
 #include "shard/canonical_json.h"
 #include "shard/json_array.h"
+#include "shard/kinds.h"
 #include "shard/status.h"
 
 static const char scale_formula[] = "latent = (raw - shift) * scale";
@@ -274,4 +276,12 @@ int shard_header_to_json(const struct shard_header *h, char **json)
     *json = root != NULL ? shard_json_canonical(root) : NULL;
     json_decref(root);
     return *json != NULL ? SHARD_OK : SHARD_ENOMEM;
+}
+
+uint32_t shard_find_encoder(const struct shard_header *h, const char *name)
+{
+    for (size_t i = 0; i < h->n_encoders; i++)
+        if (strcmp(h->encoders[i].name, name) == 0)
+            return (uint32_t)i;
+    return SHARD_NONE;
 }

@@ -64,14 +64,6 @@ uint32_t shard_default_encoder(const struct shard_header *h)
     return SHARD_NONE;
 }
 
-uint32_t shard_find_encoder(const struct shard_header *h, const char *name)
-{
-    for (size_t i = 0; i < h->n_encoders; i++)
-        if (strcmp(h->encoders[i].name, name) == 0)
-            return (uint32_t)i;
-    return SHARD_NONE;
-}
-
 /* Position of the first tensor that does not stand before (encoder, part). */
 static size_t lower_bound(const struct shard_record *rec, uint32_t encoder, size_t part)
 {

@@ -11,6 +11,7 @@
 #define SHARD_PARTS_H
 
 #include "shard/header.h"
+#include "shard/kinds.h"
 #include "shard/record.h"
 
 /* What a slot says. */
@@ -92,9 +93,6 @@ size_t shard_shown_image(const struct shard_record *rec, uint32_t encoder,
 /* The order of a row's tensors: by encoder, part, owner, slot. Of two struct
  * shard_tensor, as qsort() asks. */
 int shard_tensor_compare(const void *left, const void *right);
-
-/* The encoder of that name, or SHARD_NONE. */
-uint32_t shard_find_encoder(const struct shard_header *h, const char *name);
 
 /* The tensor that an encoder's output gave of a part, no log-variance: of an image its
  * mirrored or its other rendition, as asked, or else the one there is; of a text that of
