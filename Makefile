@@ -154,6 +154,7 @@ SHARD_SRC := \
     shard/index/table.c \
     shard/valid_utf8.c \
     shard/index/outline.c \
+    shard/kinds.c \
     shard/parts.c \
     shard/index/part_type.c \
     shard/plan.c \
@@ -207,6 +208,7 @@ TOOLS_SRC := \
     tools/bench/bench_network.c \
     tools/bench/bench_peak.c \
     tools/bench/bench_prepare.c \
+    tools/bench/bench_random.c \
     tools/bench/bench_random_vae.c \
     tools/bench/bench_shard.c \
     tools/bench/bench_signals.c \

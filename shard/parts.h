@@ -11,6 +11,7 @@
 #define SHARD_PARTS_H
 
 #include "shard/header.h"
+#include "shard/kinds.h"
 #include "shard/record.h"
 
 /* What a slot says. */
