@@ -644,6 +644,11 @@ check-trainer: everything
 check-memory: all $(fail_allocation)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' python3 tests/faults/allocations.py
 
+## check-sizes: what the index of a million records takes, and of 100,000 shards (half a minute)
+.PHONY: check-sizes
+check-sizes: $(BUILD)/tests/unit/test_shard_index
+	$(BUILD)/tests/unit/test_shard_index 1000000 100000
+
 ## unit: only the unit tests
 unit: $(unit_programs)
 	@BUILD='$(BUILD)' tests/run.sh $(unit_programs)
