@@ -32,7 +32,6 @@ class DataSet:
         self._look(list(self._files()))
 
     def problems(self) -> list[str]:
-        """All that is wrong with it."""
         return self.unreadable + self.gone + self.resized + self.unfinished + self.foreign
 
     def _files(self) -> Iterator[str]:
