@@ -126,6 +126,7 @@ class ShardReader:
         return np.frombuffer(values, np.uint32 if name == "id_map" else np.float32).reshape(dims)
 
     def __getitem__(self, i: int) -> Record:
+        """Record i; from the end where it is below 0. Nothing is decompressed. IndexError."""
         position = self._position(i)
         return Record(self, position, None, self.shard.locate(position)[1])
 
@@ -163,7 +164,8 @@ class ShardReader:
     ) -> list[Record | None]:
         """These records, in that order; each block they are in is decompressed once, with
         the GIL released. columns: "all" or "text", the reader's own by default. With
-        on_error="skip" a damaged record is None, so that places do not shift."""
+        on_error="skip" a damaged record is None, so that places do not shift; else it is a
+        DamagedError. IndexError."""
         tensors = self._tensors if columns is None else _with_tensors(columns)
         blocks: dict[int, _shard.Block] = {}
         records: list[Record | None] = []
@@ -178,7 +180,7 @@ class ShardReader:
         return records
 
     def records(self, block: _shard.Block) -> list[Record]:
-        """All records of a block of this shard, damaged or not."""
+        """All records of a block of this shard, damaged or not, as Prefetcher.take() gives it."""
         first = block.first_record
         return [Record(self, first + row, block, row) for row in range(block.n_records)]
 

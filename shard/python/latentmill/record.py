@@ -84,6 +84,8 @@ class Alternative(NamedTuple):
 
 
 class Text(NamedTuple):
+    """A text part: one text in several alternatives, as a pair's captions are."""
+
     kind: str  # "text"
     loss: bool  # False: context
     role: str  # "": none
@@ -92,6 +94,8 @@ class Text(NamedTuple):
 
 
 class Image(NamedTuple):
+    """An image part; sizes in pixels. Its values are in tensors."""
+
     kind: str  # "image"
     loss: bool  # False: context
     role: str  # "": none

@@ -27,7 +27,8 @@ class Content(NamedTuple):
     shard: OpenShard
     tokens: I32
     loss: Bools                # the next token is a target with a loss
-    images: list[tuple[tuple[Any, ...], npt.NDArray[Any], int]]  # a span, its raw latent (C, H, W) and encoder
+    # a span, its raw latent (C, H, W) and encoder
+    images: list[tuple[tuple[Any, ...], npt.NDArray[Any], int]]
     dtype: str                 # of its latents
     identity: tuple[str, str]  # NAME, key
 
@@ -76,6 +77,7 @@ class Fetcher:
         self._named = named
 
     def close(self) -> None:
+        """Drops what was asked for, and ends the threads."""
         self._prefetcher.close()
 
     def request(self, window: Window, wanted: I64) -> Reading:

@@ -62,6 +62,7 @@ class OwnIds:
     ids: U32
 
     def of(self, alternative: int) -> U32:
+        """The ids of one: a view of ids. [tokens]"""
         return self.ids[self.start[alternative]:self.start[alternative + 1]]
 
 
@@ -96,6 +97,7 @@ class Texts:
 
 
 def texts_of(columns: Columns) -> Texts:
+    """Those that a shard's index tells of."""
     is_text = np.array([one.kind == "text" for one in columns.types] or [False])[columns.type]
     before = starts_of(is_text)
     texts = np.flatnonzero(is_text)
@@ -123,10 +125,12 @@ class Documents:
         return len(self.length)
 
     def take(self, which: I64) -> Documents:
+        """Those at these places, copied."""
         return Documents(*(array[which] for array in vars(self).values()))
 
     @staticmethod
     def join(parts: list[Documents]) -> Documents:
+        """All of them, one part behind the other."""
         if not parts:
             return Documents(*(np.zeros(0, np.int64),) * 6, np.zeros(0, bool),
                              *(np.zeros(0, np.int64),) * 3, np.zeros(0, bool))
