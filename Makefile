@@ -401,6 +401,7 @@ PYTHON_TESTS := \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
     tests/python/test_parts.py \
+    tests/python/test_lazy.py \
     tests/python/test_peers.py \
     tests/python/test_plans.py \
     tests/python/test_shard_format.py \

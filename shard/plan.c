@@ -60,6 +60,30 @@ const struct shard_rule *shard_plan_rule(const struct shard_plan *plan,
     return NULL;
 }
 
+uint32_t shard_plan_encoder(const struct shard_appearance *a,
+                            const struct shard_header *h)
+{
+    return a->encoder != NULL ? shard_find_encoder(h, a->encoder)
+                              : shard_default_encoder(h);
+}
+
+bool shard_plan_shows(const struct shard_plan *plan, const struct shard_header *h,
+                      uint32_t encoder, uint32_t slot)
+{
+    if (shard_slot_is_logvar(slot))
+        return false;
+    for (size_t i = 0; i < plan->n_rules; i++)
+        for (size_t j = 0; j < plan->rules[i].n_see; j++) {
+            const struct shard_appearance *a = &plan->rules[i].see[j];
+            const bool own_ids =
+                plan->rules[i].part == SHARD_PART_TEXT && a->encoder == NULL;
+            if (!own_ids && a->output == shard_slot_output(slot) &&
+                shard_plan_encoder(a, h) == encoder)
+                return true;
+        }
+    return false;
+}
+
 /* The names of the header's encoders, as far as there is room. */
 static void list_encoders(const struct shard_header *h, char *names, size_t cap)
 {

@@ -26,10 +26,11 @@ struct builder {
     const struct shard_record *rec;
     const struct shard_draws *draws; /* NULL: no matter; texts' ids do not count then */
     struct shard_sequence *seq;      /* NULL: measuring */
-    enum shard_order order;          /* of a pair */
-    bool templated;                  /* no markers but the template's */
-    size_t length, n_spans;          /* so far */
-    size_t boi_end;                  /* behind the last BOI; 0: none yet */
+    bool *shown;            /* n_tensors: set of what is seen; NULL: nobody asks */
+    enum shard_order order; /* of a pair */
+    bool templated;         /* no markers but the template's */
+    size_t length, n_spans; /* so far */
+    size_t boi_end;         /* behind the last BOI; 0: none yet */
     struct shard_measure measure;
     char *why; /* NULL: nobody asks */
     size_t cap;
@@ -243,6 +244,8 @@ static int put_tensor(struct builder *b, const struct shard_appearance *a,
     int rc = grid_of(b, a, t, &span);
     if (rc < 0)
         return rc;
+    if (b->shown != NULL)
+        b->shown[span.tensor] = true;
     span.offset = b->length;
     span.boi = span.offset > 0 && span.offset == b->boi_end;
     rc = tokens ? put_tokens(b, a, t, &span)
@@ -268,9 +271,7 @@ static bool has_ends(const struct builder *b)
 static const struct shard_tensor *choose(const struct builder *b,
                                          const struct shard_appearance *a, size_t part)
 {
-    const struct shard_header *h = b->view->header;
-    const uint32_t encoder =
-        a->encoder != NULL ? shard_find_encoder(h, a->encoder) : shard_default_encoder(h);
+    const uint32_t encoder = shard_plan_encoder(a, b->view->header);
     const bool image = b->rec->parts[part].kind == SHARD_PART_IMAGE;
     const uint32_t drawn = drawn_of(b, part);
 
@@ -499,6 +500,16 @@ int shard_sequence_length(const struct shard_view *view, const struct shard_reco
         rc = see_all(&b);
     *length = b.length;
     return rc;
+}
+
+int shard_sequence_shown(const struct shard_view *view, const struct shard_record *rec,
+                         const struct shard_draws *draws, bool *shown)
+{
+    struct builder b = {
+        .view = view, .rec = rec, .draws = draws, .order = draws->order, .shown = shown};
+    int rc = check_view(&b);
+
+    return rc == SHARD_OK ? see_all(&b) : rc;
 }
 
 /* Roles -> the mask: a loss stands at i where i predicts and i + 1 is predicted. */

@@ -88,6 +88,11 @@ void shard_sequence_clear(struct shard_sequence *seq);
 void shard_sequence_explain(const struct shard_view *view, const struct shard_record *rec,
                             const struct shard_draws *draws, char *why, size_t cap);
 
+/* Sets shown[i] (n_tensors, zeros before) of the tensors that it holds. Their values do
+ * not matter. */
+int shard_sequence_shown(const struct shard_view *view, const struct shard_record *rec,
+                         const struct shard_draws *draws, bool *shown);
+
 /* Its length alone, also of an outline, which has no values. */
 int shard_sequence_length(const struct shard_view *view, const struct shard_record *rec,
                           const struct shard_draws *draws, size_t *length);

@@ -161,10 +161,10 @@ class Block:
         it), (frame, offset, bytes, dtype, dims) and encoder."""
     def tensor(self, frame: int, /) -> Buffer:
         """All values of a tensor frame, little-endian. Outlives the block."""
-    def load_tensors(self) -> None:
-        """Decompresses them now, where the block was loaded without them."""
     def errors(self) -> list[Exception]:
         """One for each frame that could not be read: DamagedError, ShardError or OSError."""
+    def text_error(self) -> Exception | None:
+        """Of the text frame: why no row can be read."""
     def damage(self, row: int, /) -> Exception | None:
         """Why this row cannot be read whole, as far as frames were loaded."""
 
@@ -193,8 +193,9 @@ class Prefetcher:
     child of fork(), which goes on with what was pending. One thread takes at a time."""
 
     def __init__(self, threads: int = 2, max_bytes: int = 268435456) -> None: ...
-    def submit(self, shard: Shard, block: int, tensors: bool = True) -> None:
-        """Asks for a block; never waits. `shard` is ShardReader.shard."""
+    def submit(self, shard: Shard, block: int, tensors: bool = True, plan: Plan = ...) -> None:
+        """Asks for a block; never waits. `shard` is ShardReader.shard. plan: those tensors alone
+        that it may show; by default all."""
     def take(self) -> Block:
         """The oldest block that was submitted and not taken, damaged or not.
 

@@ -190,11 +190,11 @@ class ShardReader:
             warnings.warn(skipped_text(error), DamageWarning, 3)
         return False
 
-    def _block_of(self, position: int, tensors: bool) -> _shard.Block:
+    def _block_of(self, position: int) -> _shard.Block:
         number = self.shard.locate(position)[0]
         block = self._block
         if block is None or block.number != number:
-            block = self.shard.block(number, tensors)
+            block = self.shard.block(number, False)  # each frame when it is asked for
             self._block = None if block.errors() else block
         return block
 

@@ -149,10 +149,10 @@ class Record:
         key, name, index = self._reader.shard.identify(self.position)
         return f"<Record {name} {key}, index {index}>"
 
-    def _loaded(self, tensors: bool = False) -> _shard.Block:
+    def _loaded(self) -> _shard.Block:
         block = self._block
         if block is None:
-            block = self._block = self._reader._block_of(self.position, tensors)
+            block = self._block = self._reader._block_of(self.position)
         return block
 
     def _data(self):
@@ -313,9 +313,7 @@ class Record:
         return patches.scaled(raw, dtype, *self._reader.scale_and_shift(place[5]))
 
     def _latent(self, logvar: bool = False) -> npt.NDArray[Any] | None:
-        block = self._block
-        if block is None:  # where there are latents alone, all of the block in one go
-            block = self._loaded(tensors=len(self._reader.header["encoders"]) == 1)
+        block = self._loaded()
         place = block.latent(self._row, logvar)
         if place is None:
             return None

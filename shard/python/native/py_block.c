@@ -224,6 +224,14 @@ const struct shard_record *block_object_record(PyObject *self, PyObject *arg)
     return &frame_of(cast(self))->records[row];
 }
 
+static PyObject *block_text_error(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return cast(self)->loaded->text.status < 0
+               ? damage_object(self, 0, damage_of(self, 0))
+               : Py_NewRef(Py_None);
+}
+
 static PyObject *block_damage(PyObject *self, PyObject *arg)
 {
     uint64_t row;
@@ -390,51 +398,26 @@ static PyObject *get_ids(PyObject *self, void *closure)
     return buffer_lend(module_state_of(self), frame->ids, 4 * frame->n_ids, self);
 }
 
-/* Decompresses the tensors of a block that was loaded without them. 0, or -1 with an
- * exception set. */
-static int load_tensors(PyObject *self)
+/* Frame i alone, of a block that was loaded without it. 0, or -1 with an exception set.
+ */
+static int load_frame(PyObject *self, size_t i)
 {
-    struct loaded_block *l = cast(self)->loaded, *fresh;
-
-    if (l->tensors_tried)
-        return 0;
-    int rc = shard_object_load(cast(self)->shard, l->block, true, &fresh);
-    if (rc < 0 || fresh->text.status < 0) {
-        if (rc == SHARD_OK)
-            raise_damage(self, 0, &fresh->text);
-        else
-            PyErr_NoMemory();
-        loaded_block_free(fresh);
-        return -1;
-    }
-    if (!l->tensors_tried) { /* another thread may have been here meanwhile */
-        l->tensors = fresh->tensors;
-        fresh->tensors = NULL;
-        struct shard_buffer *unused = l->content.tensors;
-        l->content.tensors = fresh->content.tensors;
-        fresh->content.tensors = unused;
-        l->tensors_tried = true;
-    }
-    loaded_block_free(fresh);
-    return 0;
-}
-
-/* Frame i alone, of a block that was loaded without tensors. */
-static PyObject *load_frame(PyObject *self, size_t i)
-{
+    struct loaded_block *l = cast(self)->loaded;
     struct shard_buffer values = {0};
     struct frame_damage damage;
-    PyObject *buffer = NULL;
 
-    if (shard_object_load_tensors(cast(self)->shard, cast(self)->loaded, i, &values,
-                                  &damage) < 0)
+    if (shard_object_load_tensors(cast(self)->shard, l, i, &values, &damage) < 0)
         PyErr_NoMemory();
     else if (damage.status < 0)
         raise_damage(self, i + 1, &damage);
-    else
-        buffer = buffer_take(module_state_of(self), &values);
+    else if (!l->tensors[i].tried) { /* else by another thread meanwhile */
+        const struct shard_buffer unused = l->content.tensors[i];
+        l->content.tensors[i] = values;
+        values = unused;
+        l->tensors[i].tried = true;
+    }
     shard_buffer_free(&values);
-    return buffer;
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* The values of tensor frame i as a Buffer, which b->tensors keeps; NULL with an
@@ -443,14 +426,8 @@ static PyObject *tensor_buffer(PyObject *self, size_t i)
 {
     struct block_object *b = cast(self);
 
-    if (b->tensors[i] == NULL && !b->loaded->tensors_tried) {
-        PyObject *buffer = load_frame(self, i);
-        if (buffer == NULL)
-            return NULL;
-        if (b->tensors[i] == NULL) /* else made by another thread meanwhile */
-            b->tensors[i] = Py_NewRef(buffer);
-        Py_DECREF(buffer);
-    }
+    if (!b->loaded->tensors[i].tried && load_frame(self, i) < 0)
+        return NULL;
     if (b->tensors[i] != NULL)
         return b->tensors[i];
     if (b->loaded->tensors[i].status < 0)
@@ -547,14 +524,6 @@ static PyObject *get_n_records(PyObject *self, void *closure)
     return PyLong_FromUnsignedLong(place_of(cast(self))->n_records);
 }
 
-static PyObject *block_load(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    if (cast(self)->loaded->text.status == SHARD_OK && load_tensors(self) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
 int block_type_add(PyObject *module, struct module_state *state)
 {
     static PyMethodDef methods[] = {
@@ -578,10 +547,10 @@ int block_type_add(PyObject *module, struct module_state *state)
          "(tokens, loss, images): the same of a reader's own draws."},
         {"tensor", block_tensor, METH_O,
          "tensor(frame) -> Buffer: all values of a tensor frame. DamagedError."},
-        {"load_tensors", block_load, METH_NOARGS,
-         "load_tensors(): decompresses them now, with the GIL released."},
         {"errors", block_errors, METH_NOARGS,
          "errors() -> list of the exceptions of all damaged frames."},
+        {"text_error", block_text_error, METH_NOARGS,
+         "text_error() -> exception | None: why no row can be read."},
         {"damage", block_damage, METH_O,
          "damage(row) -> exception | None: why this row cannot be read."},
         {NULL, NULL, 0, NULL},

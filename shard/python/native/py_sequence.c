@@ -197,31 +197,57 @@ static PyObject *sequence_object(const struct shard_sequence *seq)
                          tuple_of(seq->n_spans, span_object, seq));
 }
 
-/* Codes and ids are values of tensors: points a copy of the row's tensors at what is
- * loaded. Gives it; NULL with an exception set. */
-static struct shard_tensor *attach_tensors(PyObject *self, const struct shard_record *rec)
+static bool has_tokens(const struct shard_tensor *t)
+{
+    return t->kind == SHARD_CODES || t->kind == SHARD_IDS;
+}
+
+/* Points those of a row's tensors that are shown at what is loaded: codes and ids are
+ * values. 0, or -1 with an exception set. */
+static int attach_shown(PyObject *self, const struct shard_record *rec, const bool *shown,
+                        struct shard_tensor *tensors)
 {
     const struct shard_text_frame *frame = block_object_frame(self);
-    struct shard_tensor *tensors = calloc(rec->n_tensors + 1, sizeof(tensors[0]));
 
-    if (tensors == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
     for (size_t i = 0; i < rec->n_tensors; i++) {
         const struct shard_place *place =
             &frame->places[rec->tensors + i - frame->tensors];
         tensors[i] = rec->tensors[i];
-        if (tensors[i].kind != SHARD_CODES && tensors[i].kind != SHARD_IDS)
+        if (!shown[i] || !has_tokens(&tensors[i]))
             continue;
         const unsigned char *values = block_object_values(self, place->frame);
-        if (values == NULL) {
-            free(tensors);
-            return NULL;
-        }
+        if (values == NULL)
+            return -1;
         tensors[i].data = values + place->offset;
     }
-    return tensors;
+    return 0;
+}
+
+/* A copy of the row's tensors in *tensors (release with free()), with the values that its
+ * sequence needs; NULL: it has none that may be needed. 0, or -1 with an exception set.
+ */
+static int attach_tensors(PyObject *self, const struct shard_view *view,
+                          const struct shard_record *rec, const struct shard_draws *draws,
+                          struct shard_tensor **tensors)
+{
+    size_t first = 0;
+    int rc = -1;
+
+    *tensors = NULL;
+    while (first < rec->n_tensors && !has_tokens(&rec->tensors[first]))
+        first++;
+    if (first == rec->n_tensors)
+        return 0;
+    bool *shown = calloc(rec->n_tensors, sizeof(shown[0]));
+    *tensors = calloc(rec->n_tensors, sizeof((*tensors)[0]));
+    if (shown == NULL || *tensors == NULL) {
+        PyErr_NoMemory();
+    } else { /* what is wrong with it, building it says */
+        shard_sequence_shown(view, rec, draws, shown);
+        rc = attach_shown(self, rec, shown, *tensors);
+    }
+    free(shown);
+    return rc;
 }
 
 /* Builds it; values of codes and ids are loaded. 0, or -1 with an exception set. */
@@ -230,13 +256,16 @@ static int build(PyObject *self, const struct shard_view *view,
                  struct shard_sequence *seq)
 {
     struct shard_record whole = *rec;
+    struct shard_tensor *tensors;
     char why[128];
 
     /* of the row, whose texts alone may be others */
-    struct shard_tensor *tensors = attach_tensors(self, rec);
-    if (tensors == NULL)
+    if (attach_tensors(self, view, rec, draws, &tensors) < 0) {
+        free(tensors);
         return -1;
-    whole.tensors = tensors;
+    }
+    if (tensors != NULL)
+        whole.tensors = tensors;
     int rc = shard_sequence_build(view, &whole, draws, seq);
     if (rc == SHARD_EINVAL)
         shard_sequence_explain(view, &whole, draws, why, sizeof(why));
