@@ -182,6 +182,7 @@ SHARD_SRC := \
 PYTHON_SRC := \
     shard/python/native/module.c \
     shard/python/native/py_block.c \
+    shard/python/native/py_record.c \
     shard/python/native/py_buffer.c \
     shard/python/native/patches.c \
     shard/python/native/py_draw.c \

@@ -25,29 +25,20 @@ class Buffer:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
-# (kind, name, text, position of its first id in Block.ids, number of ids or None); of an unknown
-# kind bytes for the text
-_Alternative = tuple[int, str, str | bytes, int, int | None]
-# (kind, flags, role, what it holds): of a text its alternatives, of an image its size (w, h) and
-# SHA-256, of others bytes
-_Part = tuple[int, int, str, Any]
-# (kind, part, mirrored, fit, target (w, h), crop, content), of an unknown kind (kind, part, bytes)
+# (name, text, position of its first id in Block.ids, number of ids or None, kind, content): of an
+# unknown kind content, and None for the text
+_Alternative = tuple[str, str | None, int, int | None, int, bytes]
+# (mirrored, fit, target (w, h), crop, content), of an unknown kind (kind, bytes)
 _Rendition = tuple[Any, ...]
-# (kind, part, owner, encoder, slot, dtype, dims, frame, offset in it, bytes, checksum)
+# (kind, encoder, output, mirrored, logvar, dtype, dims, owner, checksum, frame, offset in it, bytes);
+# of an image the owner is one of its own renditions
 _Tensor = tuple[
-    int, int, int | None, int, int, int, tuple[int, ...], int, int, int, int
+    int, int, int, bool, bool, int, tuple[int, ...], int | None, int, int, int, int
 ]
-# (key, name, index, order, caption_drawn, text_checksum, tensor_checksum, metadata, parts)
+# (key, name, index, order, caption_drawn, text_checksum, tensor_checksum, metadata), and of the
+# alternative drawn for epoch 0 the text, the position of its first id and their number
 _Row = tuple[
-    str,
-    str,
-    int,
-    int,
-    int,
-    int,
-    int,
-    bytes | None,
-    tuple[_Part, ...],
+    str, str, int, int, int, int, int, bytes | None, str | None, int, int | None
 ]
 # (offset, length, part, kind, tensor, rows, columns, loss, visible, advance)
 _Span = tuple[int, int, int, int, int, int, int, bool, bool, bool]
@@ -136,15 +127,20 @@ class Block:
     n_records: int
     ids: Buffer  # token ids of all rows' alternatives in their order, uint32
     def row(self, row: int, /) -> _Row: ...
-    def made(self, row: int, /) -> tuple[tuple[_Rendition, ...], tuple[_Tensor, ...]]:
-        """What was made of the row's parts."""
+    def parts(self, row: int, /) -> tuple[tuple[Any, ...], ...]:
+        """(kind, loss, role, number) of each, and of an image (width, height), SHA-256, crop and
+        target of its first rendition or None, of others what unknown kinds hold, as bytes."""
+    def alternatives(self, row: int, part: int, /) -> tuple[_Alternative, ...]:
+        """Of a text; of other parts ()."""
+    def renditions(self, row: int, part: int, /) -> tuple[_Rendition, ...]:
+        """What was made of an image; of other parts ()."""
+    def tensors(self, row: int, part: int, /) -> list[_Tensor]:
+        """What encoders made of a part, in the row's order."""
     def latent(
         self, row: int, logvar: bool = False, /
     ) -> tuple[int, int, int, int, tuple[int, ...], int] | None:
         """(frame, offset, bytes, dtype, dims, encoder) of the latent of the image that stands for
         the record, or of the log-variance that goes with it."""
-    def drawn_ids(self, row: int, /) -> tuple[int, int] | None:
-        """(first id in the block's, number) of the caption drawn for epoch 0; None: no ids."""
     def sequence(
         self, row: int, sequencer: Sequencer, order: int, drawn: Any, /
     ) -> tuple[bytes, bytes, tuple[_Span, ...]]:
