@@ -59,6 +59,7 @@ class ShardReader:
                                     "Dataset and DatasetIndex take a folder")
         self.shard = _shard.Shard(self.path)  # what Prefetcher.submit() takes
         self._block: _shard.Block | None = None  # the last one that was read
+        self._scales: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
         self._named: set[tuple[int, int]] = set()  # frames that were named
 
     def __reduce__(self):
@@ -105,12 +106,15 @@ class ShardReader:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Of one encoder of latents, each (1 or C, p, p) float32: latent = (raw - shift) * scale,
         repeated over the grid where the window p is above 1."""
+        if encoder in self._scales:
+            return self._scales[encoder]
         scale, shift = (self.encoder_array(encoder, name) for name in ("scale", "shift"))
         if scale is None or shift is None:
             name = self.header["encoders"][encoder]["name"]
             raise ValueError(f"{self.path}: {name!r} is no encoder of latents")
         dims = scale.shape if scale.ndim == 3 else (-1, 1, 1)
-        return scale.reshape(dims), shift.reshape(dims)
+        self._scales[encoder] = scale.reshape(dims), shift.reshape(dims)
+        return self._scales[encoder]
 
     def encoder_array(
         self, encoder: int, name: str, output: int = 0
@@ -125,12 +129,20 @@ class ShardReader:
         return np.frombuffer(values, np.uint32 if name == "id_map" else np.float32).reshape(dims)
 
     def __getitem__(self, i: int) -> Record:
-        n = len(self)
+        position, number, row = self._locate(i)
+        block = self._block
+        if block is not None and block.number != number:
+            block = None
+        return Record(self, position, block, row)
+
+    def _locate(self, i: int) -> tuple[int, int, int]:
+        """Of record i its position, and its block and row."""
+        n = self.shard.n_records
         position = operator.index(i)
         if not -n <= position < n:
             raise IndexError(f"{self.path} has {n} records, not a record {position}")
         position %= n
-        return Record(self, position, None, self.shard.locate(position)[1])
+        return position, *self.shard.locate(position)
 
     def by_key(self, key: str, name: str | None = None) -> Record:
         """The first record of that key and, if given, of the unit NAME. KeyError."""
@@ -150,9 +162,10 @@ class ShardReader:
     def _iterate(self) -> Iterator[Record]:
         for number in range(self.shard.n_blocks):
             block = self.shard.block(number, self._tensors)
+            first, whole = block.first_record, not block.errors()
             for row in range(block.n_records):
-                if self._readable(block, row):
-                    yield Record(self, block.first_record + row, block, row)
+                if whole or self._readable(block, row):
+                    yield Record(self, first + row, block, row)
 
     def read(
         self, positions: Iterable[int], columns: str | None = None
@@ -161,16 +174,16 @@ class ShardReader:
         the GIL released. columns: "all" or "text", the reader's own by default. With
         on_error="skip" a damaged record is None, so that places do not shift."""
         tensors = self._tensors if columns is None else _with_tensors(columns)
-        blocks: dict[int, _shard.Block] = {}
+        blocks: dict[int, tuple[_shard.Block, bool]] = {}
         records: list[Record | None] = []
         for i in positions:
-            record = self[i]
-            number, row = self.shard.locate(record.position)
-            block = blocks.get(number)
-            if block is None:
-                block = blocks[number] = self.shard.block(number, tensors)
-            record._block = block
-            records.append(record if self._readable(block, row) else None)
+            position, number, row = self._locate(i)
+            if number not in blocks:
+                block = self.shard.block(number, tensors)
+                blocks[number] = block, not block.errors()
+            block, whole = blocks[number]
+            records.append(Record(self, position, block, row)
+                           if whole or self._readable(block, row) else None)
         return records
 
     def records(self, block: _shard.Block) -> list[Record]:

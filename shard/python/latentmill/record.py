@@ -427,7 +427,10 @@ class Record:
         """The latent of its first image that has one, raw: (C, H, W) float16 or float32; bfloat16
         as uint16 (see bf16_to_float32). By the header's first encoder of latents or codes: None
         where that makes codes, or nothing of this record."""
-        return self._values(self._shown())
+        place = self._place
+        if place is None:
+            place = self._shown()
+        return self._values(place)
 
     @property
     def logvar(self) -> npt.NDArray[Any] | None:
@@ -453,9 +456,7 @@ class Record:
 
     def _shown(self):
         """Where its latent is, as the block says; (): it has none."""
-        place = self._place
-        if place is None:
-            place = self._place = self._loaded().latent(self._row) or ()
+        place = self._place = self._place or self._loaded().latent(self._row) or ()
         return place
 
     def _values(self, place) -> npt.NDArray[Any] | None:
