@@ -73,31 +73,36 @@ static int put_blank(struct builder *b, uint64_t n)
     return SHARD_OK;
 }
 
-static const struct shard_tokenizer *markers_of(const struct builder *b)
+static struct shard_markers markers_of(const struct builder *b)
 {
-    return b->view->markers != NULL ? b->view->markers : &b->view->header->tokenizer;
+    const struct shard_tokenizer *t = &b->view->header->tokenizer;
+
+    if (b->view->markers != NULL)
+        return *b->view->markers;
+    return t->present ? (struct shard_markers){t->bos, t->eos, t->boi, t->eoi}
+                      : (struct shard_markers){-1, -1, -1, -1};
 }
 
 static int put_marker(struct builder *b, int64_t id, uint8_t role)
 {
-    return id >= 0 && markers_of(b)->present ? put(b, (uint32_t)id, role) : SHARD_OK;
+    return id >= 0 ? put(b, (uint32_t)id, role) : SHARD_OK;
 }
 
 static int put_bos(struct builder *b)
 {
-    return put_marker(b, markers_of(b)->bos, ROLE_PREDICTS);
+    return put_marker(b, markers_of(b).bos, ROLE_PREDICTS);
 }
 
 static int put_eos(struct builder *b, bool loss)
 {
-    return put_marker(b, markers_of(b)->eos, loss ? ROLE_PREDICTED : ROLE_NONE);
+    return put_marker(b, markers_of(b).eos, loss ? ROLE_PREDICTED : ROLE_NONE);
 }
 
 static int put_boi(struct builder *b, bool loss, bool codes)
 {
     const uint8_t role =
         (uint8_t)((loss ? ROLE_PREDICTED : 0) | (codes ? ROLE_PREDICTS : 0));
-    const int rc = put_marker(b, markers_of(b)->boi, role);
+    const int rc = put_marker(b, markers_of(b).boi, role);
 
     b->boi_end = b->length;
     return rc;
@@ -111,7 +116,7 @@ static int put_eoi(struct builder *b, bool loss, bool codes)
 
     if (last != NULL && last->offset + last->length == b->length)
         last->eoi = last->kind != 0;
-    return put_marker(b, markers_of(b)->eoi, role);
+    return put_marker(b, markers_of(b).eoi, role);
 }
 
 /* ---- the positions of a tensor ---- */
@@ -486,8 +491,9 @@ static int check_window(struct builder *b)
 /* Also what a sequence needs, and its measure does not. */
 static int check_view(struct builder *b)
 {
-    return markers_of(b)->present ? check_window(b)
-                                  : refuse(b, "the shard has no tokenizer");
+    return b->view->markers != NULL || b->view->header->tokenizer.present
+               ? check_window(b)
+               : refuse(b, "the shard has no tokenizer");
 }
 
 int shard_sequence_length(const struct shard_view *view, const struct shard_record *rec,

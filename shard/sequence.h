@@ -63,13 +63,18 @@ struct shard_templates {
     struct shard_template text;
 };
 
+/* Ids; -1: there is none, and it is left out. */
+struct shard_markers {
+    int64_t bos, eos, boi, eoi;
+};
+
 /* How a reader sees records, whatever they are. */
 struct shard_view {
     const struct shard_header *header;
     const struct shard_plan *plan;
     uint32_t window; /* patch window k: 1, 2, 4 or 8 */
     /* NULL: as the header and the plan say. */
-    const struct shard_tokenizer *markers; /* BOS, EOS, BOI and EOI of it */
+    const struct shard_markers *markers;
     const struct shard_templates *templates;
 };
 

@@ -129,20 +129,16 @@ class ShardReader:
         return np.frombuffer(values, np.uint32 if name == "id_map" else np.float32).reshape(dims)
 
     def __getitem__(self, i: int) -> Record:
-        position, number, row = self._locate(i)
-        block = self._block
-        if block is not None and block.number != number:
-            block = None
-        return Record(self, position, block, row)
-
-    def _locate(self, i: int) -> tuple[int, int, int]:
-        """Of record i its position, and its block and row."""
         n = self.shard.n_records
         position = operator.index(i)
         if not -n <= position < n:
             raise IndexError(f"{self.path} has {n} records, not a record {position}")
         position %= n
-        return position, *self.shard.locate(position)
+        number, row = self.shard.locate(position)
+        block = self._block
+        if block is not None and block.number != number:
+            block = None
+        return Record(self, position, block, row)
 
     def by_key(self, key: str, name: str | None = None) -> Record:
         """The first record of that key and, if given, of the unit NAME. KeyError."""
@@ -176,14 +172,18 @@ class ShardReader:
         tensors = self._tensors if columns is None else _with_tensors(columns)
         blocks: dict[int, tuple[_shard.Block, bool]] = {}
         records: list[Record | None] = []
+        first = end = 0  # of the block of the record before
         for i in positions:
-            position, number, row = self._locate(i)
-            if number not in blocks:
-                block = self.shard.block(number, tensors)
-                blocks[number] = block, not block.errors()
-            block, whole = blocks[number]
-            records.append(Record(self, position, block, row)
-                           if whole or self._readable(block, row) else None)
+            record = self[i]
+            if not first <= record.position < end:
+                number = self.shard.locate(record.position)[0]
+                if number not in blocks:
+                    block = self.shard.block(number, tensors)
+                    blocks[number] = block, not block.errors()
+                block, whole = blocks[number]
+                first, end = block.first_record, block.first_record + block.n_records
+            record._block = block
+            records.append(record if whole or self._readable(block, record._row) else None)
         return records
 
     def records(self, block: _shard.Block) -> list[Record]:
