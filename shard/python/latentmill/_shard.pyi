@@ -50,10 +50,7 @@ KINDS: dict[int, str]  # names of kinds of tensors by their numbers in the file
 DTYPES: dict[int, str]  # names of dtypes
 NO_IDS: int  # number of ids of a text that is not tokenized
 NONE: int  # no owner; the column of a text frame
-FLAG_LOSS: int
-SLOT_LOGVAR: int
-SLOT_MIRRORED: int
-SLOT_OUTPUT_SHIFT: int
+MAX_DIMS: int  # of a tensor
 ARRANGEMENTS: tuple[str, ...]  # "other", "pair", "text": by the numbers of Shard.measure()
 ITEMS: dict[str, int]  # "text", "image", "bos", ...: what a template of a Sequencer has
 
@@ -63,7 +60,7 @@ class Plan:
 
     json: None is Transfusion's. ValueError where it is no plan."""
 
-    json: str  # canonical: the same plan, the same bytes
+    json: str  # canonical: the same plan, the same bytes; plans are equal where it is
     def __init__(self, json: str | None = None) -> None: ...
 
 @final
@@ -174,8 +171,8 @@ class DatasetFile:
     incomplete: bool
     def __init__(self, path: str | PathLike[str]) -> None: ...
     def column(self, name: str, /) -> Buffer: ...
-    def columns(self) -> list[tuple[int, int, int, int]]:
-        """(kind, encoder, dtype, slot) of each column."""
+    def columns(self) -> list[tuple[int, int, int, int, bool, bool]]:
+        """(kind, encoder, dtype, output, mirrored, logvar) of each column."""
     def table(self, name: str, /) -> tuple[Buffer, Buffer]:
         """(starts, entries): entry i of a table is entries[starts[i]:starts[i + 1]], uint64."""
     def fingerprint(self) -> bytes: ...
@@ -211,6 +208,12 @@ def draw(
 
 def default_encoder(header_json: str, /) -> int | None:
     """What stands for an image where nobody names an encoder: its position in the header's."""
+
+def caption_purpose(text: int, /) -> str:
+    """What a record's text, by its number among them, is drawn by."""
+
+def mirror_purpose(image: int, /) -> str:
+    """The same of the mirroring of an image."""
 
 def draw_one(purpose: str, name: str, key: str, epoch: int, seed: int, /) -> int:
     """u of one identity: FORMAT.md, section 7."""

@@ -228,7 +228,7 @@ class Drawing:
                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Which caption, its tokens as far as they are used, and which records are kept."""
         o = self._options
-        u = self._caption_draw("caption", positions, copies)
+        u = self._caption_draw(_shard.caption_purpose(0), positions, copies)
         if isinstance(o.captions, Mapping):
             caption = _choose(u, self._shares(positions, texts))
         else:
@@ -263,7 +263,7 @@ class Drawing:
         for t in range(1, int(n_texts.max(initial=0))):
             which = np.flatnonzero(n_texts > t)
             text = texts.first[positions[which]] + t
-            u = self._caption_draw(f"caption@{t}", positions[which], copies[which])
+            u = self._caption_draw(_shard.caption_purpose(t), positions[which], copies[which])
             chosen = pick(u, texts.count[text].astype(np.uint64)).astype(np.int64)
             n_ids[which] += texts.n_ids[texts.start[text] + chosen]
             for i, one in zip(which.tolist(), chosen.tolist()):
@@ -271,7 +271,8 @@ class Drawing:
         return choices, n_ids
 
     def mirrored(self, positions: np.ndarray, copies: np.ndarray, image: int) -> np.ndarray:
-        return self._caption_draw(f"mirror@{image}", positions, copies) < np.uint64(1 << 63)
+        u = self._caption_draw(_shard.mirror_purpose(image), positions, copies)
+        return u < np.uint64(1 << 63)
 
     def _caption_draw(self, purpose: str, positions, copies) -> np.ndarray:
         if self._options.captions == "stored":

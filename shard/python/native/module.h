@@ -93,7 +93,7 @@ const struct shard_outline *shard_object_outline(PyObject *shard);
 /* Sets the exception of what went wrong with the file, and returns NULL. */
 PyObject *shard_object_raise(PyObject *shard, int status);
 
-/* (kind, encoder, dtype, slot) of an entry of a table of columns. */
+/* (kind, encoder, dtype, output, mirrored, logvar) of an entry of a table of columns. */
 PyObject *column_entry(const char *entry, size_t len);
 
 /* Methods of Shard that read its index: py_index.c. */
