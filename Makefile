@@ -182,6 +182,7 @@ SHARD_SRC := \
 PYTHON_SRC := \
     shard/python/native/module.c \
     shard/python/native/py_block.c \
+    shard/python/native/py_record.c \
     shard/python/native/py_buffer.c \
     shard/python/native/patches.c \
     shard/python/native/py_draw.c \
@@ -406,6 +407,7 @@ PYTHON_TESTS := \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
     tests/python/test_parts.py \
+    tests/python/test_lazy.py \
     tests/python/test_peers.py \
     tests/python/test_plans.py \
     tests/python/test_shard_format.py \

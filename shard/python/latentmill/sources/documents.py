@@ -238,7 +238,7 @@ class Drawing:
                  ) -> tuple[I64, I64, Bools]:
         """Which caption, its tokens as far as they are used, and which records are kept."""
         o = self._options
-        u = self._caption_draw("caption", positions, copies)
+        u = self._caption_draw(_shard.caption_purpose(0), positions, copies)
         if isinstance(o.captions, Mapping):
             caption = _choose(u, self._shares(positions, texts))
         else:
@@ -273,7 +273,7 @@ class Drawing:
         for t in range(1, int(n_texts.max(initial=0))):
             which = np.flatnonzero(n_texts > t)
             text = texts.first[positions[which]] + t
-            u = self._caption_draw(f"caption@{t}", positions[which], copies[which])
+            u = self._caption_draw(_shard.caption_purpose(t), positions[which], copies[which])
             chosen = pick(u, texts.count[text].astype(np.uint64)).astype(np.int64)
             n_ids[which] += texts.n_ids[texts.start[text] + chosen]
             for i, one in zip(which.tolist(), chosen.tolist()):
@@ -282,7 +282,8 @@ class Drawing:
 
     def mirrored(self, positions: I64, copies: I64, image: int) -> Bools:
         """Whether the mirrored rendition of image part `image` is seen."""
-        return self._caption_draw(f"mirror@{image}", positions, copies) < np.uint64(1 << 63)
+        u = self._caption_draw(_shard.mirror_purpose(image), positions, copies)
+        return u < np.uint64(1 << 63)
 
     def _caption_draw(self, purpose: str, positions: I64, copies: I64) -> U64:
         if self._options.captions == "stored":
