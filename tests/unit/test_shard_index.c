@@ -142,7 +142,7 @@ static void test_size(void **state)
 
     (void)state;
     write_shard(N, path);
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     assert_int_equal(map.index.n_records, N);
     assert_true(cost(&map, of_records, N) < 24);
@@ -168,7 +168,7 @@ static void test_shapes(void **state)
 
     (void)state;
     write_shard(N, path);
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     assert_int_equal(shard_outline_load(&outline, &map.index, map.header), SHARD_OK);
     assert_int_equal(outline.n_shapes, N);
@@ -194,7 +194,7 @@ static void print_columns(uint32_t n)
     char path[320];
 
     write_shard(n, path);
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     printf("%u records, %u blocks, %u frames, %llu bytes before the index of %llu\n",
            (unsigned)n, (unsigned)map.index.n_blocks, (unsigned)map.index.n_frames,

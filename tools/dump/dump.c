@@ -25,6 +25,7 @@
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
 #include "tools/cli/shard_operands.h"
+#include "tools/store/store.h"
 
 struct dump {
     int64_t limit; /* samples still to print */
@@ -229,7 +230,7 @@ static void dump_file(struct dump *d, const char *path)
 {
     struct source s = {.path = path};
 
-    int rc = shard_reader_open(&s.reader, path);
+    int rc = shard_reader_open_from(&s.reader, store_at(path)->input, path);
     if (rc < 0) {
         complain(d, "%s", shard_reader_why(s.reader));
     } else if (d->header) {

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shard/reader.h"
 #include "tools/cli/exit_code.h"
@@ -95,11 +94,21 @@ static int look_at_columns(struct export_run *run, const struct export_unit *u,
     return rc;
 }
 
+/* What cannot be read for now may be read by the next run. */
+static int leave_out(struct export_run *run, int status)
+{
+    if (status == SHARD_EIO)
+        atomic_fetch_add(&run->n_failed, 1);
+    else
+        run->n_unreadable++;
+    return EXIT_BAD_INPUT;
+}
+
 /* Gives NAME and part. 0; EXIT_BAD_INPUT: they cannot be used; or EXIT_FAILED. */
-static int name_of(char **name, const struct shard_header *h)
+static int name_of(struct export_run *run, char **name, const struct shard_header *h)
 {
     if (!input_name_check(h->name))
-        return EXIT_BAD_INPUT;
+        return leave_out(run, SHARD_EFORMAT);
     if (h->part == 0)
         *name = strdup(h->name);
     else if (asprintf(name, "%s+%05" PRIu32, h->name, h->part) < 0)
@@ -113,7 +122,7 @@ static int look_into(struct export_run *run, struct export_unit *u,
 {
     u->n_records = shard_reader_count(r);
     u->shape.weight = run->view != NULL;
-    int rc = name_of(&u->name, shard_reader_header(r));
+    int rc = name_of(run, &u->name, shard_reader_header(r));
     if (rc == 0)
         rc = look_at_columns(run, u, shard_reader_header(r));
     *models = rc == 0 ? export_models_describe(r, &u->shape) : NULL;
@@ -128,12 +137,10 @@ static int look_at(struct export_run *run, struct export_unit *u, const char *pa
     struct shard_reader *r = NULL;
     int rc = 0;
 
-    if (access(path, F_OK) != 0)
-        return usage_error("%s: %s", path, strerror(errno));
     *u = (struct export_unit){.path = strdup(path)};
     if (u->path == NULL)
         return export_out_of_memory();
-    int status = shard_reader_open(&r, path);
+    int status = shard_reader_open_from(&r, store_at(path)->input, path);
     if (status == SHARD_OK)
         status = export_fingerprint(u->fingerprint, r);
     if (status == SHARD_OK)
@@ -142,7 +149,7 @@ static int look_at(struct export_run *run, struct export_unit *u, const char *pa
         rc = export_out_of_memory();
     } else if (status < 0) {
         print_to_stderr("error: %s", shard_reader_why(r));
-        rc = EXIT_BAD_INPUT;
+        rc = leave_out(run, status);
     } else {
         rc = look_into(run, u, r, models);
     }
@@ -275,7 +282,6 @@ static int look_at_all(struct export_run *run, char **paths, size_t n_paths,
         rc = look_at(run, u, paths[i], &models);
         if (rc == EXIT_BAD_INPUT) {
             unit_clear(u);
-            run->n_unreadable++;
             rc = 0;
             continue;
         }
