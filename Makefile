@@ -266,6 +266,7 @@ TOOLS_SRC := \
     tools/cli/options.c \
     tools/cli/out_folder.c \
     tools/run/parallel.c \
+    tools/store/path.c \
     tools/store/path_list.c \
     tools/run/pipeline.c \
     tools/prepare/prepare_plan.c \
@@ -572,6 +573,7 @@ $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private
 
 # Its own rename(), for what others do just before.
 $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
+$(BUILD)/tests/unit/test_data_set: private LDFLAGS += -Wl,--wrap=closedir
 $(BUILD)/tests/unit/test_store: private LDFLAGS += -Wl,--wrap=link,--wrap=renameat2,--wrap=nanosleep
 
 # The programs need no cmocka: benches run some of them after `make demo`.

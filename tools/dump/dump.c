@@ -5,7 +5,8 @@
  * last sample of --limit, only the blocks that the index gives for --key and --name. What
  * is damaged is named on stderr, the samples of one frame together, and the rest is
  * printed; the exit status then is 1, or 2 where only an operand is wrong (not there, no
- * shards), or 42 where a folder only lacks something (data_set.h). A reader of the output
+ * shards), or 42 where a folder only lacks something (data_set.h); that `prepare` has
+ * units unfinished is no fault. A reader of the output
  * that goes away ends the program quietly. */
 #include <errno.h>
 #include <inttypes.h>
@@ -245,7 +246,7 @@ static void dump_file(struct dump *d, const char *path)
     shard_reader_close(s.reader);
 }
 
-/* `lacking`: a folder lacks something. */
+/* `lacking`: a folder has lost something. */
 static int finish(struct dump *d, bool lacking)
 {
     flush_output(d);
@@ -282,7 +283,7 @@ int dump_main(int argc, char **argv)
     }
     for (size_t i = 0; i < shards.files.n && more_wanted(&d); i++)
         dump_file(&d, shards.files.paths[i]);
-    const bool lacking = shards.n_lacking > 0;
+    const bool lacking = shards.n_lacking > shards.n_unfinished;
     shard_operands_clear(&shards);
     dump_tokenizer_clear(&d.tokenizer);
     return finish(&d, lacking);

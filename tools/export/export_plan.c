@@ -426,8 +426,7 @@ int export_plan(struct export_run *run, char **paths, size_t n_paths)
 
     int rc = look_at_all(run, paths, n_paths, &all);
     if (rc == 0 && run->n_units == 0)
-        rc = run->n_unreadable + run->n_missing > 0 ? EXIT_BAD_INPUT
-                                                    : usage_error("no shard to export");
+        rc = atomic_load(&run->n_failed) > 0 ? EXIT_FAILED : EXIT_BAD_INPUT;
     if (rc == 0)
         rc = out_folder_make(run->options->out);
     if (rc == 0)

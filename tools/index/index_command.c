@@ -19,6 +19,7 @@
 #include "tools/cli/options.h"
 #include "tools/cli/plural.h"
 #include "tools/cli/print.h"
+#include "tools/store/path.h"
 #include "tools/store/publish.h"
 #include "tools/store/store.h"
 
