@@ -161,7 +161,7 @@ SHARD_SRC := \
     shard/file/row_read.c \
     shard/index/column_store.c \
     shard/index/index.c \
-    shard/input.c \
+    shard/shard_input.c \
     shard/output.c \
     shard/file/sink.c \
     shard/writer.c \

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #include "shard/header.h"
-#include "shard/input.h"
+#include "shard/shard_input.h"
 #include "shard/record.h"
 #include "shard/status.h"
 

@@ -9,7 +9,7 @@
 #include <zstd.h>
 
 #include "shard/buffer.h"
-#include "shard/input.h"
+#include "shard/shard_input.h"
 
 struct shard_source {
     const struct shard_input *input; /* lent until close */

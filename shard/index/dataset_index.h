@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "shard/input.h"
+#include "shard/shard_input.h"
 #include "shard/status.h"
 
 /* Ids of its columns on disk. */

@@ -335,6 +335,10 @@ def check_unreachable(here, taken):
         assert command(here) == (1, names, found.unreadable), (command, command(here), found.unreadable)
     assert len(found.problems()) == 1, found.problems()
     check_catalogue(here, found)
+    try:
+        find_shards(here)
+    except ShardError as error:
+        assert "Try again" in str(error) and "remove" not in str(error), error
 
 
 def check_index_of_nothing(here):

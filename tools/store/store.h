@@ -21,7 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "shard/input.h"
+#include "shard/shard_input.h"
 #include "shard/output.h"
 
 struct store_entry {

@@ -131,6 +131,8 @@ def _shards_at(path: PathLike, without: list[PathLike]) -> list[str]:
 
 def _finished(found: DataSet) -> list[str]:
     """The finished shards of a folder. Refuses one that lacks some, warns of others."""
+    if found.may_pass:
+        raise ShardError(f"{first_few(found.unreadable, '; ')}. Try again, or mend its rights")
     if found.unreadable:
         raise ShardError(f"{first_few(found.unreadable, '; ')}. Restore it, or remove it and let "
                          "latentmill prepare make its unit again")

@@ -34,6 +34,7 @@ class DataSet:
         self.unreadable: list[str] = []  # manifests and folders
         self.missing: list[str] = []     # shards that manifests name, gone or of another size
         self.any_gone = False
+        self.may_pass = False            # some could not be read for now
         self.unfinished: list[str] = []  # temporaries of units without a manifest, empty manifests
         self.foreign: list[str] = []     # shards that no manifest names
         self.n_units = 0                 # whose manifest could be read
@@ -53,6 +54,7 @@ class DataSet:
     def _note_unreadable(self, path: str, error: OSError) -> None:
         if path not in self._unread:
             self._unread.add(path)
+            self.may_pass |= error.errno not in NOT_THERE
             self.unreadable.append(f"{self.folder / path}: {os.strerror(error.errno or errno.EIO)}")
 
     def _look(self, files: list[str]) -> None:

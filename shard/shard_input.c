@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shard/input.h"
+#include "shard/shard_input.h"
 
 #include <errno.h>
 #include <fcntl.h>

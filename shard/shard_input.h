@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/input.h - public: where the bytes of a file that is read come from.
+ * shard/shard_input.h - public: where the bytes of a file that is read come from.
  *
  * The reader's caller may have a place of its own for them; by default they come from
  * plain files. */
-#ifndef SHARD_INPUT_H
-#define SHARD_INPUT_H
+#ifndef SHARD_SHARD_INPUT_H
+#define SHARD_SHARD_INPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>
