@@ -8,9 +8,10 @@ import shutil
 import subprocess
 import tempfile
 import warnings
+from unittest import mock
 
 import package
-from latentmill import DatasetIndex, ShardError
+from latentmill import DatasetIndex, ShardError, data_set
 from latentmill.catalogue import Catalogue, find_shards
 from latentmill.data_set import DataSet
 
@@ -341,6 +342,15 @@ def check_unreachable(here, taken):
         assert "Try again" in str(error) and "remove" not in str(error), error
 
 
+def check_at_work(here):
+    """As when `prepare` published two units while the folder was listed."""
+    listed = set(data_set.files_below(here, print)) - {"a.manifest.json", "n/c.lms", "b.lms", "b.manifest.json"}
+    listed.add("b.lms.tmp.h.1.0123abcd")
+    with mock.patch.object(data_set, "files_below", lambda *_: sorted(listed)):
+        found = DataSet(here)
+    assert (found.problems(), found.shards) == ([], [f"{name}.lms" for name in ALL]), (found.problems(), found.shards)
+
+
 def check_index_of_nothing(here):
     """An index that tells of no shards is right where there are none."""
     assert run("index", here).returncode == 0
@@ -376,6 +386,7 @@ def main():
             change(here)
             check_unreachable(here, taken)
         check_manifests(folder / "whole")
+        check_at_work(folder / "whole")
         check_index_of_nothing(folder / "all_rejected")
 
 
