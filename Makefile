@@ -217,6 +217,7 @@ TOOLS_SRC := \
     tools/bench/bench_tokenizer.c \
     tools/run/budget.c \
     tools/store/data_set.c \
+    tools/store/data_set_find.c \
     tools/cli/data_set_report.c \
     tools/prepare/dataset.c \
     tools/dump/dump.c \
