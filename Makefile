@@ -37,7 +37,6 @@ INGEST_SRC := \
     ingest/status.c \
     ingest/archive/damage.c \
     ingest/text/utf8.c \
-    ingest/text/blank.c \
     ingest/archive/decoder.c \
     ingest/archive/gunzip.c \
     ingest/archive/unzstd.c \
@@ -61,13 +60,13 @@ INGEST_SRC := \
     ingest/text/document_parse.c \
     ingest/text/plain_json.c \
     ingest/reject.c \
-    ingest/skip.c \
     ingest/image/exif.c \
     ingest/image/image_header.c \
     ingest/image/header_jpeg.c \
     ingest/image/header_png.c \
     ingest/image/header_webp.c \
-    ingest/image/png_source.c \
+    ingest/image/png_stream.c \
+    ingest/image/resize_filter.c \
     ingest/image/resize_axis.c \
     ingest/image/resize_kernel.c \
     ingest/image/resize_portable.c \
@@ -104,7 +103,7 @@ VAE_SRC := \
     vae_encode/vae.c \
     vae_encode/default/vae_builtin.c \
     vae_encode/vae_coder.c \
-    vae_encode/model/vae_source.c \
+    vae_encode/model/vae_files.c \
     vae_encode/why.c \
     vae_encode/cpu/winograd.c
 
@@ -137,6 +136,7 @@ SHARD_SRC := \
     shard/status.c \
     shard/header.c \
     shard/header_read.c \
+    shard/record.c \
     shard/record_check.c \
     shard/file/row.c \
     shard/file/planes.c \
@@ -151,7 +151,6 @@ SHARD_SRC := \
     shard/file/column.c \
     shard/file/text_frame.c \
     shard/file/block.c \
-    shard/index/intern.c \
     shard/index/table.c \
     shard/valid_utf8.c \
     shard/index/outline.c \
@@ -219,7 +218,7 @@ TOOLS_SRC := \
     tools/store/data_set.c \
     tools/store/data_set_find.c \
     tools/cli/data_set_report.c \
-    tools/prepare/dataset.c \
+    tools/prepare/configuration.c \
     tools/dump/dump.c \
     tools/dump/dump_json.c \
     tools/dump/dump_sample.c \
@@ -233,7 +232,8 @@ TOOLS_SRC := \
     tools/export/export_index.c \
     tools/export/export_mds.c \
     tools/export/export_models.c \
-    tools/export/export_plan.c \
+    tools/export/export_work_list.c \
+    tools/export/export_run.c \
     tools/export/export_sample.c \
     tools/export/export_shape.c \
     tools/export/export_unit.c \
@@ -246,10 +246,10 @@ TOOLS_SRC := \
     tools/index/index_command.c \
     tools/prepare/identity.c \
     tools/run/input.c \
+    tools/run/input_list.c \
     tools/run/input_advice.c \
     tools/prepare/input_clash.c \
     tools/run/input_probe.c \
-    tools/run/isa.c \
     tools/cli/json_diff.c \
     tools/store/json_text.c \
     tools/cli/latent_options.c \
@@ -262,7 +262,6 @@ TOOLS_SRC := \
     tools/run/model_advice.c \
     tools/run/models.c \
     tools/run/monitor.c \
-    tools/cli/no_memory.c \
     tools/export/npy.c \
     tools/cli/options.c \
     tools/cli/out_folder.c \
@@ -270,7 +269,7 @@ TOOLS_SRC := \
     tools/store/path.c \
     tools/store/path_list.c \
     tools/run/pipeline.c \
-    tools/prepare/prepare_plan.c \
+    tools/prepare/work_list.c \
     tools/prepare/prepare.c \
     tools/prepare/prepare_options.c \
     tools/cli/print.c \
@@ -279,21 +278,22 @@ TOOLS_SRC := \
     tools/run/queue.c \
     tools/view/record_view.c \
     tools/prepare/remaining.c \
-    tools/prepare/report.c \
+    tools/prepare/console.c \
     tools/prepare/rival.c \
-    tools/prepare/run.c \
+    tools/prepare/job.c \
     tools/cli/run_options.c \
     tools/prepare/sample.c \
     tools/prepare/sample_record.c \
+    tools/prepare/sample_texts.c \
     tools/prepare/select_options.c \
     tools/store/sha256.c \
-    tools/store/sha256_file.c \
     tools/cli/shard_operands.c \
     tools/run/input_source.c \
     tools/cli/shell_word.c \
     tools/prepare/stage_encode.c \
     tools/prepare/stage_read.c \
     tools/prepare/stage_write.c \
+    tools/store/give_name.c \
     tools/store/store.c \
     tools/store/store_folder.c \
     tools/store/store_stream.c \
@@ -302,6 +302,7 @@ TOOLS_SRC := \
     tools/view/tensor.c \
     tools/cli/text_options.c \
     tools/prepare/unit.c \
+    tools/prepare/unit_publish.c \
     tools/cli/url.c \
     tools/export/view_file.c \
     tools/export/wds_key.c \
@@ -313,6 +314,7 @@ UNIT_TESTS := \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
     tests/unit/test_caption.c \
+    tests/unit/test_read_stage.c \
     tests/unit/test_reader_jsonl.c \
     tests/unit/test_reader_jsonl_faults.c \
     tests/unit/test_key.c \
@@ -330,6 +332,7 @@ UNIT_TESTS := \
     tests/unit/test_encode_hash.c \
     tests/unit/test_encoder.c \
     tests/unit/test_encoding.c \
+    tests/unit/test_encode_stage.c \
     tests/unit/test_gather.c \
     tests/unit/test_prepare_options.c \
     tests/unit/test_publish.c \
@@ -432,7 +435,8 @@ PYTHON_TESTS := \
     tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \
-    tests/python/test_views.py
+    tests/python/test_views.py \
+    tests/python/test_wheel.py
 
 # Run by check-trainer, with the packages of tests/requirements-trainer.txt.
 # The training comes first: it takes longest.
@@ -457,6 +461,7 @@ CLI_TESTS := \
     tests/cli/make.sh \
     tests/cli/memory.sh \
     tests/cli/prepare_bytes.sh \
+    tests/cli/prepare_claims.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \
     tests/cli/prepare_inputs.sh \
@@ -528,7 +533,7 @@ python_include := $(shell python3 -c 'import sysconfig; print(sysconfig.get_path
 python_objects := $(patsubst %.c,$(BUILD)/python/obj/%.o,$(PYTHON_SRC) \
                   $(filter-out shard/writer.c shard/file/sink.c shard/output.c,$(SHARD_SRC)))
 python_files   := $(patsubst shard/python/latentmill/%,$(python_package)/%,\
-                  $(wildcard shard/python/latentmill/*.py*))
+                  $(wildcard $(addprefix shard/python/latentmill/,*.py* */*.py)))
 ## python: the Python package, below $(BUILD)/python
 .PHONY: python
 python: $(python_package)/_shard.abi3.so $(python_files)
@@ -575,7 +580,7 @@ $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private
 # Its own rename(), for what others do just before.
 $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
 $(BUILD)/tests/unit/test_data_set: private LDFLAGS += -Wl,--wrap=closedir
-$(BUILD)/tests/unit/test_store: private LDFLAGS += -Wl,--wrap=link,--wrap=renameat2,--wrap=nanosleep
+$(BUILD)/tests/unit/test_store: private LDFLAGS += -Wl,--wrap=link,--wrap=renameat2,--wrap=rename,--wrap=gethostname
 
 # The programs need no cmocka: benches run some of them after `make demo`.
 $(unit_programs): private test_libs = -lcmocka
@@ -623,7 +628,7 @@ all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 sanitized_tests = $(filter-out %/test_vae_sd %/prepare_bytes.sh %/lint.sh %/lint_tools.sh %/memory.sh %/runner.sh \
     %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py \
     %/test_dataset_sources.py %/test_dataset_state.py %/test_pages.py %/test_parts.py %/test_readme.py \
-    %/test_views.py,$(all_tests))
+    %/test_views.py %/test_wheel.py,$(all_tests))
 test: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' PYTHON='$(VENV)/bin/python' \

@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 #include "ingest/hash_set.h"
-#include "ingest/image/image_header.h"
 #include "ingest/reject.h"
 
 /* One of several texts that stand for the same: a caption, or a document. */
@@ -34,7 +33,6 @@ struct ingest_part {
     /* INGEST_IMAGE: encoded bytes */
     unsigned char *image;
     size_t image_len;
-    struct image_header header; /* all zero until somebody has read it */
 };
 
 /* What next() has cut out of an input for parse() to make parts of. */

@@ -47,8 +47,7 @@ struct reader_options {
     /* tar: */
     const char *image_field; /* NULL: the first of jpg, jpeg, png, webp, else the only
                               * member that looks like an image */
-    size_t
-        max_member_bytes; /* longer images and caption files: too_many_bytes (64 MiB) */
+    size_t max_member_bytes; /* longer images and captions: too_many_bytes (64 MiB) */
     /* jsonl: */
     const char *text_field; /* the member that is the text ("text") */
     const char *id_field;   /* the member that is the key, where there is one ("id") */
@@ -96,7 +95,7 @@ struct reader {
 
 /* WebDataset's archives: a sample of one text and one image for each group of consecutive
  * members with one key. The key is folder and file name up to its first dot; what follows
- * is the field, in lower case. What is no part of a group (ingest/skip.h) is counted. A
+ * is the field, in lower case. What is no part of a group (ingest/reject.h) is counted. A
  * link has no bytes of its own: where it is the image, or might be, or is the only
  * caption, the sample is rejected. An archive without its two zero blocks is damaged, and
  * so is an input that is empty or no tar archive at all: a download that failed leaves

@@ -15,6 +15,17 @@ const char *reject_name(enum reject_reason reason)
     return (unsigned)reason < N_REJECT_REASONS ? names[reason] : "unknown";
 }
 
+const char *skip_name(enum skip_kind kind)
+{
+    static const char *const names[N_SKIP_KINDS] = {
+#define X(id, name) [SKIP_##id] = name,
+        INGEST_SKIPS(X)
+#undef X
+    };
+
+    return (unsigned)kind < N_SKIP_KINDS ? names[kind] : "none";
+}
+
 enum reject_reason reject_set(struct reject *r, enum reject_reason reason,
                               const char *fmt, ...)
 {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ingest/reject.h - public: why a sample was rejected: the one list of reasons.
+ * ingest/reject.h - public: what is not taken, and why: the one list of reasons for
+ * samples, and the one of kinds of skipped members.
  *
  * The names are written to NAME.rejects.jsonl and to manifests, so they are a promise
  * to the outside: add, never rename. */
 #ifndef INGEST_REJECT_H
 #define INGEST_REJECT_H
 
+/* Samples. */
 #define INGEST_REASONS(X)                                                                \
     X(NO_IMAGE, "no_image")                                                              \
     X(NO_CAPTION, "no_caption")                                                          \
@@ -51,5 +53,27 @@ const char *reject_name(enum reject_reason reason);
 /* Fills *r, printf-like. Returns `reason`, so that a caller can return it. */
 __attribute__((format(printf, 3, 4))) enum reject_reason
 reject_set(struct reject *r, enum reject_reason reason, const char *fmt, ...);
+
+/* Members of an archive that belong to no sample: they neither begin nor end a group. The
+ * first that fits counts. */
+#define INGEST_SKIPS(X)                                                                  \
+    X(FOLDER, "folder")                                                                  \
+    X(SPECIAL, "special") /* what only one tar program knows, and as with LINK: devices, \
+                             pipes, another volume's rest */                             \
+    X(MACOS, "macos")     /* ._x (AppleDouble), .DS_Store, what is below __MACOSX */     \
+    X(PRIVATE, "private") /* first component __x__: WebDataset's own */                  \
+    X(NO_KEY, "no_key")                                                                  \
+    X(LINK, "link") /* whose name is not that of an image, caption or JSON */
+
+enum skip_kind {
+#define X(id, name) SKIP_##id,
+    INGEST_SKIPS(X)
+#undef X
+        N_SKIP_KINDS,
+    SKIP_NOT = N_SKIP_KINDS /* it is part of a sample */
+};
+
+/* "folder", ... Static. */
+const char *skip_name(enum skip_kind kind);
 
 #endif

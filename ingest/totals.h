@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ingest/skip.h"
+#include "ingest/reject.h"
 
 /* Counts over what has been read so far. */
 struct ingest_totals {

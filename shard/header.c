@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include <jansson.h>
 
 #include "shard/canonical_json.h"
 #include "shard/json_array.h"
-#include "shard/parts.h"
 #include "shard/status.h"
 
 static const char scale_formula[] = "latent = (raw - shift) * scale";
@@ -197,11 +197,10 @@ static json_t *kind_to_json(const struct shard_encoder *e)
 {
     switch (shard_kind_number(e->kind)) {
     case SHARD_LATENT:
-        return json_pack("{s:I, s:I, s:s, s:o, s:o, s:s}", /* */
-                         "channels", (json_int_t)e->channels, "f",
-                         (json_int_t)e->downscale, "moments", e->moments, "scale",
-                         scale_array(e, e->scale), "shift", scale_array(e, e->shift),
-                         "formula", scale_formula);
+        return json_pack("{s:I, s:I, s:s, s:o, s:o, s:s}", "channels",
+                         (json_int_t)e->channels, "f", (json_int_t)e->downscale,
+                         "moments", e->moments, "scale", scale_array(e, e->scale),
+                         "shift", scale_array(e, e->shift), "formula", scale_formula);
     case SHARD_CODES:
         return json_pack("{s:I, s:I, s:o}", "codebook", (json_int_t)e->codebook,
                          "id_offset", (json_int_t)e->id_offset, "id_map",
@@ -221,12 +220,12 @@ static json_t *kind_to_json(const struct shard_encoder *e)
 static json_t *encoder_to_json(const struct shard_encoder *e)
 {
     json_t *encoder = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o, s:o, s:s, s:b}", /* */
-        "name", e->name, "kind", e->kind, "of", e->of, "family", e->family,
-        "weights_sha256", e->weights_sha256, "encode", e->encode, "config",
-        parse_object(e->config), "geometry", parse_object(e->geometry), "input",
-        parse_object(e->input), "outputs", string_array(e->outputs, e->n_outputs),
-        "numerics", e->numerics, "reproducible", (int)e->reproducible);
+        "{s:s, s:s, s:s, s:s, s:s?, s:s?, s:o, s:o, s:o, s:o, s:s, s:b}", "name", e->name,
+        "kind", e->kind, "of", e->of, "family", e->family, "weights_sha256",
+        e->weights_sha256, "encode", e->encode, "config", parse_object(e->config),
+        "geometry", parse_object(e->geometry), "input", parse_object(e->input), "outputs",
+        string_array(e->outputs, e->n_outputs), "numerics", e->numerics, "reproducible",
+        (int)e->reproducible);
     json_t *of_kind = kind_to_json(e);
 
     if (encoder == NULL || of_kind == NULL || json_object_update(encoder, of_kind) != 0) {
@@ -267,12 +266,20 @@ int shard_header_to_json(const struct shard_header *h, char **json)
             encoders = NULL;
         }
     json_t *root = json_pack(
-        "{s:s, s:I, s:s, s:b, s:I, s:f, s:I, s:o, s:o, s:o}", /* */
-        "name", h->name, "part", (json_int_t)h->part, "software", h->software, "demo",
-        (int)h->demo, "seed", (json_int_t)h->seed, "caption_first", h->caption_first,
-        "patch", (json_int_t)h->patch, "tokenizer", tokenizer_to_json(&h->tokenizer),
-        "encoders", encoders, "config", parse_object(h->config));
+        "{s:s, s:I, s:s, s:b, s:I, s:f, s:I, s:o, s:o, s:o}", "name", h->name, "part",
+        (json_int_t)h->part, "software", h->software, "demo", (int)h->demo, "seed",
+        (json_int_t)h->seed, "caption_first", h->caption_first, "patch",
+        (json_int_t)h->patch, "tokenizer", tokenizer_to_json(&h->tokenizer), "encoders",
+        encoders, "config", parse_object(h->config));
     *json = root != NULL ? shard_json_canonical(root) : NULL;
     json_decref(root);
     return *json != NULL ? SHARD_OK : SHARD_ENOMEM;
+}
+
+uint32_t shard_find_encoder(const struct shard_header *h, const char *name)
+{
+    for (size_t i = 0; i < h->n_encoders; i++)
+        if (strcmp(h->encoders[i].name, name) == 0)
+            return (uint32_t)i;
+    return SHARD_NONE;
 }

@@ -99,4 +99,7 @@ int shard_header_from_json(const char *json, size_t len, struct shard_header **o
                            char *why, size_t cap);
 void shard_header_free(struct shard_header *h);
 
+/* The encoder of that name, or SHARD_NONE. */
+uint32_t shard_find_encoder(const struct shard_header *h, const char *name);
+
 #endif

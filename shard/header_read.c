@@ -12,7 +12,6 @@
 #include "shard/file/format.h"
 #include "shard/json_array.h"
 #include "shard/json_read.h"
-#include "shard/parts.h"
 #include "shard/status.h"
 
 struct parsed_header {
@@ -113,12 +112,23 @@ static void parse_latent(struct shard_json *j, const json_t *object,
         shard_json_refuse(j, "%s has \"shift\" of other dims than \"scale\"", j->where);
 }
 
+/* Whether an array is there that may be null, but not missing. */
+static bool has_array(struct shard_json *j, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    const bool has = json_is_array(value) || json_is_object(value);
+
+    if (!has && !json_is_null(value))
+        shard_json_refuse(j, "%s has no \"%s\" that is an array or null", j->where, key);
+    return has;
+}
+
 static void parse_codes(struct shard_json *j, const json_t *object,
                         struct shard_encoder *e)
 {
     e->codebook = (uint32_t)shard_json_integer(j, object, "codebook", SHARD_MAX_ID);
     e->id_offset = (uint32_t)shard_json_integer(j, object, "id_offset", SHARD_MAX_ID);
-    if (json_is_null(json_object_get(object, "id_map"))) {
+    if (!has_array(j, object, "id_map")) {
         if ((uint64_t)e->id_offset + e->codebook > (uint64_t)SHARD_MAX_ID + 1)
             shard_json_refuse(j, "%s has ids above %d", j->where, SHARD_MAX_ID);
         return;
@@ -151,7 +161,7 @@ static double *get_statistics(struct shard_json *j, const json_t *object, const 
     uint32_t dims[SHARD_ARRAY_DIMS];
     size_t n_dims;
 
-    if (json_is_null(json_object_get(object, key)))
+    if (!has_array(j, object, key))
         return NULL;
     double *values =
         shard_json_reals(j, object, key, SHARD_MAX_STATISTICS, dims, &n_dims);
@@ -186,7 +196,7 @@ static void parse_all_features(struct shard_json *j, const json_t *object,
     const size_t want = e->n_outputs > 0 ? e->n_outputs : 1;
     size_t n;
 
-    if (json_is_null(json_object_get(object, "features")))
+    if (!has_array(j, object, "features"))
         return;
     const json_t *list = shard_json_array(j, object, "features", want, &n);
     if (n != want)

@@ -140,11 +140,25 @@ static struct array read_array(struct shard_json *j, const json_t *object,
         a.dims[0] = (uint32_t)a.n;
     } else if (take_dims(&a, json_object_get(value, "dims"), max)) {
         take_base64(j, &a, key, json_object_get(value, type));
+    } else if (json_is_object(value)) {
+        shard_json_refuse(j,
+                          "%s has \"%s\" whose \"dims\" are not 1 to %d numbers above 0, "
+                          "of together at most %zu values",
+                          j->where, key, SHARD_ARRAY_DIMS, max);
     } else {
         shard_json_refuse(j, "%s has no array \"%s\" of at most %zu values", j->where,
                           key, max);
     }
     return a;
+}
+
+/* Gives `values`, or NULL: one of them was refused. */
+static void *given(const struct shard_json *j, void *values)
+{
+    if (j->rc == SHARD_OK)
+        return values;
+    free(values);
+    return NULL;
 }
 
 double *shard_json_reals(struct shard_json *j, const json_t *object, const char *key,
@@ -164,7 +178,7 @@ double *shard_json_reals(struct shard_json *j, const json_t *object, const char 
     free(a.values);
     memcpy(dims, a.dims, sizeof(a.dims));
     *n_dims = a.n_dims;
-    return out;
+    return given(j, out);
 }
 
 uint32_t *shard_json_ids(struct shard_json *j, const json_t *object, const char *key,
@@ -184,5 +198,5 @@ uint32_t *shard_json_ids(struct shard_json *j, const json_t *object, const char 
     }
     free(a.values);
     *n = a.n;
-    return out;
+    return given(j, out);
 }

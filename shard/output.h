@@ -15,10 +15,10 @@ struct shard_output {
     int (*open)(void **file, const char *path);
     /* All of it. */
     int (*write)(void *file, const void *data, size_t len);
-    /* Takes `file`, whatever it returns. On success the file is whole and outlasts a
+    /* Releases `file`, whatever it returns. On success the file is whole and outlasts a
      * crash of the machine. */
     int (*finish)(void *file);
-    /* Takes `file`: it is given up. What was written may stay. Accepts NULL. */
+    /* Releases `file`: it is given up. What was written may stay. Accepts NULL. */
     void (*close)(void *file);
 };
 

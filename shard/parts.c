@@ -6,51 +6,6 @@
 
 #include "shard/status.h"
 
-static const char *const kind_names[] = {[SHARD_LATENT] = "latent",
-                                         [SHARD_CODES] = "codes",
-                                         [SHARD_FEATURES] = "features",
-                                         [SHARD_PIXELS] = "pixels",
-                                         [SHARD_IDS] = "ids"};
-enum { N_KINDS = sizeof(kind_names) / sizeof(kind_names[0]) };
-
-uint32_t shard_kind_number(const char *name)
-{
-    for (uint32_t i = SHARD_LATENT; i < N_KINDS; i++)
-        if (strcmp(kind_names[i], name) == 0)
-            return i;
-    return 0;
-}
-
-const char *shard_kind_name(uint32_t kind)
-{
-    return kind < N_KINDS ? kind_names[kind] : NULL;
-}
-
-static const char *const part_names[] = {
-    [SHARD_PART_TEXT] = "text", [SHARD_PART_IMAGE] = "image", [SHARD_PART_DATA] = "data"};
-enum { N_PARTS = sizeof(part_names) / sizeof(part_names[0]) };
-
-uint32_t shard_part_number(const char *name)
-{
-    for (uint32_t i = 0; i < N_PARTS; i++)
-        if (strcmp(part_names[i], name) == 0)
-            return i;
-    return SHARD_NONE;
-}
-
-const char *shard_part_name(uint32_t kind)
-{
-    return kind < N_PARTS ? part_names[kind] : NULL;
-}
-
-const char *shard_fit_name(enum shard_fit fit)
-{
-    static const char *const names[] = {
-        [SHARD_CROP] = "crop", [SHARD_PAD] = "pad", [SHARD_STRETCH] = "stretch"};
-
-    return names[fit];
-}
-
 static size_t first_of(const struct shard_record *rec, uint32_t kind)
 {
     size_t i = 0;
@@ -106,14 +61,6 @@ uint32_t shard_default_encoder(const struct shard_header *h)
             strcmp(h->encoders[i].of, "image") == 0)
             return (uint32_t)i;
     }
-    return SHARD_NONE;
-}
-
-uint32_t shard_find_encoder(const struct shard_header *h, const char *name)
-{
-    for (size_t i = 0; i < h->n_encoders; i++)
-        if (strcmp(h->encoders[i].name, name) == 0)
-            return (uint32_t)i;
     return SHARD_NONE;
 }
 

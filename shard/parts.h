@@ -13,18 +13,6 @@
 #include "shard/header.h"
 #include "shard/record.h"
 
-/* The kind of tensors that an encoder's `kind` names ("latent"); 0: a later version's. */
-uint32_t shard_kind_number(const char *name);
-/* "latent"; NULL: a later version's. Static. */
-const char *shard_kind_name(uint32_t kind);
-
-/* The kind of parts of that name ("text"); SHARD_NONE: a later version's. */
-uint32_t shard_part_number(const char *name);
-/* "text"; NULL: a later version's. Static. */
-const char *shard_part_name(uint32_t kind);
-/* "crop"; static. */
-const char *shard_fit_name(enum shard_fit fit);
-
 /* What a slot says. */
 static inline bool shard_slot_is_logvar(uint32_t slot)
 {
@@ -104,9 +92,6 @@ size_t shard_shown_image(const struct shard_record *rec, uint32_t encoder,
 /* The order of a row's tensors: by encoder, part, owner, slot. Of two struct
  * shard_tensor, as qsort() asks. */
 int shard_tensor_compare(const void *left, const void *right);
-
-/* The encoder of that name, or SHARD_NONE. */
-uint32_t shard_find_encoder(const struct shard_header *h, const char *name);
 
 /* The tensor that an encoder's output gave of a part, no log-variance: of an image its
  * mirrored or its other rendition, as asked, or else the one there is; of a text that of

@@ -118,8 +118,8 @@ static json_t *size_to_json(const struct shard_size_tokens *s)
 
 static json_t *appearance_to_json(const struct shard_appearance *a)
 {
-    return json_pack("{s:s?, s:I, s:o, s:o, s:o, s:b, s:b, s:b, s:b}", /* */
-                     "encoder", a->encoder, "output", (json_int_t)a->output, "window",
+    return json_pack("{s:s?, s:I, s:o, s:o, s:o, s:b, s:b, s:b, s:b}", "encoder",
+                     a->encoder, "output", (json_int_t)a->output, "window",
                      a->window > 0 ? json_integer(a->window) : json_null(), "row_end",
                      a->row_end >= 0 ? json_integer(a->row_end) : json_null(), "size",
                      size_to_json(&a->size), "loss", (int)a->loss, "visible",

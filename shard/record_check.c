@@ -103,6 +103,8 @@ static int check_part(struct check *c, size_t i)
 {
     const struct shard_part *p = &c->rec->parts[i];
 
+    if ((p->flags & ~(uint32_t)(SHARD_FLAG_LOSS | SHARD_FLAG_CONTEXT)) != 0)
+        return refuse(c, "part %zu has flags 0x%x: " SHARD_LATER, i, p->flags);
     if (p->flags != SHARD_FLAG_LOSS && p->flags != SHARD_FLAG_CONTEXT)
         return refuse(c, "part %zu has flags 0x%x, not loss or context", i, p->flags);
     if (!shard_role_fits(p->role))
@@ -288,6 +290,12 @@ static bool slot_is_known(uint32_t slot)
     return (slot & ~bits) == 0;
 }
 
+/* An encoder that names no outputs has one. */
+static bool output_fits(const struct shard_tensor *t, const struct shard_encoder *e)
+{
+    return shard_output_of(t) < (e->n_outputs > 0 ? e->n_outputs : 1);
+}
+
 static bool is_moments(const struct shard_encoder *e)
 {
     return e->moments != NULL && strcmp(e->moments, "mean+logvar") == 0;
@@ -297,7 +305,7 @@ bool shard_tensor_is_of(const struct shard_tensor *t, const struct shard_encoder
                         uint32_t part_kind)
 {
     return kind_fits(t, e) && part_fits(part_kind, e) && slot_is_known(t->slot) &&
-           (!shard_is_logvar(t) || is_moments(e)) &&
+           output_fits(t, e) && (!shard_is_logvar(t) || is_moments(e)) &&
            (!shard_is_mirrored(t) || part_kind == SHARD_PART_IMAGE);
 }
 
@@ -361,7 +369,10 @@ static int check_slot(struct check *c, size_t i, const struct shard_encoder *e)
     const bool image = c->rec->parts[t->part].kind == SHARD_PART_IMAGE;
 
     if (!slot_is_known(t->slot))
-        return refuse(c, "tensor %zu has slot 0x%x with reserved bits", i, t->slot);
+        return refuse(c, "tensor %zu has slot 0x%x: " SHARD_LATER, i, t->slot);
+    if (!output_fits(t, e))
+        return refuse(c, "tensor %zu is of output %u, its encoder has %zu", i,
+                      shard_output_of(t), e->n_outputs > 0 ? e->n_outputs : 1);
     if (shard_is_logvar(t) && (!is_moments(e) || !has_mean(t, i)))
         return refuse(c, "tensor %zu is a log-variance without its mean", i);
     if (image ? c->rec->renditions[t->owner].kind == 0 &&

@@ -36,7 +36,7 @@ struct shard_sequence {
     size_t length;
     uint32_t *tokens; /* length ids; 0 where a position is no token */
     uint8_t *loss;    /* length: 1 where position i has the loss of its target, i + 1: a
-                       * text's id, a    code, a row end or a marker. FORMAT.md, section 8 */
+                       * text's id, a code, a row end or a marker. FORMAT.md, section 8 */
     size_t n_spans;
     struct shard_span *spans;
 };

@@ -11,7 +11,7 @@
 set -u
 
 : "${CC:=cc}" "${LINT_VENV:=build/venv-lint}"
-: "${WAITING=circles header_words format types page_files}"
+: "${WAITING=circles}"
 tests=$(realpath "$(dirname "$0")")
 LINT_VENV=$(realpath -m "$LINT_VENV")
 cd "${1-.}" || exit 2
@@ -127,6 +127,23 @@ rule_internal_headers()
 rule_header_words()
 {
     include_rule header_words
+}
+
+# Who may reach into whom in the Python package: tests/lint_python.py explains each.
+package=shard/python/latentmill
+package_rule()
+{
+    [ ! -d "$package" ] || python3 "$tests/lint_python.py" "$1" "$package"
+}
+
+rule_private_members()
+{
+    package_rule private_members
+}
+
+rule_package_arrows()
+{
+    package_rule package_arrows
 }
 
 # Only tools/ knows threads, stderr and the process's end.
@@ -325,7 +342,6 @@ rule_format()
 
 rule_types()
 {
-    local package=shard/python/latentmill
     [ -d "$package" ] && has_tool mypy || return
     "$LINT_VENV/bin/mypy" --strict --config-file shard/python/pyproject.toml \
         --cache-dir "$LINT_VENV/cache" --no-error-summary --hide-error-context "$package" |

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/commands.h - the subcommands: one file each, listed in main.c's table.
+ * tools/commands.h - the subcommands: a folder each, listed in main.c's table.
  *
  * argv[0] is the subcommand's name. They return an enum exit_code. */
 #ifndef TOOLS_COMMANDS_H

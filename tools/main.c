@@ -5,12 +5,16 @@
 #include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <jansson.h>
+
+#include "shard/tokenizer/tokenizer.h"
 #include "shard/version.h"
 #include "tools/commands.h"
 #include "tools/cli/exit_code.h"
-#include "tools/cli/no_memory.h"
 #include "tools/cli/options.h"
 
 static const struct {
@@ -50,6 +54,36 @@ static bool hold_standard_streams(void)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", modes[fd]) < 0)
             return false;
     return true;
+}
+
+/* On any thread, so without the work that exit() does. */
+static void end_process(void)
+{
+    static const char words[] = "error: out of memory\n";
+
+    const ssize_t n = write(STDERR_FILENO, words, sizeof(words) - 1);
+
+    (void)n; /* there is nobody else to tell */
+    _exit(EXIT_FAILED);
+}
+
+static void *allocate(size_t size)
+{
+    void *p = malloc(size);
+
+    if (p == NULL && size > 0)
+        end_process();
+    return p;
+}
+
+/* jansson reads on without the character that it had no memory for, and protobuf, which
+ * SentencePiece is built on, tears down what it had not yet built. Called before any
+ * other thread runs, this makes both end the process with exit status 1 and a word on
+ * stderr instead. What that loses is what a kill loses: the units in hand. */
+static void no_memory_ends_process(void)
+{
+    json_set_alloc_funcs(allocate, free);
+    tokenizer_on_no_memory(end_process);
 }
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@
 
 #include "ingest/image.h"
 #include "vae_encode/model/graph.h"
-#include "vae_encode/vae.h"
+#include "vae_encode/vae_types.h"
 
 static inline bool vae_cancelled(const struct vae_cancel *cancel, int step)
 {

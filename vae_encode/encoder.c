@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The table of encoders, and the VAE as its entries: "vae:PATH", and "builtin", the
- * embedded one. */
+ * The table of encoders, and the VAE as its only entry. */
 #include "vae_encode/encoder.h"
 
 #include <stdlib.h>
@@ -12,8 +11,7 @@
 struct vae_worker {
     const struct vae *vae;
     struct vae_encoder *encoder;
-    const struct encoder_cancel *cancel; /* the caller's, */
-    struct vae_cancel asked;             /* as the VAE asks it */
+    struct vae_cancel asked; /* the caller's, as the VAE asks it */
 };
 
 static int load_vae(void **model, const char *path, const struct encoder_options *o)
@@ -24,12 +22,6 @@ static int load_vae(void **model, const char *path, const struct encoder_options
 
     *model = vae;
     return rc;
-}
-
-static int load_builtin(void **model, const char *rest, const struct encoder_options *o)
-{
-    (void)rest;
-    return load_vae(model, NULL, o);
 }
 
 static const char *load_why(const void *model)
@@ -56,8 +48,6 @@ static void describe_latent(const struct vae_info *vae, int width, int height,
     latent.logvar = true;
     if (vae->has_posterior)
         out->tensors[out->n_tensors++] = latent;
-    out->image_bytes = (uint64_t)width * (uint64_t)height * 3 +
-                       out->n_tensors * encoder_tensor_bytes(&latent);
 }
 
 static void describe_vae(const void *model, int width, int height,
@@ -75,7 +65,6 @@ static void describe_vae(const void *model, int width, int height,
                                         .demo = vae->builtin,
                                         .isa = vae->isa,
                                         .multiple = vae->downscale,
-                                        .max_side = VAE_MAX_SIDE,
                                         .channels = (uint32_t)vae->latent_channels,
                                         .downscale = (uint32_t)vae->downscale,
                                         .n_scale = (size_t)vae->n_scale,
@@ -137,15 +126,6 @@ static void close_vae(void *worker)
 
 static const struct encoder encoders[] = {{.scheme = "vae",
                                            .load = load_vae,
-                                           .load_why = load_why,
-                                           .unload = unload_vae,
-                                           .describe = describe_vae,
-                                           .open = open_vae,
-                                           .encode = encode_vae,
-                                           .why = vae_worker_why,
-                                           .close = close_vae},
-                                          {.scheme = "builtin",
-                                           .load = load_builtin,
                                            .load_why = load_why,
                                            .unload = unload_vae,
                                            .describe = describe_vae,

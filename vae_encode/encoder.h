@@ -49,11 +49,7 @@ struct encoder_description {
     bool demo;                  /* an embedded model */
     const char *isa;            /* instruction set in use: "avx512" */
 
-    int multiple;         /* an image's sides must be multiples of it, */
-    int max_side;         /* and no longer */
-    bool full_batches;    /* slow, unless batches of equal shape are full */
-    uint64_t image_bytes; /* what one image holds in a batch: pixels, and all tensors as
-                           * computed */
+    int multiple; /* an image's sides must be multiples of it */
 
     size_t n_tensors;
     struct encoder_tensor tensors[ENCODER_MAX_TENSORS];
@@ -81,7 +77,7 @@ struct encoder {
 
     /* Gives *model, even on failure, so that load_why() can explain; unload it either
      * way. *model is NULL only for VAE_ENOMEM. `rest` is what stands behind the scheme's
-     * colon. */
+     * colon; NULL: the embedded model, where there is one. */
     int (*load)(void **model, const char *rest, const struct encoder_options *options);
     const char *(*load_why)(const void *model); /* lent; accepts NULL */
     void (*unload)(void *model);                /* accepts NULL */

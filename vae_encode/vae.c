@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Opening a VAE: source (two files) -> names -> network and scaling -> graph -> packed
+ * Opening a VAE: its two files -> names -> network and scaling -> graph -> packed
  * weights. Everything but the last and vae_info is released before vae_open() returns. */
 #include "vae_encode/vae.h"
 
@@ -13,7 +13,7 @@
 #include "vae_encode/model/families.h"
 #include "vae_encode/status.h"
 #include "vae_encode/vae_handle.h"
-#include "vae_encode/model/vae_source.h"
+#include "vae_encode/model/vae_files.h"
 
 static int choose_backend(struct vae *vae, const char *name)
 {
@@ -30,7 +30,7 @@ static int choose_backend(struct vae *vae, const char *name)
 
 /* By the tensors alone. `config_why` is what was wrong with a config.json, if one lies
  * there. */
-static int guess_network(struct vae *vae, const struct vae_source *source,
+static int guess_network(struct vae *vae, const struct vae_files *files,
                          const struct vae_names *names, double scale,
                          const char *config_why, struct vae_network *net,
                          struct vae_scaling *scaling)
@@ -40,41 +40,41 @@ static int guess_network(struct vae *vae, const struct vae_source *source,
     memset(net, 0, sizeof(*net));
     *scaling = (struct vae_scaling){.n = 1, .scale = {given ? scale : 1}};
     if (names->family == VAE_FAMILY_TAESD)
-        return taesd_infer(source->weights, names, source->weights_path, net, &vae->why);
+        return taesd_infer(files->weights, names, files->weights_path, net, &vae->why);
     if (!given && names->part == VAE_ENCODER) /* a decoder takes latents as they are */
         return vae_fail(
             &vae->why, VAE_EINVAL,
             "%s: its scaling factor is unknown: give it with --scale (SD 1 and "
             "2: 0.18215; SDXL: 0.13025) or put its config.json beside it%s%s%s",
-            source->weights_path, *config_why ? " (" : "", config_why,
+            files->weights_path, *config_why ? " (" : "", config_why,
             *config_why ? ")" : "");
-    return kl_infer(source->weights, names, source->weights_path, net, &vae->why);
+    return kl_infer(files->weights, names, files->weights_path, net, &vae->why);
 }
 
 /* A config.json that only lies beside a file counts if it describes a VAE of the family
  * that the tensors' names show: it may be other software's. */
-static int describe(struct vae *vae, const struct vae_source *source,
+static int describe(struct vae *vae, const struct vae_files *files,
                     const struct vae_names *names, double scale, struct vae_network *net,
                     struct vae_scaling *scaling)
 {
-    struct vae_why config_why = source->config_why;
+    struct vae_why config_why = files->config_why;
     int rc = VAE_EMODEL;
 
     net->part = names->part;
-    if (source->config)
-        rc = vae_config_parse(source->config, source->config_len, source->config_path,
-                              scale, net, scaling, &config_why);
+    if (files->config)
+        rc = vae_config_parse(files->config, files->config_len, files->config_path, scale,
+                              net, scaling, &config_why);
     if (rc == VAE_OK && net->family != names->family)
         rc = vae_fail(&config_why, VAE_EMODEL,
                       "%s is of the family %s, but the tensors of %s are of %s's",
-                      source->config_path, vae_family_name(net->family),
-                      source->weights_path, vae_family_name(names->family));
-    if (rc == VAE_ENOMEM || (rc < 0 && source->config_is_sure))
+                      files->config_path, vae_family_name(net->family),
+                      files->weights_path, vae_family_name(names->family));
+    if (rc == VAE_ENOMEM || (rc < 0 && files->config_is_sure))
         return vae_fail(&vae->why, rc, "%s", config_why.text);
     if (rc < 0)
-        return guess_network(vae, source, names, scale, config_why.text, net, scaling);
+        return guess_network(vae, files, names, scale, config_why.text, net, scaling);
     if (net->family == VAE_FAMILY_TAESD)
-        return taesd_infer(source->weights, names, source->weights_path, net, &vae->why);
+        return taesd_infer(files->weights, names, files->weights_path, net, &vae->why);
     return VAE_OK;
 }
 
@@ -99,12 +99,12 @@ static int fill_sha256(struct vae *vae, const struct safetensors *weights)
     return VAE_OK;
 }
 
-static int build_and_pack(struct vae *vae, const struct vae_source *source,
+static int build_and_pack(struct vae *vae, const struct vae_files *files,
                           const struct vae_names *names, const struct vae_network *net,
                           const char *isa)
 {
     struct graph_builder b;
-    int rc = graph_builder_init(&b, source->weights, source->weights_path);
+    int rc = graph_builder_init(&b, files->weights, files->weights_path);
 
     if (rc == VAE_OK) {
         family_build(&b, names, net);
@@ -129,21 +129,21 @@ static int build_and_pack(struct vae *vae, const struct vae_source *source,
     return rc;
 }
 
-static int load(struct vae *vae, const struct vae_source *source,
+static int load(struct vae *vae, const struct vae_files *files,
                 const struct vae_options *options)
 {
     struct vae_names names;
     struct vae_network net;
     struct vae_scaling scaling;
-    int rc = vae_names_detect(source->weights, options->part, source->weights_path,
-                              &names, &vae->why);
+    int rc = vae_names_detect(files->weights, options->part, files->weights_path, &names,
+                              &vae->why);
 
     if (rc == VAE_OK)
-        rc = describe(vae, source, &names, options->scale, &net, &scaling);
+        rc = describe(vae, files, &names, options->scale, &net, &scaling);
     if (rc == VAE_OK)
-        rc = build_and_pack(vae, source, &names, &net, options->isa);
+        rc = build_and_pack(vae, files, &names, &net, options->isa);
     if (rc == VAE_OK)
-        rc = fill_sha256(vae, source->weights);
+        rc = fill_sha256(vae, files->weights);
     if (rc < 0)
         return rc;
 
@@ -166,7 +166,7 @@ static int load(struct vae *vae, const struct vae_source *source,
 
 int vae_open(struct vae **out, const struct vae_options *options)
 {
-    struct vae_source source;
+    struct vae_files files;
     struct vae *vae = calloc(1, sizeof(*vae));
     int rc;
 
@@ -184,10 +184,10 @@ int vae_open(struct vae **out, const struct vae_options *options)
         rc = check_scale(vae, options->scale);
     if (rc < 0)
         return rc;
-    rc = vae_source_open(&source, options->path, &vae->why);
+    rc = vae_files_open(&files, options->path, &vae->why);
     if (rc == VAE_OK)
-        rc = load(vae, &source, options);
-    vae_source_close(&source);
+        rc = load(vae, &files, options);
+    vae_files_close(&files);
     return rc;
 }
 

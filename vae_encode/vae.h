@@ -16,7 +16,7 @@
  * A struct vae is immutable once open and may be shared by any number of threads; a
  * struct vae_encoder or vae_decoder belongs to one thread. An image's latent does not
  * depend on its neighbours in the batch, on the number of encoders or on the machine, and
- * no more does a picture. */
+ * no more does a picture. What goes in and comes out is in vae_types.h. */
 #ifndef VAE_ENCODE_VAE_H
 #define VAE_ENCODE_VAE_H
 
@@ -24,14 +24,7 @@
 #include <stdint.h>
 
 #include "ingest/image.h"
-
-enum {
-    VAE_MAX_LATENT_CHANNELS = 128,
-    VAE_MAX_SIDE = 1 << 15 /* of an image: its pixels are counted in int */
-};
-
-/* One half of an autoencoder is open at a time: only its weights are read and packed. */
-enum vae_part { VAE_ENCODER, VAE_DECODER };
+#include "vae_encode/vae_types.h"
 
 struct vae_options {
     const char *path; /* NULL: the embedded default. Else a diffusers folder (config.json
@@ -46,45 +39,6 @@ struct vae_options {
 /* Whether this machine runs the kernels of that name. */
 bool vae_has_isa(const char *isa);
 
-/* Lent by vae_info(); lives as long as the vae. */
-struct vae_info {
-    const char *family; /* "AutoencoderKL" or "TAESD" */
-    const char *path;   /* as given, or "builtin" */
-    bool builtin;
-    enum vae_part part;
-    int latent_channels; /* C */
-    int downscale;       /* f: latents are (C, H/f, W/f) */
-    bool has_posterior;  /* false: the encoder gives the latent itself, no log-variance;
-                          * false for a decoder */
-    int n_scale;         /* length of scale and shift: 1 or C */
-    double scale[VAE_MAX_LATENT_CHANNELS]; /* trainer's latent = (raw - shift) * scale */
-    double shift[VAE_MAX_LATENT_CHANNELS];
-    double replaced_scale; /* config.json's factor, where options.scale took its place */
-    char sha256[65];       /* hex, of the safetensors file */
-    const char *config;    /* the configuration of this half, as canonical JSON */
-    const char *numerics;  /* "winograd-1": raised when bits change */
-    const char *backend;   /* "cpu" */
-    const char *isa;       /* "avx512" */
-    uint64_t n_parameters; /* of this half */
-    uint64_t packed_bytes; /* memory of the packed weights */
-};
-
-/* Moments of n images. mean and logvar are (n, C, H/f, W/f) fp32, caller's memory;
- * logvar may be NULL, and must be where !has_posterior. logvar is clamped to [-30, 20]
- * as diffusers does it. */
-struct latent_batch {
-    float *mean;
-    float *logvar;
-};
-
-/* Pictures of n latents, caller's memory. rgb[i] is (H, W, 3), black to white rounded to
- * 0 to 255. values, (n, 3, H, W), may be NULL: what the bytes were rounded from, -1
- * black, 1 white, neither cut off. */
-struct picture_batch {
-    uint8_t *const *rgb;
-    float *values;
-};
-
 struct vae;
 struct vae_encoder;
 struct vae_decoder;
@@ -92,6 +46,7 @@ struct vae_decoder;
 /* Gives *out, even on failure, so that vae_why() can explain; close it either way.
  * *out is NULL only for VAE_ENOMEM. */
 int vae_open(struct vae **out, const struct vae_options *options);
+/* Lent until vae_close(). */
 const struct vae_info *vae_info(const struct vae *vae);
 
 /* Gives *e, even on failure, so that vae_encoder_why() can explain; close it either way.
@@ -100,15 +55,6 @@ const struct vae_info *vae_info(const struct vae *vae);
  * decoder. */
 int vae_encoder_open(struct vae_encoder **e, const struct vae *vae, int width,
                      int height);
-
-/* asked() is called on the encoder's or decoder's thread before each step of the network,
- * for each image or group of images that goes through it together, and after the last;
- * `step` is the one that comes next, or the number of steps: a clock in there times them.
- */
-struct vae_cancel {
-    bool (*asked)(void *ctx, int step);
-    void *ctx;
-};
 
 /* From now on vae_encode() ends early where *cancel says so. `cancel` is kept until the
  * encoder is closed. */
@@ -119,18 +65,6 @@ void vae_encoder_set_cancel(struct vae_encoder *e, const struct vae_cancel *canc
  * worthless), or < 0. */
 int vae_encode(struct vae_encoder *e, const struct image_batch *in,
                struct latent_batch *out);
-
-/* A step of the network at the encoder's or decoder's size. */
-struct vae_layer {
-    const char *name;      /* the tensors' prefix; lent until vae_close() */
-    const char *algorithm; /* "direct", "attention", ...; static */
-    int c_in, c_out;
-    int kernel; /* 1 or 3; 0: attention */
-    int stride;
-    int upscale;       /* 2: its input's pixels are read as 2 x 2 */
-    int width, height; /* of its output */
-    double flops; /* of one image by direct convolution, a multiply-add counted as two */
-};
 
 int vae_encoder_n_layers(const struct vae_encoder *e);
 struct vae_layer vae_encoder_layer(const struct vae_encoder *e, int i);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "vae_encode/status.h"
+#include "vae_encode/vae.h"
 #include "vae_encode/vae_handle.h"
 
 /* What both are. */

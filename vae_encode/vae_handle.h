@@ -5,7 +5,7 @@
 
 #include "vae_encode/backend.h"
 #include "vae_encode/model/layers.h"
-#include "vae_encode/vae.h"
+#include "vae_encode/vae_types.h"
 #include "vae_encode/why.h"
 
 struct vae {

@@ -25,25 +25,13 @@ static const struct codec codecs[] = {
     [IMAGE_WEBP] = {decode_webp, webp_header_profile},
 };
 
-static const char *const filter_names[] = {
-    [RESIZE_BICUBIC] = "bicubic",
-    [RESIZE_LANCZOS] = "lanczos",
-    [RESIZE_BILINEAR] = "bilinear",
-    [RESIZE_AREA] = "area",
-};
-
-enum { N_FILTERS = sizeof(filter_names) / sizeof(filter_names[0]), MAX_TARGET = 8192 };
+enum { MAX_TARGET = 8192 };
 
 struct image_decoder {
     struct decode_options options;
     struct colour_cache *colours;
     struct resize_tables *tables;
 };
-
-const char *resize_filter_name(enum resize_filter filter)
-{
-    return (unsigned)filter < N_FILTERS ? filter_names[filter] : "unknown";
-}
 
 int image_decoder_open(struct image_decoder **out, const struct decode_options *options)
 {
@@ -52,7 +40,7 @@ int image_decoder_open(struct image_decoder **out, const struct decode_options *
     *out = NULL;
     if (!kernels || options->width < 1 || options->width > MAX_TARGET ||
         options->height < 1 || options->height > MAX_TARGET ||
-        (unsigned)options->filter >= N_FILTERS || options->jpeg_scale < 0)
+        !resize_filter_shape(options->filter) || options->jpeg_scale < 0)
         return INGEST_EINVAL;
     struct image_decoder *d = calloc(1, sizeof(*d));
     if (!d)

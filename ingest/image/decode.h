@@ -6,8 +6,8 @@
  * with antialiasing and applies the colour profile. The result equals Pillow's
  *     exif_transpose(im).resize((W, H), filter, box=crop)
  * within 1 level, with the order of passes that Pillow has since version 13 (older ones
- * differ by a few levels on tall images), and is the same on every machine. `area` is
- * Pillow's Image.Resampling.BOX. One decoder belongs to one thread. */
+ * differ by a few levels on tall images), and is the same on every machine. One decoder
+ * belongs to one thread. */
 #ifndef INGEST_IMAGE_DECODE_H
 #define INGEST_IMAGE_DECODE_H
 
@@ -16,38 +16,10 @@
 #include <stdint.h>
 
 #include "ingest/image/image_header.h"
+#include "ingest/image/resize_filter.h"
 #include "ingest/reject.h"
 
-enum resize_filter { RESIZE_BICUBIC, RESIZE_LANCZOS, RESIZE_BILINEAR, RESIZE_AREA };
 enum icc_mode { ICC_SRGB, ICC_IGNORE };
-
-/* The table of bytes held at once while one image is decoded, the codec's library and the
- * resizer included, the input's bytes and the result not:
- *
- *     always                    DECODE_HELD_FIXED
- *                               + DECODE_HELD_PER_LINE * (width + height)
- *     ICC profile of p bytes    DECODE_HELD_PER_PROFILE_BYTE * p
- *     JPEG of several scans     2 for each coefficient: 64 a block, blocks of each
- *                               component as its sampling says
- *     PNG, interlaced           width * height * 3; with alpha 4; of 16 bits 8
- *     WebP, lossy               width * height * 3
- *     WebP, lossy with alpha    width * height * 9
- *     WebP, lossless            width * height * 8
- *
- * Larger sides or more pixels than the limits here are too_many_pixels whatever they
- * need. Not in the table is what does not come from the image: where the image is smaller
- * than the target, the resizer's sums may take 16 bytes a pixel of the target; and a
- * decoder keeps a bounded number of colour transforms and tap tables between images.
- *
- * DECODE_TABLE_NUMBER is raised when the table or a limit changes: which images are
- * too_many_pixels depends on it, so it is part of a data set's configuration. */
-enum { DECODE_TABLE_NUMBER = 1 };
-enum {
-    DECODE_HELD_FIXED = 1 << 20,
-    DECODE_HELD_PER_LINE = 256,
-    DECODE_HELD_PER_PROFILE_BYTE = 8
-};
-enum { DECODE_MAX_SIDE = 65535, DECODE_MAX_PIXELS = 1 << 29 };
 
 struct decode_options {
     int width, height; /* target size in pixels */
@@ -87,8 +59,5 @@ int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
 
 /* Accepts NULL. */
 void image_decoder_close(struct image_decoder *d);
-
-/* "bicubic", ... for the configuration; "unknown" for no filter's number. */
-const char *resize_filter_name(enum resize_filter filter);
 
 #endif

@@ -8,12 +8,13 @@
 
 #include "ingest/image/decode_codec.h"
 #include "ingest/image/header_format.h"
-#include "ingest/image/png_source.h"
+#include "ingest/image/image_header.h"
+#include "ingest/image/png_stream.h"
 #include "ingest/status.h"
 
 struct png_run {
     const struct decode_job *job;
-    struct png_source source;
+    struct png_stream stream;
     spng_ctx *ctx;
     uint8_t *decoded; /* one row, or the image where interlaced */
     size_t row_len;   /* bytes of a decoded row */
@@ -57,7 +58,7 @@ static int open_png(struct png_run *run)
 
     run->pixel_bytes = png_pixel_bytes(info);
     run->row_len = (size_t)info->width * (size_t)run->pixel_bytes;
-    run->ctx = png_source_open(&run->source, run->job->bytes, run->job->len, false);
+    run->ctx = png_stream_open(&run->stream, run->job->bytes, run->job->len, false);
     run->decoded = calloc(rows, run->row_len);
     if (!run->ctx || !run->decoded)
         return SPNG_EMEM;
@@ -99,7 +100,7 @@ static int judge(const struct png_run *run, int err)
 {
     if (err == 0)
         return INGEST_OK;
-    if (png_source_no_memory(err))
+    if (png_stream_no_memory(err))
         return INGEST_ENOMEM;
     if (err == SPNG_IO_EOF || err == SPNG_EOF)
         decode_keeps_truncated(run->job, "PNG data ends before the image does");

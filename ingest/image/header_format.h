@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ingest/image/image_header.h"
+#include "ingest/reject.h"
+
+struct image_header;
 
 /* Longer ICC profiles are broken. */
 enum { PROFILE_MAX = 4 << 20 };

@@ -8,6 +8,7 @@
 
 #include "ingest/image/exif.h"
 #include "ingest/image/header_format.h"
+#include "ingest/image/image_header.h"
 #include "ingest/status.h"
 
 enum {

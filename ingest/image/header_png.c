@@ -8,7 +8,8 @@
 
 #include "ingest/image/exif.h"
 #include "ingest/image/header_format.h"
-#include "ingest/image/png_source.h"
+#include "ingest/image/image_header.h"
+#include "ingest/image/png_stream.h"
 #include "ingest/status.h"
 
 /* What the chunks behind IHDR tell. */
@@ -66,9 +67,9 @@ static int channels_of(int colour_type, bool has_trns)
 int png_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
                        size_t *profile_len)
 {
-    struct png_source source;
+    struct png_stream stream;
     struct spng_iccp iccp;
-    spng_ctx *ctx = png_source_open(&source, bytes, len, true);
+    spng_ctx *ctx = png_stream_open(&stream, bytes, len, true);
     int rc = INGEST_OK;
 
     *profile = NULL;
@@ -84,7 +85,7 @@ int png_header_profile(const uint8_t *bytes, size_t len, uint8_t **profile,
         } else {
             rc = INGEST_ENOMEM;
         }
-    } else if (png_source_no_memory(err)) {
+    } else if (png_stream_no_memory(err)) {
         rc = INGEST_ENOMEM;
     }
     spng_ctx_free(ctx);

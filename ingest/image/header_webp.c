@@ -17,6 +17,7 @@
 
 #include "ingest/image/exif.h"
 #include "ingest/image/header_format.h"
+#include "ingest/image/image_header.h"
 #include "ingest/status.h"
 #include "ingest/image/webp_frame.h"
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Format by magic bytes, limits, and the table of bytes held: ingest/image/decode.h
- * describes it, this is its one home in code. */
+ * Format by magic bytes, limits, and the table of bytes held, whose one home in code this
+ * is. */
 #include "ingest/image/image_header.h"
 
 #include <string.h>
 
-#include "ingest/image/decode.h"
 #include "ingest/image/header_format.h"
 
 static bool is_jpeg(const uint8_t *p, size_t len)

@@ -18,7 +18,6 @@
 
 #include <stdint.h>
 
-#include "ingest/image/decode.h"
 #include "ingest/image/resize_tables.h"
 
 struct resizer;

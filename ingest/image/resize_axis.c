@@ -2,10 +2,7 @@
  *
  * The taps of a convolution-based resize: the filter is stretched by the scale when the
  * image shrinks, sampled at pixel centres, normalised to a sum of one and rounded.
- * `area` is the box filter, Pillow's Image.Resampling.BOX.
- *
- * Only exact IEEE operations: the sine of the Lanczos window is our own, since libm's
- * differs from one processor to the next. */
+ * Only exact IEEE operations. */
 #include "ingest/image/resize_axis.h"
 
 #include <math.h>
@@ -13,65 +10,6 @@
 #include <string.h>
 
 #include "ingest/status.h"
-
-/* sin(pi * x) for any x a filter sees; the error is below 1e-15. */
-static double sin_pi(double x)
-{
-    double nearest = floor(x + 0.5);
-    double t = (x - nearest) * 3.14159265358979323846;
-    double t2 = t * t;
-    double term = t, sum = t;
-
-    for (int k = 2; k <= 24; k += 2) {
-        term *= -t2 / (double)(k * (k + 1));
-        sum += term;
-    }
-    return fmod(nearest, 2.0) == 0.0 ? sum : -sum;
-}
-
-static double sinc(double x)
-{
-    return x == 0.0 ? 1.0 : sin_pi(x) / (x * 3.14159265358979323846);
-}
-
-static double lanczos(double x)
-{
-    return x >= -3.0 && x < 3.0 ? sinc(x) * sinc(x / 3.0) : 0.0;
-}
-
-/* Keys' cubic with a = -1/2. */
-static double bicubic(double x)
-{
-    x = fabs(x);
-    if (x < 1.0)
-        return (1.5 * x - 2.5) * x * x + 1.0;
-    if (x < 2.0)
-        return -0.5 * (((x - 5.0) * x + 8.0) * x - 4.0);
-    return 0.0;
-}
-
-static double bilinear(double x)
-{
-    x = fabs(x);
-    return x < 1.0 ? 1.0 - x : 0.0;
-}
-
-static double box(double x)
-{
-    return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
-}
-
-struct kernel {
-    double (*weight)(double x);
-    double support; /* weight() is 0 beyond it */
-};
-
-static const struct kernel kernels[] = {
-    [RESIZE_BICUBIC] = {bicubic, 2.0},
-    [RESIZE_LANCZOS] = {lanczos, 3.0},
-    [RESIZE_BILINEAR] = {bilinear, 1.0},
-    [RESIZE_AREA] = {box, 0.5},
-};
 
 static int32_t to_fixed(double weight)
 {
@@ -82,7 +20,7 @@ static int32_t to_fixed(double weight)
 
 /* Fills the taps of output position `out`. `weights` has room for max_taps. */
 static void sample_kernel(struct resize_axis *a, int out, const struct resize_span *span,
-                          const struct kernel *k, double *weights)
+                          const struct resize_shape *k, double *weights)
 {
     double scale = (double)span->box_size / (8.0 * span->out_size);
     double stretch = scale < 1.0 ? 1.0 : scale;
@@ -139,7 +77,7 @@ static void mirror(struct resize_axis *a, int in_size)
 int resize_axis_build(struct resize_axis *a, const struct resize_span *span,
                       enum resize_filter filter)
 {
-    const struct kernel *k = &kernels[filter];
+    const struct resize_shape *k = resize_filter_shape(filter);
     double scale = (double)span->box_size / (8.0 * span->out_size);
 
     memset(a, 0, sizeof(*a));

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "ingest/image/decode.h"
+#include "ingest/image/resize_filter.h"
 #include "ingest/image/resize_kernel.h"
 
 struct resize_axis {

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/text/blank.h"
 #include "ingest/status.h"
 #include "ingest/text/utf8.h"
 

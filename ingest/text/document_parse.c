@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/text/blank.h"
 #include "ingest/text/document_parse.h"
 #include "ingest/text/json_member.h"
 #include "ingest/archive/key.h"

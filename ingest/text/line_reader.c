@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ingest/text/blank.h"
+#include "ingest/text/utf8.h"
 #include "ingest/text/foreign_text.h"
 #include "ingest/status.h"
 

@@ -18,4 +18,11 @@ size_t utf8_marks(const char *s, size_t len);
 
 bool utf8_valid(const char *s, size_t len);
 
+/* Whether text[0..len) is UTF-8 of Unicode's White_Space alone, or empty: what blank
+ * means. Zero-width characters (U+200B, U+FEFF) have not that property. */
+bool is_blank(const char *text, size_t len);
+
+/* The same, of white space and NULs. */
+bool is_blank_or_nul(const char *text, size_t len);
+
 #endif

@@ -52,9 +52,11 @@ static int read_header(struct shard_file_map *map)
                                  "a shard of format version %u, this reader knows %d",
                                  wire_load_u32(p + 8), SHARD_VERSION);
     map->json_len = len - SHARD_HEADER_HEAD - 8;
-    if (wire_load_u32(p + 12) != 0 || wire_load_u64(p + 16) != map->json_len ||
+    if (wire_load_u64(p + 16) != map->json_len ||
         !shard_checksum_is(wire_load_u64(p + len - 8), XXH3_64bits(p, len - 8)))
         return bad(map, SHARD_SKIPPABLE_HEAD, "the header does not match its checksum");
+    if (wire_load_u32(p + 12) != 0)
+        return bad(map, SHARD_SKIPPABLE_HEAD, SHARD_LATER);
     p[len - 8] = 0; /* where the checksum was: the JSON's end as a C string */
     map->json = (const char *)p + SHARD_HEADER_HEAD;
     map->header_end = SHARD_SKIPPABLE_HEAD + len;

@@ -21,6 +21,9 @@
 #define SHARD_MAGIC_INDEX_TEXT "LMINDEX\n"
 #define SHARD_MAGIC_DATASET_TEXT "LMDSIDX\n"
 
+/* Of what FORMAT.md reserves. */
+#define SHARD_LATER "a reserved bit is not 0: a later version may have written it"
+
 /* What roles and the names of encoders are made of. */
 #define SHARD_NAME_BYTES "abcdefghijklmnopqrstuvwxyz0123456789_.-"
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "shard/file/format.h"
+#include "shard/file/wire.h"
 
 /* Offsets in a row, see FORMAT.md. */
 enum {
@@ -72,6 +73,15 @@ static struct shard_unknown take_rest(struct wire_cursor *c)
     return (struct shard_unknown){c->p, c->left};
 }
 
+/* A reserved number. */
+static void take_zero(struct wire_cursor *c, size_t bytes, struct shard_row_room *room)
+{
+    const unsigned char *p = wire_take(c, bytes);
+
+    for (size_t i = 0; p != NULL && i < bytes; i++)
+        room->later |= p[i] != 0;
+}
+
 static bool take_alternative(struct wire_cursor *c, struct shard_row_room *room)
 {
     struct shard_alternative *a = room->alternatives;
@@ -83,7 +93,7 @@ static bool take_alternative(struct wire_cursor *c, struct shard_row_room *room)
     struct wire_cursor e = take_entry(c, &a->kind);
     a->n_ids = wire_take_u32(&e);
     const uint16_t name_len = wire_take_u16(&e);
-    e.bad |= wire_take_u16(&e) != 0;
+    take_zero(&e, 2, room);
     a->name = take_name(&e, name_len);
     if (a->kind == 0) {
         a->text_len = wire_take_u32(&e);
@@ -124,7 +134,7 @@ static bool take_part(struct wire_cursor *c, struct shard_part *part,
 
     part->flags = wire_take_u32(&e);
     const uint16_t role_len = wire_take_u16(&e);
-    e.bad |= wire_take_u16(&e) != 0;
+    take_zero(&e, 2, room);
     part->role = take_name(&e, role_len);
     if (part->kind == SHARD_PART_TEXT)
         return take_text(&e, part, room);
@@ -217,12 +227,13 @@ static bool take_content(struct wire_cursor *c, struct shard_row_room *room,
     rec->metadata_len = wire_take_u32(c);
     const uint16_t key_len = wire_take_u16(c);
     const uint16_t name_len = wire_take_u16(c);
-    const uint32_t order = wire_take_u32(c);
-    rec->order = order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
+    const unsigned char *order = wire_take(c, 1);
+    take_zero(c, 3, room);
     rec->key = take_name(c, key_len);
     rec->name = take_name(c, name_len);
-    if (c->bad || order > 1 || !take_parts(c, n_parts, room, rec))
+    if (c->bad || *order > 1 || !take_parts(c, n_parts, room, rec))
         return false;
+    rec->order = *order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
     rec->metadata = wire_take_string(c, rec->metadata_len);
     if (rec->metadata_len == 0)
         rec->metadata = NULL;
@@ -264,10 +275,10 @@ bool shard_row_read(const unsigned char *row, struct shard_row_room *room,
     const uint32_t n_ids = wire_take_u32(&c);
     const uint32_t n_renditions = wire_take_u32(&c);
     const uint32_t n_tensors = wire_take_u32(&c);
-    const uint32_t reserved = wire_take_u32(&c);
+    take_zero(&c, 4, room);
     struct wire_cursor content = {.left = content_bytes};
     content.p = wire_take(&c, content_bytes);
-    return !c.bad && reserved == 0 && take_content(&content, room, rec) &&
+    return !c.bad && take_content(&content, room, rec) &&
            ids_before - room->n_ids == n_ids &&
-           take_made(&c, n_renditions, n_tensors, room, rec);
+           take_made(&c, n_renditions, n_tensors, room, rec) && !room->later;
 }

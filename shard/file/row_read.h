@@ -6,8 +6,11 @@
 #ifndef SHARD_FILE_ROW_READ_H
 #define SHARD_FILE_ROW_READ_H
 
-#include "shard/file/text_frame.h"
-#include "shard/file/wire.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shard/record.h"
 
 /* What is left of a text frame's arrays. */
 struct shard_row_room {
@@ -17,6 +20,7 @@ struct shard_row_room {
     struct shard_tensor *tensors;
     const uint32_t *ids;
     size_t n_parts, n_alternatives, n_renditions, n_tensors, n_ids;
+    bool later; /* a reserved byte of a row was not 0 */
 };
 
 /* Adds what a row's head says it holds; false where its bytes cannot hold that. The row
@@ -24,7 +28,8 @@ struct shard_row_room {
 bool shard_row_add_up(const unsigned char *row, size_t left, struct shard_row_room *sums);
 
 /* Fills *rec from the row, and takes its arrays out of *room. false: its lengths do not
- * agree. Whether the record is a possible one shard_record_check() says. */
+ * agree, or room->later. Whether the record is a possible one shard_record_check() says.
+ */
 bool shard_row_read(const unsigned char *row, struct shard_row_room *room,
                     struct shard_record *rec);
 

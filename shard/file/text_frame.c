@@ -68,8 +68,9 @@ static int read_frames(struct decoder *d, struct wire_cursor *c, uint32_t n)
         const uint32_t reserved = wire_take_u32(c);
         f->bytes = wire_take_u64(c);
         n_columns += f->first_row == 0;
-        if (reserved != 0 || f->bytes > SHARD_MAX_FRAME ||
-            n_columns > SHARD_MAX_COLUMNS ||
+        if (reserved != 0)
+            return damaged(d, "tensor frame %u: " SHARD_LATER, i);
+        if (f->bytes > SHARD_MAX_FRAME || n_columns > SHARD_MAX_COLUMNS ||
             !frame_follows(frame->frames, i, frame->n_records))
             return damaged(d, "text frame with an impossible tensor frame");
     }
@@ -89,8 +90,10 @@ static int read_head(struct decoder *d, struct wire_cursor *c)
 
     if (!fits)
         return damaged(d, "text frame of more than %d bytes", SHARD_MAX_FRAME);
-    if (c->bad || magic != SHARD_MAGIC_TEXT || reserved != 0)
+    if (c->bad || magic != SHARD_MAGIC_TEXT)
         return damaged(d, "not a text frame");
+    if (reserved != 0)
+        return damaged(d, SHARD_LATER);
     frame->n_records = n_records;
     int rc = read_frames(d, c, n_frames);
     if (rc < 0)
@@ -159,7 +162,10 @@ static int take_rows(struct decoder *d)
         struct shard_row_size size;
         char reason[200];
         if (!shard_row_read(row, &d->room, &d->frame->records[i]))
-            return damaged(d, "row %zu is not as its lengths say", i);
+            return damaged(d,
+                           d->room.later ? "row %zu: " SHARD_LATER
+                                         : "row %zu is not as its lengths say",
+                           i);
         if (shard_record_check(&d->frame->records[i], d->h, &size, reason,
                                sizeof(reason)) < 0)
             return damaged(d, "row %zu: %s", i, reason);

@@ -39,8 +39,10 @@ static int take_entry(struct shard_column_store *s, const unsigned char *p)
 
     if (id == 0 || id > s->n_known)
         return SHARD_OK; /* a column of later versions */
-    if (wire_load_u32(p + 4) != s->width(id) || e.offset > s->bytes ||
-        e.bytes > s->bytes - e.offset || e.bytes == 0)
+    if (wire_load_u32(p + 4) != s->width(id))
+        return shard_column_store_bad(
+            s, "a column of another width: an earlier development version made it");
+    if (e.offset > s->bytes || e.bytes > s->bytes - e.offset || e.bytes == 0)
         return shard_column_store_bad(s, "a column outside of it");
     s->entry[id] = e;
     return SHARD_OK;

@@ -60,10 +60,13 @@ static int read_head(struct dataset_index *x)
     x->n_shards = wire_load_u64(head + 16);
     x->n_pairs = wire_load_u64(head + 32);
     x->incomplete = flags & FLAG_INCOMPLETE;
-    if (x->n_shards > SHARD_MAX_SHARDS || x->n_pairs > SHARD_MAX_PAIRS ||
-        (flags & ~(uint32_t)FLAG_INCOMPLETE) != 0 || wire_load_u32(head + 28) != 0)
+    if (x->n_shards > SHARD_MAX_SHARDS || x->n_pairs > SHARD_MAX_PAIRS)
         return shard_column_store_bad(&x->store, "impossible counts");
-    return shard_column_store_open(&x->store, wire_load_u32(head + 12));
+    rc = shard_column_store_open(&x->store, wire_load_u32(head + 12));
+    if (rc == SHARD_OK &&
+        ((flags & ~(uint32_t)FLAG_INCOMPLETE) != 0 || wire_load_u32(head + 28) != 0))
+        rc = shard_column_store_bad(&x->store, SHARD_LATER);
+    return rc;
 }
 
 int dataset_index_open(struct dataset_index **out, const char *path)

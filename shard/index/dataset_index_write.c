@@ -16,7 +16,7 @@
 #include "shard/index/column_store.h"
 #include "shard/file/file_map.h"
 #include "shard/file/format.h"
-#include "shard/index/intern.h"
+#include "shard/index/table.h"
 #include "shard/index/outline.h"
 #include "shard/parts.h"
 #include "shard/file/wire.h"

@@ -10,7 +10,7 @@
 #include <zstd.h>
 
 #include "shard/buffer.h"
-#include "shard/index/intern.h"
+#include "shard/index/table.h"
 #include "shard/file/text_frame.h"
 
 /* Ids of the index's columns on disk. */

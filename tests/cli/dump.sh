@@ -48,6 +48,21 @@ run latentmill dump --latents=full --json --key logvar "$T/w/others.lms"
 expect_status 0
 expect_stdout tests/cli/dump/full.jsonl
 
+# All values of all tensors, codes and features too.
+run latentmill dump --latents full --key rest "$T/w/others.lms"
+expect_status 0
+expect_stdout tests/cli/dump/rest.txt
+run latentmill dump --latents full --json --key rest "$T/w/others.lms"
+expect_status 0
+expect_stdout tests/cli/dump/rest.jsonl
+
+# Pairs that have more than a caption, an image and its latent.
+"$BUILD/tests/programs/write_parts" "$T/w/parts.lms" parts "IVMCFPw T" "Im T" "T:user Iv"
+run latentmill dump "$T/w/parts.lms"
+expect_status 0
+expect_stdout tests/cli/dump/parts.txt
+rm "$T/w/parts.lms"
+
 run latentmill dump --header "$T/w/pairs.lms" "$T/w/raw.lms"
 expect_status 0
 expect_stdout tests/cli/dump/header.jsonl

@@ -100,6 +100,45 @@ refused internal_headers 'tools/main\.c:2'
 words='the crop' plant ingest/crop.h <<<'int crop(void);'
 refused header_words 'ingest/crop\.h:1'
 
+# The Python package: what begins with an underscore is its class's own, and folders need those
+# before them alone.
+package=shard/python/latentmill
+package()
+{
+    clean_tree
+    for folder in sources planning batches; do
+        plant $package/$folder/__init__.py <<<'"""It. Internal to latentmill."""'
+    done
+    plant $package/reader.py <<<'from . import _shard
+class Reader:
+    def __init__(self): self._file = _shard.open(*self.__slots__)'
+    plant $package/planning/order.py <<<'from ..sources.shard import Shard
+def order(shard: Shard): return shard._replace(name="")'
+}
+package
+run tests/lint.sh "$tree"
+expect_status 0
+plant $package/record.py <<<'def record(reader): return reader._file'
+refused private_members "$package/record\.py:2"
+package
+plant $package/record.py <<<'from .reader import _open'
+refused private_members "$package/record\.py:2"
+package
+plant $package/sources/shard.py <<<'class Shard:
+    def __init__(self, dataset): self._step = self._dataset._step'
+refused private_members "$package/sources/shard\.py:3"
+for wrong in 'from ..planning.order import order' 'from ..batches import fetch' 'from .. import planning'; do
+    package
+    plant $package/sources/shard.py <<<"$wrong"
+    refused package_arrows "$package/sources/shard\.py:2"
+done
+package
+plant $package/planning/__init__.py <<<'"""It."""'
+refused package_arrows "$package/planning/__init__\.py:1"
+package
+plant $package/common/__init__.py <<<'"""It. Internal to latentmill."""'
+refused package_arrows "$package/common/__init__\.py:1"
+
 plant ingest/crop.c <<<'int f(void *m) { return pthread_mutex_lock(m); }'
 refused threads 'ingest/crop\.c:2'
 plant vae_encode/graph.c <<<'void f(void) { abort(); }'

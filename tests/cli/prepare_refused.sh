@@ -189,7 +189,7 @@ run latentmill prepare --quiet --out "$T/kept" --limit 1 --seed 7 --latent bf16 
 expect_status 2
 expect_stderr <<'END'
 error: $T/kept/dataset.json was made with another configuration; use another --out folder, or these values:
-  encode.latent: "fp16" there, "bf16" here
+  encode.encoders.vae.latent: "fp16" there, "bf16" here
   text.seed: 0 there, 7 here
 END
 # What was not asked for is not there: older folders keep their configuration.
@@ -241,13 +241,23 @@ expect_stderr <<'END'
 error: $T/old/dataset.json was made by an earlier development version of latentmill, whose shards this one does not read; use another --out folder and prepare everything again
 END
 
+# A damaged one is none of an earlier version: what was prepared stays good.
+for damaged in '[]' '{}' '{"version":1}' '{"format":"latentmill-dataset","version":"1"}' '{"format":"x","version":1}'; do
+    echo "$damaged" >"$T/old/dataset.json"
+    run latentmill prepare --quiet --out "$T/old" --limit 1 --image-field jpg $scenes
+    expect_status 2
+    expect_stderr <<'END'
+error: $T/old/dataset.json: is damaged: it is no configuration of latentmill; bring it back from a copy, or use another --out folder
+END
+done
+
 # A rerun that forgot --vae or --tokenizer did not ask for the embedded one.
 run latentmill prepare --quiet --out "$T/scaled" --limit 1 $scenes
 expect_status 2
 expect_stderr <<'END'
 error: $T/scaled/dataset.json was made with another configuration; use another --out folder, or these values:
   no --vae was given, so the builtin was assumed
-  encode.vae.scale: [2.0] there, [0.76072] here
+  encode.encoders.vae.scale: [2.0] there, [0.76072] here
 END
 run latentmill prepare --quiet --out "$T/same" --limit 1 --vae vae_encode/default $scenes
 expect_status 2
@@ -285,7 +295,7 @@ expect_status 0
 expect "it is placed after all" cmp "$T/model" "$model"
 
 # Of another VAE that was forgotten its hash says enough.
-jq -c '.encode.vae.sha256 = "0123abcd" | .encode.vae.config.layers = 5 | .encode.vae.family = "kl"' \
+jq -c '.encode.encoders.vae.sha256 = "0123abcd" | .encode.encoders.vae.config.layers = 5 | .encode.encoders.vae.family = "kl"' \
     "$T/scaled/dataset.json" >"$T/dataset.json"
 mkdir "$T/forgot"
 mv "$T/dataset.json" "$T/forgot"
@@ -294,7 +304,7 @@ expect_status 2
 expect_stderr <<'END'
 error: $T/forgot/dataset.json was made with another configuration; use another --out folder, or these values:
   no --vae was given, so the builtin was assumed; name the one of there, whose weights have the SHA-256 0123abcd
-  encode.size: [256,256] there, [128,128] here
+  encode.encoders.vae.geometry.size: [256,256] there, [128,128] here
 END
 
 # What an encoder's bits depend on is one hash, the same in the configuration and in shards.
@@ -304,7 +314,7 @@ hash_of()
     run latentmill prepare --quiet --out "$T/hash" --limit 1 --size 32 "$@"
     expect_status 0
     set -- "$T"/hash/*.lms
-    hash=$(jq -r .encode.vae.encode "$T/hash/dataset.json")
+    hash=$(jq -r .encode.encoders.vae.encode "$T/hash/dataset.json")
     expect "a hash" [ ${#hash} = 64 ]
     run latentmill dump --json --header "$1"
     expect "the shard's is the same" [ "$(jq -r '.encoders[0].encode' "$T/.stdout")" = "$hash" ]
@@ -325,7 +335,7 @@ done
 hash_of $scenes
 sed -i -E 's/"libwebp":"[^"]*"/"libwebp":"0.0.1"/; s/"encode":"[0-9a-f]{64}"/"encode":"0123"/' \
     "$T/hash/dataset.json"
-expect "it says so" grep -q '"libwebp":"0.0.1".*"encode":"0123"' "$T/hash/dataset.json"
+expect "it says so" grep -q '"encode":"0123".*"libwebp":"0.0.1"' "$T/hash/dataset.json"
 run latentmill prepare --quiet --tokenizer builtin --out "$T/hash" --limit 1 --size 32 "$T/s.tar"
 expect_status 0
 expect_match stderr '^warning: .*/hash/dataset.json was begun with libwebp 0.0.1, and this is [0-9.]+: pixels'
@@ -334,7 +344,7 @@ run latentmill prepare --quiet --out "$T/hash" --limit 1 --size 32 --latent bf16
 expect_status 2
 expect_stderr <<'END'
 error: $T/hash/dataset.json was made with another configuration; use another --out folder, or these values:
-  encode.latent: "fp16" there, "bf16" here
+  encode.encoders.vae.latent: "fp16" there, "bf16" here
 END
 # Of the same libraries and options another hash is of another version.
 hash_of $scenes

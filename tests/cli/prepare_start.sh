@@ -31,9 +31,13 @@ expect_match stderr '^error: --out .T/o: No space left on device$'
 with "FAULT=mkdir $T/o $EROFS" --out "$T/o/p/q" "$T/x.jsonl"
 expect_status 1
 expect_match stderr '^error: --out .T/o/p/q: .T/o: Read-only file system$'
-with "FAULT=access $T/done $EACCES" --out "$T/done" "$T/x.jsonl"
+# A folder that cannot be written to is no fault where nothing is to be done.
+with "FAULT=access $T/done $EROFS" --out "$T/done" "$T/x.jsonl"
+expect_status 0
+echo '{"text": "two"}' >"$T/y.jsonl"
+with "FAULT=access $T/done $EROFS" --out "$T/done" "$T/x.jsonl" "$T/y.jsonl"
 expect_status 1
-expect_match stderr '^error: --out .T/done: Permission denied$'
+expect_match stderr '^error: --out .T/done: Read-only file system$'
 mkdir "$T/in"
 cp "$T/x.jsonl" "$T/in"
 with "FAULT=mkdir $T/deep/in $ENOSPC" --out "$T/deep" --name-depth 2 "$T/in/x.jsonl"

@@ -41,7 +41,7 @@ LIBRARY = BUILD / "tests" / "fail_allocation.so"
 SCENES = "tests/data/scenes-00%d.tar"
 TIMEOUT = 60
 
-# In these a failure ends the process wherever it is (tools/cli/no_memory.h), so that only the
+# In these a failure ends the process wherever it is (tools/main.c), so that only the
 # way there counts.
 WHOLE = "libjansson:libsentencepiece:libprotobuf"
 

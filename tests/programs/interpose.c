@@ -10,7 +10,7 @@
  *         Each link() fails with errno 1, each renameat2() with errno 22.
  *     LD_PRELOAD=interpose.so KILL=3 latentmill ...
  *         It is killed before its third change of a folder: an open() that may create, a
- *         link(), rename(), renameat2() or unlink().
+ *         link(), rename(), renameat2(), unlink(), mkdir() or rmdir().
  *     LD_PRELOAD=interpose.so ROOM=4096 latentmill ...
  *         statvfs() finds so many bytes free.
  *     LD_PRELOAD=interpose.so OPENDIR_LOG=FILE latentmill ...
@@ -133,7 +133,14 @@ int open(const char *path, int flags, ...)
 
 int mkdir(const char *path, mode_t mode)
 {
+    count_change();
     return fails("mkdir", path) ? -1 : NEXT(mkdir)(path, mode);
+}
+
+int rmdir(const char *path)
+{
+    count_change();
+    return NEXT(rmdir)(path);
 }
 
 int stat(const char *restrict path, struct stat *restrict st)

@@ -11,9 +11,10 @@ import warnings
 from unittest import mock
 
 import package
-from latentmill import DatasetIndex, ShardError, data_set
-from latentmill.catalogue import Catalogue, find_shards
-from latentmill.data_set import DataSet
+from latentmill import DatasetIndex, ShardError
+from latentmill.sources import data_set
+from latentmill.sources.catalogue import Catalogue, find_shards
+from latentmill.sources.data_set import DataSet
 
 PROGRAM = pathlib.Path(package.BUILD).resolve() / "latentmill"
 
@@ -368,10 +369,34 @@ def check_index_of_nothing(here):
             shutil.copy(path, here)
 
 
+def check_incomplete_index(here):
+    """Its flag is told, and what it lacks as far as manifests name it; one that lacked nothing says nothing."""
+    gone(here)
+    resized(here)
+    for options, wanted in (([], []), (["--incomplete"], ["a.lms is missing", "c.lms has 100 bytes"])):
+        run("index", *options, here)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                assert Catalogue(here).index is not None
+            except (FileNotFoundError, ShardError) as error:
+                assert not wanted and "a.lms is missing" in str(error), error
+        said = " ".join(str(one.message) for one in caught)
+        assert bool(wanted) == (f"{here}/index.lmi is incomplete" in said), said
+        assert all(what in said for what in wanted), said
+    for path in (here / "a.manifest.json", here / "n/c.manifest.json", here / "n/c.lms"):
+        path.unlink()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert len(Catalogue(here)) == 2
+    assert len(caught) == 1 and str(caught[0].message).endswith("shards may be missing"), caught
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder).resolve()
         made = make_set(folder)
+        check_incomplete_index(shutil.copytree(made, folder / "indexed"))
         for change, taken, n_named in CASES:
             here = folder / change.__name__
             shutil.copytree(made, here)

@@ -11,11 +11,11 @@ import numpy as np
 from dataset_shards import documents
 
 from latentmill import Dataset, ShardReader, Source, _shard, build_view
-from latentmill.documents import Drawing, Texts
-from latentmill.catalogue import Catalogue
-from latentmill.draws import draw, pick, share
+from latentmill.sources.documents import Drawing, Texts
+from latentmill.sources.catalogue import Catalogue
+from latentmill.sources.draws import draw, pick, share
 from latentmill.options import Options, templates
-from latentmill.sources import OpenSource
+from latentmill.sources.source import OpenSource
 
 SINGLE = {"batch_size": 2, "pack": None, "patch": 8}  # a document each
 

@@ -176,6 +176,13 @@ def test_forged(folder):
         index._index = Forged(index._index, **values)
         error = raises(latentmill.ShardError, getattr, index, name)
         assert index.file in str(error) and f"run `latentmill index {folder}` again" in str(error), error
+    n = len(DatasetIndex(folder))
+    for records in (0, 7, 2**31):
+        index = DatasetIndex(folder)
+        index._index = Forged(index._index, records=np.full(n, records, "<u4").tobytes())
+        error = raises(latentmill.ShardError, index.open, 1)
+        assert f"{index.file} is damaged: it tells of {records} records in {index.path(1)}" in str(error), error
+        assert f"run `latentmill index {folder}` again" in str(error), error
     with mock.patch.object(DatasetIndex, "configurations", []):
         error = raises(latentmill.ShardError, latentmill.Dataset, folder, batch_size=1)
         assert f"{folder}/index.lmi tells of no shards" in str(error), error

@@ -5,8 +5,9 @@ import hashlib
 import dataset_shards  # noqa: F401, the package's path
 import numpy as np
 
-from latentmill.mixture import UNIT, Mixture, Share, schedule
-from latentmill.shuffle import ShuffledSource
+from latentmill.planning.mixture import UNIT, Mixture, Share
+from latentmill.planning.shuffle import ShuffledSource
+from latentmill.sources.weight import schedule
 
 # By size the first is larger, by records the second. Of 20 documents one comes of 2 records of
 # the first (a view leaves half out), 19 of the second.

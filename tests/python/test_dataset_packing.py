@@ -6,8 +6,8 @@ import sys
 import dataset_shards  # noqa: F401, the package's path
 import numpy as np
 
-from latentmill.hashing import key_of, permutation
-from latentmill.packing import SHORTEST_PIECE, pack
+from latentmill.planning.hashing import key_of, permutation
+from latentmill.planning.packing import SHORTEST_PIECE, pack
 
 
 def check(lengths, is_text, capacity):

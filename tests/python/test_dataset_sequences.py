@@ -11,9 +11,9 @@ import shard_sequence
 
 from latentmill import Dataset, ShardError, ShardReader, patchify, unpatchify
 from latentmill.attention import attention_mask_array, image_ids
-from latentmill.batches import BatchBuilder, Piece
-from latentmill.documents import Markers
-from latentmill.fetching import Content
+from latentmill.batches.building import BatchBuilder, Piece
+from latentmill.sources.documents import Markers
+from latentmill.batches.fetching import Content
 from latentmill.options import Options, templates
 from latentmill.patches import cut_patches, scaled
 

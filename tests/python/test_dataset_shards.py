@@ -14,10 +14,11 @@ from unittest import mock
 import dataset_shards
 import numpy as np
 
-from latentmill import Dataset, DatasetIndex, ShardError, ShardReader, Source, build_view, catalogue
-from latentmill.catalogue import find_shards
+from latentmill import Dataset, DatasetIndex, ShardError, ShardReader, Source, build_view
 from latentmill.options import Options
-from latentmill.sources import OpenSource
+from latentmill.sources import catalogue
+from latentmill.sources.catalogue import find_shards
+from latentmill.sources.source import OpenSource
 from latentmill.views import UNIT_WEIGHT
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4}

@@ -19,9 +19,9 @@ from latentmill import (DamagedError, DamageWarning, Dataset, IncompatibleError,
                         ShardReader, Source, View, attention_mask, build_view,
                         flex_attention_mask, patchify, to_transfusion_pytorch)
 from latentmill.columns import Column
-from latentmill import view_file
-from latentmill.catalogue import find_shards
-from latentmill.sources import Contract
+from latentmill.sources import view_file
+from latentmill.sources.catalogue import find_shards
+from latentmill.sources.source import Contract
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
 MARKERS = {"bos": 1, "eos": None, "boi": 300, "eoi": 301}

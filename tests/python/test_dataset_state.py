@@ -12,8 +12,8 @@ import dataset_shards
 import numpy as np
 
 from latentmill import DamageWarning, Dataset, Plan, ShardReader, Source, StateError, build_view
-from latentmill.hashing import key_of, permutation
-from latentmill.mixture import UNIT
+from latentmill.planning.hashing import key_of, permutation
+from latentmill.planning.mixture import UNIT
 
 SMALL = {"batch_size": 2, "pack": 600, "window": 17, "group": 2}
 
@@ -159,7 +159,9 @@ def no_states(folder):
             ({**state, "takes": {"data": -5}}, "-5 is below 0"),
             ({**state, "takes": {}}, "cursors and takes are of different sources"),
             ({**state, "cursors": {"a": 1}, "takes": {"a": 1}}, "cursors of other sources"),
-            ({**state, "options": {}}, "seed: None, now 0")):
+            ({**state, "options": {}}, "seed: None, now 0"), ({**state, "version": True}, "version True"),
+            ({**state, "takes": {"data": 2**62}}, "damaged: it takes 1073741824 records of source 'data'"),
+            ({**state, "takes": {"data": 1000 * UNIT}}, "damaged: it takes 1000 records")):
         refused(StateError, what, dataset.load_state_dict, given)
         assert dataset._position == position, "a refused state changed something"
     dataset.load_state_dict({**state, "offset": 10**6})
@@ -189,6 +191,19 @@ def other_plan(folder):
         on.load_state_dict(other, strict=False)
         assert on.state_dict()["offset"] == 0 and on.step == state["step"], "a window of another plan went on"
     refused(StateError, "damaged: plan is '[]'", dataset.load_state_dict, {**state, "plan": "[]"})
+    damaged = {**default, "more": 1}, {**default, "rules": default["rules"] * 2000}
+    for plan in ("", "\0\xff", '"\ud800"', "[" * 300000, *map(json.dumps, damaged)):
+        for strict in (True, False):
+            try:
+                dataset.load_state_dict({**state, "plan": plan}, strict=strict)
+            except StateError as error:
+                assert "the state is damaged: plan is " in str(error) and len(str(error)) < 600, error
+            else:
+                raise AssertionError(plan[:100])
+    for plan in (json.dumps(default, indent=1), json.dumps({name: default[name] for name in ("rules", "ends")})):
+        on = Dataset(folder / "text/shards", **SMALL)
+        on.load_state_dict({**state, "plan": plan})
+        assert on.state_dict() == state, "the same plan in other words is another one"
     before = {name: value for name, value in state.items() if name != "plan"}
     refused(StateError, "of a version before plans", dataset.load_state_dict, before)
     on = Dataset(folder / "text/shards", **SMALL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoding holds no more than the table of ingest/image/decode.h says, and fits the budget.
+"""Decoding holds no more than the table of ingest/image/image_header.h says, and fits the budget.
 
 Images of 170 megapixels are each a sample or too_many_pixels, as the table says. The memory
 is the process's largest resident size less that of decoding a tiny image.

@@ -26,7 +26,7 @@ EMBEDDED = pathlib.Path("shard/default/tokenizer.model")
 MISTRAL = SHARED / "data/spm/mistral-v1.model"
 SCENES = sorted(pathlib.Path("tests/data").glob("scenes-*.tar"))
 PHOTOS = SHARED / "data/pairs/flickr-000.tar"
-FIELDS = ["name", "key", "kind", "order", "caption", "captions", "tokens", "parts",
+FIELDS = ["name", "key", "kind", "order", "caption", "captions", "tokens", "segments", "parts",
           "latent", "original_size", "crop", "source", "metadata"]
 
 
@@ -86,8 +86,11 @@ def check_image(sample):
     assert image["renditions"][0]["crop"] == sample["crop"]
     tensor, = image["tensors"]
     assert (tensor["kind"], tensor["owner"], tensor["logvar"]) == ("latent", 0, False)
-    for name in ("shape", "dtype"):
+    for name in ("shape", "dtype", "mean", "std", "min", "max", "values"):
         assert tensor[name] == sample["latent"][name]
+    assert sample["segments"] == [
+        {"kind": "text", "n_tokens": len(sample["tokens"]), "dtype": None, "flags": ["loss"]},
+        {"kind": "latent", "shape": tensor["shape"], "dtype": "fp16", "flags": ["loss"]}]
 
 
 def check_json(out, tars, processor):

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`latentmill export --view` writes what a Dataset over the view would give: its records, its
 captions with their draw of epoch 0, its weights; and refuses views that are none, or of others."""
+import gzip
+import hashlib
 import json
 import pathlib
 import random
+import re
 import shutil
 import tempfile
 
@@ -12,7 +15,8 @@ import numpy
 from test_export import PROGRAM, check_tree, dump, export, latent_of, mds_samples, run, tree, wds_samples
 from test_tokenizer import ours  # both skip where a package is not installed
 
-from latentmill import Dataset, ShardReader, Source, View, build_view, view_file
+from latentmill import Dataset, ShardReader, Source, View, build_view
+from latentmill.sources import view_file
 
 CAPTIONS = {"000000001": ["One.", "Two of them.", "Three."], "000000002": "Zero \x1f byte 🦙", "000010003": "3",
             ("scenes-001", "000010004"): [f"No. {i}" for i in range(9)]}
@@ -113,7 +117,9 @@ def check_damage(folder, shards):
 def check_refused(folder, shards):
     out, view = folder / "mds", folder / "some.lmv"
     want = tree(out)
-    export(out, "--view", view, shards)  # nothing to do
+    inode = (out / "index.json").stat().st_ino
+    export(out, "--view", view, shards)  # nothing to do, so nothing is written: the folder may be read-only
+    assert (out / "index.json").stat().st_ino == inode
     other = build_view(shards, folder / "other.lmv", where=lambda r: r.key != "000000001")
     for arguments in ((), ("--view", folder / "other.lmv"), ("--redo", "--view", folder / "other.lmv")):
         text = export(out, *arguments, shards, status=2)
@@ -153,6 +159,7 @@ def check_nonsense(folder, shards):
                 refuse_nonsense(folder, bad, shards)
     assert n > 50
     view = View.open(folder / "some.lmv")
+    owns = view._is_replaced
     arrays, n = view.arrays, len(view.arrays["weight"])
     changes = [({}, {name: array[:-1]}) for name, array in arrays.items()]
     changes += [({}, {name: array[:0]}) for name, array in arrays.items()]
@@ -163,15 +170,64 @@ def check_nonsense(folder, shards):
                 ({}, {"replaced": arrays["replaced"] * 0}), ({}, {"count": arrays["count"] * 0}),
                 ({}, {"records": arrays["records"][::-1] + [1, -1]}),
                 ({"names": [5] * 99}, {}), ({"names": None}, {}), ({"shards": None}, {}), ({"shards": ["a"]}, {}),
-                ({"tokenizer": 5}, {}), ({"names": ["a\0b"] * 9}, {})]
+                ({"tokenizer": 5}, {}), ({"names": ["a\0b"] * 9}, {}), ({"names": ["\ud800"] * 9}, {}),
+                ({"n_pieces": -1}, {}), ({"n_pieces": 2.0}, {}), ({"n_pieces": 2**31 + 1}, {}),
+                ({"n_pieces": int(arrays["ids"].max())}, {}), ({}, {"ids": arrays["ids"] | numpy.uint32(2**31)}),
+                ({}, {"n_ids": arrays["n_ids"] | ((owns == 0) * numpy.uint32(2**31)).astype("<u4")}),
+                ({}, {"text": arrays["text"] | numpy.uint8(128)}),
+                ({}, {"text_bytes": shifted(arrays, "🦙")})]
+    changes += [({"markers": markers}, {}) for markers in (0, False, [], [1], "abcd", [None] * 4, [1, 2, 3, 4])]
+    for markers in (None, [1], [None, None, None, 3], [1, 2, 3, 2**31], [True, 2, 3, 4], [1, 2, 3, -1], [1.0, 2, 3, 4]):
+        changes.append(({"tokenizer": "t", "markers": markers}, {}))
     for meta, change in changes:
         made = View({**view.meta, **meta}, {**arrays, **change})
         made.meta["fingerprint"] = view_file.digest(made.meta, made.arrays)
         made.save(bad)
         refuse_nonsense(folder, bad, shards)
+    _, _, rest = gzip.decompress(data).partition(b"\n")
+    line, _, tail = rest.partition(b"\n")
+    for begin, content in (
+            (b"latentmill view 3 ", b" " + rest), (b"latentmill view 2 ", rest), (b"latentmill view 3 ", rest + b"x"),
+            *((b"latentmill view 3 ", padded(change(line)) + tail) for change in (
+                lambda line: line.replace(b'"text": ', b'"text": -'), lambda line: b'{"names": [], ' + line[1:],
+                lambda line: re.sub(b'"text_bytes": [0-9]+', b'"text_bytes": true', line),
+                lambda line: b"[" + line.rstrip() + b"]", lambda line: line.rstrip().decode().encode("utf-16le")))):
+        seal(bad, begin, b"\n", content)
+        refuse_nonsense(folder, bad, shards)
+    seal(bad, b"latentmill view 3 ", b" ", rest)
+    refuse_nonsense(folder, bad, shards)
+    seal(bad, b"latentmill view 3 ", b"\n", padded(line) + tail)  # or all of these prove nothing
+    assert View.open(bad).fingerprint == view.fingerprint
+
+
+def seal(path, begin, feed, content):
+    digits = hashlib.sha256(content).hexdigest()[:32].encode()
+    path.write_bytes(gzip.compress(begin + digits + feed + content))
+
+
+def shifted(arrays, character):
+    """text_bytes, so that a caption begins within a character of the one before it."""
+    at, lengths = arrays["text"].tobytes().index(character.encode()), arrays["text_bytes"].copy()
+    number = int(numpy.searchsorted(numpy.cumsum(lengths), at, side="right"))
+    end = int(lengths[:number + 1].sum())
+    lengths[number] -= end - at - 1
+    lengths[number + 1] += end - at - 1
+    return lengths
+
+
+def padded(line):
+    line = line.rstrip()
+    return line + b" " * (-(18 + 32 + 1 + len(line) + 1) % 8) + b"\n"
 
 
 def refuse_nonsense(folder, bad, shards):
+    """By the program and by the package."""
+    try:
+        Dataset(Source(shards, view=bad), batch_size=2)
+    except ValueError as error:
+        assert "no view of latentmill, or damaged" in str(error) or "records of" in str(error), error
+    else:
+        raise AssertionError(f"the package takes {gzip.decompress(bad.read_bytes())[51:800]}")
     text = export(folder / "refused", "--view", bad, shards, status=2)
     assert text.startswith(f"error: --view {bad}: ") and not (folder / "refused").exists(), text
 

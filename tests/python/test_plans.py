@@ -54,7 +54,7 @@ def optional(strategy):
 def appearances(encoders):
     flags = {name: st.booleans() for name in ("loss", "visible", "advance", "markers")}
     return st.fixed_dictionaries({}, optional={
-        "encoder": optional(st.sampled_from(encoders)), "output": st.sampled_from([0, 0, 0, 1, 255]),
+        "encoder": optional(st.sampled_from(encoders)), "output": st.sampled_from([0, 0, 0, 1, 2, 255]),
         "window": optional(st.sampled_from([1, 1, 1, 2, 8])), "row_end": optional(st.sampled_from([0, 77, 2**31 - 1])),
         "size": optional(st.fixed_dictionaries({"height": st.sampled_from([0, 100, 2**31 - 4]), "width": st.just(200)},
                                                optional={"unit": st.sampled_from([1, 1, 2, 1024])})),
@@ -140,7 +140,7 @@ def sequences(reader, wanted):
     under()
     assert min(seen.values()) > 300 and sum(seen.values()) > 5000, seen
     whole = [everything(header["encoders"], "text", row_end=5, markers=False, size={"height": 7, "width": 9}),
-             everything(header["encoders"], "sequence", row_end=6, loss=False, output=255),
+             everything(header["encoders"], "sequence", row_end=6, loss=False, output=2),
              everything(header["encoders"], "sequence")]
     for i, (record, want) in enumerate(zip(records, wanted, strict=True)):
         plan, epoch = whole[i % 3], i % 7

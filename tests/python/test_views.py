@@ -16,7 +16,7 @@ from dataset_shards import prepare
 from test_tokenizer import ODD_LINES, SPM, ours  # skips where sentencepiece is not installed
 
 from latentmill import Dataset, ShardReader, Source, View, build_view
-from latentmill.catalogue import find_shards
+from latentmill.sources.catalogue import find_shards
 
 SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
 MODEL = "tokenizer-4055bcd200cf.model"

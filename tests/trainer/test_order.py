@@ -12,9 +12,9 @@ except ImportError as missing:
 import documents  # noqa: F401, the package's path
 import numpy as np
 
-from latentmill.mixture import UNIT, Mixture, Share
-from latentmill.packing import pack
-from latentmill.shuffle import ShuffledSource
+from latentmill.planning.mixture import UNIT, Mixture, Share
+from latentmill.planning.packing import pack
+from latentmill.planning.shuffle import ShuffledSource
 
 
 def source(blocks, seed, group):

@@ -394,7 +394,7 @@ static inline void random_of_image(struct random_record *r, const struct shard_h
             continue;
         random_tensor(r, h, encoder, part, owner,
                       (mirrored ? SHARD_SLOT_MIRRORED : 0) |
-                          (slot / 2 * 255) << SHARD_SLOT_OUTPUT_SHIFT);
+                          (slot / 2 * 2) << SHARD_SLOT_OUTPUT_SHIFT);
     }
 }
 
@@ -527,9 +527,11 @@ static inline void random_record_free(struct random_record *r)
 static inline const struct shard_header *random_header(void)
 {
     static const double one[12] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, zero[12];
+    static const char *const outputs[] = {"patches", "pooled", "last"};
     static const uint32_t id_map[7] = {70, 60, 50, 40, 30, 20, 10};
     static const struct shard_encoder encoders[RANDOM_ENCODERS] = {
-        {RANDOM_ENCODER("features", "features", "image")},
+        {RANDOM_ENCODER("features", "features", "image"), .n_outputs = 3,
+         .outputs = outputs},
         {RANDOM_ENCODER("vae", "latent", "image"), .channels = 2, .downscale = 8,
          .moments = "mean", .n_scale = 1, .scale_window = 1, .scale = one, .shift = zero},
         {RANDOM_ENCODER("moments", "latent", "image"), .channels = 3, .downscale = 8,
@@ -539,12 +541,14 @@ static inline const struct shard_header *random_header(void)
         {RANDOM_ENCODER("mapped", "codes", "image"), .codebook = 7, .n_id_map = 7,
          .id_map = id_map},
         {RANDOM_ENCODER("pixels", "pixels", "image"), .codec = "png"},
-        {RANDOM_ENCODER("states", "features", "text")},
-        {RANDOM_ENCODER("words", "ids", "text")},
+        {RANDOM_ENCODER("states", "features", "text"), .n_outputs = 2,
+         .outputs = outputs},
+        {RANDOM_ENCODER("words", "ids", "text"), .n_outputs = 2, .outputs = outputs},
         {RANDOM_ENCODER("vector", "features", "data")},
         {RANDOM_ENCODER("numbers", "codes", "data"), .codebook = 60000},
         {RANDOM_ENCODER("waves", "waves", "image")},
-        {RANDOM_ENCODER("later", "strings", "anything")}};
+        {RANDOM_ENCODER("later", "strings", "anything"), .n_outputs = 2,
+         .outputs = outputs}};
     static const struct shard_header header = {
         .name = "unit",
         .software = "latentmill test",

@@ -11,6 +11,7 @@
 
 #include "vae_encode/backend.h"
 #include "vae_encode/cpu/cpu_kernels.h"
+#include "vae_encode/vae.h"
 
 static const struct cpu_kernels *const all_kernels[] = {
     &cpu_kernels_portable,

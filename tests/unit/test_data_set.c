@@ -14,36 +14,15 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch_folder.h"
 #include "tools/store/data_set.h"
-
-static char folder[40];
 
 static int set_up(void **state)
 {
-    (void)state;
-    snprintf(folder, sizeof(folder), "/tmp/latentmill-data-set-XXXXXX");
-    return mkdtemp(folder) && chdir(folder) == 0 && mkdir("set", 0777) == 0 &&
+    return scratch_set_up(state) == 0 && mkdir("set", 0777) == 0 &&
                    mkdir("set/b", 0777) == 0
                ? 0
                : -1;
-}
-
-static int tear_down(void **state)
-{
-    char command[300];
-
-    (void)state;
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return chdir("/") != 0 || system(command) != 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
 }
 
 /* `shards`: what stands between the brackets. */
@@ -354,14 +333,14 @@ static void test_passed_over(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_whole, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_missing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_unfinished, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_unreadable, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_shards_alone, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_at_work, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_passed_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_whole, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(test_missing, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(test_unfinished, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(test_unreadable, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(test_shards_alone, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(test_at_work, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(test_links, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(test_passed_over, set_up, scratch_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

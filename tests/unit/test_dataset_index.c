@@ -415,6 +415,27 @@ static void test_most_pairs(void **state)
     }
 }
 
+/* What is reserved is not called damage. */
+static void test_reserved(void **state)
+{
+    (void)state;
+    for (size_t at = 24; at < 32; at++) {
+        unsigned char *changed = malloc(file_len);
+        char path[32];
+        struct dataset_index *x;
+        memcpy(changed, file, file_len);
+        changed[at] ^= 0x40;
+        const size_t head = 40 + 40 * (size_t)wire_load_u32(changed + 12);
+        wire_put_u64(changed + head, XXH3_64bits(changed, head));
+        int fd = open_bytes(changed, file_len, path);
+        assert_int_equal(dataset_index_open(&x, path), SHARD_EFORMAT);
+        assert_non_null(strstr(dataset_index_why(x), "a later version may"));
+        dataset_index_close(x);
+        close(fd);
+        free(changed);
+    }
+}
+
 static void test_what_is_no_shard(void **state)
 {
     struct dataset_index_writer *w;
@@ -448,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_any_damage),
         cmocka_unit_test(test_paths_stay_below),
         cmocka_unit_test(test_most_pairs),
+        cmocka_unit_test(test_reserved),
         cmocka_unit_test(test_what_is_no_shard),
     };
 

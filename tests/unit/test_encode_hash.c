@@ -13,6 +13,7 @@
 /* All that the hash is made of. */
 struct inputs {
     struct encoder_description about;
+    struct shard_rendition rendition;
     struct image_options image;
     struct latent_options latent;
     const char *libjpeg;
@@ -22,25 +23,29 @@ static struct inputs usual(void)
 {
     static const double one = 1;
 
-    return (struct inputs){.about = {.family = "AutoencoderKL",
-                                     .weights_sha256 = "00",
-                                     .config = "{\"layers\":2}",
-                                     .pixels = "{\"range\":[-1,1]}",
-                                     .numerics = "winograd-1",
-                                     .isa = "avx2",
-                                     .n_scale = 1,
-                                     .scale = &one,
-                                     .shift = &one},
-                           .image = {.size = 64, .decode_mem = 1 << 20},
-                           .latent = {.vae = "a"},
-                           .libjpeg = "2.1.5"};
+    return (struct inputs){
+        .about = {.family = "AutoencoderKL",
+                  .weights_sha256 = "00",
+                  .config = "{\"layers\":2}",
+                  .pixels = "{\"range\":[-1,1]}",
+                  .numerics = "winograd-1",
+                  .isa = "avx2",
+                  .n_scale = 1,
+                  .scale = &one,
+                  .shift = &one},
+        .rendition = {.fit = SHARD_CROP, .target_width = 64, .target_height = 64},
+        .image = {.decode_mem = 1 << 20},
+        .latent = {.vae = "a"},
+        .libjpeg = "2.1.5"};
 }
 
 static void hash_of(const struct inputs *in, char hex[SHA256_HEX_CAP])
 {
     json_t *libraries = json_pack("{s:s}", "libjpeg-turbo", in->libjpeg);
 
-    assert_int_equal(encode_hash(&in->about, &in->image, &in->latent, libraries, hex), 0);
+    assert_int_equal(
+        encode_hash(&in->about, &in->rendition, &in->image, &in->latent, libraries, hex),
+        0);
     assert_int_equal(strlen(hex), 64);
     json_decref(libraries);
 }
@@ -64,7 +69,10 @@ static void it_covers_what_bits_depend_on(void **state)
     struct inputs changed;
 
     (void)state;
-    assert_true(CHANGES(image.size, 72));
+    assert_true(CHANGES(rendition.target_width, 72));
+    assert_true(CHANGES(rendition.target_height, 72));
+    assert_true(CHANGES(rendition.fit, SHARD_PAD));
+    assert_true(CHANGES(rendition.mirrored, true));
     assert_true(CHANGES(image.resize, RESIZE_LANCZOS));
     assert_true(CHANGES(image.icc, ICC_IGNORE));
     assert_true(CHANGES(image.jpeg_scale, 2));
@@ -84,7 +92,8 @@ static void it_covers_nothing_else(void **state)
     struct inputs changed;
 
     (void)state;
-    assert_false(CHANGES(image.size, 64));
+    assert_false(CHANGES(rendition.part, 1));
+    assert_false(CHANGES(rendition.crop.width, 100));
     assert_false(CHANGES(image.min_size, 32));
     assert_false(CHANGES(image.decode_mem, 2 << 20));
     assert_false(CHANGES(latent.vae, "b"));

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * An encoder at work in a run: which of its tensors are stored, and as what. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-#include <math.h>
 
 #include <cmocka.h>
 
@@ -66,18 +65,23 @@ static void a_log_variance_is_a_slot_of_its_own(void **state)
 
 static void the_header_says_what_it_is(void **state)
 {
+    struct shard_encoder header;
     struct encoding e;
 
     (void)state;
     assert_int_equal(open_at(&e, SIDE, LATENT_FP16, MOMENTS_MEAN), 0);
-    assert_string_equal(e.described.name, "vae");
-    assert_string_equal(e.described.kind, "latent");
-    assert_string_equal(e.described.of, "image");
-    assert_string_equal(e.described.moments, "mean");
-    assert_int_equal(e.described.channels, 8);
-    assert_int_equal(e.described.downscale, 8);
-    assert_string_equal(e.described.encode, e.encode);
+    header = encoding_header(&e);
+    assert_string_equal(header.name, "vae");
+    assert_string_equal(header.kind, "latent");
+    assert_string_equal(header.of, "image");
+    assert_string_equal(header.moments, "mean");
+    assert_int_equal(header.channels, 8);
+    assert_int_equal(header.downscale, 8);
+    assert_string_equal(header.input, "{\"multiple\":8,\"range\":[-1,1]}");
+    assert_string_equal(header.encode, e.encode);
     assert_int_equal(strlen(e.encode), 64);
+    assert_string_equal(header.geometry,
+                        "{\"fit\":\"crop\",\"resize\":\"bicubic\",\"size\":[32,32]}");
     encoding_close(&e);
 }
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "tools/cli/exit_code.h"
-#include "tools/run/input.h"
+#include "tools/run/input_list.h"
 
 static char folder[] = "/tmp/latentmill-input-XXXXXX";
 

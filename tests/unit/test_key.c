@@ -7,7 +7,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ingest/text/blank.h"
 #include "ingest/hash_set.h"
 #include "ingest/archive/key.h"
 #include "ingest/text/utf8.h"

@@ -218,11 +218,15 @@ static void test_text(void **state)
     char *text = dump(m, dump_text_sample);
 
     (void)state;
-    assert_int_equal(n_lines(text, "text, loss, 1 token, states 4 fp16, states 4 fp16\n"),
-                     N_TEXTS);
-    assert_int_equal(
-        n_lines(text, "image, loss, vae 4 x 2 x 2 fp16, vae mirrored 4 x 2 x 2 fp16\n"),
-        N_IMAGES);
+    assert_int_equal(n_lines(text, ": text, loss, 1 token\n"), N_TEXTS);
+    assert_int_equal(n_lines(text, ", drawn: a\n"), N_TEXTS - 1);
+    assert_int_equal(n_lines(text, ": states of txt 4 fp16, mean"), 2 * N_TEXTS);
+    assert_int_equal(n_lines(text, ": image, loss\n"), N_IMAGES);
+    assert_int_equal(n_lines(text, "\n  image "), N_IMAGES);
+    assert_int_equal(n_lines(text, "\n  rendition "), 2 * N_IMAGES - 1);
+    assert_int_equal(n_lines(text, "\n  latent "), 1);
+    assert_int_equal(n_lines(text, ": vae 4 x 2 x 2 fp16, mean"), N_IMAGES - 1);
+    assert_int_equal(n_lines(text, ": vae mirrored 4 x 2 x 2 fp16, mean"), N_IMAGES);
     free(text);
     free(m);
 }

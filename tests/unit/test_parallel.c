@@ -101,10 +101,8 @@ static void test_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all),
-        cmocka_unit_test(test_last),
-        cmocka_unit_test(test_signal),
-        cmocka_unit_test(test_again),
+        cmocka_unit_test(test_all),    cmocka_unit_test(test_last),
+        cmocka_unit_test(test_signal), cmocka_unit_test(test_again),
         cmocka_unit_test(test_none),
     };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A name that exists is complete: the publishing protocol, step by step. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,37 +13,20 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/scratch_folder.h"
 #include "tools/store/publish.h"
-
-static char folder[] = "/tmp/latentmill-publish-XXXXXX";
-
-static int set_up(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) && chdir(folder) == 0 ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-    char command[300];
-
-    (void)state;
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return chdir("/") != 0 || system(command) != 0;
-}
-
-static void write_file(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
 
 static bool exists(const char *path)
 {
     return access(path, F_OK) == 0;
+}
+
+static bool is_complete(struct publication *p)
+{
+    bool complete;
+
+    assert_int_equal(publication_look(p, &complete), PUBLISH_OK);
+    return complete;
 }
 
 /* The unit's shards 0..n-1, and its rejects, under their temporary names. */
@@ -89,10 +73,10 @@ static void publishes_all_files_and_no_temporaries(void **state)
     assert_int_equal(publication_init(&p, &publication_shards, ".", "deep/er/unit"),
                      PUBLISH_OK);
     write_unit(&p, 2, true, "x");
-    assert_false(publication_exists(&p));
+    assert_false(is_complete(&p));
     assert_int_equal(publication_publish(&p, 2, true, "{}", 2, &renamed), PUBLISH_OK);
     assert_true(renamed);
-    assert_true(publication_exists(&p) && publication_done(".", "deep/er/unit"));
+    assert_true(is_complete(&p));
     assert_true(exists("deep/er/unit.lms") && exists("deep/er/unit+00001.lms"));
     assert_true(exists("deep/er/unit.rejects.jsonl"));
     assert_int_equal(count_files("deep/er/*"), 4);
@@ -109,7 +93,7 @@ static void a_redo_removes_what_it_lacks(void **state)
     write_unit(&p, 3, true, "old");
     assert_int_equal(publication_publish(&p, 3, true, "{}", 2, &renamed), PUBLISH_OK);
     assert_int_equal(publication_withdraw(&p), PUBLISH_OK);
-    assert_false(publication_exists(&p));
+    assert_false(is_complete(&p));
     publication_free(&p);
     assert_int_equal(publication_init(&p, &publication_shards, ".", "redo"), PUBLISH_OK);
     write_unit(&p, 1, false, "new");
@@ -134,7 +118,7 @@ static void a_redo_that_cannot_remove_fails(void **state)
     assert_int_equal(publication_publish(&p, 1, false, "{}", 2, &renamed),
                      PUBLISH_FAILED);
     assert_non_null(strstr(p.why, "stuck+00001.lms"));
-    assert_false(publication_exists(&p));
+    assert_false(is_complete(&p));
     publication_free(&p);
 }
 
@@ -192,7 +176,17 @@ static void sweep_takes_only_temporaries_of_complete_units(void **state)
     write_file("s.txt.tmp.host.12.0123abcd", "");     /* not ours */
     write_file("dataset.json", "{}");
     write_file("dataset.json.tmp.host.12.0123abcd", "");
+    /* Folders of those who want a name. */
+    assert_int_equal(mkdir("s.manifest.json.tmp.claim.0.00000000", 0777), 0);
+    write_file("s.manifest.json.tmp.claim.0.00000000/s.tmp.host.12.0123abcd", "");
+    assert_int_equal(mkdir("t.manifest.json.tmp.claim.0.00000000", 0777), 0);
+    write_file("t.manifest.json.tmp.claim.0.00000000/t.tmp.host.12.0123abcd", "");
+    assert_int_equal(mkdir("s.lms.tmp.host.12.0123abce", 0777), 0);
+    write_file("s.lms.tmp.host.12.0123abce/not ours", "");
     publish_sweep(".", &publication_shards);
+    assert_false(exists("s.manifest.json.tmp.claim.0.00000000"));
+    assert_true(exists("t.manifest.json.tmp.claim.0.00000000/t.tmp.host.12.0123abcd"));
+    assert_true(exists("s.lms.tmp.host.12.0123abce/not ours"));
     assert_int_equal(count_files("s.lms.tmp.host.12.0123abcd s+*"), 0);
     assert_true(exists("s.lms.tmp.host.12.0123abcd.lms"));
     assert_true(exists("t.lms.tmp.host.12.0123abcd"));
@@ -262,11 +256,95 @@ static void what_another_replaced_is_seen(void **state)
     other_replaces = "mixed.lms"; /* while the second one is renamed */
     assert_int_equal(publication_publish(&p, 2, true, "{}", 2, &renamed),
                      PUBLISH_REPLACED);
-    assert_true(renamed && publication_exists(&p));
+    assert_true(renamed && is_complete(&p));
     assert_int_equal(publication_withdraw(&p), PUBLISH_OK);
     assert_int_equal(publication_remove_beyond(&p, 1, false), PUBLISH_OK);
     publication_drop(&p, 2);
     assert_int_equal(count_files("mixed*"), 1);
+    publication_free(&p);
+}
+
+static int look_errno;
+
+static int look_badly(const char *path, struct store_entry *entry)
+{
+    int rc = store_folder.look(path, entry);
+
+    entry->id[0] = entry->id[1] = 0;
+    errno = rc != 0 && errno == ENOENT && look_errno != 0 ? look_errno : errno;
+    return rc;
+}
+
+static void what_the_store_cannot_tell_is_not_believed(void **state)
+{
+    struct store store = store_folder;
+    struct publication p;
+    bool renamed, complete;
+
+    (void)state;
+    store.look = look_badly;
+    assert_int_equal(publication_init(&p, &publication_shards, ".", "odd"), PUBLISH_OK);
+    p.store = &store;
+    /* Whether there is a manifest. */
+    write_unit(&p, 1, false, "x");
+    look_errno = EIO;
+    assert_int_equal(publication_look(&p, &complete), PUBLISH_FAILED);
+    assert_int_equal(publication_publish(&p, 1, false, "{}", 2, &renamed),
+                     PUBLISH_FAILED);
+    assert_false(renamed);
+    assert_non_null(strstr(p.why, "odd.manifest.json: cannot look for it"));
+    /* Whether the files are still this process's. */
+    look_errno = 0;
+    write_unit(&p, 1, false, "x");
+    assert_int_equal(publication_publish(&p, 1, false, "{}", 2, &renamed),
+                     PUBLISH_REPLACED);
+    assert_true(is_complete(&p));
+    publication_free(&p);
+}
+
+static void expect_base(const char *path, size_t base, uint32_t part)
+{
+    uint32_t n = 77;
+
+    assert_int_equal(publication_shard_base(path, strlen(path), &n), base);
+    assert_int_equal(n, base > 0 ? part : 77);
+}
+
+static void a_shard_is_known_by_its_name(void **state)
+{
+    (void)state;
+    expect_base("n.lms", 1, 0);
+    expect_base("n+00001.lms", 1, 1);
+    expect_base("a/n+99999.lms", 3, 99999);
+    expect_base("n+1.lms", 3, 0);
+    expect_base("n+000001.lms", 8, 0);
+    expect_base("n+0000a.lms", 7, 0);
+    expect_base("+00001.lms", 6, 0);
+    expect_base("a/+00001.lms", 8, 0);
+    expect_base("n.lmsx", 0, 0);
+    expect_base(".lms", 0, 0);
+    expect_base("a/.lms", 0, 0);
+    expect_base("n.manifest.json", 0, 0);
+    assert_int_equal(publication_shard_base("n+00002.lms.tmp", 11, NULL), 1);
+}
+
+static void what_was_withdrawn_can_be_put_back(void **state)
+{
+    struct publication p;
+    bool renamed;
+
+    (void)state;
+    assert_int_equal(publication_init(&p, &publication_shards, ".", "back"), PUBLISH_OK);
+    write_unit(&p, 1, false, "x");
+    assert_int_equal(publication_publish(&p, 1, false, "{}", 2, &renamed), PUBLISH_OK);
+    assert_int_equal(publication_withdraw(&p), PUBLISH_OK);
+    assert_false(is_complete(&p));
+    assert_int_equal(publication_restore(&p), PUBLISH_OK);
+    assert_true(is_complete(&p));
+    assert_int_equal(publication_withdraw(&p), PUBLISH_OK);
+    write_file("back.manifest.json", "another one");
+    assert_int_equal(publication_restore(&p), PUBLISH_EXISTS);
+    assert_int_equal(count_files("back*"), 2);
     publication_free(&p);
 }
 
@@ -282,7 +360,10 @@ int main(void)
         cmocka_unit_test(publish_file_is_exclusive),
         cmocka_unit_test(publish_replace_outlives_the_sweeps_of_others),
         cmocka_unit_test(what_another_replaced_is_seen),
+        cmocka_unit_test(what_the_store_cannot_tell_is_not_believed),
+        cmocka_unit_test(a_shard_is_known_by_its_name),
+        cmocka_unit_test(what_was_withdrawn_can_be_put_back),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, scratch_set_up, scratch_tear_down);
 }

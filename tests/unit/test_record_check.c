@@ -263,6 +263,8 @@ TENSOR(a_dim_too_large, SHARD_FEATURES, x->n_dims = 2; x->n_bytes = 0; x->dims[0
        x->dims[1] = UINT32_MAX)
 TENSOR(reserved_slot, SHARD_LATENT, x->slot |= 4)
 TENSOR(large_output, SHARD_FEATURES, x->slot |= UINT32_C(1) << 16)
+TENSOR(no_such_output, SHARD_FEATURES, x->slot |= UINT32_C(3) << SHARD_SLOT_OUTPUT_SHIFT)
+TENSOR(second_output, SHARD_LATENT, x->slot |= UINT32_C(1) << SHARD_SLOT_OUTPUT_SHIFT)
 TENSOR(mirrored_unlike_its_rendition, SHARD_LATENT,
        if (r->renditions[x->owner].kind != 0) return false;
        x->slot ^= SHARD_SLOT_MIRRORED)
@@ -380,7 +382,7 @@ static const struct {
     RULE(long_row, "larger than"),
     RULE(no_flag, "has flags 0x0"),
     RULE(both_flags, "has flags 0x3"),
-    RULE(reserved_flag, "has flags 0x"),
+    RULE(reserved_flag, "a later version may have written it"),
     RULE(role_of_capitals, "a role that is not"),
     RULE(long_role, "a role that is not"),
     RULE(large_part, "its parts are larger"),
@@ -437,8 +439,10 @@ static const struct {
     RULE(a_dim_too_large, "say otherwise"),
     RULE(tensors_in_disorder, "is not behind the one before it"),
     RULE(tensor_twice, "is not behind the one before it"),
-    RULE(reserved_slot, "reserved bits"),
-    RULE(large_output, "reserved bits"),
+    RULE(reserved_slot, "a reserved bit is not 0"),
+    RULE(large_output, "a reserved bit is not 0"),
+    RULE(no_such_output, "its encoder has"),
+    RULE(second_output, "is of output 1, its encoder has 1"),
     RULE(mirrored_unlike_its_rendition, "is mirrored, or not"),
     RULE(unlike_its_mirror, "unlike its mirror image"),
     RULE(mirrored_text, "is mirrored, or not"),
@@ -527,6 +531,7 @@ static void spoil_type(struct shard_buffer *bytes)
         spoil_number(bytes, j, 1, RANDOM_ENCODERS);
         spoil_number(bytes, j, 2, UINT32_MAX);
         spoil_number(bytes, j, 2, slot | 4);
+        spoil_number(bytes, j, 2, slot | UINT32_C(255) << SHARD_SLOT_OUTPUT_SHIFT);
         if (kind != SHARD_PART_IMAGE)
             spoil_number(bytes, j, 2, slot | SHARD_SLOT_MIRRORED);
         if (kind == SHARD_PART_TEXT)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/unit/test_sample.c - samples of n texts and m images: what is kept of them and
- * given back, and the records that they become. No reader gives such samples yet. */
+ * given back, and the records that they become. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,10 +12,9 @@
 
 #include "ingest/status.h"
 #include "shard/draw.h"
-#include "tools/prepare/run.h"
+#include "tools/cli/text_options.h"
 #include "tools/prepare/sample.h"
 #include "tools/prepare/sample_record.h"
-#include "tools/prepare/unit.h"
 
 enum { TENSOR_BYTES = 12 };
 
@@ -90,13 +89,12 @@ static void fill(struct sample *s, const char *kinds)
 static void check_record(const struct sample *s, const char *kinds)
 {
     struct text_options text = {.seed = 5, .caption_first = 0};
-    struct run run = {.text = &text};
     struct sample_record sr;
     const struct shard_record *rec = &sr.record;
     const bool pair = strcmp(kinds, "ti") == 0 || strcmp(kinds, "it") == 0;
     size_t tensor = 0;
 
-    assert_int_equal(sample_record_build(&sr, &run, s), 0);
+    assert_int_equal(sample_record_build(&sr, "n", &text, s), 0);
     assert_int_equal(rec->n_parts, strlen(kinds));
     for (uint32_t i = 0; i < rec->n_parts; i++) {
         const struct shard_part *part = &rec->parts[i];
@@ -128,14 +126,11 @@ static void check_record(const struct sample *s, const char *kinds)
 static void any_number_of_texts_and_images(void **state)
 {
     static const char *const kinds[] = {"ti", "t", "iitt", "it", "tititi", "i", "tt"};
-    struct input input = {.name = (char *)"n"};
-    struct unit unit = {.input = &input};
     struct sample *s = sample_new(&room);
 
     (void)state;
     assert_non_null(s);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-        s->unit = &unit;
         fill(s, kinds[i]);
         check_record(s, kinds[i]);
         sample_clear(s);
@@ -194,12 +189,31 @@ static void memory_stays(void **state)
     sample_free(NULL);
 }
 
+/* More images have more, which goes with them. */
+static void memory_of_many_images_goes(void **state)
+{
+    struct sample *s = sample_new(&room);
+
+    (void)state;
+    assert_non_null(s);
+    fill(s, "iii");
+    assert_int_equal(s->tensor_cap, 3 * room.tensor_bytes);
+    sample_clear(s);
+    assert_true(s->tensor_cap <= room.tensor_bytes);
+    fill(s, "ti");
+    assert_int_equal(s->tensor_cap, room.tensor_bytes);
+    sample_clear(s);
+    assert_int_equal(s->tensor_cap, room.tensor_bytes);
+    sample_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_number_of_texts_and_images),
         cmocka_unit_test(tensors_stand_in_a_rows_order),
         cmocka_unit_test(memory_stays),
+        cmocka_unit_test(memory_of_many_images_goes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

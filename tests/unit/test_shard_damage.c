@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <xxhash.h>
+
 #include "shard/file/file_map.h"
 #include "shard/file/format.h"
 #include "shard/index/outline.h"
@@ -317,6 +319,49 @@ static void test_words(void **state)
     check_flip(tensor + 30, SHARD_EDAMAGED, why);
 }
 
+/* A reserved byte of the header, which has the right checksum. */
+static void test_reserved(void **state)
+{
+    const size_t len = wire_load_u32(shard + 4); /* of the header's frame */
+    unsigned char *checksum = shard + 8 + len - 8;
+
+    (void)state;
+    shard[8 + 12] = 1;
+    wire_put_u64(checksum, XXH3_64bits(shard + 8, len - 8));
+    check_why(shard, shard_len, SHARD_EFORMAT,
+              "byte 8: a reserved bit is not 0: a later version may have written it");
+    shard[8 + 12] = 0;
+    wire_put_u64(checksum, XXH3_64bits(shard + 8, len - 8));
+}
+
+/* Column 5 once was another one, four bytes wide. */
+static void test_an_old_index(void **state)
+{
+    struct shard_source source;
+    struct shard_file_map map;
+    char path[32], why[200];
+    int fd = open_bytes(shard, shard_len, path);
+
+    (void)state;
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    unsigned char *index = shard + map.index.store.at;
+    const size_t head = 40 + 40 * (size_t)wire_load_u32(index + 12);
+    snprintf(why, sizeof(why),
+             "index at byte %" PRIu64
+             ": a column of another width: an earlier development version made it",
+             map.index.store.at);
+    shard_file_map_close(&map);
+    shard_source_close(&source);
+    close(fd);
+    for (uint32_t width = 4; width != 0; width = width == 4 ? 1 : 0) {
+        wire_put_u32(index + 40 + 4 * 40 + 4, width);
+        wire_put_u64(index + head, XXH3_64bits(index, head));
+        if (width == 4)
+            check_why(shard, shard_len, SHARD_EFORMAT, why);
+    }
+}
+
 static void test_what_is_no_file(void **state)
 {
     struct shard_reader *r;
@@ -526,6 +571,8 @@ int main(void)
         cmocka_unit_test(test_bytes_behind_the_end),
         cmocka_unit_test(test_a_frame_costs_its_own_records),
         cmocka_unit_test(test_words),
+        cmocka_unit_test(test_reserved),
+        cmocka_unit_test(test_an_old_index),
         cmocka_unit_test(test_what_is_no_file),
         cmocka_unit_test(test_shortened_while_open),
         cmocka_unit_test(test_a_column_of_zeros),

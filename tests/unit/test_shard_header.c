@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "shard/json_array.h"
 #include "shard/status.h"
 #include "tests/unit/sample_records.h"
 
@@ -332,7 +333,8 @@ static const struct {
     {"\"dims\":[4,2,2]", "\"dims\":[4,4,1]", "scale"},
     {"\"dims\":[4,2,2]", "\"dims\":[16]", "scale"},
     {"\"dims\":[4,2,2]", "\"dims\":[4,4]", "scale"},
-    {"\"dims\":[4,2,2]", "\"dims\":[4,2,0]", "scale"},
+    {"\"dims\":[4,2,2]", "\"dims\":[4,2,0]", "1 to 3 numbers above 0"},
+    {"\"dims\":[4,2,2]", "\"dims\":[-4,2,2]", "1 to 3 numbers above 0"},
     {"\"dims\":[4,2,2]", "\"dims\":[4,2,2.0]", "scale"},
     {"\"dims\":[4,2,2]", "\"dims\":[4,65536,65536]", "at most 65536"},
     {"\"dims\":[4,2,2]", "\"dims\":[4,128,128]", "base64 of 65536 values"},
@@ -348,7 +350,8 @@ static const struct {
     {"2147483647]", "2147483648]", "id_map"},
     {"\"id_map\":[7,0,2147483647],\"id_offset\":5000",
      "\"id_map\":null,\"id_offset\":2147483646", "ids above"},
-    {"\"features\":[{", "\"features\":8,\"x\":[{", "features"},
+    {"\"features\":[{", "\"x\":[{", "no \"features\" that is an array or null"},
+    {"\"features\":[{", "\"features\":8,\"x\":[{", "that is an array or null"},
     {"\"features\":[{", "\"features\":[8,{", "features"},
     {"\"outputs\":[\"states\",", "\"outputs\":[", "features"},
     {"\"outputs\":[\"states\",", "\"outputs\":[\"states\",\"a\",", "features"},
@@ -361,7 +364,8 @@ static const struct {
     {"\"dims\":[null,8]", "\"dims\":[1,1,1,1,1,1,1,1,8]", "dims"},
     {"\"dims\":[null,8]", "\"dims\":[null,9]", "mean"},
     {"\"mean\":[1.0,", "\"mean\":[", "mean"},
-    {"\"std\":null", "\"std\":3", "std"},
+    {"\"std\":null", "\"std\":3", "no \"std\" that is an array or null"},
+    {"\"id_map\":[", "\"x\":[", "no \"id_map\" that is an array or null"},
     {"\"codec\":\"jpeg\"", "\"codec\":1", "codec"},
     {"\"quality\":95", "\"quality\":\"95\"", "quality"},
 };
@@ -383,6 +387,34 @@ static void test_spoilt_members(void **state)
         assert_null(h);
         if (strstr(why, spoil[i].names) == NULL)
             fail_msg("\"%s\" does not name %s", why, spoil[i].names);
+    }
+}
+
+/* A value that is refused gives no array, whether few or base64. */
+static void test_refused_arrays(void **state)
+{
+    static const char *const objects[] = {"{\"a\":[1,2,-1]}",
+                                          "{\"a\":[1,2,2147483648]}",
+                                          "{\"a\":[1,1e39,3]}",
+                                          "{\"a\":[1,\"2\",3]}",
+                                          "{\"a\":{\"dims\":[1],\"u32\":\"AAAAgA==\"}}",
+                                          "{\"a\":{\"dims\":[1],\"fp32\":\"AACAfw==\"}}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+        char why[200];
+        struct shard_json j = {"it", SHARD_EFORMAT, why, sizeof(why), SHARD_OK};
+        struct shard_json k = j;
+        uint32_t dims[SHARD_ARRAY_DIMS];
+        size_t n;
+        json_t *object = json_loads(objects[i], 0, NULL);
+        uint32_t *ids = shard_json_ids(&j, object, "a", 10, &n);
+        double *reals = shard_json_reals(&k, object, "a", 10, dims, &n);
+        assert_true(j.rc == SHARD_EFORMAT && ids == NULL);
+        assert_true((k.rc == SHARD_OK) == (reals != NULL));
+        assert_int_equal(k.rc, i < 2 ? SHARD_OK : SHARD_EFORMAT);
+        free(reals);
+        json_decref(object);
     }
 }
 
@@ -416,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_long_arrays),
         cmocka_unit_test(test_either_form),
         cmocka_unit_test(test_spoilt_members),
+        cmocka_unit_test(test_refused_arrays),
         cmocka_unit_test(test_nesting),
     };
 

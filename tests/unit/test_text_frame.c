@@ -264,41 +264,40 @@ static void grow(struct shard_buffer *text, size_t at, size_t outer)
         add_to(text->data + p.row + 20, 5); /* of its content */
 }
 
+static const uint16_t one_values[2] = {1, 2};
+static const struct shard_alternative one_text = {
+    .name = "txt", .text = "dog", .text_len = 3, .n_ids = SHARD_NO_IDS};
+static const struct shard_part one_parts[2] = {
+    {.kind = SHARD_PART_IMAGE, .flags = 1, .role = "", .width = 9, .height = 9},
+    {.flags = 2, .role = "", .n_alternatives = 1, .alternatives = &one_text}};
+static const struct shard_rendition one_rendition = {
+    .target_width = 8, .target_height = 8, .crop = {0, 0, 9, 9}, .content = {0, 0, 8, 8}};
+static const struct shard_tensor one_tensor = {.kind = SHARD_LATENT,
+                                               .encoder = RANDOM_VAE,
+                                               .dtype = SHARD_FP16,
+                                               .n_dims = 3,
+                                               .dims = {2, 1, 1},
+                                               .data = one_values,
+                                               .n_bytes = sizeof(one_values)};
+static const struct shard_record one = {.key = "k",
+                                        .name = "n",
+                                        .n_parts = 2,
+                                        .parts = one_parts,
+                                        .n_renditions = 1,
+                                        .renditions = &one_rendition,
+                                        .n_tensors = 1,
+                                        .tensors = &one_tensor,
+                                        .metadata = "{}",
+                                        .metadata_len = 2};
+
 static void test_entries_that_hold_more(void **state)
 {
-    static const uint16_t values[2] = {1, 2};
-    const struct shard_alternative a = {
-        .name = "txt", .text = "dog", .text_len = 3, .n_ids = SHARD_NO_IDS};
-    const struct shard_part parts[2] = {
-        {.kind = SHARD_PART_IMAGE, .flags = 1, .role = "", .width = 9, .height = 9},
-        {.flags = 2, .role = "", .n_alternatives = 1, .alternatives = &a}};
-    const struct shard_rendition rendition = {.target_width = 8,
-                                              .target_height = 8,
-                                              .crop = {0, 0, 9, 9},
-                                              .content = {0, 0, 8, 8}};
-    const struct shard_tensor tensor = {.kind = SHARD_LATENT,
-                                        .encoder = RANDOM_VAE,
-                                        .dtype = SHARD_FP16,
-                                        .n_dims = 3,
-                                        .dims = {2, 1, 1},
-                                        .data = values,
-                                        .n_bytes = sizeof(values)};
-    const struct shard_record rec = {.key = "k",
-                                     .name = "n",
-                                     .n_parts = 2,
-                                     .parts = parts,
-                                     .n_renditions = 1,
-                                     .renditions = &rendition,
-                                     .n_tensors = 1,
-                                     .tensors = &tensor,
-                                     .metadata = "{}",
-                                     .metadata_len = 2};
     struct shard_block *b = calloc(1, sizeof(*b));
     struct shard_buffer text = {0};
     struct shard_text_frame frame;
 
     (void)state;
-    assert_true(add(b, &rec, COLUMN_BYTES));
+    assert_true(add(b, &one, COLUMN_BYTES));
     for (int i = 0; i < 5; i++) {
         assert_int_equal(shard_block_text(b, &text), SHARD_OK);
         const struct places p = find_places(&text);
@@ -306,8 +305,48 @@ static void test_entries_that_hold_more(void **state)
         assert_int_equal(p.tensor + wire_load_u32(text.data + p.tensor + 4), p.end);
         grow(&text, entry[i], i == 2 ? p.text : 0);
         assert_int_equal(decode(&frame, &text), SHARD_OK);
-        assert_record(&frame.records[0], &rec, true);
+        assert_record(&frame.records[0], &one, true);
         shard_text_frame_clear(&frame);
+    }
+    shard_block_clear(b);
+    free(b);
+    shard_buffer_free(&text);
+}
+
+/* What is reserved is not called damage. */
+static void test_reserved(void **state)
+{
+    struct shard_block *b = calloc(1, sizeof(*b));
+    struct shard_buffer text = {0};
+    struct shard_text_frame frame;
+    char why[300];
+
+    (void)state;
+    assert_true(add(b, &one, COLUMN_BYTES));
+    assert_int_equal(shard_block_text(b, &text), SHARD_OK);
+    const struct places p = find_places(&text);
+    const size_t reserved[] = {12,
+                               15,
+                               32 + 20,
+                               p.row + 36,
+                               p.row + 69,
+                               p.row + 71,
+                               p.image + 14,
+                               p.image + 15,
+                               p.text + 14,
+                               p.image + 11,
+                               p.tensor + 20,
+                               p.tensor + 23,
+                               p.alternative + 14};
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
+        text.data[reserved[i]] ^= 0x80;
+        assert_int_equal(shard_text_frame_decode(&frame, text.data, text.len,
+                                                 random_header(), why, sizeof(why)),
+                         SHARD_EDAMAGED);
+        if (strstr(why, "a later version may have written it") == NULL)
+            fail_msg("byte %d: %s", (int)reserved[i], why);
+        shard_text_frame_clear(&frame);
+        text.data[reserved[i]] ^= 0x80;
     }
     shard_block_clear(b);
     free(b);
@@ -323,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_too_many_frames),
         cmocka_unit_test(test_entries_that_hold_more),
+        cmocka_unit_test(test_reserved),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 
 #include "ingest/image/decode.h"
 #include "ingest/ingest_sample.h"
-#include "tools/run/input.h"
+#include "tools/run/input_list.h"
 #include "tools/run/models.h"
 #include "vae_encode/vae.h"
 

@@ -31,7 +31,6 @@ int out_folder_make(const char *out)
 {
     const struct store *store = store_at(out);
     struct store_entry there;
-    uint64_t room;
     char *path;
     int rc = 0;
 
@@ -51,8 +50,6 @@ int out_folder_make(const char *out)
         rc = file_error(errno, "--out %s", out);
     else if (!there.folder)
         rc = usage_error("--out %s: is not a folder", out);
-    else if (store->room(out, &room) != 0)
-        rc = file_error(errno, "--out %s", out);
     free(path);
     return rc;
 }

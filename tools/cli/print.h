@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/cli/print.h - print text from outside so that it does no harm.
+ * tools/cli/print.h - words for people: text from outside is printed so that it does no
+ * harm.
  *
- * They take any bytes. Write errors stay in the FILE. */
+ * Printing takes any bytes. Write errors stay in the FILE. */
 #ifndef TOOLS_CLI_PRINT_H
 #define TOOLS_CLI_PRINT_H
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* For a terminal: control characters (C0, DEL, C1), the marks that turn the direction of
@@ -22,5 +24,11 @@ __attribute__((format(printf, 1, 0))) void print_error_line(const char *fmt, va_
 
 /* As a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void print_json_string(FILE *out, const char *text, size_t len);
+
+/* What a noun ends with behind the number n. Static. */
+static inline const char *plural_s(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
 
 #endif

@@ -29,3 +29,11 @@ void text_options_list(struct text_options *o, struct option list[N_TEXT_OPTIONS
     _Static_assert(sizeof(options) == N_TEXT_OPTIONS * sizeof(*options), "its number");
     memcpy(list, options, sizeof(options));
 }
+
+int text_options_check(const struct text_options *o)
+{
+    if (o->patch == 1 || o->patch == 2 || o->patch == 4 || o->patch == 8)
+        return OPTIONS_OK;
+    usage_error("--patch %lld: must be 1, 2, 4 or 8", (long long)o->patch);
+    return OPTIONS_WRONG;
+}

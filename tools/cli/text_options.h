@@ -21,4 +21,7 @@ struct text_options text_options_default(void);
 enum { N_TEXT_OPTIONS = 7 };
 void text_options_list(struct text_options *o, struct option list[N_TEXT_OPTIONS]);
 
+/* What the table cannot say. Returns OPTIONS_OK, or OPTIONS_WRONG after explaining. */
+int text_options_check(const struct text_options *o);
+
 #endif

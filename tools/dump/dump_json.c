@@ -19,11 +19,20 @@ static void put_string(FILE *out, const char *text)
     print_json_string(out, text, strlen(text));
 }
 
+/* The name of a kind or dtype; a number where this version has no name for it. */
+static void put_kind(FILE *out, const char *name, uint32_t number)
+{
+    if (name != NULL)
+        put_string(out, name);
+    else
+        fprintf(out, "%" PRIu32, number);
+}
+
 /* JSON has no NaN and no infinity. */
-static void put_real(FILE *out, double value)
+static void put_real(FILE *out, double value, int digits)
 {
     if (isfinite(value))
-        fprintf(out, "%.9g", value);
+        fprintf(out, "%.*g", digits, value);
     else
         fputs("null", out);
 }
@@ -76,13 +85,11 @@ static void put_captions(FILE *out, const struct shard_part *text)
 
 static void put_shape(FILE *out, const struct shard_tensor *s)
 {
-    char number[16];
-
     fputs("\"shape\":[", out);
     for (uint32_t i = 0; i < s->n_dims; i++)
         fprintf(out, "%s%" PRIu32, i > 0 ? "," : "", s->dims[i]);
     fputs("],\"dtype\":", out);
-    put_string(out, dump_dtype_name(s->dtype, number));
+    put_kind(out, shard_dtype_name(s->dtype), s->dtype);
 }
 
 static void put_box(FILE *out, const char *name, const struct shard_box *box)
@@ -133,10 +140,51 @@ static void put_owner(FILE *out, const struct dump_sample *s,
         fprintf(out, "%zu", t->owner - (image ? s->of_parts.rendition[t->part] : 0));
 }
 
+/* "mean":... to "values":[...], without braces. */
+static void put_values(FILE *out, const struct dump_values *v, int digits, bool all)
+{
+    const struct tensor_stats stats = tensor_stats(v->values, v->n);
+    const struct {
+        const char *name;
+        double value;
+    } fields[] = {{"\"mean\":", stats.mean},
+                  {",\"std\":", stats.std},
+                  {",\"min\":", stats.min},
+                  {",\"max\":", stats.max}};
+
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        fputs(fields[i].name, out);
+        put_real(out, fields[i].value, digits);
+    }
+    if (!all)
+        return;
+    fputs(",\"values\":[", out);
+    for (size_t i = 0; i < v->n; i++) {
+        if (i > 0)
+            putc(',', out);
+        put_real(out, v->values[i], digits);
+    }
+    putc(']', out);
+}
+
+/* Shape, dtype and what is known of the values, without braces. */
+static void put_content(FILE *out, const struct dump_sample *s,
+                        const struct shard_tensor *t)
+{
+    const struct dump_values *v = dump_values_of(s, t);
+
+    put_shape(out, t);
+    if (shard_dtype_width(t->dtype) == 0)
+        fprintf(out, ",\"n_bytes\":%zu", t->n_bytes);
+    if (v->values == NULL)
+        return;
+    putc(',', out);
+    put_values(out, v, dump_digits(t->dtype), s->latents == DUMP_LATENTS_FULL);
+}
+
 static void put_tensors(FILE *out, const struct dump_sample *s, size_t part)
 {
     const size_t first = s->of_parts.start[part], end = s->of_parts.start[part + 1];
-    char number[16];
 
     fputs(",\"tensors\":[", out);
     for (size_t i = first; i < end; i++) {
@@ -144,13 +192,13 @@ static void put_tensors(FILE *out, const struct dump_sample *s, size_t part)
         fputs(i == first ? "{\"encoder\":" : ",{\"encoder\":", out);
         put_string(out, s->view.header->encoders[t->encoder].name);
         fputs(",\"kind\":", out);
-        put_string(out, dump_kind_name(t->kind, number));
+        put_kind(out, shard_kind_name(t->kind), t->kind);
         fputs(",\"owner\":", out);
         put_owner(out, s, t);
         fprintf(out, ",\"output\":%" PRIu32 ",\"mirrored\":%s,\"logvar\":%s,",
                 shard_output_of(t), shard_is_mirrored(t) ? "true" : "false",
                 shard_is_logvar(t) ? "true" : "false");
-        put_shape(out, t);
+        put_content(out, s, t);
         putc('}', out);
     }
     putc(']', out);
@@ -168,10 +216,9 @@ static void put_sha256(FILE *out, const struct shard_part *image)
 static void put_part(FILE *out, const struct dump_sample *s, size_t i, size_t *n_texts)
 {
     const struct shard_part *part = &s->view.record->parts[i];
-    char number[16];
 
     fputs("{\"kind\":", out);
-    put_string(out, dump_part_name(part->kind, number));
+    put_kind(out, shard_part_name(part->kind), part->kind);
     fprintf(out, ",\"flag\":\"%s\",\"role\":",
             part->flags == SHARD_FLAG_LOSS ? "loss" : "context");
     if (part->role[0] != 0)
@@ -207,52 +254,69 @@ static void put_parts(FILE *out, const struct dump_sample *s)
     putc(']', out);
 }
 
-/* "mean":... to "values":[...], without braces. */
-static void put_values(FILE *out, const double *values, size_t n, bool all)
-{
-    const struct tensor_stats stats = tensor_stats(values, n);
-    const struct {
-        const char *name;
-        double value;
-    } fields[] = {{"\"mean\":", stats.mean},
-                  {",\"std\":", stats.std},
-                  {",\"min\":", stats.min},
-                  {",\"max\":", stats.max}};
-
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        fputs(fields[i].name, out);
-        put_real(out, fields[i].value);
-    }
-    if (!all)
-        return;
-    fputs(",\"values\":[", out);
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0)
-            putc(',', out);
-        put_real(out, values[i]);
-    }
-    putc(']', out);
-}
-
 static void put_latent(FILE *out, const struct dump_sample *s)
 {
+    const struct shard_tensor *logvar = s->view.logvar;
+    const struct dump_values *v = logvar != NULL ? dump_values_of(s, logvar) : NULL;
+
     if (s->view.latent == NULL) {
         fputs("null", out);
         return;
     }
-    const bool all = s->latents == DUMP_LATENTS_FULL;
     putc('{', out);
-    put_shape(out, s->view.latent);
-    if (s->values != NULL) {
-        putc(',', out);
-        put_values(out, s->values, s->n_values, all);
-    }
-    if (s->logvar_values != NULL) {
+    put_content(out, s, s->view.latent);
+    if (v != NULL && v->values != NULL) {
         fputs(",\"logvar\":{", out);
-        put_values(out, s->logvar_values, s->n_logvar_values, all);
+        put_values(out, v, dump_digits(logvar->dtype), s->latents == DUMP_LATENTS_FULL);
         putc('}', out);
     }
     putc('}', out);
+}
+
+/* A segment, one of what a pair or a text is: its caption, its latent. */
+static void put_flags(FILE *out, const struct shard_part *part)
+{
+    fprintf(out, ",\"flags\":[\"%s\"]}",
+            part->flags == SHARD_FLAG_LOSS ? "loss" : "context");
+}
+
+static void put_segment_of_image(FILE *out, const struct shard_part *image,
+                                 const struct shard_tensor *t)
+{
+    if (t == NULL)
+        return;
+    fputs("{\"kind\":\"latent\",", out);
+    put_shape(out, t);
+    put_flags(out, image);
+}
+
+static void put_segments(FILE *out, const struct record_view *v)
+{
+    const char *between = "";
+
+    if (v->arrangement == SHARD_OTHER) {
+        fputs("null", out);
+        return;
+    }
+    putc('[', out);
+    for (size_t i = 0; i < v->record->n_parts; i++) {
+        const struct shard_part *part = &v->record->parts[i];
+        if (part->kind == SHARD_PART_TEXT) {
+            fprintf(out, "%s{\"kind\":\"text\",", between);
+            put_n_tokens(out, v->caption);
+            fputs(",\"dtype\":null", out);
+            put_flags(out, part);
+        } else if (part == v->image && v->latent != NULL) {
+            fputs(between, out);
+            put_segment_of_image(out, part, v->latent);
+            fputs(v->logvar != NULL ? "," : "", out);
+            put_segment_of_image(out, part, v->logvar);
+        } else {
+            continue;
+        }
+        between = ",";
+    }
+    putc(']', out);
 }
 
 static void put_geometry(FILE *out, const struct record_view *v)
@@ -296,6 +360,8 @@ int dump_json_sample(FILE *out, const struct dump_sample *s)
     put_captions(out, s->view.text);
     fputs(",\"tokens\":", out);
     put_ids(out, s->view.caption);
+    fputs(",\"segments\":", out);
+    put_segments(out, &s->view);
     fputs(",\"parts\":", out);
     put_parts(out, s);
     fputs(",\"latent\":", out);

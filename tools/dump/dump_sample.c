@@ -9,43 +9,49 @@
 #include "tools/view/tensor.h"
 
 /* Gives the values of a tensor that was read and is what its shape and dtype say. */
-static int read_values(const struct shard_tensor *s, double **values, size_t *n)
+static int read_values(const struct shard_tensor *t, struct dump_values *out)
 {
-    size_t bytes = shard_dtype_width(s->dtype);
+    size_t bytes = shard_dtype_width(t->dtype);
 
-    for (uint32_t i = 0; i < s->n_dims; i++)
-        if (__builtin_mul_overflow(bytes, s->dims[i], &bytes))
+    for (uint32_t i = 0; i < t->n_dims; i++)
+        if (__builtin_mul_overflow(bytes, t->dims[i], &bytes))
             return 0;
-    if (s->data == NULL || bytes == 0 || bytes != s->n_bytes)
+    if (t->data == NULL || bytes == 0 || bytes != t->n_bytes)
         return 0;
-    *n = bytes / shard_dtype_width(s->dtype);
-    *values = calloc(*n, sizeof(**values));
-    if (*values == NULL)
+    out->n = bytes / shard_dtype_width(t->dtype);
+    out->values = calloc(out->n, sizeof(out->values[0]));
+    if (out->values == NULL)
         return -1;
-    tensor_values(s->dtype, s->data, *n, *values);
+    tensor_values(t->dtype, t->data, out->n, out->values);
     return 0;
 }
 
 int dump_sample_read(struct dump_sample *s)
 {
-    const struct record_view *v = &s->view;
-    int rc = shard_parts_tensors_make(&s->of_parts, v->record) == SHARD_OK ? 0 : -1;
+    const struct shard_record *r = s->view.record;
+    int rc = shard_parts_tensors_make(&s->of_parts, r) == SHARD_OK ? 0 : -1;
 
-    s->n_values = s->n_logvar_values = 0;
-    s->values = s->logvar_values = NULL;
-    if (rc == 0 && v->latent != NULL)
-        rc = read_values(v->latent, &s->values, &s->n_values);
-    if (rc == 0 && v->logvar != NULL)
-        rc = read_values(v->logvar, &s->logvar_values, &s->n_logvar_values);
+    s->values = calloc(r->n_tensors + 1, sizeof(s->values[0]));
+    if (s->values == NULL)
+        return -1;
+    for (size_t i = 0; i < r->n_tensors && rc == 0; i++)
+        rc = read_values(&r->tensors[i], &s->values[i]);
     return rc;
 }
 
 void dump_sample_clear(struct dump_sample *s)
 {
+    for (size_t i = 0; s->values != NULL && i < s->view.record->n_tensors; i++)
+        free(s->values[i].values);
     free(s->values);
-    free(s->logvar_values);
-    s->values = s->logvar_values = NULL;
+    s->values = NULL;
     shard_parts_tensors_clear(&s->of_parts);
+}
+
+const struct dump_values *dump_values_of(const struct dump_sample *s,
+                                         const struct shard_tensor *t)
+{
+    return &s->values[t - s->view.record->tensors];
 }
 
 static const char *name_or_number(const char *name, uint32_t value,
@@ -62,12 +68,12 @@ const char *dump_part_name(uint32_t kind, char number[static 16])
     return name_or_number(shard_part_name(kind), kind, number);
 }
 
-const char *dump_kind_name(uint32_t kind, char number[static 16])
-{
-    return name_or_number(shard_kind_name(kind), kind, number);
-}
-
 const char *dump_dtype_name(uint32_t dtype, char number[static 16])
 {
     return name_or_number(shard_dtype_name(dtype), dtype, number);
+}
+
+int dump_digits(uint32_t dtype)
+{
+    return dtype == SHARD_U32 || dtype == SHARD_I32 ? 10 : 9;
 }

@@ -17,13 +17,18 @@
 
 enum dump_latents { DUMP_LATENTS_STATS, DUMP_LATENTS_NONE, DUMP_LATENTS_FULL };
 
+/* Of a tensor. NULL: not read, or of a dtype not known. */
+struct dump_values {
+    double *values;
+    size_t n;
+};
+
 struct dump_sample {
     struct record_view view;
     const struct tokenizer *tokenizer; /* lent; NULL: print ids without pieces */
     enum dump_latents latents;
 
-    double *values, *logvar_values; /* NULL: not read, or of a dtype not known */
-    size_t n_values, n_logvar_values;
+    struct dump_values *values; /* of each tensor of the record */
     struct shard_parts_tensors of_parts;
 };
 
@@ -32,15 +37,22 @@ struct dump_sample {
 int dump_sample_read(struct dump_sample *s);
 void dump_sample_clear(struct dump_sample *s);
 
-/* "image", "latent", "fp16", ...; a number for what this version does not know. Lent:
- * `number` may hold it. */
+/* Of a tensor of the sample's record. Lent. */
+const struct dump_values *dump_values_of(const struct dump_sample *s,
+                                         const struct shard_tensor *t);
+
+/* "image", "fp16", ...; a number for what this version does not know. Lent: `number` may
+ * hold it. */
 const char *dump_part_name(uint32_t kind, char number[static 16]);
-const char *dump_kind_name(uint32_t kind, char number[static 16]);
 const char *dump_dtype_name(uint32_t dtype, char number[static 16]);
+
+/* Digits that give back every value of a dtype. */
+int dump_digits(uint32_t dtype);
 
 /* The samples: 0, or -1: out of memory, and the rest is left out. */
 
-/* For a person: a few lines, pieces and positions among them. Byte for byte stable. */
+/* For a person: a few lines, pieces and positions among them. Byte for byte stable. What
+ * a record has beyond a caption, an image and its latent gets lines of its own. */
 void dump_text_shard(FILE *out, const char *path, const struct shard_header *h,
                      uint64_t n_samples);
 int dump_text_sample(FILE *out, const struct dump_sample *s);

@@ -10,7 +10,6 @@
 #include "shard/sequence.h"
 #include "shard/status.h"
 #include "tools/dump/dump_sample.h"
-#include "tools/cli/plural.h"
 #include "tools/cli/print.h"
 #include "tools/view/tensor.h"
 
@@ -254,46 +253,68 @@ static void put_stats(FILE *out, const double *values, size_t n)
             t.max);
 }
 
-/* One line a row, each with its channel and row. */
-static void put_values(FILE *out, const struct shard_tensor *s, const double *values,
-                       size_t n)
+/* One line a row, each with its place: of three dims channel and row. */
+static void put_values(FILE *out, const struct shard_tensor *t,
+                       const struct dump_values *v)
 {
-    const size_t width = s->n_dims == 3 ? s->dims[2] : n;
-    const size_t height = s->n_dims == 3 ? s->dims[1] : 1;
+    const size_t width = t->n_dims > 0 ? t->dims[t->n_dims - 1] : 1;
+    const size_t height = t->n_dims == 3 ? t->dims[1] : 1;
 
-    for (size_t i = 0; i < n; i++) {
-        if (i % width == 0)
+    for (size_t i = 0; i < v->n; i++) {
+        if (i % width == 0 && t->n_dims == 3)
             fprintf(out, "%*s[%zu,%zu]", INDENT, "", i / width / height,
                     i / width % height);
-        fprintf(out, " %.9g", values[i]);
+        else if (i % width == 0)
+            fprintf(out, "%*s[%zu]", INDENT, "", i / width);
+        fprintf(out, " %.*g", dump_digits(t->dtype), v->values[i]);
         if ((i + 1) % width == 0)
             putc('\n', out);
     }
 }
 
-static void put_tensor(FILE *out, const char *label, const struct shard_tensor *s,
-                       const double *values, size_t n, bool all)
+/* The rest of its line, and more of them with all values. */
+static void put_content(FILE *out, const struct dump_sample *s,
+                        const struct shard_tensor *t)
 {
-    put_label(out, label);
-    put_shape(out, s);
-    if (values == NULL) {
+    const struct dump_values *v = dump_values_of(s, t);
+
+    put_shape(out, t);
+    if (shard_dtype_width(t->dtype) == 0)
+        fprintf(out, ", %zu bytes", t->n_bytes);
+    if (v->values == NULL) {
         putc('\n', out);
         return;
     }
     fputs(", ", out);
-    put_stats(out, values, n);
-    if (all)
-        put_values(out, s, values, n);
+    put_stats(out, v->values, v->n);
+    if (s->latents == DUMP_LATENTS_FULL)
+        put_values(out, t, v);
 }
 
 static void put_latent(FILE *out, const struct dump_sample *s)
 {
-    const bool all = s->latents == DUMP_LATENTS_FULL;
+    put_label(out, "latent");
+    put_content(out, s, s->view.latent);
+    if (s->view.logvar == NULL)
+        return;
+    put_label(out, "logvar");
+    put_content(out, s, s->view.logvar);
+}
 
-    put_tensor(out, "latent", s->view.latent, s->values, s->n_values, all);
-    if (s->view.logvar != NULL)
-        put_tensor(out, "logvar", s->view.logvar, s->logvar_values, s->n_logvar_values,
-                   all);
+static void put_geometry(FILE *out, const struct shard_rendition *r)
+{
+    fprintf(out,
+            "%s %" PRIu32 " x %" PRIu32 " at %" PRIu32 ",%" PRIu32 ", resized to %" PRIu32
+            " x %" PRIu32 "%s",
+            shard_fit_name(r->fit), r->crop.width, r->crop.height, r->crop.left,
+            r->crop.top, r->target_width, r->target_height,
+            r->mirrored ? ", mirrored" : "");
+}
+
+static void put_sha256(FILE *out, const struct shard_part *image)
+{
+    for (size_t i = 0; i < sizeof(image->sha256); i++)
+        fprintf(out, "%02x", image->sha256[i]);
 }
 
 static void put_image(FILE *out, const struct shard_part *image,
@@ -301,47 +322,38 @@ static void put_image(FILE *out, const struct shard_part *image,
 {
     put_label(out, "image");
     fprintf(out, "%" PRIu32 " x %" PRIu32, image->width, image->height);
-    if (r != NULL)
-        fprintf(out,
-                ", %s %" PRIu32 " x %" PRIu32 " at %" PRIu32 ",%" PRIu32
-                ", resized to %" PRIu32 " x %" PRIu32 "%s",
-                shard_fit_name(r->fit), r->crop.width, r->crop.height, r->crop.left,
-                r->crop.top, r->target_width, r->target_height,
-                r->mirrored ? ", mirrored" : "");
+    if (r != NULL) {
+        fputs(", ", out);
+        put_geometry(out, r);
+    }
     putc('\n', out);
     put_label(out, "sha256");
-    for (size_t i = 0; i < sizeof(image->sha256); i++)
-        fprintf(out, "%02x", image->sha256[i]);
+    put_sha256(out, image);
     putc('\n', out);
 }
 
-/* Which of several outputs of an encoder it is. */
-static void put_output(FILE *out, const struct shard_encoder *e, uint32_t output)
+/* ---- what a caption, an image and its latent are not ---- */
+
+/* A line that is about a part, by its number. */
+static void put_label_of(FILE *out, const char *label, size_t part)
 {
-    if (output < e->n_outputs && e->n_outputs > 1) {
-        putc(' ', out);
-        put_string(out, e->outputs[output]);
-    } else if (output > 0) {
-        fprintf(out, " output %" PRIu32, output);
-    }
+    put_label(out, label);
+    fprintf(out, "%zu: ", part);
 }
 
-/* The tensors of a part, by their encoders. */
-static void put_tensors_of(FILE *out, const struct dump_sample *s, size_t part)
+/* Whether the lines of a pair say all of its parts. */
+static bool is_plain(const struct dump_sample *s)
 {
-    for (size_t i = s->of_parts.start[part]; i < s->of_parts.start[part + 1]; i++) {
-        const struct shard_tensor *t = &s->view.record->tensors[s->of_parts.tensor[i]];
-        const struct shard_encoder *e = &s->view.header->encoders[t->encoder];
-        fputs(", ", out);
-        put_string(out, e->name);
-        put_output(out, e, shard_output_of(t));
-        fputs(shard_is_mirrored(t) ? " mirrored" : "", out);
-        fputs(shard_is_logvar(t) ? " logvar " : " ", out);
-        put_shape(out, t);
-    }
+    const struct shard_record *r = s->view.record;
+
+    if (s->view.arrangement != SHARD_PAIR || r->n_parts != 2)
+        return false;
+    for (size_t i = 0; i < 2; i++)
+        if (r->parts[i].flags != SHARD_FLAG_LOSS || r->parts[i].role[0] != 0)
+            return false;
+    return true;
 }
 
-/* What the lines above do not say of samples that are no pairs. */
 static void put_parts(FILE *out, const struct dump_sample *s)
 {
     char number[16];
@@ -352,7 +364,7 @@ static void put_parts(FILE *out, const struct dump_sample *s)
         const struct shard_alternative *a =
             part->kind == SHARD_PART_TEXT ? record_view_drawn(&s->view, i, n_texts++)
                                           : NULL;
-        put_label(out, i == 0 ? "parts" : "");
+        put_label_of(out, i == 0 ? "parts" : "", i);
         fputs(dump_part_name(part->kind, number), out);
         fprintf(out, "%s%s", part->role[0] != 0 ? " " : "", part->role);
         fputs(part->flags == SHARD_FLAG_CONTEXT ? ", context" : ", loss", out);
@@ -360,9 +372,21 @@ static void put_parts(FILE *out, const struct dump_sample *s)
             fputs(", ", out);
             put_n_tokens(out, a);
         }
-        put_tensors_of(out, s, i);
         putc('\n', out);
     }
+}
+
+/* "txt, 3 tokens: a red dog" */
+static void put_alternative(FILE *out, const struct shard_alternative *a,
+                            const char *drawn)
+{
+    put_string(out, a->name);
+    fputs(", ", out);
+    put_n_tokens(out, a);
+    fputs(drawn, out);
+    fputs(": ", out);
+    print_escaped(out, a->text, a->text_len);
+    putc('\n', out);
 }
 
 static void put_other_captions(FILE *out, const struct dump_sample *s)
@@ -375,12 +399,96 @@ static void put_other_captions(FILE *out, const struct dump_sample *s)
             continue;
         put_label(out, first ? "others" : "");
         first = false;
-        put_string(out, a->name);
-        fputs(", ", out);
-        put_n_tokens(out, a);
-        fputs(": ", out);
-        print_escaped(out, a->text, a->text_len);
+        put_alternative(out, a, "");
+    }
+}
+
+static void put_other_text(FILE *out, const struct dump_sample *s, size_t part,
+                           const struct shard_alternative *drawn)
+{
+    const struct shard_part *text = &s->view.record->parts[part];
+
+    for (size_t i = 0; i < text->n_alternatives; i++) {
+        const struct shard_alternative *a = &text->alternatives[i];
+        put_label_of(out, "text", part);
+        put_alternative(out, a, a == drawn && text->n_alternatives > 1 ? ", drawn" : "");
+    }
+}
+
+static void put_other_image(FILE *out, const struct dump_sample *s, size_t part)
+{
+    const struct shard_record *r = s->view.record;
+    const struct shard_part *image = &r->parts[part];
+
+    if (image != s->view.image) {
+        put_label_of(out, "image", part);
+        fprintf(out, "%" PRIu32 " x %" PRIu32 ", sha256 ", image->width, image->height);
+        put_sha256(out, image);
         putc('\n', out);
+    }
+    for (size_t i = s->of_parts.rendition[part];
+         i < r->n_renditions && r->renditions[i].part == part; i++) {
+        if (&r->renditions[i] == s->view.rendition)
+            continue;
+        put_label_of(out, "rendition", part);
+        if (r->renditions[i].kind == 0)
+            put_geometry(out, &r->renditions[i]);
+        else
+            fprintf(out, "%" PRIu32, r->renditions[i].kind);
+        putc('\n', out);
+    }
+}
+
+/* Which of several outputs of an encoder it is. */
+static void put_output(FILE *out, const struct shard_encoder *e, uint32_t output)
+{
+    if (e->n_outputs > 1) {
+        putc(' ', out);
+        put_string(out, e->outputs[output]);
+    }
+}
+
+/* Of several alternatives, which one's it is. */
+static void put_owner(FILE *out, const struct shard_part *part, uint32_t owner)
+{
+    if (part->n_alternatives > 1) {
+        fputs(" of ", out);
+        put_string(out, part->alternatives[owner].name);
+    }
+}
+
+static void put_other_tensors(FILE *out, const struct dump_sample *s, size_t part)
+{
+    for (size_t i = s->of_parts.start[part]; i < s->of_parts.start[part + 1]; i++) {
+        const struct shard_tensor *t = &s->view.record->tensors[s->of_parts.tensor[i]];
+        const struct shard_encoder *e = &s->view.header->encoders[t->encoder];
+        if (t == s->view.latent || t == s->view.logvar)
+            continue;
+        put_label_of(out, "tensor", part);
+        put_string(out, e->name);
+        put_output(out, e, shard_output_of(t));
+        fputs(shard_is_mirrored(t) ? " mirrored" : "", out);
+        fputs(shard_is_logvar(t) ? " logvar" : "", out);
+        put_owner(out, &s->view.record->parts[part], t->owner);
+        putc(' ', out);
+        put_content(out, s, t);
+    }
+}
+
+static void put_others(FILE *out, const struct dump_sample *s)
+{
+    const struct shard_record *r = s->view.record;
+    size_t n_texts = 0;
+
+    for (size_t i = 0; i < r->n_parts; i++) {
+        if (r->parts[i].kind == SHARD_PART_TEXT) {
+            const struct shard_alternative *a = record_view_drawn(&s->view, i, n_texts++);
+            if (&r->parts[i] != s->view.text)
+                put_other_text(out, s, i, a);
+        } else if (r->parts[i].kind == SHARD_PART_IMAGE) {
+            put_other_image(out, s, i);
+        }
+        put_other_tensors(out, s, i);
     }
 }
 
@@ -414,9 +522,9 @@ int dump_text_sample(FILE *out, const struct dump_sample *s)
         fputs(s->view.record->order == SHARD_CAPTION_FIRST ? "caption first\n"
                                                            : "image first\n",
               out);
-    } else {
-        put_parts(out, s);
     }
+    if (!is_plain(s))
+        put_parts(out, s);
     if (s->view.caption != NULL) {
         put_caption(out, s);
         put_tokens(out, s);
@@ -429,6 +537,7 @@ int dump_text_sample(FILE *out, const struct dump_sample *s)
         put_image(out, s->view.image, s->view.rendition);
     if (s->view.caption != NULL)
         put_other_captions(out, s);
+    put_others(out, s);
     put_metadata(out, s->view.record);
     return 0;
 }

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/export/export.c - `latentmill export`: shards into what other loaders read.
  *
- * The plan is made and everything refused that can be before work starts; then each
- * worker takes one unit after the other, and the index is written when all are done. */
-#include "tools/export/export.h"
-
+ * The list of work is made and everything refused that can be before work starts; then
+ * each worker takes one unit after the other, and the index is written when all are done.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "tools/export/export_format.h"
+#include "tools/export/export_index.h"
+#include "tools/export/export_unit.h"
+#include "tools/export/export_work_list.h"
 #include "tools/run/clock.h"
 #include "tools/commands.h"
 #include "tools/cli/exit_code.h"
 #include "tools/run/monitor.h"
 #include "tools/cli/options.h"
-#include "tools/cli/plural.h"
 #include "tools/cli/print.h"
 #include "tools/cli/shard_operands.h"
 #include "tools/store/path.h"
@@ -120,17 +122,6 @@ static void clear_progress(void *shared)
     fputs("\r\033[K", stderr);
 }
 
-void export_progress_end(struct export_run *run)
-{
-    parallel_progress_end(&run->work);
-}
-
-int export_out_of_memory(void)
-{
-    fputs("error: out of memory\n", stderr);
-    return EXIT_FAILED;
-}
-
 static void report(const struct export_run *run)
 {
     const double seconds = (double)(clock_ns() - run->work.start_ns) / 1e9;
@@ -191,7 +182,7 @@ static int run_units(struct export_run *run)
         print_to_stderr("error: a thread could not start: %s", strerror(status));
     if (ran && !work->interrupted && atomic_load(&run->n_failed) == 0)
         status = export_index_write(run);
-    export_plan_sweep(run);
+    export_work_list_sweep(run);
     if (ran && !o->quiet)
         report(run);
     const int code = exit_code_of(run, status);
@@ -241,7 +232,7 @@ int export_main(int argc, char **argv)
                              .format = o.format == EXPORT_MDS ? &export_mds
                                                               : &export_webdataset};
     monitor_exit_on_signals();
-    rc = export_plan_view(&run);
+    rc = export_open_view(&run);
     if (rc == 0)
         rc = check_out(o.out);
     for (int i = 0; i < n_operands && rc == 0; i++) {
@@ -253,10 +244,10 @@ int export_main(int argc, char **argv)
     /* Folders without samples, as has been said, are exported with this. */
     const bool nothing_to_do = shards.files.n + shards.n_lacking == 0;
     if (rc == 0 && !nothing_to_do)
-        rc = export_plan(&run, shards.files.paths, shards.files.n);
+        rc = export_work_list_make(&run, shards.files.paths, shards.files.n);
     if (rc == 0 && !nothing_to_do)
         rc = run_units(&run);
-    export_plan_free(&run);
+    export_work_list_free(&run);
     view_file_close(run.view);
     shard_operands_clear(&shards);
     return rc;

@@ -4,13 +4,15 @@
  * It tells the trainer what the columns are, the tokenizer and the latents' scale, and
  * later runs what they must not change. A run that first brings latents, or texts,
  * completes it. */
+#include "tools/export/export_config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shard/canonical_json.h"
 #include "tools/cli/exit_code.h"
-#include "tools/export/export.h"
+#include "tools/export/export_format.h"
 #include "tools/export/export_models.h"
 #include "tools/cli/json_diff.h"
 #include "tools/store/json_text.h"
@@ -95,6 +97,25 @@ static int complete(json_t *there, json_t *here)
     return latent < 0 || encoders < 0 || columns < 0 ? -1 : latent | encoders | columns;
 }
 
+/* An encoder is the same model where only `encode` differs, as with libraries of another
+ * version. Returns whether `there` has changed; < 0: no memory. */
+static int join_encode(json_t *there, json_t *here)
+{
+    json_t *encoders = json_object_get(here, "encoders"), *value;
+    const char *name;
+    int rc = export_models_join_encode(json_object_get(there, "latent"),
+                                       json_object_get(here, "latent"));
+
+    json_object_foreach(encoders, name, value)
+    {
+        json_t *known = json_object_get(json_object_get(there, "encoders"), name);
+        const int one = export_models_join_encode(known, value);
+        rc = rc < 0 || one < 0 ? -1 : rc | one;
+    }
+    const int own = export_models_join_own(there);
+    return rc < 0 || own < 0 || export_models_join_own(here) < 0 ? -1 : rc | own;
+}
+
 /* What is there and here once each has what the other knows. */
 static int compare_completed(const char *path, json_t *there, json_t *here)
 {
@@ -121,20 +142,25 @@ static int compare_config(const char *path, json_t *here)
     int rc = 0;
 
     if (!json_is_object(there)) {
-        print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
-                        error.line);
+        if (there != NULL)
+            print_to_stderr("error: %s: is damaged: it is not a JSON object", path);
+        else
+            print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
+                            error.line);
         json_decref(there);
         return EXIT_FAILED;
     }
-    const int changed = complete(there, here);
+    const int completed = complete(there, here), both = complete(here, there);
+    const int joined = join_encode(there, here);
     /* What they say of the columns is for people. */
     json_t *columns = json_object_get(there, "columns");
-    if (changed < 0 || complete(here, there) < 0 ||
+    if (completed < 0 || both < 0 || joined < 0 ||
         (columns != NULL && json_object_set(here, "columns", columns) != 0))
         rc = export_out_of_memory();
     else
         rc = compare_completed(path, there, here);
-    if (rc == 0 && changed > 0 && write_config(path, there, true) == PUBLISH_FAILED)
+    if (rc == 0 && (completed > 0 || joined > 0) &&
+        write_config(path, there, true) == PUBLISH_FAILED)
         rc = EXIT_FAILED;
     json_decref(there);
     return rc;

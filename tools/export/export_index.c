@@ -4,18 +4,22 @@
  * Every unit that has a manifest is in it, whichever run or process made it; so several
  * may share a folder, and the last to end writes the index that has all. A folder below
  * it that was exported to by itself has an index of its own. */
+#include "tools/export/export_index.h"
+
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/export/export.h"
+#include "tools/export/export_format.h"
 #include "tools/store/folder_walk.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/memory_file.h"
 #include "tools/cli/print.h"
 #include "tools/store/path.h"
 #include "tools/store/path_list.h"
+#include "tools/store/store.h"
 
 /* Returns how many entries there are behind this manifest's, or -1. */
 static long long put_unit(FILE *f, const char *path, long long n)
@@ -27,7 +31,7 @@ static long long put_unit(FILE *f, const char *path, long long n)
     size_t i;
 
     if (manifest == NULL && errno == ENOENT)
-        return n; /* taken away meanwhile, or only claimed: unfinished */
+        return n; /* taken away meanwhile, or empty: unfinished */
     if (!json_is_array(shards)) {
         print_to_stderr("error: %s: is not a manifest%s%s", path,
                         manifest == NULL ? ": " : "", manifest == NULL ? error.text : "");
@@ -60,6 +64,18 @@ static int put_units(FILE *f, const struct export_run *run,
     return n < 0 ? -1 : 0;
 }
 
+/* Where nothing has changed nothing is written, which a read-only folder would refuse. */
+static bool is_there(const char *path, const struct memory_file *text)
+{
+    char *there;
+    size_t n;
+    const bool same = store_read(store_at(path), path, text->len, &there, &n) == 0 &&
+                      n == text->len && memcmp(there, text->bytes, n) == 0;
+
+    free(there);
+    return same;
+}
+
 static int publish_index(const struct export_run *run, struct memory_file *text)
 {
     char *path = NULL, why[600] = "out of memory";
@@ -68,7 +84,9 @@ static int publish_index(const struct export_run *run, struct memory_file *text)
     if (asprintf(&path, "%s/%s", run->options->out, run->format->index) < 0)
         path = NULL;
     if (path != NULL && memory_file_flush(text) == 0)
-        rc = publish_replace(path, text->bytes, text->len, why, sizeof(why));
+        rc = is_there(path, text)
+                 ? PUBLISH_OK
+                 : publish_replace(path, text->bytes, text->len, why, sizeof(why));
     if (rc != PUBLISH_OK)
         print_to_stderr("error: %s", why);
     free(path);

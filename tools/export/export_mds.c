@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/export/export.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/memory_file.h"
+#include "tools/export/export_format.h"
 #include "tools/export/mds_writer.h"
 #include "tools/store/sha256.h"
 

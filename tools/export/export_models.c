@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "tools/cli/exit_code.h"
-#include "tools/export/export.h"
 #include "tools/export/export_columns.h"
+#include "tools/export/export_run.h"
 #include "tools/cli/json_diff.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/options.h"
@@ -43,8 +43,6 @@ static int add_slot(json_t *encoders, const struct shard_header *h, const json_t
     if (about == NULL) {
         json_t *config =
             json_array_get(json_object_get(header, "encoders"), slot->encoder);
-        /* Libraries of another version make it another, but no other model. */
-        json_object_del(config, "encode");
         if (json_object_set_new(encoders, e->name,
                                 json_pack("{s:O}", "encoder", config)) != 0)
             return -1;
@@ -114,11 +112,25 @@ static int differ(const char *what, const json_t *a, const json_t *b, const char
     return EXIT_USAGE;
 }
 
+int export_models_join_encode(json_t *a, json_t *b)
+{
+    json_t *left = json_object_get(a, "encoder"), *right = json_object_get(b, "encoder");
+
+    if (!json_is_object(left) || !json_is_object(right) ||
+        json_equal(json_object_get(left, "encode"), json_object_get(right, "encode")))
+        return 0;
+    const bool changed = !json_is_null(json_object_get(left, "encode"));
+    return json_object_set_new(left, "encode", json_null()) == 0 &&
+                   json_object_set_new(right, "encode", json_null()) == 0
+               ? changed
+               : -1;
+}
+
 /* Member `key` of what is known, which `from` says the paths of. `what`: in words. */
 static int agree_on(json_t *known, json_t *from, const char *key, json_t *value,
                     const char *what, const char *path)
 {
-    const json_t *there = json_object_get(known, key);
+    json_t *there = json_object_get(known, key);
     const char *there_from = json_string_value(json_object_get(from, key));
 
     if (there_from == NULL)
@@ -126,14 +138,17 @@ static int agree_on(json_t *known, json_t *from, const char *key, json_t *value,
                        json_object_set_new(from, key, json_any_string(path)) == 0
                    ? 0
                    : export_out_of_memory();
+    if (export_models_join_encode(there, value) < 0)
+        return export_out_of_memory();
     return json_equal(there, value) ? 0 : differ(what, there, value, there_from, path);
 }
 
 /* What a single latent says is so, or is not so, of an encoder of that name. */
 static int agree_on_both(const struct export_models *all)
 {
+    if (export_models_join_own(all->known) < 0)
+        return export_out_of_memory();
     const json_t *other = export_models_clash(all->known);
-
     if (other == NULL)
         return 0;
     const json_t *latent = json_object_get(all->known, "latent");
@@ -203,13 +218,26 @@ void export_models_clear(struct export_models *all)
     *all = (struct export_models){0};
 }
 
-const json_t *export_models_clash(const json_t *models)
+/* What encoders say of the latent's; NULL: nothing. */
+static json_t *other_of(const json_t *models)
 {
     const json_t *latent = json_object_get(models, "latent");
     const char *name =
         json_string_value(json_object_get(json_object_get(latent, "encoder"), "name"));
-    const json_t *other =
-        name != NULL ? json_object_get(json_object_get(models, "encoders"), name) : NULL;
+
+    return name != NULL ? json_object_get(json_object_get(models, "encoders"), name)
+                        : NULL;
+}
+
+int export_models_join_own(json_t *models)
+{
+    return export_models_join_encode(json_object_get(models, "latent"), other_of(models));
+}
+
+const json_t *export_models_clash(const json_t *models)
+{
+    const json_t *latent = json_object_get(models, "latent");
+    const json_t *other = other_of(models);
 
     return other != NULL && !json_equal(latent, other) ? other : NULL;
 }

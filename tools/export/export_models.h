@@ -29,6 +29,13 @@ struct export_models {
 int export_models_agree(struct export_models *all, json_t *models, const char *path);
 void export_models_clear(struct export_models *all);
 
+/* Where two descriptions of an encoder have another `encode`, as of other libraries, it
+ * becomes null, not known, in both: the model is the same. Returns whether `a` has
+ * changed; < 0: no memory. The second does it for `latent` and its namesake in
+ * `encoders`. Accept NULL. */
+int export_models_join_encode(json_t *a, json_t *b);
+int export_models_join_own(json_t *models);
+
 /* The encoder of both `latent` and `encoders` of which they say different things, lent:
  * what `encoders` says. NULL: there is none. */
 const json_t *export_models_clash(const json_t *models);

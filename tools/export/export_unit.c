@@ -3,6 +3,8 @@
  *
  * A frame's damage costs its own samples: one line on stderr for all of them, and each in
  * the manifest. Any other error fails the unit: nothing of it gets a final name. */
+#include "tools/export/export_unit.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,7 +15,7 @@
 #include "shard/canonical_json.h"
 #include "shard/reader.h"
 #include "shard/version.h"
-#include "tools/export/export.h"
+#include "tools/export/export_format.h"
 #include "tools/export/export_view.h"
 #include "tools/store/json_text.h"
 #include "tools/store/store.h"

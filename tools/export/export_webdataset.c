@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/export/export.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/memory_file.h"
 #include "tools/view/metadata_json.h"
+#include "tools/export/export_format.h"
 #include "tools/export/npy.h"
 #include "tools/cli/print.h"
 #include "tools/store/sha256.h"
@@ -342,7 +342,8 @@ static int write_index(struct wds_export *x, int which, const char *head,
 
     if (rc == 0) {
         fputs(head, s.file);
-        fwrite(data, 1, len, s.file);
+        if (len > 0) /* else data may be NULL */
+            fwrite(data, 1, len, s.file);
         rc = store_stream_finish(&s);
     }
     if (rc != 0)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "ingest/text/utf8.h"
 #include "tools/store/sha256.h"
 
 #define MAGIC "latentmill view 3 "
@@ -21,7 +22,9 @@ enum {
     DIGITS = 32, /* of the fingerprint */
     HEAD = MAGIC_LEN + DIGITS + 1,
     PIECE = 1 << 20, /* bytes read at once */
-    MOST_WEIGHT = 1000000
+    MOST_WEIGHT = 1000000,
+    MOST_IDS = INT32_MAX, /* of a text */
+    MOST_ID = INT32_MAX
 };
 
 /* The arrays in the file's order; the widest first, so that each is aligned. */
@@ -60,6 +63,7 @@ struct view_file {
     json_t *meta;
     const json_t *names; /* these two: arrays of strings in meta */
     const json_t *shards;
+    uint64_t n_pieces; /* its own ids are below */
     uint64_t n[N_ARRAYS];
     const void *data[N_ARRAYS]; /* in bytes */
     struct view_place *starts;  /* of each shard */
@@ -141,7 +145,7 @@ static int read_stream(struct view_file *v, gzFile file)
     if (rc != VIEW_OK)
         return rc;
     if (gzdirect(file) || v->bytes.len < HEAD ||
-        memcmp(v->bytes.data, MAGIC, MAGIC_LEN) != 0)
+        memcmp(v->bytes.data, MAGIC, MAGIC_LEN) != 0 || v->bytes.data[HEAD - 1] != '\n')
         return no_view(v, "it does not begin as one, or is of another version");
     memcpy(v->fingerprint, v->bytes.data + MAGIC_LEN, DIGITS);
     return read_bytes(v, file, SIZE_MAX);
@@ -195,6 +199,44 @@ static bool all_strings(const json_t *array)
     return true;
 }
 
+static bool is_id(const json_t *value)
+{
+    const json_int_t id = json_integer_value(value);
+
+    return json_is_integer(value) && id >= 0 && id <= MOST_ID;
+}
+
+/* BOS and EOS, which a tokenizer may lack, BOI and EOI. */
+static bool are_markers(const json_t *list)
+{
+    bool fine = json_is_array(list) && json_array_size(list) == 4;
+
+    for (size_t i = 0; i < 4 && fine; i++) {
+        const json_t *marker = json_array_get(list, i);
+        fine = is_id(marker) || (i < 2 && json_is_null(marker));
+    }
+    return fine;
+}
+
+/* Whose ids: the shards' own, or those of a tokenizer with its markers. */
+static int read_tokenizer(struct view_file *v)
+{
+    const json_t *tokenizer = json_object_get(v->meta, "tokenizer");
+    const json_t *markers = json_object_get(v->meta, "markers");
+    const json_t *n_pieces = json_object_get(v->meta, "n_pieces");
+    const json_int_t n = json_integer_value(n_pieces);
+
+    if (!json_is_string(tokenizer))
+        return no_view(v, "a name is no string");
+    if (json_string_length(tokenizer) > 0 ? !are_markers(markers)
+                                          : !json_is_null(markers))
+        return no_view(v, "its markers are not those of a tokenizer");
+    if (!json_is_integer(n_pieces) || n < 0 || n > (json_int_t)MOST_ID + 1)
+        return no_view(v, "its n_pieces is no number of ids");
+    v->n_pieces = (uint64_t)n;
+    return VIEW_OK;
+}
+
 /* Where each array is. */
 static int place_arrays(struct view_file *v, size_t at)
 {
@@ -230,30 +272,38 @@ static int read_meta(struct view_file *v)
         return errno == ENOMEM ? no_memory(v) : no_view(v, error.text);
     v->names = json_object_get(v->meta, "names");
     v->shards = json_object_get(v->meta, "shards");
-    if (!all_strings(v->names) || !all_strings(v->shards) ||
-        !json_is_string(json_object_get(v->meta, "tokenizer")))
+    if (!all_strings(v->names) || !all_strings(v->shards))
         return no_view(v, "a name is no string");
-    return place_arrays(v, (size_t)(end + 1 - v->bytes.data));
+    const int rc = read_tokenizer(v);
+    return rc == VIEW_OK ? place_arrays(v, (size_t)(end + 1 - v->bytes.data)) : rc;
 }
 
 /* ---- the arrays ---- */
+
+/* Whether the view has a caption of its own, with n_ids ids, here; steps over it. */
+static bool pass_caption(const struct view_file *v, struct view_place *p, uint32_t n_ids)
+{
+    if (p->text == v->n[TEXT_BYTES] || n_ids > v->n[IDS] - p->id ||
+        u32s(v, TEXT_BYTES)[p->text] > v->n[TEXT] - p->byte)
+        return false;
+    const uint32_t len = u32s(v, TEXT_BYTES)[p->text++];
+    bool fine = utf8_valid((const char *)u8s(v, TEXT) + p->byte, len);
+    for (uint32_t k = 0; k < n_ids && fine; k++)
+        fine = u32s(v, IDS)[p->id + k] < v->n_pieces;
+    p->id += n_ids;
+    p->byte += len;
+    return fine;
+}
 
 /* Whether an alternative is one; steps over it. */
 static bool pass_alternative(const struct view_file *v, struct view_place *p,
                              bool replaced)
 {
     const uint64_t i = p->alternative++;
+    const uint32_t n_ids = u32s(v, N_IDS)[i];
 
-    if (u32s(v, NAME)[i] >= json_array_size(v->names))
-        return false;
-    if (!replaced)
-        return true;
-    if (p->text == v->n[TEXT_BYTES] || u32s(v, N_IDS)[i] > v->n[IDS] - p->id ||
-        u32s(v, TEXT_BYTES)[p->text] > v->n[TEXT] - p->byte)
-        return false;
-    p->id += u32s(v, N_IDS)[i];
-    p->byte += u32s(v, TEXT_BYTES)[p->text++];
-    return true;
+    return u32s(v, NAME)[i] < json_array_size(v->names) && n_ids <= MOST_IDS &&
+           (!replaced || pass_caption(v, p, n_ids));
 }
 
 /* A text of a record, whose alternatives are the view's own where `replaced`. */

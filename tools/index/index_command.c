@@ -17,7 +17,6 @@
 #include "tools/cli/exit_code.h"
 #include "tools/run/monitor.h"
 #include "tools/cli/options.h"
-#include "tools/cli/plural.h"
 #include "tools/cli/print.h"
 #include "tools/store/path.h"
 #include "tools/store/publish.h"

@@ -7,7 +7,8 @@
 #include "ingest/image/image_header.h"
 #include "ingest/status.h"
 #include "tools/run/input_source.h"
-#include "tools/prepare/run.h"
+#include "tools/prepare/job.h"
+#include "tools/prepare/unit.h"
 
 /* What is read: this many bytes of the input and as many samples, if a second is enough
  * for both. Few bytes can decompress to very many. */
@@ -16,9 +17,9 @@ static const uint64_t LOOK_BYTES = 4 << 20, LOOK_SAMPLES = 16;
 static const uint64_t MOST = (uint64_t)1 << 30; /* a shard is never much larger */
 
 /* Of a sample's tensors; their planes are compressed. */
-static uint64_t need_of_latents(const struct run *run)
+static uint64_t need_of_tensors(const struct job *job)
 {
-    return run->room.tensor_bytes * 2 / 3;
+    return job->room.tensor_bytes * 2 / 3;
 }
 
 struct look {
@@ -28,7 +29,7 @@ struct look {
     bool all;        /* of all of it */
 };
 
-static uint64_t need_of_image(const struct run *run, const struct ingest_part *image)
+static uint64_t need_of_image(const struct job *job, const struct ingest_part *image)
 {
     struct image_header header;
     struct reject reject;
@@ -38,22 +39,22 @@ static uint64_t need_of_image(const struct run *run, const struct ingest_part *i
         REJECT_NONE)
         return 0;
     side = header.width < header.height ? header.width : header.height;
-    return side < (uint64_t)run->image->min_size ? 0 : need_of_latents(run);
+    return side < (uint64_t)job->image->min_size ? 0 : need_of_tensors(job);
 }
 
 /* What is not parsed yet stands for its texts and ids, compressed; those beside an image
  * count for nothing. */
-static uint64_t need_of_sample(const struct run *run, const struct ingest_sample *s)
+static uint64_t need_of_sample(const struct job *job, const struct ingest_sample *s)
 {
     uint64_t need = s->raw.len / 4;
 
     for (size_t i = 0; i < s->n_parts; i++)
         if (s->parts[i].kind == INGEST_IMAGE)
-            need += need_of_image(run, &s->parts[i]);
+            need += need_of_image(job, &s->parts[i]);
     return need;
 }
 
-static void look_into(const struct run *run, const struct reader *reader, void *reading,
+static void look_into(const struct job *job, const struct reader *reader, void *reading,
                       const struct source *source, struct look *look)
 {
     struct ingest_sample s = {0};
@@ -63,7 +64,7 @@ static void look_into(const struct run *run, const struct reader *reader, void *
         rc = reader->next(reading, &s);
         if (rc != INGEST_OK)
             break;
-        look->need += need_of_sample(run, &s);
+        look->need += need_of_sample(job, &s);
         look->groups++;
         look->bytes = source_bytes(source);
         ingest_sample_clear(&s);
@@ -72,7 +73,7 @@ static void look_into(const struct run *run, const struct reader *reader, void *
     look->all = rc == INGEST_END;
 }
 
-static void look_at_input(const struct run *run, const struct input *in,
+static void look_at_input(const struct job *job, const struct input *in,
                           struct look *look)
 {
     const struct itimerspec second = {.it_value.tv_sec = 1};
@@ -82,25 +83,25 @@ static void look_at_input(const struct run *run, const struct input *in,
 
     if (timer >= 0 && timerfd_settime(timer, 0, &second, NULL) == 0 &&
         source_open(&source, in, timer) == INGEST_OK &&
-        in->reader->open(&reading, source_callback(source), &run->reading) == INGEST_OK)
-        look_into(run, in->reader, reading, source, look);
+        in->reader->open(&reading, source_callback(source), &job->reading) == INGEST_OK)
+        look_into(job, in->reader, reading, source, look);
     in->reader->close(reading);
     source_close(source);
     if (timer >= 0)
         close(timer);
 }
 
-uint64_t first_shard_estimate(const struct run *run)
+uint64_t first_shard_estimate(const struct job *job)
 {
-    const struct input *in = run->units[0].input;
-    const uint64_t limit = (uint64_t)run->select->limit;
+    const struct input *in = job->units[0].input;
+    const uint64_t limit = (uint64_t)job->select->limit;
     struct look look = {0};
     double need;
 
     if (in->regular)
-        look_at_input(run, in, &look);
+        look_at_input(job, in, &look);
     if (look.groups == 0)
-        return in->reader->has_images ? need_of_latents(run) : 0;
+        return in->reader->has_images ? need_of_tensors(job) : 0;
     need = (double)look.need;
     if (!look.all) {
         double groups = (double)look.groups * (double)in->bytes / (double)look.bytes;

@@ -6,11 +6,11 @@
 
 #include <stdint.h>
 
-struct run;
+struct job;
 
 /* Bytes, from what the beginning of the first input holds: rather too little, so that no
  * run is refused that would fit. Of a stream, which is not to be read twice, and of what
  * cannot be read nothing is known, and that is one sample. Takes a second at most. */
-uint64_t first_shard_estimate(const struct run *run);
+uint64_t first_shard_estimate(const struct job *job);
 
 #endif

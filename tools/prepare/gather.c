@@ -4,11 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-int gather_init(struct gather *g, size_t most, uint64_t most_bytes)
+int gather_init(struct gather *g, size_t most)
 {
-    *g = (struct gather){.most = most,
-                         .most_bytes = most_bytes,
-                         .waiting = calloc(most, sizeof(*g->waiting))};
+    *g = (struct gather){.most = most, .waiting = calloc(most, sizeof(*g->waiting))};
     return g->waiting ? 0 : -1;
 }
 
@@ -18,16 +16,15 @@ void gather_free(struct gather *g)
     g->waiting = NULL;
 }
 
-bool gather_has_room(const struct gather *g, uint64_t bytes)
+bool gather_has_room(const struct gather *g)
 {
-    return g->n == 0 || (g->n < g->most && g->bytes + bytes <= g->most_bytes);
+    return g->n < g->most;
 }
 
-void gather_add(struct gather *g, void *item, int width, int height, uint64_t bytes)
+void gather_add(struct gather *g, void *item, int width, int height)
 {
     assert(g->n < g->most);
-    g->waiting[g->n++] = (struct gathered){item, width, height, bytes};
-    g->bytes += bytes;
+    g->waiting[g->n++] = (struct gathered){item, width, height};
 }
 
 size_t gather_take(struct gather *g, void **items, int *width, int *height)
@@ -43,7 +40,6 @@ size_t gather_take(struct gather *g, void **items, int *width, int *height)
 
         if (one.width == *width && one.height == *height) {
             items[n_taken++] = one.item;
-            g->bytes -= one.bytes;
         } else {
             g->waiting[n_kept++] = one;
         }

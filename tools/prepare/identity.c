@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "tools/run/input_probe.h"
-#include "tools/store/sha256_file.h"
+#include "tools/store/sha256.h"
 
 __attribute__((format(printf, 3, 4))) static enum identity
 say(enum identity id, char **why, const char *fmt, ...)

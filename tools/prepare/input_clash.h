@@ -4,7 +4,7 @@
 #ifndef TOOLS_PREPARE_INPUT_CLASH_H
 #define TOOLS_PREPARE_INPUT_CLASH_H
 
-#include "tools/run/input.h"
+#include "tools/run/input_list.h"
 
 /* Of the paths in the list, whose units go to the folder `out`, and of `log` (NULL:
  * none), to which lines are appended. Returns 0, or EXIT_USAGE or EXIT_FAILED after

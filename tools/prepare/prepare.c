@@ -15,22 +15,21 @@
 #include "shard/canonical_json.h"
 #include "shard/version.h"
 #include "tools/commands.h"
-#include "tools/prepare/dataset.h"
+#include "tools/prepare/configuration.h"
 #include "tools/cli/exit_code.h"
 #include "tools/prepare/first_shard.h"
-#include "tools/run/input.h"
+#include "tools/run/input_list.h"
 #include "tools/prepare/input_clash.h"
 #include "tools/run/models.h"
 #include "tools/run/monitor.h"
 #include "tools/cli/options.h"
 #include "tools/cli/out_folder.h"
 #include "tools/run/pipeline.h"
-#include "tools/cli/plural.h"
-#include "tools/prepare/prepare_plan.h"
+#include "tools/prepare/work_list.h"
 #include "tools/cli/print.h"
 #include "tools/prepare/progress.h"
-#include "tools/prepare/report.h"
-#include "tools/prepare/run.h"
+#include "tools/prepare/console.h"
+#include "tools/prepare/job.h"
 #include "tools/prepare/sample.h"
 #include "tools/run/workers.h"
 
@@ -62,12 +61,20 @@ static int check_demo(const struct prepare_options *o, const struct input_list *
 }
 
 /* Returns 0, or -1: no memory. */
-static int describe_run(struct run *run, const struct models *m,
-                        const struct dataset_parts *parts)
+static int describe(struct job_description *d, const struct configuration_parts *parts)
 {
-    const struct text_options *text = run->text;
-    struct dataset_parts of_text = *parts;
-    struct shard_header *images = &run->header[true], *texts = &run->header[false];
+    d->config = configuration_json(parts);
+    d->header.config = d->config ? shard_json_canonical(d->config) : NULL;
+    return d->header.config ? 0 : -1;
+}
+
+static int describe_job(struct job *job, const struct models *m,
+                        const struct configuration_parts *parts)
+{
+    const struct text_options *text = job->text;
+    struct configuration_parts of_text = *parts;
+    struct shard_header *images = &job->with_images.header;
+    struct shard_header *texts = &job->without_images.header;
 
     of_text.n_encodings = 0;
     *texts = (struct shard_header){.software = LATENTMILL_SOFTWARE,
@@ -80,23 +87,16 @@ static int describe_run(struct run *run, const struct models *m,
     images->demo = models_have_demo_encoder(m) || m->demo_tokenizer;
     images->n_encoders = m->n_encodings;
     images->encoders = m->headers;
-    run->config[false] = dataset_config(&of_text);
-    run->config[true] = dataset_config(parts);
-    for (int i = 0; i < 2; i++) {
-        run->header[i].config =
-            run->config[i] ? shard_json_canonical(run->config[i]) : NULL;
-        if (!run->header[i].config)
-            return -1;
-    }
-    return 0;
+    return describe(&job->without_images, &of_text) == 0 &&
+                   describe(&job->with_images, parts) == 0
+               ? 0
+               : -1;
 }
 
-static void undescribe_run(struct run *run)
+static void undescribe(struct job_description *d)
 {
-    for (int i = 0; i < 2; i++) {
-        free((char *)run->header[i].config);
-        json_decref(run->config[i]);
-    }
+    free((char *)d->header.config);
+    json_decref(d->config);
 }
 
 static void samples_free(struct sample **samples, size_t n)
@@ -108,14 +108,14 @@ static void samples_free(struct sample **samples, size_t n)
 
 /* The conveyor's whole population: enough for each worker to have a batch in hand, one
  * waiting, and as many behind it that wait for an earlier sample. */
-static struct sample **samples_new(const struct run *run, size_t *n)
+static struct sample **samples_new(const struct job *job, size_t *n)
 {
     struct sample **samples;
 
-    *n = (size_t)run->n_workers * (size_t)run->options->batch * 4 + 16;
+    *n = (size_t)job->n_workers * (size_t)job->options->batch * 4 + 16;
     samples = calloc(*n, sizeof(*samples));
     for (size_t i = 0; samples && i < *n; i++) {
-        samples[i] = sample_new(&run->room);
+        samples[i] = sample_new(&job->room);
         if (!samples[i]) {
             samples_free(samples, *n);
             return NULL;
@@ -124,23 +124,23 @@ static struct sample **samples_new(const struct run *run, size_t *n)
     return samples;
 }
 
-static int exit_code_of(const struct run *run, const struct plan *plan, int status,
+static int exit_code_of(const struct job *job, const struct work_list *list, int status,
                         bool stopped)
 {
-    const struct counters *c = &run->count;
+    const struct counters *c = &job->count;
 
     if (status < 0 || atomic_load(&c->units_failed) > 0)
         return EXIT_FAILED;
     /* A signal that came when nothing was left to do has stopped nothing. */
-    if ((stopped || status == PIPE_END) && atomic_load(&c->units_done) < run->n_units)
+    if ((stopped || status == PIPE_END) && atomic_load(&c->units_done) < job->n_units)
         return EXIT_INTERRUPTED;
-    return atomic_load(&c->units_bad) + plan->before.n_bad > 0 ? EXIT_BAD_INPUT
+    return atomic_load(&c->units_bad) + list->before.n_bad > 0 ? EXIT_BAD_INPUT
                                                                : EXIT_DONE;
 }
 
 static void end_waits(void *shared)
 {
-    run_end_waits(shared);
+    job_end_waits(shared);
 }
 
 /* The monitor's thread calls these; `shared` is the struct progress. */
@@ -157,17 +157,17 @@ static void show_progress(void *shared)
 
 static void end_progress(void *shared)
 {
-    report_progress_end(((struct progress *)shared)->run);
+    console_progress_end(((struct progress *)shared)->job);
 }
 
 /* Begins no new unit, and gives those in hand --grace that should make it. */
 static int finish_run(void *shared)
 {
     struct progress *p = shared;
-    const int64_t grace = p->run->options->grace;
+    const int64_t grace = p->job->options->grace;
     struct in_hand hand;
 
-    atomic_store(&p->run->draining, true);
+    atomic_store(&p->job->draining, true);
     hand = progress_drop_long(p, (double)grace);
     if (hand.n_kept == 0)
         return 0;
@@ -181,27 +181,27 @@ static int finish_run(void *shared)
 
 static bool is_finishing(void *shared)
 {
-    return progress_has_work(((struct progress *)shared)->run);
+    return progress_has_work(((struct progress *)shared)->job);
 }
 
 /* What the same command will do again. `failed`: the run ends by an error, which speaks
  * for itself where nothing was encoded. */
-static void say_dropped(const struct run *run, bool failed)
+static void say_dropped(const struct job *job, bool failed)
 {
     size_t n_inputs;
-    const uint64_t n = progress_unpublished(run, &n_inputs);
+    const uint64_t n = progress_unpublished(job, &n_inputs);
 
     if (n_inputs > 0 && (n > 0 || !failed))
         print_to_stderr(
             "stopping: dropped %llu encoded %s of %zu unfinished input%s; the "
             "same command does them again",
-            (unsigned long long)n, report_name_done(&run->count), n_inputs,
+            (unsigned long long)n, console_name_done(&job->count), n_inputs,
             plural_s(n_inputs));
 }
 
-static int run_conveyor(struct run *run, const struct plan *plan)
+static int run_conveyor(struct job *job, const struct work_list *list)
 {
-    struct pipe_stage stages[] = {read_stage(run), encode_stage(run), write_stage(run)};
+    struct pipe_stage stages[] = {read_stage(job), encode_stage(job), write_stage(job)};
     struct pipeline *pipeline = NULL;
     struct progress progress;
     struct monitor monitor = {.finish = finish_run,
@@ -210,49 +210,49 @@ static int run_conveyor(struct run *run, const struct plan *plan)
                               .progress_end = end_progress,
                               .shared = &progress};
     size_t n_samples = 0;
-    struct sample **samples = samples_new(run, &n_samples);
+    struct sample **samples = samples_new(job, &n_samples);
     int status = -1, code;
 
     monitor_block_signals();
     const bool made =
         samples && pipeline_new(&pipeline, stages, 3, samples, n_samples) == 0;
-    progress_init(&progress, run, pipeline);
+    progress_init(&progress, job, pipeline);
     if (progress_wanted(&progress))
         monitor.progress = show_progress;
     if (!made) {
-        run_fail(run, "out of memory");
+        job_fail(job, "out of memory");
     } else {
-        pipeline_on_stop(pipeline, end_waits, run);
+        pipeline_on_stop(pipeline, end_waits, job);
         const int rc = monitor_start(&monitor);
         if (rc == 0)
             status = pipeline_run(pipeline);
         else
-            run_fail(run, "the monitor thread could not start: %s", strerror(rc));
+            job_fail(job, "the monitor thread could not start: %s", strerror(rc));
     }
     monitor_stop(&monitor);
-    for (size_t i = 0; i < plan->n_units; i++)
-        unit_drop(&plan->units[i]);
-    report_progress_end(run);
-    code = exit_code_of(run, plan, status, atomic_load(&monitor.stopped));
+    for (size_t i = 0; i < list->n_units; i++)
+        unit_drop(&list->units[i]);
+    console_progress_end(job);
+    code = exit_code_of(job, list, status, atomic_load(&monitor.stopped));
     if (status < 0)
-        print_to_stderr("error: %s", run->why[0] ? run->why : "a thread could not start");
+        print_to_stderr("error: %s", job->why[0] ? job->why : "a thread could not start");
     if (status < 0 || atomic_load(&monitor.stopped))
-        say_dropped(run, status < 0);
+        say_dropped(job, status < 0);
     if (code == EXIT_INTERRUPTED)
         print_to_stderr("stopped: run the same command again to go on");
-    report_final(run, status < 0 ? NULL : pipeline, progress.start_ns, &plan->before,
-                 code);
+    console_tell_end(job, status < 0 ? NULL : pipeline, progress.start_ns, &list->before,
+                     code);
     pipeline_free(pipeline);
     samples_free(samples, n_samples);
     return code;
 }
 
-static int open_log(struct run *run)
+static int open_log(struct job *job)
 {
-    const char *path = run->options->log;
+    const char *path = job->options->log;
 
-    run->log = path ? fopen(path, "ae") : NULL;
-    return path && !run->log ? file_error(errno, "--log %s", path) : 0;
+    job->log = path ? fopen(path, "ae") : NULL;
+    return path && !job->log ? file_error(errno, "--log %s", path) : 0;
 }
 
 /* Of those that this run will use. */
@@ -269,40 +269,40 @@ static void warn_of_demo(const struct models *m, const struct input_list *inputs
 }
 
 /* Claims the folder for this configuration and finds out what is left to do. */
-static int prepare_folder(struct run *run, struct plan *plan,
+static int prepare_folder(struct job *job, struct work_list *list,
                           const struct input_list *inputs, const struct models *m,
-                          const struct dataset_parts *parts)
+                          const struct configuration_parts *parts)
 {
-    const char *out = run->options->out;
+    const char *out = job->options->out;
     int rc = out_folder_make(out);
 
     if (rc == 0)
-        rc = open_log(run); /* which may be in that folder */
+        rc = open_log(job); /* which may be in that folder */
     if (rc == 0)
-        rc = dataset_claim(out, parts, run->config[true]);
+        rc = configuration_claim(out, parts, job->with_images.config);
     if (rc == 0 && m->tokenizer)
-        rc = dataset_place_model(out, m->model_file, m->model, m->model_len);
-    return rc == 0 ? plan_make(plan, inputs, run->options, run->select->limit) : rc;
+        rc = configuration_place_model(out, m->model_file, m->model, m->model_len);
+    return rc == 0 ? work_list_make(list, inputs, job->options, job->select->limit) : rc;
 }
 
 /* Lends the run what it works with. */
-static void fill_run(struct run *run, const struct prepare_options *o,
+static void fill_job(struct job *job, const struct prepare_options *o,
                      const struct models *m)
 {
-    run->options = &o->run;
-    run->image = &o->image;
-    run->text = &o->text;
-    run->select = &o->select;
-    run->n_workers = o->run.workers > 0 ? (int)o->run.workers : workers_allowed();
-    run->tokenizer = m->tokenizer;
-    run->encodings = m->encodings;
-    run->n_encodings = m->n_encodings;
-    run->reading = select_options_reading(&o->select);
-    run->reading.unpack_memory = (uint64_t)o->image.decode_mem;
-    run->room.n_renditions = m->n_encodings > 0 ? 1 : 0;
+    job->options = &o->run;
+    job->image = &o->image;
+    job->text = &o->text;
+    job->select = &o->select;
+    job->n_workers = o->run.workers > 0 ? (int)o->run.workers : workers_allowed();
+    job->tokenizer = m->tokenizer;
+    job->encodings = m->encodings;
+    job->n_encodings = m->n_encodings;
+    job->reading = select_options_reading(&o->select);
+    job->reading.unpack_memory = (uint64_t)o->image.decode_mem;
+    job->room.n_renditions = m->n_encodings > 0 ? 1 : 0;
     for (size_t i = 0; i < m->n_encodings; i++) {
-        run->room.n_tensors += m->encodings[i].n_tensors;
-        run->room.tensor_bytes += m->encodings[i].n_bytes;
+        job->room.n_tensors += m->encodings[i].n_tensors;
+        job->room.tensor_bytes += m->encodings[i].n_bytes;
     }
 }
 
@@ -310,36 +310,41 @@ static void fill_run(struct run *run, const struct prepare_options *o,
 static int prepare(const struct prepare_options *o, const struct input_list *inputs,
                    const struct models *m)
 {
-    const struct dataset_parts parts = {.image = &o->image,
-                                        .latent = &o->latent,
-                                        .text = &o->text,
-                                        .select = &o->select,
-                                        .tokenizer = &m->described,
-                                        .encodings = m->encodings,
-                                        .n_encodings = m->n_encodings};
-    struct run run;
-    struct plan plan = {0};
-    int rc = run_init(&run, (uint64_t)o->image.decode_mem);
+    const struct configuration_parts parts = {.image = &o->image,
+                                              .latent = &o->latent,
+                                              .text = &o->text,
+                                              .select = &o->select,
+                                              .tokenizer = &m->described,
+                                              .encodings = m->encodings,
+                                              .n_encodings = m->n_encodings};
+    struct job job;
+    struct work_list list = {0};
+    int rc = EXIT_FAILED;
 
-    fill_run(&run, o, m);
-    if (rc == 0 && describe_run(&run, m, &parts) == 0) {
-        rc = prepare_folder(&run, &plan, inputs, m, &parts);
-    } else {
-        fputs("error: out of memory or descriptors\n", stderr);
-        rc = EXIT_FAILED;
+    if (job_init(&job, (uint64_t)o->image.decode_mem) != 0) {
+        print_to_stderr("error: eventfd: %s", strerror(errno));
+        job_free(&job);
+        return EXIT_FAILED;
     }
-    run.units = plan.units;
-    run.n_units = plan.n_units;
-    if (rc == 0 && plan.n_units > 0)
-        rc = out_folder_check_room(o->run.out, first_shard_estimate(&run));
+    fill_job(&job, o, m);
+    if (describe_job(&job, m, &parts) == 0)
+        rc = prepare_folder(&job, &list, inputs, m, &parts);
+    else
+        print_to_stderr("error: out of memory");
+    job.units = list.units;
+    job.n_units = list.n_units;
+    if (rc == 0 && list.n_units > 0)
+        rc = out_folder_check_room(o->run.out, first_shard_estimate(&job));
     if (rc == 0) {
         warn_of_demo(m, inputs);
-        rc = run_conveyor(&run, &plan);
-        plan_sweep(&plan, o->run.out);
+        rc = run_conveyor(&job, &list);
+        work_list_sweep(&list, o->run.out);
     }
-    plan_free(&plan);
-    undescribe_run(&run);
-    run_free(&run);
+    work_list_free(&list);
+    undescribe(&job.without_images);
+    undescribe(&job.with_images);
+    console_end_log(&job);
+    job_free(&job);
     return rc;
 }
 

@@ -49,6 +49,8 @@ static int check(struct prepare_options *o)
         return OPTIONS_WRONG;
     }
     rc = latent_options_check(&o->latent);
+    if (rc == OPTIONS_OK)
+        rc = text_options_check(&o->text);
     return rc == OPTIONS_OK ? select_options_check(&o->select) : rc;
 }
 

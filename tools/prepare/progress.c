@@ -8,20 +8,21 @@
 #include <unistd.h>
 
 #include "tools/run/clock.h"
-#include "tools/prepare/run.h"
-#include "tools/cli/plural.h"
+#include "tools/prepare/job.h"
+#include "tools/prepare/unit.h"
+#include "tools/cli/print.h"
 #include "tools/prepare/remaining.h"
-#include "tools/prepare/report.h"
+#include "tools/prepare/console.h"
 
 static const uint64_t second_ns = 1000000000u;
 
-void progress_init(struct progress *p, struct run *run, struct pipeline *pipeline)
+void progress_init(struct progress *p, struct job *job, struct pipeline *pipeline)
 {
     const char *text = getenv("LATENTMILL_PROGRESS_SECONDS");
     const long seconds = text ? strtol(text, NULL, 10) : 0;
-    const bool talk = !run->options->quiet, terminal = isatty(STDERR_FILENO);
+    const bool talk = !job->options->quiet, terminal = isatty(STDERR_FILENO);
 
-    *p = (struct progress){.run = run,
+    *p = (struct progress){.job = job,
                            .pipeline = pipeline,
                            .start_ns = clock_ns(),
                            .terminal = talk && terminal,
@@ -34,11 +35,11 @@ void progress_init(struct progress *p, struct run *run, struct pipeline *pipelin
 
 bool progress_wanted(const struct progress *p)
 {
-    return p->terminal || p->lines || p->run->log;
+    return p->terminal || p->lines || p->job->log;
 }
 
 /* What is written is asked for before what was read, which is never less. */
-static struct input_progress input_progress_of(const struct run *run,
+static struct input_progress input_progress_of(const struct job *job,
                                                const struct unit *u)
 {
     const struct unit_progress *from = &u->progress;
@@ -48,7 +49,7 @@ static struct input_progress input_progress_of(const struct run *run,
     p.n_read = atomic_load(&from->n_read);
     p.read_all = atomic_load(&from->read_all);
     p.read = atomic_load(&from->read);
-    p.size_known = u->input->regular && run->select->limit == 0;
+    p.size_known = u->input->regular && job->select->limit == 0;
     p.size = u->input->bytes;
     return p;
 }
@@ -62,8 +63,8 @@ static double seconds_left(const struct progress *p, double seconds)
 {
     struct work work = {0};
 
-    for (size_t i = 0; i < p->run->n_units; i++) {
-        struct input_progress in = input_progress_of(p->run, &p->run->units[i]);
+    for (size_t i = 0; i < p->job->n_units; i++) {
+        struct input_progress in = input_progress_of(p->job, &p->job->units[i]);
 
         work_add(&work, &in);
     }
@@ -81,16 +82,16 @@ struct in_hand progress_drop_long(const struct progress *p, double grace)
     struct in_hand hand = {0};
     struct work begun = {0}, kept;
 
-    for (size_t i = 0; i < p->run->n_units; i++) {
-        struct input_progress in = input_progress_of(p->run, &p->run->units[i]);
+    for (size_t i = 0; i < p->job->n_units; i++) {
+        struct input_progress in = input_progress_of(p->job, &p->job->units[i]);
 
-        if (atomic_load(&p->run->units[i].progress.begun))
+        if (atomic_load(&p->job->units[i].progress.begun))
             work_add(&begun, &in);
     }
     kept = (struct work){.done = begun.done};
-    for (size_t i = 0; i < p->run->n_units; i++) {
-        struct unit *u = &p->run->units[i];
-        struct input_progress in = input_progress_of(p->run, u);
+    for (size_t i = 0; i < p->job->n_units; i++) {
+        struct unit *u = &p->job->units[i];
+        struct input_progress in = input_progress_of(p->job, u);
         struct work one = {0}, with = kept;
         double seconds;
 
@@ -112,21 +113,21 @@ struct in_hand progress_drop_long(const struct progress *p, double grace)
     return hand;
 }
 
-bool progress_has_work(const struct run *run)
+bool progress_has_work(const struct job *job)
 {
-    for (size_t i = 0; i < run->n_units; i++)
-        if (in_hand(&run->units[i]) && !atomic_load(&run->units[i].progress.dropped))
+    for (size_t i = 0; i < job->n_units; i++)
+        if (in_hand(&job->units[i]) && !atomic_load(&job->units[i].progress.dropped))
             return true;
     return false;
 }
 
-uint64_t progress_unpublished(const struct run *run, size_t *n_inputs)
+uint64_t progress_unpublished(const struct job *job, size_t *n_inputs)
 {
     uint64_t n = 0;
 
     *n_inputs = 0;
-    for (size_t i = 0; i < run->n_units; i++) {
-        const struct unit_progress *p = &run->units[i].progress;
+    for (size_t i = 0; i < job->n_units; i++) {
+        const struct unit_progress *p = &job->units[i].progress;
 
         if (!atomic_load(&p->begun) || atomic_load(&p->ended))
             continue;
@@ -145,13 +146,13 @@ struct state {
 
 static struct state look(const struct progress *p)
 {
-    const struct counters *c = &p->run->count;
+    const struct counters *c = &p->job->count;
     struct state s = {.inputs =
                           atomic_load(&c->units_done) + atomic_load(&c->units_failed),
-                      .done = report_count_done(c),
-                      .rejects = report_sum_rejects(c),
+                      .done = console_count_done(c),
+                      .rejects = console_sum_rejects(c),
                       .seconds = seconds_since(p->start_ns),
-                      .bottleneck = report_bottleneck(c, p->pipeline)};
+                      .bottleneck = console_bottleneck(c, p->pipeline)};
 
     s.rate = s.seconds > 0 ? (double)s.done / s.seconds : 0;
     s.left = seconds_left(p, s.seconds);
@@ -160,7 +161,7 @@ static struct state look(const struct progress *p)
 
 static void say(const struct progress *p, const struct state *s)
 {
-    const char *what = report_name_done(&p->run->count);
+    const char *what = console_name_done(&p->job->count);
     char left[40] = "", bottleneck[40] = "";
 
     if (s->left >= 0)
@@ -170,24 +171,25 @@ static void say(const struct progress *p, const struct state *s)
     fprintf(stderr,
             "%s%" PRIu64 " of %zu input%s, %" PRIu64 " %s, %.1f %s/s, %" PRIu64
             " reject%s%s%s%s",
-            p->terminal ? "\r\033[K" : "", s->inputs, p->run->n_units,
-            plural_s(p->run->n_units), s->done, what, s->rate, what, s->rejects,
+            p->terminal ? "\r\033[K" : "", s->inputs, p->job->n_units,
+            plural_s(p->job->n_units), s->done, what, s->rate, what, s->rejects,
             plural_s(s->rejects), left, bottleneck, p->terminal ? "" : "\n");
     fflush(stderr);
-    atomic_store(&p->run->progress_shown, p->terminal);
+    atomic_store(&p->job->progress_shown, p->terminal);
 }
 
 static void log_state(const struct progress *p, const struct state *s)
 {
     json_t *left = s->left < 0 ? json_null() : json_real(s->left);
 
-    report_log(p->run,
-               json_pack("{s:s, s:f, s:I, s:I, s:I, s:s, s:f, s:I, s:o, s:s?}", "event",
-                         "progress", "seconds", s->seconds, "inputs",
-                         (json_int_t)s->inputs, "of", (json_int_t)p->run->n_units, "done",
-                         (json_int_t)s->done, "what", report_name_done(&p->run->count),
-                         "per_second", s->rate, "rejects", (json_int_t)s->rejects,
-                         "seconds_left", left, "bottleneck", s->bottleneck));
+    console_log(p->job,
+                json_pack("{s:s, s:f, s:I, s:I, s:I, s:s, s:f, s:I, s:o, s:s?}", "event",
+                          "progress", "seconds", s->seconds, "inputs",
+                          (json_int_t)s->inputs, "of", (json_int_t)p->job->n_units,
+                          "done", (json_int_t)s->done, "what",
+                          console_name_done(&p->job->count), "per_second", s->rate,
+                          "rejects", (json_int_t)s->rejects, "seconds_left", left,
+                          "bottleneck", s->bottleneck));
 }
 
 void progress_tick(struct progress *p)

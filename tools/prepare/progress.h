@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct run;
+struct job;
 struct pipeline;
 
 struct progress {
-    struct run *run;
+    struct job *job;
     struct pipeline *pipeline;
     uint64_t start_ns;         /* clock_ns() at the start of the run */
     uint64_t every_ns, due_ns; /* of the lines and events */
@@ -23,7 +23,7 @@ struct progress {
 };
 
 /* Call before the first tick; both are kept. */
-void progress_init(struct progress *p, struct run *run, struct pipeline *pipeline);
+void progress_init(struct progress *p, struct job *job, struct pipeline *pipeline);
 
 /* Whether anybody looks. */
 bool progress_wanted(const struct progress *p);
@@ -43,10 +43,10 @@ struct in_hand {
 struct in_hand progress_drop_long(const struct progress *p, double grace);
 
 /* Whether an input is in hand that was not dropped. */
-bool progress_has_work(const struct run *run);
+bool progress_has_work(const struct job *job);
 
 /* Samples that were encoded (documents: tokenized) of inputs that were begun and are not
  * published, and how many inputs these are. */
-uint64_t progress_unpublished(const struct run *run, size_t *n_inputs);
+uint64_t progress_unpublished(const struct job *job, size_t *n_inputs);
 
 #endif

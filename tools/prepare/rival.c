@@ -10,8 +10,13 @@
 #include "ingest/status.h"
 #include "tools/prepare/identity.h"
 #include "tools/store/manifest.h"
+#include "tools/store/store.h"
 
-/* Takes `why`, which stands behind "another process has published it meanwhile, ". */
+/* What a manifest is found to be: all that it names is there; it is not; and so it was
+ * taken away. */
+enum left { WHOLE, BROKEN, WITHDRAWN };
+
+/* Frees `why`, which stands behind "another process has published it meanwhile, ". */
 static int clash(struct unit *u, char *why, const char *advice)
 {
     u->clash = true;
@@ -23,11 +28,11 @@ static int clash(struct unit *u, char *why, const char *advice)
     return u->failure ? 0 : -1;
 }
 
-static int judge_unread(struct unit *u, struct run *run, const struct manifest *theirs)
+static int judge_unread(struct unit *u, struct job *job, const struct manifest *theirs)
 {
     char *why;
     enum identity id =
-        identity_compare(theirs, u->input, run->options, run->select->limit, &why);
+        identity_compare(theirs, u->input, job->options, job->select->limit, &why);
 
     if (id == IDENTITY_FAILED)
         u->failure = why;
@@ -38,50 +43,122 @@ static int judge_unread(struct unit *u, struct run *run, const struct manifest *
     return u->taken || u->failure ? 0 : INGEST_ENOMEM;
 }
 
-int rival_meet_unread(struct unit *u, struct run *run)
+static int read_unread(struct unit *u, struct job *job, const char *path)
 {
     struct manifest theirs;
-    char *path;
-    int rc;
+    int rc = manifest_read(&theirs, path);
 
-    if (asprintf(&path, "%s/%s.manifest.json", run->options->out, u->input->name) < 0)
-        return INGEST_ENOMEM;
-    rc = manifest_read(&theirs, path);
     if (rc == 0)
-        rc = judge_unread(u, run, &theirs);
+        rc = judge_unread(u, job, &theirs);
     else if (rc == MANIFEST_UNREADABLE && errno == ENOENT)
-        rc = 0;
+        rc = 0; /* it has gone again */
     else
         rc = (u->failure = strdup(theirs.why)) ? 0 : INGEST_ENOMEM;
     manifest_free(&theirs);
+    return rc;
+}
+
+int rival_meet_unread(struct unit *u, struct job *job)
+{
+    char *path = manifest_path(job->options->out, u->input->name);
+    bool there;
+    int rc = 0;
+
+    if (!path)
+        return INGEST_ENOMEM;
+    if (store_has(store_at(path), path, &there) == 0)
+        rc = there ? read_unread(u, job, path) : 0;
+    else if (asprintf(&u->failure, "%s: %s", path, strerror(errno)) < 0) {
+        u->failure = NULL;
+        rc = INGEST_ENOMEM;
+    }
     free(path);
     return rc;
 }
 
-/* Takes the manifest away unless all that it names is there. Returns 0, MANIFEST_WRONG
- * where it did, or -1 after run_fail(). */
-static int withdraw_if_broken(struct run *run, struct publication *files,
-                              struct manifest *m, bool *withdrawn)
+static bool name_the_same(const struct manifest *a, const struct manifest *b)
 {
+    return json_equal(a->shards, b->shards) &&
+           (a->rejects == b->rejects || json_equal(a->rejects, b->rejects));
+}
+
+/* What the manifest at `path` is: WITHDRAWN where there is none. Unless it is `any` that
+ * counts, one that names other files than *m is WHOLE. Returns 0, or -1 after job_fail().
+ */
+static int judge_there(struct job *job, struct publication *files, const char *path,
+                       const struct manifest *m, bool any, enum left *left)
+{
+    struct manifest there;
+    int rc = manifest_read(&there, path);
+
+    const bool gone = rc == MANIFEST_UNREADABLE && errno == ENOENT;
+
+    if (rc == 0 && (any || name_the_same(&there, m)))
+        rc = manifest_check_files(&there, files->dir, true);
+    *left = gone ? WITHDRAWN : rc == 0 ? WHOLE : BROKEN;
+    if (rc == MANIFEST_UNREADABLE && !gone)
+        rc = job_fail(job, "%s", there.why);
+    else
+        rc = 0;
+    manifest_free(&there);
+    return rc;
+}
+
+/* Takes away the manifest at `final`, which is broken, to `away`. In the meantime another
+ * process may have put a whole one there, which must not get lost. */
+static int withdraw(struct job *job, struct publication *files, const char *final,
+                    const char *away, const struct manifest *m, enum left *left)
+{
+    int rc = judge_there(job, files, final, m, false, left);
+
+    if (rc != 0 || *left == WITHDRAWN)
+        return rc;
+    if (*left == WHOLE) { /* another one */
+        *left = BROKEN;
+        return 0;
+    }
+    if (publication_withdraw(files) != PUBLISH_OK)
+        return job_fail(job, "%s", files->why);
+    rc = judge_there(job, files, away, m, true, left);
+    if (rc == 0 && *left == WHOLE) {
+        rc = publication_restore(files);
+        *left = rc == PUBLISH_OK ? BROKEN : WITHDRAWN;
+        return rc == PUBLISH_FAILED ? job_fail(job, "%s", files->why) : 0;
+    }
+    *left = WITHDRAWN;
+    return rc;
+}
+
+/* Takes the manifest *m away unless all that it names is there. Returns 0, or -1 after
+ * job_fail(). */
+static int withdraw_if_broken(struct job *job, struct publication *files,
+                              struct manifest *m, enum left *left)
+{
+    char *final = publication_final(files, files->kind->manifest),
+         *away = publication_temporary(files, files->kind->manifest);
     int rc = manifest_check_files(m, files->dir, true);
 
-    *withdrawn = rc == MANIFEST_WRONG;
-    if (rc == MANIFEST_UNREADABLE)
-        return run_fail(run, "%s", m->why);
-    if (*withdrawn && publication_withdraw(files) != PUBLISH_OK)
-        return run_fail(run, "%s", files->why);
-    return 0;
+    *left = WHOLE;
+    if (!final || !away)
+        rc = job_fail(job, "%s: out of memory", files->base);
+    else if (rc == MANIFEST_UNREADABLE)
+        rc = job_fail(job, "%s", m->why);
+    else if (rc != 0)
+        rc = withdraw(job, files, final, away, m, left);
+    free(final);
+    free(away);
+    return rc;
 }
 
 /* What this run has put under names that their manifest does not name goes, and it is
  * seen whether what it names is still there. */
-static int repair(struct run *run, struct publication *files, struct manifest *theirs,
-                  bool *withdrawn)
+static int repair(struct job *job, struct publication *files, struct manifest *theirs,
+                  enum left *left)
 {
     if (publication_remove_beyond(files, (unsigned)json_array_size(theirs->shards),
                                   json_is_object(theirs->rejects)) != PUBLISH_OK)
-        return run_fail(run, "%s", files->why);
-    return withdraw_if_broken(run, files, theirs, withdrawn);
+        return job_fail(job, "%s", files->why);
+    return withdraw_if_broken(job, files, theirs, left);
 }
 
 static char *tell_apart(const struct unit *u, const struct manifest *theirs,
@@ -105,25 +182,25 @@ static char *tell_apart(const struct unit *u, const struct manifest *theirs,
     return n < 0 ? NULL : why;
 }
 
-static int compare(struct unit *u, struct run *run, struct publication *files,
+static int compare(struct unit *u, struct job *job, struct publication *files,
                    const json_t *result, struct manifest *theirs)
 {
     bool same_input = theirs->sha256 && theirs->input_bytes == u->input_bytes &&
                       strcmp(theirs->sha256, u->input_sha256) == 0;
-    bool withdrawn = false;
+    enum left left = WHOLE;
 
     if (same_input && (!result || json_equal(theirs->result, result)))
         return UNIT_TAKEN;
-    if (result && repair(run, files, theirs, &withdrawn) != 0)
+    if (result && repair(job, files, theirs, &left) != 0)
         return -1;
-    if (clash(u, tell_apart(u, theirs, same_input, withdrawn),
+    if (clash(u, tell_apart(u, theirs, same_input, left == WITHDRAWN),
               same_input ? "do it again with --redo"
                          : "give one of the two another --name") != 0)
-        return run_fail(run, "%s: out of memory", u->input->name);
+        return job_fail(job, "%s: out of memory", u->input->name);
     return UNIT_FAILED;
 }
 
-int rival_meet(struct unit *u, struct run *run, struct publication *files,
+int rival_meet(struct unit *u, struct job *job, struct publication *files,
                const json_t *result)
 {
     char *path = publication_final(files, files->kind->manifest);
@@ -131,26 +208,26 @@ int rival_meet(struct unit *u, struct run *run, struct publication *files,
     int rc;
 
     if (!path)
-        rc = run_fail(run, "%s: out of memory", u->input->name);
+        rc = job_fail(job, "%s: out of memory", u->input->name);
     else if (manifest_read(&theirs, path) != 0)
-        rc = run_fail(run, "%s", theirs.why);
+        rc = job_fail(job, "%s", theirs.why);
     else
-        rc = compare(u, run, files, result, &theirs);
+        rc = compare(u, job, files, result, &theirs);
     manifest_free(&theirs);
     free(path);
     return rc;
 }
 
-int rival_check_own(struct unit *u, struct run *run, struct publication *files,
+int rival_check_own(struct unit *u, struct job *job, struct publication *files,
                     const json_t *result, enum unit_end end)
 {
     struct manifest own = {.shards = json_object_get(result, "shards"),
                            .rejects = json_object_get(result, "rejects")};
-    bool withdrawn;
+    enum left left;
 
-    if (withdraw_if_broken(run, files, &own, &withdrawn) != 0)
+    if (withdraw_if_broken(job, files, &own, &left) != 0)
         return -1;
-    if (!withdrawn)
+    if (left == WHOLE)
         return (int)end;
     u->clash = true;
     if (asprintf(
@@ -159,5 +236,5 @@ int rival_check_own(struct unit *u, struct run *run, struct publication *files,
             "its input is another than %s%s; give one of the two another --name",
             input_prefix(u->input), u->input->text) < 0)
         u->failure = NULL;
-    return u->failure ? UNIT_FAILED : run_fail(run, "%s: out of memory", u->input->name);
+    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
 }

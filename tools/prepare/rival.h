@@ -11,23 +11,23 @@
 
 #include <jansson.h>
 
-#include "tools/prepare/run.h"
+#include "tools/prepare/job.h"
 #include "tools/store/publish.h"
 #include "tools/prepare/unit.h"
 
 /* Before the input is read, on the reader's thread: sets u->taken, or u->failure, or
- * neither where the manifest has gone again. Returns 0 or INGEST_ENOMEM. */
-int rival_meet_unread(struct unit *u, struct run *run);
+ * neither where there is no manifest. Returns 0 or INGEST_ENOMEM. */
+int rival_meet_unread(struct unit *u, struct job *job);
 
 /* After the unit was written; `files` are its own. `result` is what its manifest would
  * have said, where its files were renamed over the other's; else NULL. Returns
- * UNIT_TAKEN, UNIT_FAILED with u->failure, or -1 after run_fail(). */
-int rival_meet(struct unit *u, struct run *run, struct publication *files,
+ * UNIT_TAKEN, UNIT_FAILED with u->failure, or -1 after job_fail(). */
+int rival_meet(struct unit *u, struct job *job, struct publication *files,
                const json_t *result);
 
 /* The unit was published with `result`, but has another's file. Returns `end` where that
  * has the same bytes, else as rival_meet(). */
-int rival_check_own(struct unit *u, struct run *run, struct publication *files,
+int rival_check_own(struct unit *u, struct job *job, struct publication *files,
                     const json_t *result, enum unit_end end);
 
 #endif

@@ -28,6 +28,8 @@ struct sample *sample_new(const struct sample_room *room)
         sample_free(s);
         return NULL;
     }
+    if (s)
+        s->tensor_kept = s->tensor_cap;
     return s;
 }
 
@@ -66,6 +68,14 @@ void *sample_add_tensor(struct sample *s, const struct shard_tensor *t)
     return data;
 }
 
+void sample_reject(struct sample *s, uint32_t part, const struct reject *why)
+{
+    if (s->in.reject.reason != REJECT_NONE && s->rejected_part <= part)
+        return;
+    s->in.reject = *why;
+    s->rejected_part = part;
+}
+
 static void free_ids(struct sample_part *part, size_t n)
 {
     for (size_t i = 0; part->ids && i < n; i++)
@@ -82,7 +92,14 @@ void sample_clear(struct sample *s)
     free(s->renditions);
     free(s->tensors);
     ingest_sample_clear(&s->in);
-    *s = (struct sample){.tensor_memory = s->tensor_memory, .tensor_cap = s->tensor_cap};
+    if (s->tensor_cap > s->tensor_kept) {
+        free(s->tensor_memory); /* as much as is kept comes back when it is needed */
+        s->tensor_memory = NULL;
+        s->tensor_cap = 0;
+    }
+    *s = (struct sample){.tensor_memory = s->tensor_memory,
+                         .tensor_cap = s->tensor_cap,
+                         .tensor_kept = s->tensor_kept};
 }
 
 void sample_free(struct sample *s)

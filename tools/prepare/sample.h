@@ -45,6 +45,7 @@ struct sample {
     bool end_of_unit;        /* no sample: the unit's totals are final */
     struct ingest_sample in; /* `encode` parses it; in.reject names why it ends in the
                               * rejects, whoever found it */
+    uint32_t rejected_part;  /* (encode) what in.reject is about: sample_reject() */
     uint64_t held;           /* bytes taken from the budget of what was read */
 
     /* encode: */
@@ -53,9 +54,12 @@ struct sample {
     struct shard_rendition *renditions;
     size_t n_tensors;
     struct shard_tensor *tensors; /* data is in tensor_memory */
-    unsigned char *tensor_memory; /* lives as long as the sample, so that memory does not
-                                   * grow while images are read */
+    /* What one image needs lives as long as the sample, so that it does not grow while
+     * images are read. What more of them need is counted with what was read (`held`),
+     * and goes with them. */
+    unsigned char *tensor_memory;
     size_t tensor_used, tensor_cap; /* bytes of it */
+    size_t tensor_kept;             /* tensor_cap for one image */
 
     /* write: */
     struct sample *next; /* in the unit's list of samples that wait for an earlier one */
@@ -74,8 +78,13 @@ int sample_make_room(struct sample *s, const struct sample_room *room);
  * order, as batches end, and stand in that of a row. */
 void *sample_add_tensor(struct sample *s, const struct shard_tensor *t);
 
-/* Frees all but the tensors' memory and makes every field zero, so that nothing of this
- * sample is found in the next one. The one place that gives a sample's memory back. */
+/* Rejects the sample for one of its parts. Of several bad parts the first one counts,
+ * whichever was found first: that depends on batches. */
+void sample_reject(struct sample *s, uint32_t part, const struct reject *why);
+
+/* Frees all but the memory for one image's tensors and makes every field zero, so that
+ * nothing of this sample is found in the next one. The one place that gives a sample's
+ * memory back. */
 void sample_clear(struct sample *s);
 
 void sample_free(struct sample *s); /* accepts NULL */

@@ -6,7 +6,7 @@
 
 #include "shard/draw.h"
 #include "shard/parts.h"
-#include "tools/prepare/run.h"
+#include "tools/cli/text_options.h"
 #include "tools/prepare/sample.h"
 
 static void fill_text(struct shard_part *part, struct shard_alternative *alternatives,
@@ -74,25 +74,24 @@ static int fill_parts(struct sample_record *sr, const struct sample *s)
 static void draw(struct shard_record *rec, const struct text_options *o)
 {
     const uint64_t seed = (uint64_t)o->seed;
-    size_t text = 0, image;
+    size_t text, image;
 
     if (shard_is_pair(rec, &text, &image))
         rec->order = shard_draw_order(rec->name, rec->key, 0, seed, o->caption_first);
-    for (text = 0; text < rec->n_parts && rec->parts[text].kind != SHARD_PART_TEXT;)
-        text++;
+    text = shard_first_text(rec);
     if (text < rec->n_parts)
         rec->caption_drawn = shard_draw_caption(
             0, rec->name, rec->key, 0, seed, (uint32_t)rec->parts[text].n_alternatives);
 }
 
-int sample_record_build(struct sample_record *sr, const struct run *run,
-                        const struct sample *s)
+int sample_record_build(struct sample_record *sr, const char *name,
+                        const struct text_options *o, const struct sample *s)
 {
     *sr = (struct sample_record){0};
     if (fill_parts(sr, s) != 0)
         return -1;
     sr->record = (struct shard_record){.key = s->in.key,
-                                       .name = s->unit->input->name,
+                                       .name = name,
                                        .index = s->in.index,
                                        .n_parts = s->in.n_parts,
                                        .parts = sr->parts,
@@ -102,7 +101,7 @@ int sample_record_build(struct sample_record *sr, const struct run *run,
                                        .tensors = s->tensors,
                                        .metadata = s->in.metadata,
                                        .metadata_len = s->in.metadata_len};
-    draw(&sr->record, run->text);
+    draw(&sr->record, o);
     return 0;
 }
 

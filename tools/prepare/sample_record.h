@@ -5,8 +5,8 @@
 
 #include "shard/record.h"
 
-struct run;
 struct sample;
+struct text_options;
 
 /* A record and arrays that it points into; texts, ids, renditions and tensors stay the
  * sample's. */
@@ -16,10 +16,10 @@ struct sample_record {
     struct shard_alternative *alternatives; /* of all parts */
 };
 
-/* Fills *sr, which lives no longer than the sample. Returns 0, or -1: no memory. Release
- * with sample_record_free() in either case. */
-int sample_record_build(struct sample_record *sr, const struct run *run,
-                        const struct sample *s);
+/* Fills *sr for the unit `name`; it lives no longer than the sample and `name`. Returns
+ * 0, or -1: no memory. Release with sample_record_free() in either case. */
+int sample_record_build(struct sample_record *sr, const char *name,
+                        const struct text_options *o, const struct sample *s);
 void sample_record_free(struct sample_record *sr);
 
 #endif

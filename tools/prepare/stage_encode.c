@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/prepare/stage_encode.c - images -> pixels and latents, texts -> ids; nearly all
+ * tools/prepare/stage_encode.c - images -> pixels and tensors, texts -> ids; nearly all
  * of the work.
  *
  * One worker decodes its batch and then encodes it, so that there are as many busy
@@ -10,20 +10,16 @@
 
 #include "ingest/image/decode.h"
 #include "ingest/status.h"
-#include "shard/status.h"
+#include "shard/parts.h"
 #include "tools/run/clock.h"
 #include "tools/run/encoding.h"
 #include "tools/prepare/gather.h"
 #include "tools/run/pipeline.h"
-#include "tools/prepare/run.h"
+#include "tools/prepare/job.h"
+#include "tools/prepare/unit.h"
 #include "tools/prepare/sample.h"
+#include "tools/prepare/sample_texts.h"
 #include "vae_encode/status.h"
-
-/* Bytes that parsing and tokenizing a text hold for one byte of it, as measured: 100 for
- * prose, 250 for digits, each of which is a token. (A normalizer may make 11 bytes of
- * one, of U+FDFA say; no text is made of that.) Texts that need less than SMALL_TEXT_NEED
- * do not ask: a worker has one of them in hand. */
-enum { TEXT_FACTOR = 256, SMALL_TEXT_NEED = 1 << 20 };
 
 /* Pixels, and tensors as computed, that a worker has in hand, unless one image has more.
  */
@@ -44,10 +40,11 @@ struct encoding_worker {
 };
 
 struct encode_worker {
-    struct run *run;
+    struct job *job;
     struct encoder_cancel cancel;
+    int width, height; /* of pixels */
     struct image_decoder *decoder;
-    struct encoding_worker *encodings; /* run->n_encodings */
+    struct encoding_worker *encodings; /* job->n_encodings */
     size_t n_slots;
     struct slot *slots;     /* n_slots */
     uint8_t *rgb;           /* of all slots */
@@ -71,7 +68,7 @@ static void close_worker(void *worker)
     if (!w)
         return;
     image_decoder_close(w->decoder);
-    for (size_t i = 0; w->encodings && i < w->run->n_encodings; i++)
+    for (size_t i = 0; w->encodings && i < w->job->n_encodings; i++)
         close_encoding(&w->encodings[i]);
     free(w->encodings);
     gather_free(&w->gather);
@@ -82,18 +79,31 @@ static void close_worker(void *worker)
     free(w);
 }
 
-static bool is_stopping(void *run)
+static bool is_stopping(void *job)
 {
-    return atomic_load(&((struct run *)run)->stopping);
+    return atomic_load(&((struct job *)job)->stopping);
+}
+
+/* Of one image, as computed. */
+static uint64_t stored_bytes(const struct encoding *e)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < e->n_tensors; i++)
+        bytes += encoder_tensor_bytes(&e->about.tensors[e->tensors[i].from]);
+    return bytes;
 }
 
 /* Returns 0, or -1: no memory. */
-static int make_slots(struct encode_worker *w, const struct encoding *e)
+static int make_slots(struct encode_worker *w)
 {
-    const size_t image = (size_t)e->width * (size_t)e->height * 3;
-    const uint64_t most = BATCH_BYTES / e->about.image_bytes;
+    const size_t image = (size_t)w->width * (size_t)w->height * 3;
+    uint64_t bytes = image, most;
 
-    w->n_slots = (size_t)w->run->options->batch;
+    for (size_t i = 0; i < w->job->n_encodings; i++)
+        bytes += stored_bytes(&w->job->encodings[i]);
+    most = BATCH_BYTES / bytes;
+    w->n_slots = (size_t)w->job->options->batch;
     if (most < w->n_slots)
         w->n_slots = most > 0 ? (size_t)most : 1;
     w->slots = calloc(w->n_slots, sizeof(*w->slots));
@@ -101,7 +111,7 @@ static int make_slots(struct encode_worker *w, const struct encoding *e)
     w->rgb_of = calloc(w->n_slots, sizeof(*w->rgb_of));
     w->batch = calloc(w->n_slots, sizeof(*w->batch));
     if (!w->slots || !w->rgb || !w->rgb_of || !w->batch ||
-        gather_init(&w->gather, w->n_slots, BATCH_BYTES) != 0)
+        gather_init(&w->gather, w->n_slots) != 0)
         return -1;
     for (size_t i = 0; i < w->n_slots; i++)
         w->slots[i].rgb = w->rgb + i * image;
@@ -111,7 +121,7 @@ static int make_slots(struct encode_worker *w, const struct encoding *e)
 static int open_encoding(struct encode_worker *w, struct encoding_worker *at,
                          const struct encoding *e)
 {
-    struct run *run = w->run;
+    struct job *job = w->job;
 
     at->encoding = e;
     for (size_t i = 0; i < e->n_tensors; i++) {
@@ -120,180 +130,109 @@ static int open_encoding(struct encode_worker *w, struct encoding_worker *at,
         at->computed[from] =
             calloc(w->n_slots, encoder_tensor_bytes(&e->about.tensors[from]));
         if (!at->computed[from])
-            return run_fail(run, "out of memory");
+            return job_fail(job, "out of memory");
     }
-    if (e->encoder->open(&at->encoder, e->model, e->width, e->height, &w->cancel) !=
+    if (e->encoder->open(&at->encoder, e->model, w->width, w->height, &w->cancel) !=
         VAE_OK)
-        return run_fail(run, "%s", e->encoder->why(at->encoder));
+        return job_fail(job, "%s", e->encoder->why(at->encoder));
     return PIPE_OK;
 }
 
 /* What images need: all encoders get the same pixels. */
 static int open_encoders(struct encode_worker *w)
 {
-    struct run *run = w->run;
-    const struct encoding *first = &run->encodings[0];
-    const struct decode_options d = image_options_decode(run->image, first->about.isa);
+    struct job *job = w->job;
+    const struct encoding *first = &job->encodings[0];
+    const struct decode_options d = image_options_decode(job->image, first->about.isa);
     int rc = PIPE_OK;
 
-    w->cancel = (struct encoder_cancel){is_stopping, run};
-    w->encodings = calloc(run->n_encodings, sizeof(*w->encodings));
-    if (!w->encodings || make_slots(w, first) != 0 ||
+    w->cancel = (struct encoder_cancel){is_stopping, job};
+    w->width = (int)first->rendition.target_width;
+    w->height = (int)first->rendition.target_height;
+    w->encodings = calloc(job->n_encodings, sizeof(*w->encodings));
+    if (!w->encodings || make_slots(w) != 0 ||
         image_decoder_open(&w->decoder, &d) != INGEST_OK)
-        return run_fail(run, "out of memory");
-    for (size_t i = 0; i < run->n_encodings && rc == PIPE_OK; i++)
-        rc = open_encoding(w, &w->encodings[i], &run->encodings[i]);
+        return job_fail(job, "out of memory");
+    for (size_t i = 0; i < job->n_encodings && rc == PIPE_OK; i++)
+        rc = open_encoding(w, &w->encodings[i], &job->encodings[i]);
     return rc;
 }
 
 static int open_worker(void **out, void *shared)
 {
-    struct run *run = shared;
+    struct job *job = shared;
     struct encode_worker *w = *out = calloc(1, sizeof(*w));
 
     if (!w)
-        return run_fail(run, "out of memory");
-    w->run = run;
-    return run->n_encodings > 0 ? open_encoders(w) : PIPE_OK;
+        return job_fail(job, "out of memory");
+    w->job = job;
+    return job->n_encodings > 0 ? open_encoders(w) : PIPE_OK;
 }
 
 /* The texts stay held until they are written. */
-static void release_image(struct run *run, struct sample *s, struct ingest_part *image)
+static void release_image(struct job *job, struct sample *s, struct ingest_part *image)
 {
     if (image->image_len > 0)
-        budget_give_back(&run->read_bytes, image->image_len);
+        budget_give_back(&job->read_bytes, image->image_len);
     s->held -= image->image_len;
     free(image->image);
     image->image = NULL;
     image->image_len = 0;
 }
 
-/* The image, cropped to a square and resized, is one rendition. */
-static void add_rendition(const struct run *run, struct sample *s, uint32_t part,
+/* The image, cropped and resized, is one rendition. */
+static void add_rendition(const struct job *job, struct sample *s, uint32_t part,
                           const struct decoded *g)
 {
-    const uint32_t size = (uint32_t)run->image->size;
+    struct shard_rendition *r = &s->renditions[s->n_renditions++];
     struct sample_part *made = &s->parts[part];
 
     made->width = g->original_width;
     made->height = g->original_height;
     made->upscaled |= g->upscaled;
     made->broken_profile |= g->broken_profile;
-    s->renditions[s->n_renditions++] = (struct shard_rendition){
-        .part = part,
-        .fit = SHARD_CROP,
-        .target_width = size,
-        .target_height = size,
-        .crop = {g->crop_left, g->crop_top, g->crop_width, g->crop_height},
-        .content = {0, 0, size, size}};
+    *r = job->encodings[0].rendition;
+    r->part = part;
+    r->crop =
+        (struct shard_box){g->crop_left, g->crop_top, g->crop_width, g->crop_height};
 }
 
-/* Decodes an image into rgb. A bad one is marked in the sample. Returns 0, 1 where the
- * run is being stopped, or -1. */
-static int decode(struct encode_worker *w, struct sample *s, uint32_t part, uint8_t *rgb)
+/* Decodes an image into rgb. A bad one sets *bad. Returns 0, 1 where the run is being
+ * stopped, or -1. */
+static int decode(struct encode_worker *w, struct sample *s, uint32_t part, uint8_t *rgb,
+                  struct reject *bad)
 {
-    struct run *run = w->run;
-    struct ingest_part *image = &s->in.parts[part];
-    struct image_header *header = &image->header;
-    uint64_t start = clock_ns(), total = (uint64_t)run->image->decode_mem;
+    struct job *job = w->job;
+    const struct ingest_part *image = &s->in.parts[part];
+    struct image_header header;
+    uint64_t start = clock_ns(), total = (uint64_t)job->image->decode_mem;
     struct decoded decoded;
     int rc;
 
     if (SHA256(image->image, image->image_len, s->parts[part].sha256) == NULL)
-        return run_fail(run, "out of memory");
-    if (image_header_read(image->image, image->image_len, header, &s->in.reject) !=
-        REJECT_NONE)
+        return job_fail(job, "out of memory");
+    if (image_header_read(image->image, image->image_len, &header, bad) != REJECT_NONE)
         return 0;
-    if (header->need > total) {
-        reject_set(&s->in.reject, REJECT_TOO_MANY_PIXELS,
+    if (header.need > total) {
+        reject_set(bad, REJECT_TOO_MANY_PIXELS,
                    "%u x %u pixels need %llu bytes to decode; --decode-mem is %llu",
-                   header->width, header->height, (unsigned long long)header->need,
+                   header.width, header.height, (unsigned long long)header.need,
                    (unsigned long long)total);
         return 0;
     }
-    if (!budget_take(&run->decode_mem, header->need))
+    if (!budget_take(&job->decode_mem, header.need))
         return 1;
-    rc = image_decoder_run(w->decoder, image->image, image->image_len, header, rgb,
+    rc = image_decoder_run(w->decoder, image->image, image->image_len, &header, rgb,
                            &decoded);
-    budget_give_back(&run->decode_mem, header->need);
+    budget_give_back(&job->decode_mem, header.need);
     if (rc != INGEST_OK)
-        return run_fail(run, "out of memory");
-    s->in.reject = decoded.reject;
-    if (decoded.reject.reason == REJECT_NONE)
-        add_rendition(run, s, part, &decoded);
-    atomic_fetch_add(&run->count.decode_ns, clock_ns() - start);
-    atomic_fetch_add(&run->count.decoded, 1);
+        return job_fail(job, "out of memory");
+    *bad = decoded.reject;
+    if (bad->reason == REJECT_NONE)
+        add_rendition(job, s, part, &decoded);
+    atomic_fetch_add(&job->count.decode_ns, clock_ns() - start);
+    atomic_fetch_add(&job->count.decoded, 1);
     return 0;
-}
-
-/* Takes from the budget what a text of len bytes needs; *taken is to be given back. false
- * where the run is being stopped. */
-static bool take_for_text(struct run *run, size_t len, uint64_t *taken)
-{
-    uint64_t need = (uint64_t)len * TEXT_FACTOR;
-
-    *taken = need < SMALL_TEXT_NEED ? 0 : need;
-    return *taken == 0 || budget_take(&run->decode_mem, *taken);
-}
-
-static void give_back_for_text(struct run *run, uint64_t taken)
-{
-    if (taken > 0)
-        budget_give_back(&run->decode_mem, taken);
-}
-
-static int tokenize(struct run *run, const struct sample *s, size_t part)
-{
-    const struct ingest_part *text = &s->in.parts[part];
-    struct sample_part *made = &s->parts[part];
-
-    made->ids = calloc(text->n_alternatives, sizeof(*made->ids));
-    made->n_ids = calloc(text->n_alternatives, sizeof(*made->n_ids));
-    if (!made->ids || !made->n_ids)
-        return run_fail(run, "out of memory");
-    for (size_t i = 0; i < text->n_alternatives; i++) {
-        const struct ingest_alternative *a = &text->alternatives[i];
-        int rc = tokenizer_encode(run->tokenizer, a->text, a->text_len, &made->ids[i],
-                                  &made->n_ids[i]);
-
-        if (rc != SHARD_OK)
-            return run_fail(run, "%s: caption %s of '%s' could not be tokenized%s",
-                            s->unit->input->name, a->name, s->in.key,
-                            rc == SHARD_ENOMEM ? ": out of memory" : "");
-        atomic_fetch_add(&run->count.tokens, made->n_ids[i]);
-    }
-    return 0;
-}
-
-static size_t longest_text(const struct sample *s)
-{
-    size_t longest = 0;
-
-    for (size_t i = 0; i < s->in.n_parts; i++)
-        for (size_t k = 0; k < s->in.parts[i].n_alternatives; k++)
-            if (s->in.parts[i].alternatives[k].text_len > longest)
-                longest = s->in.parts[i].alternatives[k].text_len;
-    return longest;
-}
-
-/* One text after the other, so that what the longest needs is enough. Returns as decode()
- * does. */
-static int tokenize_texts(struct run *run, struct sample *s)
-{
-    uint64_t taken, start;
-    int rc = 0;
-
-    if (!run->tokenizer)
-        return 0;
-    if (!take_for_text(run, longest_text(s), &taken))
-        return 1;
-    start = clock_ns();
-    for (size_t i = 0; i < s->in.n_parts && rc == 0; i++)
-        if (s->in.parts[i].kind == INGEST_TEXT)
-            rc = tokenize(run, s, i);
-    atomic_fetch_add(&run->count.tokenize_ns, clock_ns() - start);
-    give_back_for_text(run, taken);
-    return rc;
 }
 
 /* Of the image in `slot`, number `i` of its batch. */
@@ -302,6 +241,8 @@ static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
 {
     const struct encoding *e = w->encoding;
     struct sample *s = slot->sample;
+    const uint32_t part = s->renditions[slot->rendition].part;
+    struct reject reject;
     size_t bad = 0, n = 0;
 
     for (size_t k = 0; k < e->n_tensors; k++) {
@@ -309,7 +250,7 @@ static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
         const struct encoder_tensor *computed = &e->about.tensors[t->from];
         const char *values = w->computed[t->from];
         struct shard_tensor tensor = {.kind = t->kind,
-                                      .part = s->renditions[slot->rendition].part,
+                                      .part = part,
                                       .owner = slot->rendition,
                                       .encoder = encoder,
                                       .slot = t->slot,
@@ -322,24 +263,26 @@ static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
                               sample_add_tensor(s, &tensor));
         n += t->n_values;
     }
-    if (bad > 0)
-        reject_set(&s->in.reject, REJECT_NOT_FINITE,
-                   "%zu of %zu latent values are not finite in %s", bad, n, e->dtype);
+    if (bad == 0)
+        return;
+    reject_set(&reject, REJECT_NOT_FINITE, "%zu of %zu %s values are not finite in %s",
+               bad, n, shard_kind_name(e->tensors[0].kind), e->dtype);
+    sample_reject(s, part, &reject);
 }
 
 /* Returns as decode() does. */
 static int encode_batch(struct encode_worker *w, const struct image_batch *in)
 {
-    struct run *run = w->run;
+    struct job *job = w->job;
 
-    for (size_t k = 0; k < run->n_encodings; k++) {
+    for (size_t k = 0; k < job->n_encodings; k++) {
         const struct encoding_worker *e = &w->encodings[k];
         const struct encoder *encoder = e->encoding->encoder;
         int rc = encoder->encode(e->encoder, in, e->computed);
 
         if (rc != VAE_OK)
             return rc == VAE_CANCELLED ? 1
-                                       : run_fail(run, "%s", encoder->why(e->encoder));
+                                       : job_fail(job, "%s", encoder->why(e->encoder));
     }
     return 0;
 }
@@ -348,7 +291,7 @@ static int encode_batch(struct encode_worker *w, const struct image_batch *in)
  * does. */
 static int encode_oldest(struct encode_worker *w)
 {
-    struct run *run = w->run;
+    struct job *job = w->job;
     struct image_batch in = {.rgb = w->rgb_of};
     const uint64_t start = clock_ns();
     const size_t n = gather_take(&w->gather, w->batch, &in.width, &in.height);
@@ -361,24 +304,23 @@ static int encode_oldest(struct encode_worker *w)
     for (size_t i = 0; i < n && rc == 0; i++) {
         struct slot *slot = w->batch[i];
 
-        for (size_t k = 0; k < run->n_encodings; k++)
+        for (size_t k = 0; k < job->n_encodings; k++)
             store(&w->encodings[k], (uint32_t)k, i, slot);
-        atomic_fetch_add(&slot->sample->unit->progress.n_encoded, 1);
         slot->sample = NULL;
     }
     if (rc == 0) {
-        atomic_fetch_add(&run->count.encode_ns, clock_ns() - start);
-        atomic_fetch_add(&run->count.encoded, (uint64_t)n);
+        atomic_fetch_add(&job->count.encode_ns, clock_ns() - start);
+        atomic_fetch_add(&job->count.encoded, (uint64_t)n);
     }
     return rc;
 }
 
-/* Gives a slot for an image of so many bytes. Returns as decode() does. */
-static int take_slot(struct encode_worker *w, uint64_t bytes, struct slot **slot)
+/* Gives a free slot. Returns as decode() does. */
+static int take_slot(struct encode_worker *w, struct slot **slot)
 {
     int rc = 0;
 
-    while (rc == 0 && !gather_has_room(&w->gather, bytes))
+    while (rc == 0 && !gather_has_room(&w->gather))
         rc = encode_oldest(w);
     *slot = w->slots;
     while (rc == 0 && (*slot)->sample)
@@ -386,42 +328,24 @@ static int take_slot(struct encode_worker *w, uint64_t bytes, struct slot **slot
     return rc;
 }
 
-/* What the reader has left to do, if anything. Returns as decode() does. */
-static int parse(struct run *run, struct sample *s)
-{
-    const struct reader *reader = s->unit->input->reader;
-    uint64_t taken, start;
-    int rc;
-
-    if (!reader->parse)
-        return 0;
-    if (!take_for_text(run, s->in.raw.len, &taken))
-        return 1;
-    start = clock_ns();
-    rc = reader->parse(&s->in, &run->reading);
-    give_back_for_text(run, taken);
-    if (rc != INGEST_OK)
-        return run_fail(run, "out of memory");
-    atomic_fetch_add(&run->count.parse_ns, clock_ns() - start);
-    atomic_fetch_add(&run->count.documents, 1);
-    atomic_fetch_add(&s->unit->progress.n_encoded, 1);
-    return 0;
-}
-
 /* Its pixels wait for the encoders, unless they are bad. Returns as decode() does. */
 static int work_on_image(struct encode_worker *w, struct sample *s, uint32_t part)
 {
-    const struct encoding *e = &w->run->encodings[0];
+    struct reject bad = {REJECT_NONE};
     struct slot *slot;
-    int rc = take_slot(w, e->about.image_bytes, &slot);
+    int rc = take_slot(w, &slot);
 
-    if (rc == 0)
-        rc = decode(w, s, part, slot->rgb);
+    /* An earlier image of this sample may have turned out bad just now. */
     if (rc != 0 || s->in.reject.reason != REJECT_NONE)
+        return rc;
+    rc = decode(w, s, part, slot->rgb, &bad);
+    if (rc == 0 && bad.reason != REJECT_NONE)
+        sample_reject(s, part, &bad);
+    if (rc != 0 || bad.reason != REJECT_NONE)
         return rc;
     slot->sample = s;
     slot->rendition = (uint32_t)s->n_renditions - 1;
-    gather_add(&w->gather, slot, e->width, e->height, e->about.image_bytes);
+    gather_add(&w->gather, slot, w->width, w->height);
     return 0;
 }
 
@@ -429,19 +353,19 @@ static int work_on_image(struct encode_worker *w, struct sample *s, uint32_t par
  * what is held for it. */
 static int work_on_sample(struct encode_worker *w, struct sample *s)
 {
-    struct run *run = w->run;
-    int rc = parse(run, s);
+    struct job *job = w->job;
+    int rc = sample_parse(s, job);
 
-    if (rc == 0 && sample_make_room(s, &run->room) != 0)
-        rc = run_fail(run, "out of memory");
+    if (rc == 0 && sample_make_room(s, &job->room) != 0)
+        rc = job_fail(job, "out of memory");
     for (uint32_t i = 0; i < s->in.n_parts && rc == 0; i++) {
         if (s->in.parts[i].kind != INGEST_IMAGE)
             continue;
         if (s->in.reject.reason == REJECT_NONE)
             rc = work_on_image(w, s, i);
-        release_image(run, s, &s->in.parts[i]);
+        release_image(job, s, &s->in.parts[i]);
     }
-    return rc == 0 && s->in.reject.reason == REJECT_NONE ? tokenize_texts(run, s) : rc;
+    return rc == 0 && s->in.reject.reason == REJECT_NONE ? sample_tokenize(s, job) : rc;
 }
 
 static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
@@ -456,8 +380,11 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
         rc = encode_oldest(w);
     if (rc != 0)
         return rc < 0 ? rc : PIPE_END;
-    for (int i = 0; i < n && rc == PIPE_OK; i++)
+    for (int i = 0; i < n && rc == PIPE_OK; i++) {
+        if (s[i]->parts && s[i]->in.reject.reason == REJECT_NONE) /* was worked on */
+            atomic_fetch_add(&s[i]->unit->progress.n_encoded, 1);
         rc = pipe_pass(out, s[i]);
+    }
     return rc;
 }
 
@@ -466,24 +393,24 @@ static double per_second(uint64_t n, uint64_t ns)
     return ns > 0 ? (double)n * 1e9 / (double)ns : 0;
 }
 
-static void say_images(FILE *out, const struct run *run)
+static void say_images(FILE *out, const struct job *job)
 {
-    const struct counters *c = &run->count;
+    const struct counters *c = &job->count;
     const uint64_t encoded = atomic_load(&c->encoded);
     const uint64_t decoded = atomic_load(&c->decoded);
 
     fprintf(out, "decode %.1f images/s, ",
             per_second(decoded, atomic_load(&c->decode_ns)));
-    for (size_t i = 0; i < run->n_encodings; i++)
-        fprintf(out, "%s%s", i > 0 ? "+" : "", run->encodings[i].label);
+    for (size_t i = 0; i < job->n_encodings; i++)
+        fprintf(out, "%s%s", i > 0 ? "+" : "", job->encodings[i].label);
     fprintf(out, " %.2f images/s, ", per_second(encoded, atomic_load(&c->encode_ns)));
 }
 
 /* Of one worker, while it is at it. */
 static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
 {
-    const struct run *run = shared;
-    const struct counters *c = &run->count;
+    const struct job *job = shared;
+    const struct counters *c = &job->count;
     const uint64_t documents = atomic_load(&c->documents);
 
     (void)wall_ns;
@@ -492,17 +419,17 @@ static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
         fprintf(out, "parse %.0f documents/s, ",
                 per_second(documents, atomic_load(&c->parse_ns)));
     if (atomic_load(&c->decoded) > 0)
-        say_images(out, run);
+        say_images(out, job);
     fprintf(out, "tokenize %.0f tokens/s",
             per_second(atomic_load(&c->tokens), atomic_load(&c->tokenize_ns)));
 }
 
-struct pipe_stage encode_stage(struct run *run)
+struct pipe_stage encode_stage(struct job *job)
 {
     return (struct pipe_stage){.name = "encode",
-                               .n_workers = run->n_workers,
-                               .batch = (int)run->options->batch,
-                               .shared = run,
+                               .n_workers = job->n_workers,
+                               .batch = (int)job->options->batch,
+                               .shared = job,
                                .open = open_worker,
                                .work = work,
                                .close = close_worker,

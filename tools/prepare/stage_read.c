@@ -10,15 +10,15 @@
 
 #include "ingest/status.h"
 #include "tools/run/clock.h"
-#include "tools/prepare/run.h"
+#include "tools/prepare/job.h"
 #include "tools/run/pipeline.h"
-#include "tools/store/publish.h"
 #include "tools/prepare/rival.h"
 #include "tools/prepare/sample.h"
+#include "tools/prepare/unit.h"
 #include "tools/run/input_source.h"
 
 struct read_worker {
-    struct run *run;
+    struct job *job;
     struct unit *unit; /* NULL: take the next one */
     struct source *source;
     const struct reader *reader; /* of the unit */
@@ -32,8 +32,8 @@ static int open_worker(void **out, void *shared)
     struct read_worker *w = *out = calloc(1, sizeof(*w));
 
     if (!w)
-        return run_fail(shared, "out of memory");
-    w->run = shared;
+        return job_fail(shared, "out of memory");
+    w->job = shared;
     return PIPE_OK;
 }
 
@@ -58,32 +58,30 @@ static void close_worker(void *worker)
 /* Takes the next unit and opens its input. PIPE_END: there is none. */
 static int take_unit(struct read_worker *w)
 {
-    struct run *run = w->run;
-    size_t i = atomic_fetch_add(&run->next_unit, 1);
+    struct job *job = w->job;
+    size_t i = atomic_fetch_add(&job->next_unit, 1);
     const struct input *input;
     int rc;
 
-    if (i >= run->n_units)
+    if (i >= job->n_units)
         return PIPE_END;
     /* In this order: who sets `draining` and then looks for begun units misses none. */
-    atomic_store(&run->units[i].progress.begun, true);
-    if (atomic_load(&run->draining)) {
-        atomic_store(&run->units[i].progress.begun, false);
+    atomic_store(&job->units[i].progress.begun, true);
+    if (atomic_load(&job->draining)) {
+        atomic_store(&job->units[i].progress.begun, false);
         return PIPE_END;
     }
-    w->unit = &run->units[i];
+    w->unit = &job->units[i];
     input = w->unit->input;
     w->reader = input->reader;
     w->seq = 0;
     w->counted = 0;
-    if (publication_done(run->options->out, input->name)) {
-        rc = rival_meet_unread(w->unit, run);
-        if (rc != 0 || w->unit->taken || w->unit->failure)
-            return rc != 0 ? rc : INGEST_END;
-    }
-    rc = source_open(&w->source, input, run->cancel_fd);
+    rc = rival_meet_unread(w->unit, job);
+    if (rc != 0 || w->unit->taken || w->unit->failure)
+        return rc != 0 ? rc : INGEST_END;
+    rc = source_open(&w->source, input, job->cancel_fd);
     if (rc == INGEST_OK)
-        rc = w->reader->open(&w->reading, source_callback(w->source), &run->reading);
+        rc = w->reader->open(&w->reading, source_callback(w->source), &job->reading);
     return rc;
 }
 
@@ -91,7 +89,7 @@ static void count_bytes(struct read_worker *w)
 {
     uint64_t bytes = source_bytes(w->source);
 
-    atomic_fetch_add(&w->run->count.bytes_read, bytes - w->counted);
+    atomic_fetch_add(&w->job->count.bytes_read, bytes - w->counted);
     atomic_store(&w->unit->progress.read, bytes);
     w->counted = bytes;
 }
@@ -104,28 +102,34 @@ static const char *why(const struct read_worker *w)
     return *source_why(w->source) ? source_why(w->source) : reader;
 }
 
+/* Returns 0, or -1: no memory. */
+static int keep_totals(struct unit *u, const struct ingest_totals *totals)
+{
+    u->totals = *totals;
+    if (totals->partial_key)
+        u->totals.partial_key = strdup(totals->partial_key);
+    return !totals->partial_key || u->totals.partial_key ? 0 : -1;
+}
+
 /* Fills the unit's totals at the end of its input. `rc` is how reading ended. PIPE_END
  * where the run is being stopped. */
 static int end_unit(struct read_worker *w, int rc)
 {
     struct unit *u = w->unit;
-    uint64_t limit = (uint64_t)w->run->select->limit;
+    uint64_t limit = (uint64_t)w->job->select->limit;
 
-    if (w->reading && !u->taken)
-        u->totals = *w->reader->totals(w->reading);
+    if (w->reading && !u->taken && keep_totals(u, w->reader->totals(w->reading)) != 0)
+        return job_fail(w->job, "out of memory");
     if (w->source && rc == INGEST_END) {
         rc = source_finish(w->source, limit == 0 || u->totals.groups < limit);
         if (source_hashes(w->source, u->input_sha256, u->input_probe) != 0)
-            return run_fail(w->run, "out of memory");
+            return job_fail(w->job, "out of memory");
         u->input_bytes = source_bytes(w->source);
     }
     if (rc == INGEST_CANCELLED)
         return PIPE_END;
-    if (u->totals.partial_key && !(u->partial_key = strdup(u->totals.partial_key)))
-        return run_fail(w->run, "out of memory");
-    u->totals.partial_key = u->partial_key;
     if (rc < 0 && !(u->failure = strdup(why(w))))
-        return run_fail(w->run, "out of memory");
+        return job_fail(w->job, "out of memory");
     return PIPE_OK;
 }
 
@@ -142,19 +146,24 @@ static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe
     return pipe_pass(out, s);
 }
 
-/* What a sample keeps in memory: its images until they are decoded, its texts and their
- * ids, of which there are at most as many as bytes, until they are written. */
-static uint64_t memory_of(const struct ingest_sample *in)
+/* What a sample keeps in memory: its images until they are decoded; until they are
+ * written, its texts and their ids, of which there are at most as many as bytes, and the
+ * tensors of all images but the one that it has room for. */
+static uint64_t memory_of(const struct ingest_sample *in, uint64_t image_tensors)
 {
     enum {
         TEXT_AND_IDS = 1 + sizeof(uint32_t),
         ALTERNATIVE = 256 /* its structs and name */
     };
     uint64_t bytes = in->metadata_len + (uint64_t)in->raw.len * TEXT_AND_IDS;
+    bool has_room = true;
 
     for (size_t i = 0; i < in->n_parts; i++) {
         const struct ingest_part *part = &in->parts[i];
 
+        if (part->kind == INGEST_IMAGE && !has_room)
+            bytes += image_tensors;
+        has_room = has_room && part->kind != INGEST_IMAGE;
         bytes += part->image_len + part->n_alternatives * ALTERNATIVE;
         for (size_t k = 0; k < part->n_alternatives; k++)
             bytes += (uint64_t)part->alternatives[k].text_len * TEXT_AND_IDS;
@@ -163,10 +172,10 @@ static uint64_t memory_of(const struct ingest_sample *in)
 }
 
 /* Waits for the later stages where too much is in hand, which is no work of this one. */
-static bool take_memory(struct run *run, uint64_t bytes, struct pipe_out *out)
+static bool take_memory(struct job *job, uint64_t bytes, struct pipe_out *out)
 {
     uint64_t start = clock_ns();
-    bool taken = budget_take(&run->read_bytes, bytes);
+    bool taken = budget_take(&job->read_bytes, bytes);
 
     pipe_waited(out, clock_ns() - start);
     return taken;
@@ -177,12 +186,12 @@ static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out 
     s->unit = w->unit;
     s->seq = w->seq++;
     s->end_of_unit = false;
-    s->held = memory_of(&s->in);
-    if (s->held > 0 && !take_memory(w->run, s->held, out)) {
+    s->held = memory_of(&s->in, w->job->room.tensor_bytes);
+    if (s->held > 0 && !take_memory(w->job, s->held, out)) {
         s->held = 0;
         return PIPE_END;
     }
-    atomic_fetch_add(&w->run->count.groups, 1);
+    atomic_fetch_add(&w->job->count.groups, 1);
     atomic_fetch_add(&w->unit->progress.n_read, 1);
     count_bytes(w);
     return pipe_pass(out, s);
@@ -207,7 +216,7 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
     if (rc == INGEST_CANCELLED)
         return PIPE_END;
     if (rc == INGEST_ENOMEM)
-        return run_fail(w->run, "%s: out of memory", w->unit->input->name);
+        return job_fail(w->job, "%s: out of memory", w->unit->input->name);
     if (w->source)
         count_bytes(w);
     return pass_end(w, s[0], rc, out);
@@ -215,19 +224,19 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
 
 static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
 {
-    const struct run *run = shared;
-    const double bytes = (double)atomic_load(&run->count.bytes_read);
+    const struct job *job = shared;
+    const double bytes = (double)atomic_load(&job->count.bytes_read);
 
     fprintf(out, "%.1f MB/s", wall_ns > 0 ? bytes * 1e3 / (double)wall_ns : 0);
 }
 
-struct pipe_stage read_stage(struct run *run)
+struct pipe_stage read_stage(struct job *job)
 {
     /* Two inputs open: the conveyor stays full while one ends and the next begins. */
     return (struct pipe_stage){.name = "read",
-                               .n_workers = run->n_units > 1 ? 2 : 1,
+                               .n_workers = job->n_units > 1 ? 2 : 1,
                                .batch = 1,
-                               .shared = run,
+                               .shared = job,
                                .open = open_worker,
                                .work = work,
                                .close = close_worker,

@@ -8,11 +8,11 @@
  */
 #include <stdlib.h>
 
-#include "tools/prepare/run.h"
+#include "tools/prepare/job.h"
 #include "tools/run/pipeline.h"
-#include "tools/prepare/report.h"
+#include "tools/prepare/console.h"
 #include "tools/prepare/sample.h"
-#include "tools/prepare/unit.h"
+#include "tools/prepare/unit_publish.h"
 
 static int open_worker(void **out, void *shared)
 {
@@ -35,7 +35,7 @@ static void insert(struct unit *u, struct sample *s)
     *at = s;
 }
 
-static int write_one(struct run *run, struct sample *s)
+static int write_one(struct job *job, struct sample *s)
 {
     struct unit *u = s->unit;
     int rc;
@@ -44,19 +44,19 @@ static int write_one(struct run *run, struct sample *s)
         return 0;
     if (!s->end_of_unit) {
         atomic_fetch_add(&u->progress.n_written, 1);
-        return unit_append(u, run, s);
+        return unit_append(u, job, s);
     }
-    rc = unit_finish(u, run);
+    rc = unit_finish(u, job);
     if (rc >= 0) {
         atomic_store(&u->progress.ended, true);
-        report_unit(run, u, (enum unit_end)rc);
+        console_tell_unit(job, u, (enum unit_end)rc);
     }
     return rc < 0 ? rc : 0;
 }
 
 static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
 {
-    struct run *run = worker;
+    struct job *job = worker;
 
     for (int i = 0; i < n; i++) {
         struct unit *u = s[i]->unit;
@@ -64,12 +64,12 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
         insert(u, s[i]);
         while (u->waiting && u->waiting->seq == u->next_seq) {
             struct sample *next = u->waiting;
-            int rc = write_one(run, next);
+            int rc = write_one(job, next);
 
             if (rc != 0)
                 return rc;
             if (next->held > 0)
-                budget_give_back(&run->read_bytes, next->held);
+                budget_give_back(&job->read_bytes, next->held);
             next->held = 0;
             u->waiting = next->next;
             u->next_seq++;
@@ -83,18 +83,18 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
 
 static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
 {
-    const struct run *run = shared;
-    const double bytes = (double)atomic_load(&run->count.shard_bytes);
+    const struct job *job = shared;
+    const double bytes = (double)atomic_load(&job->count.shard_bytes);
 
     fprintf(out, "%.2f MB/s", wall_ns > 0 ? bytes * 1e3 / (double)wall_ns : 0);
 }
 
-struct pipe_stage write_stage(struct run *run)
+struct pipe_stage write_stage(struct job *job)
 {
     return (struct pipe_stage){.name = "write",
                                .n_workers = 1,
                                .batch = 16,
-                               .shared = run,
+                               .shared = job,
                                .open = open_worker,
                                .work = work,
                                .close = close_worker,

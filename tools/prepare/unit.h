@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/prepare/unit.h - one input and what becomes of it: shards, rejects, manifest.
  *
- * The reading worker fills `input_*` and `totals` before it passes the unit's end mark
- * on; from then on, and for all other fields, the writer alone touches a unit. */
+ * A unit is first the reading worker's, until it passes the unit's end mark on, and then
+ * the writer's. While samples of it are read, the writer touches its own fields alone. */
 #ifndef TOOLS_PREPARE_UNIT_H
 #define TOOLS_PREPARE_UNIT_H
 
@@ -12,9 +12,9 @@
 
 #include "ingest/totals.h"
 #include "tools/run/input.h"
-#include "tools/cli/run_options.h"
+#include "tools/store/sha256.h"
 
-struct run;
+struct job;
 struct sample;
 struct unit_output; /* open files and counts; exists from the first sample to the end */
 
@@ -30,15 +30,16 @@ struct unit {
     const struct input *input;
     bool withdraw; /* an older result is to be replaced */
 
-    /* by the reader, at the end of the input: */
-    struct ingest_totals totals;
-    char *partial_key;
-    char input_sha256[65], input_probe[33]; /* of the bytes that were read */
+    /* by the reader, before the end mark: */
+    struct ingest_totals totals;                        /* its partial_key is owned */
+    char input_sha256[SHA256_HEX_CAP], input_probe[33]; /* of the bytes that were read */
     uint64_t input_bytes;
-    char *failure; /* why this unit is dropped while others go on: its input could not be
-                    * read, or (the writer's finding too) */
+
+    /* by the reader, or at the unit's end by the writer: */
+    char *failure; /* why it is dropped while others go on: its input could not be read,
+                    * or another's result is in its place. Owned */
     bool clash;    /* another process has published another input under this NAME */
-    bool taken;    /* another process has published it meanwhile: nothing to do */
+    bool taken;    /* (reader) another process has published it: nothing to do */
 
     /* by the writer: */
     uint64_t next_seq;
@@ -61,15 +62,15 @@ enum unit_end {
 };
 
 /* Writes a sample into the unit's shard, or a marked one into its rejects, in order of
- * seq. Returns 0, or -1 after run_fail(). */
-int unit_append(struct unit *u, struct run *run, struct sample *s);
+ * seq. Returns 0, or -1 after job_fail(). */
+int unit_append(struct unit *u, struct job *job, struct sample *s);
 
-/* Ends the unit: publishes it or drops it. Returns an enum unit_end, or -1. */
-int unit_finish(struct unit *u, struct run *run);
+/* Opens its output, where the input is at its end and had no sample. Returns as
+ * unit_append() does. */
+int unit_begin(struct unit *u, struct job *job);
 
-/* Whether a unit that has ended so makes the exit status 42. */
-bool unit_end_is_bad(const struct unit *u, enum unit_end end,
-                     const struct run_options *o);
+/* job_fail() of its rejects, by errno. */
+int unit_fail_rejects(const struct unit *u, struct job *job);
 
 /* Drops what is unfinished, temporaries included. */
 void unit_drop(struct unit *u);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "shard/canonical_json.h"
+#include "shard/parts.h"
 
 /* Raised when our own code makes other pixels of the same bytes. */
 enum { PIXELS_VERSION = 1 };
@@ -18,6 +19,7 @@ static json_t *parse(const char *text)
 }
 
 static json_t *describe(const struct encoder_description *about,
+                        const struct shard_rendition *rendition,
                         const struct image_options *image,
                         const struct latent_options *latent, const json_t *libraries)
 {
@@ -26,8 +28,9 @@ static json_t *describe(const struct encoder_description *about,
         "s:s, s:O}",
         "decode", "version", (int)PIXELS_VERSION, "resize", resize_names[image->resize],
         "icc", icc_mode_names[image->icc], "jpeg_scale", (json_int_t)image->jpeg_scale,
-        "truncated", truncated_names[image->truncated], "geometry", "fit", "crop", "size",
-        (json_int_t)image->size, (json_int_t)image->size, "mirror", 0, "input",
+        "truncated", truncated_names[image->truncated], "geometry", "fit",
+        shard_fit_name(rendition->fit), "size", (json_int_t)rendition->target_width,
+        (json_int_t)rendition->target_height, "mirror", (int)rendition->mirrored, "input",
         parse(about->pixels), "weights", about->weights_sha256, "config",
         parse(about->config), "dtype", latent_dtype_names[latent->dtype], "moments",
         moments_names[latent->moments], "numerics", about->numerics, "libraries",
@@ -35,10 +38,11 @@ static json_t *describe(const struct encoder_description *about,
 }
 
 int encode_hash(const struct encoder_description *about,
+                const struct shard_rendition *rendition,
                 const struct image_options *image, const struct latent_options *latent,
                 const json_t *libraries, char hex[SHA256_HEX_CAP])
 {
-    json_t *covered = describe(about, image, latent, libraries);
+    json_t *covered = describe(about, rendition, image, latent, libraries);
     char *text = covered ? shard_json_canonical(covered) : NULL;
     int rc = text ? sha256_hex(text, strlen(text), hex) : -1;
 

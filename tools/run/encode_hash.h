@@ -10,13 +10,16 @@
 
 #include <jansson.h>
 
+#include "shard/record.h"
 #include "tools/cli/image_options.h"
 #include "tools/cli/latent_options.h"
 #include "tools/store/sha256.h"
 #include "vae_encode/encoder.h"
 
-/* `libraries` is lent: {"libjpeg-turbo": "2.1.5", ...}. Returns 0, or -1: no memory. */
+/* Of `rendition` fit and size count. `libraries` is lent: {"libjpeg-turbo": "2.1.5",
+ * ...}. Returns 0, or -1: no memory. */
 int encode_hash(const struct encoder_description *about,
+                const struct shard_rendition *rendition,
                 const struct image_options *image, const struct latent_options *latent,
                 const json_t *libraries, char hex[SHA256_HEX_CAP]);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/run/encoding.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,8 @@ static int load(struct encoding *e, const struct latent_options *o, const char *
 
     if (rc != 0)
         return rc;
-    e->encoder = encoder_find(builtin ? "builtin" : "vae");
-    rc = e->encoder->load(&e->model, o->vae, &options);
+    e->encoder = encoder_find("vae");
+    rc = e->encoder->load(&e->model, builtin ? NULL : o->vae, &options);
     if (rc == VAE_OK)
         return 0;
     if (rc != VAE_ENOMEM && rc != VAE_EIO)
@@ -51,10 +52,12 @@ static bool has_logvar(const struct encoder_description *about)
 static int check(const struct encoding *e, const struct latent_options *o)
 {
     const struct encoder_description *about = &e->about;
+    const struct shard_rendition *r = &e->rendition;
 
-    if (e->width % about->multiple != 0 || e->height % about->multiple != 0)
-        return usage_error("--size %d: must be a multiple of %d, the VAE's downscale",
-                           e->width, about->multiple);
+    if (r->target_width % (uint32_t)about->multiple != 0 ||
+        r->target_height % (uint32_t)about->multiple != 0)
+        return usage_error("--size %u: must be a multiple of %d, the VAE's downscale",
+                           r->target_width, about->multiple);
     if (o->moments == MOMENTS_MEAN_LOGVAR && !has_logvar(about))
         return usage_error("--moments mean+logvar: %s has no posterior, only a latent",
                            about->family);
@@ -80,19 +83,6 @@ static uint32_t stored_dtype(enum encoder_element element, enum latent_dtype dty
     }
 }
 
-static size_t bytes_of(uint32_t dtype)
-{
-    switch (dtype) {
-    case SHARD_FILE:
-        return 1;
-    case SHARD_FP16:
-    case SHARD_BF16:
-        return 2;
-    default:
-        return 4;
-    }
-}
-
 static const uint32_t stored_kind[] = {[ENCODER_LATENT] = SHARD_LATENT,
                                        [ENCODER_CODES] = SHARD_CODES,
                                        [ENCODER_FEATURES] = SHARD_FEATURES,
@@ -101,10 +91,12 @@ static const uint32_t stored_kind[] = {[ENCODER_LATENT] = SHARD_LATENT,
 static void choose_tensors(struct encoding *e, const struct latent_options *o)
 {
     e->dtype = latent_dtype_names[o->dtype];
+    e->moments = moments_names[o->moments];
     for (size_t i = 0; i < e->about.n_tensors; i++) {
         const struct encoder_tensor *t = &e->about.tensors[i];
         const uint32_t dtype = stored_dtype(t->element, o->dtype);
         const size_t n = encoder_tensor_values(t);
+        const size_t width = dtype == SHARD_FILE ? 1 : shard_dtype_width(dtype);
 
         if (t->logvar && o->moments == MOMENTS_MEAN)
             continue;
@@ -115,46 +107,48 @@ static void choose_tensors(struct encoding *e, const struct latent_options *o)
                                            (t->logvar ? SHARD_SLOT_LOGVAR : 0),
                                    .dtype = dtype,
                                    .n_values = n,
-                                   .n_bytes = n * bytes_of(dtype)};
-        e->n_bytes += n * bytes_of(dtype);
+                                   .n_bytes = n * width};
+        e->n_bytes += n * width;
     }
 }
 
+/* What becomes of pixels, and which sizes fit: the bits depend on the first alone. */
+static int input_of(struct encoding *e, const struct encoder_description *about)
+{
+    json_t *input =
+        about->pixels != NULL ? json_loads(about->pixels, 0, NULL) : json_object();
+
+    if (json_object_set_new(input, "multiple", json_integer(about->multiple)) == 0)
+        e->input = json_dumps(input, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(input);
+    return e->input != NULL ? 0 : -1;
+}
+
+/* Returns 0, or -1: no memory. */
 static int describe(struct encoding *e, const struct image_options *image,
                     const struct latent_options *o)
 {
-    const struct encoder_description *about = &e->about;
+    const struct shard_rendition *r = &e->rendition;
     json_t *libraries = manifest_pixel_libraries();
-    int rc = libraries ? encode_hash(about, image, o, libraries, e->encode) : -1;
+    int rc = libraries ? encode_hash(&e->about, r, image, o, libraries, e->encode) : -1;
 
     json_decref(libraries);
-    if (rc != 0)
-        return -1;
-    if (asprintf(&e->geometry, "{\"fit\":\"crop\",\"resize\":\"%s\",\"size\":[%d,%d]}",
-                 resize_names[image->resize], e->width, e->height) < 0) {
+    if (asprintf(&e->geometry, "{\"fit\":\"%s\",\"resize\":\"%s\",\"size\":[%u,%u]}",
+                 shard_fit_name(r->fit), resize_names[image->resize], r->target_width,
+                 r->target_height) < 0) {
         e->geometry = NULL;
-        return -1;
+        rc = -1;
     }
-    e->described =
-        (struct shard_encoder){.name = e->label,
-                               .kind = shard_kind_name(e->tensors[0].kind),
-                               .of = about->input == ENCODER_OF_TEXT ? "text" : "image",
-                               .family = about->family,
-                               .weights_sha256 = about->weights_sha256,
-                               .encode = e->encode,
-                               .config = about->config,
-                               .geometry = e->geometry,
-                               .input = about->pixels,
-                               .numerics = about->numerics,
-                               .reproducible = about->reproducible,
-                               .channels = about->channels,
-                               .downscale = about->downscale,
-                               .moments = moments_names[o->moments],
-                               .n_scale = about->n_scale,
-                               .scale_window = 1,
-                               .scale = about->scale,
-                               .shift = about->shift};
-    return 0;
+    return input_of(e, &e->about) == 0 ? rc : -1;
+}
+
+/* The whole target is filled with what is cropped of the image's middle. */
+static struct shard_rendition crop_to(uint32_t size)
+{
+    return (struct shard_rendition){.fit = SHARD_CROP,
+                                    .target_width = size,
+                                    .target_height = size,
+                                    .content = {0, 0, size, size}};
 }
 
 int encoding_open(struct encoding *e, const struct image_options *image,
@@ -162,12 +156,12 @@ int encoding_open(struct encoding *e, const struct image_options *image,
 {
     int rc;
 
-    *e = (struct encoding){
-        .label = "vae", .width = (int)image->size, .height = (int)image->size};
+    *e = (struct encoding){.label = "vae", .rendition = crop_to((uint32_t)image->size)};
     rc = load(e, latent, isa);
     if (rc != 0)
         return rc;
-    e->encoder->describe(e->model, e->width, e->height, &e->about);
+    e->encoder->describe(e->model, (int)e->rendition.target_width,
+                         (int)e->rendition.target_height, &e->about);
     rc = check(e, latent);
     if (rc != 0)
         return rc;
@@ -175,11 +169,37 @@ int encoding_open(struct encoding *e, const struct image_options *image,
     return describe(e, image, latent) == 0 ? 0 : out_of_memory();
 }
 
+struct shard_encoder encoding_header(const struct encoding *e)
+{
+    const struct encoder_description *about = &e->about;
+
+    return (struct shard_encoder){.name = e->label,
+                                  .kind = shard_kind_name(e->tensors[0].kind),
+                                  .of =
+                                      about->input == ENCODER_OF_TEXT ? "text" : "image",
+                                  .family = about->family,
+                                  .weights_sha256 = about->weights_sha256,
+                                  .encode = e->encode,
+                                  .config = about->config,
+                                  .geometry = e->geometry,
+                                  .input = e->input,
+                                  .numerics = about->numerics,
+                                  .reproducible = about->reproducible,
+                                  .channels = about->channels,
+                                  .downscale = about->downscale,
+                                  .moments = e->moments,
+                                  .n_scale = about->n_scale,
+                                  .scale_window = 1,
+                                  .scale = about->scale,
+                                  .shift = about->shift};
+}
+
 void encoding_close(struct encoding *e)
 {
     if (e->encoder)
         e->encoder->unload(e->model);
     free(e->geometry);
+    free(e->input);
 }
 
 static size_t count_not_finite(const float *values, size_t n)

@@ -13,6 +13,7 @@
 #include "shard/header.h"
 #include "tools/cli/image_options.h"
 #include "tools/cli/latent_options.h"
+#include "tools/store/sha256.h"
 #include "vae_encode/encoder.h"
 
 /* A tensor as it is stored of each image. */
@@ -26,15 +27,14 @@ struct encoding {
     const char *label; /* its name in shards, and in reports */
     const struct encoder *encoder;
     void *model;
-    int width, height; /* of its images */
+    struct shard_rendition rendition; /* of its images: all but part and crop */
     struct encoder_description about;
     size_t n_tensors;
     struct stored_tensor tensors[ENCODER_MAX_TENSORS];
-    size_t n_bytes;    /* of all tensors of one image, as stored */
-    const char *dtype; /* name of the type of floats */
-    char encode[65];   /* encode_hash.h; this and */
-    char *geometry;    /* JSON are lent to: */
-    struct shard_encoder described;
+    size_t n_bytes;              /* of all tensors of one image, as stored */
+    const char *dtype, *moments; /* names: of the type of floats, of what is stored */
+    char encode[SHA256_HEX_CAP]; /* encode_hash.h */
+    char *geometry, *input;      /* JSON; owned */
 };
 
 /* Loads the encoder that the options ask for. Returns 0, or EXIT_USAGE or EXIT_FAILED
@@ -42,6 +42,9 @@ struct encoding {
 int encoding_open(struct encoding *e, const struct image_options *image,
                   const struct latent_options *latent, const char *isa);
 void encoding_close(struct encoding *e);
+
+/* What headers say of an open encoding: all of it lent, so that *e is not to be moved. */
+struct shard_encoder encoding_header(const struct encoding *e);
 
 /* Turns the n_values values that the encoder computed of one image into the n_bytes that
  * are stored. Returns how many of them are not finite in the stored type. */

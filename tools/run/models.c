@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/run/models.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +11,11 @@
 #include "shard/canonical_json.h"
 #include "shard/status.h"
 #include "tools/cli/exit_code.h"
-#include "tools/run/isa.h"
 #include "tools/run/model_advice.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
 #include "tools/store/sha256.h"
+#include "vae_encode/vae.h"
 
 enum { MAX_MODEL_BYTES = 64 << 20 };
 
@@ -27,7 +28,8 @@ static int failed(const char *why)
 /* Readers make patches of whole windows. */
 static int check_patch(const struct encoding *e, int64_t patch)
 {
-    const int64_t w = e->width / e->about.multiple, h = e->height / e->about.multiple;
+    const int64_t w = (int64_t)e->rendition.target_width / e->about.multiple;
+    const int64_t h = (int64_t)e->rendition.target_height / e->about.multiple;
 
     if (w % patch == 0 && h % patch == 0)
         return 0;
@@ -39,10 +41,14 @@ int models_open_encoders(struct models *m, const struct image_options *image,
                          const struct latent_options *latent,
                          const struct text_options *text)
 {
-    struct encoding *e = &m->encodings[m->n_encodings++];
-    int rc = encoding_open(e, image, latent, m->isa);
+    struct encoding *e = &m->encodings[m->n_encodings];
+    int rc;
 
-    m->headers[m->n_encodings - 1] = e->described;
+    assert(m->n_encodings < MODELS_MAX_ENCODINGS);
+    rc = encoding_open(e, image, latent, m->isa);
+    if (rc == 0)
+        m->headers[m->n_encodings] = encoding_header(e);
+    m->n_encodings++;
     return rc == 0 ? check_patch(e, text->patch) : rc;
 }
 
@@ -163,13 +169,28 @@ static int open_tokenizer(struct models *m, const struct text_options *o)
     return describe_tokenizer(m, o);
 }
 
+/* LATENTMILL_ISA, the user's word on which instruction set is used. Gives *isa, NULL for
+ * the best (the variable is unset or empty). Returns 0, or EXIT_USAGE after explaining on
+ * stderr that the name is unknown, or that this machine lacks it. */
+static int isa_from_environment(const char **isa)
+{
+    static const char *const names[] = {"portable", "avx2", "avx512"};
+    const char *name = getenv("LATENTMILL_ISA");
+
+    *isa = name && *name ? name : NULL;
+    if (!*isa || vae_has_isa(name))
+        return 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return usage_error("LATENTMILL_ISA=%s: this machine has no %s", name, name);
+    return usage_error("LATENTMILL_ISA=%s: is none of portable, avx2, avx512", name);
+}
+
 int models_open(struct models *m, const struct text_options *text)
 {
     int rc;
 
     *m = (struct models){0};
-    if (text->patch != 1 && text->patch != 2 && text->patch != 4 && text->patch != 8)
-        return usage_error("--patch %lld: must be 1, 2, 4 or 8", (long long)text->patch);
     rc = isa_from_environment(&m->isa);
     return rc == 0 ? open_tokenizer(m, text) : rc;
 }

@@ -11,13 +11,14 @@
 #include "shard/tokenizer/tokenizer.h"
 #include "tools/run/encoding.h"
 #include "tools/cli/text_options.h"
+#include "tools/store/sha256.h"
 
 enum { MODELS_MAX_ENCODINGS = 1 };
 
 struct models {
     const char *isa; /* LATENTMILL_ISA; NULL: the best */
     struct encoding encodings[MODELS_MAX_ENCODINGS];
-    struct shard_encoder headers[MODELS_MAX_ENCODINGS]; /* what shards say of them */
+    struct shard_encoder headers[MODELS_MAX_ENCODINGS]; /* lent by the encodings */
     size_t n_encodings;
     struct tokenizer *tokenizer; /* NULL: --tokenizer none */
     bool demo_tokenizer;         /* it is the embedded one */
@@ -26,7 +27,7 @@ struct models {
     const void *model; /* the tokenizer's file, to be placed beside the shards */
     size_t model_len;
     void *model_owned; /* NULL for the embedded one */
-    char model_sha256[65];
+    char model_sha256[SHA256_HEX_CAP];
     char model_file[40];
 };
 
@@ -34,7 +35,8 @@ struct models {
  * stderr. Release with models_close() in either case. */
 int models_open(struct models *m, const struct text_options *text);
 
-/* Opens what encodes images, after models_open(), and returns as it does. */
+/* Opens what encodes images, once, after models_open(), and returns as it does. *m is not
+ * to be moved then. */
 int models_open_encoders(struct models *m, const struct image_options *image,
                          const struct latent_options *latent,
                          const struct text_options *text);

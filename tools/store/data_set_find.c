@@ -14,8 +14,7 @@
 #include "tools/store/store.h"
 #include "tools/store/temporary.h"
 
-static const char shard_suffix[] = ".lms", manifest_suffix[] = ".manifest.json",
-                  configuration[] = "dataset.json";
+static const char shard_suffix[] = ".lms", configuration[] = "dataset.json";
 
 /* A shard's file, finished or not. */
 struct found {
@@ -337,29 +336,14 @@ static int read_manifests(struct search *s, struct path_list *manifests)
 
 /* ---- what follows ---- */
 
-/* The length of what stands before +00001 in a path of a shard, `len` bytes of it, and
- * the number: 0 where there is none. */
-static size_t split_part(const char *path, size_t len, uint32_t *part)
-{
-    const char *base = path_base(path);
-    const size_t folder_len = (size_t)(base - path);
-    const size_t name_len =
-        folder_len + publication_shards.part_base(base, len - folder_len);
-
-    *part = path[name_len] == '+' ? (uint32_t)strtoul(path + name_len + 1, NULL, 10) : 0;
-    return name_len;
-}
-
 /* Gives the path of the manifest that names a shard, `len` bytes of `path`, or NULL. */
 static char *manifest_of(const char *path, size_t len)
 {
+    const int name_len = (int)publication_shard_base(path, len, NULL);
     char *manifest;
-    uint32_t part;
 
-    return asprintf(&manifest, "%.*s%s", (int)split_part(path, len, &part), path,
-                    manifest_suffix) < 0
-               ? NULL
-               : manifest;
+    return asprintf(&manifest, "%.*s%s", name_len, path, manifest_suffix) < 0 ? NULL
+                                                                              : manifest;
 }
 
 /* Notes the manifest of a shard where it has come since the folder was listed. */
@@ -481,7 +465,7 @@ static void add_shard(struct data_set *d, struct found *f)
                                      .bytes = f->bytes,
                                      .samples = f->samples,
                                      .manifest = f->manifest};
-    shard->name_len = split_part(f->path, strlen(f->path), &shard->part);
+    shard->name_len = publication_shard_base(f->path, strlen(f->path), &shard->part);
     f->path = NULL;
 }
 

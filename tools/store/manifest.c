@@ -17,8 +17,17 @@
 #include <jpeglib.h>
 
 #include "tools/store/json_text.h"
-#include "tools/store/sha256_file.h"
+#include "tools/store/sha256.h"
 #include "tools/store/store.h"
+
+const char manifest_suffix[] = ".manifest.json";
+
+char *manifest_path(const char *folder, const char *name)
+{
+    char *path;
+
+    return asprintf(&path, "%s/%s%s", folder, name, manifest_suffix) < 0 ? NULL : path;
+}
 
 static json_t *load(struct manifest *m, const char *path, int *rc)
 {

@@ -29,6 +29,12 @@ struct manifest {
     char why[400];
 };
 
+/* What stands behind NAME: ".manifest.json". */
+extern const char manifest_suffix[];
+
+/* Gives the path of the manifest of the unit `name` in the data set `folder`, or NULL. */
+char *manifest_path(const char *folder, const char *name);
+
 enum { MANIFEST_WRONG = -1, MANIFEST_UNREADABLE = -2 };
 
 /* Reads and checks a manifest. Returns 0, MANIFEST_WRONG, or MANIFEST_UNREADABLE with

@@ -2,17 +2,18 @@
 #include "tools/store/publish.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/store/json_text.h"
+#include "tools/store/manifest.h"
 #include "tools/store/store.h"
 
 static size_t shard_base(const char *name, size_t len);
 
 const struct publication_kind publication_shards = {
-    .manifest = ".manifest.json",
+    .manifest = manifest_suffix,
     .rejects = ".rejects.jsonl",
     .part = publication_shard_suffix,
     .part_base = shard_base,
@@ -98,17 +99,6 @@ void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part)
         snprintf(suffix, PUBLISH_SUFFIX_CAP, "+%05u.lms", part);
 }
 
-bool publication_exists(const struct publication *p)
-{
-    char *path = publication_final(p, p->kind->manifest);
-    bool exists = false;
-
-    if (path)
-        store_has(p->store, path, &exists);
-    free(path);
-    return exists;
-}
-
 int publication_look(struct publication *p, bool *exists)
 {
     char *path = publication_final(p, p->kind->manifest);
@@ -121,18 +111,6 @@ int publication_look(struct publication *p, bool *exists)
         rc = fail(p, "look for it", path);
     free(path);
     return rc;
-}
-
-bool publication_done(const char *out, const char *name)
-{
-    char *path;
-    bool done = false;
-
-    if (asprintf(&path, "%s/%s%s", out, name, publication_shards.manifest) < 0)
-        return false;
-    store_has(store_at(out), path, &done);
-    free(path);
-    return done;
 }
 
 int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap)
@@ -154,6 +132,19 @@ int publish_replace(const char *path, const void *bytes, size_t len, char *why,
     return PUBLISH_FAILED;
 }
 
+/* What was to be done with a temporary failed. Whoever saw a manifest has removed those:
+ * this unit is theirs. */
+static int fail_temporary(struct publication *p, const char *what, const char *path)
+{
+    const int error = errno;
+    bool exists = false;
+
+    if (error == ENOENT && publication_look(p, &exists) != PUBLISH_OK)
+        return PUBLISH_FAILED;
+    errno = error;
+    return exists ? PUBLISH_EXISTS : fail(p, what, path);
+}
+
 /* One file of the unit, from its temporary to its final name. */
 static int rename_one(struct publication *p, const char *suffix)
 {
@@ -163,9 +154,7 @@ static int rename_one(struct publication *p, const char *suffix)
     if (!from || !to)
         rc = fail(p, "allocate memory", NULL);
     else if (p->store->rename(from, to) != 0)
-        /* Whoever saw a manifest has removed our temporaries: this unit is theirs. */
-        rc = errno == ENOENT && publication_exists(p) ? PUBLISH_EXISTS
-                                                      : fail(p, "rename", from);
+        rc = fail_temporary(p, "rename", from);
     free(from);
     free(to);
     return rc;
@@ -182,8 +171,7 @@ static int sync_one(struct publication *p, const char *suffix)
              p->store->look(path, &p->files[p->n_files]) == 0)
         p->n_files++;
     else
-        rc = errno == ENOENT && publication_exists(p) ? PUBLISH_EXISTS
-                                                      : fail(p, "fsync", path);
+        rc = fail_temporary(p, "fsync", path);
     free(path);
     return rc;
 }
@@ -201,6 +189,11 @@ static int each_file(struct publication *p, unsigned n_parts, bool has_rejects,
     return rc == PUBLISH_OK && has_rejects ? act(p, p->kind->rejects) : rc;
 }
 
+static bool is_same_file(const struct store_entry *a, const struct store_entry *b)
+{
+    return (a->id[0] | a->id[1]) != 0 && a->id[0] == b->id[0] && a->id[1] == b->id[1];
+}
+
 /* Of the files in the order of sync_one(). */
 static int check_one(struct publication *p, const char *suffix)
 {
@@ -211,8 +204,7 @@ static int check_one(struct publication *p, const char *suffix)
 
     if (!path)
         rc = fail(p, "allocate memory", NULL);
-    else if (p->store->look(path, &there) != 0 || there.id[0] != own->id[0] ||
-             there.id[1] != own->id[1])
+    else if (p->store->look(path, &there) != 0 || !is_same_file(own, &there))
         rc = PUBLISH_REPLACED;
     free(path);
     return rc;
@@ -276,6 +268,7 @@ static int put_manifest(struct publication *p, const char *manifest, size_t len)
 int publication_publish(struct publication *p, unsigned n_parts, bool has_rejects,
                         const char *manifest, size_t len, bool *renamed)
 {
+    bool exists;
     int rc;
 
     *renamed = false;
@@ -283,7 +276,7 @@ int publication_publish(struct publication *p, unsigned n_parts, bool has_reject
     p->files = calloc((size_t)n_parts + 1, sizeof(*p->files));
     rc = p->files ? each_file(p, n_parts, has_rejects, sync_one)
                   : fail(p, "allocate memory", NULL);
-    if (rc == PUBLISH_OK && publication_exists(p))
+    if (rc == PUBLISH_OK && (rc = publication_look(p, &exists)) == PUBLISH_OK && exists)
         rc = PUBLISH_EXISTS;
     if (rc == PUBLISH_OK) {
         *renamed = true;
@@ -337,6 +330,25 @@ int publication_withdraw(struct publication *p)
     return rc;
 }
 
+int publication_restore(struct publication *p)
+{
+    char *away = publication_temporary(p, p->kind->manifest), *bytes = NULL;
+    size_t len;
+    int rc;
+
+    if (!away)
+        rc = fail(p, "allocate memory", NULL);
+    else if (store_read(p->store, away, JSON_FILE_BYTES, &bytes, &len) != 0)
+        rc = fail(p, "read", away);
+    else
+        rc = put_manifest(p, bytes, len);
+    if (rc != PUBLISH_FAILED)
+        p->store->remove(away);
+    free(bytes);
+    free(away);
+    return rc;
+}
+
 static bool ends_in(const char *name, size_t len, const char *suffix)
 {
     const size_t n = strlen(suffix);
@@ -344,15 +356,38 @@ static bool ends_in(const char *name, size_t len, const char *suffix)
     return len > n && memcmp(name + len - n, suffix, n) == 0;
 }
 
-/* "base.lms" and "base+00001.lms". */
-static size_t shard_base(const char *name, size_t len)
+static bool is_number(const char *digits, size_t n)
 {
-    if (!ends_in(name, len, ".lms"))
+    for (size_t i = 0; i < n; i++)
+        if (digits[i] < '0' || digits[i] > '9')
+            return false;
+    return true;
+}
+
+/* "base.lms" and "base+00001.lms". */
+size_t publication_shard_base(const char *path, size_t len, uint32_t *part)
+{
+    enum { DIGITS = 5 };
+    uint32_t number = 0;
+
+    if (!ends_in(path, len, ".lms"))
         return 0;
     len -= strlen(".lms");
-    if (len > 6 && name[len - 6] == '+' && strspn(name + len - 5, "0123456789") >= 5)
-        len -= 6;
+    if (path[len - 1] == '/')
+        return 0;
+    if (len > DIGITS + 1 && path[len - DIGITS - 1] == '+' &&
+        path[len - DIGITS - 2] != '/' && is_number(path + len - DIGITS, DIGITS)) {
+        number = (uint32_t)strtoul(path + len - DIGITS, NULL, 10);
+        len -= DIGITS + 1;
+    }
+    if (part)
+        *part = number;
     return len;
+}
+
+static size_t shard_base(const char *name, size_t len)
+{
+    return publication_shard_base(name, len, NULL);
 }
 
 /* Length of the unit's base in a final name such as "base+00001.lms"; 0: no unit's file.
@@ -373,24 +408,62 @@ struct sweep {
     const struct publication_kind *kind;
 };
 
+struct sweep_folder {
+    const struct store *store;
+    const char *folder, *final;
+};
+
+/* What is in a temporary folder may be about to get the final name (give_name.c), so that
+ * one must be there when this is seen. */
+static int sweep_inside(void *ctx, const char *name, bool is_folder)
+{
+    const struct sweep_folder *s = ctx;
+    bool complete;
+    char *path;
+
+    if (is_folder || temporary_final_length(name) == 0 ||
+        store_has(s->store, s->final, &complete) != 0 || !complete ||
+        asprintf(&path, "%s/%s", s->folder, name) < 0)
+        return 0;
+    s->store->remove(path);
+    free(path);
+    return 0;
+}
+
+/* Of the file `final`, or of the unit whose manifest that is. */
+static void sweep_temporary(const struct sweep *s, const char *final, const char *name,
+                            bool is_folder)
+{
+    char *path;
+
+    if (asprintf(&path, "%s/%s", s->dir, name) < 0)
+        return;
+    if (is_folder) {
+        struct sweep_folder inside = {s->store, path, final};
+        s->store->list(path, sweep_inside, &inside);
+        s->store->remove_folder(path);
+    } else {
+        s->store->remove(path);
+    }
+    free(path);
+}
+
 /* Removes a temporary whose unit, or file, is complete. */
 static int sweep_one(void *ctx, const char *name, bool is_folder)
 {
     const struct sweep *s = ctx;
-    const size_t len = is_folder ? 0 : temporary_final_length(name);
+    const size_t len = temporary_final_length(name);
     const size_t base = base_length(s->kind, name, len);
-    char *path = NULL;
+    char *final;
     bool complete = false;
 
-    if (len == 0 || asprintf(&path, "%s/%.*s%s", s->dir, (int)(base > 0 ? base : len),
+    if (len == 0 || asprintf(&final, "%s/%.*s%s", s->dir, (int)(base > 0 ? base : len),
                              name, base > 0 ? s->kind->manifest : "") < 0)
         return 0;
-    store_has(s->store, path, &complete);
-    free(path);
-    if (complete && asprintf(&path, "%s/%s", s->dir, name) >= 0) {
-        s->store->remove(path);
-        free(path);
-    }
+    store_has(s->store, final, &complete);
+    if (complete)
+        sweep_temporary(s, final, name, is_folder);
+    free(final);
     return 0;
 }
 

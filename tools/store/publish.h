@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ingest/hash_set.h"
 #include "tools/store/store.h"
@@ -20,7 +21,8 @@
 enum publish_status {
     PUBLISH_OK = 0,
     PUBLISH_EXISTS = 1,   /* another process has published this unit */
-    PUBLISH_REPLACED = 2, /* published, but a file of it is another process's now */
+    PUBLISH_REPLACED = 2, /* published, but a file of it is another process's now, or the
+                           * store cannot tell: its bytes are to be compared */
     PUBLISH_FAILED = -1
 };
 
@@ -28,7 +30,7 @@ enum { PUBLISH_SUFFIX_CAP = 32 };
 
 /* What the files of a unit are called behind its NAME. */
 struct publication_kind {
-    const char *manifest; /* ".manifest.json" */
+    const char *manifest; /* manifest_suffix */
     const char *rejects;  /* ".rejects.jsonl"; NULL: there are none */
     void (*part)(char suffix[PUBLISH_SUFFIX_CAP], unsigned i);
     /* The length of a part's name (len bytes) before its suffix; 0: it is no part's. */
@@ -61,17 +63,16 @@ void publication_free(struct publication *p);
 char *publication_final(const struct publication *p, const char *suffix);
 char *publication_temporary(const struct publication *p, const char *suffix);
 
-/* ".lms" for part 0, "+00001.lms" for part 1. */
+/* ".lms" for part 0, "+00001.lms" for part 1: always five digits. */
 void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part);
 
-/* The manifest is there: the unit is complete. */
-bool publication_exists(const struct publication *p);
+/* The length of what stands before that in `path`, of `len` bytes, and which part it is
+ * (*part, unless NULL). 0: it is no shard's. */
+size_t publication_shard_base(const char *path, size_t len, uint32_t *part);
 
-/* The same. Returns PUBLISH_OK, or PUBLISH_FAILED where that could not be found out. */
+/* Whether the manifest is there: the unit is complete. Returns PUBLISH_OK, or
+ * PUBLISH_FAILED where that could not be found out. */
 int publication_look(struct publication *p, bool *exists);
-
-/* The same, of a unit of `prepare` that has no publication yet. */
-bool publication_done(const char *out, const char *name);
 
 /* The whole protocol: fsync the n_parts parts and, if has_rejects, the rejects, which
  * all stand under their temporary names; rename them; remove files of an older result
@@ -91,6 +92,10 @@ void publication_drop(struct publication *p, unsigned n_parts);
 
 /* Takes the manifest away, so that the unit is unfinished from here on. */
 int publication_withdraw(struct publication *p);
+
+/* Puts back the manifest that this process has withdrawn. PUBLISH_EXISTS: another one is
+ * there by now. */
+int publication_restore(struct publication *p);
 
 /* Removes temporaries in `dir` whose unit, of this kind, or file is complete. */
 void publish_sweep(const char *dir, const struct publication_kind *kind);

@@ -6,13 +6,18 @@
  *     if (store->put_if_absent(path, text, len) != 0 && errno == EEXIST)
  *         somebody_was_first();
  *
- * Files are named by their whole path, folders joined by '/'. Every entry is one that an
- * object store has too: put (on a condition), copy and delete, head, ranged get, list by
- * prefix. A name that is put, or put if absent, has all its bytes from its first moment
- * on; only output's names grow, which is why they are temporary ones (temporary.h).
+ * Files are named by their whole path, folders joined by '/'. A name that is put, or put
+ * if absent, has all its bytes from its first moment on; only output's names grow, which
+ * is why they are temporary ones (temporary.h).
  *
- * All return 0, or -1 with errno: ENOENT where there is no such file, EEXIST where there
- * should be none, ENOMEM. Any thread may call them at any time. */
+ * An object store can be behind it: put and put_if_absent are its puts, the latter on a
+ * condition; output is a put in parts; rename is a copy and a delete; remove, look,
+ * read_at and list are delete, head, a ranged get and a listing by prefix. sync and the
+ * folders' two have nothing to do there, and room is not known.
+ *
+ * Where nothing else is said an entry returns 0, or -1 with errno: ENOENT where there is
+ * no such file, EEXIST where there should be none, ENOMEM. Any thread may call them at
+ * any time. */
 #ifndef TOOLS_STORE_STORE_H
 #define TOOLS_STORE_STORE_H
 
@@ -26,7 +31,10 @@
 
 struct store_entry {
     uint64_t bytes;
-    uint64_t id[2]; /* another one when another file was put in its place */
+    /* It stays the same when the file is renamed, and is another one when another file
+     * was put in its place. Both 0: the store does not know, and only the bytes of the
+     * two can tell. */
+    uint64_t id[2];
     bool folder;
 };
 
@@ -39,7 +47,8 @@ struct store {
     /* A small file, at once, in place of what is there. It outlasts a crash, and so does
      * what put_if_absent put. */
     int (*put)(const char *path, const void *bytes, size_t len);
-    /* The same where nothing is there, else EEXIST: of several processes one succeeds. */
+    /* The same where nothing is there, or an empty file (store_has()), else EEXIST: of
+     * several processes one succeeds, also where others are slow or were killed. */
     int (*put_if_absent)(const char *path, const void *bytes, size_t len);
 
     /* In place of what is there under `to`. It may be lost in a crash until sync. */
@@ -49,16 +58,19 @@ struct store {
     int (*sync)(const char *path);
 
     int (*look)(const char *path, struct store_entry *entry);
-    /* At most `cap` bytes from `offset` on. Returns how many, 0 at the end. */
+    /* At most `cap` bytes from `offset` on. Returns how many, 0 at the end; -1 with
+     * errno. */
     ssize_t (*read_at)(const char *path, uint64_t offset, void *to, size_t cap);
     /* Tells `found` of each name in a folder, in any order, until it returns other than
-     * 0, which list then returns. What `found` is told of it may remove. Links to folders
-     * are no folders. */
+     * 0, which list then returns; -1 with errno also where the listing failed. What
+     * `found` is told of it may remove. Links to folders are no folders. */
     int (*list)(const char *folder,
                 int (*found)(void *ctx, const char *name, bool is_folder), void *ctx);
 
     /* One folder below one that is there, unless it is there itself. */
     int (*make_folder)(const char *path);
+    /* One that is empty. */
+    int (*remove_folder)(const char *path);
     /* Whether files can be made in a folder, and of how many bytes together; UINT64_MAX:
      * it does not tell. */
     int (*room)(const char *folder, uint64_t *bytes);
@@ -70,9 +82,9 @@ const struct store *store_at(const char *path);
 /* A folder of the file system. */
 extern const struct store store_folder;
 
-/* Whether a file that is put if absent is there. An empty one is not: somebody has
- * claimed its name, and has still to fill it or was killed. Returns 0, or -1 with errno
- * where that could not be found out, which says false. */
+/* Whether a file that is put if absent is there. An empty one is not: a crash of the
+ * machine or an earlier version, which claimed names so, may have left it. Returns 0, or
+ * -1 with errno where that could not be found out, which says false. */
 int store_has(const struct store *store, const char *path, bool *there);
 
 /* All bytes of a file, with a NUL behind them. Gives *bytes; release with free(). EFBIG

@@ -2,11 +2,7 @@
  * tools/store/store_folder.c - a folder of the file system as a store.
  *
  * What is put is written under a temporary name, fsynced, then given its own: by rename()
- * where it replaces, by link() where nothing may be there. A file system without hard
- * links may know a rename() that replaces nothing. One that does not has at least the
- * exclusive creation of a name: an empty file claims it, over which the finished one is
- * renamed. So a name is not there, or empty, or complete. A claim is held for a moment;
- * where it stays empty its owner was killed, and the next one takes it over. */
+ * where it replaces, by give_name() where nothing may be there. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,14 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "tools/store/give_name.h"
 #include "tools/store/store.h"
 #include "tools/store/temporary.h"
-
-/* How long another process may take between claiming a name and filling it. */
-enum { CLAIM_TRIES = 100, CLAIM_PAUSE_NS = 20000000 };
 
 static int folder_look(const char *path, struct store_entry *entry)
 {
@@ -112,50 +105,6 @@ static int folder_put(const char *path, const void *bytes, size_t len)
     free(temporary);
     errno = error;
     return rc == 0 ? sync_folder_of(path) : rc;
-}
-
-/* What a file system says that knows no such link(), or renameat2(). */
-static bool is_unsupported(int error)
-{
-    return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK ||
-           error == EINVAL;
-}
-
-/* Creates an empty file, or finds one that stays empty. EEXIST where it is not. */
-static int claim(const char *path)
-{
-    const struct timespec pause = {.tv_nsec = CLAIM_PAUSE_NS};
-
-    for (int tries = CLAIM_TRIES; tries > 0; tries--) {
-        const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        bool there;
-
-        if (fd >= 0)
-            return close(fd);
-        if (errno != EEXIST)
-            return -1;
-        if (store_has(&store_folder, path, &there) != 0)
-            return -1;
-        if (there) {
-            errno = EEXIST;
-            return -1;
-        }
-        nanosleep(&pause, NULL);
-    }
-    return 0;
-}
-
-/* Gives a finished file the name `path`, which nobody else may have. */
-static int give_name(const char *temporary, const char *path)
-{
-    if (link(temporary, path) == 0)
-        return 0;
-    if (is_unsupported(errno) &&
-        renameat2(AT_FDCWD, temporary, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno != EEXIST && !is_unsupported(errno))
-        return -1;
-    return claim(path) == 0 ? rename(temporary, path) : -1;
 }
 
 static int folder_put_if_absent(const char *path, const void *bytes, size_t len)
@@ -260,5 +209,6 @@ const struct store store_folder = {
     .read_at = folder_read_at,
     .list = folder_list,
     .make_folder = folder_make,
+    .remove_folder = rmdir,
     .room = folder_room,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/store/temporary.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,14 +9,19 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The host's name is at most 32 harmless characters of it. */
+/* So many characters of the host's name. */
+enum { HOST_LEN = 32 };
+
+const char temporary_claim[] = ".tmp.claim.0.00000000";
+
 void temporary_suffix(char suffix[TEMPORARY_SUFFIX_CAP])
 {
-    char host[33] = "";
+    char host[HOST_NAME_MAX + 1] = "";
     uint32_t random = 0;
 
-    if (gethostname(host, sizeof(host) - 1) != 0 || !host[0])
+    if (gethostname(host, sizeof(host)) != 0 || !host[0])
         snprintf(host, sizeof(host), "host");
+    host[HOST_LEN] = '\0';
     for (char *c = host; *c; c++)
         if (*c == '/' || *c == '.' || *c <= ' ')
             *c = '-';

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * vae_encode/cpu/cpu_kernels.inc.c - included by cpu_portable.c, cpu_avx2.c and
- * cpu_avx512.c, which say how large the register tile is: MAX_RUN  pixels at most: 2, 6
- * or 12 GROUP    blocks of output channels at most, 1 or 2 The tile fills the registers
- * with MAX_RUN x GROUP x 16 sums; each weight loaded serves all pixels, each pixel
- * broadcast all output channels. Its shape changes no result. */
+ * cpu_avx512.c, which say how large the register tile is:
+ *
+ *     MAX_RUN    pixels at most: 2, 6 or 12
+ *     GROUP      blocks of output channels at most, 1 or 2
+ *
+ * The tile fills the registers with MAX_RUN x GROUP x 16 sums; each weight loaded serves
+ * all pixels, each pixel broadcast all output channels. Its shape changes no result. */
 #include <stddef.h>
 
 #include "vae_encode/cpu/cpu_kernels.h"

@@ -21,7 +21,7 @@
 
 #include <stdbool.h>
 
-#include "vae_encode/vae.h"
+#include "vae_encode/vae_types.h"
 
 enum { VAE_MAX_SLOTS = 8 };
 

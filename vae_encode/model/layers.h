@@ -5,7 +5,7 @@
 #define VAE_ENCODE_MODEL_LAYERS_H
 
 #include "vae_encode/model/graph.h"
-#include "vae_encode/vae.h"
+#include "vae_encode/vae_types.h"
 
 struct layer_kept;
 

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "vae_encode/vae.h"
+#include "vae_encode/vae_types.h"
 #include "vae_encode/why.h"
 
 enum {

@@ -26,11 +26,11 @@ from .attention import attention_mask, flex_attention_mask
 from .interop import to_transfusion_pytorch
 from .patches import bf16_to_float32, patchify, unpatchify
 from .dataset_index import DatasetIndex
+from .planning.state import StateError
 from .reader import DamageWarning, ShardReader
 from .record import (Alternative, Image, Other, OtherRendition, Record, Rendition, Sequence, Span,
                      Tensor, Text)
-from .sources import IncompatibleError, Source
-from .state import StateError
+from .sources.source import IncompatibleError, Source
 from .views import View, build_view
 
 if TYPE_CHECKING:

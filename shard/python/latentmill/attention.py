@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .columns import I32, Bools
 from .optional import need_torch
 from .options import one_of
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _NEEDED = {"tokens", "doc_ids", "spans", "span_markers"}  # of a batch
 
 
-def image_ids(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
+def image_ids(batch: dict[str, Any], full_span: str = "patches") -> I32:
     """Which image each position belongs to. int32 [b, L]; -1: none.
 
     full_span: what counts as inside: its patches, or BOI and EOI too ("with_markers"), where
@@ -43,11 +44,12 @@ def attention_mask(batch: dict[str, Any], full_span: str = "patches") -> torch.T
 
     batch: of a Dataset, as arrays or tensors. full_span: images are bidirectional among their
     "patches", or "with_markers": BOI and EOI too. Needs torch."""
-    torch = need_torch("attention_mask()")
-    return torch.from_numpy(attention_mask_array(batch, full_span))
+    from_numpy = need_torch("attention_mask()").from_numpy
+    mask: torch.Tensor = from_numpy(attention_mask_array(batch, full_span))
+    return mask
 
 
-def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> np.ndarray:
+def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> Bools:
     """attention_mask() as an array."""
     image = image_ids(batch, full_span)
     document = np.asarray(batch["doc_ids"])
@@ -55,8 +57,8 @@ def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> n
     same_image = (image[:, :, None] == image[:, None, :]) & (image[:, :, None] >= 0)
     causal = np.tril(np.ones((n, n), bool))
     inside = (document[:, :, None] == document[:, None, :]) & (document[:, :, None] >= 0)
-    mask = inside & (causal | same_image) | np.eye(n, dtype=bool)
-    return mask[:, None]
+    mask: Bools = inside & (causal | same_image) | np.eye(n, dtype=bool)
+    return np.expand_dims(mask, 1)
 
 
 def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", device: Any = None
@@ -70,7 +72,7 @@ def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", devic
     image = torch.as_tensor(image_ids(batch, full_span), device=device)
     document = torch.as_tensor(np.asarray(batch["doc_ids"]), device=device)
 
-    def mask(b, h, q, k):
+    def mask(b: Any, h: Any, q: Any, k: Any) -> Any:
         same_document = (document[b, q] == document[b, k]) & (document[b, q] >= 0)
         same_image = (image[b, q] == image[b, k]) & (image[b, q] >= 0)
         return (same_document & ((q >= k) | same_image)) | (q == k)

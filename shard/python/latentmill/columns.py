@@ -5,7 +5,9 @@ No block is read for it: this is what a packer needs to know of a record. The fi
 C; here its tables and arrays get names."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +22,13 @@ KINDS: dict[int, str] = _shard.KINDS  # of tensors
 DTYPES: dict[int, str] = _shard.DTYPES
 FITS: dict[int, str] = _shard.FITS
 
-U16 = npt.NDArray[np.uint16]
+Bools = npt.NDArray[np.bool_]
 U32 = npt.NDArray[np.uint32]
+I32 = npt.NDArray[np.int32]
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 
 
 def part_name(kind: int) -> str | int:
@@ -105,18 +110,19 @@ class Frames:
     columns: list[Column]
 
 
-def starts_of(counts: npt.NDArray) -> I64:
+def starts_of(counts: npt.NDArray[Any]) -> I64:
     """(n) counts -> (n + 1) where each begins, and the sum."""
     starts = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=starts[1:])
     return starts
 
 
-def _array(buffer: _shard.Buffer, dtype: str) -> np.ndarray:
+def _array(buffer: _shard.Buffer, dtype: str) -> npt.NDArray[Any]:
     return np.frombuffer(memoryview(buffer), dtype)
 
 
-def _part_type(kind: int, flags: int, role: str, n_alternatives: int, tensors) -> PartType:
+def _part_type(kind: int, flags: int, role: str, n_alternatives: int,
+               tensors: Iterable[tuple[int, int, int, int, int]]) -> PartType:
     return PartType(part_name(kind), flags == _shard.FLAG_LOSS, role, n_alternatives, tuple(
         (column_of(k, encoder, dtype, slot), owner)
         for k, encoder, slot, dtype, owner in tensors))

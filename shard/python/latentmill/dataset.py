@@ -7,35 +7,41 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-
-from .batches import BatchBuilder, Piece, Transform
-from .catalogue import Catalogue
-from .documents import PLAN, Markers
-from .fetching import Fetcher, Frame, Reading
+from .batches.building import BatchBuilder, Transform
+from .batches.fetching import Fetcher, Frame
+from .batches.walk import Part, Walk
 from .loader import Loader
-from .mixture import UNIT, Mixture, Share
 from .options import Options, one_of, templates, whole
-from .planning import Planner, Window
-from .reader import DamageWarning
-from .sources import (OpenSource, Sources, default_patch, named_sources, refuse_incompatible,
-                      refuse_short_pack, refuse_unknown_captions)
-from .state import Identity, Position, StateError, load_position, make_state, position_of
+from .planning.mixture import UNIT, Mixture, Share
+from .planning.state import Identity, Position, StateError, load_position, make_state, position_of
+from .planning.windows import Planner
+from .sources.catalogue import Catalogue
+from .sources.documents import PLAN, Markers
+from .sources.source import (OpenSource, Sources, default_patch, named_sources,
+                             refuse_incompatible, refuse_short_pack, refuse_unknown_captions)
 
 try:
     from torch.utils.data import IterableDataset, get_worker_info
 except ImportError:
     IterableDataset = object  # type: ignore[assignment, misc]
 
-    def get_worker_info():
+    def get_worker_info() -> None:
         return None
 
 
-class Dataset(IterableDataset):
+if TYPE_CHECKING:
+    _Batches: TypeAlias = IterableDataset[dict[str, Any]]
+else:
+    _Batches = IterableDataset
+
+Parts = Sequence[str | int]  # of a sequence, in its order
+
+
+class Dataset(_Batches):
     """Batches of packed sequences from shards: an IterableDataset where torch is installed, else
     a plain iterator. Iterating gives one epoch, from where the last one ended or was left, as
     numpy arrays; loader() gives torch's tensors.
@@ -109,7 +115,8 @@ class Dataset(IterableDataset):
                  order: str = "redraw", captions: str | Mapping[str, float] = "redraw",
                  caption_first: float | None = None, caption_dropout: float = 0.0,
                  max_caption_tokens: int | None = None, long_captions: str = "truncate",
-                 sequence=None, weights_by: str = "tokens", window: int = 4096, group: int = 8,
+                 sequence: Parts | Mapping[str, Parts] | None = None,
+                 weights_by: str = "tokens", window: int = 4096, group: int = 8,
                  transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
         one_of("patch_order", patch_order, ("pqc", "cpq"))
@@ -145,15 +152,15 @@ class Dataset(IterableDataset):
             refuse_unknown_captions(self._sources, captions)
         if pack is not None:
             refuse_short_pack(self._sources, pack, on_error == "skip")
-        self._mixture = Mixture([self._share(source) for source in self._sources], window)
-        self._planner = Planner(self._sources, options)
+        mixture = Mixture([self._share(source) for source in self._sources], window)
+        self._planner = Planner(self._sources, mixture, options)
         self._patch_order, self._position_ids = patch_order, position_ids
         self._transform, self._on_error = transform, on_error
         self._threads = whole("threads", threads, 1, 64)
         self._prefetch_bytes = whole("prefetch_bytes", prefetch_bytes, 0)
         self._named: set[Frame] = set()  # damaged frames that were named
         self._knows_epochs = False  # set_epoch() was used, or loader() starts workers
-        self._position = self._fixed(Position(0, 0, 0, self._zero(), {}))
+        self._position = self._planner.begun(Position(0, 0, 0, self._zero(), {}))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
@@ -216,7 +223,7 @@ class Dataset(IterableDataset):
     def approximate_steps_per_epoch(self) -> int:
         """About how many steps an epoch has, by the weights in hand: sources are measured by a
         sample of their records. To plan a learning rate with, not to count on."""
-        takes = self._mixture.epoch_start(1, self.step)
+        takes = self._planner.mixture.epoch_start(1, self.step)
         means = [source.means() for source in self._sources]
         if self.options.pack is None:
             sequences = sum(n / UNIT * documents for n, (_, documents) in zip(takes, means))
@@ -231,8 +238,8 @@ class Dataset(IterableDataset):
         epoch = whole("epoch", epoch, 0, 2**63 - 1)
         self._knows_epochs = True
         names = [source.name for source in self._sources]
-        cursors = self._mixture.epoch_start(epoch, self._position.step)
-        self._position = self._fixed(
+        cursors = self._planner.mixture.epoch_start(epoch, self._position.step)
+        self._position = self._planner.begun(
             Position(epoch, self._position.step, 0, dict(zip(names, cursors)), {}))
 
     def state_dict(self, batch: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -255,8 +262,23 @@ class Dataset(IterableDataset):
         another seed and another group are refused all the same."""
         _refuse_part()
         position, goes_on = load_position(state, self._identity(), strict)
-        self._position = self._fixed(position) if goes_on else \
-            self._next_window(position, position.step)[0]
+        if goes_on:
+            self._refuse_takes(position, state["options"].get("window"))
+        self._position = self._planner.begun(position) if goes_on else \
+            self._planner.behind(position, position.step)[0]
+
+    def follow(self, batch: Mapping[str, Any]) -> None:
+        """Goes on behind a batch that a copy of this data set gave, as loader() does with each."""
+        self._position = self._position_behind(batch)
+
+    @contextmanager
+    def starting_workers(self) -> Iterator[None]:
+        """For a Loader: copies that are made within it are followed, and do not warn."""
+        was_told, self._knows_epochs = self._knows_epochs, True
+        try:
+            yield
+        finally:
+            self._knows_epochs = was_told
 
     def loader(self, num_workers: int = 0, **arguments: Any) -> Loader:
         """A DataLoader over this data set whose batches this data set's state follows."""
@@ -284,19 +306,15 @@ class Dataset(IterableDataset):
             raise StateError("this batch is of a Dataset with other sources")
         return position
 
-    def _fixed(self, position: Position) -> Position:
-        """With what its window takes."""
-        if position.takes:
-            return position
-        takes = self._mixture.takes(list(position.cursors.values()), position.step)
-        return replace(position, takes=dict(zip(position.cursors, takes)))
-
-    def _next_window(self, position: Position, step: int) -> tuple[Position, bool]:
-        """Where the window behind this one begins, and whether a new epoch does."""
-        ends = self._mixture.ends_epoch(list(position.cursors.values()),
-                                        list(position.takes.values()))
-        behind = replace(position.behind(), step=step, epoch=position.epoch + ends)
-        return self._fixed(behind), ends
+    def _refuse_takes(self, position: Position, window: Any) -> None:
+        """StateError where its window, of a state's option, takes what none does: to list that
+        might not end. Weights may have been others then."""
+        window = max(self.options.window, window if isinstance(window, int) else 0)
+        most_takes = self._planner.mixture.most_takes(window)
+        for (name, units), most in zip(position.takes.items(), most_takes):
+            if units > most:
+                raise StateError(f"the state is damaged: it takes {units // UNIT} records of source "
+                                 f"{name!r} for a window of {window} documents")
 
     def _batches(self, worker: int, n_workers: int
                  ) -> Iterator[tuple[dict[str, Any] | None, Position]]:
@@ -307,7 +325,8 @@ class Dataset(IterableDataset):
         channels = max(source.channels for source in self._sources)
         builder = BatchBuilder(self.options, channels, self._patch_order, self._position_ids,
                                self._transform)
-        walk = _Walk(self, fetcher, worker, n_workers)
+        part = Part(self.batch_size, self.rank, self.world_size, worker, n_workers)
+        walk = Walk(self._position, self._planner, fetcher, part, self._on_error)
         try:
             for sequences, position in walk.steps():
                 batch = None
@@ -317,150 +336,6 @@ class Dataset(IterableDataset):
                 yield batch, position
         finally:
             fetcher.close()
-
-
-class _Ahead:
-    """A window whose blocks are asked for."""
-
-    def __init__(self, position: Position, window: Window, begin: int, reading: Reading,
-                 is_last: bool, behind: Position):
-        self.position = position
-        self.window = window
-        self.begin = begin      # sequences of the walk before the window's sequence 0
-        self.reading = reading
-        self.n_blocks = len(reading.pending)
-        self.is_last = is_last  # of the epoch
-        self.behind = behind
-
-
-class _Walk:
-    """Goes through the rest of an epoch, window by window and step by step."""
-
-    def __init__(self, dataset: Dataset, fetcher: Fetcher, worker: int, n_workers: int):
-        self._dataset = dataset
-        self._fetcher = fetcher
-        self._worker, self._n_workers = worker, n_workers
-        self._first_step = dataset._position.step
-        self._rows: list[list[Piece]] = []  # of the step in hand
-
-    def steps(self) -> Iterator[tuple[list[list[Piece]] | None, Position]]:
-        current: _Ahead | None = self._first()
-        while current is not None:
-            following = self._following(current)
-            self._fetcher.take(current.reading, 0)
-            yield from self._window_steps(current, following)
-            if following is None:
-                yield from self._rest(current)
-            current = following
-
-    # A window is empty where its records give no documents. It is passed over: else the steps of
-    # an epoch that ends with one would never reach the next epoch.
-
-    def _first(self) -> _Ahead:
-        """The window to begin with, of the next epoch where nothing is left of this one."""
-        start, epochs = self._dataset._position, 0
-        # With small weights chance may leave an epoch empty, but hardly this many.
-        most_empty = 2 + int(64 / self._dataset._mixture.documents)
-        ahead = self._open(start, -start.offset)
-        while not len(ahead.window):
-            epochs += ahead.is_last
-            if epochs == most_empty:
-                raise ValueError(
-                    f"{epochs} epochs up to epoch {ahead.position.epoch} have no documents: views, "
-                    'long_captions="drop" and pack leave out all records of all sources')
-            ahead = self._open(ahead.behind, 0)
-        return ahead
-
-    def _following(self, current: _Ahead) -> _Ahead | None:
-        """The next window of the epoch. Empty ones are counted to the current one."""
-        while not current.is_last:
-            ahead = self._open(current.behind, current.begin + len(current.window))
-            if len(ahead.window):
-                return ahead
-            current.behind, current.is_last = ahead.behind, ahead.is_last
-        return None
-
-    def _open(self, position: Position, begin: int) -> _Ahead:
-        dataset = self._dataset
-        window = dataset._planner.window(position.cursors, position.takes)
-        if position.offset and position.offset >= len(window):
-            raise StateError(f"the state is damaged: {position.offset} sequences of a window that "
-                             f"has {len(window)}")
-        self._name_too_long(window)
-        step = self._first_step + (begin + len(window)) // dataset.batch_size
-        behind, is_last = dataset._next_window(position, step)
-        packing, mine = window.packing, self._mine(begin, len(window))
-        items = [packing.item[packing.first[s]:packing.first[s + 1]] for s in mine]
-        wanted = np.unique(np.concatenate(items)) if items else np.zeros(0, np.int64)
-        reading = self._fetcher.request(window, wanted)
-        return _Ahead(position, window, begin, reading, is_last, behind)
-
-    def _mine(self, begin: int, n: int) -> np.ndarray:
-        """Sequences of a window that this worker builds."""
-        at = np.arange(begin, begin + n)
-        step, slot = np.divmod(at, self._dataset.batch_size)
-        each = self._dataset.batch_size // self._dataset.world_size
-        mine = (at >= 0) & (slot // each == self._dataset.rank) & \
-            (step % self._n_workers == self._worker)
-        return np.flatnonzero(mine)
-
-    def _window_steps(self, current: _Ahead, following: _Ahead | None):
-        size, n = self._dataset.batch_size, len(current.window)
-        mine = set(self._mine(current.begin, n).tolist())
-        for number in range(max(0, -current.begin), n):
-            if number in mine:
-                self._rows.append(self._sequence(current, number))
-                if following is not None:
-                    self._fetcher.take(following.reading,
-                                       following.n_blocks * (n - 1 - number) // n)
-            done = current.begin + number + 1
-            if done % size == 0:
-                yield self._finish(done // size, current, number + 1)
-
-    def _sequence(self, current: _Ahead, number: int) -> list[Piece]:
-        content, pieces = current.reading.content, []
-        for item, start, length in current.window.packing.pieces(number):
-            is_end = start + length == current.window.documents.length[item]
-            pieces.append(Piece(content.pop(item) if is_end else content[item], start, length))
-        return pieces
-
-    def _finish(self, steps: int, current: _Ahead, offset: int):
-        """Ends a step; `offset` sequences of the window are behind it then."""
-        step = self._first_step + steps
-        if offset == len(current.window):
-            position = replace(current.behind, step=step)
-        else:
-            position = replace(current.position, step=step, offset=offset)
-        is_mine = (steps - 1) % self._n_workers == self._worker
-        rows, self._rows = self._rows, []
-        return (rows if is_mine else None), position
-
-    def _rest(self, current: _Ahead):
-        """Completes the epoch's last step with padding."""
-        size = self._dataset.batch_size
-        each = size // self._dataset.world_size
-        done = current.begin + len(current.window)
-        if done % size == 0:
-            return
-        self._rows += [[]] * (each - len(self._rows))
-        yield self._finish(done // size + 1, current, len(current.window))
-
-    def _name_too_long(self, window: Window) -> None:
-        documents = window.too_long
-        if not len(documents):
-            return
-        names = []
-        for i in range(min(len(documents), 20)):
-            source = self._dataset._sources[int(documents.source[i])]
-            shard = source.shard(int(documents.shard[i])).reader.shard
-            key, name, _ = shard.identify(int(documents.position[i]))
-            names.append(f"{name} {key} ({documents.length[i]})")
-        message = (f"{len(documents)} samples need more than pack={self._dataset.options.pack} "
-                   f"positions, and only texts may be cut (max_caption_tokens shortens captions): "
-                   f"{', '.join(names)}")
-        if self._dataset._on_error == "raise":
-            raise ValueError(message)
-        warnings.warn(message, DamageWarning, 2)
 
 
 def _refuse_part() -> None:

@@ -42,7 +42,7 @@ class DatasetIndex:
             raise FileNotFoundError(f"{self.file}: no such file or folder{how}")
         self._index = _shard.DatasetFile(self.file)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self.file, self.fingerprint)
 
     def __len__(self) -> int:
@@ -117,7 +117,7 @@ class DatasetIndex:
 
     def _header(self, entry: bytes) -> dict[str, Any]:
         try:
-            header = json.loads(entry)
+            header: dict[str, Any] = json.loads(entry)
             _shard.default_encoder(json.dumps({"name": "", "part": 0, **header}))
         except (ValueError, TypeError, RecursionError, _shard.ShardError) as error:
             raise self._damaged(f"it has a configuration that is none ({error})") from None
@@ -202,6 +202,9 @@ class DatasetIndex:
                 f"{reader.path} is not the shard that {self.file} tells of, which is older: "
                 f"run `latentmill index {self.folder or '.'}` again"
             )
+        if len(reader) != self.records[i]:
+            raise self._damaged(f"it tells of {self.records[i]} records in {reader.path}, which has "
+                                f"{len(reader)}")
         return reader
 
     def problems(self) -> list[str]:

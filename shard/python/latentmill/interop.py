@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from .columns import U32
 from .optional import need_torch
 from .options import one_of
 from .record import ORDERS, Record, Text
@@ -34,12 +36,14 @@ def to_transfusion_pytorch(record: Record, caption: int | None = None, order: st
     return parts
 
 
-def _parts(record: Record, caption: int | None, order: str | None) -> list[tuple[str, np.ndarray]]:
+def _parts(record: Record, caption: int | None, order: str | None
+           ) -> list[tuple[str, npt.NDArray[Any]]]:
     """Texts and latents as they follow each other in a sequence."""
     order = order or record.order
     one_of("order", order, ORDERS)
     _refuse_others(record)
-    parts = [("text", _ids(record, text, caption)) for text in record.texts]
+    parts: list[tuple[str, npt.NDArray[Any]]] = [
+        ("text", _ids(record, text, caption)) for text in record.texts]
     latent = record.latent_float32()
     if latent is not None:
         parts.insert(0 if order == "image_first" else len(parts), ("latent", latent))
@@ -54,7 +58,7 @@ def _refuse_others(record: Record) -> None:
                          "to_transfusion_pytorch() takes at most one text and one image")
 
 
-def _ids(record: Record, text: Text, caption: int | None) -> np.ndarray:
+def _ids(record: Record, text: Text, caption: int | None) -> U32:
     chosen = record.caption_drawn if caption is None else caption
     if not 0 <= chosen < len(text.alternatives):
         raise ValueError(f"{record!r} has {len(text.alternatives)} captions, "

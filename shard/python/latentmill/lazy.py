@@ -25,4 +25,6 @@ class cached_property(Generic[T]):
     def __get__(self, instance: object | None, owner: type) -> cached_property[T] | T:
         if instance is None:
             return self
-        return instance.__dict__.setdefault(self._function.__name__, self._function(instance))
+        value: T = instance.__dict__.setdefault(self._function.__name__,
+                                                self._function(instance))
+        return value

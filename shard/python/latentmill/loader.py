@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .hashing import key_of
 from .optional import need_torch
+from .planning.hashing import key_of
 
 if TYPE_CHECKING:
     from .dataset import Dataset
@@ -44,7 +44,7 @@ class Loader:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self._begun():
-            self.dataset._position = self.dataset._position_behind(batch)
+            self.dataset.follow(batch)
             yield batch
 
     def __repr__(self) -> str:
@@ -56,8 +56,5 @@ class Loader:
         if self._generator is not None:
             self._generator.manual_seed(
                 key_of(dataset.options.seed, _WORKERS, dataset.rank, dataset.step))
-        was_told, dataset._knows_epochs = dataset._knows_epochs, True
-        try:
+        with dataset.starting_workers():
             return iter(self._loader)
-        finally:
-            dataset._knows_epochs = was_told

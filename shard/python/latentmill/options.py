@@ -32,7 +32,7 @@ class Options:
     group: int = 8
     weights_by: str = "tokens"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         one_of("order", self.order, ("redraw", "stored"))
         one_of("long_captions", self.long_captions, ("truncate", "other_caption", "drop"))
         one_of("weights_by", self.weights_by, ("tokens", "samples"))
@@ -107,7 +107,8 @@ def templates(sequence: None | Sequence[str | int] | Mapping[str, Sequence[str |
     return checked
 
 
-def one_of(name: str, value: object, allowed: tuple) -> None:
+def one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    """ValueError, naming argument and choice, where it is none of them; True is not 1."""
     if not any(value == one and isinstance(value, bool) == isinstance(one, bool)
                for one in allowed):
         raise ValueError(f"{name} is one of {', '.join(map(repr, allowed))}, not {value!r}")

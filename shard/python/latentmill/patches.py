@@ -2,16 +2,19 @@
 """Latents as they are stored -> what a model is given: scaled, and cut into patches."""
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from . import _shard
-from .columns import DTYPES
+from .columns import DTYPES, F32
 
+T = TypeVar("T", bound=np.generic)
 _NUMBERS = {name: number for number, name in DTYPES.items()}
 
 
-def patchify(latents: np.ndarray, patch: int, order: str = "pqc") -> np.ndarray:
+def patchify(latents: npt.NDArray[T], patch: int, order: str = "pqc") -> npt.NDArray[T]:
     """[n, C, H, W] -> [n, (H/k)(W/k), k*k*C], patches left to right, top to bottom.
 
     order: of the values of a patch: "pqc" (row, column, channel) or "cpq"."""
@@ -22,7 +25,8 @@ def patchify(latents: np.ndarray, patch: int, order: str = "pqc") -> np.ndarray:
     return cut.transpose(axes).reshape(n, (height // k) * (width // k), k * k * c)
 
 
-def unpatchify(patches: np.ndarray, dims: tuple[int, int, int], order: str = "pqc") -> np.ndarray:
+def unpatchify(patches: npt.NDArray[T], dims: tuple[int, int, int], order: str = "pqc"
+               ) -> npt.NDArray[T]:
     """The inverse: [n, (H/k)(W/k), k*k*C] -> [n, C, H, W] of dims (C, H, W)."""
     c, height, width = dims
     n, count, values = patches.shape
@@ -36,20 +40,19 @@ def unpatchify(patches: np.ndarray, dims: tuple[int, int, int], order: str = "pq
     return cut.transpose(axes).reshape(n, c, height, width)
 
 
-def bf16_to_float32(array: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+def bf16_to_float32(array: npt.NDArray[np.uint16]) -> F32:
     """The values of bfloat16 numbers whose bits are a uint16 array. Exact.
 
     With torch: torch.from_numpy(array.view(numpy.int16).copy()).view(torch.bfloat16)."""
     return (array.astype(np.uint32) << 16).view(np.float32)
 
 
-def to_float32(raw: np.ndarray, dtype: str | int | None) -> npt.NDArray[np.float32]:
+def to_float32(raw: npt.NDArray[Any], dtype: str | int | None) -> F32:
     """The values of a latent as it is stored, in an array of their own."""
     return bf16_to_float32(raw) if dtype == "bf16" else raw.astype(np.float32)
 
 
-def scaled(raw: np.ndarray, dtype: str | int | None, scale: np.ndarray, shift: np.ndarray
-           ) -> npt.NDArray[np.float32]:
+def scaled(raw: npt.NDArray[Any], dtype: str | int | None, scale: F32, shift: F32) -> F32:
     """(raw - shift) * scale in float32. raw: [..., C, H, W]; scale, shift: [1 or C, p, p]."""
     values = to_float32(raw, dtype)
     values -= _over_grid(shift, raw.shape)
@@ -57,7 +60,7 @@ def scaled(raw: np.ndarray, dtype: str | int | None, scale: np.ndarray, shift: n
     return values
 
 
-def _over_grid(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _over_grid(values: F32, shape: tuple[int, ...]) -> F32:
     """[1 or C, p, p], repeated over the grid of a latent [..., C, H, W]."""
     p = values.shape[-1]
     if p == 1:
@@ -66,8 +69,8 @@ def _over_grid(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.tile(values, (1, rows, columns))[:, :shape[-2], :shape[-1]]
 
 
-def cut_patches(latents: list[np.ndarray], dtype: str, patch: int, order: str,
-                scale: np.ndarray, shift: np.ndarray, out: np.ndarray) -> None:
+def cut_patches(latents: list[npt.NDArray[Any]], dtype: str, patch: int, order: str,
+                scale: F32, shift: F32, out: F32) -> None:
     """patchify(scaled(raw)) of each raw latent (C, H, W), in one go, into out: float32 [sum of
     their (H/k)(W/k), k*k*C]. The same bits."""
     if scale.shape[-1] == 1:

@@ -61,7 +61,7 @@ class ShardReader:
         self._block: _shard.Block | None = None  # the last one that was read
         self._named: set[tuple[int, int]] = set()  # frames that were named
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         columns = "all" if self._tensors else "text"
         on_error = "skip" if self._skip else "raise"
         return _reopen, (self.path, columns, on_error, self.fingerprint)
@@ -75,7 +75,8 @@ class ShardReader:
     @cached_property
     def header(self) -> dict[str, Any]:
         """What holds for all records: FORMAT.md, section 2."""
-        return json.loads(self.shard.header_json)
+        header: dict[str, Any] = json.loads(self.shard.header_json)
+        return header
 
     @cached_property
     def fingerprint(self) -> str:
@@ -125,12 +126,15 @@ class ShardReader:
         return np.frombuffer(values, np.uint32 if name == "id_map" else np.float32).reshape(dims)
 
     def __getitem__(self, i: int) -> Record:
+        position = self._position(i)
+        return Record(self, position, None, self.shard.locate(position)[1])
+
+    def _position(self, i: int) -> int:
         n = len(self)
         position = operator.index(i)
         if not -n <= position < n:
             raise IndexError(f"{self.path} has {n} records, not a record {position}")
-        position %= n
-        return Record(self, position, None, self.shard.locate(position)[1])
+        return position % n
 
     def by_key(self, key: str, name: str | None = None) -> Record:
         """The first record of that key and, if given, of the unit NAME. KeyError."""
@@ -164,13 +168,13 @@ class ShardReader:
         blocks: dict[int, _shard.Block] = {}
         records: list[Record | None] = []
         for i in positions:
-            record = self[i]
-            number, row = self.shard.locate(record.position)
+            position = self._position(i)
+            number, row = self.shard.locate(position)
             block = blocks.get(number)
             if block is None:
                 block = blocks[number] = self.shard.block(number, tensors)
-            record._block = block
-            records.append(record if self._readable(block, row) else None)
+            readable = self._readable(block, row)
+            records.append(Record(self, position, block, row) if readable else None)
         return records
 
     def records(self, block: _shard.Block) -> list[Record]:
@@ -190,7 +194,9 @@ class ShardReader:
             warnings.warn(skipped_text(error), DamageWarning, 3)
         return False
 
-    def _block_of(self, position: int, tensors: bool) -> _shard.Block:
+    def block_of(self, position: int, tensors: bool) -> _shard.Block:
+        """The block of a record, which is kept until another is asked for: for Record. tensors:
+        whether they are decompressed with it. DamagedError comes when something is asked of it."""
         number = self.shard.locate(position)[0]
         block = self._block
         if block is None or block.number != number:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +25,9 @@ _NUMPY = {number: np.dtype(_TYPES[name]) for number, name in DTYPES.items() if n
 _BYTES = np.dtype("u1")
 _U32 = np.dtype("<u4")
 _TEXT = next(number for number, name in PARTS.items() if name == "text")
+
+# What was made of a part: renditions with their numbers, and tensors.
+_Made = tuple[list[tuple[int, "_shard._Rendition"]], list["_shard._Tensor"]]
 
 ORDERS = ("caption_first", "image_first")
 
@@ -58,14 +62,14 @@ class Tensor:
     shape: tuple[int, ...]
     owner: int | None  # of an image: position in its renditions; of a text: in its alternatives
     checksum: int  # XXH3-64 of its values
-    _record: Record = field(repr=False, compare=False)
+    _load: Callable[[], _shard.Block] = field(repr=False, compare=False)
     _place: tuple[int, int, int, int] = field(repr=False, compare=False)
 
     @property
     def array(self) -> npt.NDArray[Any]:
         """Its values, read-only; bf16 as uint16, a file or an unknown dtype as uint8 (bytes)."""
         frame, offset, n_bytes, dtype = self._place
-        block = self._record._loaded()  # of which this frame alone is unpacked
+        block = self._load()  # of which this frame alone is unpacked
         return tensor_view(block.tensor(frame), offset, n_bytes, dtype, self.shape)
 
 
@@ -140,9 +144,9 @@ class Record:
         self.position = position
         self._block = block
         self._row = row
-        self._row_data: Any = None
+        self._row_data: _shard._Row | None = None
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return _record_at, (self._reader, self.position)
 
     def __repr__(self) -> str:
@@ -152,10 +156,10 @@ class Record:
     def _loaded(self, tensors: bool = False) -> _shard.Block:
         block = self._block
         if block is None:
-            block = self._block = self._reader._block_of(self.position, tensors)
+            block = self._block = self._reader.block_of(self.position, tensors)
         return block
 
-    def _data(self):
+    def _data(self) -> _shard._Row:
         data = self._row_data
         if data is None:
             data = self._row_data = self._loaded().row(self._row)
@@ -217,7 +221,7 @@ class Record:
         """All of it, in its order."""
         stored = self._data()[8]
         renditions, tensors = self._loaded().made(self._row)
-        made: list[tuple[list, list]] = [([], []) for _ in stored]
+        made: list[_Made] = [([], []) for _ in stored]
         for number, rendition in enumerate(renditions):
             made[rendition[1]][0].append((number, rendition))
         for tensor in tensors:
@@ -234,10 +238,11 @@ class Record:
         """Its texts."""
         return [part for part in self.parts if isinstance(part, Text)]
 
-    def _first_text(self):
+    def _first_text(self) -> tuple[_shard._Alternative, ...] | None:
         for kind, _, _, held in self._data()[8]:
             if kind == _TEXT:
-                return held
+                alternatives: tuple[_shard._Alternative, ...] = held
+                return alternatives
         return None
 
     @property
@@ -252,8 +257,8 @@ class Record:
         alternatives = self._first_text()
         if alternatives is None:
             return None
-        kind, _, text, _, _ = alternatives[self._data()[4]]
-        return text if kind == 0 else None
+        text = alternatives[self._data()[4]][2]
+        return text if isinstance(text, str) else None
 
     @property
     def ids(self) -> npt.NDArray[np.uint32] | None:
@@ -325,14 +330,14 @@ class Record:
     def _ids(self, first: int, n: int) -> npt.NDArray[np.uint32]:
         return np.frombuffer(memoryview(self._loaded().ids), _U32, n, 4 * first)
 
-    def _alternatives(self, alternatives) -> list[Alternative]:
+    def _alternatives(self, alternatives: Iterable[Any]) -> list[Alternative]:
         return [
             Alternative(name, None if kind else held, None if n is None else self._ids(first, n),
                         kind, held if kind else b"")
             for kind, name, held, first, n in alternatives
         ]
 
-    def _part(self, stored, made) -> Part:
+    def _part(self, stored: _shard._Part, made: _Made) -> Part:
         kind, flags, role, held = stored
         loss = flags == _shard.FLAG_LOSS
         renditions, all_tensors = made
@@ -347,13 +352,13 @@ class Record:
                          [_rendition(r) for _, r in renditions], tensors)
         return Other(name, loss, role, held, tensors)
 
-    def _tensor(self, t, first_rendition: int) -> Tensor:
+    def _tensor(self, t: _shard._Tensor, first_rendition: int) -> Tensor:
         kind, _, owner, encoder, slot, dtype, dims, frame, offset, n_bytes, checksum = t
         column = column_of(kind, encoder, dtype, slot)
         return Tensor(
             self._reader.header["encoders"][encoder]["name"], column.kind, column.output,
             column.mirrored, column.logvar, column.dtype, dims,
-            None if owner is None else owner - first_rendition, checksum, self,
+            None if owner is None else owner - first_rendition, checksum, self._loaded,
             (frame, offset, n_bytes, dtype))
 
 
@@ -380,15 +385,16 @@ class Sequence(NamedTuple):
     spans: list[Span]
 
 
-def _rendition(r) -> Rendition | OtherRendition:
+def _rendition(r: _shard._Rendition) -> Rendition | OtherRendition:
     if len(r) == 3:
         return OtherRendition(r[0], r[2])
     _, _, mirrored, fit, target, crop, content = r
     return Rendition(FITS[fit], mirrored, target, crop, content)
 
 
-def tensor_view(buffer, offset: int, n_bytes: int, dtype: int, dims: tuple[int, ...]):
-    """Read-only values of a tensor in the buffer of its frame."""
+def tensor_view(buffer: Any, offset: int, n_bytes: int, dtype: int, dims: tuple[int, ...]
+                ) -> npt.NDArray[Any]:
+    """Read-only values of a tensor in the Buffer of its frame."""
     kind = _NUMPY.get(dtype)
     if kind is None:
         return np.frombuffer(buffer, _BYTES, n_bytes, offset)

@@ -15,17 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from . import view_file
 from ._shard import Sequencer
-from .caption_rules import text_of
-from .catalogue import find_shards, first_few
-from .columns import starts_of
-from .documents import PLAN, Markers, OwnIds, Texts, lengths_of
+from .columns import F64, I32, I64, Bools, starts_of
 from .lazy import cached_property
 from .reader import ShardReader
 from .record import Alternative, Record
-from .tokenizer import tokenizer_of
+from .sources import view_file
+from .sources.caption_rules import text_of
+from .sources.catalogue import Paths, find_shards, first_few
+from .sources.documents import PLAN, Markers, OwnIds, Texts, lengths_of
+from .sources.tokenizer import tokenizer_of
 
 Tokenizer = Callable[[str], Sequence[int]]
 Captions = Callable[[Record], Sequence[str]] | Mapping[Any, str | Sequence[str]]
@@ -35,16 +36,17 @@ _MAX_IDS = 2**31
 UNIT_WEIGHT = 1 << 20  # a weight of 1, where weights are added up
 
 
-def units_of(weights: np.ndarray) -> np.ndarray:
-    """At least 1 where there is any. int64"""
-    return np.ceil(weights * UNIT_WEIGHT).astype(np.int64)
+def units_of(weights: F64) -> I64:
+    """At least 1 where there is any."""
+    units: I64 = np.ceil(weights * UNIT_WEIGHT).astype(np.int64)
+    return units
 
 
 @dataclass(repr=False)
 class View:
     """An opened view. Make one with build_view(), or open a file of it with View.open()."""
     meta: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+    arrays: view_file.Arrays
     tokenizer: Tokenizer | None = None
 
     @staticmethod
@@ -52,16 +54,16 @@ class View:
         """path: a file of build_view(). tokenizer: the one it was built with, if it was.
         ValueError where it is no view, or is damaged, or the tokenizer is not given."""
         try:
-            view = View(*view_file.read(path), tokenizer)
-            view._check()
+            meta, arrays = view_file.read(path)
+            _refuse_nonsense(meta, arrays)
         except FileNotFoundError:
             raise
         except Exception as error:  # whatever gzip, json and numpy make of foreign bytes
             raise ValueError(f"{path} is no view of latentmill, or damaged: {error}") from None
-        if bool(view.tokenizer_name) != (tokenizer is not None):
-            raise ValueError(f"{path} was built {'with' if view.tokenizer_name else 'without'} a "
+        if bool(meta["tokenizer"]) != (tokenizer is not None):
+            raise ValueError(f"{path} was built {'with' if meta['tokenizer'] else 'without'} a "
                              "tokenizer: open it so, by View.open(path, ...)")
-        return view
+        return View(meta, arrays, tokenizer)
 
     def __repr__(self) -> str:
         tokens = f", tokens of {self.tokenizer_name!r}" if self.tokenizer_name else ""
@@ -75,7 +77,8 @@ class View:
     @property
     def fingerprint(self) -> str:
         """Of lengths, weights, captions and markers, and of the shards it is of."""
-        return self.meta["fingerprint"]
+        fingerprint: str = self.meta["fingerprint"]
+        return fingerprint
 
     @property
     def markers(self) -> Markers | None:
@@ -84,12 +87,15 @@ class View:
 
     @property
     def tokenizer_name(self) -> str:
-        return self.meta["tokenizer"]
+        """"": it was built without one."""
+        name: str = self.meta["tokenizer"]
+        return name
 
     @property
     def n_pieces(self) -> int:
         """The highest id that its tokenizer gave, and one more."""
-        return self.meta["n_pieces"]
+        n: int = self.meta["n_pieces"]
+        return n
 
     def check(self, source: str, n_shards: int, shard: int, fingerprint: str) -> None:
         """ValueError where the source has other shards, of which it says one's number."""
@@ -99,10 +105,10 @@ class View:
                              "these with latentmill.build_view()")
 
     @cached_property
-    def _starts(self) -> dict[str, np.ndarray]:
-        """Of each shard, where its part of these arrays begins. int64 [shards + 1]"""
+    def _starts(self) -> dict[str, I64]:
+        """Of each shard, where its part of these arrays begins. [shards + 1]"""
         a = self.arrays
-        replaced = self._is_replaced
+        replaced = _replaced(a["replaced"] > 0, a["texts"], a["count"])
         records = starts_of(a["records"])
         parts = starts_of(a["texts"])[records]
         alternatives = starts_of(a["count"])[parts]
@@ -111,18 +117,13 @@ class View:
                 "ids": starts_of(a["n_ids"] * replaced)[alternatives],
                 "text": starts_of(a["text_bytes"])[texts]}
 
-    @property
-    def _is_replaced(self) -> np.ndarray:
-        """Whether each alternative is the view's own. bool"""
-        return _replaced(self.arrays["replaced"] > 0, self.arrays["texts"], self.arrays["count"])
-
     @cached_property
-    def units(self) -> np.ndarray:
+    def units(self) -> I64:
         """Sum of the weights of each shard's records: whole numbers, which add up the same on
-        every machine. int64 [shards]"""
+        every machine. [shards]"""
         return np.diff(starts_of(units_of(self.arrays["weight"]))[self._starts["texts"]])
 
-    def _of(self, shard: int, array: str, starts: str = "") -> np.ndarray:
+    def _of(self, shard: int, array: str, starts: str = "") -> npt.NDArray[Any]:
         """The shard's part of an array that is as long as `starts` is."""
         begin, end = self._starts[starts or array][shard:shard + 2].tolist()
         return self.arrays[array][begin:end]
@@ -159,7 +160,7 @@ class View:
                             texts.own.of(begin + i)) for i in range(count)]
 
     def tokens(self, record: Record, caption: int, n_caption: int, choices: list[int] | None,
-               n_others: int) -> list[np.ndarray]:
+               n_others: int) -> list[I32]:
         """Ids of a stored caption (-1: none) and of the record's other texts, of each of which
         choices has the alternative, by the tokenizer. ValueError where they are not as many as
         the view has."""
@@ -175,36 +176,57 @@ class View:
                              "made: build it again")
         return first + others if record.captions else others
 
-    def _check(self) -> None:
-        """ValueError where numbers do not go together, or are none that build_view() makes."""
-        a, meta = self.arrays, self.meta
-        if not all(isinstance(meta[name], list) for name in ("shards", "names")) or not all(
-                isinstance(s, str) for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):
-            raise ValueError("a name is no string")
-        n, n_texts, n_captions = len(a["weight"]), len(a["count"]), len(a["n_ids"])
-        below = {"records": n + 1, "texts": n_texts + 1, "count": n_captions + 1, "weight": 1e6,
-                 "n_ids": _MAX_IDS, "name": len(meta["names"]), "replaced": 2, "ids": _MAX_IDS}
-        if not all(((0 <= a[name]) & (a[name] < bound)).all() for name, bound in below.items()):
-            raise ValueError("a length, position or weight cannot be")
-        if (len(a["records"]), len(a["texts"]), len(a["replaced"]), len(a["name"]),
-                a["records"].sum(), a["texts"].sum(), a["count"].sum()) != \
-                (len(meta["shards"]), n, n, n_captions, n, n_texts, n_captions) or \
-                (a["count"] == 0).any() or (a["replaced"] > a["texts"]).any():
-            raise ValueError("its arrays do not go together")
-        replaced = self._is_replaced
-        if (len(a["text_bytes"]), len(a["ids"]), len(a["text"])) != \
-                (replaced.sum(), a["n_ids"][replaced].sum(), a["text_bytes"].sum()):
-            raise ValueError("its captions do not go together")
-        if type(meta["n_pieces"]) is not int or not 0 <= meta["n_pieces"] <= _MAX_IDS:
-            raise ValueError("it does not say what it was made with")
-        bos, eos, *images = meta["markers"] or (None, None, 0, 0)
-        if len(images) != 2 or not all(type(m) is int and 0 <= m < _MAX_IDS for m in
-                                       (*images, bos or 0, eos or 0)):
-            raise ValueError("its markers are no ids")
+
+def _refuse_nonsense(meta: dict[str, Any], a: view_file.Arrays) -> None:
+    """ValueError where a file's numbers do not go together, or are none that build_view() makes."""
+    if not all(isinstance(meta[name], list) for name in ("shards", "names")) or not all(
+            isinstance(s, str) and "\0" not in s and _is_unicode(s)
+            for s in (meta["tokenizer"], *meta["shards"], *meta["names"])):
+        raise ValueError("a name is no string")
+    _refuse_tokenizer(meta)
+    n, n_texts, n_captions = len(a["weight"]), len(a["count"]), len(a["n_ids"])
+    below = {"records": n + 1, "texts": n_texts + 1, "count": n_captions + 1, "weight": 1e6,
+             "n_ids": _MAX_IDS, "name": len(meta["names"]), "replaced": 2, "ids": _MAX_IDS}
+    if not all(((0 <= a[name]) & (a[name] < bound)).all() for name, bound in below.items()):
+        raise ValueError("a length, position or weight cannot be")
+    if (len(a["records"]), len(a["texts"]), len(a["replaced"]), len(a["name"]),
+            a["records"].sum(), a["texts"].sum(), a["count"].sum()) != \
+            (len(meta["shards"]), n, n, n_captions, n, n_texts, n_captions) or \
+            (a["count"] == 0).any() or (a["replaced"] > a["texts"]).any():
+        raise ValueError("its arrays do not go together")
+    replaced = _replaced(a["replaced"] > 0, a["texts"], a["count"])
+    if (len(a["text_bytes"]), len(a["ids"]), len(a["text"])) != \
+            (replaced.sum(), a["n_ids"][replaced].sum(), a["text_bytes"].sum()):
+        raise ValueError("its captions do not go together")
+    if (a["ids"] >= meta["n_pieces"]).any():
+        raise ValueError("an id is not below its n_pieces")
+    text, begins = a["text"], starts_of(a["text_bytes"])[:-1]
+    text.tobytes().decode()
+    if (text[begins[begins < len(text)]] & 0xC0 == 0x80).any():
+        raise ValueError("a caption begins within a character")
 
 
-def ids_by(tokenizer: Tokenizer, record: Record, text: str) -> np.ndarray:
-    """The tokenizer's of a text of the record, checked. int32"""
+def _refuse_tokenizer(meta: dict[str, Any]) -> None:
+    markers, n_pieces = meta["markers"], meta["n_pieces"]
+    if type(n_pieces) is not int or not 0 <= n_pieces <= _MAX_IDS:
+        raise ValueError("its n_pieces is no number of ids")
+    if not meta["tokenizer"]:
+        fine = markers is None
+    else:  # BOS and EOS may lack
+        fine = isinstance(markers, list) and len(markers) == 4 and all(
+            m is None and i < 2 or type(m) is int and 0 <= m < _MAX_IDS
+            for i, m in enumerate(markers))
+    if not fine:
+        raise ValueError("its markers are not those of a tokenizer")
+
+
+def _is_unicode(name: str) -> bool:
+    """Half a surrogate pair is none."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def ids_by(tokenizer: Tokenizer, record: Record, text: str) -> I32:
+    """The tokenizer's of a text of the record, checked."""
     given = tokenizer(text)
     try:
         ids = np.asarray(given)
@@ -217,7 +239,7 @@ def ids_by(tokenizer: Tokenizer, record: Record, text: str) -> np.ndarray:
     return ids.astype(np.int32)
 
 
-def build_view(paths, out: str | os.PathLike[str], *,
+def build_view(paths: Paths, out: str | os.PathLike[str], *,
                where: Callable[[Record], bool] | None = None,
                weight: Callable[[Record], float] | None = None,
                captions_map: Captions | None = None,
@@ -248,6 +270,8 @@ def build_view(paths, out: str | os.PathLike[str], *,
         raise TypeError(f"captions_map is a mapping of keys, or a callable; not {captions_map!r}")
     if (tokenizer is None) != (markers is None):
         raise ValueError("a tokenizer comes with markers={'bos', 'eos', 'boi', 'eoi'}")
+    if not tokenizer_name:
+        raise ValueError("tokenizer_name is empty, which stands for the shards' own tokenizer")
     meta = {"tokenizer": tokenizer_name if tokenizer else "", "shards": [], "names": [],
             "markers": None if markers is None else list(_checked(markers))}
     view = View(meta, {}, tokenizer)
@@ -277,14 +301,15 @@ def _checked(markers: Mapping[str, int | None]) -> Markers:
 class _Builder:
     """Collects what a view says of each record."""
 
-    def __init__(self, view: View, where, weight, captions_map: Captions | None = None):
+    def __init__(self, view: View, where: Callable[[Record], bool] | None,
+                 weight: Callable[[Record], float] | None, captions_map: Captions | None):
         self._view = view
         self._where = where
         self._weight = weight
         self._captions_map = captions_map
         self._used_keys: set[Any] = set()  # of captions_map
         self._names: dict[str, int] = {}
-        self._values: dict[str, list] = {name: [] for name in view_file.ARRAYS}
+        self._values: dict[str, list[Any]] = {name: [] for name in view_file.ARRAYS}
         self._ids, self._text = bytearray(), bytearray()  # two of these arrays
         self._n_pieces = 0
         self._tokenizer = view.tokenizer  # of new captions
@@ -376,7 +401,7 @@ class _Builder:
             raise ValueError(f"{record!r} has no token ids: the view needs a tokenizer")
         return len(text.ids)
 
-    def _counted(self, ids: np.ndarray) -> np.ndarray:
+    def _counted(self, ids: I32) -> I32:
         self._n_pieces = max(self._n_pieces, int(ids.max(initial=-1)) + 1)
         return ids
 
@@ -404,9 +429,9 @@ def _short(value: object) -> str:
     return text if len(text) < 100 else f"{text[:100]}..."
 
 
-def _replaced(replaced: np.ndarray, texts: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Which alternatives are of the first text of a replaced record. replaced: bool [n]; texts:
-    [n], of each record; count: of each text. bool"""
+def _replaced(replaced: Bools, texts: I64, count: I64) -> Bools:
+    """Which alternatives are of the first text of a replaced record. replaced: [n]; texts:
+    [n], of each record; count: of each text."""
     first = np.zeros(len(count), bool)
     first[starts_of(texts)[:-1][replaced]] = True
     return np.repeat(first, count)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much of each source a window takes.
+
+Each source has a cursor: how many of its records were taken, pass after pass, in units of
+2^-32 record, so that shares add up exactly however many windows there are. A window takes
+from each in proportion to weight / mean size; it ends early where the largest source that it
+takes from ends a pass: that is the epoch. Where a schedule turns that source off, the largest
+of the others says when the epoch in hand ends. With constant weights the cursors of an epoch's
+start are a product, not a sum, so any epoch can be begun without the ones before it."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+UNIT = 1 << 32
+
+
+@dataclass(frozen=True)
+class Share:
+    """A source as the mixture sees it."""
+    name: str
+    weight: tuple[tuple[int, float], ...]  # (from step, weight), by step
+    n_records: int
+    mean_size: float       # of a record, in what weights count
+    mean_documents: float  # that a record gives; below 1 where a view leaves some out
+
+    def weight_at(self, step: int) -> float:
+        current = 0.0
+        for begin, weight in self.weight:
+            if begin <= step:
+                current = weight
+        return current
+
+
+class Mixture:
+    """Cursors -> what the next window takes."""
+
+    def __init__(self, shares: Sequence[Share], window: int):
+        self.shares = list(shares)
+        self._window = window
+        for step in sorted({step for share in self.shares for step, _ in share.weight}):
+            if not any(share.weight_at(step) for share in self.shares):
+                raise ValueError(f"all sources have weight 0 at step {step}")
+
+    @property
+    def documents(self) -> float:
+        """Of one pass over every source, on average."""
+        return sum(share.n_records * share.mean_documents for share in self.shares)
+
+    def _largest(self, takes: Sequence[int]) -> int:
+        """Of the sources that are taken from."""
+        return max((i for i, units in enumerate(takes) if units), default=0, key=lambda i: (
+            self.shares[i].n_records * self.shares[i].mean_size, -i))
+
+    def _rates(self, step: int) -> list[int]:
+        """Units that a whole window takes."""
+        records = [share.weight_at(step) / share.mean_size for share in self.shares]
+        total = sum(r * share.mean_documents for r, share in zip(records, self.shares))
+        return [round(self._window * UNIT * r / total) for r in records]
+
+    def _left(self, source: int, cursors: Sequence[int]) -> int:
+        """Units up to the end of its pass."""
+        whole = self.shares[source].n_records * UNIT
+        return whole - cursors[source] % whole
+
+    def most_takes(self, window: int) -> list[int]:
+        """More units than a window of so many documents takes, whatever the weights: twice as
+        many, as another version's means may differ a little."""
+        return [math.ceil(2 * window / share.mean_documents) * UNIT for share in self.shares]
+
+    def takes(self, cursors: Sequence[int], step: int) -> list[int]:
+        """Units that the window at `cursors` takes; it does not reach beyond an epoch's end."""
+        rates = self._rates(step)
+        largest = self._largest(rates)
+        left, rate = self._left(largest, cursors), rates[largest]
+        if rate > left:
+            rates = [r * left // rate for r in rates]
+        return rates
+
+    def ends_epoch(self, cursors: Sequence[int], takes: Sequence[int]) -> bool:
+        largest = self._largest(takes)
+        return takes[largest] >= self._left(largest, cursors)
+
+    def epoch_start(self, epoch: int, step: int) -> list[int]:
+        """The cursors of an epoch's begin, by the weights at `step`."""
+        rates = self._rates(step)
+        largest = self._largest(rates)
+        whole, rate = self.shares[largest].n_records * UNIT, rates[largest]
+        windows, rest = divmod(whole, rate)
+        return [epoch * (whole if i == largest else windows * r + r * rest // rate)
+                for i, r in enumerate(rates)]

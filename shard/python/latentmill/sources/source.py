@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A source: named shards, opened as they are needed and checked to fit together."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import _shard
+from .._shard import ShardError
+from ..columns import F32, I64, NO_IDS, Column, starts_of
+from ..dataset_index import DatasetIndex
+from ..lazy import cached_property
+from ..options import Options
+from ..reader import ShardReader
+from ..views import UNIT_WEIGHT, View, units_of
+from .catalogue import ACCEPTED, Catalogue, Paths
+from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
+from .weight import Weight, schedule
+
+# What a source's means are taken over: so many shards at most, and documents of these, both
+# evenly spread.
+_SAMPLED_SHARDS, _SAMPLED_DOCUMENTS = 64, 1 << 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """Shards that are mixed with one weight.
+
+    paths: a folder (with all shards in and below it), a .lms file, or a list of both. Of a
+    folder that latentmill prepare wrote, with manifests, those of finished units are taken, and
+    others named in a warning; of one without manifests (copied shards) all.
+    weight: relative to those of the other sources, or a schedule [(0, 1.0), (90_000, 3.0)]:
+    each weight holds from its step on. view: a file of latentmill.build_view(), or a View."""
+    paths: Paths
+    weight: Weight = 1.0
+    view: str | os.PathLike[str] | View | None = None
+
+    def __post_init__(self) -> None:
+        schedule(self.weight)
+        if not isinstance(self.view, (str, os.PathLike, View, type(None))):
+            raise TypeError(f"view is a file of build_view(), or a View; not {self.view!r}")
+
+
+Sources = Paths | Source | Mapping[str, Paths | Source]
+
+
+def named_sources(sources: Sources) -> dict[str, Source]:
+    """The argument `sources` of a Dataset."""
+    if not isinstance(sources, Mapping):
+        sources = {"data": sources}
+    if not sources:
+        raise ValueError(f"no sources: give {ACCEPTED}")
+    for name in sources:
+        if not isinstance(name, str):
+            raise TypeError(f"a source's name is a string, not {name!r}")
+    return {name: source if isinstance(source, Source) else Source(source)
+            for name, source in sources.items()}
+
+
+def _columns_of(index: DatasetIndex, configuration: int) -> list[Column]:
+    """Columns of tensors of the shards of one configuration."""
+    shards = np.repeat(index.configuration, np.diff(index.column_start))
+    return [index.columns[i] for i in np.unique(index.column[shards == configuration])]
+
+
+def _default_encoder(header: dict[str, Any]) -> int | None:
+    """What stands for an image: position in the header's encoders."""
+    return _shard.default_encoder(json.dumps({"name": "", "part": 0, **header}))
+
+
+def default_patch(catalogues: Iterable[Catalogue]) -> int:
+    """The window that the first shard with latents, or else the first, was prepared for."""
+    headers = [catalogue.first_header() for catalogue in catalogues]
+    patch: int = next((h for h in headers if h["encoders"]), headers[0])["patch"]
+    return patch
+
+
+@dataclass
+class OpenShard:
+    """A shard's reader, and its lengths: from its index, or from a view."""
+    reader: ShardReader
+    lengths: Lengths
+    texts: Texts
+    measure: Measure
+    sequencer: _shard.Sequencer
+    scales: dict[int, tuple[F32, F32]]  # scale and shift, by encoder of latents
+    window: int = 0  # of its source, that needed it last
+
+    def documents(self, records: I64, pass_number: int) -> Documents:
+        """Of these records in a pass over the source."""
+        return self.measure.documents(self.reader.shard, self.texts, self.lengths, records,
+                                      pass_number)
+
+    @cached_property
+    def most_images(self) -> int:
+        """Of a record, where it may have mirrored renditions; 0 where none has."""
+        if not any(column.mirrored for column in self.reader.frames.columns):
+            return 0
+        columns = self.reader.columns()
+        is_image = np.array([one.kind == "image" for one in columns.types] or [False])
+        return int(np.diff(starts_of(is_image[columns.type])[columns.part_start]).max(initial=0))
+
+
+class OpenSource:
+    """One source of a Dataset. Pickles without its open shards."""
+
+    def __init__(self, name: str, source: Source, catalogue: Catalogue, options: Options):
+        self.name = name
+        self.weight = schedule(source.weight)
+        self.view = View.open(source.view) if isinstance(source.view, (str, os.PathLike)) \
+            else source.view
+        self._catalogue = catalogue
+        self._options = options
+        self._open: OrderedDict[int, OpenShard] = OrderedDict()  # the last used one last
+        self._window = 0
+        self.contracts: list[tuple[str, Contract]] = []
+        self.headers: list[dict[str, Any]] = []  # one of each contract
+        self.channels = 0  # of its latents
+        self.image_lengths: set[int] = set()  # of records with images, without their texts
+        self.caption_names: set[str] = set()  # in the shards that were looked at
+        self._sums = np.zeros(3, np.int64)  # over these: positions, documents, units of weight
+        self._examine()
+        if not self.counts.sum():
+            raise ValueError(f"source {name!r} has no records")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": OrderedDict()}
+
+    @property
+    def counts(self) -> I64:
+        """Records of each shard. [shards]"""
+        return self._catalogue.counts
+
+    def _examine(self) -> None:
+        """What must be the same in all shards, from the index or else from each of them, and
+        what their records are in the mean."""
+        index, n = self._catalogue.index, len(self._catalogue)
+        sample = self._sample()
+        if index is not None:
+            for number, header in enumerate(index.configurations):
+                self._add_contract(index.file, header, _columns_of(index, number))
+            for number in range(n) if self.view is not None else ():
+                self._check_view(number)
+        for number in range(n) if index is None else sorted(sample):
+            reader = self._catalogue.open(number)
+            if index is None:
+                self._add_contract(reader.path, reader.header, reader.frames.columns)
+                self._check_view(number)
+            if number in sample:
+                shard = self._opened(number, reader)
+                self._add_image_lengths(shard)
+                self._add_sums(shard, len(sample))
+
+    def _sample(self) -> set[int]:
+        """Numbers of the shards that are looked at: of those that a view takes something of."""
+        some = np.arange(len(self._catalogue)) if self.view is None else \
+            np.flatnonzero(self.view.units[:len(self._catalogue)])
+        if len(some) > _SAMPLED_SHARDS:
+            some = some[np.arange(_SAMPLED_SHARDS) * (len(some) - 1) // (_SAMPLED_SHARDS - 1)]
+        return set(some.tolist())
+
+    def _check_view(self, number: int) -> None:
+        if self.view is not None:
+            self.view.check(self.name, len(self._catalogue), number,
+                            self._catalogue.fingerprints[number].tobytes().hex())
+
+    def _add_contract(self, path: str, header: dict[str, Any], columns: list[Column]) -> None:
+        contract = Contract.of(path, header, columns, self.view)
+        if contract.latents is not None:
+            self.channels = max(self.channels,
+                                header["encoders"][_default_encoder(header)]["channels"])
+        if not any(contract == other for _, other in self.contracts):
+            self.contracts.append((path, contract))
+            self.headers.append(header)
+
+    def _add_image_lengths(self, shard: OpenShard) -> None:
+        if self.view is not None:
+            return
+        lengths = np.minimum(shard.lengths.caption_first,
+                             shard.lengths.image_first)[shard.lengths.n_images > 0]
+        if len(lengths):
+            self.image_lengths.update((int(lengths.min()), int(lengths.max())))
+
+    def _add_sums(self, shard: OpenShard, n_shards: int) -> None:
+        """One of n_shards sampled ones; as far as a sequence has room for its documents. Where
+        there are few records, several passes are, as each draws anew."""
+        self.caption_names.update(shard.texts.names)
+        most = _SAMPLED_DOCUMENTS // n_shards
+        weights = np.ones(len(shard.reader)) if shard.texts.weight is None else shard.texts.weight
+        records = np.flatnonzero(weights)
+        n = min(len(records), most)
+        records = records[np.arange(n) * len(records) // max(n, 1)]
+        units = int(units_of(weights[records]).sum())
+        most_passes = 1 << 7 - (n_shards - 1).bit_length()
+        passes = min(most_passes, 1 << (most // max(n, 1)).bit_length() - 1)
+        for pass_number in range(passes):
+            documents = shard.documents(records, pass_number)
+            length = documents.length
+            if self._options.pack is not None:
+                length = length[documents.is_text | (length <= self._options.pack)]
+            self._sums += np.array([length.sum(), len(length), units]) * (most_passes // passes)
+
+    def means(self) -> tuple[float, float]:
+        """Positions and documents that a record gives."""
+        positions, documents, units = self._sums.tolist()
+        if positions == 0:
+            raise ValueError(f"nothing of source {self.name!r} is left to train on: its view, "
+                             "long_captions or pack leave all of it out")
+        n = int(self.counts.sum())
+        all_units = n * UNIT_WEIGHT if self.view is None else int(self.view.units.sum())
+        return positions * all_units / (units * n), documents * all_units / (units * n)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the records' bytes, and of the view."""
+        digest = hashlib.sha256(self._catalogue.fingerprints.tobytes())
+        digest.update((self.view.fingerprint if self.view else "").encode())
+        return digest.hexdigest()[:32]
+
+    def begin_window(self) -> None:
+        """Closes shards that neither the window before this one nor two groups need."""
+        self._window += 1
+        while len(self._open) > 2 * self._options.group + 2 and \
+                next(iter(self._open.values())).window < self._window - 1:
+            self._open.popitem(last=False)
+
+    def shard(self, number: int) -> OpenShard:
+        """Opens it, or finds it among those that are open."""
+        if number not in self._open:
+            self._open[number] = self._opened(number, self._catalogue.open(number))
+        shard = self._open[number]
+        shard.window = self._window
+        self._open.move_to_end(number)
+        return shard
+
+    def _opened(self, number: int, reader: ShardReader) -> OpenShard:
+        texts = texts_of(reader.columns()) if self.view is None else self.view.texts(number)
+        if texts.weight is not None and len(texts.weight) != len(reader):
+            raise ValueError(f"the view of source {self.name!r} tells of {len(texts.weight)} "
+                             f"records of {reader.path}, which has {len(reader)}: it is damaged")
+        if self.view is None or self.view.markers is None:
+            _refuse_missing_ids(reader, texts)
+        sequencer = _shard.Sequencer(PLAN, self._grid(reader.header),
+                                     self._markers(reader.header), self._options.items())
+        return OpenShard(
+            reader, lengths_of(reader, sequencer), texts, Measure(self._options, reader.header),
+            sequencer,
+            {i: reader.scale_and_shift(i) for i, e in enumerate(reader.header["encoders"])
+             if e["kind"] == "latent"})
+
+    def _markers(self, header: dict[str, Any]) -> Markers:
+        if self.view is not None and self.view.markers is not None:
+            return self.view.markers
+        t = header["tokenizer"]
+        if t is None:
+            raise ShardError(f"source {self.name!r} has shards without a tokenizer (--tokenizer "
+                             "none): it needs a view made by "
+                             "latentmill.build_view(..., tokenizer=...)")
+        return Markers(t["bos"], t["eos"], t["boi"], t["eoi"])
+
+    def _grid(self, header: dict[str, Any]) -> int:
+        """Window that positions are counted with."""
+        return self._options.patch or self._options.grid or header["patch"]
+
+    def block_starts(self, number: int) -> I64:
+        """Of a shard: position of each block's first record, and how many there are."""
+        return self.shard(number).reader.columns().block_start
+
+    def token_ids(self) -> tuple[Markers, int]:
+        """Its markers, and above which ids there is no token besides these."""
+        if self.view is not None and self.view.markers is not None:
+            return self.view.markers, self.view.n_pieces
+        header = next(h for h in self.headers if h["tokenizer"] is not None)
+        return self._markers(header), header["tokenizer"]["n_pieces"]
+
+
+def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
+    if reader.header["tokenizer"] is None or (texts.n_ids == NO_IDS).any():
+        raise ShardError(f"{reader.path} has texts without token ids (--tokenizer none): it needs "
+                         "a view made by latentmill.build_view(..., tokenizer=...)")
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What shards must share to be trained on together. None: has none of it, fits all."""
+    tokenizer: tuple[Any, ...] | None
+    latents: tuple[tuple[Any, ...], str | int] | None
+
+    TOKENIZER = ("sha256", "bos", "eos", "boi", "eoi")
+    LATENTS = ("weights_sha256", "scale", "shift", "moments")
+
+    @staticmethod
+    def of(path: str, header: dict[str, Any], columns: list[Column], view: View | None
+           ) -> Contract:
+        t = header["tokenizer"]
+        tokenizer: tuple[Any, ...] | None
+        if view is not None and view.markers is not None:
+            tokenizer = (view.tokenizer_name, *view.markers)
+        else:
+            tokenizer = None if t is None else tuple(t[name] for name in Contract.TOKENIZER)
+        encoder = _default_encoder(header)
+        dtypes = {c.dtype for c in columns if c.encoder == encoder and not c.logvar}
+        if len(dtypes) > 1:
+            raise ValueError(f"{path} has latents of more than one dtype")
+        if not dtypes:
+            return Contract(tokenizer, None)
+        described = header["encoders"][encoder]
+        if described["kind"] != "latent":
+            raise ValueError(f"{path}: its images are seen by {described['name']!r}, which makes "
+                             f"{described['kind']}: a Dataset takes latents")
+        return Contract(tokenizer, (_encoder(described), next(iter(dtypes))))
+
+    def differences(self, other: Contract) -> list[str]:
+        out = []
+        if self.tokenizer and other.tokenizer:
+            out += [f"tokenizer's {name}: {a} and {b}" for name, a, b in
+                    zip(self.TOKENIZER, self.tokenizer, other.tokenizer) if a != b]
+        if self.latents and other.latents:
+            (mine, dtype), (theirs, their_dtype) = self.latents, other.latents
+            out += [f"VAE's {name}: {_short(a)} and {_short(b)}" for name, a, b in
+                    zip(self.LATENTS, mine, theirs) if a != b]
+            if dtype != their_dtype:
+                out.append(f"dtype of latents: {dtype} and {their_dtype}")
+        return out
+
+
+def _encoder(encoder: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(tuple(v) if isinstance(v := encoder[name], list) else v
+                 for name in Contract.LATENTS)
+
+
+def _short(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def refuse_unknown_captions(sources: Sequence[OpenSource], shares: Mapping[str, float]) -> None:
+    """Raises ValueError where no record has a caption of a name that is to be drawn; a warning
+    where not all shards were looked at."""
+    names = sorted(set().union(*(source.caption_names for source in sources)))
+    known = {*names, *(name.split("[")[0] for name in names)}
+    unknown = [name for name in shares if name not in known]
+    if not unknown:
+        return
+    message = (f"captions: no record has one of the name {', '.join(map(repr, unknown))}; there "
+               f"are {', '.join(map(repr, names))}")
+    if all(len(source.counts) <= _SAMPLED_SHARDS for source in sources):
+        raise ValueError(message)
+    warnings.warn(f"{message} in {_SAMPLED_SHARDS} shards of each source", stacklevel=3)
+
+
+def refuse_short_pack(sources: Iterable[OpenSource], pack: int, skip: bool) -> None:
+    """Raises ValueError where records with images, which are never cut, cannot fit into a
+    sequence even without their texts. skip: only where none of a source can."""
+    for source in sources:
+        lengths = source.image_lengths
+        if lengths and (min(lengths) if skip else max(lengths)) > pack:
+            raise ValueError(
+                f"pack={pack} is too short for source {source.name!r}: its longest pairs need "
+                f"{max(lengths)} positions besides their captions, and only texts may be cut; "
+                "use a longer pack or a larger patch")
+
+
+class IncompatibleError(ValueError):
+    """Sources that may not be mixed: another VAE, dtype of latents, or tokenizer."""
+
+
+def refuse_incompatible(sources: Iterable[OpenSource]) -> None:
+    """Raises IncompatibleError with everything in which two shards differ."""
+    known: list[tuple[str, Contract]] = []
+    for source in sources:
+        for path, contract in source.contracts:
+            for other_path, other in known:
+                differences = other.differences(contract)
+                if differences:
+                    raise IncompatibleError(f"{other_path} and {path} cannot be mixed: " +
+                                            "; ".join(differences))
+            known.append((path, contract))

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/export/export_run.h"
+
+#include <stdio.h>
+
+#include "tools/cli/exit_code.h"
+
+void export_progress_end(struct export_run *run)
+{
+    parallel_progress_end(&run->work);
+}
+
+int export_out_of_memory(void)
+{
+    fputs("error: out of memory\n", stderr);
+    return EXIT_FAILED;
+}
