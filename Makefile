@@ -161,6 +161,7 @@ SHARD_SRC := \
     shard/file/row_read.c \
     shard/index/column_store.c \
     shard/index/index.c \
+    shard/shard_input.c \
     shard/output.c \
     shard/file/sink.c \
     shard/writer.c \
@@ -218,6 +219,7 @@ TOOLS_SRC := \
     tools/bench/bench_tokenizer.c \
     tools/run/budget.c \
     tools/store/data_set.c \
+    tools/store/data_set_find.c \
     tools/cli/data_set_report.c \
     tools/prepare/configuration.c \
     tools/dump/dump.c \
@@ -267,6 +269,7 @@ TOOLS_SRC := \
     tools/cli/options.c \
     tools/cli/out_folder.c \
     tools/run/parallel.c \
+    tools/store/path.c \
     tools/store/path_list.c \
     tools/run/pipeline.c \
     tools/prepare/work_list.c \
@@ -580,6 +583,7 @@ $(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private
 
 # Its own rename(), for what others do just before.
 $(BUILD)/tests/unit/test_publish: private LDFLAGS += -Wl,--wrap=rename
+$(BUILD)/tests/unit/test_data_set: private LDFLAGS += -Wl,--wrap=closedir
 $(BUILD)/tests/unit/test_store: private LDFLAGS += -Wl,--wrap=link,--wrap=renameat2,--wrap=rename,--wrap=gethostname
 
 # The programs need no cmocka: benches run some of them after `make demo`.

@@ -25,6 +25,12 @@ struct shard_reader {
 
 int shard_reader_open(struct shard_reader **out, const char *path)
 {
+    return shard_reader_open_from(out, NULL, path);
+}
+
+int shard_reader_open_from(struct shard_reader **out, const struct shard_input *input,
+                           const char *path)
+{
     struct shard_reader *r = calloc(1, sizeof(*r));
 
     *out = r;
@@ -32,7 +38,7 @@ int shard_reader_open(struct shard_reader **out, const char *path)
         return SHARD_ENOMEM;
     r->block.map = &r->map;
     r->block.source = &r->source;
-    int rc = shard_source_open(&r->source, path);
+    int rc = shard_source_open(&r->source, input, path);
     if (rc == SHARD_OK)
         rc = shard_file_map_open(&r->map, &r->source);
     r->ready = rc == SHARD_OK;

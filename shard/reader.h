@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "shard/header.h"
+#include "shard/shard_input.h"
 #include "shard/record.h"
 #include "shard/status.h"
 
@@ -29,6 +30,10 @@ struct shard_reader;
  * Gives *out, even on failure, so that shard_reader_why() can explain; close it
  * either way. *out is NULL only for SHARD_ENOMEM. */
 int shard_reader_open(struct shard_reader **out, const char *path);
+
+/* The same with the bytes out of `input`, lent until close; NULL: plain files. */
+int shard_reader_open_from(struct shard_reader **out, const struct shard_input *input,
+                           const char *path);
 
 /* Of a reader that opened. Lent; lives as long as the reader. */
 const struct shard_header *shard_reader_header(const struct shard_reader *r);

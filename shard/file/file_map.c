@@ -28,7 +28,7 @@ static int read_header(struct shard_file_map *map)
     unsigned char head[SHARD_SKIPPABLE_HEAD];
     char reason[200];
 
-    if (map->source->size < SHARD_SKIPPABLE_HEAD)
+    if (map->source->entry.bytes < SHARD_SKIPPABLE_HEAD)
         return bad(map, 0, "too short for a shard");
     int rc = shard_source_read(map->source, 0, head, sizeof(head));
     if (rc < 0)
@@ -37,7 +37,7 @@ static int read_header(struct shard_file_map *map)
     if (wire_load_u32(head) != SHARD_MAGIC_HEADER)
         return bad(map, 0, "not a shard: it does not start as one");
     if (len < SHARD_HEADER_HEAD + 8 || len > SHARD_HEADER_HEAD + 8 + SHARD_MAX_HEADER ||
-        len > map->source->size - SHARD_SKIPPABLE_HEAD)
+        len > map->source->entry.bytes - SHARD_SKIPPABLE_HEAD)
         return bad(map, 4, "a header of an impossible length");
     if (shard_buffer_resize(&map->header_payload, len) < 0)
         return shard_source_fail(map->source, SHARD_ENOMEM, "out of memory");
@@ -74,18 +74,19 @@ static int read_seek_table(struct shard_file_map *map, struct shard_buffer *entr
     struct shard_source *s = map->source;
     unsigned char head[SHARD_SKIPPABLE_HEAD], footer[SHARD_SEEK_FOOTER];
 
-    if (s->size - map->header_end < sizeof(head) + sizeof(footer))
-        return bad(map, s->size, "the file is cut off: no seek table at its end");
-    int rc = shard_source_read(s, s->size - sizeof(footer), footer, sizeof(footer));
+    if (s->entry.bytes - map->header_end < sizeof(head) + sizeof(footer))
+        return bad(map, s->entry.bytes, "the file is cut off: no seek table at its end");
+    int rc =
+        shard_source_read(s, s->entry.bytes - sizeof(footer), footer, sizeof(footer));
     if (rc < 0)
         return whole_file(rc);
     uint64_t n = wire_load_u32(footer);
     uint64_t len = n * SHARD_SEEK_ENTRY + sizeof(footer);
     if (wire_load_u32(footer + 5) != SHARD_MAGIC_SEEKABLE || footer[4] != 0 || n < 2 ||
-        n > SHARD_MAX_FRAMES || len + sizeof(head) > s->size - map->header_end)
-        return bad(map, s->size - sizeof(footer),
+        n > SHARD_MAX_FRAMES || len + sizeof(head) > s->entry.bytes - map->header_end)
+        return bad(map, s->entry.bytes - sizeof(footer),
                    "the file is cut off or damaged: no seek table at its end");
-    *start = s->size - len - sizeof(head);
+    *start = s->entry.bytes - len - sizeof(head);
     rc = shard_source_read(s, *start, head, sizeof(head));
     if (rc == SHARD_OK &&
         (wire_load_u32(head) != SHARD_MAGIC_SEEK_TABLE || wire_load_u32(head + 4) != len))

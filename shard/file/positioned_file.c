@@ -2,14 +2,11 @@
 #include "shard/file/positioned_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <xxhash.h>
 
@@ -30,50 +27,44 @@ int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)
 }
 
 /* Opens s->path and looks at it. */
-static int open_regular(struct shard_source *s, struct stat *st)
+static int open_regular(struct shard_source *s, struct shard_input_entry *entry)
 {
-    s->fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no wait for a FIFO */
-    if (s->fd < 0 || fstat(s->fd, st) != 0)
-        return shard_source_fail(s, SHARD_EIO, "%s", strerror(errno));
-    if (!S_ISREG(st->st_mode))
+    if (s->input->open(&s->file, s->path, entry) != 0)
+        return shard_source_fail(s, errno == ENOMEM ? SHARD_ENOMEM : SHARD_EIO, "%s",
+                                 strerror(errno));
+    if (!entry->readable)
         return shard_source_fail(s, SHARD_EFORMAT, "not a regular file");
     return SHARD_OK;
 }
 
-int shard_source_open(struct shard_source *s, const char *path)
+int shard_source_open(struct shard_source *s, const struct shard_input *input,
+                      const char *path)
 {
-    struct stat st;
-
-    *s = (struct shard_source){.fd = -1};
+    *s = (struct shard_source){.input = input != NULL ? input : &shard_plain_input};
     s->path = strdup(path);
     s->zstd = ZSTD_createDCtx();
     if (s->path == NULL || s->zstd == NULL) {
         snprintf(s->why, sizeof(s->why), "out of memory");
         return SHARD_ENOMEM;
     }
-    int rc = open_regular(s, &st);
-    if (rc < 0)
-        return rc;
-    s->size = (uint64_t)st.st_size;
-    s->modified = st.st_mtim;
-    return SHARD_OK;
+    return open_regular(s, &s->entry);
 }
 
 void shard_source_detach(struct shard_source *s)
 {
-    if (s->fd >= 0)
-        close(s->fd);
-    s->fd = -1;
+    if (s->file != NULL)
+        s->input->close(s->file);
+    s->file = NULL;
 }
 
 int shard_source_attach(struct shard_source *s)
 {
-    struct stat st;
-    int rc = open_regular(s, &st);
+    struct shard_input_entry now;
+    int rc = open_regular(s, &now);
 
     if (rc == SHARD_OK &&
-        ((uint64_t)st.st_size != s->size || st.st_mtim.tv_sec != s->modified.tv_sec ||
-         st.st_mtim.tv_nsec != s->modified.tv_nsec))
+        (now.bytes != s->entry.bytes || now.version[0] != s->entry.version[0] ||
+         now.version[1] != s->entry.version[1]))
         rc = shard_source_fail(s, SHARD_EFORMAT,
                                "the file was replaced or changed since it was opened");
     if (rc < 0)
@@ -94,8 +85,8 @@ int shard_source_share(struct shard_source *s, const struct shard_source *from)
     }
     free(s->path);
     s->path = path;
-    s->size = from->size;
-    s->modified = from->modified;
+    s->input = from->input;
+    s->entry = from->entry;
     return SHARD_OK;
 }
 
@@ -113,14 +104,12 @@ int shard_source_read(struct shard_source *s, uint64_t offset, void *data, size_
 {
     unsigned char *p = data;
 
-    if (offset > s->size || len > s->size - offset)
+    if (offset > s->entry.bytes || len > s->entry.bytes - offset)
         return shard_source_fail(s, SHARD_EDAMAGED,
                                  "byte %" PRIu64 ": the file ends before it should",
-                                 s->size);
+                                 s->entry.bytes);
     while (len > 0) {
-        ssize_t n = pread(s->fd, p, len, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
+        const ssize_t n = s->input->read_at(s->file, offset, p, len);
         if (n < 0)
             return shard_source_fail(s, SHARD_EIO, "byte %" PRIu64 ": %s", offset,
                                      strerror(errno));
@@ -139,7 +128,7 @@ int shard_source_unpack(struct shard_source *s, const char *what, uint64_t offse
                         uint64_t bytes, uint64_t raw_bytes, uint64_t checksum,
                         struct shard_buffer *out)
 {
-    if (offset > s->size || bytes > s->size - offset)
+    if (offset > s->entry.bytes || bytes > s->entry.bytes - offset)
         return shard_source_fail(s, SHARD_EDAMAGED,
                                  "%s at byte %" PRIu64 " reaches behind the file's end",
                                  what, offset);

@@ -6,37 +6,38 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 #include <zstd.h>
 
 #include "shard/buffer.h"
+#include "shard/shard_input.h"
 
 struct shard_source {
-    int fd; /* -1: none, or detached */
+    const struct shard_input *input; /* lent until close */
+    void *file;                      /* NULL: none, or detached */
     char *path;
-    uint64_t size;
-    struct timespec modified;
+    struct shard_input_entry entry;
     ZSTD_DCtx *zstd;
     struct shard_buffer packed; /* scratch: compressed bytes */
     int error;                  /* errno, where the last failure was SHARD_EIO */
     char why[512];
 };
 
-/* Fills *s; shard_source_close() releases it whatever this returns. */
-int shard_source_open(struct shard_source *s, const char *path);
+/* Fills *s; shard_source_close() releases it whatever this returns. `input` NULL: plain
+ * files. */
+int shard_source_open(struct shard_source *s, const struct shard_input *input,
+                      const char *path);
 void shard_source_close(struct shard_source *s);
 
-/* Detached, a source keeps everything but its descriptor, so that there may be more of
+/* Detached, a source keeps everything but its open file, so that there may be more of
  * them than a process may have files open; to be read it is attached again. That is
- * refused, SHARD_EFORMAT, where the file has another size or time of modification now:
- * device and inode are no help, as network file systems do not keep them. SHARD_EIO where
- * it cannot be opened. Detached again after a failure. */
+ * refused, SHARD_EFORMAT, where it has another size or version now. SHARD_EIO where it
+ * cannot be opened, SHARD_ENOMEM. Detached again after a failure. */
 void shard_source_detach(struct shard_source *s);
 int shard_source_attach(struct shard_source *s);
 
-/* The same file for another thread: detached, with state of its own. *s has the
- * descriptor -1, or shared a file before, whose memory serves again. Close it whatever
- * this returns. SHARD_OK or SHARD_ENOMEM. */
+/* The same file for another thread: detached, with state of its own. *s is
+ * all zero, or shared a file before, whose memory serves again. Close it whatever this
+ * returns. SHARD_OK or SHARD_ENOMEM. */
 int shard_source_share(struct shard_source *s, const struct shard_source *from);
 
 /* Sets why: the path, then the message. Returns status. */

@@ -76,14 +76,14 @@ int dataset_index_open(struct dataset_index **out, const char *path)
     *out = x;
     if (x == NULL)
         return SHARD_ENOMEM;
-    int rc = shard_source_open(&x->source, path);
+    int rc = shard_source_open(&x->source, NULL, path);
     if (rc < 0)
         return rc;
     x->store = (struct shard_column_store){.source = &x->source,
                                            .what = "data-set index",
                                            .width = dataset_index_width,
                                            .n_known = DATASET_N_COLUMNS,
-                                           .bytes = x->source.size};
+                                           .bytes = x->source.entry.bytes};
     return read_head(x);
 }
 

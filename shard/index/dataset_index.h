@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shard/shard_input.h"
 #include "shard/status.h"
 
 /* Ids of its columns on disk. */
@@ -73,8 +74,10 @@ void dataset_index_close(struct dataset_index *x); /* accepts NULL */
 
 struct dataset_index_writer;
 
-/* Gives *out; SHARD_OK or SHARD_ENOMEM. */
-int dataset_index_writer_open(struct dataset_index_writer **out);
+/* Shards are read through `input`, lent until close; NULL: they are plain files. Gives
+ * *out; SHARD_OK or SHARD_ENOMEM. */
+int dataset_index_writer_open(struct dataset_index_writer **out,
+                              const struct shard_input *input);
 
 /* Adds the shard at `path`, to be found as `name` from the index's folder. Only its
  * header and its index are read. The order of calls is the data set's order. */

@@ -22,6 +22,7 @@
 #include "shard/file/wire.h"
 
 struct dataset_index_writer {
+    const struct shard_input *input; /* of the shards; lent until close */
     uint64_t n_shards, n_pairs;
     struct shard_intern configurations, columns;
     struct shard_buffer path_lengths, paths; /* of the table of paths */
@@ -45,10 +46,14 @@ struct shard_sums {
     uint64_t tokens, images;
 };
 
-int dataset_index_writer_open(struct dataset_index_writer **out)
+int dataset_index_writer_open(struct dataset_index_writer **out,
+                              const struct shard_input *input)
 {
     *out = calloc(1, sizeof(**out));
-    return *out != NULL ? SHARD_OK : SHARD_ENOMEM;
+    if (*out == NULL)
+        return SHARD_ENOMEM;
+    (*out)->input = input;
+    return SHARD_OK;
 }
 
 /* ---- one shard ---- */
@@ -116,9 +121,10 @@ static int sum_records(struct shard_sums *s)
     return rc;
 }
 
-static int read_shard(struct shard_sums *s, const char *path)
+static int read_shard(struct shard_sums *s, const struct shard_input *input,
+                      const char *path)
 {
-    int rc = shard_source_open(&s->source, path);
+    int rc = shard_source_open(&s->source, input, path);
 
     if (rc == SHARD_OK)
         rc = shard_file_map_open(&s->map, &s->source);
@@ -198,7 +204,7 @@ static int add_values(struct dataset_index_writer *w, const struct shard_sums *s
     int rc = shard_buffer_add_u32(&w->path_lengths, (uint32_t)strlen(name));
 
     rc |= shard_buffer_add(&w->paths, name, strlen(name));
-    rc |= shard_buffer_add_u64(&c[DATASET_BYTES], s->source.size);
+    rc |= shard_buffer_add_u64(&c[DATASET_BYTES], s->source.entry.bytes);
     rc |= shard_buffer_add(&c[DATASET_FINGERPRINT], fingerprint, 16);
     rc |= shard_buffer_add_u32(&c[DATASET_RECORDS], (uint32_t)s->map.index.n_records);
     rc |= shard_buffer_add_u32(&c[DATASET_BLOCKS], s->map.index.n_blocks);
@@ -218,12 +224,12 @@ static int fail(struct dataset_index_writer *w, int status, const char *why)
 int dataset_index_writer_add(struct dataset_index_writer *w, const char *path,
                              const char *name)
 {
-    struct shard_sums s = {.source.fd = -1};
+    struct shard_sums s = {0};
     unsigned char fingerprint[16];
 
     if (w->n_shards == SHARD_MAX_SHARDS)
         return fail(w, SHARD_EINVAL, "more shards than an index can hold");
-    int rc = read_shard(&s, path);
+    int rc = read_shard(&s, w->input, path);
     if (rc == SHARD_OK)
         rc = shard_column_store_fingerprint(&s.map.index.store, fingerprint);
     if (rc < 0) {

@@ -35,11 +35,11 @@ int shard_index_open(struct shard_index_file *x, struct shard_source *source, ui
     if (x->n_records > bytes || x->n_frames > x->data_bytes / 8 ||
         x->n_frames > SHARD_MAX_FRAMES || x->n_blocks > SHARD_MAX_BLOCKS ||
         x->n_blocks > x->n_frames || x->n_blocks > x->n_records ||
-        x->data_bytes > source->size)
+        x->data_bytes > source->entry.bytes)
         return shard_column_store_bad(&x->store, "impossible counts");
     rc = shard_column_store_open(&x->store, wire_load_u32(head + 12));
     for (uint32_t id = 1; id <= INDEX_N_COLUMNS && rc == SHARD_OK; id++)
-        if (x->store.entry[id].raw_bytes > shard_max_column(source->size))
+        if (x->store.entry[id].raw_bytes > shard_max_column(source->entry.bytes))
             rc = shard_column_store_bad(&x->store, "a column of an impossible length");
     return rc;
 }

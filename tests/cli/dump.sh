@@ -141,7 +141,7 @@ cp "$T/w/raw.lms" "$T/d/b.lms"
 cp "$T/w/pairs.lms" "$T/d/b+00001.lms"
 cp "$T/w/others.lms" "$T/d/b/c/deep.lms"
 cp "$T/w/raw.lms" "$T/d/unfinished.lms"
-cp "$T/w/raw.lms" "$T/d/a.lms.tmp.host.1.x"
+cp "$T/w/raw.lms" "$T/d/a.lms.tmp.host.1.0123abcd"
 manifest "$T/d/b" b.lms b+00001.lms
 manifest "$T/d/b/c/deep" deep.lms
 manifest "$T/d/none"
@@ -163,12 +163,19 @@ deep/others unknown
 deep/others rest
 END
 expect_stderr <<'END'
-warning: $T/d/a.lms.tmp.host.1.x: its unit is unfinished
+warning: $T/d/a.lms.tmp.host.1.0123abcd: its unit is unfinished
 warning: $T/d/unfinished.lms: no manifest names it, its unit is unfinished
 END
 run names --incomplete "$T/d"
 expect_status 0
 expect "all others are printed" [ "$(wc -l <"$T/.stdout")" = 13 ]
+# Where `prepare` is at work, that is no fault.
+echo '{}' >"$T/d/dataset.json"
+run names "$T/d"
+expect_status 0
+expect "all others are printed" [ "$(wc -l <"$T/.stdout")" = 13 ]
+expect_match stderr 'unfinished\.lms: no manifest names it'
+rm "$T/d/dataset.json"
 
 manifest "$T/d/lost" lost.lms
 echo '{"result": 1}' >"$T/d/odd.manifest.json"

@@ -55,7 +55,7 @@ expect_match stderr '1 shard of an incomplete set'
 head -c 5000 "$T/kept.lms" >"$set/scenes-001.lms"
 run latentmill index "$set"
 expect_status 42
-expect_match stderr '^warning: \$T/set/scenes-001.lms has not the [0-9]+ bytes that'
+expect_match stderr '^warning: \$T/set/scenes-001.lms has 5000 bytes; \$T/set/scenes-001.manifest.json says [0-9]+$'
 run latentmill index --incomplete "$set"
 expect_status 0
 expect_match stderr '1 shard of an incomplete set'

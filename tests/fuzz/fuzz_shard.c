@@ -117,7 +117,7 @@ static void use_outline(const char *path)
     struct shard_record rec;
     struct shard_measure m;
 
-    if (shard_source_open(&source, path) == SHARD_OK &&
+    if (shard_source_open(&source, NULL, path) == SHARD_OK &&
         shard_file_map_open(&map, &source) == SHARD_OK &&
         shard_outline_load(&outline, &map.index, map.header) == SHARD_OK) {
         const struct shard_view view = {

@@ -31,7 +31,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: write_dataset_index SHARD N OUT\n");
         return 2;
     }
-    int rc = dataset_index_writer_open(&w);
+    int rc = dataset_index_writer_open(&w, NULL);
     if (rc == SHARD_OK)
         rc = add_all(w, argv[1], strtoul(argv[2], NULL, 10));
     if (rc == SHARD_OK)

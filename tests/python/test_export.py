@@ -435,8 +435,16 @@ def check_refused(shards, folder):
     before = tree(shards)
     for out in (shards, f"{shards}/."):
         for source in (shards, shards / "scenes-001.lms"):
-            assert "a folder of shards to export" in export(out, source, status=2)
+            assert "a folder of shards" in export(out, source, status=2)
     check_tree(shards, before)
+    nested = folder / "nested"
+    run("prepare", "--quiet", "--out", nested, "--limit", 2, "--name", "sub/x", SCENES[0])
+    before = tree(nested)
+    assert "a folder of shards" in export(nested / "sub", nested, status=2)
+    (nested / "sub/x.lms").rename(folder / "x.lms")
+    assert "a folder of shards" in export(nested / "sub", folder / "x.lms", status=2), "a manifest is enough"
+    (folder / "x.lms").rename(nested / "sub/x.lms")
+    check_tree(nested, before)
     out = folder / "changed"
     export(out, shards)
     run("prepare", "--quiet", "--out", folder / "shorter", "--limit", 3, SCENES[0])

@@ -27,7 +27,7 @@ static unsigned char *make_index(bool incomplete, size_t *len)
     struct dataset_index_writer *w;
     unsigned char *bytes;
 
-    assert_int_equal(dataset_index_writer_open(&w), SHARD_OK);
+    assert_int_equal(dataset_index_writer_open(&w, NULL), SHARD_OK);
     for (size_t i = 0; i < n_shards; i++)
         assert_int_equal(dataset_index_writer_add(w, files[i].path,
                                                   files[i].path + strlen(folder) + 1),
@@ -359,7 +359,7 @@ static int path_status(const char *name)
     char path[32];
     struct dataset_index *x;
 
-    assert_int_equal(dataset_index_writer_open(&w), SHARD_OK);
+    assert_int_equal(dataset_index_writer_open(&w, NULL), SHARD_OK);
     assert_int_equal(dataset_index_writer_add(w, files[0].path, name), SHARD_OK);
     assert_int_equal(dataset_index_writer_finish(w, false, &bytes, &len), SHARD_OK);
     dataset_index_writer_close(w);
@@ -444,7 +444,7 @@ static void test_what_is_no_shard(void **state)
     struct dataset_index *x;
 
     (void)state;
-    assert_int_equal(dataset_index_writer_open(&w), SHARD_OK);
+    assert_int_equal(dataset_index_writer_open(&w, NULL), SHARD_OK);
     assert_int_equal(dataset_index_writer_add(w, path, "a"), SHARD_EFORMAT);
     assert_non_null(strstr(dataset_index_writer_why(w), path));
     dataset_index_writer_close(w);

@@ -77,6 +77,19 @@ static void test_signal(void **state)
     assert_true(w.parallel.interrupted);
 }
 
+/* What one run left behind ends no other. */
+static void test_again(void **state)
+{
+    struct work w = {.last = 10, .signal = N};
+
+    (void)state;
+    assert_int_equal(run(&w, 1), 11);
+    w.last = N;
+    assert_int_equal(parallel_run(&w.parallel), 0);
+    assert_int_equal(atomic_load(&w.times[0]), 2);
+    assert_int_equal(atomic_load(&w.times[N - 1]), 1);
+}
+
 static void test_none(void **state)
 {
     struct parallel none = {.n_workers = 4, .work = do_unit};
@@ -88,9 +101,8 @@ static void test_none(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all),
-        cmocka_unit_test(test_last),
-        cmocka_unit_test(test_signal),
+        cmocka_unit_test(test_all),    cmocka_unit_test(test_last),
+        cmocka_unit_test(test_signal), cmocka_unit_test(test_again),
         cmocka_unit_test(test_none),
     };
 

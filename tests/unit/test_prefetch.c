@@ -24,7 +24,7 @@ static int setup(void **state)
     struct shard_writer *w = sample_write(prefix, N, 1 << 30, 8 << 10);
     snprintf(path, sizeof(path), "%s", shard_writer_files(w, &n)[0].path);
     shard_writer_close(w);
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     assert_true(map.index.n_blocks > 5);
     return 0;
@@ -134,10 +134,18 @@ static void test_close_in_the_middle(void **state)
     prefetch_close(NULL);
 }
 
+/* When the file that was opened was, and some nanoseconds. */
+static struct timespec modified(long more)
+{
+    const uint64_t *version = source.entry.version;
+
+    return (struct timespec){(time_t)version[0], ((long)version[1] + more) % 1000000000};
+}
+
 /* Exchanges four bytes of the file, as a fault of the disk would. */
 static void overwrite(uint64_t offset, unsigned char bytes[4])
 {
-    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, source.modified};
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, modified(0)};
     unsigned char before[4];
     int fd = open(path, O_RDWR | O_CLOEXEC);
 
@@ -183,10 +191,8 @@ static void test_damage_keeps_its_place(void **state)
 /* A file in the place of the one that was opened is not read, whatever its size. */
 static void test_another_file(void **state)
 {
-    const struct timespec later[2] = {
-        {.tv_nsec = UTIME_OMIT},
-        {source.modified.tv_sec, (source.modified.tv_nsec + 1) % 1000000000}};
-    const struct timespec before[2] = {{.tv_nsec = UTIME_OMIT}, source.modified};
+    const struct timespec later[2] = {{.tv_nsec = UTIME_OMIT}, modified(1)};
+    const struct timespec before[2] = {{.tv_nsec = UTIME_OMIT}, modified(0)};
     struct prefetch *p;
 
     (void)state;

@@ -252,7 +252,7 @@ static size_t check_shard(size_t shard, struct random_record *dice)
     struct shard_record rec;
     size_t n_built = 0;
 
-    assert_int_equal(shard_source_open(&source, paths[shard]), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, paths[shard]), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     assert_int_equal(shard_outline_load(&outline, &map.index, map.header), SHARD_OK);
     assert_int_equal(outline.n_records, N / N_SHARDS);

@@ -177,7 +177,7 @@ struct opened {
 static void open_shard(struct opened *o, const char *path)
 {
     *o = (struct opened){0};
-    assert_int_equal(shard_source_open(&o->source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&o->source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&o->map, &o->source), SHARD_OK);
     o->block.map = &o->map;
     o->block.source = &o->source;
@@ -191,12 +191,13 @@ static void close_shard(struct opened *o)
 }
 
 /* Gives the compressed bytes of a frame of the file. */
-static void *frame_bytes(const struct opened *o, const struct shard_frame *frame)
+static void *frame_bytes(struct opened *o, const struct shard_frame *frame)
 {
     void *bytes = malloc(frame->bytes);
 
-    assert_int_equal(pread(o->source.fd, bytes, frame->bytes, (off_t)frame->offset),
-                     frame->bytes);
+    assert_int_equal(
+        shard_source_read(&o->source, frame->offset, bytes, (size_t)frame->bytes),
+        SHARD_OK);
     return bytes;
 }
 

@@ -95,7 +95,7 @@ static uint64_t frame_offset(const char *path, int i)
     struct shard_source source;
     struct shard_file_map map;
 
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     assert_true(map.blocks[0].n_frames > 3 && map.blocks[0].n_records > 1);
     const uint64_t offset = i < 0 ? map.index.data_bytes : map.frames[i].offset;
@@ -149,7 +149,7 @@ static void check_outline(const char *path)
     struct shard_outline_room room = {0};
     struct shard_record rec;
 
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     int rc = shard_file_map_open(&map, &source);
     if (rc == SHARD_OK)
         rc = shard_outline_load(&outline, &map.index, map.header);
@@ -343,7 +343,7 @@ static void test_an_old_index(void **state)
     int fd = open_bytes(shard, shard_len, path);
 
     (void)state;
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     unsigned char *index = shard + map.index.store.at;
     const size_t head = 40 + 40 * (size_t)wire_load_u32(index + 12);
@@ -439,7 +439,7 @@ static void test_a_column_of_zeros(void **state)
         struct shard_index_file index;
         uint64_t len = write_index_of_zeros(path, sizes[i]);
         assert_true(len < 10000);
-        assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+        assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
         assert_int_equal(shard_index_open(&index, &source, 0, len),
                          i == 0 ? SHARD_OK : SHARD_EFORMAT);
         if (i == 1)
@@ -487,7 +487,7 @@ static void forge_shard(enum shard_index_column forged, size_t at,
     char path[32];
     int fd = open_bytes(shard, shard_len, path);
 
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     const size_t begin = (size_t)map.index.data_bytes;
     const size_t table = begin + SHARD_SKIPPABLE_HEAD + (size_t)map.index.store.bytes;
@@ -546,7 +546,7 @@ static void test_an_index_that_tells_nothing(void **state)
     int fd = open_bytes(shard, shard_len, path);
 
     (void)state;
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     const size_t at =
         (size_t)(map.index.store.at + map.index.store.entry[INDEX_TEXT_CHECKSUM].offset);

@@ -164,7 +164,7 @@ static void test_size(void **state)
 
     (void)state;
     write_shard(N, path);
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     check_costs(&map, N);
     shard_file_map_close(&map);
@@ -185,7 +185,7 @@ static void test_shapes(void **state)
 
     (void)state;
     write_shard(N, path);
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     assert_int_equal(shard_outline_load(&outline, &map.index, map.header), SHARD_OK);
     assert_int_equal(outline.n_shapes, N);
@@ -234,7 +234,7 @@ static void check_records(void **state)
     (void)state;
     random_sizes = true;
     write_shard(n_records, path);
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     print_costs(&map, n_records);
     check_costs(&map, n_records);

@@ -160,7 +160,7 @@ static int plan_all(void)
     struct shard_record rec;
 
     sample_path(prefix, 0, path, sizeof(path));
-    int rc = shard_source_open(&source, path);
+    int rc = shard_source_open(&source, NULL, path);
     if (rc == SHARD_OK)
         rc = shard_file_map_open(&map, &source);
     if (rc == SHARD_OK)
@@ -212,7 +212,7 @@ static int index_all(void)
     size_t len;
 
     sample_path(prefix, 0, path, sizeof(path));
-    int rc = dataset_index_writer_open(&w);
+    int rc = dataset_index_writer_open(&w, NULL);
     if (rc == SHARD_OK)
         rc = dataset_index_writer_add(w, path, "a.lms");
     if (rc == SHARD_OK)

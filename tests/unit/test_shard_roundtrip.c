@@ -2,7 +2,10 @@
  * tests/unit/test_shard_roundtrip.c - what goes into a writer comes out of a reader. */
 #include "tests/unit/sample_shards.h"
 
+#include <errno.h>
 #include <sys/stat.h>
+
+#include "shard/index/dataset_index.h"
 
 static struct shard_reader *open_shard(const char *path)
 {
@@ -176,6 +179,68 @@ static void test_no_records_no_file(void **state)
     remove_all(w, prefix);
 }
 
+/* ---- a place that is not the file system ---- */
+
+static int n_open;
+static bool broken;
+
+static int other_open(void **file, const char *path, struct shard_input_entry *entry)
+{
+    const int rc = strncmp(path, "other:", 6) == 0
+                       ? shard_plain_input.open(file, path + 6, entry)
+                       : -1;
+
+    n_open += rc == 0;
+    return rc;
+}
+
+/* In small pieces. */
+static ssize_t other_read_at(void *file, uint64_t offset, void *to, size_t cap)
+{
+    errno = EACCES;
+    return broken ? -1
+                  : shard_plain_input.read_at(file, offset, to, cap < 999 ? cap : 999);
+}
+
+static void other_close(void *file)
+{
+    n_open--;
+    shard_plain_input.close(file);
+}
+
+static const struct shard_input other_input = {other_open, other_read_at, other_close};
+
+static void test_another_place(void **state)
+{
+    char prefix[300], path[400];
+    struct shard_reader *r;
+    struct shard_record rec;
+    struct dataset_index_writer *index;
+
+    (void)state;
+    make_prefix(prefix, sizeof(prefix));
+    struct shard_writer *w = sample_write(prefix, 100, 0, 4096);
+    snprintf(path, sizeof(path), "other:%s", only_file(w)->path);
+    assert_int_equal(shard_reader_open_from(&r, &other_input, path), SHARD_OK);
+    assert_int_equal(n_open, 1);
+    for (uint64_t i = 0; i < 50; i++) {
+        assert_int_equal(shard_reader_next(r, &rec), SHARD_OK);
+        assert_sample(&rec, i, false);
+    }
+    broken = true;
+    assert_int_equal(shard_reader_at(r, 99, &rec), SHARD_EIO);
+    assert_non_null(strstr(shard_reader_why(r), strerror(EACCES)));
+    broken = false;
+    shard_reader_close(r);
+    assert_int_equal(n_open, 0);
+
+    assert_int_equal(dataset_index_writer_open(&index, &other_input), SHARD_OK);
+    assert_int_equal(dataset_index_writer_add(index, path, "s.lms"), SHARD_OK);
+    dataset_index_writer_close(index);
+    assert_int_equal(n_open, 0);
+    remove_all(w, prefix);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_several_files),
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_no_records_no_file),
+        cmocka_unit_test(test_another_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,7 +118,7 @@ static uint64_t map_blocks(const char *path, uint32_t *n_records, size_t cap)
     struct shard_file_map map;
 
     memset(n_records, 0, cap * sizeof(n_records[0]));
-    assert_int_equal(shard_source_open(&source, path), SHARD_OK);
+    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
     for (uint32_t i = 0; i < map.index.n_blocks && i < cap; i++)
         n_records[i] = map.blocks[i].n_records;

@@ -22,10 +22,9 @@ static void report_unreadable(struct place at, const struct data_set_unreadable 
 static void report_missing(struct place at, const struct data_set_missing *m)
 {
     if (m->there)
-        print_to_stderr("warning: %s%s%s has not the %" PRIu64
-                        " bytes that %s%s%s says, but %" PRIu64,
-                        at.folder, at.slash, m->path, m->bytes, at.folder, at.slash,
-                        m->manifest, m->there_bytes);
+        print_to_stderr("warning: %s%s%s has %" PRIu64 " bytes; %s%s%s says %" PRIu64,
+                        at.folder, at.slash, m->path, m->there_bytes, at.folder, at.slash,
+                        m->manifest, m->bytes);
     else
         print_to_stderr("warning: %s%s%s is missing; %s%s%s names it", at.folder,
                         at.slash, m->path, at.folder, at.slash, m->manifest);
@@ -56,5 +55,15 @@ int data_set_look(struct data_set *d, const char *folder)
         return EXIT_FAILED;
     }
     data_set_report(d);
+    if (data_set_has_no_samples(d))
+        print_to_stderr(
+            "%s has no samples: its %zu unit%s finished without any (what was "
+            "rejected stands in NAME.rejects.jsonl)",
+            d->folder, d->n_units, d->n_units == 1 ? " is" : "s are");
+    if (data_set_may_pass(d)) {
+        print_to_stderr("error: %s cannot be read whole; try again, or mend its rights",
+                        d->folder);
+        return EXIT_FAILED;
+    }
     return data_set_is_empty(d) ? usage_error("%s: no shards below it", folder) : 0;
 }

@@ -9,9 +9,10 @@
  * the same. */
 void data_set_report(const struct data_set *d);
 
-/* Finds and reports it. Returns 0; EXIT_USAGE: there is nothing of a data set; or
- * EXIT_FAILED: the folder cannot be read, or memory is short. Both are explained. Gives
- * *d, release with data_set_clear() in any case. */
+/* Finds and reports it, also that it has no samples. Returns 0; EXIT_USAGE: there is
+ * nothing of a data set; or EXIT_FAILED: not all of the folder can be read (the rest is
+ * in *d), or memory is short. Both are explained. Gives *d, release with data_set_clear()
+ * in any case. */
 int data_set_look(struct data_set *d, const char *folder);
 
 #endif

@@ -9,6 +9,7 @@
 #include "tools/cli/exit_code.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
+#include "tools/store/path.h"
 #include "tools/store/store.h"
 
 static int out_of_memory(const char *operand)
@@ -22,10 +23,11 @@ static int add_folder(struct shard_operands *operands, const char *folder)
     struct data_set d;
 
     int rc = data_set_look(&d, folder);
-    for (size_t i = 0; i < d.n_shards && rc == 0; i++)
-        if (!path_list_take(&operands->files, path_below(d.folder, d.shards[i].path)))
+    for (size_t i = 0; i < d.n_shards; i++)
+        if (!path_list_add(&operands->files, path_below(d.folder, d.shards[i].path)))
             rc = out_of_memory(folder);
     operands->n_lacking += data_set_n_lacking(&d);
+    operands->n_unfinished += data_set_n_unfinished(&d);
     data_set_clear(&d);
     return rc;
 }
@@ -38,7 +40,7 @@ int shard_operands_add(struct shard_operands *operands, const char *operand)
         return usage_error("%s: %s", operand, strerror(errno));
     if (entry.folder)
         return add_folder(operands, operand);
-    return path_list_take(&operands->files, strdup(operand)) ? 0 : out_of_memory(operand);
+    return path_list_add(&operands->files, strdup(operand)) ? 0 : out_of_memory(operand);
 }
 
 void shard_operands_clear(struct shard_operands *operands)

@@ -9,11 +9,13 @@
 
 struct shard_operands {
     struct path_list files;
-    size_t n_lacking; /* things that folders lack or have unfinished */
+    size_t n_lacking;    /* things that folders lack or have unfinished */
+    size_t n_unfinished; /* of these: of units that `prepare` has not finished */
 };
 
 /* Appends what `operand` stands for; of a folder in order of NAME and part. What that
- * lacks is said on stderr and counted. Returns 0 or an exit code after explaining. */
+ * lacks is said on stderr and counted. Returns 0 or an exit code after explaining; what
+ * could be found is appended even so. */
 int shard_operands_add(struct shard_operands *operands, const char *operand);
 void shard_operands_clear(struct shard_operands *operands);
 

@@ -5,7 +5,8 @@
  * last sample of --limit, only the blocks that the index gives for --key and --name. What
  * is damaged is named on stderr, the samples of one frame together, and the rest is
  * printed; the exit status then is 1, or 2 where only an operand is wrong (not there, no
- * shards), or 42 where a folder only lacks something (data_set.h). A reader of the output
+ * shards), or 42 where a folder only lacks something (data_set.h); that `prepare` has
+ * units unfinished is no fault. A reader of the output
  * that goes away ends the program quietly. */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +26,7 @@
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
 #include "tools/cli/shard_operands.h"
+#include "tools/store/store.h"
 
 struct dump {
     int64_t limit; /* samples still to print */
@@ -229,7 +231,7 @@ static void dump_file(struct dump *d, const char *path)
 {
     struct source s = {.path = path};
 
-    int rc = shard_reader_open(&s.reader, path);
+    int rc = shard_reader_open_from(&s.reader, store_at(path)->input, path);
     if (rc < 0) {
         complain(d, "%s", shard_reader_why(s.reader));
     } else if (d->header) {
@@ -244,7 +246,7 @@ static void dump_file(struct dump *d, const char *path)
     shard_reader_close(s.reader);
 }
 
-/* `lacking`: a folder lacks something. */
+/* `lacking`: a folder has lost something. */
 static int finish(struct dump *d, bool lacking)
 {
     flush_output(d);
@@ -281,7 +283,7 @@ int dump_main(int argc, char **argv)
     }
     for (size_t i = 0; i < shards.files.n && more_wanted(&d); i++)
         dump_file(&d, shards.files.paths[i]);
-    const bool lacking = shards.n_lacking > 0;
+    const bool lacking = shards.n_lacking > shards.n_unfinished;
     shard_operands_clear(&shards);
     dump_tokenizer_clear(&d.tokenizer);
     return finish(&d, lacking);

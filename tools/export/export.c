@@ -5,11 +5,9 @@
  * each worker takes one unit after the other, and the index is written when all are done.
  */
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/export/export_format.h"
@@ -23,6 +21,8 @@
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
 #include "tools/cli/shard_operands.h"
+#include "tools/store/path.h"
+#include "tools/store/store.h"
 #include "tools/run/workers.h"
 
 /* What the loaders' own writer takes for a good size. */
@@ -191,23 +191,32 @@ static int run_units(struct export_run *run)
     return code;
 }
 
-/* The folder of shards stays what `prepare` made it. */
-static int check_out(const char *out, const char *operand)
+static int is_of_data_set(void *ctx, const char *name, bool is_folder)
 {
-    char *copy = strdup(operand);
-    const char *folder = copy;
-    struct stat a, b;
+    (void)ctx;
+    return !is_folder &&
+           (strcmp(name, "dataset.json") == 0 || path_ends_in(name, ".manifest.json") ||
+            path_ends_in(name, ".lms"));
+}
 
-    if (copy == NULL)
-        return export_out_of_memory();
-    if (stat(operand, &b) == 0 && !S_ISDIR(b.st_mode))
-        folder = dirname(copy);
-    const bool same = stat(out, &a) == 0 && S_ISDIR(a.st_mode) && stat(folder, &b) == 0 &&
-                      a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-    free(copy);
-    return same ? usage_error("--out %s: is a folder of shards to export; use another",
-                              out)
-                : 0;
+/* A folder of shards stays what `prepare` made it. */
+static int check_out(const char *out)
+{
+    return store_at(out)->list(out, is_of_data_set, NULL) > 0
+               ? usage_error("--out %s: is a folder of shards; use another", out)
+               : 0;
+}
+
+/* Nor does it become one, where it has folders alone. */
+static int check_operand(const char *out, const char *operand)
+{
+    const struct store *store = store_at(out);
+    struct store_entry a, b;
+
+    return store->look(out, &a) == 0 && store->look(operand, &b) == 0 &&
+                   a.id[0] == b.id[0] && a.id[1] == b.id[1]
+               ? usage_error("--out %s: is the folder to export; use another", out)
+               : 0;
 }
 
 int export_main(int argc, char **argv)
@@ -224,15 +233,19 @@ int export_main(int argc, char **argv)
                                                               : &export_webdataset};
     monitor_exit_on_signals();
     rc = export_open_view(&run);
+    if (rc == 0)
+        rc = check_out(o.out);
     for (int i = 0; i < n_operands && rc == 0; i++) {
-        rc = check_out(o.out, argv[i]);
+        rc = check_operand(o.out, argv[i]);
         if (rc == 0)
             rc = shard_operands_add(&shards, argv[i]);
     }
     run.n_missing = shards.n_lacking;
-    if (rc == 0)
+    /* Folders without samples, as has been said, are exported with this. */
+    const bool nothing_to_do = shards.files.n + shards.n_lacking == 0;
+    if (rc == 0 && !nothing_to_do)
         rc = export_work_list_make(&run, shards.files.paths, shards.files.n);
-    if (rc == 0)
+    if (rc == 0 && !nothing_to_do)
         rc = run_units(&run);
     export_work_list_free(&run);
     view_file_close(run.view);

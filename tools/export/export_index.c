@@ -17,6 +17,7 @@
 #include "tools/store/json_text.h"
 #include "tools/cli/memory_file.h"
 #include "tools/cli/print.h"
+#include "tools/store/path.h"
 #include "tools/store/path_list.h"
 #include "tools/store/store.h"
 
@@ -97,12 +98,13 @@ struct search {
     struct path_list *manifests;
 };
 
-static int note_file(void *context, const char *path)
+static int note_file(void *context, const char *path, const struct store_entry *entry)
 {
     struct search *s = context;
 
+    (void)entry;
     return !path_ends_in(path, EXPORT_MANIFEST) ||
-                   path_list_take(s->manifests, path_below(s->folder, path))
+                   path_list_add(s->manifests, path_below(s->folder, path))
                ? 0
                : ENOMEM;
 }

@@ -18,6 +18,7 @@
 #include "tools/export/export_format.h"
 #include "tools/export/export_view.h"
 #include "tools/store/json_text.h"
+#include "tools/store/store.h"
 #include "tools/view/loss.h"
 #include "tools/cli/print.h"
 
@@ -284,6 +285,7 @@ static int begin(struct unit_export *x)
 {
     const struct export_options *o = x->run->options;
     const struct export_format *format = x->run->format;
+    const char *path = x->unit->path;
     char fingerprint[EXPORT_FINGERPRINT_CAP];
 
     if (publication_init(&x->files, format->kind(o), o->out, x->unit->name) != PUBLISH_OK)
@@ -291,12 +293,11 @@ static int begin(struct unit_export *x)
     x->lost = json_array();
     if (x->lost == NULL)
         return out_of_memory(x);
-    if (shard_reader_open(&x->reader, x->unit->path) < 0 ||
+    if (shard_reader_open_from(&x->reader, store_at(path)->input, path) < 0 ||
         export_fingerprint(fingerprint, x->reader) < 0)
         return fail(x, "%s", shard_reader_why(x->reader));
     if (strcmp(fingerprint, x->unit->fingerprint) != 0)
-        return fail(x, "%s: it has changed since this run began; run it again",
-                    x->unit->path);
+        return fail(x, "%s: it has changed since this run began; run it again", path);
     if (export_columns_make(&x->columns, &x->unit->shape,
                             shard_reader_header(x->reader)) != 0)
         return out_of_memory(x);

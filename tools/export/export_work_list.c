@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "shard/reader.h"
 #include "tools/cli/exit_code.h"
@@ -134,12 +133,10 @@ static int look_at(struct export_run *run, struct export_unit *u, const char *pa
     struct shard_reader *r = NULL;
     int rc = 0;
 
-    if (access(path, F_OK) != 0)
-        return usage_error("%s: %s", path, strerror(errno));
     *u = (struct export_unit){.path = strdup(path)};
     if (u->path == NULL)
         return export_out_of_memory();
-    int status = shard_reader_open(&r, path);
+    int status = shard_reader_open_from(&r, store_at(path)->input, path);
     if (status == SHARD_OK)
         status = export_fingerprint(u->fingerprint, r);
     if (status == SHARD_OK)
@@ -426,11 +423,8 @@ int export_work_list_make(struct export_run *run, char **paths, size_t n_paths)
     struct export_models all = {0};
 
     int rc = look_at_all(run, paths, n_paths, &all);
-    if (rc == 0 && run->n_units == 0 && atomic_load(&run->n_failed) > 0)
-        rc = EXIT_FAILED;
-    else if (rc == 0 && run->n_units == 0)
-        rc = run->n_unreadable + run->n_missing > 0 ? EXIT_BAD_INPUT
-                                                    : usage_error("no shard to export");
+    if (rc == 0 && run->n_units == 0)
+        rc = atomic_load(&run->n_failed) > 0 ? EXIT_FAILED : EXIT_BAD_INPUT;
     if (rc == 0)
         rc = out_folder_make(run->options->out);
     if (rc == 0)

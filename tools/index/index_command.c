@@ -18,6 +18,7 @@
 #include "tools/run/monitor.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
+#include "tools/store/path.h"
 #include "tools/store/publish.h"
 #include "tools/store/store.h"
 
@@ -99,7 +100,7 @@ static int index_folder(const char *folder, const struct data_set *d, bool allow
     struct dataset_index_writer *w;
     size_t n_added = 0;
 
-    if (dataset_index_writer_open(&w) < 0)
+    if (dataset_index_writer_open(&w, store_at(folder)->input) < 0)
         return failed("out of memory");
     int rc = add_shards(w, d, allowed, &n_added);
     if (rc == EXIT_DONE)

@@ -200,7 +200,6 @@ void encoding_close(struct encoding *e)
         e->encoder->unload(e->model);
     free(e->geometry);
     free(e->input);
-    free(e->input);
 }
 
 static size_t count_not_finite(const float *values, size_t n)

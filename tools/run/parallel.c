@@ -67,6 +67,10 @@ int parallel_run(struct parallel *p)
 {
     struct monitor monitor = {.stop = stop, .progress_end = end_progress, .shared = p};
 
+    atomic_store(&p->next, 0);
+    atomic_store(&p->stopping, false);
+    atomic_store(&p->progress_shown, false);
+    p->interrupted = false;
     monitor_block_signals();
     if (p->progress != NULL)
         monitor.progress = show_progress;

@@ -21,7 +21,7 @@ struct parallel {
     void (*progress_end)(void *shared); /* clears what progress() has shown */
     void *shared;                       /* lent to them */
 
-    /* parallel_run() sets these, and begins with none of it. */
+    /* parallel_run()'s, which begins anew each time. */
     atomic_bool stopping;
     bool interrupted;  /* a signal has come */
     uint64_t start_ns; /* by clock.h */

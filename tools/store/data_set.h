@@ -6,6 +6,9 @@
  * Where neither a manifest nor a dataset.json is, somebody has put shards alone there,
  * and each of them counts as finished. The package's data_set.py judges the same way.
  *
+ * `prepare` may be at work in the folder meanwhile: what was listed is looked at again
+ * before it is called missing, unfinished or foreign.
+ *
  * No shard is opened, nothing is printed (data_set_report.h does). What is wrong with the
  * folder is data, not an error. */
 #ifndef TOOLS_STORE_DATA_SET_H
@@ -46,18 +49,21 @@ struct data_set_missing {
     uint64_t there_bytes; /* that it has */
 };
 
-/* A manifest or a folder that could not be read. */
+/* A manifest or a folder that could not be read, or a shard not even looked at. */
 struct data_set_unreadable {
     char *path;
-    int error; /* errno; 0: it was read, but is damaged or no manifest */
-    char *why; /* in words, without the path */
+    int error;     /* errno; 0: it was read, but is damaged or no manifest */
+    bool may_pass; /* as a lack of rights does; not that it links to nothing */
+    char *why;     /* in words, without the path */
 };
 
 /* Paths are from the folder on. All arrays but `unreadable` are sorted by NAME and
- * part. Everything is the struct's own. */
+ * part. Everything is the struct's own. Of one unit the manifest that cannot be read is
+ * named and not its shards too. */
 struct data_set {
     char *folder; /* without slashes at its end */
     bool has_manifests;
+    bool configured; /* there is a dataset.json: `prepare` works or worked here */
     struct data_set_unit *units;
     size_t n_units;
     struct data_set_shard *shards;
@@ -80,7 +86,16 @@ void data_set_clear(struct data_set *d);
 /* How many things it lacks or has unfinished. 0: nothing is wrong with it. */
 size_t data_set_n_lacking(const struct data_set *d);
 
+/* How many of these belong to units that `prepare` has not finished yet. */
+size_t data_set_n_unfinished(const struct data_set *d);
+
+/* Whether another look may find what this one could not read. */
+bool data_set_may_pass(const struct data_set *d);
+
 /* There is nothing of a data set in the folder. */
 bool data_set_is_empty(const struct data_set *d);
+
+/* All units are finished, and none has a shard. */
+bool data_set_has_no_samples(const struct data_set *d);
 
 #endif

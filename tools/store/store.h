@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "shard/shard_input.h"
 #include "shard/output.h"
 
 struct store_entry {
@@ -40,6 +41,8 @@ struct store_entry {
 struct store {
     /* Files too large to be put at once. */
     const struct shard_output *output;
+    /* The same read by position, again and again. */
+    const struct shard_input *input;
 
     /* A small file, at once, in place of what is there. It outlasts a crash, and so does
      * what put_if_absent put. */

@@ -199,6 +199,7 @@ static int folder_room(const char *folder, uint64_t *bytes)
 
 const struct store store_folder = {
     .output = &shard_plain_output,
+    .input = &shard_plain_input,
     .put = folder_put,
     .put_if_absent = folder_put_if_absent,
     .rename = rename,

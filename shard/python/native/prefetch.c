@@ -76,7 +76,7 @@ static void end_job(struct prefetch *p, struct job *job, int status,
 static void *run_thread(void *arg)
 {
     struct prefetch *p = arg;
-    struct block_loader loader = {.source.fd = -1};
+    struct block_loader loader = {0};
     struct job *job;
 
     while ((job = start_job(p)) != NULL) {

@@ -46,7 +46,7 @@ PyObject *shard_object_raise(PyObject *self, int status)
 
 static int open_file(struct shard_object *s, const char *path)
 {
-    int rc = shard_source_open(&s->source, path);
+    int rc = shard_source_open(&s->source, NULL, path);
 
     if (rc == SHARD_OK)
         rc = shard_file_map_open(&s->map, &s->source);
@@ -69,7 +69,6 @@ static PyObject *shard_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_DECREF(path);
         return NULL;
     }
-    s->source.fd = -1;
     const char *name = PyBytes_AsString(path);
     Py_BEGIN_ALLOW_THREADS rc = open_file(s, name);
     Py_END_ALLOW_THREADS Py_DECREF(path);
@@ -184,7 +183,7 @@ static PyObject *get_n_blocks(PyObject *self, void *closure)
 static PyObject *get_n_bytes(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyLong_FromUnsignedLongLong(cast(self)->source.size);
+    return PyLong_FromUnsignedLongLong(cast(self)->source.entry.bytes);
 }
 
 static PyObject *shard_fingerprint(PyObject *self, PyObject *unused)
@@ -334,7 +333,6 @@ static struct block_loader *borrow_loader(struct shard_object *s)
     l = calloc(1, sizeof(*l));
     if (l == NULL)
         return NULL;
-    l->source.fd = -1;
     if (block_loader_open(l, &s->map) < 0) {
         block_loader_close(l);
         free(l);

@@ -47,8 +47,10 @@ class Catalogue:
         """The header of shard 0, or from an index the first configuration. ShardError."""
         if self.index is not None:
             if not self.index.configurations:
+                folder = self.index.folder or "."
+                find_shards(folder)  # says why there are none
                 raise ShardError(f"{self.index.file} tells of no shards: run `latentmill index "
-                                 f"{self.index.folder or '.'}` again")
+                                 f"{folder}` again")
             return self.index.configurations[0]
         self._first = self.open(0)
         return self._first.header
@@ -79,35 +81,45 @@ def index_of(paths: Paths) -> DatasetIndex | None:
 
 def find_shards(paths: Paths) -> list[Path]:
     """All finished shards below folders, in order of NAME and part, and in lists.
-    FileNotFoundError names what is missing: a path, or a shard that a manifest tells of."""
+    FileNotFoundError names what is missing: a path, or a shard that a manifest tells of.
+    ValueError: the folders are finished, and have no samples."""
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
     if not isinstance(paths, Iterable):
         raise TypeError(f"a source is {ACCEPTED}; not {paths!r}")
+    paths = list(paths)
     found: dict[str, Path] = {}  # by the path without links
+    without: list[PathLike] = []  # finished data sets that have no samples
     for path in paths:
-        for name in _shards_at(path):
+        for name in _shards_at(path, without):
             shard = Path(os.path.abspath(path), name)
             real = os.path.join(os.path.realpath(path), name).rstrip("/")
             if real in found:
                 raise ValueError(f"{shard} is named twice ({found[real]}): a source has each shard "
                                  "once; a weight makes it come more often")
             found[real] = shard
+    if not found and without:
+        raise ValueError(f"no samples in {', '.join(map(str, without))}: all units are finished and "
+                         "have none (what was rejected stands in NAME.rejects.jsonl)")
     if not found:
         raise FileNotFoundError(f"no shards in {', '.join(map(str, paths)) or 'an empty list'}; "
                                 f"a source is {ACCEPTED}")
     return list(found.values())
 
 
-def _shards_at(path: PathLike) -> list[str]:
-    """Shards of a folder, from it on, in an index's order; [""]: it is one itself."""
+def _shards_at(path: PathLike, without: list[PathLike]) -> list[str]:
+    """Shards of a folder, from it on, in an index's order; [""]: it is one itself. Adds the
+    folder of a finished data set without samples to `without`."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"{path!r} is no path: a source is {ACCEPTED}. A weight is given as "
                         "Source('pairs', weight=2.0)")
     if not os.fspath(path):
         raise ValueError(f"'' is no path: a source is {ACCEPTED}")
     if os.path.isdir(path):
-        return _finished(DataSet(path))
+        found = DataSet(path)
+        if found.has_no_samples():
+            without.append(path)
+        return _finished(found)
     if not os.path.exists(path):
         pattern = set("*?[{").intersection(os.fsdecode(path))
         raise FileNotFoundError(f"no such shard or folder: {path}" + (
@@ -122,12 +134,14 @@ def _shards_at(path: PathLike) -> list[str]:
 
 def _finished(found: DataSet) -> list[str]:
     """The finished shards of a folder. Refuses one that lacks some, warns of others."""
+    if found.may_pass:
+        raise ShardError(f"{first_few(found.unreadable, '; ')}. Try again, or mend its rights")
     if found.unreadable:
         raise ShardError(f"{first_few(found.unreadable, '; ')}. Restore it, or remove it and let "
                          "latentmill prepare make its unit again")
-    if found.gone or found.resized:
-        raise (FileNotFoundError if found.gone else ShardError)(
-            f"{first_few(found.gone + found.resized, '; ')}. Bring the shards back, or remove the "
+    if found.missing:
+        raise (FileNotFoundError if found.any_gone else ShardError)(
+            f"{first_few(found.missing, '; ')}. Bring the shards back, or remove the "
             "manifests and let latentmill prepare make their units again")
     _warn_of_unfinished(found)
     return found.shards
@@ -142,7 +156,7 @@ def _warn_of_unfinished(found: DataSet) -> None:
 def _warn_of_incomplete(index: DatasetIndex) -> None:
     """What it lacks it does not say: the folder's manifests may still do so."""
     found = DataSet(index.folder or ".")
-    lost = found.unreadable + found.gone + found.resized
+    lost = found.unreadable + found.missing
     warnings.warn(f"{index.file} is incomplete, made by `latentmill index --incomplete` of a set that "
                   f"lacked something: shards may be missing{': ' * bool(lost)}"
                   f"{first_few(lost, '; ')}", stacklevel=2)

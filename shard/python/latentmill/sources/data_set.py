@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import re
 import stat
@@ -15,6 +16,12 @@ from typing import Any
 PathLike = str | os.PathLike[str]
 MANIFEST = ".manifest.json"
 STATES = ("complete", "damaged", "rejected")
+# Links to nothing and to themselves stay so; a lack of rights may pass.
+NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+OF_OTHERS = (".ipynb_checkpoints", ".snapshot", "lost+found")
+TEMPORARY = re.compile(r"(.+\.lms)\.tmp\.[^.]+\.[0-9]+\.[0-9a-f]{8}", re.DOTALL)
+PART = re.compile(r"(?<=[^/])\+[0-9]{5}\Z")
+NO_MANIFEST = "its members are not those of a manifest"
 
 
 class DataSet:
@@ -25,74 +32,142 @@ class DataSet:
         self.folder = Path(folder)
         self.shards: list[str] = []      # finished: manifests name them, with their size
         self.unreadable: list[str] = []  # manifests and folders
-        self.gone: list[str] = []        # shards that manifests name
-        self.resized: list[str] = []     # these have another size than their manifest says
+        self.missing: list[str] = []     # shards that manifests name, gone or of another size
+        self.any_gone = False
+        self.may_pass = False            # some could not be read for now
         self.unfinished: list[str] = []  # temporaries of units without a manifest, empty manifests
         self.foreign: list[str] = []     # shards that no manifest names
-        self._look(list(self._files()))
+        self.n_units = 0                 # whose manifest could be read
+        self._unread: set[str] = set()   # paths of `unreadable`
+        self._claimed: set[str] = set()  # manifests that say nothing yet: a name is taken, no more
+        self._finished: set[str] = set()
+        self._named: set[str] = set()    # by manifests
+        self._look(list(files_below(self.folder, self._note_unreadable)))
 
     def problems(self) -> list[str]:
-        return self.unreadable + self.gone + self.resized + self.unfinished + self.foreign
+        return self.unreadable + self.missing + self.unfinished + self.foreign
 
-    def _files(self) -> Iterator[str]:
-        return files_below(self.folder, lambda error: self.unreadable.append(
-            f"{error.filename}: {os.strerror(error.errno or errno.EIO)}"))
+    def has_no_samples(self) -> bool:
+        """All units are finished, and none has a shard."""
+        return self.n_units > 0 and not self.shards and not self.problems()
+
+    def _note_unreadable(self, path: str, error: OSError) -> None:
+        if path not in self._unread:
+            self._unread.add(path)
+            self.may_pass |= error.errno not in NOT_THERE
+            self.unreadable.append(f"{self.folder / path}: {os.strerror(error.errno or errno.EIO)}")
 
     def _look(self, files: list[str]) -> None:
-        manifests = [file for file in files if _ends_in(file, MANIFEST)]
-        manifests.sort(key=lambda path: os.fsencode(path)[:-len(MANIFEST)])
-        claimed = {path for path in manifests if _size(self.folder / path) == 0}
+        manifests = {file for file in files if _ends_in(file, MANIFEST)}
+        temporaries = [file for file in files if _shard_of(file)]
         there = {file: size for file in files if _ends_in(file, ".lms")
-                 and (size := _size(self.folder / file)) is not None}
-        finished, named = set(), set()
-        for manifest in (path for path in manifests if path not in claimed):
-            for shard, size in self._named(manifest).items():
-                named.add(shard)
-                if shard not in there:
-                    self.gone.append(f"{self.folder / shard} is missing; "
-                                     f"{self.folder / manifest} names it")
-                elif there[shard] != size:
-                    self.resized.append(f"{self.folder / shard} has not the {size} bytes that "
-                                        f"{self.folder / manifest} says, but {there[shard]}")
-                else:
-                    finished.add(shard)
-        if not manifests and not any(os.path.basename(file) == "dataset.json" for file in files):
-            finished = {shard for shard in there if there[shard] > 0}  # somebody has put shards alone there
+                 and (size := self._size(file)) is not None}
+        alone = not manifests and not any(os.path.basename(file) == "dataset.json" for file in files)
+        lost = self._read_all(manifests, there)
+        if alone:
+            self._finished.update(shard for shard, size in there.items() if size > 0)
+        else:
+            late = self._late_manifests(manifests, [*there, *temporaries])
+            lost |= self._read_all(late, there)
+            manifests |= late
+        self.missing = [lost[shard] for shard in sorted(lost, key=in_order)]
+        foreign = there.keys() - self._named - self._finished
         self.foreign = [f"{self.folder / shard}: no manifest names it, its unit is unfinished"
-                        for shard in sorted(set(there) - named - finished, key=in_order)]
-        self.shards = sorted(finished, key=in_order)
-        done = set(manifests) - claimed
+                        for shard in sorted(foreign, key=in_order)
+                        if manifest_of(shard) not in self._unread]
+        self.shards = sorted(self._finished, key=in_order)
+        unfinished = [file for file in temporaries
+                      if manifest_of(file) not in manifests - self._claimed]
         self.unfinished = [f"{self.folder / file}: its unit is unfinished"
-                           for file in sorted(files, key=os.fsencode)
-                           if file in claimed or _is_unfinished(file, done)]
+                           for file in sorted([*unfinished, *self._claimed], key=_by_stem)]
 
-    def _named(self, manifest: str) -> dict[str, int]:
-        """Shards and their sizes."""
+    def _late_manifests(self, manifests: set[str], files: list[str]) -> set[str]:
+        """Those that came since the folder was listed: the units of these files may be finished
+        now."""
+        return {manifest for file in files if file not in self._named
+                and (manifest := manifest_of(file)) not in manifests and self._size(manifest)}
+
+    def _size(self, path: str) -> int | None:
+        """None: it is no file."""
+        try:
+            status = os.stat(self.folder / path)
+        except OSError as error:
+            if error.errno not in NOT_THERE:
+                self._note_unreadable(path, error)
+            return None
+        return None if stat.S_ISDIR(status.st_mode) else status.st_size
+
+    def _read_all(self, manifests: set[str], there: dict[str, int]) -> dict[str, str]:
+        """What is wrong with shards that they name."""
+        wrong = {}
+        for manifest in sorted(manifests, key=lambda path: os.fsencode(path)[:-len(MANIFEST)]):
+            for shard, size in self._shards_of(manifest).items():
+                self._named.add(shard)
+                found = there.get(shard)
+                if found != size:  # since the folder was listed it may have come or been replaced
+                    found = self._size(shard)
+                if found == size:
+                    self._finished.add(shard)
+                elif found is not None:
+                    wrong[shard] = (f"{self.folder / shard} has {found} bytes; "
+                                    f"{self.folder / manifest} says {size}")
+                elif shard not in self._unread:
+                    self.any_gone = True
+                    wrong[shard] = (f"{self.folder / shard} is missing; "
+                                    f"{self.folder / manifest} names it")
+        return wrong
+
+    def _shards_of(self, manifest: str) -> dict[str, int]:
+        """Shards that it names, and their sizes."""
         path = self.folder / manifest
         try:
-            if stat.S_ISDIR(path.stat().st_mode):
-                raise ValueError("it is a folder")
-            return {os.path.join(os.path.dirname(manifest), name): size
-                    for name, size in _shards_of(json.loads(path.read_bytes()))}
-        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
-            self.unreadable.append(f"{path} is damaged or no manifest: {error}")
+            if path.stat().st_size == 0:  # nor is a pipe opened: that may wait for ever
+                self._claimed.add(manifest)
+                return {}
+            shards = parse_manifest(parse_json(path.read_bytes()))
         except OSError as error:
-            self.unreadable.append(f"{path}: {os.strerror(error.errno or errno.EIO)}")
+            self._note_unreadable(manifest, error)
+        except (ValueError, RecursionError) as error:
+            self._unread.add(manifest)
+            self.unreadable.append(f"{path} is damaged or no manifest: {error}")
+        else:
+            self.n_units += 1
+            return {os.path.join(os.path.dirname(manifest), name): size for name, size in shards}
         return {}
 
 
-def files_below(folder: PathLike, onerror: Callable[[OSError], object]) -> Iterator[str]:
-    """Paths from the folder on, which must be readable itself. Those that macOS puts beside
-    others, "._" and their name (AppleDouble), are none."""
-    def judge(error: OSError) -> None:
-        if error.filename == os.fspath(folder):
-            raise error
-        onerror(error)
-    for root, folders, files in os.walk(folder, onerror=judge):
-        below = os.path.relpath(root, folder)
-        prefix = "" if below == "." else below + os.sep
-        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
-        yield from (prefix + file for file in files + links if not file.startswith("._"))
+def files_below(folder: PathLike, unreadable: Callable[[str, OSError], object]) -> Iterator[str]:
+    """Paths from the folder on, which must be readable itself. Links to folders are followed,
+    but not upwards; a folder that is found twice is looked into once, under its own name rather
+    than a link's.
+    What others keep beside files is passed over: "._" and a file's name (macOS), OF_OTHERS."""
+    folders, links = [""], list[str]()
+    seen = {_number(parent) for parent in Path(os.path.realpath(folder)).parents}
+    while folders or links:
+        if not folders:
+            links.sort(key=os.fsencode, reverse=True)
+            folders.append(links.pop())
+        below = folders.pop()
+        try:
+            entries, number = _list(os.path.join(folder, below) if below else folder)
+        except OSError as error:
+            if not below:
+                raise
+            unreadable(below, error)
+            continue
+        if below and number in seen:
+            continue
+        seen.add(number)
+        for entry in entries:
+            path = os.path.join(below, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                if entry.name not in OF_OTHERS:
+                    folders.append(path)
+            elif not entry.name.startswith("._"):
+                if entry.is_symlink() and os.path.isdir(entry.path):
+                    links.append(path)
+                else:
+                    yield path
 
 
 def shards_below(folder: PathLike) -> list[str]:
@@ -106,7 +181,26 @@ def in_order(shard: str) -> bytes:
     return os.fsencode(shard)[:-len(".lms")]
 
 
-def _raise(error: OSError) -> None:
+def manifest_of(file: str) -> str:
+    """That of a shard or its temporary."""
+    return PART.sub("", (_shard_of(file) or file).removesuffix(".lms")) + MANIFEST
+
+
+def _number(folder: PathLike) -> tuple[int, int] | None:
+    try:
+        status = os.stat(folder)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _list(folder: PathLike) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:
+    status = os.stat(folder)
+    with os.scandir(folder) as entries:
+        return list(entries), (status.st_dev, status.st_ino)
+
+
+def _raise(_path: str, error: OSError) -> None:
     raise error
 
 
@@ -115,33 +209,100 @@ def _ends_in(path: str, suffix: str) -> bool:
     return name.endswith(suffix) and name != suffix
 
 
-def _size(path: Path) -> int | None:
-    """None: it is no file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return None if stat.S_ISDIR(status.st_mode) else status.st_size
-
-
-def _is_unfinished(file: str, done: set[str]) -> bool:
-    """What a killed run left of a unit that was finished later means nothing."""
+def _shard_of(file: str) -> str | None:
+    """The shard that a temporary is to become."""
     folder, name = os.path.split(file)
-    unit, mark, _ = name.partition(".lms.tmp.")
-    if not mark or _ends_in(file, ".lms") or _ends_in(file, MANIFEST):
-        return False
-    unit = re.sub(r"(?<=.)\+[0-9]{5,9}\Z", "", unit, flags=re.DOTALL)
-    return os.path.join(folder, unit + MANIFEST) not in done
+    temporary = TEMPORARY.fullmatch(name)
+    return os.path.join(folder, temporary[1]) if temporary else None
 
 
-def _shards_of(manifest: Any) -> Iterator[tuple[str, int]]:
-    """ValueError, KeyError, IndexError or TypeError where it is none."""
-    result, path = manifest["result"], manifest["run"]["input"]["path"]
-    if result["inputs"][0]["status"] not in STATES or not isinstance(path, str) or \
-            not isinstance(result["shards"], list):
-        raise ValueError("its members are not those of a manifest")
-    for shard in result["shards"]:
-        name, size = shard["name"], shard["bytes"]
-        if "/" in name or not _ends_in(name, ".lms") or type(size) is not int or size <= 0:
-            raise ValueError("its members are not those of a manifest")
-        yield name, size
+def _by_stem(file: str) -> tuple[bytes, bytes]:
+    """Of a shard's temporary or a manifest."""
+    shard = _shard_of(file)
+    stem = os.fsencode(file)[:-len(MANIFEST)] if shard is None else in_order(shard)
+    return stem, os.fsencode(file)
+
+
+# ---- manifests, as strictly as the program reads them ----
+
+def parse_json(data: bytes) -> Any:
+    """ValueError says what JSON it is not."""
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=_members, parse_constant=_refuse,
+                           parse_int=_integer, parse_float=_real)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is not UTF-8") from None
+    if not isinstance(value, (dict, list)):
+        raise ValueError("it is neither an object nor an array")
+    _check_strings(value)
+    return value
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ValueError(f"two members are called {name!r}")
+        members[name] = value
+    return members
+
+
+def _refuse(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or not -2**63 <= int(text) < 2**63:
+        raise ValueError(f"the integer {text[:40]} has more than 64 bits")
+    return int(text)
+
+
+def _real(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return value
+
+
+def _check_strings(value: Any) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("a string has a NUL")
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            raise ValueError("a string has half of a surrogate pair")
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            _check_strings(name)
+            _check_strings(member)
+    elif isinstance(value, list):
+        for element in value:
+            _check_strings(element)
+
+
+def parse_manifest(manifest: Any) -> list[tuple[str, int]]:
+    """Names and sizes of its shards; ValueError where it is none."""
+    result, run = _member(manifest, "result", dict), _member(manifest, "run", dict)
+    inputs, shards = _member(result, "inputs", list), _member(result, "shards", list)
+    read = inputs[0] if inputs and isinstance(inputs[0], dict) else {}
+    origin = _member(run, "input", dict)
+    _member(origin, "path", str)
+    _member(origin, "size", object)
+    for name in ("sha256", "probe"):
+        _optional(read, name, str, "")
+    if _member(read, "status", str) not in STATES or \
+            any(_optional(read, name, int, 0) < 0 for name in ("bytes", "groups")):
+        raise ValueError(NO_MANIFEST)
+    named = [(_member(shard, "name", str), _member(shard, "bytes", int)) for shard in shards]
+    if any("/" in name or not _ends_in(name, ".lms") or size <= 0 for name, size in named):
+        raise ValueError(NO_MANIFEST)
+    return named
+
+
+def _member(of: Any, name: str, kind: type) -> Any:
+    value = of.get(name, _member) if isinstance(of, dict) else _member
+    if value is _member or not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ValueError(NO_MANIFEST)
+    return value
+
+
+def _optional(of: dict[str, Any], name: str, kind: type, default: Any) -> Any:
+    return _member(of, name, kind) if name in of else default
