@@ -11,7 +11,7 @@
 set -u
 
 : "${CC:=cc}" "${LINT_VENV:=build/venv-lint}"
-: "${WAITING=circles}"
+: "${WAITING=}"
 tests=$(realpath "$(dirname "$0")")
 LINT_VENV=$(realpath -m "$LINT_VENV")
 cd "${1-.}" || exit 2

@@ -252,7 +252,7 @@ static void test_sequence(void **state)
          .see = twice},
         {.part = SHARD_PART_IMAGE, .flag = SHARD_ANY, .n_see = 2, .see = twice}};
     static const struct shard_plan plan = {.n_rules = 4, .rules = rules};
-    const struct shard_view view = {&header, &plan, 2};
+    const struct shard_view view = {.header = &header, .plan = &plan, .window = 2};
     struct many *m = make_many();
     struct shard_draws draws;
     struct shard_sequence seq;

@@ -242,9 +242,9 @@ static void end_waits(void *shared)
 static int run_bench(struct bench *b, bool cancel)
 {
     struct pipe_stage stages[] = {
-        {"source", 2, 1, b, bench_open, source_work, bench_close},
-        {"middle", 3, 2, b, bench_open, middle_work, bench_close},
-        {"sink", 1, 4, b, bench_open, sink_work, bench_close},
+        {"source", 2, 1, b, bench_open, source_work, bench_close, NULL},
+        {"middle", 3, 2, b, bench_open, middle_work, bench_close, NULL},
+        {"sink", 1, 4, b, bench_open, sink_work, bench_close, NULL},
     };
     struct sample storage[N_SAMPLES], *samples[N_SAMPLES];
     struct pipeline *p;
@@ -317,8 +317,8 @@ static void a_wait_for_later_stages_is_not_busy(void **state)
 {
     struct bench b = {.fail_at = -1};
     struct pipe_stage stages[] = {
-        {"source", 1, 1, &b, bench_open, waiting_work, bench_close},
-        {"sink", 1, 4, &b, bench_open, sink_work, bench_close},
+        {"source", 1, 1, &b, bench_open, waiting_work, bench_close, NULL},
+        {"sink", 1, 4, &b, bench_open, sink_work, bench_close, NULL},
     };
     struct sample storage = {0}, *samples[] = {&storage};
     struct pipeline *p;

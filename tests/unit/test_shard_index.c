@@ -251,7 +251,7 @@ static void write_index(const char *shard, const char *to)
     char name[64];
     size_t len;
 
-    assert_int_equal(dataset_index_writer_open(&w), SHARD_OK);
+    assert_int_equal(dataset_index_writer_open(&w, NULL), SHARD_OK);
     for (uint32_t i = 0; i < n_shards; i++) {
         snprintf(name, sizeof(name), "part-%03u/pairs-%06u.lms", (unsigned)i / 1000,
                  (unsigned)i);
