@@ -154,6 +154,7 @@ SHARD_SRC := \
     shard/index/table.c \
     shard/valid_utf8.c \
     shard/index/outline.c \
+    shard/kinds.c \
     shard/parts.c \
     shard/index/part_type.c \
     shard/plan.c \
@@ -182,6 +183,7 @@ SHARD_SRC := \
 PYTHON_SRC := \
     shard/python/native/module.c \
     shard/python/native/py_block.c \
+    shard/python/native/py_record.c \
     shard/python/native/py_buffer.c \
     shard/python/native/patches.c \
     shard/python/native/py_draw.c \
@@ -208,6 +210,7 @@ TOOLS_SRC := \
     tools/bench/bench_network.c \
     tools/bench/bench_peak.c \
     tools/bench/bench_prepare.c \
+    tools/bench/bench_random.c \
     tools/bench/bench_random_vae.c \
     tools/bench/bench_shard.c \
     tools/bench/bench_signals.c \
@@ -407,6 +410,7 @@ PYTHON_TESTS := \
     tests/python/test_pairs.py \
     tests/python/test_pairs_shared.py \
     tests/python/test_parts.py \
+    tests/python/test_lazy.py \
     tests/python/test_peers.py \
     tests/python/test_plans.py \
     tests/python/test_shard_format.py \
@@ -645,6 +649,11 @@ check-trainer: everything
 .PHONY: check-memory
 check-memory: all $(fail_allocation)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' python3 tests/faults/allocations.py
+
+## check-sizes: what the index of a million records takes, and of 100,000 shards (half a minute)
+.PHONY: check-sizes
+check-sizes: $(BUILD)/tests/unit/test_shard_index
+	$(BUILD)/tests/unit/test_shard_index 1000000 100000
 
 ## unit: only the unit tests
 unit: $(unit_programs)

@@ -2,28 +2,50 @@
 #include "shard/canonical_json.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "shard/status.h"
 
-char *shard_json_canonical(const json_t *value)
-{
-    const size_t flags = JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY;
+enum { FEWEST_DIGITS = 15, MOST_DIGITS = 17 }; /* 17 always do */
 
-    for (int digits = 15; digits <= 17; digits++) { /* 17 always do */
-        char *text = json_dumps(value, flags | JSON_REAL_PRECISION(digits));
-        json_t *back = text != NULL
-                           ? json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)
-                           : NULL;
-        bool exact = back != NULL && json_equal(value, back);
-        json_decref(back);
-        if (exact)
-            return text;
-        free(text);
-        if (back == NULL) /* what it wrote itself: more digits are no help */
+/* Digits that give the number back, not below `digits`. */
+static int digits_of(double real, int digits)
+{
+    char text[40];
+
+    for (; digits < MOST_DIGITS; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, real);
+        if (strtod(text, NULL) == real)
             break;
     }
-    return NULL;
+    return digits;
+}
+
+/* The same of all numbers of a value. */
+static int digits_needed(const json_t *value, int digits)
+{
+    const char *key;
+    json_t *member;
+    size_t i;
+
+    if (json_is_real(value))
+        return digits_of(json_real_value(value), digits);
+    if (json_is_object(value)) {
+        json_object_foreach((json_t *)value, key, member) digits =
+            digits_needed(member, digits);
+    } else if (json_is_array(value)) {
+        json_array_foreach(value, i, member) digits = digits_needed(member, digits);
+    }
+    return digits;
+}
+
+char *shard_json_canonical(const json_t *value)
+{
+    const int digits = digits_needed(value, FEWEST_DIGITS);
+
+    return json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY |
+                                 JSON_REAL_PRECISION(digits));
 }
 
 int shard_json_check_string(const char *s)

@@ -42,31 +42,37 @@ enum shard_order shard_draw_order(const char *name, const char *key, uint64_t ep
                                                               : SHARD_IMAGE_FIRST;
 }
 
-/* `what`, for the first of its kind where `bare`, else with its number. */
-static uint64_t draw_numbered(const char *what, bool bare, size_t i, const char *name,
-                              const char *key, uint64_t epoch, uint64_t seed)
+void shard_draw_caption_purpose(size_t t, char purpose[SHARD_MAX_PURPOSE])
 {
-    char purpose[32];
+    if (t == 0)
+        snprintf(purpose, SHARD_MAX_PURPOSE, "caption");
+    else
+        snprintf(purpose, SHARD_MAX_PURPOSE, "caption@%zu", t);
+}
 
-    if (bare)
-        return shard_draw(what, name, key, epoch, seed);
-    snprintf(purpose, sizeof(purpose), "%s@%zu", what, i);
-    return shard_draw(purpose, name, key, epoch, seed);
+void shard_draw_mirror_purpose(size_t i, char purpose[SHARD_MAX_PURPOSE])
+{
+    snprintf(purpose, SHARD_MAX_PURPOSE, "mirror@%zu", i);
 }
 
 uint32_t shard_draw_caption(size_t t, const char *name, const char *key, uint64_t epoch,
                             uint64_t seed, uint32_t n)
 {
-    uint64_t u = draw_numbered("caption", t == 0, t, name, key, epoch, seed);
-    uint64_t low = (u & UINT32_MAX) * n;
+    char purpose[SHARD_MAX_PURPOSE];
 
+    shard_draw_caption_purpose(t, purpose);
+    const uint64_t u = shard_draw(purpose, name, key, epoch, seed);
+    const uint64_t low = (u & UINT32_MAX) * n;
     return (uint32_t)(((u >> 32) * n + (low >> 32)) >> 32);
 }
 
 bool shard_draw_mirror(size_t i, const char *name, const char *key, uint64_t epoch,
                        uint64_t seed)
 {
-    return draw_numbered("mirror", false, i, name, key, epoch, seed) < UINT64_C(1) << 63;
+    char purpose[SHARD_MAX_PURPOSE];
+
+    shard_draw_mirror_purpose(i, purpose);
+    return shard_draw(purpose, name, key, epoch, seed) < UINT64_C(1) << 63;
 }
 
 /* All but the order. */

@@ -21,6 +21,12 @@ uint64_t shard_draw(const char *purpose, const char *name, const char *key,
 enum shard_order shard_draw_order(const char *name, const char *key, uint64_t epoch,
                                   uint64_t seed, double p);
 
+/* What these are drawn by, in `purpose`: its text t and its image i, counted among these.
+ */
+enum { SHARD_MAX_PURPOSE = 32 };
+void shard_draw_caption_purpose(size_t t, char purpose[SHARD_MAX_PURPOSE]);
+void shard_draw_mirror_purpose(size_t i, char purpose[SHARD_MAX_PURPOSE]);
+
 /* Text part t, counted among texts: purpose "caption", or "caption@t" for t > 0: the high
  * 64 bits of u * n. n >= 1. */
 uint32_t shard_draw_caption(size_t t, const char *name, const char *key, uint64_t epoch,

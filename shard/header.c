@@ -11,6 +11,7 @@
 
 #include "shard/canonical_json.h"
 #include "shard/json_array.h"
+#include "shard/kinds.h"
 #include "shard/status.h"
 
 static const char scale_formula[] = "latent = (raw - shift) * scale";

@@ -12,6 +12,7 @@
 #include "shard/file/format.h"
 #include "shard/json_array.h"
 #include "shard/json_read.h"
+#include "shard/kinds.h"
 #include "shard/status.h"
 
 struct parsed_header {

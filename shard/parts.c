@@ -64,8 +64,7 @@ uint32_t shard_default_encoder(const struct shard_header *h)
     return SHARD_NONE;
 }
 
-/* Position of the first tensor that does not stand before (encoder, part). */
-static size_t lower_bound(const struct shard_record *rec, uint32_t encoder, size_t part)
+size_t shard_first_tensor(const struct shard_record *rec, uint32_t encoder, size_t part)
 {
     size_t low = 0, high = rec->n_tensors;
 
@@ -80,6 +79,20 @@ static size_t lower_bound(const struct shard_record *rec, uint32_t encoder, size
     return low;
 }
 
+size_t shard_first_rendition(const struct shard_record *rec, size_t part)
+{
+    size_t low = 0, high = rec->n_renditions;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (rec->renditions[middle].part < part)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 const struct shard_tensor *shard_tensor_of(const struct shard_record *rec, size_t part,
                                            uint32_t owner, uint32_t encoder,
                                            uint32_t output, bool mirrored)
@@ -87,7 +100,7 @@ const struct shard_tensor *shard_tensor_of(const struct shard_record *rec, size_
     const bool text = rec->parts[part].kind == SHARD_PART_TEXT;
     const struct shard_tensor *found = NULL;
 
-    for (size_t i = lower_bound(rec, encoder, part); i < rec->n_tensors; i++) {
+    for (size_t i = shard_first_tensor(rec, encoder, part); i < rec->n_tensors; i++) {
         const struct shard_tensor *t = &rec->tensors[i];
         if (t->encoder != encoder || t->part != part)
             break;

@@ -11,6 +11,7 @@
 #define SHARD_PARTS_H
 
 #include "shard/header.h"
+#include "shard/kinds.h"
 #include "shard/record.h"
 
 /* What a slot says. */
@@ -88,6 +89,12 @@ uint32_t shard_default_encoder(const struct shard_header *h);
  * NULL. Position of the part, or n_parts: it has no image. */
 size_t shard_shown_image(const struct shard_record *rec, uint32_t encoder,
                          const struct shard_tensor **tensor);
+
+/* The tensors that an encoder made of a part stand together: position of the first, or
+ * where it would be. */
+size_t shard_first_tensor(const struct shard_record *rec, uint32_t encoder, size_t part);
+/* The same of an image's renditions. */
+size_t shard_first_rendition(const struct shard_record *rec, size_t part);
 
 /* The order of a row's tensors: by encoder, part, owner, slot. Of two struct
  * shard_tensor, as qsort() asks. */

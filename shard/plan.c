@@ -12,6 +12,7 @@
 #include "shard/file/format.h"
 #include "shard/json_read.h"
 #include "shard/parts.h"
+#include "shard/record_check.h"
 #include "shard/status.h"
 
 enum {
@@ -58,6 +59,30 @@ const struct shard_rule *shard_plan_rule(const struct shard_plan *plan,
             return r;
     }
     return NULL;
+}
+
+uint32_t shard_plan_encoder(const struct shard_appearance *a,
+                            const struct shard_header *h)
+{
+    return a->encoder != NULL ? shard_find_encoder(h, a->encoder)
+                              : shard_default_encoder(h);
+}
+
+bool shard_plan_shows(const struct shard_plan *plan, const struct shard_header *h,
+                      uint32_t encoder, uint32_t slot)
+{
+    if (shard_slot_is_logvar(slot))
+        return false;
+    for (size_t i = 0; i < plan->n_rules; i++)
+        for (size_t j = 0; j < plan->rules[i].n_see; j++) {
+            const struct shard_appearance *a = &plan->rules[i].see[j];
+            const bool own_ids =
+                plan->rules[i].part == SHARD_PART_TEXT && a->encoder == NULL;
+            if (!own_ids && a->output == shard_slot_output(slot) &&
+                shard_plan_encoder(a, h) == encoder)
+                return true;
+        }
+    return false;
 }
 
 /* The names of the header's encoders, as far as there is room. */
@@ -239,6 +264,9 @@ static void parse_appearance(struct shard_json *j, json_t *object,
     j->where = "an appearance";
     refuse_others(j, object, names);
     a->encoder = get_string(j, object, "encoder");
+    if (a->encoder != NULL && (a->encoder[0] == 0 || !shard_role_fits(a->encoder)))
+        shard_json_refuse(j, "\"encoder\" is not 1 to %d bytes of [a-z0-9_.-]",
+                          SHARD_MAX_ROLE);
     a->output = (uint32_t)get_integer(j, object, "output", MAX_OUTPUT, 0);
     a->window = (uint32_t)get_integer(j, object, "window", MAX_WINDOW, 0);
     if (a->window == 0 && shard_json_has(object, "window"))
@@ -284,6 +312,9 @@ static void parse_rule(struct shard_json *j, json_t *object, struct shard_rule *
     refuse_others(j, object, names);
     r->part = get_part(j, object);
     r->role = get_string(j, object, "role");
+    if (r->role != NULL && !shard_role_fits(r->role))
+        shard_json_refuse(j, "\"role\" of a rule is not 0 to %d bytes of [a-z0-9_.-]",
+                          SHARD_MAX_ROLE);
     r->flag = get_flag(j, object);
     r->last = get_bool(j, object, "last", false);
     const json_t *see = shard_json_array(j, object, "see", MAX_SEE, &r->n_see);

@@ -64,6 +64,14 @@ void shard_plan_free(
 int shard_plan_check(const struct shard_plan *plan, const struct shard_header *h,
                      char *why, size_t cap);
 
+/* The encoder that an appearance shows; SHARD_NONE: the header has none. */
+uint32_t shard_plan_encoder(const struct shard_appearance *a,
+                            const struct shard_header *h);
+
+/* Whether it may show a tensor that an encoder gave in that slot. */
+bool shard_plan_shows(const struct shard_plan *plan, const struct shard_header *h,
+                      uint32_t encoder, uint32_t slot);
+
 /* The first rule that fits part i, or NULL. */
 const struct shard_rule *shard_plan_rule(const struct shard_plan *plan,
                                          const struct shard_record *rec, size_t i);

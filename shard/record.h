@@ -22,11 +22,6 @@ enum shard_part_kind {
     SHARD_PART_DATA = 2 /* an array that came with the input: its tensor */
 };
 
-/* The kind of parts of that name ("text"); SHARD_NONE: a later version's. */
-uint32_t shard_part_number(const char *name);
-/* "text"; NULL: a later version's. Static. */
-const char *shard_part_name(uint32_t kind);
-
 enum shard_tensor_kind {
     SHARD_LATENT = 1,
     SHARD_CODES = 2,
@@ -34,11 +29,6 @@ enum shard_tensor_kind {
     SHARD_PIXELS = 4,
     SHARD_IDS = 5
 };
-
-/* The kind of tensors that an encoder's `kind` names ("latent"); 0: a later version's. */
-uint32_t shard_kind_number(const char *name);
-/* "latent"; NULL: a later version's. Static. */
-const char *shard_kind_name(uint32_t kind);
 
 enum shard_dtype {
     SHARD_U8 = 0,
@@ -57,8 +47,6 @@ uint32_t shard_dtype_width(uint32_t dtype);
 const char *shard_dtype_name(uint32_t dtype);
 
 enum shard_fit { SHARD_CROP = 0, SHARD_PAD = 1, SHARD_STRETCH = 2 };
-/* "crop"; static. */
-const char *shard_fit_name(enum shard_fit fit);
 
 enum shard_order { SHARD_CAPTION_FIRST = 0, SHARD_IMAGE_FIRST = 1 };
 

@@ -26,10 +26,11 @@ struct builder {
     const struct shard_record *rec;
     const struct shard_draws *draws; /* NULL: no matter; texts' ids do not count then */
     struct shard_sequence *seq;      /* NULL: measuring */
-    enum shard_order order;          /* of a pair */
-    bool templated;                  /* no markers but the template's */
-    size_t length, n_spans;          /* so far */
-    size_t boi_end;                  /* behind the last BOI; 0: none yet */
+    bool *shown;            /* n_tensors: set of what is seen; NULL: nobody asks */
+    enum shard_order order; /* of a pair */
+    bool templated;         /* no markers but the template's */
+    size_t length, n_spans; /* so far */
+    size_t boi_end;         /* behind the last BOI; 0: none yet */
     struct shard_measure measure;
     char *why; /* NULL: nobody asks */
     size_t cap;
@@ -72,31 +73,36 @@ static int put_blank(struct builder *b, uint64_t n)
     return SHARD_OK;
 }
 
-static const struct shard_tokenizer *markers_of(const struct builder *b)
+static struct shard_markers markers_of(const struct builder *b)
 {
-    return b->view->markers != NULL ? b->view->markers : &b->view->header->tokenizer;
+    const struct shard_tokenizer *t = &b->view->header->tokenizer;
+
+    if (b->view->markers != NULL)
+        return *b->view->markers;
+    return t->present ? (struct shard_markers){t->bos, t->eos, t->boi, t->eoi}
+                      : (struct shard_markers){-1, -1, -1, -1};
 }
 
 static int put_marker(struct builder *b, int64_t id, uint8_t role)
 {
-    return id >= 0 && markers_of(b)->present ? put(b, (uint32_t)id, role) : SHARD_OK;
+    return id >= 0 ? put(b, (uint32_t)id, role) : SHARD_OK;
 }
 
 static int put_bos(struct builder *b)
 {
-    return put_marker(b, markers_of(b)->bos, ROLE_PREDICTS);
+    return put_marker(b, markers_of(b).bos, ROLE_PREDICTS);
 }
 
 static int put_eos(struct builder *b, bool loss)
 {
-    return put_marker(b, markers_of(b)->eos, loss ? ROLE_PREDICTED : ROLE_NONE);
+    return put_marker(b, markers_of(b).eos, loss ? ROLE_PREDICTED : ROLE_NONE);
 }
 
 static int put_boi(struct builder *b, bool loss, bool codes)
 {
     const uint8_t role =
         (uint8_t)((loss ? ROLE_PREDICTED : 0) | (codes ? ROLE_PREDICTS : 0));
-    const int rc = put_marker(b, markers_of(b)->boi, role);
+    const int rc = put_marker(b, markers_of(b).boi, role);
 
     b->boi_end = b->length;
     return rc;
@@ -110,7 +116,7 @@ static int put_eoi(struct builder *b, bool loss, bool codes)
 
     if (last != NULL && last->offset + last->length == b->length)
         last->eoi = last->kind != 0;
-    return put_marker(b, markers_of(b)->eoi, role);
+    return put_marker(b, markers_of(b).eoi, role);
 }
 
 /* ---- the positions of a tensor ---- */
@@ -243,6 +249,8 @@ static int put_tensor(struct builder *b, const struct shard_appearance *a,
     int rc = grid_of(b, a, t, &span);
     if (rc < 0)
         return rc;
+    if (b->shown != NULL)
+        b->shown[span.tensor] = true;
     span.offset = b->length;
     span.boi = span.offset > 0 && span.offset == b->boi_end;
     rc = tokens ? put_tokens(b, a, t, &span)
@@ -268,9 +276,7 @@ static bool has_ends(const struct builder *b)
 static const struct shard_tensor *choose(const struct builder *b,
                                          const struct shard_appearance *a, size_t part)
 {
-    const struct shard_header *h = b->view->header;
-    const uint32_t encoder =
-        a->encoder != NULL ? shard_find_encoder(h, a->encoder) : shard_default_encoder(h);
+    const uint32_t encoder = shard_plan_encoder(a, b->view->header);
     const bool image = b->rec->parts[part].kind == SHARD_PART_IMAGE;
     const uint32_t drawn = drawn_of(b, part);
 
@@ -485,8 +491,9 @@ static int check_window(struct builder *b)
 /* Also what a sequence needs, and its measure does not. */
 static int check_view(struct builder *b)
 {
-    return markers_of(b)->present ? check_window(b)
-                                  : refuse(b, "the shard has no tokenizer");
+    return b->view->markers != NULL || b->view->header->tokenizer.present
+               ? check_window(b)
+               : refuse(b, "the shard has no tokenizer");
 }
 
 int shard_sequence_length(const struct shard_view *view, const struct shard_record *rec,
@@ -499,6 +506,16 @@ int shard_sequence_length(const struct shard_view *view, const struct shard_reco
         rc = see_all(&b);
     *length = b.length;
     return rc;
+}
+
+int shard_sequence_shown(const struct shard_view *view, const struct shard_record *rec,
+                         const struct shard_draws *draws, bool *shown)
+{
+    struct builder b = {
+        .view = view, .rec = rec, .draws = draws, .order = draws->order, .shown = shown};
+    int rc = check_view(&b);
+
+    return rc == SHARD_OK ? see_all(&b) : rc;
 }
 
 /* Roles -> the mask: a loss stands at i where i predicts and i + 1 is predicted. */

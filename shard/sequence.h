@@ -63,13 +63,18 @@ struct shard_templates {
     struct shard_template text;
 };
 
+/* Ids; -1: there is none, and it is left out. */
+struct shard_markers {
+    int64_t bos, eos, boi, eoi;
+};
+
 /* How a reader sees records, whatever they are. */
 struct shard_view {
     const struct shard_header *header;
     const struct shard_plan *plan;
     uint32_t window; /* patch window k: 1, 2, 4 or 8 */
     /* NULL: as the header and the plan say. */
-    const struct shard_tokenizer *markers; /* BOS, EOS, BOI and EOI of it */
+    const struct shard_markers *markers;
     const struct shard_templates *templates;
 };
 
@@ -87,6 +92,11 @@ void shard_sequence_clear(struct shard_sequence *seq);
  * NULL), was SHARD_EINVAL: what it lacks or does not fit. */
 void shard_sequence_explain(const struct shard_view *view, const struct shard_record *rec,
                             const struct shard_draws *draws, char *why, size_t cap);
+
+/* Sets shown[i] (n_tensors, zeros before) of the tensors that it holds. Their values do
+ * not matter. */
+int shard_sequence_shown(const struct shard_view *view, const struct shard_record *rec,
+                         const struct shard_draws *draws, bool *shown);
 
 /* Its length alone, also of an outline, which has no values. */
 int shard_sequence_length(const struct shard_view *view, const struct shard_record *rec,

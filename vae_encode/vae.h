@@ -36,9 +36,6 @@ struct vae_options {
     enum vae_part part;  /* 0: the encoder. A TAESD's halves are two files */
 };
 
-/* Whether this machine runs the kernels of that name. */
-bool vae_has_isa(const char *isa);
-
 struct vae;
 struct vae_encoder;
 struct vae_decoder;

@@ -38,6 +38,9 @@ struct vae_info {
     uint64_t packed_bytes; /* memory of the packed weights */
 };
 
+/* Whether this machine runs the kernels of that name. */
+bool vae_has_isa(const char *isa);
+
 /* Moments of n images. mean and logvar are (n, C, H/f, W/f) fp32, caller's memory;
  * logvar may be NULL, and must be where !has_posterior. logvar is clamped to [-30, 20]
  * as diffusers does it. */

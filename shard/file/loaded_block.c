@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shard/parts.h"
 #include "shard/status.h"
 
 int block_loader_open(struct block_loader *l, const struct shard_file_map *map)
@@ -30,38 +31,50 @@ static void note(struct frame_damage *damage, int status,
     snprintf(damage->why, sizeof(damage->why), "%s", source->why);
 }
 
-/* SHARD_ENOMEM is the caller's failure; everything else is noted: here and below. */
-static int load_tensors(struct block_loader *l, struct loaded_block *b)
+static bool is_wanted(const struct block_want *want, const struct shard_header *h,
+                      const struct shard_column *column)
 {
-    const size_t n = b->content.frame.n_frames;
+    return want->tensors &&
+           (want->plan == NULL ||
+            shard_plan_shows(want->plan, h, column->encoder, column->slot));
+}
 
-    b->tensors_tried = true;
-    b->tensors = calloc(n + 1, sizeof(b->tensors[0]));
+/* SHARD_ENOMEM is the caller's failure; everything else is noted: here and below. */
+static int load_tensors(struct block_loader *l, struct loaded_block *b,
+                        const struct block_want *want)
+{
+    const struct shard_text_frame *frame = &b->content.frame;
+
+    b->tensors = calloc(frame->n_frames + 1, sizeof(b->tensors[0]));
     if (b->tensors == NULL)
         return SHARD_ENOMEM;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < frame->n_frames; i++) {
+        if (!is_wanted(want, l->map->header, &frame->frames[i].column))
+            continue;
         int rc = shard_block_reader_load_tensors(&b->content, i);
         if (rc == SHARD_ENOMEM)
             return rc;
         note(&b->tensors[i], rc, &l->source);
+        b->tensors[i].tried = true;
     }
     return SHARD_OK;
 }
 
-static int load(struct block_loader *l, struct loaded_block *b, bool tensors)
+static int load(struct block_loader *l, struct loaded_block *b,
+                const struct block_want *want)
 {
     int rc = shard_source_attach(&l->source);
 
     if (rc == SHARD_OK)
         rc = shard_block_reader_load(&b->content, b->block);
     note(&b->text, rc, &l->source);
-    if (rc == SHARD_OK && tensors)
-        rc = load_tensors(l, b);
+    if (rc == SHARD_OK)
+        rc = load_tensors(l, b, want);
     shard_source_detach(&l->source);
     return rc;
 }
 
-int block_loader_load(struct block_loader *l, uint32_t block, bool tensors,
+int block_loader_load(struct block_loader *l, uint32_t block, struct block_want want,
                       struct loaded_block **out)
 {
     struct loaded_block *b = calloc(1, sizeof(*b));
@@ -73,7 +86,7 @@ int block_loader_load(struct block_loader *l, uint32_t block, bool tensors,
     b->content.map = l->map;
     b->content.source = &l->source;
     b->content.planes = l->planes;
-    int rc = load(l, b, tensors);
+    int rc = load(l, b, &want);
     l->planes = b->content.planes;
     b->content.planes = (struct shard_buffer){0};
     b->content.source = NULL;

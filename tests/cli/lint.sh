@@ -111,7 +111,7 @@ package()
     done
     plant $package/reader.py <<<'from . import _shard
 class Reader:
-    def __init__(self): self._file = _shard.open(*self.__slots__)'
+    def __init__(self) -> _shard._None: self._file = _shard.open(*self.__slots__)'
     plant $package/planning/order.py <<<'from ..sources.shard import Shard
 def order(shard: Shard): return shard._replace(name="")'
 }

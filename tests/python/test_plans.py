@@ -164,6 +164,32 @@ def draws(reader, wanted):
     assert _shard.draw_one("x", record["name"], record["key"], 3, 4) == shard_sequence.u_of("x", record, 3, 4)
 
 
+def unmarked(path):
+    """Markers that there are not are left out, BOI and EOI too, and a document's plan is checked."""
+    reader, wanted = records_of(path)
+    sequencer, seen = _shard.Sequencer(Plan(), 8, (None,) * 4), 0
+    bare = _shard.Sequencer(Plan(), 8, (1, 2, 3, 4))
+    for record, want in zip(reader, wanted):
+        try:
+            block, row = record._loaded(), record._row
+            tokens = np.frombuffer(block.sequence(row, sequencer, -1, None)[0], np.uint32)
+        except ValueError:
+            continue
+        marked = np.frombuffer(block.sequence(row, bare, -1, None)[0], np.uint32)
+        n = sum(p["kind"] == shard_format.IMAGE for p in want["parts"])
+        assert tokens.max(initial=0) < 2**31 and len(marked) - len(tokens) in range(2, 2 * n + 3, 2)
+        seen += n > 0
+    assert seen > 20, seen
+    nope = _shard.Sequencer(Plan('{"rules": [{"part": "image", "see": [{"encoder": "nope"}]}]}'), 8)
+    for call in (lambda: block.sequence(0, nope, -1, None), lambda: block.document(0, nope, 0, (), 9, (), ())):
+        try:
+            call()
+        except ValueError as error:
+            assert 'an encoder "nope"' in str(error)
+        else:
+            raise AssertionError("nope")
+
+
 def misspelt(path):
     """A name that no encoder of the header has is refused where a shard is opened, and when it is used."""
     reader, plan = ShardReader(path), Plan('{"rules":[{"part":"image","see":[{"encoder":"nobody"}]}]}')
@@ -292,6 +318,8 @@ def refusals():
             '{"rules": [{"part": "text", "see": [{"window": -1}]}]}': 'no integer "window" in 0 to 1024',
             '{"rules": [{"part": "text", "see": [{"loss": 1}]}]}': 'no boolean "loss"',
             '{"rules": [{"part": "text", "see": [], "flag": "lost"}]}': '"flag" of a rule is not',
+            '{"rules": [{"part": "text", "see": [], "role": "UPPER CASE"}]}': '"role" of a rule is not 0 to 64 bytes',
+            '{"rules": [{"part": "text", "see": [{"encoder": ""}]}]}': '"encoder" is not 1 to 64 bytes',
             '{"rules": [], "rules": []}': "duplicate"}.items():
         try:
             Plan(wrong)
@@ -299,7 +327,23 @@ def refusals():
             assert what in str(error), (wrong, error)
         else:
             raise AssertionError(wrong)
-    assert Plan().json == Plan(json.dumps(shard_sequence.DEFAULT)).json
+    plan, other = Plan(json.dumps(shard_sequence.DEFAULT)), Plan('{"rules": []}')
+    assert Plan().json == plan.json and Plan() == plan != other and plan != plan.json
+    assert {Plan(), plan, other} == {other, plan} and eval(repr(plan)) == plan and repr(plan) != repr(other)
+    markers(other)
+
+
+def markers(plan):
+    """Ids, or None; a template has ids and its own items."""
+    for wrong in (-1, -7, 2**31, 2**32 + 5, 2**40, 2**64):
+        for arguments in (((wrong, None, 1, 2),), ((1, None, 1, wrong),),
+                          (None, ((), (), (wrong if wrong != -1 else -7,)))):
+            try:
+                _shard.Sequencer(plan, 1, *arguments)
+            except (ValueError, OverflowError):
+                continue
+            raise AssertionError(arguments)
+    _shard.Sequencer(plan, 1, (0, 2**31 - 1, None, None), ((-1, -6), (2**31 - 1,), ()))
 
 
 def main():
@@ -312,6 +356,7 @@ def main():
         draws(reader, wanted)
         sequences(reader, wanted)
         misspelt(path)
+        unmarked(path)
         measures(write(os.path.join(folder, "one"), 250, 10**6, 1, 1))
         refusals()
 

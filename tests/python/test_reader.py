@@ -641,16 +641,18 @@ def test_another_file(path):
 
 
 def test_damaged_meanwhile(path):
-    """A text frame that was whole when its block was read without tensors."""
+    """Frames that were whole when their block was read without tensors: the text is there, and
+    is not read again; a tensor frame is missed when it is asked for."""
     copy = path + ".meanwhile"
     shutil.copyfile(path, copy)
     reader = ShardReader(copy)
     text = int(np.flatnonzero(reader.frames.column == latentmill.NONE)[1])
     block = reader.shard.block(1, False)
-    assert damage(copy, text) == 1
-    error = raises(DamagedError, block.load_tensors)
-    assert (error.shard, error.block, error.frame) == (copy, 1, 0)
-    assert error.keys == [block.row(row)[0] for row in range(block.n_records)]
+    assert damage(copy, text) == 1 and damage(copy, text + 1) == 1
+    assert [block.row(row)[0] for row in range(block.n_records)] == reader.keys[
+        block.first_record:block.first_record + block.n_records]
+    error = raises(DamagedError, block.tensor, 0)
+    assert (error.shard, error.block, error.frame) == (copy, 1, 1)
 
 
 def test_numbers(path):

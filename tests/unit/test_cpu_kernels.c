@@ -11,7 +11,7 @@
 
 #include "vae_encode/backend.h"
 #include "vae_encode/cpu/cpu_kernels.h"
-#include "vae_encode/vae.h"
+#include "vae_encode/vae_types.h"
 
 static const struct cpu_kernels *const all_kernels[] = {
     &cpu_kernels_portable,

@@ -41,6 +41,8 @@ static int teardown(void **state)
     return 0;
 }
 
+static const struct block_want all = {.tensors = true};
+
 static struct loaded_block *take(struct prefetch *p)
 {
     struct loaded_block *block;
@@ -58,8 +60,9 @@ static void assert_block(const struct loaded_block *block, uint32_t number, bool
 
     assert_int_equal(block->block, number);
     assert_int_equal(block->text.status, SHARD_OK);
-    assert_int_equal(block->tensors_tried, tensors);
     assert_int_equal(frame->n_records, map.blocks[number].n_records);
+    for (size_t i = 0; i < frame->n_frames; i++)
+        assert_int_equal(block->tensors[i].tried, tensors);
     for (size_t row = 0; row < frame->n_records; row++) {
         struct shard_record rec = frame->records[row];
         size_t first = (size_t)(rec.tensors - frame->tensors);
@@ -78,7 +81,9 @@ static void run(unsigned n_threads, uint64_t max_bytes)
 
     assert_int_equal(prefetch_open(&p, n_threads, max_bytes), SHARD_OK);
     for (uint32_t i = 0; i < 40; i++)
-        assert_int_equal(prefetch_submit(p, &map, i * 7 % n, i % 3 != 0), SHARD_OK);
+        assert_int_equal(prefetch_submit(p, &map, i * 7 % n,
+                                         (struct block_want){.tensors = i % 3 != 0}),
+                         SHARD_OK);
     for (uint32_t i = 0; i < 40; i++) {
         struct loaded_block *block = take(p);
         assert_block(block, i * 7 % n, i % 3 != 0);
@@ -103,9 +108,9 @@ static void test_submit_between(void **state)
 
     (void)state;
     assert_int_equal(prefetch_open(&p, 2, 100 << 10), SHARD_OK);
-    assert_int_equal(prefetch_submit(p, &map, 0, true), SHARD_OK);
+    assert_int_equal(prefetch_submit(p, &map, 0, all), SHARD_OK);
     for (uint32_t i = 1; i < 60; i++) {
-        assert_int_equal(prefetch_submit(p, &map, i % n, true), SHARD_OK);
+        assert_int_equal(prefetch_submit(p, &map, i % n, all), SHARD_OK);
         struct loaded_block *block = take(p);
         assert_int_equal(block->block, (i - 1) % n);
         loaded_block_free(block);
@@ -120,7 +125,7 @@ static void test_close_in_the_middle(void **state)
         struct prefetch *p;
         assert_int_equal(prefetch_open(&p, 3, 1 << 20), SHARD_OK);
         for (uint32_t i = 0; i < 20; i++)
-            assert_int_equal(prefetch_submit(p, &map, i % map.index.n_blocks, true),
+            assert_int_equal(prefetch_submit(p, &map, i % map.index.n_blocks, all),
                              SHARD_OK);
         for (uint32_t i = 0; i < taken; i++)
             loaded_block_free(take(p));
@@ -165,7 +170,7 @@ static void test_damage_keeps_its_place(void **state)
     overwrite(tensor_at, tensor);
     assert_int_equal(prefetch_open(&p, 2, 1 << 20), SHARD_OK);
     for (uint32_t i = 0; i < 5; i++)
-        assert_int_equal(prefetch_submit(p, &map, i, true), SHARD_OK);
+        assert_int_equal(prefetch_submit(p, &map, i, all), SHARD_OK);
     for (uint32_t i = 0; i < 5; i++) {
         struct loaded_block *block = take(p);
         assert_int_equal(block->block, i);
@@ -193,14 +198,14 @@ static void test_another_file(void **state)
     (void)state;
     assert_int_equal(utimensat(AT_FDCWD, path, later, 0), 0);
     assert_int_equal(prefetch_open(&p, 1, 1 << 20), SHARD_OK);
-    assert_int_equal(prefetch_submit(p, &map, 0, true), SHARD_OK);
+    assert_int_equal(prefetch_submit(p, &map, 0, all), SHARD_OK);
     struct loaded_block *block = take(p);
     assert_int_equal(block->text.status, SHARD_EFORMAT);
     assert_non_null(strstr(block->text.why, path));
     assert_non_null(strstr(block->text.why, "replaced or changed"));
     loaded_block_free(block);
     assert_int_equal(utimensat(AT_FDCWD, path, before, 0), 0);
-    assert_int_equal(prefetch_submit(p, &map, 0, true), SHARD_OK);
+    assert_int_equal(prefetch_submit(p, &map, 0, all), SHARD_OK);
     block = take(p);
     assert_block(block, 0, true);
     loaded_block_free(block);

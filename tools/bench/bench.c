@@ -2,10 +2,9 @@
  * tools/bench/bench.c - `latentmill bench`: what this machine makes of each part of the
  * work.
  */
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,18 +41,6 @@ static const struct bench_section {
     {"images", bench_images, false, true},   {"tokenizer", bench_tokenizer, false, false},
     {"shard", bench_shard, false, false},    {"prepare", bench_prepare, true, true}};
 enum { N_SECTIONS = sizeof(sections) / sizeof(*sections) };
-
-json_t *bench_fail(const char *fmt, ...)
-{
-    va_list ap;
-
-    if (bench_stopped())
-        return NULL;
-    va_start(ap, fmt);
-    print_error_line(fmt, ap);
-    va_end(ap);
-    return NULL;
-}
 
 static int parse(struct bench_options *o, int argc, char **argv, int *n_operands)
 {

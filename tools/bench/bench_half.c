@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 #include "vae_encode/status.h"
 
 struct bench_half {

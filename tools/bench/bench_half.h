@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/bench/bench_half.h - an encoder or a decoder behind one handle, with a batch to
  * work on that is the same on every machine. */
-#ifndef TOOLS_BENCH_BENCH_HALF_H
-#define TOOLS_BENCH_BENCH_HALF_H
+#ifndef TOOLS_BENCH_BENCH_SECTION_HALF_H
+#define TOOLS_BENCH_BENCH_SECTION_HALF_H
 
 #include <stddef.h>
 

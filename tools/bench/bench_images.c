@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "ingest/status.h"
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 #include "tools/store/json_text.h"
 
 struct images_bench {

@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench_material.c - what is measured on: the user's samples, numbers that
- * are the same on every machine, and folders that do not stay. */
+ * tools/bench/bench_material.c - what is measured on: the user's samples, a VAE, and
+ * folders that do not stay. */
 #include <errno.h>
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ingest/status.h"
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 #include "tools/run/input_source.h"
 #include "vae_encode/status.h"
-
-uint64_t bench_random(uint64_t *seed)
-{
-    uint64_t z = *seed += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
 
 int bench_vae_path(struct bench *b, enum vae_part part, const char **path)
 {
@@ -53,20 +44,6 @@ int bench_open_vae(struct bench *b, enum vae_part part, const char *backend,
     if (bench_vae_path(b, part, &options.path) != 0)
         return VAE_ENOMEM;
     return vae_open(vae, &options);
-}
-
-/* The sum of twelve even values. */
-float bench_gaussian(uint64_t *seed)
-{
-    float sum = -6;
-
-    for (int i = 0; i < 3; i++) {
-        uint64_t bits = bench_random(seed);
-
-        for (int k = 0; k < 4; k++, bits >>= 16)
-            sum += (float)(bits & 65535) / 65536;
-    }
-    return sum;
 }
 
 static int append(struct bench_tar *tar, size_t *cap, const struct ingest_sample *sample)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 #include "tools/bench/bench_half.h"
 #include "tools/run/clock.h"
 #include "tools/store/json_text.h"

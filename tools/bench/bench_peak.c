@@ -3,7 +3,7 @@
  * multiply-adds on registers, on all workers at once. */
 #include <string.h>
 
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 
 #ifdef __x86_64__
 

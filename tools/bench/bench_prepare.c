@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 #include "tools/run/clock.h"
 #include "tools/cli/image_options.h"
 #include "tools/store/json_text.h"

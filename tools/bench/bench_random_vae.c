@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 #include "tools/store/json_text.h"
 
 enum {

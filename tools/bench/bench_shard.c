@@ -11,7 +11,7 @@
 #include "shard/reader.h"
 #include "shard/version.h"
 #include "shard/writer.h"
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 
 enum { N_RECORDS = 2000, CHANNELS = 8, GRID = 32, N_IDS = 16, CAPTION_LEN = 60 };
 enum { N_VALUES = CHANNELS * GRID * GRID };

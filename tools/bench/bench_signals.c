@@ -4,10 +4,12 @@
  *
  * `prepare`, run as a child, is killed: it has nothing that is worth keeping. */
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
+#include "tools/cli/print.h"
 
 static atomic_bool stopped;
 static atomic_int child;
@@ -46,4 +48,16 @@ void bench_set_child(pid_t pid)
     atomic_store(&child, pid);
     if (pid > 0 && bench_stopped())
         kill(pid, SIGKILL);
+}
+
+json_t *bench_fail(const char *fmt, ...)
+{
+    va_list ap;
+
+    if (bench_stopped())
+        return NULL;
+    va_start(ap, fmt);
+    print_error_line(fmt, ap);
+    va_end(ap);
+    return NULL;
 }

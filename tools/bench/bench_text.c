@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 #include "tools/cli/print.h"
 
 enum { CELL_CAP = 128, INDENT = 2 };

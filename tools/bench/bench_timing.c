@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 #include "tools/run/clock.h"
 #include "tools/store/json_text.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "shard/status.h"
-#include "tools/bench/bench.h"
+#include "tools/bench/bench_section.h"
 
 enum { N_MADE_UP = 20000, MADE_UP_CAP = 200 };
 

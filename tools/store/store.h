@@ -48,7 +48,10 @@ struct store {
      * what put_if_absent put. */
     int (*put)(const char *path, const void *bytes, size_t len);
     /* The same where nothing is there, or an empty file (store_has()), else EEXIST: of
-     * several processes one succeeds, also where others are slow or were killed. */
+     * several processes one succeeds, also where others are slow or were killed.
+     * give_name.c says what that takes of a file system. It decides on this name alone:
+     * files put or renamed before it may be others' by then, which is why publish.c
+     * looks at them once more. */
     int (*put_if_absent)(const char *path, const void *bytes, size_t len);
 
     /* In place of what is there under `to`. It may be lost in a crash until sync. */

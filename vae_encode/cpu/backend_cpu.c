@@ -18,7 +18,6 @@
 #include "vae_encode/cpu/cpu_model.h"
 #include "vae_encode/cpu/exact_exp.h"
 #include "vae_encode/status.h"
-#include "vae_encode/vae.h"
 
 struct slot {
     float *data;

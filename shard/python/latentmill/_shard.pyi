@@ -25,29 +25,20 @@ class Buffer:
     def __len__(self) -> int: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
-# (kind, name, text, position of its first id in Block.ids, number of ids or None); of an unknown
-# kind bytes for the text
-_Alternative = tuple[int, str, str | bytes, int, int | None]
-# (kind, flags, role, what it holds): of a text its alternatives, of an image its size (w, h) and
-# SHA-256, of others bytes
-_Part = tuple[int, int, str, Any]
-# (kind, part, mirrored, fit, target (w, h), crop, content), of an unknown kind (kind, part, bytes)
+# (name, text, position of its first id in Block.ids, number of ids or None, kind, content): of an
+# unknown kind content, and None for the text
+_Alternative = tuple[str, str | None, int, int | None, int, bytes]
+# (mirrored, fit, target (w, h), crop, content), of an unknown kind (kind, bytes)
 _Rendition = tuple[Any, ...]
-# (kind, part, owner, encoder, slot, dtype, dims, frame, offset in it, bytes, checksum)
+# (kind, encoder, output, mirrored, logvar, dtype, dims, owner, checksum, frame, offset in it, bytes);
+# of an image the owner is one of its own renditions
 _Tensor = tuple[
-    int, int, int | None, int, int, int, tuple[int, ...], int, int, int, int
+    int, int, int, bool, bool, int, tuple[int, ...], int | None, int, int, int, int
 ]
-# (key, name, index, order, caption_drawn, text_checksum, tensor_checksum, metadata, parts)
+# (key, name, index, order, caption_drawn, text_checksum, tensor_checksum, metadata), and of the
+# alternative drawn for epoch 0 the text, the position of its first id and their number
 _Row = tuple[
-    str,
-    str,
-    int,
-    int,
-    int,
-    int,
-    int,
-    bytes | None,
-    tuple[_Part, ...],
+    str, str, int, int, int, int, int, bytes | None, str | None, int, int | None
 ]
 # (offset, length, part, kind, tensor, rows, columns, loss, visible, advance)
 _Span = tuple[int, int, int, int, int, int, int, bool, bool, bool]
@@ -59,10 +50,7 @@ KINDS: dict[int, str]  # names of kinds of tensors by their numbers in the file
 DTYPES: dict[int, str]  # names of dtypes
 NO_IDS: int  # number of ids of a text that is not tokenized
 NONE: int  # no owner; the column of a text frame
-FLAG_LOSS: int
-SLOT_LOGVAR: int
-SLOT_MIRRORED: int
-SLOT_OUTPUT_SHIFT: int
+MAX_DIMS: int  # of a tensor
 ARRANGEMENTS: tuple[str, ...]  # "other", "pair", "text": by the numbers of Shard.measure()
 ITEMS: dict[str, int]  # "text", "image", "bos", ...: what a template of a Sequencer has
 
@@ -72,7 +60,7 @@ class Plan:
 
     json: None is Transfusion's. ValueError where it is no plan."""
 
-    json: str  # canonical: the same plan, the same bytes
+    json: str  # canonical: the same plan, the same bytes; plans are equal where it is
     def __init__(self, json: str | None = None) -> None: ...
 
 @final
@@ -134,17 +122,22 @@ class Block:
     number: int  # of the block in its shard
     first_record: int  # position of row 0
     n_records: int
-    ids: Buffer  # token ids of all rows' alternatives in their order, uint32
+    ids: Any  # a Buffer, which numpy's stubs do not know: token ids of all rows' alternatives in their order, uint32
     def row(self, row: int, /) -> _Row: ...
-    def made(self, row: int, /) -> tuple[tuple[_Rendition, ...], tuple[_Tensor, ...]]:
-        """What was made of the row's parts."""
+    def parts(self, row: int, /) -> tuple[tuple[Any, ...], ...]:
+        """(kind, loss, role, number) of each, and of an image (width, height), SHA-256, crop and
+        target of its first rendition or None, of others what unknown kinds hold, as bytes."""
+    def alternatives(self, row: int, part: int, /) -> tuple[_Alternative, ...]:
+        """Of a text; of other parts ()."""
+    def renditions(self, row: int, part: int, /) -> tuple[_Rendition, ...]:
+        """What was made of an image; of other parts ()."""
+    def tensors(self, row: int, part: int, /) -> list[_Tensor]:
+        """What encoders made of a part, in the row's order."""
     def latent(
         self, row: int, logvar: bool = False, /
     ) -> tuple[int, int, int, int, tuple[int, ...], int] | None:
         """(frame, offset, bytes, dtype, dims, encoder) of the latent of the image that stands for
         the record, or of the log-variance that goes with it."""
-    def drawn_ids(self, row: int, /) -> tuple[int, int] | None:
-        """(first id in the block's, number) of the caption drawn for epoch 0; None: no ids."""
     def sequence(
         self, row: int, sequencer: Sequencer, order: int, drawn: Any, /
     ) -> tuple[bytes, bytes, tuple[_Span, ...]]:
@@ -161,10 +154,10 @@ class Block:
         it), (frame, offset, bytes, dtype, dims) and encoder."""
     def tensor(self, frame: int, /) -> Buffer:
         """All values of a tensor frame, little-endian. Outlives the block."""
-    def load_tensors(self) -> None:
-        """Decompresses them now, where the block was loaded without them."""
     def errors(self) -> list[Exception]:
         """One for each frame that could not be read: DamagedError, ShardError or OSError."""
+    def text_error(self) -> Exception | None:
+        """Of the text frame: why no row can be read."""
     def damage(self, row: int, /) -> Exception | None:
         """Why this row cannot be read whole, as far as frames were loaded."""
 
@@ -178,8 +171,8 @@ class DatasetFile:
     incomplete: bool
     def __init__(self, path: str | PathLike[str]) -> None: ...
     def column(self, name: str, /) -> Buffer: ...
-    def columns(self) -> list[tuple[int, int, int, int]]:
-        """(kind, encoder, dtype, slot) of each column."""
+    def columns(self) -> list[tuple[int, int, int, int, bool, bool]]:
+        """(kind, encoder, dtype, output, mirrored, logvar) of each column."""
     def table(self, name: str, /) -> tuple[Buffer, Buffer]:
         """(starts, entries): entry i of a table is entries[starts[i]:starts[i + 1]], uint64."""
     def fingerprint(self) -> bytes: ...
@@ -193,8 +186,9 @@ class Prefetcher:
     child of fork(), which goes on with what was pending. One thread takes at a time."""
 
     def __init__(self, threads: int = 2, max_bytes: int = 268435456) -> None: ...
-    def submit(self, shard: Shard, block: int, tensors: bool = True) -> None:
-        """Asks for a block; never waits. `shard` is ShardReader.shard."""
+    def submit(self, shard: Shard, block: int, tensors: bool = True, plan: Plan = ...) -> None:
+        """Asks for a block; never waits. `shard` is ShardReader.shard. plan: those tensors alone
+        that it may show; by default all."""
     def take(self) -> Block:
         """The oldest block that was submitted and not taken, damaged or not.
 
@@ -214,6 +208,12 @@ def draw(
 
 def default_encoder(header_json: str, /) -> int | None:
     """What stands for an image where nobody names an encoder: its position in the header's."""
+
+def caption_purpose(text: int, /) -> str:
+    """What a record's text, by its number among them, is drawn by."""
+
+def mirror_purpose(image: int, /) -> str:
+    """The same of the mirroring of an image."""
 
 def draw_one(purpose: str, name: str, key: str, epoch: int, seed: int, /) -> int:
     """u of one identity: FORMAT.md, section 7."""

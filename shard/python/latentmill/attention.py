@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Transfusion's attention: causal, and bidirectional inside each image, within a document."""
+"""Transfusion's attention (Zhou et al., 2024, arXiv:2408.11039): causal, and bidirectional inside
+each image, within a document.
+
+    q may attend to k: same document and (k <= q or same image), or k = q"""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -43,7 +46,8 @@ def attention_mask(batch: dict[str, Any], full_span: str = "patches") -> torch.T
     scaled_dot_product_attention(..., attn_mask=mask). Padding attends to itself alone.
 
     batch: of a Dataset, as arrays or tensors. full_span: images are bidirectional among their
-    "patches", or "with_markers": BOI and EOI too. Needs torch."""
+    "patches", or "with_markers": BOI and EOI too. Needs torch: ImportError. TypeError and
+    ValueError where the batch is none of a Dataset."""
     from_numpy = need_torch("attention_mask()").from_numpy
     mask: torch.Tensor = from_numpy(attention_mask_array(batch, full_span))
     return mask
@@ -67,7 +71,8 @@ def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", devic
 
         mask = create_block_mask(flex_attention_mask(batch, device="cuda"), b, None, L, L)
 
-    Needs torch. torch's flex_attention has no backward on a CPU: use attention_mask() there."""
+    device: that the mask's tensors are put on, where flex_attention will run. Errors as of
+    attention_mask(). torch's flex_attention has no backward on a CPU: use that one there."""
     torch = need_torch("flex_attention_mask()")
     image = torch.as_tensor(image_ids(batch, full_span), device=device)
     document = torch.as_tensor(np.asarray(batch["doc_ids"]), device=device)

@@ -48,11 +48,11 @@ class Column:
     logvar: bool  # a log-variance, not the mean
 
 
-def column_of(kind: int, encoder: int, dtype: int, slot: int) -> Column:
+def column_of(kind: int, encoder: int, dtype: int, output: int, mirrored: bool, logvar: bool
+              ) -> Column:
     """Of the numbers that the file has."""
-    return Column(KINDS.get(kind, kind), encoder, DTYPES.get(dtype, dtype),
-                  slot >> _shard.SLOT_OUTPUT_SHIFT, bool(slot & _shard.SLOT_MIRRORED),
-                  bool(slot & _shard.SLOT_LOGVAR))
+    return Column(KINDS.get(kind, kind), encoder, DTYPES.get(dtype, dtype), output, mirrored,
+                  logvar)
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,10 @@ def _array(buffer: _shard.Buffer, dtype: str) -> npt.NDArray[Any]:
     return np.frombuffer(memoryview(buffer), dtype)
 
 
-def _part_type(kind: int, flags: int, role: str, n_alternatives: int,
-               tensors: Iterable[tuple[int, int, int, int, int]]) -> PartType:
-    return PartType(part_name(kind), flags == _shard.FLAG_LOSS, role, n_alternatives, tuple(
-        (column_of(k, encoder, dtype, slot), owner)
-        for k, encoder, slot, dtype, owner in tensors))
+def _part_type(kind: int, loss: bool, role: str, n_alternatives: int,
+               tensors: Iterable[tuple[Any, int]]) -> PartType:
+    return PartType(part_name(kind), loss, role, n_alternatives, tuple(
+        (column_of(*column), owner) for column, owner in tensors))
 
 
 def read_columns(shard: _shard.Shard) -> Columns:
@@ -138,7 +137,7 @@ def read_columns(shard: _shard.Shard) -> Columns:
         names=c["names"],
         caption_names=c["caption_names"],
         types=[_part_type(*one) for one in c["types"]],
-        shapes=_array(c["shapes"], "<u4").reshape(-1, 9),
+        shapes=_array(c["shapes"], "<u4").reshape(-1, 1 + _shard.MAX_DIMS),
         name=_array(c["name"], "<u4"),
         index=_array(c["index"], "<u8"),
         block=block,

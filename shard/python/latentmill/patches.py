@@ -17,7 +17,8 @@ _NUMBERS = {name: number for number, name in DTYPES.items()}
 def patchify(latents: npt.NDArray[T], patch: int, order: str = "pqc") -> npt.NDArray[T]:
     """[n, C, H, W] -> [n, (H/k)(W/k), k*k*C], patches left to right, top to bottom.
 
-    order: of the values of a patch: "pqc" (row, column, channel) or "cpq"."""
+    order: of the values of a patch: "pqc" (row, column, channel) or "cpq". ValueError where k
+    does not divide H and W."""
     n, c, height, width = latents.shape
     k = patch
     cut = latents.reshape(n, c, height // k, k, width // k, k)
@@ -27,7 +28,8 @@ def patchify(latents: npt.NDArray[T], patch: int, order: str = "pqc") -> npt.NDA
 
 def unpatchify(patches: npt.NDArray[T], dims: tuple[int, int, int], order: str = "pqc"
                ) -> npt.NDArray[T]:
-    """The inverse: [n, (H/k)(W/k), k*k*C] -> [n, C, H, W] of dims (C, H, W)."""
+    """The inverse: [n, (H/k)(W/k), k*k*C] -> [n, C, H, W] of dims (C, H, W). ValueError where
+    these do not go together."""
     c, height, width = dims
     n, count, values = patches.shape
     k = round((values // c) ** 0.5)

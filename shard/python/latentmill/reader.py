@@ -59,6 +59,7 @@ class ShardReader:
                                     "Dataset and DatasetIndex take a folder")
         self.shard = _shard.Shard(self.path)  # what Prefetcher.submit() takes
         self._block: _shard.Block | None = None  # the last one that was read
+        self._scales: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
         self._named: set[tuple[int, int]] = set()  # frames that were named
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -106,12 +107,15 @@ class ShardReader:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Of one encoder of latents, each (1 or C, p, p) float32: latent = (raw - shift) * scale,
         repeated over the grid where the window p is above 1."""
+        if encoder in self._scales:
+            return self._scales[encoder]
         scale, shift = (self.encoder_array(encoder, name) for name in ("scale", "shift"))
         if scale is None or shift is None:
             name = self.header["encoders"][encoder]["name"]
             raise ValueError(f"{self.path}: {name!r} is no encoder of latents")
         dims = scale.shape if scale.ndim == 3 else (-1, 1, 1)
-        return scale.reshape(dims), shift.reshape(dims)
+        self._scales[encoder] = scale.reshape(dims), shift.reshape(dims)
+        return self._scales[encoder]
 
     def encoder_array(
         self, encoder: int, name: str, output: int = 0
@@ -126,11 +130,16 @@ class ShardReader:
         return np.frombuffer(values, np.uint32 if name == "id_map" else np.float32).reshape(dims)
 
     def __getitem__(self, i: int) -> Record:
+        """Record i; from the end where it is below 0. Nothing is decompressed. IndexError."""
         position = self._position(i)
-        return Record(self, position, None, self.shard.locate(position)[1])
+        number, row = self.shard.locate(position)
+        block = self._block
+        if block is not None and block.number != number:
+            block = None
+        return Record(self, position, block, row)
 
     def _position(self, i: int) -> int:
-        n = len(self)
+        n = self.shard.n_records
         position = operator.index(i)
         if not -n <= position < n:
             raise IndexError(f"{self.path} has {n} records, not a record {position}")
@@ -154,31 +163,38 @@ class ShardReader:
     def _iterate(self) -> Iterator[Record]:
         for number in range(self.shard.n_blocks):
             block = self.shard.block(number, self._tensors)
+            first, whole = block.first_record, not block.errors()
             for row in range(block.n_records):
-                if self._readable(block, row):
-                    yield Record(self, block.first_record + row, block, row)
+                if whole or self._readable(block, row):
+                    yield Record(self, first + row, block, row)
 
     def read(
         self, positions: Iterable[int], columns: str | None = None
     ) -> list[Record | None]:
         """These records, in that order; each block they are in is decompressed once, with
         the GIL released. columns: "all" or "text", the reader's own by default. With
-        on_error="skip" a damaged record is None, so that places do not shift."""
+        on_error="skip" a damaged record is None, so that places do not shift; else it is a
+        DamagedError. IndexError."""
         tensors = self._tensors if columns is None else _with_tensors(columns)
-        blocks: dict[int, _shard.Block] = {}
+        blocks: dict[int, tuple[_shard.Block, bool]] = {}
         records: list[Record | None] = []
+        first = end = 0  # of the block of the record before
         for i in positions:
             position = self._position(i)
-            number, row = self.shard.locate(position)
-            block = blocks.get(number)
-            if block is None:
-                block = blocks[number] = self.shard.block(number, tensors)
-            readable = self._readable(block, row)
+            if not first <= position < end:
+                number = self.shard.locate(position)[0]
+                if number not in blocks:
+                    block = self.shard.block(number, tensors)
+                    blocks[number] = block, not block.errors()
+                block, whole = blocks[number]
+                first, end = block.first_record, block.first_record + block.n_records
+            row = position - first
+            readable = whole or self._readable(block, row)
             records.append(Record(self, position, block, row) if readable else None)
         return records
 
     def records(self, block: _shard.Block) -> list[Record]:
-        """All records of a block of this shard, damaged or not."""
+        """All records of a block of this shard, damaged or not, as Prefetcher.take() gives it."""
         first = block.first_record
         return [Record(self, first + row, block, row) for row in range(block.n_records)]
 
@@ -194,13 +210,12 @@ class ShardReader:
             warnings.warn(skipped_text(error), DamageWarning, 3)
         return False
 
-    def block_of(self, position: int, tensors: bool) -> _shard.Block:
-        """The block of a record, which is kept until another is asked for: for Record. tensors:
-        whether they are decompressed with it. DamagedError comes when something is asked of it."""
+    def block_of(self, position: int) -> _shard.Block:
+        """The block of a record, which is kept until another is asked for: for Record."""
         number = self.shard.locate(position)[0]
         block = self._block
         if block is None or block.number != number:
-            block = self.shard.block(number, tensors)
+            block = self.shard.block(number, False)  # each frame when it is asked for
             self._block = None if block.errors() else block
         return block
 

@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _shard, patches
-from .columns import DTYPES, FITS, KINDS, PARTS, column_of, part_name
+from .columns import DTYPES, FITS, KINDS, PARTS, part_name
 from .options import one_of
 
 if TYPE_CHECKING:
@@ -24,10 +22,7 @@ _TYPES = {"u8": "u1", "u16": "<u2", "u32": "<u4", "i32": "<i4", "fp16": "<f2", "
 _NUMPY = {number: np.dtype(_TYPES[name]) for number, name in DTYPES.items() if name in _TYPES}
 _BYTES = np.dtype("u1")
 _U32 = np.dtype("<u4")
-_TEXT = next(number for number, name in PARTS.items() if name == "text")
-
-# What was made of a part: renditions with their numbers, and tensors.
-_Made = tuple[list[tuple[int, "_shard._Rendition"]], list["_shard._Tensor"]]
+_new = tuple.__new__  # of a named tuple
 
 ORDERS = ("caption_first", "image_first")
 
@@ -49,30 +44,6 @@ class OtherRendition(NamedTuple):
     content: bytes  # as it is stored
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """What an encoder made of a part. Its values are decompressed when they are asked for."""
-
-    encoder: str  # its name in the header
-    kind: str | int  # "latent", "codes", "features", "pixels", "ids", or a number
-    output: int  # of the encoder's outputs, by number
-    mirrored: bool  # of the mirrored rendition
-    logvar: bool  # a log-variance, not the mean
-    dtype: str | int  # "fp16", "bf16", ... or a number
-    shape: tuple[int, ...]
-    owner: int | None  # of an image: position in its renditions; of a text: in its alternatives
-    checksum: int  # XXH3-64 of its values
-    _load: Callable[[], _shard.Block] = field(repr=False, compare=False)
-    _place: tuple[int, int, int, int] = field(repr=False, compare=False)
-
-    @property
-    def array(self) -> npt.NDArray[Any]:
-        """Its values, read-only; bf16 as uint16, a file or an unknown dtype as uint8 (bytes)."""
-        frame, offset, n_bytes, dtype = self._place
-        block = self._load()  # of which this frame alone is unpacked
-        return tensor_view(block.tensor(frame), offset, n_bytes, dtype, self.shape)
-
-
 class Alternative(NamedTuple):
     """One text of a text part: of a pair's, one caption."""
 
@@ -83,45 +54,224 @@ class Alternative(NamedTuple):
     content: bytes = b""  # of unknown kinds, as it is stored
 
 
-class Text(NamedTuple):
-    kind: str  # "text"
-    loss: bool  # False: context
-    role: str  # "": none
-    alternatives: list[Alternative]
-    tensors: list[Tensor]
+class _Lazy:
+    """What stands in a row, made when it is looked at. Equal where all that it says is."""
+
+    __slots__ = ("_at", "_stored")
+    _fields: tuple[str, ...]
+
+    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: Any):
+        self._at = at  # and its row
+        self._stored = stored
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Lazy) or type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self._fields)
+
+    def __repr__(self) -> str:
+        said = (f"{name}={value!r}" for name, value in zip(self._fields, self._values()))
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    def _position(self) -> tuple[ShardReader, int]:
+        reader, block, row = self._at
+        return reader, block.first_record + row
 
 
-class Image(NamedTuple):
-    kind: str  # "image"
-    loss: bool  # False: context
-    role: str  # "": none
-    original_size: tuple[int, int]  # (width, height), oriented by EXIF
-    sha256: bytes  # of the encoded source image, 32 bytes
-    renditions: list[Rendition | OtherRendition]
-    tensors: list[Tensor]
+class Tensor(_Lazy):
+    """What an encoder made of a part. Its values are decompressed when they are asked for."""
+
+    __slots__ = ("_part",)
+    _stored: _shard._Tensor
+    _fields = ("encoder", "kind", "output", "mirrored", "logvar", "dtype", "shape", "owner",
+               "checksum")
+
+    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: Any, part: int):
+        self._at = at
+        self._stored = stored
+        self._part = part
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        number = next(i for i, one in enumerate(self._at[1].tensors(self._at[2], self._part))
+                      if one == self._stored)
+        return _tensor_at, (*self._position(), self._part, number)
+
+    @property
+    def encoder(self) -> str:
+        """Its name in the header."""
+        name: str = self._at[0].header["encoders"][self._stored[1]]["name"]
+        return name
+
+    @property
+    def kind(self) -> str | int:
+        """"latent", "codes", "features", "pixels", "ids", or a number."""
+        return KINDS.get(self._stored[0], self._stored[0])
+
+    @property
+    def output(self) -> int:
+        """Of the encoder's outputs, by number."""
+        return self._stored[2]
+
+    @property
+    def mirrored(self) -> bool:
+        """Of the mirrored rendition."""
+        return self._stored[3]
+
+    @property
+    def logvar(self) -> bool:
+        """A log-variance, not the mean."""
+        return self._stored[4]
+
+    @property
+    def dtype(self) -> str | int:
+        """"fp16", "bf16", ... or a number."""
+        return DTYPES.get(self._stored[5], self._stored[5])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._stored[6]
+
+    @property
+    def owner(self) -> int | None:
+        """Of an image: position in its renditions; of a text: in its alternatives."""
+        return self._stored[7]
+
+    @property
+    def checksum(self) -> int:
+        """XXH3-64 of its values."""
+        return self._stored[8]
+
+    @property
+    def array(self) -> npt.NDArray[Any]:
+        """Its values, read-only; bf16 as uint16, a file or an unknown dtype as uint8 (bytes)."""
+        _, _, _, _, _, dtype, dims, _, _, frame, offset, n_bytes = self._stored
+        return tensor_view(self._at[1].tensor(frame), offset, n_bytes, dtype, dims)
+
+
+class _Part(_Lazy):
+    """A part of a record."""
+
+    __slots__ = ("_made", "_tensors")
+
+    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: Any):
+        self._at = at
+        self._stored = stored
+        self._tensors: list[Tensor] | None = None
+        self._made: Any = None  # alternatives or renditions
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _part_at, (*self._position(), self._stored[3])
+
+    @property
+    def loss(self) -> bool:
+        """False: context."""
+        loss: bool = self._stored[1]
+        return loss
+
+    @property
+    def role(self) -> str:
+        """"": none."""
+        role: str = self._stored[2]
+        return role
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        tensors = self._tensors
+        if tensors is None:
+            at, part = self._at, self._stored[3]
+            tensors = self._tensors = [Tensor(at, one, part)
+                                       for one in at[1].tensors(at[2], part)]
+        return tensors
+
+
+class Text(_Part):
+    __slots__ = ()
+    _fields = ("kind", "loss", "role", "alternatives", "tensors")
+    kind = "text"
+
+    @property
+    def alternatives(self) -> list[Alternative]:
+        if self._made is None:
+            _, block, row = self._at
+            self._made = _alternatives(block, row, self._stored[3])
+        made: list[Any] = self._made
+        return made
+
+
+class Image(_Part):
+    __slots__ = ()
+    _fields = ("kind", "loss", "role", "original_size", "sha256", "renditions", "tensors")
+    kind = "image"
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(width, height), oriented by EXIF."""
+        original_size: tuple[int, int] = self._stored[4]
+        return original_size
+
+    @property
+    def sha256(self) -> bytes:
+        """Of the encoded source image, 32 bytes."""
+        sha256: bytes = self._stored[5]
+        return sha256
 
     @property
     def crop(self) -> tuple[int, int, int, int] | None:
         """Of its first rendition: (left, top, width, height) of the source."""
-        return next((r.crop for r in self.renditions if isinstance(r, Rendition)), None)
+        crop: tuple[int, int, int, int] | None = self._stored[6]
+        return crop
 
     @property
     def target_size(self) -> tuple[int, int] | None:
         """Of its first rendition: (width, height) that was encoded."""
-        return next((r.target_size for r in self.renditions if isinstance(r, Rendition)), None)
+        target_size: tuple[int, int] | None = self._stored[7]
+        return target_size
+
+    @property
+    def renditions(self) -> list[Rendition | OtherRendition]:
+        if self._made is None:
+            _, block, row = self._at
+            self._made = [_rendition(one) for one in block.renditions(row, self._stored[3])]
+        made: list[Any] = self._made
+        return made
 
 
-class Other(NamedTuple):
+class Other(_Part):
     """A part of data, or of a later version's kind."""
 
-    kind: str | int  # "data", or a number
-    loss: bool  # False: context
-    role: str  # "": none
-    content: bytes  # of unknown kinds, as it is stored
-    tensors: list[Tensor]
+    __slots__ = ()
+    _fields = ("kind", "loss", "role", "content", "tensors")
+
+    @property
+    def kind(self) -> str | int:
+        """"data", or a number."""
+        return part_name(self._stored[0])
+
+    @property
+    def content(self) -> bytes:
+        """Of unknown kinds, as it is stored."""
+        content: bytes = self._stored[4]
+        return content
 
 
 Part = Text | Image | Other
+_PARTS: dict[int, Any] = {number: {"text": Text, "image": Image}.get(name, Other)
+          for number, name in PARTS.items()}
+
+
+def _alternatives(block: _shard.Block, row: int, part: int) -> list[Alternative]:
+    stored = block.alternatives(row, part)
+    ids = np.frombuffer(block.ids, _U32)  # of all rows
+    return [
+        _new(Alternative, (name, text, None if n is None else ids[first:first + n], kind, content))
+        for name, text, first, n, kind, content in stored
+    ]
 
 
 class Record:
@@ -133,7 +283,7 @@ class Record:
 
     Whatever needs a damaged frame raises DamagedError."""
 
-    __slots__ = ("_block", "_reader", "_row", "_row_data", "position")
+    __slots__ = ("_block", "_parts", "_place", "_reader", "_row", "_row_data", "position")
 
     position: int  # in the shard
 
@@ -145,6 +295,8 @@ class Record:
         self._block = block
         self._row = row
         self._row_data: _shard._Row | None = None
+        self._parts: list[Part] | None = None
+        self._place: Any = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _record_at, (self._reader, self.position)
@@ -153,10 +305,10 @@ class Record:
         key, name, index = self._reader.shard.identify(self.position)
         return f"<Record {name} {key}, index {index}>"
 
-    def _loaded(self, tensors: bool = False) -> _shard.Block:
+    def _loaded(self) -> _shard.Block:
         block = self._block
         if block is None:
-            block = self._block = self._reader.block_of(self.position, tensors)
+            block = self._block = self._reader.block_of(self.position)
         return block
 
     def _data(self) -> _shard._Row:
@@ -216,57 +368,52 @@ class Record:
         data = self._data()[7]
         return None if data is None else json.loads(data)
 
+    def _all(self) -> list[Part]:
+        parts = self._parts
+        if parts is None:
+            block = self._loaded()
+            at, kinds = (self._reader, block, self._row), _PARTS
+            parts = self._parts = [kinds.get(one[0], Other)(at, one)
+                                   for one in block.parts(self._row)]
+        return parts
+
     @property
     def parts(self) -> list[Part]:
         """All of it, in its order."""
-        stored = self._data()[8]
-        renditions, tensors = self._loaded().made(self._row)
-        made: list[_Made] = [([], []) for _ in stored]
-        for number, rendition in enumerate(renditions):
-            made[rendition[1]][0].append((number, rendition))
-        for tensor in tensors:
-            made[tensor[1]][1].append(tensor)
-        return [self._part(*part) for part in zip(stored, made, strict=True)]
+        return self._all()[:]
 
     @property
     def images(self) -> list[Image]:
         """Its images."""
-        return [part for part in self.parts if isinstance(part, Image)]
+        return [part for part in self._all() if type(part) is Image]
 
     @property
     def texts(self) -> list[Text]:
         """Its texts."""
-        return [part for part in self.parts if isinstance(part, Text)]
-
-    def _first_text(self) -> tuple[_shard._Alternative, ...] | None:
-        for kind, _, _, held in self._data()[8]:
-            if kind == _TEXT:
-                alternatives: tuple[_shard._Alternative, ...] = held
-                return alternatives
-        return None
+        return [part for part in self._all() if type(part) is Text]
 
     @property
     def captions(self) -> list[Alternative]:
         """The alternatives of its first text; [] where it has no text."""
-        return self._alternatives(self._first_text() or ())
+        for part in self._all():
+            if type(part) is Text:
+                return part.alternatives[:]
+        return []
 
     @property
     def caption(self) -> str | None:
         """The text of the caption drawn for epoch 0; None where it has no text, or that is of a
         later version's kind."""
-        alternatives = self._first_text()
-        if alternatives is None:
-            return None
-        text = alternatives[self._data()[4]][2]
-        return text if isinstance(text, str) else None
+        return self._data()[8]
 
     @property
     def ids(self) -> npt.NDArray[np.uint32] | None:
         """Token ids of the caption drawn for epoch 0, (tokens) uint32, without markers.
 
         None where it has no text or was not tokenized."""
-        place = self._loaded().drawn_ids(self._row)
-        return None if place is None else self._ids(*place)
+        data = self._data()
+        n = data[10]
+        return None if n is None else np.frombuffer(self._loaded().ids, _U32, n, 4 * data[9])
 
     def sequence(self, plan: _shard.Plan | None = None, patch: int | None = None,
                  order: str | None = None, drawn: list[int] | None = None) -> Sequence:
@@ -291,19 +438,22 @@ class Record:
         """The latent of its first image that has one, raw: (C, H, W) float16 or float32; bfloat16
         as uint16 (see bf16_to_float32). By the header's first encoder of latents or codes: None
         where that makes codes, or nothing of this record."""
-        return self._latent()
+        place = self._place
+        if place is None:
+            place = self._shown()
+        return self._values(place)
 
     @property
     def logvar(self) -> npt.NDArray[Any] | None:
         """The log-variance that goes with latent, shaped as it. None where its encoder's
         moments are not "mean+logvar"."""
-        return self._latent(logvar=True)
+        return self._values(self._loaded().latent(self._row, True))
 
     @property
     def latent_dtype(self) -> str | int | None:
         """The dtype that latent is stored in: "fp16", "bf16" or "fp32"."""
-        place = self._loaded().latent(self._row)
-        return None if place is None else DTYPES.get(place[3], place[3])
+        place = self._shown()
+        return DTYPES.get(place[3], place[3]) if place else None
 
     def latent_float32(self, scaled: bool = True) -> npt.NDArray[np.float32] | None:
         """latent as (C, H, W) float32 of its own. scaled: (raw - shift) * scale, with its
@@ -313,53 +463,18 @@ class Record:
             return None
         if not scaled:
             return patches.to_float32(raw, dtype)
-        place = self._loaded().latent(self._row)
-        assert place is not None
-        return patches.scaled(raw, dtype, *self._reader.scale_and_shift(place[5]))
+        return patches.scaled(raw, dtype, *self._reader.scale_and_shift(self._shown()[5]))
 
-    def _latent(self, logvar: bool = False) -> npt.NDArray[Any] | None:
-        block = self._block
-        if block is None:  # where there are latents alone, all of the block in one go
-            block = self._loaded(tensors=len(self._reader.header["encoders"]) == 1)
-        place = block.latent(self._row, logvar)
-        if place is None:
+    def _shown(self) -> Any:
+        """Where its latent is, as the block says; (): it has none."""
+        place = self._place = self._place or self._loaded().latent(self._row) or ()
+        return place
+
+    def _values(self, place: Any) -> npt.NDArray[Any] | None:
+        if not place:
             return None
         frame, offset, n_bytes, dtype, dims, _ = place
-        return tensor_view(block.tensor(frame), offset, n_bytes, dtype, dims)
-
-    def _ids(self, first: int, n: int) -> npt.NDArray[np.uint32]:
-        return np.frombuffer(memoryview(self._loaded().ids), _U32, n, 4 * first)
-
-    def _alternatives(self, alternatives: Iterable[Any]) -> list[Alternative]:
-        return [
-            Alternative(name, None if kind else held, None if n is None else self._ids(first, n),
-                        kind, held if kind else b"")
-            for kind, name, held, first, n in alternatives
-        ]
-
-    def _part(self, stored: _shard._Part, made: _Made) -> Part:
-        kind, flags, role, held = stored
-        loss = flags == _shard.FLAG_LOSS
-        renditions, all_tensors = made
-        first = renditions[0][0] if renditions else 0
-        tensors = [self._tensor(t, first) for t in all_tensors]
-        name = part_name(kind)
-        if name == "text":
-            return Text("text", loss, role, self._alternatives(held), tensors)
-        if name == "image":
-            size, sha256 = held
-            return Image("image", loss, role, size, sha256,
-                         [_rendition(r) for _, r in renditions], tensors)
-        return Other(name, loss, role, held, tensors)
-
-    def _tensor(self, t: _shard._Tensor, first_rendition: int) -> Tensor:
-        kind, _, owner, encoder, slot, dtype, dims, frame, offset, n_bytes, checksum = t
-        column = column_of(kind, encoder, dtype, slot)
-        return Tensor(
-            self._reader.header["encoders"][encoder]["name"], column.kind, column.output,
-            column.mirrored, column.logvar, column.dtype, dims,
-            None if owner is None else owner - first_rendition, checksum, self._loaded,
-            (frame, offset, n_bytes, dtype))
+        return tensor_view(self._loaded().tensor(frame), offset, n_bytes, dtype, dims)
 
 
 class Span(NamedTuple):
@@ -386,15 +501,15 @@ class Sequence(NamedTuple):
 
 
 def _rendition(r: _shard._Rendition) -> Rendition | OtherRendition:
-    if len(r) == 3:
-        return OtherRendition(r[0], r[2])
-    _, _, mirrored, fit, target, crop, content = r
+    if len(r) == 2:
+        return OtherRendition(*r)
+    mirrored, fit, target, crop, content = r
     return Rendition(FITS[fit], mirrored, target, crop, content)
 
 
 def tensor_view(buffer: Any, offset: int, n_bytes: int, dtype: int, dims: tuple[int, ...]
                 ) -> npt.NDArray[Any]:
-    """Read-only values of a tensor in the Buffer of its frame."""
+    """Read-only values of a tensor in the buffer of its frame."""
     kind = _NUMPY.get(dtype)
     if kind is None:
         return np.frombuffer(buffer, _BYTES, n_bytes, offset)
@@ -405,3 +520,11 @@ def tensor_view(buffer: Any, offset: int, n_bytes: int, dtype: int, dims: tuple[
 
 def _record_at(reader: ShardReader, position: int) -> Record:
     return reader[position]
+
+
+def _part_at(reader: ShardReader, position: int, number: int) -> Part:
+    return reader[position].parts[number]
+
+
+def _tensor_at(reader: ShardReader, position: int, part: int, number: int) -> Tensor:
+    return reader[position].parts[part].tensors[number]

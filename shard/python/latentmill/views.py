@@ -44,7 +44,9 @@ def units_of(weights: F64) -> I64:
 
 @dataclass(repr=False)
 class View:
-    """An opened view. Make one with build_view(), or open a file of it with View.open()."""
+    """An opened view. Make one with build_view(), or open a file of it with View.open().
+
+    Its meta and arrays (shard/FORMAT.md, section 10) are not to be changed."""
     meta: dict[str, Any]
     arrays: view_file.Arrays
     tokenizer: Tokenizer | None = None
@@ -264,7 +266,11 @@ def build_view(paths: Paths, out: str | os.PathLike[str], *,
     tokenizer(text): another tokenizer, for all texts: token ids, without markers, the same on
     every call; with markers={"bos": .., "eos": .., "boi": .., "eoi": ..} (None for a BOS or EOS
     that is not to be). View.open() needs it again. tokenizer_name: what two views are compared
-    by."""
+    by.
+
+    Gives the view, opened. FileNotFoundError where there are no shards, DamagedError where a text
+    frame is damaged, OSError where `out` cannot be written: then a file that was there stays.
+    ValueError and TypeError say which record or argument is wrong."""
     if captions_map is not None and not isinstance(captions_map, Mapping) and \
             not callable(captions_map):
         raise TypeError(f"captions_map is a mapping of keys, or a callable; not {captions_map!r}")
@@ -316,6 +322,7 @@ class _Builder:
         self._tokenizers: dict[str, Tokenizer] = {}  # of data sets, by their SHA-256
 
     def add(self, reader: ShardReader) -> None:
+        """The next shard. ValueError names the record that something is wrong with."""
         lengths_of(reader, Sequencer(PLAN, 1))
         if self._captions_map is not None and self._view.tokenizer is None:
             sha256 = (reader.header["tokenizer"] or {}).get("sha256", "")
@@ -406,6 +413,7 @@ class _Builder:
         return ids
 
     def finish(self) -> None:
+        """Gives the view its arrays."""
         if isinstance(self._captions_map, Mapping):
             self._name_unused(self._captions_map)
         self._view.meta["names"] = list(self._names)

@@ -140,12 +140,8 @@ static int add_numbers(PyObject *module)
     const struct {
         const char *name;
         uint32_t value;
-    } numbers[] = {{"NO_IDS", SHARD_NO_IDS},
-                   {"NONE", SHARD_NONE},
-                   {"FLAG_LOSS", SHARD_FLAG_LOSS},
-                   {"SLOT_LOGVAR", SHARD_SLOT_LOGVAR},
-                   {"SLOT_MIRRORED", SHARD_SLOT_MIRRORED},
-                   {"SLOT_OUTPUT_SHIFT", SHARD_SLOT_OUTPUT_SHIFT}};
+    } numbers[] = {
+        {"NO_IDS", SHARD_NO_IDS}, {"NONE", SHARD_NONE}, {"MAX_DIMS", SHARD_MAX_DIMS}};
     int rc = 0;
 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && rc == 0; i++) {

@@ -93,9 +93,10 @@ const struct shard_outline *shard_object_outline(PyObject *shard);
 /* Sets the exception of what went wrong with the file, and returns NULL. */
 PyObject *shard_object_raise(PyObject *shard, int status);
 
-/* Methods of Shard that read its index: py_index.c. */
-/* (kind, encoder, dtype, slot) of an entry of a table of columns. */
+/* (kind, encoder, dtype, output, mirrored, logvar) of an entry of a table of columns. */
 PyObject *column_entry(const char *entry, size_t len);
+
+/* Methods of Shard that read its index: py_index.c. */
 PyObject *shard_index_columns(PyObject *self, PyObject *unused);
 PyObject *shard_index_frames(PyObject *self, PyObject *unused);
 PyObject *shard_index_measure(PyObject *self, PyObject *args);
@@ -126,6 +127,13 @@ const struct shard_header *block_object_header(PyObject *block);
 const unsigned char *block_object_values(PyObject *block, size_t i);
 /* A tensor's, as a tuple. */
 PyObject *dims_object(const struct shard_tensor *t);
+/* Methods of Block: py_record.c. */
+PyObject *block_row(PyObject *self, PyObject *arg);
+PyObject *block_parts(PyObject *self, PyObject *arg);
+PyObject *block_alternatives(PyObject *self, PyObject *args);
+PyObject *block_renditions(PyObject *self, PyObject *args);
+PyObject *block_tensors(PyObject *self, PyObject *args);
+PyObject *block_latent(PyObject *self, PyObject *args);
 /* Methods of Block: py_sequence.c. */
 PyObject *block_sequence(PyObject *self, PyObject *args);
 PyObject *block_document(PyObject *self, PyObject *args);

@@ -16,7 +16,7 @@ struct job {
     struct job *next;
     const struct shard_file_map *map;
     uint32_t block;
-    bool tensors;
+    struct block_want want;
     uint64_t cost;
     bool done;
     int status;
@@ -83,7 +83,7 @@ static void *run_thread(void *arg)
         struct loaded_block *result = NULL;
         int rc = block_loader_open(&loader, job->map);
         if (rc == SHARD_OK)
-            rc = block_loader_load(&loader, job->block, job->tensors, &result);
+            rc = block_loader_load(&loader, job->block, job->want, &result);
         end_job(p, job, rc, result);
     }
     block_loader_close(&loader);
@@ -135,7 +135,7 @@ int prefetch_open(struct prefetch **out, unsigned n_threads, uint64_t max_bytes)
 }
 
 int prefetch_submit(struct prefetch *p, const struct shard_file_map *map, uint32_t block,
-                    bool tensors)
+                    struct block_want want)
 {
     struct job *job = calloc(1, sizeof(*job));
 
@@ -143,8 +143,8 @@ int prefetch_submit(struct prefetch *p, const struct shard_file_map *map, uint32
         return SHARD_ENOMEM;
     job->map = map;
     job->block = block;
-    job->tensors = tensors;
-    job->cost = block_loader_cost(map, block, tensors);
+    job->want = want;
+    job->cost = block_loader_cost(map, block, want.tensors);
     pthread_mutex_lock(&p->lock);
     if (p->tail != NULL)
         p->tail->next = job;

@@ -22,9 +22,10 @@ struct prefetch;
  * SHARD_ENOMEM, or SHARD_EIO where the system has no thread left. */
 int prefetch_open(struct prefetch **out, unsigned n_threads, uint64_t max_bytes);
 
-/* `map` is lent until the block has been taken, or close. SHARD_OK or SHARD_ENOMEM. */
+/* `map` and the plan are lent until the block has been taken, or close. SHARD_OK or
+ * SHARD_ENOMEM. */
 int prefetch_submit(struct prefetch *p, const struct shard_file_map *map, uint32_t block,
-                    bool tensors);
+                    struct block_want want);
 
 /* Gives the block that was asked for first and not taken yet; there must be one.
  * SHARD_OK, SHARD_ENOMEM (it is taken all the same), or PREFETCH_AGAIN where it is not

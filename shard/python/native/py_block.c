@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "shard/file/file_map.h"
-#include "shard/parts.h"
 #include "shard/status.h"
 
 struct block_object {
@@ -224,6 +223,14 @@ const struct shard_record *block_object_record(PyObject *self, PyObject *arg)
     return &frame_of(cast(self))->records[row];
 }
 
+static PyObject *block_text_error(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return cast(self)->loaded->text.status < 0
+               ? damage_object(self, 0, damage_of(self, 0))
+               : Py_NewRef(Py_None);
+}
+
 static PyObject *block_damage(PyObject *self, PyObject *arg)
 {
     uint64_t row;
@@ -234,15 +241,6 @@ static PyObject *block_damage(PyObject *self, PyObject *arg)
     if (frame < 0)
         Py_RETURN_NONE;
     return damage_object(self, (size_t)frame, damage_of(self, (size_t)frame));
-}
-
-/* ---- rows ---- */
-
-static PyObject *position_or_none(uint32_t position)
-{
-    if (position == SHARD_NONE)
-        return Py_NewRef(Py_None);
-    return PyLong_FromUnsignedLong(position);
 }
 
 PyObject *tuple_of(size_t n, PyObject *(*make)(const void *ctx, size_t i),
@@ -258,126 +256,6 @@ PyObject *tuple_of(size_t n, PyObject *(*make)(const void *ctx, size_t i),
     return tuple;
 }
 
-/* One row of a block. */
-struct row {
-    const struct shard_text_frame *frame;
-    const struct shard_record *rec;
-    const struct shard_part *part; /* whose alternatives are made */
-};
-
-static PyObject *bytes_of(const struct shard_unknown *u)
-{
-    return PyBytes_FromStringAndSize(u->bytes, (Py_ssize_t)u->len);
-}
-
-/* (kind, name, text, first id in the block's, number of ids or None); of unknown kinds
- * bytes for the text */
-static PyObject *alternative_object(const void *ctx, size_t i)
-{
-    const struct row *r = ctx;
-    const struct shard_alternative *a = &r->part->alternatives[i];
-    Py_ssize_t first = a->ids != NULL ? a->ids - r->frame->ids : 0;
-
-    return Py_BuildValue(
-        "kNNnN", (unsigned long)a->kind, text_object(a->name, strlen(a->name)),
-        a->kind == 0 ? text_object(a->text, a->text_len) : bytes_of(&a->unknown), first,
-        position_or_none(a->n_ids));
-}
-
-/* (kind, flags, role, what it holds): a text's alternatives, an image's (width, height)
- * and SHA-256, of unknown kinds bytes. */
-static PyObject *part_object(const void *ctx, size_t i)
-{
-    struct row r = *(const struct row *)ctx;
-    const struct shard_part *p = r.part = &r.rec->parts[i];
-    PyObject *held;
-
-    if (p->kind == SHARD_PART_TEXT)
-        held = tuple_of(p->n_alternatives, alternative_object, &r);
-    else if (p->kind == SHARD_PART_IMAGE)
-        held = Py_BuildValue("(kk)y#", (unsigned long)p->width, (unsigned long)p->height,
-                             (const char *)p->sha256, (Py_ssize_t)sizeof(p->sha256));
-    else
-        held = bytes_of(&p->unknown);
-    return Py_BuildValue("kksN", (unsigned long)p->kind, (unsigned long)p->flags, p->role,
-                         held);
-}
-
-static PyObject *box_object(const struct shard_box *b)
-{
-    return Py_BuildValue("kkkk", (unsigned long)b->left, (unsigned long)b->top,
-                         (unsigned long)b->width, (unsigned long)b->height);
-}
-
-/* (kind, part, mirrored, fit, target (w, h), crop, content), of unknown kinds (kind,
- * part, bytes). */
-static PyObject *rendition_object(const void *ctx, size_t i)
-{
-    const struct shard_rendition *r = &((const struct row *)ctx)->rec->renditions[i];
-
-    if (r->kind != 0)
-        return Py_BuildValue("kkN", (unsigned long)r->kind, (unsigned long)r->part,
-                             bytes_of(&r->unknown));
-    return Py_BuildValue("kkNi(kk)NN", (unsigned long)r->kind, (unsigned long)r->part,
-                         PyBool_FromLong(r->mirrored), (int)r->fit,
-                         (unsigned long)r->target_width, (unsigned long)r->target_height,
-                         box_object(&r->crop), box_object(&r->content));
-}
-
-static PyObject *dim_object(const void *ctx, size_t i)
-{
-    return PyLong_FromUnsignedLong(((const struct shard_tensor *)ctx)->dims[i]);
-}
-
-PyObject *dims_object(const struct shard_tensor *t)
-{
-    return tuple_of(t->n_dims, dim_object, t);
-}
-
-/* (kind, part, owner or None, encoder, slot, dtype, dims, frame, offset in it, bytes,
- * checksum) */
-static PyObject *tensor_object(const void *ctx, size_t i)
-{
-    const struct row *r = ctx;
-    const struct shard_tensor *t = &r->rec->tensors[i];
-    const struct shard_place *place = &r->frame->places[t - r->frame->tensors];
-
-    return Py_BuildValue("kkNkkkNknnK", (unsigned long)t->kind, (unsigned long)t->part,
-                         position_or_none(t->owner), (unsigned long)t->encoder,
-                         (unsigned long)t->slot, (unsigned long)t->dtype, dims_object(t),
-                         (unsigned long)place->frame, (Py_ssize_t)place->offset,
-                         (Py_ssize_t)t->n_bytes, (unsigned long long)t->checksum);
-}
-
-static PyObject *block_row(PyObject *self, PyObject *arg)
-{
-    const struct shard_record *rec = block_object_record(self, arg);
-
-    if (rec == NULL)
-        return NULL;
-    const struct row r = {.frame = frame_of(cast(self)), .rec = rec};
-    return Py_BuildValue(
-        "NNKkkKKy#N", text_object(rec->key, strlen(rec->key)),
-        text_object(rec->name, strlen(rec->name)), (unsigned long long)rec->index,
-        (unsigned long)rec->order, (unsigned long)rec->caption_drawn,
-        (unsigned long long)rec->text_checksum, (unsigned long long)rec->tensor_checksum,
-        rec->metadata, (Py_ssize_t)rec->metadata_len,
-        tuple_of(rec->n_parts, part_object, &r));
-}
-
-/* (renditions, tensors) of a row. */
-static PyObject *block_made(PyObject *self, PyObject *arg)
-{
-    const struct shard_record *rec = block_object_record(self, arg);
-
-    if (rec == NULL)
-        return NULL;
-    const struct row r = {.frame = frame_of(cast(self)), .rec = rec};
-    PyObject *renditions = tuple_of(rec->n_renditions, rendition_object, &r);
-    PyObject *tensors = tuple_of(rec->n_tensors, tensor_object, &r);
-    return Py_BuildValue("NN", renditions, tensors);
-}
-
 /* ---- arrays ---- */
 
 static PyObject *get_ids(PyObject *self, void *closure)
@@ -390,51 +268,26 @@ static PyObject *get_ids(PyObject *self, void *closure)
     return buffer_lend(module_state_of(self), frame->ids, 4 * frame->n_ids, self);
 }
 
-/* Decompresses the tensors of a block that was loaded without them. 0, or -1 with an
- * exception set. */
-static int load_tensors(PyObject *self)
+/* Frame i alone, of a block that was loaded without it. 0, or -1 with an exception set.
+ */
+static int load_frame(PyObject *self, size_t i)
 {
-    struct loaded_block *l = cast(self)->loaded, *fresh;
-
-    if (l->tensors_tried)
-        return 0;
-    int rc = shard_object_load(cast(self)->shard, l->block, true, &fresh);
-    if (rc < 0 || fresh->text.status < 0) {
-        if (rc == SHARD_OK)
-            raise_damage(self, 0, &fresh->text);
-        else
-            PyErr_NoMemory();
-        loaded_block_free(fresh);
-        return -1;
-    }
-    if (!l->tensors_tried) { /* another thread may have been here meanwhile */
-        l->tensors = fresh->tensors;
-        fresh->tensors = NULL;
-        struct shard_buffer *unused = l->content.tensors;
-        l->content.tensors = fresh->content.tensors;
-        fresh->content.tensors = unused;
-        l->tensors_tried = true;
-    }
-    loaded_block_free(fresh);
-    return 0;
-}
-
-/* Frame i alone, of a block that was loaded without tensors. */
-static PyObject *load_frame(PyObject *self, size_t i)
-{
+    struct loaded_block *l = cast(self)->loaded;
     struct shard_buffer values = {0};
     struct frame_damage damage;
-    PyObject *buffer = NULL;
 
-    if (shard_object_load_tensors(cast(self)->shard, cast(self)->loaded, i, &values,
-                                  &damage) < 0)
+    if (shard_object_load_tensors(cast(self)->shard, l, i, &values, &damage) < 0)
         PyErr_NoMemory();
     else if (damage.status < 0)
         raise_damage(self, i + 1, &damage);
-    else
-        buffer = buffer_take(module_state_of(self), &values);
+    else if (!l->tensors[i].tried) { /* else by another thread meanwhile */
+        const struct shard_buffer unused = l->content.tensors[i];
+        l->content.tensors[i] = values;
+        values = unused;
+        l->tensors[i].tried = true;
+    }
     shard_buffer_free(&values);
-    return buffer;
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* The values of tensor frame i as a Buffer, which b->tensors keeps; NULL with an
@@ -443,14 +296,8 @@ static PyObject *tensor_buffer(PyObject *self, size_t i)
 {
     struct block_object *b = cast(self);
 
-    if (b->tensors[i] == NULL && !b->loaded->tensors_tried) {
-        PyObject *buffer = load_frame(self, i);
-        if (buffer == NULL)
-            return NULL;
-        if (b->tensors[i] == NULL) /* else made by another thread meanwhile */
-            b->tensors[i] = Py_NewRef(buffer);
-        Py_DECREF(buffer);
-    }
+    if (!b->loaded->tensors[i].tried && load_frame(self, i) < 0)
+        return NULL;
     if (b->tensors[i] != NULL)
         return b->tensors[i];
     if (b->loaded->tensors[i].status < 0)
@@ -478,51 +325,6 @@ const unsigned char *block_object_values(PyObject *self, size_t i)
     return buffer != NULL ? buffer_bytes(buffer) : NULL;
 }
 
-/* ---- the image that stands for a record ---- */
-
-/* latent(row, logvar=False): (frame, offset, bytes, dtype, dims, encoder) of the latent
- * of the image that stands for the record, or of its log-variance; None: it has none. */
-static PyObject *block_latent(PyObject *self, PyObject *args)
-{
-    PyObject *arg;
-    const struct shard_record *rec;
-    int logvar = 0;
-
-    if (!PyArg_ParseTuple(args, "O|p:latent", &arg, &logvar) ||
-        (rec = block_object_record(self, arg)) == NULL)
-        return NULL;
-    const struct shard_text_frame *frame = frame_of(cast(self));
-    const struct shard_tensor *t;
-    shard_shown_image(rec, shard_default_encoder(block_object_header(self)), &t);
-    if (t != NULL && t->kind == SHARD_LATENT && logvar)
-        t = shard_logvar_of(rec, t);
-    if (t == NULL || t->kind != SHARD_LATENT)
-        Py_RETURN_NONE;
-    const struct shard_place *place = &frame->places[t - frame->tensors];
-    return Py_BuildValue("knnkNk", (unsigned long)place->frame, (Py_ssize_t)place->offset,
-                         (Py_ssize_t)t->n_bytes, (unsigned long)t->dtype, dims_object(t),
-                         (unsigned long)t->encoder);
-}
-
-/* drawn_ids(row): (first id in the block's, number) of the caption drawn for epoch 0;
- * None: it has no text, or no ids. */
-static PyObject *block_drawn_ids(PyObject *self, PyObject *arg)
-{
-    const struct shard_record *rec = block_object_record(self, arg);
-
-    if (rec == NULL)
-        return NULL;
-    const size_t text = shard_first_text(rec);
-    if (text == rec->n_parts)
-        Py_RETURN_NONE;
-    const struct shard_alternative *a =
-        &rec->parts[text].alternatives[rec->caption_drawn];
-    if (a->n_ids == SHARD_NO_IDS)
-        Py_RETURN_NONE;
-    return Py_BuildValue("nk", a->ids != NULL ? a->ids - frame_of(cast(self))->ids : 0,
-                         (unsigned long)a->n_ids);
-}
-
 static PyObject *get_shard(PyObject *self, void *closure)
 {
     (void)closure;
@@ -547,29 +349,27 @@ static PyObject *get_n_records(PyObject *self, void *closure)
     return PyLong_FromUnsignedLong(place_of(cast(self))->n_records);
 }
 
-static PyObject *block_load(PyObject *self, PyObject *unused)
-{
-    (void)unused;
-    if (cast(self)->loaded->text.status == SHARD_OK && load_tensors(self) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
 int block_type_add(PyObject *module, struct module_state *state)
 {
     static PyMethodDef methods[] = {
         {"row", block_row, METH_O,
          "row(row) -> (key, name, index, order, caption_drawn, text_checksum,\n"
-         "tensor_checksum, metadata, parts). DamagedError."},
-        {"made", block_made, METH_O,
-         "made(row) -> (renditions, tensors): what was made of the parts. DamagedError."},
+         "tensor_checksum, metadata, text drawn, first id of it in the block's, number). "
+         "DamagedError."},
+        {"parts", block_parts, METH_O,
+         "parts(row) -> (kind, loss, role, number, ...) of each. DamagedError."},
+        {"alternatives", block_alternatives, METH_VARARGS,
+         "alternatives(row, part) -> (name, text, first id in the block's, number, "
+         "kind,\n"
+         "content) of each. DamagedError."},
+        {"renditions", block_renditions, METH_VARARGS,
+         "renditions(row, part) -> what was made of an image. DamagedError."},
+        {"tensors", block_tensors, METH_VARARGS,
+         "tensors(row, part) -> what encoders made of a part. DamagedError."},
         {"latent", block_latent, METH_VARARGS,
          "latent(row, logvar=False) -> (frame, offset, bytes, dtype, dims, encoder) | "
          "None:\n"
          "of the image that stands for the record. DamagedError."},
-        {"drawn_ids", block_drawn_ids, METH_O,
-         "drawn_ids(row) -> (first id in the block's, number) of the caption drawn, or "
-         "None."},
         {"sequence", block_sequence, METH_VARARGS,
          "sequence(row, sequencer, order, drawn) -> (tokens, loss, spans): FORMAT.md,\n"
          "section 8. order: 0, 1, or -1: as stored. drawn: a number a part, or None."},
@@ -578,10 +378,10 @@ int block_type_add(PyObject *module, struct module_state *state)
          "(tokens, loss, images): the same of a reader's own draws."},
         {"tensor", block_tensor, METH_O,
          "tensor(frame) -> Buffer: all values of a tensor frame. DamagedError."},
-        {"load_tensors", block_load, METH_NOARGS,
-         "load_tensors(): decompresses them now, with the GIL released."},
         {"errors", block_errors, METH_NOARGS,
          "errors() -> list of the exceptions of all damaged frames."},
+        {"text_error", block_text_error, METH_NOARGS,
+         "text_error() -> exception | None: why no row can be read."},
         {"damage", block_damage, METH_O,
          "damage(row) -> exception | None: why this row cannot be read."},
         {NULL, NULL, 0, NULL},

@@ -69,6 +69,29 @@ static PyObject *draw_one(PyObject *module, PyObject *args)
     return PyLong_FromUnsignedLongLong(shard_draw(purpose, name, key, epoch, seed));
 }
 
+static PyObject *purpose_of(void (*name)(size_t, char *), PyObject *number)
+{
+    char purpose[SHARD_MAX_PURPOSE];
+    const size_t i = PyLong_AsSize_t(number);
+
+    if (PyErr_Occurred())
+        return NULL;
+    name(i, purpose);
+    return PyUnicode_FromString(purpose);
+}
+
+static PyObject *caption_purpose(PyObject *module, PyObject *text)
+{
+    (void)module;
+    return purpose_of(shard_draw_caption_purpose, text);
+}
+
+static PyObject *mirror_purpose(PyObject *module, PyObject *image)
+{
+    (void)module;
+    return purpose_of(shard_draw_mirror_purpose, image);
+}
+
 int draw_functions_add(PyObject *module)
 {
     static PyMethodDef functions[] = {
@@ -77,6 +100,11 @@ int draw_functions_add(PyObject *module)
          "positions: int64 of each record; out: uint64 of each, written."},
         {"draw_one", draw_one, METH_VARARGS,
          "draw_one(purpose, name, key, epoch, seed) -> int: FORMAT.md, section 7."},
+        {"caption_purpose", caption_purpose, METH_O,
+         "caption_purpose(text) -> str: what a record's text, by its number, is drawn "
+         "by."},
+        {"mirror_purpose", mirror_purpose, METH_O,
+         "mirror_purpose(image) -> str: the same of the mirroring of an image."},
         {NULL, NULL, 0, NULL},
     };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/file/column.h"
 #include "shard/file/file_map.h"
 #include "shard/index/outline.h"
 #include "shard/sequence.h"
@@ -73,25 +74,33 @@ static PyObject *table_of(PyObject *shard, enum shard_index_column column,
     return list;
 }
 
+static PyObject *column_object(const struct shard_column *c)
+{
+    return Py_BuildValue("kkkkNN", (unsigned long)c->kind, (unsigned long)c->encoder,
+                         (unsigned long)c->dtype,
+                         (unsigned long)shard_slot_output(c->slot),
+                         PyBool_FromLong(shard_slot_is_mirrored(c->slot)),
+                         PyBool_FromLong(shard_slot_is_logvar(c->slot)));
+}
+
 PyObject *column_entry(const char *entry, size_t len)
 {
-    uint32_t n[4] = {0};
-
-    memcpy(n, entry, len < sizeof(n) ? len : sizeof(n));
-    return Py_BuildValue("kkkk", (unsigned long)n[0], (unsigned long)n[1],
-                         (unsigned long)n[2], (unsigned long)n[3]);
+    struct wire_cursor c = {.p = (const unsigned char *)entry, .left = len};
+    const struct shard_column column = shard_column_take(&c);
+    return column_object(&column);
 }
 
 /* ---- the outline ---- */
 
+/* (column, owner) */
 static PyObject *tensor_type(const struct shard_tensor *t)
 {
-    return Py_BuildValue("kkkkk", (unsigned long)t->kind, (unsigned long)t->encoder,
-                         (unsigned long)t->slot, (unsigned long)t->dtype,
-                         (unsigned long)t->owner);
+    const struct shard_column column = shard_column_of(t);
+
+    return Py_BuildValue("Nk", column_object(&column), (unsigned long)t->owner);
 }
 
-/* (kind, flags, role, number of alternatives, tensors) */
+/* (kind, loss, role, number of alternatives, tensors) */
 static PyObject *part_type(const struct shard_part_type *type)
 {
     PyObject *tensors = PyTuple_New((Py_ssize_t)type->n_tensors);
@@ -101,9 +110,9 @@ static PyObject *part_type(const struct shard_part_type *type)
         if (t == NULL || PyTuple_SetItem(tensors, (Py_ssize_t)i, t) < 0)
             Py_CLEAR(tensors);
     }
-    return Py_BuildValue("kksNN", (unsigned long)type->kind, (unsigned long)type->flags,
-                         type->role, PyLong_FromUnsignedLong(type->n_alternatives),
-                         tensors);
+    return Py_BuildValue("kNsNN", (unsigned long)type->kind,
+                         PyBool_FromLong(type->flags == SHARD_FLAG_LOSS), type->role,
+                         PyLong_FromUnsignedLong(type->n_alternatives), tensors);
 }
 
 static PyObject *types_object(const struct shard_outline *o)

@@ -65,6 +65,38 @@ static PyObject *get_json(PyObject *self, void *closure)
     return text;
 }
 
+static PyObject *plan_repr(PyObject *self)
+{
+    PyObject *json = get_json(self, NULL);
+    PyObject *text = json != NULL ? PyUnicode_FromFormat("Plan(%R)", json) : NULL;
+
+    Py_XDECREF(json);
+    return text;
+}
+
+static Py_hash_t plan_hash(PyObject *self)
+{
+    PyObject *json = get_json(self, NULL);
+    const Py_hash_t hash = json != NULL ? PyObject_Hash(json) : -1;
+
+    Py_XDECREF(json);
+    return hash;
+}
+
+/* Equal where the canonical JSON is. */
+static PyObject *plan_compare(PyObject *self, PyObject *other, int how)
+{
+    if (!PyObject_TypeCheck(other, Py_TYPE(self)) || (how != Py_EQ && how != Py_NE))
+        Py_RETURN_NOTIMPLEMENTED;
+    PyObject *left = get_json(self, NULL), *right = get_json(other, NULL);
+    PyObject *result =
+        left != NULL && right != NULL ? PyObject_RichCompare(left, right, how) : NULL;
+
+    Py_XDECREF(left);
+    Py_XDECREF(right);
+    return result;
+}
+
 /* default_encoder(header_json) -> position or None */
 static PyObject *default_encoder(PyObject *module, PyObject *args)
 {
@@ -103,6 +135,9 @@ int plan_type_add(PyObject *module, struct module_state *state)
         {Py_tp_new, plan_new},
         {Py_tp_dealloc, plan_dealloc},
         {Py_tp_getset, getters},
+        {Py_tp_repr, plan_repr},
+        {Py_tp_hash, plan_hash},
+        {Py_tp_richcompare, plan_compare},
         {0, NULL},
     };
     static PyType_Spec spec = {

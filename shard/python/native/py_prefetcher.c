@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * shard/python/native/py_prefetcher.c - prefetch.h for Python.
  *
- * The object keeps its own list of what was asked for and not taken, each with a
- * reference to its shard. So a child of fork(), which has no threads, forgets the pool it
- * inherited (whose lock may be held for ever) and asks another for the same. */
+ * The object keeps its own list of what was asked for and not taken, each with
+ * references to its shard and plan. So a child of fork(), which has no threads, forgets
+ * the pool it inherited (whose lock may be held for ever) and asks another for the same.
+ */
 #include "shard/python/native/module.h"
 
 #include <stdlib.h>
@@ -20,6 +21,7 @@ struct request {
     PyObject *shard;
     uint32_t block;
     bool tensors;
+    PyObject *plan; /* NULL: all tensors */
 };
 
 struct prefetcher_object {
@@ -80,6 +82,7 @@ static void drop_head(struct prefetcher_object *p)
         p->tail = NULL;
     p->n_pending--;
     Py_DECREF(request->shard);
+    Py_XDECREF(request->plan);
     free(request);
 }
 
@@ -107,6 +110,14 @@ static int raise_pool(PyObject *self, int status)
     return -1;
 }
 
+static int submit(struct prefetcher_object *p, const struct request *r)
+{
+    const struct block_want want = {
+        .tensors = r->tensors, .plan = r->plan != NULL ? plan_object_get(r->plan) : NULL};
+
+    return prefetch_submit(p->pool, shard_object_map(r->shard), r->block, want);
+}
+
 /* Starts the threads and hands them all that is pending, the first time and after a fork.
  */
 static int start(PyObject *self)
@@ -120,7 +131,7 @@ static int start(PyObject *self)
     p->taking = false;
     int rc = prefetch_open(&p->pool, p->n_threads, p->max_bytes);
     for (struct request *r = p->head; r != NULL && rc == SHARD_OK; r = r->next)
-        rc = prefetch_submit(p->pool, shard_object_map(r->shard), r->block, r->tensors);
+        rc = submit(p, r);
     if (rc == SHARD_OK)
         return 0;
     stop(p);
@@ -134,18 +145,18 @@ static int check_open(const struct prefetcher_object *p)
     return p->closed ? -1 : 0;
 }
 
-static int append(PyObject *self, PyObject *shard, uint32_t block, bool tensors)
+static int append(struct prefetcher_object *p, const struct request *request)
 {
-    struct prefetcher_object *p = cast(self);
     struct request *r = calloc(1, sizeof(*r));
 
-    if (r == NULL ||
-        prefetch_submit(p->pool, shard_object_map(shard), block, tensors) < 0) {
+    if (r == NULL || submit(p, request) < 0) {
         free(r);
         PyErr_NoMemory();
         return -1;
     }
-    *r = (struct request){.shard = Py_NewRef(shard), .block = block, .tensors = tensors};
+    *r = *request;
+    Py_INCREF(r->shard);
+    Py_XINCREF(r->plan);
     if (p->tail != NULL)
         p->tail->next = r;
     else
@@ -157,19 +168,22 @@ static int append(PyObject *self, PyObject *shard, uint32_t block, bool tensors)
 
 static PyObject *prefetcher_submit(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"shard", "block", "tensors", NULL};
-    PyObject *shard, *number;
+    static char *names[] = {"shard", "block", "tensors", "plan", NULL};
+    const struct module_state *state = module_state_of(self);
+    PyObject *shard, *number, *plan = NULL;
     uint64_t block;
     int tensors = 1;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O|p:submit", names,
-                                     module_state_of(self)->shard_type, &shard, &number,
-                                     &tensors) ||
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O|pO!:submit", names,
+                                     state->shard_type, &shard, &number, &tensors,
+                                     state->plan_type, &plan) ||
         check_open(cast(self)) < 0 ||
         take_position(number, "block", shard_object_map(shard)->index.n_blocks, &block) <
             0)
         return NULL;
-    if (start(self) < 0 || append(self, shard, (uint32_t)block, tensors) < 0)
+    const struct request request = {
+        .shard = shard, .block = (uint32_t)block, .tensors = tensors, .plan = plan};
+    if (start(self) < 0 || append(cast(self), &request) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -256,7 +270,8 @@ int prefetcher_type_add(PyObject *module, struct module_state *state)
     static PyMethodDef methods[] = {
         {"submit", (PyCFunction)(void (*)(void))prefetcher_submit,
          METH_VARARGS | METH_KEYWORDS,
-         "submit(shard, block, tensors=True): asks for a block; never waits."},
+         "submit(shard, block, tensors=True, plan=): asks for a block, of a plan with\n"
+         "those tensors alone that it may show; never waits."},
         {"take", prefetcher_take, METH_NOARGS,
          "take() -> Block: the oldest one that was submitted and not taken.\n\n"
          "Waits with the GIL released. Damage is kept in the block. IndexError where\n"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shard/file/file_map.h"
+#include "shard/file/format.h"
 #include "shard/index/outline.h"
 #include "shard/plan.h"
 #include "shard/sequence.h"
@@ -18,7 +19,7 @@ struct sequencer_object {
     PyObject_HEAD PyObject *plan;
     unsigned int window;
     bool has_markers, has_templates;
-    struct shard_tokenizer markers;
+    struct shard_markers markers;
     struct shard_templates templates;
 };
 
@@ -43,24 +44,33 @@ int check_plan(const struct shard_view *view)
     return -1;
 }
 
-/* (bos, eos, boi, eoi), each an id or None. 0, or -1 with an exception set. */
-static int take_markers(PyObject *arg, struct shard_tokenizer *markers)
+/* Item i of a sequence: an id, or one of -1 down to `least`; where there are none of
+ * these also None, as -1. 0, or -1 with an exception set. */
+static int take_item(PyObject *sequence, Py_ssize_t i, int64_t least, int64_t *out)
 {
-    int64_t ids[4];
+    PyObject *item = PySequence_GetItem(sequence, i);
 
-    for (Py_ssize_t i = 0; i < 4; i++) {
-        PyObject *item = PySequence_GetItem(arg, i);
-        ids[i] = item != NULL && item != Py_None ? PyLong_AsLongLong(item) : -1;
-        Py_XDECREF(item);
-        if (PyErr_Occurred())
-            return -1;
+    *out = -1;
+    if (item != NULL && (item != Py_None || least < 0)) {
+        const int64_t value = PyLong_AsLongLong(item);
+        if ((value < least || value > SHARD_MAX_ID) && !PyErr_Occurred())
+            PyErr_Format(PyExc_ValueError, "an id is 0 to %d, not %lld", SHARD_MAX_ID,
+                         (long long)value);
+        *out = value;
     }
-    *markers = (struct shard_tokenizer){.present = true,
-                                        .bos = ids[0],
-                                        .eos = ids[1],
-                                        .boi = (uint32_t)ids[2],
-                                        .eoi = (uint32_t)ids[3]};
-    return 0;
+    Py_XDECREF(item);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* (bos, eos, boi, eoi), each an id or None. 0, or -1 with an exception set. */
+static int take_markers(PyObject *arg, struct shard_markers *markers)
+{
+    int64_t *const ids[] = {&markers->bos, &markers->eos, &markers->boi, &markers->eoi};
+    int rc = 0;
+
+    for (Py_ssize_t i = 0; i < 4 && rc == 0; i++)
+        rc = take_item(arg, i, 0, ids[i]);
+    return rc;
 }
 
 /* A sequence of ids and of numbers of ITEMS. 0, or -1 with an exception set. */
@@ -69,17 +79,15 @@ static int take_template(PyObject *arg, Py_ssize_t which, struct shard_template 
     PyObject *parts = PySequence_GetItem(arg, which);
     const Py_ssize_t n = parts != NULL ? PySequence_Size(parts) : -1;
     int64_t *items = n >= 0 ? calloc((size_t)n + 1, sizeof(items[0])) : NULL;
+    int rc = items != NULL ? 0 : -1;
 
     if (n >= 0 && items == NULL)
         PyErr_NoMemory();
-    for (Py_ssize_t i = 0; i < n && items != NULL && !PyErr_Occurred(); i++) {
-        PyObject *item = PySequence_GetItem(parts, i);
-        items[i] = item != NULL ? PyLong_AsLongLong(item) : 0;
-        Py_XDECREF(item);
-    }
+    for (Py_ssize_t i = 0; i < n && rc == 0; i++)
+        rc = take_item(parts, i, SHARD_ITEM_EOI, &items[i]);
     Py_XDECREF(parts);
     *t = (struct shard_template){.n = n > 0 ? (size_t)n : 0, .items = items};
-    return PyErr_Occurred() ? -1 : 0;
+    return rc;
 }
 
 static PyObject *sequencer_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -197,31 +205,57 @@ static PyObject *sequence_object(const struct shard_sequence *seq)
                          tuple_of(seq->n_spans, span_object, seq));
 }
 
-/* Codes and ids are values of tensors: points a copy of the row's tensors at what is
- * loaded. Gives it; NULL with an exception set. */
-static struct shard_tensor *attach_tensors(PyObject *self, const struct shard_record *rec)
+static bool has_tokens(const struct shard_tensor *t)
+{
+    return t->kind == SHARD_CODES || t->kind == SHARD_IDS;
+}
+
+/* Points those of a row's tensors that are shown at what is loaded: codes and ids are
+ * values. 0, or -1 with an exception set. */
+static int attach_shown(PyObject *self, const struct shard_record *rec, const bool *shown,
+                        struct shard_tensor *tensors)
 {
     const struct shard_text_frame *frame = block_object_frame(self);
-    struct shard_tensor *tensors = calloc(rec->n_tensors + 1, sizeof(tensors[0]));
 
-    if (tensors == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
     for (size_t i = 0; i < rec->n_tensors; i++) {
         const struct shard_place *place =
             &frame->places[rec->tensors + i - frame->tensors];
         tensors[i] = rec->tensors[i];
-        if (tensors[i].kind != SHARD_CODES && tensors[i].kind != SHARD_IDS)
+        if (!shown[i] || !has_tokens(&tensors[i]))
             continue;
         const unsigned char *values = block_object_values(self, place->frame);
-        if (values == NULL) {
-            free(tensors);
-            return NULL;
-        }
+        if (values == NULL)
+            return -1;
         tensors[i].data = values + place->offset;
     }
-    return tensors;
+    return 0;
+}
+
+/* A copy of the row's tensors in *tensors (release with free()), with the values that its
+ * sequence needs; NULL: it has none that may be needed. 0, or -1 with an exception set.
+ */
+static int attach_tensors(PyObject *self, const struct shard_view *view,
+                          const struct shard_record *rec, const struct shard_draws *draws,
+                          struct shard_tensor **tensors)
+{
+    size_t first = 0;
+    int rc = -1;
+
+    *tensors = NULL;
+    while (first < rec->n_tensors && !has_tokens(&rec->tensors[first]))
+        first++;
+    if (first == rec->n_tensors)
+        return 0;
+    bool *shown = calloc(rec->n_tensors, sizeof(shown[0]));
+    *tensors = calloc(rec->n_tensors, sizeof((*tensors)[0]));
+    if (shown == NULL || *tensors == NULL) {
+        PyErr_NoMemory();
+    } else { /* what is wrong with it, building it says */
+        shard_sequence_shown(view, rec, draws, shown);
+        rc = attach_shown(self, rec, shown, *tensors);
+    }
+    free(shown);
+    return rc;
 }
 
 /* Builds it; values of codes and ids are loaded. 0, or -1 with an exception set. */
@@ -230,13 +264,16 @@ static int build(PyObject *self, const struct shard_view *view,
                  struct shard_sequence *seq)
 {
     struct shard_record whole = *rec;
+    struct shard_tensor *tensors;
     char why[128];
 
     /* of the row, whose texts alone may be others */
-    struct shard_tensor *tensors = attach_tensors(self, rec);
-    if (tensors == NULL)
+    if (attach_tensors(self, view, rec, draws, &tensors) < 0) {
+        free(tensors);
         return -1;
-    whole.tensors = tensors;
+    }
+    if (tensors != NULL)
+        whole.tensors = tensors;
     int rc = shard_sequence_build(view, &whole, draws, seq);
     if (rc == SHARD_EINVAL)
         shard_sequence_explain(view, &whole, draws, why, sizeof(why));
@@ -501,6 +538,8 @@ PyObject *block_document(PyObject *self, PyObject *args)
         (rec = block_object_record(self, arg)) == NULL)
         return NULL;
     const struct shard_view view = sequencer_view(sequencer, block_object_header(self));
+    if (check_plan(&view) < 0)
+        return NULL;
     used.draws.order = order == 0 ? SHARD_CAPTION_FIRST : SHARD_IMAGE_FIRST;
     if (copy_record(&used, rec) == 0 &&
         use_draws(&used, alternatives, keep, mirrored, own) == 0 &&

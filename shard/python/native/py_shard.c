@@ -361,7 +361,8 @@ int shard_object_load(PyObject *shard, uint32_t block, bool tensors,
     *out = NULL;
     if (l == NULL)
         return SHARD_ENOMEM;
-    Py_BEGIN_ALLOW_THREADS rc = block_loader_load(l, block, tensors, out);
+    Py_BEGIN_ALLOW_THREADS rc =
+        block_loader_load(l, block, (struct block_want){.tensors = tensors}, out);
     Py_END_ALLOW_THREADS return_loader(s, l);
     return rc;
 }

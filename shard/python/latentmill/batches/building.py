@@ -187,6 +187,8 @@ class _Building:
         return tokens[piece.start:end], cut
 
     def finish(self, collapsed: bool) -> dict[str, Any]:
+        """All of a batch but its latents; a Dataset says the shapes. collapsed: the patches of an
+        image share a position id."""
         shape = len(self._keys), self._length
         numbers, lengths = np.array(self._documents, np.int64).T
         tokens = np.concatenate(self._tokens).reshape(shape)

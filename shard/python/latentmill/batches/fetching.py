@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..columns import DTYPES, I32, I64, U32, Bools
 from ..planning.windows import Window
 from ..reader import DamageWarning, skipped_text
 from ..record import Record, tensor_view
-from ..sources.documents import Documents
+from ..sources.documents import PLAN, Documents
 from ..sources.source import OpenShard, OpenSource
 from ..views import View
 
@@ -27,7 +27,8 @@ class Content(NamedTuple):
     shard: OpenShard
     tokens: I32
     loss: Bools                # the next token is a target with a loss
-    images: list[tuple[tuple[Any, ...], npt.NDArray[Any], int]]  # a span, its raw latent (C, H, W) and encoder
+    # a span, its raw latent (C, H, W) and encoder
+    images: list[tuple[tuple[Any, ...], npt.NDArray[Any], int]]
     dtype: str                 # of its latents
     identity: tuple[str, str]  # NAME, key
 
@@ -76,13 +77,14 @@ class Fetcher:
         self._named = named
 
     def close(self) -> None:
+        """Drops what was asked for, and ends the threads."""
         self._prefetcher.close()
 
     def request(self, window: Window, wanted: I64) -> Reading:
         """wanted: numbers of documents. Never waits."""
         reading = Reading(window.documents, wanted)
         for shard, block, tensors in reading.blocks(self._sources):
-            self._prefetcher.submit(shard.reader.shard, block, tensors)
+            self._prefetcher.submit(shard.reader.shard, block, tensors, PLAN)
         reading.pending.reverse()
         return reading
 
@@ -95,37 +97,38 @@ class Fetcher:
     def _unpack(self, reading: Reading, source: OpenSource, shard: OpenShard, block: Block,
                 which: I64) -> None:
         rows = reading.documents.position[which] - block.first_record
-        if block.errors():
-            readable = np.array([self._readable(block, row) for row in rows.tolist()], bool)
-            reading.content.update((document, None) for document in which[~readable].tolist())
-            which, rows = which[readable], rows[readable]
-        rows_of_block = _Rows(source, shard, block)
+        lost = block.text_error()
+        if lost is not None:
+            self._name(lost)
+            reading.content.update((document, None) for document in which.tolist())
+            return
+        rows_of_block = _Rows(source, shard, block, self._name)
         contents = rows_of_block.contents(reading.documents.take(which), rows.tolist())
         reading.content.update(zip(which.tolist(), contents))
 
-    def _readable(self, block: Block, row: int) -> bool:
-        error = block.damage(row)
-        if error is None:
-            return True
+    def _name(self, error: Exception) -> None:
+        """Warns of a damaged frame, once; raises what is not skipped."""
         if not self._skip or not isinstance(error, DamagedError):
             raise error
         frame = error.shard, error.block, error.frame
         if frame not in self._named:
             self._named.add(frame)
             warnings.warn(skipped_text(error), DamageWarning, 2)
-        return False
 
 
 class _Rows:
     """The records of a decompressed block as contents of documents."""
 
-    def __init__(self, source: OpenSource, shard: OpenShard, block: Block):
+    def __init__(self, source: OpenSource, shard: OpenShard, block: Block,
+                 refuse: Callable[[Exception], None]):
+        """refuse: takes what a document cannot be had for, and raises it unless that is skipped."""
+        self._refuse = refuse
         self._view = source.view
         self._shard = shard
         self._block = block
 
-    def contents(self, d: Documents, rows: list[int]) -> Iterator[Content]:
-        """Of documents that stand in these rows."""
+    def contents(self, d: Documents, rows: list[int]) -> Iterator[Content | None]:
+        """Of documents that stand in these rows; None: it needs a damaged frame."""
         if not rows:
             return
         # If few are wanted, they get arrays of their own, so that the block's memory can go.
@@ -138,18 +141,22 @@ class _Rows:
                 d.caption_first.tolist(), d.length.tolist(), self._own_ids(d, rows))):
             drawn = (caption, *others[i]) if i in others else (caption,)
             key, name, _ = identify(position)
+            images, dtype = [], 0
             try:
                 tokens, loss, seen = document(row, sequencer, not caption_first, drawn, n_caption,
                                               mirrored[i] if mirrored else (), own)
+                for span, (frame, offset, n_bytes, dtype, dims), encoder in seen:
+                    latent = tensor_view(self._block.tensor(frame), offset, n_bytes, dtype, dims)
+                    images.append((span, latent.copy() if copy else latent, encoder))
+            except DamagedError as error:
+                self._refuse(error)
+                yield None
+                continue
             except ValueError as error:
                 raise ValueError(f"{self._shard.reader.path}: {name} {key}: {error}") from None
             if len(loss) != length:
                 raise ShardError(f"{self._shard.reader.path}: {name} {key} has {len(loss)} "
                                  f"positions, not {length} as the index says")
-            images, dtype = [], 0
-            for span, (frame, offset, n_bytes, dtype, dims), encoder in seen:
-                latent = tensor_view(self._block.tensor(frame), offset, n_bytes, dtype, dims)
-                images.append((span, latent.copy() if copy else latent, encoder))
             yield Content(self._shard, np.frombuffer(tokens, np.int32), np.frombuffer(loss, bool),
                           images, DTYPES[dtype], (name, key))
 

@@ -17,7 +17,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def mix(x: U64) -> U64:
-    """splitmix64's finaliser: uint64 array -> uint64 array, a bijection."""
+    """splitmix64's finaliser (Steele, Lea and Flood, 2014), a bijection. [n] -> [n]"""
     x = x ^ (x >> np.uint64(30))
     x = x * np.uint64(0xBF58476D1CE4E5B9)
     x = x ^ (x >> np.uint64(27))

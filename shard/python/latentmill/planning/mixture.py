@@ -26,6 +26,7 @@ class Share:
     mean_documents: float  # that a record gives; below 1 where a view leaves some out
 
     def weight_at(self, step: int) -> float:
+        """That of the last begin up to the step."""
         current = 0.0
         for begin, weight in self.weight:
             if begin <= step:
@@ -79,6 +80,7 @@ class Mixture:
         return rates
 
     def ends_epoch(self, cursors: Sequence[int], takes: Sequence[int]) -> bool:
+        """Whether the window at `cursors` is an epoch's last."""
         largest = self._largest(takes)
         return takes[largest] >= self._left(largest, cursors)
 

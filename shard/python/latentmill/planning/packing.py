@@ -68,9 +68,11 @@ class _Waiting:
         return self._head if self._head < self._entered else -1
 
     def shortest(self) -> int:
+        """Positions of the shortest document within the lookahead."""
         return self._by_length[0][0]
 
     def take(self, item: int) -> None:
+        """It waits no more; another comes within the lookahead."""
         del self._by_length[bisect_right(self._by_length, (self._lengths[item], item)) - 1]
         self._taken[item] = 1
         self._n_texts -= self._texts[item]
@@ -115,10 +117,12 @@ class _Filling:
         self.pieces: list[tuple[int, int, int]] = []
 
     def put(self, item: int, start: int, length: int) -> None:
+        """A piece of a document goes into the open sequence."""
         self.pieces.append((item, start, length))
         self.room -= length
 
     def close(self) -> None:
+        """The next piece begins another sequence, unless this one is empty."""
         if self.room < self.capacity:
             self.first.append(len(self.pieces))
             self.room = self.capacity

@@ -30,6 +30,7 @@ class Position:
     takes: dict[str, int]
 
     def as_dict(self) -> dict[str, Any]:
+        """What position_of() takes."""
         return {"epoch": self.epoch, "step": self.step, "offset": self.offset,
                 "cursors": dict(self.cursors), "takes": dict(self.takes)}
 
@@ -53,6 +54,7 @@ class StateError(ValueError):
 
 
 def make_state(position: Position, identity: Identity, fingerprint: str) -> dict[str, Any]:
+    """Plain dicts, lists, strings and integers, which JSON and torch.save() keep."""
     return {"version": VERSION, "fingerprint": fingerprint, **position.as_dict(),
             "sources": dict(identity.sources), "weights": dict(identity.weights),
             "options": dict(identity.options), "plan": identity.plan}

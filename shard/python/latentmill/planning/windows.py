@@ -52,7 +52,7 @@ class Planner:
         return replace(position, takes=dict(zip(position.cursors, takes)))
 
     def behind(self, position: Position, step: int) -> tuple[Position, bool]:
-        """Where the next window begins, which is that of `step`, and whether it is a new epoch's."""
+        """Where the next window begins, at `step`, and whether it is a new epoch's first."""
         ends = self.mixture.ends_epoch(list(position.cursors.values()),
                                        list(position.takes.values()))
         behind = replace(position.behind(), step=step, epoch=position.epoch + ends)

@@ -44,6 +44,7 @@ class Catalogue:
         return len(self.counts)
 
     def first_header(self) -> dict[str, Any]:
+        """The header of shard 0, or from an index the first configuration. ShardError."""
         if self.index is not None:
             if not self.index.configurations:
                 folder = self.index.folder or "."

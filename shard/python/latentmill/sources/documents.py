@@ -62,6 +62,7 @@ class OwnIds:
     ids: U32
 
     def of(self, alternative: int) -> U32:
+        """The ids of one: a view of ids. [tokens]"""
         return self.ids[self.start[alternative]:self.start[alternative + 1]]
 
 
@@ -96,6 +97,7 @@ class Texts:
 
 
 def texts_of(columns: Columns) -> Texts:
+    """Those that a shard's index tells of."""
     is_text = np.array([one.kind == "text" for one in columns.types] or [False])[columns.type]
     before = starts_of(is_text)
     texts = np.flatnonzero(is_text)
@@ -123,10 +125,12 @@ class Documents:
         return len(self.length)
 
     def take(self, which: I64) -> Documents:
+        """Those at these places, copied."""
         return Documents(*(array[which] for array in vars(self).values()))
 
     @staticmethod
     def join(parts: list[Documents]) -> Documents:
+        """All of them, one part behind the other."""
         if not parts:
             return Documents(*(np.zeros(0, np.int64),) * 6, np.zeros(0, bool),
                              *(np.zeros(0, np.int64),) * 3, np.zeros(0, bool))
@@ -234,7 +238,7 @@ class Drawing:
                  ) -> tuple[I64, I64, Bools]:
         """Which caption, its tokens as far as they are used, and which records are kept."""
         o = self._options
-        u = self._caption_draw("caption", positions, copies)
+        u = self._caption_draw(_shard.caption_purpose(0), positions, copies)
         if isinstance(o.captions, Mapping):
             caption = _choose(u, self._shares(positions, texts))
         else:
@@ -269,7 +273,7 @@ class Drawing:
         for t in range(1, int(n_texts.max(initial=0))):
             which = np.flatnonzero(n_texts > t)
             text = texts.first[positions[which]] + t
-            u = self._caption_draw(f"caption@{t}", positions[which], copies[which])
+            u = self._caption_draw(_shard.caption_purpose(t), positions[which], copies[which])
             chosen = pick(u, texts.count[text].astype(np.uint64)).astype(np.int64)
             n_ids[which] += texts.n_ids[texts.start[text] + chosen]
             for i, one in zip(which.tolist(), chosen.tolist()):
@@ -278,7 +282,8 @@ class Drawing:
 
     def mirrored(self, positions: I64, copies: I64, image: int) -> Bools:
         """Whether the mirrored rendition of image part `image` is seen."""
-        return self._caption_draw(f"mirror@{image}", positions, copies) < np.uint64(1 << 63)
+        u = self._caption_draw(_shard.mirror_purpose(image), positions, copies)
+        return u < np.uint64(1 << 63)
 
     def _caption_draw(self, purpose: str, positions: I64, copies: I64) -> U64:
         if self._options.captions == "stored":

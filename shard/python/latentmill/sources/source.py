@@ -300,6 +300,8 @@ class Contract:
     @staticmethod
     def of(path: str, header: dict[str, Any], columns: list[Column], view: View | None
            ) -> Contract:
+        """Of a shard at `path`, or of the shards of one configuration of an index. ValueError
+        where its images cannot be trained on."""
         t = header["tokenizer"]
         tokenizer: tuple[Any, ...] | None
         if view is not None and view.markers is not None:
@@ -319,6 +321,7 @@ class Contract:
         return Contract(tokenizer, (_encoder(described), next(iter(dtypes))))
 
     def differences(self, other: Contract) -> list[str]:
+        """Why their shards may not be mixed, a line each."""
         out = []
         if self.tokenizer and other.tokenizer:
             out += [f"tokenizer's {name}: {a} and {b}" for name, a, b in

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How often a source comes, relative to the others: one weight, or one from each of some steps on."""
+"""How often a source comes, relative to the others: one weight, or each from its step on."""
 from __future__ import annotations
 
 import math

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/bench/bench.h - what the sections of `latentmill bench` share.
+ * tools/bench/bench_section.h - what the sections of `latentmill bench` share.
  *
  * A section measures and returns a JSON object, which is printed as it is (--json) or as
  * text by bench_text.c; a field's name holds its unit. Every figure follows one rule: a
  * fixed work is done once to warm up and then --repeats times; the median is given, and
  * the fastest run beside it. A section returns NULL after explaining on stderr. */
-#ifndef TOOLS_BENCH_BENCH_H
-#define TOOLS_BENCH_BENCH_H
+#ifndef TOOLS_BENCH_BENCH_SECTION_H
+#define TOOLS_BENCH_BENCH_SECTION_H
 
 #include <jansson.h>
 #include <stdbool.h>
