@@ -17,6 +17,7 @@ from test_tokenizer import ours  # both skip where a package is not installed
 
 from latentmill import Dataset, ShardReader, Source, View, build_view
 from latentmill.sources import view_file
+from latentmill.views import _replaced
 
 CAPTIONS = {"000000001": ["One.", "Two of them.", "Three."], "000000002": "Zero \x1f byte 🦙", "000010003": "3",
             ("scenes-001", "000010004"): [f"No. {i}" for i in range(9)]}
@@ -159,8 +160,8 @@ def check_nonsense(folder, shards):
                 refuse_nonsense(folder, bad, shards)
     assert n > 50
     view = View.open(folder / "some.lmv")
-    owns = view._is_replaced
     arrays, n = view.arrays, len(view.arrays["weight"])
+    owns = _replaced(arrays["replaced"] > 0, arrays["texts"], arrays["count"])
     changes = [({}, {name: array[:-1]}) for name, array in arrays.items()]
     changes += [({}, {name: array[:0]}) for name, array in arrays.items()]
     changes += [({}, {"weight": numpy.full(n, weight)}) for weight in (numpy.nan, numpy.inf, 1e6, -1.0)]

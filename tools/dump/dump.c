@@ -32,7 +32,7 @@ struct dump {
     int64_t limit; /* samples still to print */
     const char *key, *name;
     bool json, header, incomplete, verbose;
-    int latents; /* enum dump_latents */
+    enum dump_latents latents;
 
     struct dump_tokenizer tokenizer;
     size_t n_printed;
@@ -63,7 +63,7 @@ static int parse(struct dump *d, int argc, char **argv, int *n_operands)
         {"json", OPTION_FLAG, &d->json, NULL, "one JSON object a line", NULL, 0, 0},
         {"header", OPTION_FLAG, &d->header, NULL,
          "print each shard's header as JSON, and no samples", NULL, 0, 0},
-        {"latents", OPTION_CHOICE, &d->latents, NULL,
+        {"latents", OPTION_CHOICE, OPTION_ENUM(d->latents), NULL,
          "of latents: their statistics (default), only the\n"
          "shape (and they are not read), or all values too",
          latents, 0, 0},
@@ -130,7 +130,7 @@ static void print_record(struct dump *d, struct source *s,
     struct dump_sample sample = {.view =
                                      record_view(shard_reader_header(s->reader), record),
                                  .tokenizer = s->tokenizer,
-                                 .latents = (enum dump_latents)d->latents};
+                                 .latents = d->latents};
     int rc = dump_sample_read(&sample);
     if (rc == 0)
         rc = d->json ? dump_json_sample(stdout, &sample)

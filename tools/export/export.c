@@ -51,8 +51,8 @@ static int parse(struct export_options *o, int argc, char **argv, int *n_operand
          "latents as (raw - shift) * scale, with the shard's scale and\n"
          "shift (raw)",
          NULL, 0, 0},
-        {"compression", OPTION_CHOICE, &o->compression, NULL, "of whole mds files (none)",
-         compressions, 0, 0},
+        {"compression", OPTION_CHOICE, OPTION_ENUM(o->compression), NULL,
+         "of whole mds files (none)", compressions, 0, 0},
         {"size-limit", OPTION_BYTES, &o->size_limit, "BYTES",
          "of an mds file before compression (64M); each worker\n"
          "holds one in memory",

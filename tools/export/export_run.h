@@ -26,8 +26,8 @@ enum export_compression { EXPORT_PLAIN, EXPORT_ZSTD };
 struct export_options {
     const char *out;
     const char *view; /* a file; NULL: none */
-    int format;       /* enum export_format_id */
-    int compression;  /* enum export_compression */
+    int format;       /* enum export_format_id; -1: not given */
+    enum export_compression compression;
     int64_t size_limit;
     bool scaled;
     int64_t workers; /* 0: what is allowed */

@@ -173,13 +173,13 @@ const char *console_bottleneck(const struct counters *c, const struct pipeline *
 
 uint64_t console_count_done(const struct counters *c)
 {
-    return atomic_load(&c->encoded) + atomic_load(&c->documents);
+    return atomic_load(&c->done);
 }
 
 const char *console_name_done(const struct counters *c)
 {
-    if (atomic_load(&c->documents) == 0)
-        return "images";
+    if (atomic_load(&c->parsed) == 0)
+        return "images"; /* of archives, whose samples have one each */
     return atomic_load(&c->encoded) == 0 ? "documents" : "samples";
 }
 

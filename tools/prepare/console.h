@@ -31,8 +31,7 @@ void console_log(struct job *job, json_t *event);
 /* Closes it, at the end. */
 void console_end_log(struct job *job);
 
-/* What a run counts: images that were encoded, documents that were parsed, or both; and
- * what they are called. */
+/* What a run counts: good samples out of the encoders; and what they are called. */
 uint64_t console_count_done(const struct counters *c);
 const char *console_name_done(const struct counters *c);
 

@@ -32,7 +32,9 @@ struct counters {
     atomic_uint_fast64_t samples, withheld, upscaled;
     atomic_uint_fast64_t rejects[N_REJECT_REASONS];
     atomic_uint_fast64_t skipped[N_SKIP_KINDS]; /* members of archives */
-    atomic_uint_fast64_t decoded, encoded, documents, tokens;
+    atomic_uint_fast64_t decoded, encoded;      /* images */
+    atomic_uint_fast64_t parsed, done; /* samples: by a reader's parse(); good ones */
+    atomic_uint_fast64_t tokens;
     /* within the encode stage: */
     atomic_uint_fast64_t decode_ns, parse_ns, tokenize_ns, encode_ns;
     atomic_uint_fast64_t shard_bytes;

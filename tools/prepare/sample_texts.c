@@ -101,6 +101,6 @@ int sample_parse(struct sample *s, struct job *job)
     if (rc != INGEST_OK)
         return job_fail(job, "out of memory");
     atomic_fetch_add(&job->count.parse_ns, clock_ns() - start);
-    atomic_fetch_add(&job->count.documents, 1);
+    atomic_fetch_add(&job->count.parsed, 1);
     return 0;
 }

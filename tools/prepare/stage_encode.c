@@ -381,8 +381,10 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
     if (rc != 0)
         return rc < 0 ? rc : PIPE_END;
     for (int i = 0; i < n && rc == PIPE_OK; i++) {
-        if (s[i]->parts && s[i]->in.reject.reason == REJECT_NONE) /* was worked on */
+        if (s[i]->parts && s[i]->in.reject.reason == REJECT_NONE) { /* was worked on */
             atomic_fetch_add(&s[i]->unit->progress.n_encoded, 1);
+            atomic_fetch_add(&w->job->count.done, 1);
+        }
         rc = pipe_pass(out, s[i]);
     }
     return rc;
@@ -411,13 +413,13 @@ static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
 {
     const struct job *job = shared;
     const struct counters *c = &job->count;
-    const uint64_t documents = atomic_load(&c->documents);
+    const uint64_t parsed = atomic_load(&c->parsed);
 
     (void)wall_ns;
     fputs("per worker: ", out);
-    if (documents > 0)
+    if (parsed > 0)
         fprintf(out, "parse %.0f documents/s, ",
-                per_second(documents, atomic_load(&c->parse_ns)));
+                per_second(parsed, atomic_load(&c->parse_ns)));
     if (atomic_load(&c->decoded) > 0)
         say_images(out, job);
     fprintf(out, "tokenize %.0f tokens/s",
