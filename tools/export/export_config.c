@@ -145,8 +145,7 @@ static int compare_config(const char *path, json_t *here)
         if (there != NULL)
             print_to_stderr("error: %s: is damaged: it is not a JSON object", path);
         else
-            print_to_stderr("error: %s: cannot be read: %s (line %d)", path, error.text,
-                            error.line);
+            print_to_stderr("error: %s: cannot be read: %s", path, error.text);
         json_decref(there);
         return EXIT_FAILED;
     }

@@ -442,6 +442,7 @@ void export_work_list_sweep(const struct export_run *run)
     const struct export_options *o = run->options;
     struct hash_set swept = {0};
 
+    publish_sweep(o->out, run->format->kind(o)); /* its index is there, too */
     for (size_t i = 0; i < run->n_units; i++) {
         struct publication p;
 

@@ -307,8 +307,8 @@ static int compare(const char *path, const json_t *config,
     int rc = 0;
 
     if (!there || !here) {
-        print_to_stderr("error: %s: cannot be read: %s (line %d)", path,
-                        there ? "out of memory" : error.text, error.line);
+        print_to_stderr("error: %s: cannot be read: %s", path,
+                        there ? "out of memory" : error.text);
         rc = EXIT_FAILED;
         goto out;
     }

@@ -163,7 +163,7 @@ const char *console_bottleneck(const struct counters *c, const struct pipeline *
 {
     int top = 0;
 
-    if (console_count_done(c) == 0)
+    if (console_count_done(c) + console_sum_rejects(c) == 0)
         return NULL;
     for (int i = 1; i < pipeline_n_stages(p); i++)
         if (pipeline_busy_ns(p, i) > pipeline_busy_ns(p, top))

@@ -31,14 +31,15 @@ void console_log(struct job *job, json_t *event);
 /* Closes it, at the end. */
 void console_end_log(struct job *job);
 
-/* What a run counts: good samples out of the encoders; and what they are called. */
+/* What a run counts: samples out of the encoders, of which the writer may still reject
+ * some for their keys; and what they are called. */
 uint64_t console_count_done(const struct counters *c);
 const char *console_name_done(const struct counters *c);
 
 uint64_t console_sum_rejects(const struct counters *c);
 
 /* The name of the stage whose workers are busiest; NULL while nothing has come out of the
- * encoders, which do not look busy before. */
+ * encoders, good or bad: they do not look busy before. */
 const char *console_bottleneck(const struct counters *c, const struct pipeline *p);
 
 /* Ends the progress line, if there was one. */

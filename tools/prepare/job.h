@@ -33,7 +33,7 @@ struct counters {
     atomic_uint_fast64_t rejects[N_REJECT_REASONS];
     atomic_uint_fast64_t skipped[N_SKIP_KINDS]; /* members of archives */
     atomic_uint_fast64_t decoded, encoded;      /* images */
-    atomic_uint_fast64_t parsed, done; /* samples: by a reader's parse(); good ones */
+    atomic_uint_fast64_t parsed, done; /* samples: by parse(), out of the encoders */
     atomic_uint_fast64_t tokens;
     /* within the encode stage: */
     atomic_uint_fast64_t decode_ns, parse_ns, tokenize_ns, encode_ns;

@@ -62,6 +62,13 @@ static void set_error(json_error_t *error, int number)
              number == ENOMEM ? "out of memory" : strerror(number));
 }
 
+static void add_line(json_error_t *error)
+{
+    const size_t len = strlen(error->text);
+
+    snprintf(error->text + len, sizeof(error->text) - len, " (line %d)", error->line);
+}
+
 json_t *json_load_path(const char *path, size_t flags, json_error_t *error)
 {
     char *text;
@@ -79,6 +86,8 @@ json_t *json_load_path(const char *path, size_t flags, json_error_t *error)
         number = ENOMEM;
     if (number != 0)
         set_error(error, number);
+    else if (root == NULL)
+        add_line(error);
     free(text);
     errno = number;
     return root;

@@ -21,8 +21,8 @@ int json_add_missing(json_t *object, json_t *other);
 
 enum { JSON_FILE_BYTES = 1 << 30 };
 
-/* The JSON of a data set's file of at most JSON_FILE_BYTES. NULL with *error, and with
- * errno where it is not its bytes that are wrong: ENOENT also where it is empty
+/* The JSON of a data set's file of at most JSON_FILE_BYTES. NULL with error->text, and
+ * with errno where it is not its bytes that are wrong: ENOENT also where it is empty
  * (store_has()); ENOMEM also where jansson calls it a syntax error. */
 json_t *json_load_path(const char *path, size_t flags, json_error_t *error);
 

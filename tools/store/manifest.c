@@ -35,11 +35,8 @@ static json_t *load(struct manifest *m, const char *path, int *rc)
     json_t *json = json_load_path(path, JSON_REJECT_DUPLICATES, &error);
 
     *rc = errno ? MANIFEST_UNREADABLE : MANIFEST_WRONG;
-    if (!json && errno)
+    if (!json)
         snprintf(m->why, sizeof(m->why), "%s: %s", path, error.text);
-    else if (!json)
-        snprintf(m->why, sizeof(m->why), "%s: %s (line %d)", path, error.text,
-                 error.line);
     return json;
 }
 
