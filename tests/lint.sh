@@ -146,6 +146,11 @@ rule_package_arrows()
     package_rule package_arrows
 }
 
+rule_python_circles()
+{
+    package_rule python_circles
+}
+
 # Only tools/ knows threads, stderr and the process's end.
 rule_threads()
 {
@@ -226,6 +231,8 @@ rule_rooted_includes()
             esac
             echo "$file:$line: include from the root: $header"
         done
+    grep -nHoE '^[[:space:]]*#[[:space:]]*include[[:space:]]*<(ingest|vae_encode|shard|tools|tests)/' \
+        $c_files /dev/null | sed 's/$/ stands in quotes/'
 }
 
 # Functions that overrun, keep hidden state, or cannot report an error.

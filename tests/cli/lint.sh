@@ -127,11 +127,16 @@ package
 plant $package/sources/shard.py <<<'class Shard:
     def __init__(self, dataset): self._step = self._dataset._step'
 refused private_members "$package/sources/shard\.py:3"
-for wrong in 'from ..planning.order import order' 'from ..batches import fetch' 'from .. import planning'; do
+for wrong in 'from ..planning.order import order' 'from ..batches import fetch' 'from .. import planning' \
+    'from latentmill.batches.walk import Walk' 'import latentmill.planning.order'; do
     package
     plant $package/sources/shard.py <<<"$wrong"
     refused package_arrows "$package/sources/shard\.py:2"
 done
+package
+plant $package/record.py <<<'from .reader import reader'
+plant $package/reader.py <<<'from . import record'
+refused python_circles "$package/reader\.py:1"
 package
 plant $package/planning/__init__.py <<<'"""It."""'
 refused package_arrows "$package/planning/__init__\.py:1"

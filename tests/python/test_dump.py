@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From tar to dump: what `latentmill dump` says of a prepared data set is what the tar, the
-tokenizer (PyPI's sentencepiece) and DESIGN.md's rule for sequences say."""
+tokenizer (PyPI's sentencepiece) and FORMAT.md's rule for sequences say."""
 
 import hashlib
 import json
@@ -109,7 +109,7 @@ def check_json(out, tars, processor):
 
 
 def positions(sample, patch):
-    """DESIGN.md, section 4: where a trainer finds everything."""
+    """FORMAT.md, section 8: where a trainer finds everything."""
     _, height, width = sample["latent"]["shape"]
     rows, cols = height // patch, width // patch
     caption = ["caption"] * len(sample["tokens"])

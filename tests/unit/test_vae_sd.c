@@ -81,7 +81,7 @@ static void cpu_at_64(void **state)
     matches_golden(*state, "cpu", 64, 1e-4);
 }
 
-/* The bound that DESIGN.md's comparison of speeds is held at. */
+/* The bound that speeds are compared at. */
 static void cpu_at_256(void **state)
 {
     skip_if_sanitized();
