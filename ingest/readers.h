@@ -21,6 +21,13 @@
  * what is wrong. Reading is cheap and in order; what costs time is left to parse(), so
  * that one thread keeps many busy.
  *
+ * What next() gives waits for room in the memory of a run: the bytes of its images, texts
+ * and metadata, those of raw as texts, and the tensors of all its images but one. What
+ * parse() adds is not counted. Texts and metadata, which stay until they are written,
+ * come of the bytes of raw. Images that parse() loads are decoded and freed before the
+ * worker's next sample; but tensors of a second image stay, uncounted: parts for many
+ * images are for next() to give.
+ *
  * Damage ends the input like its end does; totals() then says where, and whose sample it
  * cut: that one does not come out. After damage, as after an archive's end, the input is
  * still read to its end, so that its hash is that of all its bytes; only `limit` stops
@@ -78,7 +85,8 @@ struct reader {
      * each later call. */
     int (*next)(void *state, struct ingest_sample *s);
 
-    /* Makes a sample of s->raw, which is gone then. Needs no open reader: on any thread,
+    /* Makes a sample of s->raw, which is gone then; what it adds is not counted. Needs no
+     * open reader: on any thread,
      * in any order. NULL: next() gives whole samples. INGEST_OK, or INGEST_ENOMEM and *s
      * is cleared. */
     int (*parse)(struct ingest_sample *s, const struct reader_options *options);
