@@ -51,10 +51,11 @@ struct reader_options {
     size_t max_metadata;    /* bytes of JSON kept with a record (64 KiB) */
     uint64_t unpack_memory; /* compressed input that needs more is damaged (384 MiB) */
     uint64_t limit;         /* stop after so many samples; 0: no limit */
+    /* longer images, and a tar's captions, are too_many_bytes (64 MiB) */
+    size_t max_member_bytes;
     /* tar: */
     const char *image_field; /* NULL: the first of jpg, jpeg, png, webp, else the only
                               * member that looks like an image */
-    size_t max_member_bytes; /* longer images and captions: too_many_bytes (64 MiB) */
     /* jsonl: */
     const char *text_field; /* the member that is the text ("text") */
     const char *id_field;   /* the member that is the key, where there is one ("id") */
@@ -86,9 +87,8 @@ struct reader {
     int (*next)(void *state, struct ingest_sample *s);
 
     /* Makes a sample of s->raw, which is gone then; what it adds is not counted. Needs no
-     * open reader: on any thread,
-     * in any order. NULL: next() gives whole samples. INGEST_OK, or INGEST_ENOMEM and *s
-     * is cleared. */
+     * open reader: on any thread, in any order. NULL: next() gives whole samples.
+     * INGEST_OK, or INGEST_ENOMEM and *s is cleared. */
     int (*parse)(struct ingest_sample *s, const struct reader_options *options);
 
     /* Lent; changes with each next(). */
