@@ -332,6 +332,7 @@ UNIT_TESTS := \
     tests/unit/test_input_probe.c \
     tests/unit/test_input_source.c \
     tests/unit/test_print.c \
+    tests/unit/test_configuration.c \
     tests/unit/test_encode_hash.c \
     tests/unit/test_encoder.c \
     tests/unit/test_encoding.c \

@@ -21,6 +21,13 @@
  * what is wrong. Reading is cheap and in order; what costs time is left to parse(), so
  * that one thread keeps many busy.
  *
+ * What next() gives waits for room in the memory of a run: the bytes of its images, texts
+ * and metadata, those of raw as texts, and the tensors of all its images but one. What
+ * parse() adds is not counted. Texts and metadata, which stay until they are written,
+ * come of the bytes of raw. Images that parse() loads are decoded and freed before the
+ * worker's next sample; but tensors of a second image stay, uncounted: parts for many
+ * images are for next() to give.
+ *
  * Damage ends the input like its end does; totals() then says where, and whose sample it
  * cut: that one does not come out. After damage, as after an archive's end, the input is
  * still read to its end, so that its hash is that of all its bytes; only `limit` stops
@@ -44,10 +51,11 @@ struct reader_options {
     size_t max_metadata;    /* bytes of JSON kept with a record (64 KiB) */
     uint64_t unpack_memory; /* compressed input that needs more is damaged (384 MiB) */
     uint64_t limit;         /* stop after so many samples; 0: no limit */
+    /* longer images, and a tar's captions, are too_many_bytes (64 MiB) */
+    size_t max_member_bytes;
     /* tar: */
     const char *image_field; /* NULL: the first of jpg, jpeg, png, webp, else the only
                               * member that looks like an image */
-    size_t max_member_bytes; /* longer images and captions: too_many_bytes (64 MiB) */
     /* jsonl: */
     const char *text_field; /* the member that is the text ("text") */
     const char *id_field;   /* the member that is the key, where there is one ("id") */
@@ -78,9 +86,9 @@ struct reader {
      * each later call. */
     int (*next)(void *state, struct ingest_sample *s);
 
-    /* Makes a sample of s->raw, which is gone then. Needs no open reader: on any thread,
-     * in any order. NULL: next() gives whole samples. INGEST_OK, or INGEST_ENOMEM and *s
-     * is cleared. */
+    /* Makes a sample of s->raw, which is gone then; what it adds is not counted. Needs no
+     * open reader: on any thread, in any order. NULL: next() gives whole samples.
+     * INGEST_OK, or INGEST_ENOMEM and *s is cleared. */
     int (*parse)(struct ingest_sample *s, const struct reader_options *options);
 
     /* Lent; changes with each next(). */

@@ -17,8 +17,8 @@ struct ingest_source {
     const char *(*why)(void *ctx);
     /* NULL, or asked between reads too: few bytes can decompress to very many. */
     bool (*cancelled)(void *ctx);
-    /* NULL, or the file's name: one that ends in .gz, .tgz, .zst, .bz2 or .xz promises
-     * compressed bytes. */
+    /* The path as it was given; NULL of `-` and `pipe:`. One that ends in .gz, .tgz,
+     * .zst, .bz2 or .xz promises compressed bytes. */
     const char *name;
 };
 

@@ -55,8 +55,7 @@ static void describe_vae(const void *model, int width, int height,
 {
     const struct vae_info *vae = vae_info(model);
 
-    *out = (struct encoder_description){.input = ENCODER_OF_IMAGE,
-                                        .family = vae->family,
+    *out = (struct encoder_description){.family = vae->family,
                                         .weights_sha256 = vae->sha256,
                                         .config = vae->config,
                                         .pixels = "{\"range\":[-1,1]}",
@@ -153,5 +152,21 @@ size_t encoder_tensor_values(const struct encoder_tensor *tensor)
 
 size_t encoder_tensor_bytes(const struct encoder_tensor *tensor)
 {
-    return encoder_tensor_values(tensor) * (tensor->element == ENCODER_BYTES ? 1 : 4);
+    return encoder_tensor_values(tensor) * 4; /* of either element */
+}
+
+bool encoder_has_floats(const struct encoder_description *about)
+{
+    for (size_t i = 0; i < about->n_tensors; i++)
+        if (about->tensors[i].element == ENCODER_FP32)
+            return true;
+    return false;
+}
+
+bool encoder_has_latents(const struct encoder_description *about)
+{
+    for (size_t i = 0; i < about->n_tensors; i++)
+        if (about->tensors[i].kind == ENCODER_LATENT)
+            return true;
+    return false;
 }

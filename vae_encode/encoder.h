@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * vae_encode/encoder.h - public: what makes tensors of images, or of texts.
+ * vae_encode/encoder.h - public: what makes tensors of images.
  *
  *     const struct encoder *e = encoder_find("vae");
  *     rc = e->load(&model, "sdxl-vae", &(struct encoder_options){.scale = 0.13025});
@@ -23,11 +23,11 @@
 
 enum { ENCODER_MAX_TENSORS = 8, ENCODER_MAX_DIMS = 4 };
 
-enum encoder_input { ENCODER_OF_IMAGE, ENCODER_OF_TEXT };
-enum encoder_kind { ENCODER_LATENT, ENCODER_CODES, ENCODER_FEATURES, ENCODER_PIXELS };
-enum encoder_element { ENCODER_FP32, ENCODER_U32, ENCODER_BYTES }; /* as computed */
+enum encoder_kind { ENCODER_LATENT, ENCODER_CODES, ENCODER_FEATURES };
+enum encoder_element { ENCODER_FP32, ENCODER_U32 }; /* as computed */
 
-/* One of the tensors that an encoder can give of each image. */
+/* One of the tensors that an encoder can give of each image. Each image's has these dims:
+ * there is no place for one whose size depends on what is in the image. */
 struct encoder_tensor {
     enum encoder_kind kind;
     unsigned output; /* number of the network's output */
@@ -39,12 +39,11 @@ struct encoder_tensor {
 
 /* A model at one size of image. Texts are lent, and live as long as the model. */
 struct encoder_description {
-    enum encoder_input input;
-    const char *family;         /* "AutoencoderKL", "TAESD" */
-    const char *weights_sha256; /* hex */
-    const char *config;         /* of the network, canonical JSON */
-    const char *pixels;         /* what 0 to 255 becomes before the network: JSON */
-    const char *numerics;       /* "winograd-1": raised when bits change */
+    const char *family;         /* "AutoencoderKL", "TAESD"; never NULL */
+    const char *weights_sha256; /* hex; NULL: it has none */
+    const char *config;         /* of the network, canonical JSON object; or NULL */
+    const char *pixels;         /* what 0 to 255 becomes before that: JSON, or NULL */
+    const char *numerics;       /* "winograd-1": raised when bits change; never NULL */
     bool reproducible;          /* the same bits on every machine */
     bool demo;                  /* an embedded model */
     const char *isa;            /* instruction set in use: "avx512" */
@@ -94,8 +93,11 @@ struct encoder {
     /* Encodes in->n >= 1 images of the worker's size. out[i] is memory of the caller's
      * for the description's tensor i of all images, (n, dims); NULL leaves out a
      * log-variance.
-     * Values that are not finite are left in place for the caller to find. Returns
-     * VAE_OK, VAE_CANCELLED (what is in out is then worthless), or < 0. */
+     * Values that are not finite are left in place for the caller to find: they reject
+     * the image's sample, and are the only way to say that one image cannot be encoded.
+     * Codes must be below the codebook: the caller does not look at them, and writing one
+     * that is not fails the run. Returns VAE_OK, VAE_CANCELLED (what is in out is then
+     * worthless), or < 0, which fails the run. */
     int (*encode)(void *worker, const struct image_batch *in, void *const *out);
     const char *(*why)(const void *worker); /* lent; accepts NULL */
     void (*close)(void *worker);            /* accepts NULL */
@@ -107,5 +109,9 @@ const struct encoder *encoder_find(const char *scheme);
 /* Of one image, as computed. */
 size_t encoder_tensor_values(const struct encoder_tensor *tensor);
 size_t encoder_tensor_bytes(const struct encoder_tensor *tensor);
+
+/* Whether it has a tensor of floats, or a latent. */
+bool encoder_has_floats(const struct encoder_description *about);
+bool encoder_has_latents(const struct encoder_description *about);
 
 #endif

@@ -30,6 +30,8 @@ static struct inputs usual(void)
                   .pixels = "{\"range\":[-1,1]}",
                   .numerics = "winograd-1",
                   .isa = "avx2",
+                  .n_tensors = 1,
+                  .tensors = {{.kind = ENCODER_LATENT, .element = ENCODER_FP32}},
                   .n_scale = 1,
                   .scale = &one,
                   .shift = &one},
@@ -86,6 +88,42 @@ static void it_covers_what_bits_depend_on(void **state)
     assert_true(CHANGES(libjpeg, "3.0.0"));
 }
 
+/* What an option says of tensors that there are none of changes no bit. */
+static void it_covers_what_the_kind_has(void **state)
+{
+    struct inputs plain = usual(), changed;
+    struct encoder_tensor *t = &plain.about.tensors[0];
+    char a[SHA256_HEX_CAP], b[SHA256_HEX_CAP];
+
+    (void)state;
+    *t = (struct encoder_tensor){.kind = ENCODER_FEATURES, .element = ENCODER_FP32};
+    hash_of(&plain, a);
+    changed = plain;
+    changed.latent.moments = MOMENTS_MEAN_LOGVAR;
+    hash_of(&changed, b);
+    assert_string_equal(a, b);
+    changed.latent.dtype = LATENT_BF16;
+    hash_of(&changed, b);
+    assert_string_not_equal(a, b);
+
+    *t = (struct encoder_tensor){.kind = ENCODER_CODES, .element = ENCODER_U32};
+    hash_of(&plain, a);
+    changed.about = plain.about;
+    hash_of(&changed, b);
+    assert_string_equal(a, b);
+}
+
+/* A file without weights, or a network without a configuration. */
+static void weights_and_network_may_be_none(void **state)
+{
+    struct inputs changed;
+
+    (void)state;
+    assert_true(CHANGES(about.weights_sha256, NULL));
+    assert_true(CHANGES(about.config, NULL));
+    assert_true(CHANGES(about.pixels, NULL));
+}
+
 static void it_covers_nothing_else(void **state)
 {
     static const double two = 2;
@@ -109,6 +147,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_covers_what_bits_depend_on),
+        cmocka_unit_test(it_covers_what_the_kind_has),
+        cmocka_unit_test(weights_and_network_may_be_none),
         cmocka_unit_test(it_covers_nothing_else),
     };
 

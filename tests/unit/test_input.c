@@ -134,6 +134,28 @@ static void suffixes_name_the_reader(void **state)
     input_list_free(&list);
 }
 
+/* Whatever the order in the table. */
+static void the_longest_suffix_counts(void **state)
+{
+    static const struct reader brief = {.suffix = ".jsonl", .short_suffix = ".jz"};
+    static const struct reader longer = {.suffix = ".images.jsonl"};
+    static const struct reader *const table[] = {&brief, &longer};
+    static const struct reader *const turned[] = {&longer, &brief};
+    const struct reader *reader;
+
+    (void)state;
+    assert_int_equal(input_stem_length("x.images.jsonl.gz", table, 2, &reader), 1);
+    assert_ptr_equal(reader, &longer);
+    assert_int_equal(input_stem_length("x.images.jsonl", turned, 2, &reader), 1);
+    assert_ptr_equal(reader, &longer);
+    assert_int_equal(input_stem_length("x.y.jsonl.zst", turned, 2, &reader), 3);
+    assert_ptr_equal(reader, &brief);
+    assert_int_equal(input_stem_length("x.jz", turned, 2, &reader), 1);
+    assert_ptr_equal(reader, &brief);
+    assert_int_equal(input_stem_length("x.tar", turned, 2, &reader), 5);
+    assert_ptr_equal(reader, &longer);
+}
+
 static void lists_are_literal(void **state)
 {
     struct input_list list;
@@ -244,6 +266,7 @@ int main(void)
         cmocka_unit_test(ranges_are_padded_and_named),
         cmocka_unit_test(alternatives_and_suffixes),
         cmocka_unit_test(suffixes_name_the_reader),
+        cmocka_unit_test(the_longest_suffix_counts),
         cmocka_unit_test(lists_are_literal),
         cmocka_unit_test(lines_of_lists_are_numbered),
         cmocka_unit_test(commands_keep_their_braces_but_for_ranges),

@@ -36,11 +36,11 @@ static json_t *describe_encoder(const struct encoding *e)
 {
     const struct encoder_description *about = &e->about;
 
-    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:o}", "family",
+    return json_pack("{s:s, s:s?, s:o, s:o, s:s*, s:s*, s:s, s:o, s:o}", "family",
                      about->family, "sha256", about->weights_sha256, "config",
-                     json_loads(about->config, 0, NULL), "geometry",
-                     json_loads(e->geometry, 0, NULL), "latent", e->dtype, "moments",
-                     e->moments, "numerics", about->numerics, "scale",
+                     about->config ? json_loads(about->config, 0, NULL) : json_null(),
+                     "geometry", json_loads(e->geometry, 0, NULL), "latent", e->dtype,
+                     "moments", e->moments, "numerics", about->numerics, "scale",
                      real_array(about->scale, about->n_scale), "shift",
                      real_array(about->shift, about->n_scale));
 }

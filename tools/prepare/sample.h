@@ -47,6 +47,7 @@ struct sample {
                               * rejects, whoever found it */
     uint32_t rejected_part;  /* (encode) what in.reject is about: sample_reject() */
     uint64_t held;           /* bytes taken from the budget of what was read */
+    uint64_t held_images; /* of those, for encoded images: none for what parse() adds */
 
     /* encode: */
     struct sample_part *parts; /* in.n_parts */

@@ -39,7 +39,7 @@ void select_options_list(struct select_options *o, struct option list[N_SELECT_O
          "the member that is the image (jpg, jpeg, png, webp, else by magic bytes)", NULL,
          0, 0},
         {"input-format", OPTION_CHOICE, &o->input_format, NULL,
-         "of all inputs (auto: jsonl where a path ends so, else tar)", o->formats, 0, 0},
+         "of all inputs (auto: as a path's suffix says, else tar)", o->formats, 0, 0},
         {"text-field", OPTION_STRING, &o->text_field, "NAME",
          "a document's member that is its text (text)", NULL, 0, 0},
         {"id-field", OPTION_STRING, &o->id_field, "NAME",

@@ -169,12 +169,18 @@ static int open_worker(void **out, void *shared)
     return job->n_encodings > 0 ? open_encoders(w) : PIPE_OK;
 }
 
-/* The texts stay held until they are written. */
+/* The texts stay held until they are written. Of images that parse() has added nothing
+ * was taken: a worker that waited for bytes there, behind readers that wait for what it
+ * is to pass on, would wait for ever. */
 static void release_image(struct job *job, struct sample *s, struct ingest_part *image)
 {
-    if (image->image_len > 0)
-        budget_give_back(&job->read_bytes, image->image_len);
-    s->held -= image->image_len;
+    const uint64_t held =
+        image->image_len < s->held_images ? image->image_len : s->held_images;
+
+    if (held > 0)
+        budget_give_back(&job->read_bytes, held);
+    s->held -= held;
+    s->held_images -= held;
     free(image->image);
     image->image = NULL;
     image->image_len = 0;

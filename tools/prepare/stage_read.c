@@ -146,9 +146,18 @@ static int pass_end(struct read_worker *w, struct sample *s, int rc, struct pipe
     return pipe_pass(out, s);
 }
 
-/* What a sample keeps in memory: its images until they are decoded; until they are
- * written, its texts and their ids, of which there are at most as many as bytes, and the
- * tensors of all images but the one that it has room for. */
+static uint64_t image_bytes(const struct ingest_sample *in)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < in->n_parts; i++)
+        bytes += in->parts[i].image_len;
+    return bytes;
+}
+
+/* What a sample keeps in memory but its encoded images: until it is written, its texts
+ * and their ids, of which there are at most as many as bytes, and the tensors of all
+ * images but the one that it has room for. */
 static uint64_t memory_of(const struct ingest_sample *in, uint64_t image_tensors)
 {
     enum {
@@ -164,7 +173,7 @@ static uint64_t memory_of(const struct ingest_sample *in, uint64_t image_tensors
         if (part->kind == INGEST_IMAGE && !has_room)
             bytes += image_tensors;
         has_room = has_room && part->kind != INGEST_IMAGE;
-        bytes += part->image_len + part->n_alternatives * ALTERNATIVE;
+        bytes += part->n_alternatives * ALTERNATIVE;
         for (size_t k = 0; k < part->n_alternatives; k++)
             bytes += (uint64_t)part->alternatives[k].text_len * TEXT_AND_IDS;
     }
@@ -186,9 +195,10 @@ static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out 
     s->unit = w->unit;
     s->seq = w->seq++;
     s->end_of_unit = false;
-    s->held = memory_of(&s->in, w->job->room.tensor_bytes);
+    s->held_images = image_bytes(&s->in);
+    s->held = s->held_images + memory_of(&s->in, w->job->room.tensor_bytes);
     if (s->held > 0 && !take_memory(w->job, s->held, out)) {
-        s->held = 0;
+        s->held = s->held_images = 0;
         return PIPE_END;
     }
     atomic_fetch_add(&w->job->count.groups, 1);

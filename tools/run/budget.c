@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/run/budget.h"
 
+#include <assert.h>
 #include <malloc.h>
 
 void budget_init(struct budget *b, uint64_t total)
@@ -58,6 +59,7 @@ bool budget_take(struct budget *b, uint64_t bytes)
 void budget_give_back(struct budget *b, uint64_t bytes)
 {
     pthread_mutex_lock(&b->lock);
+    assert(bytes <= b->used);
     b->used -= bytes;
     b->loose += bytes;
     pthread_cond_broadcast(&b->changed);

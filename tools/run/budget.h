@@ -32,6 +32,8 @@ void budget_init(struct budget *b, uint64_t total);
  * above the total is granted when nothing else is out: the caller decides whether to ask.
  */
 bool budget_take(struct budget *b, uint64_t bytes);
+
+/* No more than was taken. */
 void budget_give_back(struct budget *b, uint64_t bytes);
 void budget_cancel(struct budget *b);
 void budget_free(struct budget *b);

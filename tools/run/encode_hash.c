@@ -24,7 +24,7 @@ static json_t *describe(const struct encoder_description *about,
                         const struct latent_options *latent, const json_t *libraries)
 {
     return json_pack(
-        "{s:{s:i, s:s, s:s, s:I, s:s}, s:{s:s, s:[II]}, s:b, s:o, s:s?, s:o, s:s, s:s, "
+        "{s:{s:i, s:s, s:s, s:I, s:s}, s:{s:s, s:[II]}, s:b, s:o, s:s?, s:o, s:s*, s:s*, "
         "s:s, s:O}",
         "decode", "version", (int)PIXELS_VERSION, "resize", resize_names[image->resize],
         "icc", icc_mode_names[image->icc], "jpeg_scale", (json_int_t)image->jpeg_scale,
@@ -32,9 +32,10 @@ static json_t *describe(const struct encoder_description *about,
         shard_fit_name(rendition->fit), "size", (json_int_t)rendition->target_width,
         (json_int_t)rendition->target_height, "mirror", (int)rendition->mirrored, "input",
         parse(about->pixels), "weights", about->weights_sha256, "config",
-        parse(about->config), "dtype", latent_dtype_names[latent->dtype], "moments",
-        moments_names[latent->moments], "numerics", about->numerics, "libraries",
-        libraries);
+        parse(about->config), "dtype",
+        encoder_has_floats(about) ? latent_dtype_names[latent->dtype] : NULL, "moments",
+        encoder_has_latents(about) ? moments_names[latent->moments] : NULL, "numerics",
+        about->numerics, "libraries", libraries);
 }
 
 int encode_hash(const struct encoder_description *about,

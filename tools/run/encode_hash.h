@@ -2,8 +2,9 @@
  * tools/run/encode_hash.h - one hash of all that the bits of an encoder's tensors depend
  * on but the image: of two encoders with the same hash one may stand in for the other.
  *
- * Covered are how pixels are decoded, geometry, mirroring, weights and network, stored
- * type, moments, numerics, and the libraries that touch pixels. Not covered are names,
+ * Covered are how pixels are decoded, geometry, mirroring, weights and network,
+ * numerics, the libraries that touch pixels, the stored type where tensors are of floats,
+ * and moments where they are latents. Not covered are names,
  * and a latent's scale and shift, which are not baked in. */
 #ifndef TOOLS_RUN_ENCODE_HASH_H
 #define TOOLS_RUN_ENCODE_HASH_H

@@ -73,30 +73,22 @@ static uint32_t stored_dtype(enum encoder_element element, enum latent_dtype dty
 {
     static const uint32_t floats[] = {SHARD_FP16, SHARD_BF16, SHARD_FP32};
 
-    switch (element) {
-    case ENCODER_U32:
-        return SHARD_U32;
-    case ENCODER_BYTES:
-        return SHARD_FILE;
-    default:
-        return floats[dtype];
-    }
+    return element == ENCODER_U32 ? SHARD_U32 : floats[dtype];
 }
 
 static const uint32_t stored_kind[] = {[ENCODER_LATENT] = SHARD_LATENT,
                                        [ENCODER_CODES] = SHARD_CODES,
-                                       [ENCODER_FEATURES] = SHARD_FEATURES,
-                                       [ENCODER_PIXELS] = SHARD_PIXELS};
+                                       [ENCODER_FEATURES] = SHARD_FEATURES};
 
 static void choose_tensors(struct encoding *e, const struct latent_options *o)
 {
-    e->dtype = latent_dtype_names[o->dtype];
-    e->moments = moments_names[o->moments];
+    e->dtype = encoder_has_floats(&e->about) ? latent_dtype_names[o->dtype] : NULL;
+    e->moments = encoder_has_latents(&e->about) ? moments_names[o->moments] : NULL;
     for (size_t i = 0; i < e->about.n_tensors; i++) {
         const struct encoder_tensor *t = &e->about.tensors[i];
         const uint32_t dtype = stored_dtype(t->element, o->dtype);
         const size_t n = encoder_tensor_values(t);
-        const size_t width = dtype == SHARD_FILE ? 1 : shard_dtype_width(dtype);
+        const size_t width = shard_dtype_width(dtype);
 
         if (t->logvar && o->moments == MOMENTS_MEAN)
             continue;
@@ -124,9 +116,10 @@ static int input_of(struct encoding *e, const struct encoder_description *about)
     return e->input != NULL ? 0 : -1;
 }
 
-/* Returns 0, or -1: no memory. */
-static int describe(struct encoding *e, const struct image_options *image,
-                    const struct latent_options *o)
+/* Makes what headers and the configuration say of it besides. Returns 0, or -1: no
+ * memory. */
+static int derive_texts(struct encoding *e, const struct image_options *image,
+                        const struct latent_options *o)
 {
     const struct shard_rendition *r = &e->rendition;
     json_t *libraries = manifest_pixel_libraries();
@@ -166,7 +159,7 @@ int encoding_open(struct encoding *e, const struct image_options *image,
     if (rc != 0)
         return rc;
     choose_tensors(e, latent);
-    return describe(e, image, latent) == 0 ? 0 : out_of_memory();
+    return derive_texts(e, image, latent) == 0 ? 0 : out_of_memory();
 }
 
 struct shard_encoder encoding_header(const struct encoding *e)
@@ -175,8 +168,7 @@ struct shard_encoder encoding_header(const struct encoding *e)
 
     return (struct shard_encoder){.name = e->label,
                                   .kind = shard_kind_name(e->tensors[0].kind),
-                                  .of =
-                                      about->input == ENCODER_OF_TEXT ? "text" : "image",
+                                  .of = "image",
                                   .family = about->family,
                                   .weights_sha256 = about->weights_sha256,
                                   .encode = e->encode,

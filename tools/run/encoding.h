@@ -32,7 +32,8 @@ struct encoding {
     size_t n_tensors;
     struct stored_tensor tensors[ENCODER_MAX_TENSORS];
     size_t n_bytes;              /* of all tensors of one image, as stored */
-    const char *dtype, *moments; /* names: of the type of floats, of what is stored */
+    const char *dtype;           /* name of the type of floats; NULL: it has none */
+    const char *moments;         /* name of what is stored of latents; NULL: none */
     char encode[SHA256_HEX_CAP]; /* encode_hash.h */
     char *geometry, *input;      /* JSON; owned */
 };

@@ -79,3 +79,40 @@ bool input_name_check(const char *name)
         usage_error("the name '%s' %s; choose another with --name", name, fault);
     return !fault;
 }
+
+/* Length of `file` without that reader's suffix and a compression's: all of it
+ * where it has another. */
+static size_t stem_of(const char *file, const struct reader *reader)
+{
+    static const char *const packed[] = {"", ".gz", ".zst", ".bz2", ".xz"};
+    const char *suffix = reader->suffix, *brief = reader->short_suffix;
+    const size_t len = strlen(file), suffix_len = strlen(suffix);
+
+    if (brief && len >= strlen(brief) && strcmp(file + len - strlen(brief), brief) == 0)
+        return len - strlen(brief);
+    for (size_t p = 0; p < sizeof(packed) / sizeof(*packed); p++) {
+        size_t n = suffix_len + strlen(packed[p]);
+
+        if (len >= n && strncmp(file + len - n, suffix, suffix_len) == 0 &&
+            strcmp(file + len - n + suffix_len, packed[p]) == 0)
+            return len - n;
+    }
+    return len;
+}
+
+size_t input_stem_length(const char *file, const struct reader *const *table, size_t n,
+                         const struct reader **reader)
+{
+    size_t shortest = strlen(file);
+
+    *reader = table[0];
+    for (size_t i = 0; i < n; i++) {
+        const size_t stem = stem_of(file, table[i]);
+
+        if (stem < shortest) {
+            shortest = stem;
+            *reader = table[i];
+        }
+    }
+    return shortest;
+}

@@ -31,4 +31,10 @@ const char *input_prefix(const struct input *in);
  * digits. */
 bool input_name_check(const char *name);
 
+/* Length of `file` without what says who reads it and how it is compressed. *reader is
+ * the one of the table's n whose suffix is the longest there, the first one where none
+ * is. */
+size_t input_stem_length(const char *file, const struct reader *const *table, size_t n,
+                         const struct reader **reader);
+
 #endif

@@ -207,43 +207,6 @@ static int add_list_file(struct input_list *list, const char *path)
     return rc;
 }
 
-/* Length of `file` without that reader's suffix and a compression's: all of it
- * where it has another. */
-static size_t stem_of(const char *file, const struct reader *reader)
-{
-    static const char *const packed[] = {"", ".gz", ".zst", ".bz2", ".xz"};
-    const char *suffix = reader->suffix, *brief = reader->short_suffix;
-    const size_t len = strlen(file), suffix_len = strlen(suffix);
-
-    if (brief && len >= strlen(brief) && strcmp(file + len - strlen(brief), brief) == 0)
-        return len - strlen(brief);
-    for (size_t p = 0; p < sizeof(packed) / sizeof(*packed); p++) {
-        size_t n = suffix_len + strlen(packed[p]);
-
-        if (len >= n && strncmp(file + len - n, suffix, suffix_len) == 0 &&
-            strcmp(file + len - n + suffix_len, packed[p]) == 0)
-            return len - n;
-    }
-    return len;
-}
-
-/* Length of `file` without what says who reads it and how it is compressed. *reader is
- * what the suffix says, the first one where it says nothing. */
-static size_t stem_length(const char *file, const struct reader **reader)
-{
-    const size_t len = strlen(file);
-
-    for (size_t i = 0; i < N_READERS; i++) {
-        size_t stem = stem_of(file, readers[i]);
-
-        *reader = readers[i];
-        if (stem < len)
-            return stem;
-    }
-    *reader = readers[0];
-    return len;
-}
-
 /* NAME of a path: its last `depth` components, without the suffix. NULL: no memory. */
 static char *name_of_path(const char *path, int depth)
 {
@@ -277,7 +240,7 @@ static char *name_of_path(const char *path, int depth)
         p += len + (p[len] == '/');
     }
     *out = '\0';
-    name[stem_length(name, &reader)] = '\0';
+    name[input_stem_length(name, readers, N_READERS, &reader)] = '\0';
     return name;
 }
 
@@ -422,7 +385,7 @@ static void find_readers(struct input_list *list, const struct input_options *o)
         if (o->format > 0)
             in->reader = readers[o->format - 1];
         else if (in->kind == INPUT_PATH)
-            stem_length(in->text, &in->reader);
+            input_stem_length(in->text, readers, N_READERS, &in->reader);
         else
             in->reader = readers[0];
     }

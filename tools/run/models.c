@@ -25,13 +25,13 @@ static int failed(const char *why)
     return EXIT_FAILED;
 }
 
-/* Readers make patches of whole windows. */
+/* Readers make patches of whole windows of a latent. */
 static int check_patch(const struct encoding *e, int64_t patch)
 {
     const int64_t w = (int64_t)e->rendition.target_width / e->about.multiple;
     const int64_t h = (int64_t)e->rendition.target_height / e->about.multiple;
 
-    if (w % patch == 0 && h % patch == 0)
+    if (!encoder_has_latents(&e->about) || (w % patch == 0 && h % patch == 0))
         return 0;
     return usage_error("--patch %lld: does not divide the latent grid of %lld x %lld",
                        (long long)patch, (long long)w, (long long)h);
