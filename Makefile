@@ -676,7 +676,7 @@ tsan:
 thread_tests = $(patsubst %.c,$(BUILD)/tsan/%,$(shell grep -lE '"tools/|native/prefetch' $(UNIT_TESTS))) \
     tests/cli/prepare_stop.sh tests/cli/sample_set.sh
 
-## lint: the house rules that a program can check
+## lint: the house rules that a program can check (its packages: LINT_VENV, not VENV)
 LINT_VENV ?= build/venv-lint
 .PHONY: lint
 lint:

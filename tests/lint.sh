@@ -330,6 +330,12 @@ rule_listed()
     done
 }
 
+# What has a line for each command has all of them: tests/lint_commands.py.
+rule_command_lists()
+{
+    python3 "$tests/lint_commands.py"
+}
+
 # has_tool NAME: a program of the environment, or a word that the rule was not judged.
 has_tool()
 {

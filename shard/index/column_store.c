@@ -68,7 +68,8 @@ int shard_column_store_open(struct shard_column_store *s, uint32_t n_entries)
         rc = take_entry(s, head + SHARD_INDEX_HEAD + i * SHARD_INDEX_ENTRY);
     for (uint32_t id = 1; id <= s->n_known && rc == SHARD_OK; id++)
         if (s->entry[id].bytes == 0)
-            rc = shard_column_store_bad(s, "a column is missing");
+            rc = shard_column_store_bad(
+                s, "a column is missing: an earlier development version made it");
     return rc;
 }
 

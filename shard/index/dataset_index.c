@@ -24,7 +24,8 @@ struct dataset_index {
 
 uint32_t dataset_index_width(uint32_t column)
 {
-    switch (column) {
+    /* No default: the compiler names a column without its width. */
+    switch ((enum dataset_index_column)column) {
     case DATASET_CONFIGURATIONS:
     case DATASET_COLUMNS:
     case DATASET_PATHS:
@@ -38,9 +39,14 @@ uint32_t dataset_index_width(uint32_t column)
     case DATASET_CELLS:
     case DATASET_IDS:
         return 8;
-    default:
-        return column >= 1 && column <= DATASET_N_COLUMNS ? 4 : 0;
+    case DATASET_CONFIGURATION:
+    case DATASET_RECORDS:
+    case DATASET_BLOCKS:
+    case DATASET_N_COLUMNS_OF:
+    case DATASET_COLUMN:
+        return 4;
     }
+    return 0;
 }
 
 static int read_head(struct dataset_index *x)

@@ -31,7 +31,7 @@ enum dataset_index_column {
     DATASET_FINGERPRINT,        /* */
     DATASET_RECORDS,            /* */
     DATASET_BLOCKS,             /* */
-    DATASET_TOKENS,             /* */
+    DATASET_TOKENS,             /* expected: of each text the mean of its alternatives */
     DATASET_PARTS,              /* */
     DATASET_IMAGES,             /* */
     DATASET_N_COLUMNS_OF,       /* */

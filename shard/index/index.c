@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shard/index/index.h"
 
+#include <assert.h>
+
 #include "shard/index/column_store.h"
 #include "shard/file/format.h"
 #include "shard/index/part_type.h"
@@ -9,7 +11,8 @@
 
 uint32_t shard_index_width(uint32_t column)
 {
-    switch (column) {
+    /* No default: the compiler names a column without its width. */
+    switch ((enum shard_index_column)column) {
     case INDEX_NAMES:
     case INDEX_CAPTION_NAMES:
     case INDEX_TYPES:
@@ -27,13 +30,26 @@ uint32_t shard_index_width(uint32_t column)
     case INDEX_CHECKSUM:
     case INDEX_FRAME_CHECKSUM:
         return 8;
-    default:
-        return column >= INDEX_NAMES && column <= INDEX_N_COLUMNS ? 4 : 0;
+    case INDEX_RECORD_NAME:
+    case INDEX_PART_TYPE:
+    case INDEX_ALTERNATIVE_NAME:
+    case INDEX_ALTERNATIVE_N_IDS:
+    case INDEX_SHAPE:
+    case INDEX_BLOCK_RECORDS:
+    case INDEX_BLOCK_FRAMES:
+    case INDEX_FRAME_COLUMN:
+    case INDEX_FRAME_FIRST_ROW:
+    case INDEX_FRAME_BYTES:
+    case INDEX_FRAME_RAW_BYTES:
+        return 4;
     }
+    return 0;
 }
 
+/* v is at most 65535: the writer has checked keys and parts against format.h's limits. */
 static int add16(struct shard_index *x, enum shard_index_column column, size_t v)
 {
+    assert(v <= UINT16_MAX);
     return shard_buffer_add_u16(&x->column[column], (uint16_t)v);
 }
 

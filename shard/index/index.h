@@ -15,31 +15,31 @@
 
 /* Ids of the index's columns on disk. */
 enum shard_index_column {
-    INDEX_NAMES = 1,         /* tables: */
-    INDEX_CAPTION_NAMES,     /* */
-    INDEX_TYPES,             /* of parts */
-    INDEX_COLUMNS,           /* */
-    INDEX_SHAPES,            /* */
-    INDEX_RECORD_NAME,       /* one value a record: */
-    INDEX_RECORD_INDEX,      /* */
-    INDEX_KEY_LENGTH,        /* */
+    INDEX_NAMES = 1,         /* table */
+    INDEX_CAPTION_NAMES,     /* table */
+    INDEX_TYPES,             /* table, of parts */
+    INDEX_COLUMNS,           /* table */
+    INDEX_SHAPES,            /* table, the last */
+    INDEX_RECORD_NAME,       /* one value a record */
+    INDEX_RECORD_INDEX,      /* a record */
+    INDEX_KEY_LENGTH,        /* a record */
     INDEX_KEYS,              /* bytes, back to back */
-    INDEX_N_PARTS,           /* */
-    INDEX_TEXT_CHECKSUM,     /* */
-    INDEX_TENSOR_CHECKSUM,   /* */
-    INDEX_PART_TYPE,         /* one value a part */
-    INDEX_ALTERNATIVE_NAME,  /* one value an alternative: */
-    INDEX_ALTERNATIVE_N_IDS, /* */
-    INDEX_SOURCE,            /* one value an image */
-    INDEX_SHAPE,             /* one value a tensor: */
-    INDEX_CHECKSUM,          /* */
-    INDEX_BLOCK_RECORDS,     /* one value a block: */
-    INDEX_BLOCK_FRAMES,      /* */
-    INDEX_FRAME_COLUMN,      /* one value a frame: */
-    INDEX_FRAME_FIRST_ROW,   /* */
-    INDEX_FRAME_BYTES,       /* */
-    INDEX_FRAME_RAW_BYTES,   /* */
-    INDEX_FRAME_CHECKSUM,    /* */
+    INDEX_N_PARTS,           /* a record */
+    INDEX_TEXT_CHECKSUM,     /* a record */
+    INDEX_TENSOR_CHECKSUM,   /* a record */
+    INDEX_PART_TYPE,         /* a part */
+    INDEX_ALTERNATIVE_NAME,  /* an alternative */
+    INDEX_ALTERNATIVE_N_IDS, /* an alternative */
+    INDEX_SOURCE,            /* an image part */
+    INDEX_SHAPE,             /* a tensor */
+    INDEX_CHECKSUM,          /* a tensor */
+    INDEX_BLOCK_RECORDS,     /* a block */
+    INDEX_BLOCK_FRAMES,      /* a block */
+    INDEX_FRAME_COLUMN,      /* a frame */
+    INDEX_FRAME_FIRST_ROW,   /* a frame */
+    INDEX_FRAME_BYTES,       /* a frame */
+    INDEX_FRAME_RAW_BYTES,   /* a frame */
+    INDEX_FRAME_CHECKSUM,    /* a frame */
     INDEX_N_COLUMNS = INDEX_FRAME_CHECKSUM
 };
 

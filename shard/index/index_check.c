@@ -9,8 +9,8 @@
 #include "shard/file/format.h"
 #include "shard/status.h"
 
-enum { N_COLUMNS = 3 };
-static const enum shard_index_column columns[N_COLUMNS] = {
+enum { N_CHECKED = 3 };
+static const enum shard_index_column checked[N_CHECKED] = {
     INDEX_N_PARTS, INDEX_TEXT_CHECKSUM, INDEX_TENSOR_CHECKSUM};
 
 /* A block's values of one column after the other. */
@@ -20,8 +20,8 @@ static uint64_t hash_of_index(const struct shard_buffer *values,
     XXH3_state_t state;
 
     XXH3_64bits_reset(&state);
-    for (int i = 0; i < N_COLUMNS; i++) {
-        const size_t width = shard_index_width(columns[i]);
+    for (int i = 0; i < N_CHECKED; i++) {
+        const size_t width = shard_index_width(checked[i]);
         XXH3_64bits_update(&state, values[i].data + block->first_record * width,
                            block->n_records * width);
     }
@@ -58,17 +58,17 @@ static int hash_blocks(struct shard_index_check *c, const struct shard_file_map 
 
 int shard_index_check_load(struct shard_index_check *c, const struct shard_file_map *map)
 {
-    struct shard_buffer values[N_COLUMNS] = {{0}};
+    struct shard_buffer values[N_CHECKED] = {{0}};
     int rc = SHARD_OK;
 
     *c = (struct shard_index_check){0};
-    for (int i = 0; i < N_COLUMNS && rc == SHARD_OK; i++)
-        rc = shard_index_load(&map->index, columns[i],
-                              map->index.n_records * shard_index_width(columns[i]),
+    for (int i = 0; i < N_CHECKED && rc == SHARD_OK; i++)
+        rc = shard_index_load(&map->index, checked[i],
+                              map->index.n_records * shard_index_width(checked[i]),
                               &values[i]);
     if (rc == SHARD_OK)
         rc = hash_blocks(c, map, values);
-    for (int i = 0; i < N_COLUMNS; i++)
+    for (int i = 0; i < N_CHECKED; i++)
         shard_buffer_free(&values[i]);
     return rc == SHARD_ENOMEM || rc == SHARD_EIO ? rc : SHARD_OK;
 }

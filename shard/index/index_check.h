@@ -3,8 +3,7 @@
  * that the index is of: their numbers of parts and both their checksums.
  *
  * Not compared is what only an outline could tell: types of parts, shapes, numbers of
- * ids.
- */
+ * ids, sources of images. */
 #ifndef SHARD_INDEX_INDEX_CHECK_H
 #define SHARD_INDEX_INDEX_CHECK_H
 

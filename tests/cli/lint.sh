@@ -220,3 +220,31 @@ plant tests/unit/test_crop.c <<<'int a;'
 refused listed 'tests/unit/test_crop\.c:1'
 plant tests/cli/crop.sh <<<'true'
 refused listed 'tests/cli/crop\.sh:1'
+
+# A command is in all that has a line for each.
+listed_command()
+{
+    clean_tree
+    plant tools/main.c <<<'int index_main(void);
+static const struct { const char *name; int (*main)(void); const char *help; } commands[] = {
+    {"index", index_main, "it"},
+};'
+    plant CONTRIBUTING.md <<<'## Rooms
+    tools/  index/
+## Tests'
+    plant tools/README.md <<<'## index'
+    plant tests/faults/allocations.py <<<'CASES = {"index": (None, ["index", "OUT"])}'
+}
+listed_command
+run tests/lint.sh "$tree"
+expect_status 0
+plant CONTRIBUTING.md <<<'## Rooms
+## Tests
+index/'
+refused command_lists 'tools/main\.c:4'
+listed_command
+plant tools/README.md <<<'index'
+refused command_lists 'tools/main\.c:4'
+listed_command
+plant tests/faults/allocations.py <<<'CASES = {"index": (None, ["dump", "OUT"])}'
+refused command_lists 'tools/main\.c:4'

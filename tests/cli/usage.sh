@@ -7,7 +7,11 @@ expect_status 0
 expect_match stdout '^latentmill [0-9]+\.[0-9]+'
 expect_stderr </dev/null
 cp "$T/.stdout" "$T/version"
-for command in "" prepare dump export bench index; do
+run latentmill --help
+expect_status 0
+commands=$(sed -nE 's/^  ([a-z]+) +[a-z].*/\1/p' "$T/.stdout")
+expect "its help names the commands" grep -qx prepare <<<"$commands"
+for command in "" $commands; do
     for option in -V --version; do
         run latentmill $command $option
         expect_status 0

@@ -11,6 +11,7 @@
 
 #include "shard/file/file_map.h"
 #include "shard/file/format.h"
+#include "shard/index/dataset_index.h"
 #include "shard/index/outline.h"
 
 enum { N = 10 };
@@ -563,6 +564,38 @@ static void test_an_index_that_tells_nothing(void **state)
     close(fd);
 }
 
+/* A corpus of another format would be refused at its index, and fuzz nothing behind it.
+ */
+static void test_the_corpus_is_of_this_format(void **state)
+{
+    static const char *const whole[] = {"one-record", "six-records", "small-blocks"};
+    static const char *const lists[] = {"none", "one", "three"};
+    static const char remake[] = "make build/tests/programs/write_shards "
+                                 "build/tests/programs/write_dataset_index && python3 "
+                                 "tests/fuzz/make_corpus_shards.py build/tests/programs "
+                                 "tests/fuzz/corpus";
+    struct shard_record rec;
+    char path[100];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(whole) / sizeof(*whole); i++) {
+        struct shard_reader *r;
+        snprintf(path, sizeof(path), "tests/fuzz/corpus/fuzz_shard/%s.lms", whole[i]);
+        if (shard_reader_open(&r, path) != SHARD_OK)
+            fail_msg("%s; to remake it: %s", shard_reader_why(r), remake);
+        for (uint64_t k = 0; k < shard_reader_count(r); k++)
+            assert_int_equal(shard_reader_next(r, &rec), SHARD_OK);
+        shard_reader_close(r);
+    }
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+        struct dataset_index *x;
+        snprintf(path, sizeof(path), "tests/fuzz/corpus/fuzz_dataset_index/%s", lists[i]);
+        if (dataset_index_open(&x, path) != SHARD_OK)
+            fail_msg("%s; to remake it: %s", dataset_index_why(x), remake);
+        dataset_index_close(x);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -578,6 +611,7 @@ int main(void)
         cmocka_unit_test(test_a_column_of_zeros),
         cmocka_unit_test(test_an_index_of_other_records),
         cmocka_unit_test(test_an_index_that_tells_nothing),
+        cmocka_unit_test(test_the_corpus_is_of_this_format),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

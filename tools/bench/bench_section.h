@@ -131,6 +131,7 @@ void bench_set_rate(json_t **o, const char *name, double amount,
 
 /* -- how it is printed -- */
 
-void bench_print_text(FILE *out, const char *heading, json_t *section);
+/* On stdout, at once; print_finish() looks at what that lost. */
+void bench_print_text(const char *heading, json_t *section);
 
 #endif

@@ -80,10 +80,11 @@ static void print_table(FILE *out, const json_t *rows)
     }
 }
 
-void bench_print_text(FILE *out, const char *heading, json_t *section)
+void bench_print_text(const char *heading, json_t *section)
 {
     const char *key;
     json_t *v;
+    FILE *out = stdout;
     int width = 0;
 
     fprintf(out, "%s\n", heading);
@@ -101,5 +102,5 @@ void bench_print_text(FILE *out, const char *heading, json_t *section)
         }
     }
     fputc('\n', out);
-    fflush(out);
+    print_flush();
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/cli/print.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ingest/text/utf8.h"
+#include "tools/cli/exit_code.h"
 #include "tools/cli/memory_file.h"
 
 /* Would change what a terminal or a reader sees around it. */
@@ -120,4 +122,24 @@ void print_json_string(FILE *out, const char *text, size_t len)
         at += n > 0 ? n : 1;
     }
     putc('"', out);
+}
+
+int print_flush(void)
+{
+    /* Of stdout, which itself remembers only that there was an error. */
+    static int error;
+
+    if (error == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+        error = errno != 0 ? errno : EIO;
+    return error;
+}
+
+int print_finish(void)
+{
+    const int error = print_flush();
+
+    if (error == 0 || error == EPIPE)
+        return EXIT_DONE;
+    print_to_stderr("error: standard output: %s", strerror(error));
+    return EXIT_FAILED;
 }

@@ -38,7 +38,6 @@ struct dump {
     size_t n_printed;
     bool failed;
     bool wrong_operand;
-    int write_error; /* errno of stdout, 0: none */
 };
 
 /* A shard that is being printed. */
@@ -89,7 +88,7 @@ __attribute__((format(printf, 2, 3))) static void complain(struct dump *d,
 {
     va_list ap;
 
-    fflush(stdout);
+    print_flush();
     va_start(ap, fmt);
     print_error_line(fmt, ap);
     va_end(ap);
@@ -115,13 +114,6 @@ static bool announce(struct dump *d, struct source *s)
     return false;
 }
 
-/* After each sample, so that a pipe's reader gets it now and a lost one is noticed. */
-static void flush_output(struct dump *d)
-{
-    if ((fflush(stdout) != 0 || ferror(stdout)) && d->write_error == 0)
-        d->write_error = errno;
-}
-
 static void print_record(struct dump *d, struct source *s,
                          const struct shard_record *record)
 {
@@ -140,12 +132,12 @@ static void print_record(struct dump *d, struct source *s,
     dump_sample_clear(&sample);
     d->n_printed++;
     d->limit--;
-    flush_output(d);
+    print_flush();
 }
 
 static bool more_wanted(const struct dump *d)
 {
-    return d->limit > 0 && d->write_error == 0;
+    return d->limit > 0 && !ferror(stdout);
 }
 
 /* Says of the samples lost so far how many and which. */
@@ -217,14 +209,14 @@ static void print_records(struct dump *d, struct source *s)
     tell_loss(d, s);
 }
 
-static void print_header(struct dump *d, const struct shard_reader *r)
+static void print_header(const struct shard_reader *r)
 {
     size_t len;
     const char *json = shard_reader_header_json(r, &len);
 
     fwrite(json, 1, len, stdout);
     putchar('\n');
-    flush_output(d);
+    print_flush();
 }
 
 static void dump_file(struct dump *d, const char *path)
@@ -235,7 +227,7 @@ static void dump_file(struct dump *d, const char *path)
     if (rc < 0) {
         complain(d, "%s", shard_reader_why(s.reader));
     } else if (d->header) {
-        print_header(d, s.reader);
+        print_header(s.reader);
     } else {
         shard_reader_text_only(s.reader, d->latents == DUMP_LATENTS_NONE);
         print_records(d, &s);
@@ -249,11 +241,9 @@ static void dump_file(struct dump *d, const char *path)
 /* `lacking`: a folder has lost something. */
 static int finish(struct dump *d, bool lacking)
 {
-    flush_output(d);
-    if (d->write_error == EPIPE)
+    if (print_flush() == EPIPE)
         return EXIT_DONE;
-    if (d->write_error != 0)
-        complain(d, "standard output: %s", strerror(d->write_error));
+    d->failed |= print_finish() != EXIT_DONE;
     if (d->n_printed == 0 && !d->failed && !d->wrong_operand && !d->header &&
         (d->key || d->name))
         complain(d, "no such sample");
