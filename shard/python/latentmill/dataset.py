@@ -43,7 +43,7 @@ Parts = Sequence[str | int]  # of a sequence, in its order
 
 class Dataset(_Batches):
     """Batches of packed sequences from shards: an IterableDataset where torch is installed, else
-    a plain iterator. Iterating gives one epoch, from where the last one ended or was left, as
+    a plain iterable. Iterating gives one epoch, from where the last one ended or was left, as
     numpy arrays; loader() gives torch's tensors.
 
     sources: a folder, a .lms file, a list of them, a Source, or a mapping of names to these.
