@@ -24,7 +24,7 @@ static char *value_text(const json_t *value)
     if (text && strlen(text) > LONGEST_VALUE + strlen("...")) {
         while ((text[n] & 0xC0) == 0x80) /* within a character */
             n--;
-        strcpy(text + n, "...");
+        memcpy(text + n, "...", sizeof("..."));
     }
     return text;
 }
