@@ -22,11 +22,12 @@ static const struct {
     int (*main)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"prepare", prepare_main, "image-caption pairs in, shards of latents and tokens out"},
+    {"prepare", prepare_main,
+     "image-caption pairs and text in, shards of latents and tokens out"},
     {"dump", dump_main, "print what is in a shard"},
+    {"index", index_main, "list all shards of a data set in one file, for trainers"},
     {"export", export_main, "shards into MDS or WebDataset, for loaders people run"},
     {"bench", bench_main, "measure this machine"},
-    {"index", index_main, "list all shards of a data set in one file, for trainers"},
 };
 
 static void print_usage(FILE *out)

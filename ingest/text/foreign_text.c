@@ -3,7 +3,10 @@
 
 #include <string.h>
 
-#define NOT_UTF8(name) name ", not UTF-8: read 'pipe:iconv -f " name " -t UTF-8 FILE'"
+/* The options of `prepare` that read it, instead of what its NAME stands for so far. */
+#define READ(command)                                                                    \
+    "read --retry-failed --name NAME --input-format jsonl 'pipe:" command " FILE'"
+#define NOT_UTF8(name) name ", not UTF-8: " READ("iconv -f " name " -t UTF-8")
 
 /* UTF-16 and UTF-32 have a byte order mark, or zeros in their first characters, which are
  * ASCII. */
@@ -32,8 +35,7 @@ const char *foreign_text_look(struct foreign_text *f, const unsigned char *bytes
                               size_t n)
 {
     static const char before[] = " \t\r\n\xEF\xBB\xBF"; /* a byte order mark too */
-    static const char array[] =
-        "a JSON array, not JSON Lines: read 'pipe:jq -c .[] FILE'";
+    static const char array[] = "a JSON array, not JSON Lines: " READ("jq -c .[]");
     const char *encoded = f->started ? NULL : encoding(bytes, n);
 
     f->started = true;

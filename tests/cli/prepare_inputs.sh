@@ -23,10 +23,10 @@ mkdir -p "$T/pairs/sub"
 tar -xf tests/data/scenes-000.tar -C "$T/pairs/sub"
 refused "$T/pairs"
 expect_stderr <<'END'
-error: $T/pairs: is a folder; pack its images and captions, tar --sort=name -cf x.tar -C $T/pairs ., and give x.tar (or name the tars or .jsonl files in it)
+error: $T/pairs: is a folder; pack its images and captions, tar --sort=name --hard-dereference --dereference -cf x.tar -C $T/pairs ., and give x.tar (or name the tars or .jsonl files in it)
 END
-says 'tar --sort=name -cf x.tar -C \. \.' .
-tar --sort=name -cf "$T/x.tar" -C "$T/pairs" .
+says 'tar --sort=name --hard-dereference --dereference -cf x.tar -C \. \.' .
+tar --sort=name --hard-dereference --dereference -cf "$T/x.tar" -C "$T/pairs" .
 run latentmill prepare --quiet --limit 1 --out "$T/packed" "$T/x.tar"
 expect_status 0
 run latentmill dump --latents none --json "$T/packed"
@@ -96,7 +96,7 @@ says 'read_parquet\(sys.argv\[1\]\)\.to_json.* \$T/a.parquet makes' "$T/a.parque
 says 'read_parquet' "$T/a.PARQUET"
 says 'read_feather' "$T/a.feather"
 says 'Dataset.from_file' "$T/a.arrow"
-says 'unzip -d x .* && tar --sort=name' "$T/a.zip"
+says 'unzip -d x .* && tar --sort=name --hard-dereference --dereference -cf x.tar -C x \.' "$T/a.zip"
 says '7z x -ox' "$T/a.7z"
 says 'unrar x' "$T/a.rar"
 says "pipe:lz4 -dc \\\$T/a.tar.lz4'$" "$T/a.tar.lz4"

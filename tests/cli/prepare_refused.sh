@@ -189,13 +189,13 @@ run latentmill prepare --quiet --out "$T/kept" --limit 1 --seed 7 --latent bf16 
 expect_status 2
 expect_stderr <<'END'
 error: $T/kept/dataset.json was made with another configuration; use another --out folder, or these values:
-  encode.encoders.vae.latent: "fp16" there, "bf16" here
-  text.seed: 0 there, 7 here
+  encode.encoders.vae.latent (--latent): "fp16" there, "bf16" here
+  text.seed (--seed): 0 there, 7 here
 END
 # What was not asked for is not there: older folders keep their configuration.
 run latentmill prepare --quiet --out "$T/kept" --limit 1 --jpeg-scale 2 $scenes
 expect_status 2
-expect_match stderr '^  encode.jpeg_scale: absent there, 2 here'
+expect_match stderr '^  encode.jpeg_scale \(--jpeg-scale\): absent there, 2 here'
 
 # A finished input that has changed is not silently skipped.
 cp $scenes "$T/grown.tar"
@@ -257,8 +257,15 @@ expect_status 2
 expect_stderr <<'END'
 error: $T/scaled/dataset.json was made with another configuration; use another --out folder, or these values:
   no --vae was given, so the builtin was assumed
-  encode.encoders.vae.scale: [2.0] there, [0.76072] here
+  encode.encoders.vae.scale (--vae, --scale): [2.0] there, [0.76072] here
 END
+# A value that is a whole document is cut.
+mkdir "$T/long"
+jq -c 'del(.encode.encoders.vae.config)' "$T/kept/dataset.json" >"$T/long/dataset.json"
+run latentmill prepare --quiet --out "$T/long" --limit 1 --vae vae_encode/default $scenes
+expect_status 2
+expect_match stderr '^  encode.encoders.vae.config \(--vae\): absent there, .{200}\.\.\. here$'
+
 run latentmill prepare --quiet --out "$T/same" --limit 1 --vae vae_encode/default $scenes
 expect_status 2
 expect_match stderr '^  no --tokenizer was given, so the builtin was assumed$'
@@ -304,7 +311,7 @@ expect_status 2
 expect_stderr <<'END'
 error: $T/forgot/dataset.json was made with another configuration; use another --out folder, or these values:
   no --vae was given, so the builtin was assumed; name the one of there, whose weights have the SHA-256 0123abcd
-  encode.encoders.vae.geometry.size: [256,256] there, [128,128] here
+  encode.encoders.vae.geometry.size (--size): [256,256] there, [128,128] here
 END
 
 # What an encoder's bits depend on is one hash, the same in the configuration and in shards.
@@ -344,7 +351,7 @@ run latentmill prepare --quiet --out "$T/hash" --limit 1 --size 32 --latent bf16
 expect_status 2
 expect_stderr <<'END'
 error: $T/hash/dataset.json was made with another configuration; use another --out folder, or these values:
-  encode.encoders.vae.latent: "fp16" there, "bf16" here
+  encode.encoders.vae.latent (--latent): "fp16" there, "bf16" here
 END
 # Of the same libraries and options another hash is of another version.
 hash_of $scenes

@@ -66,7 +66,7 @@ same --input-format jsonl --name a "$T/a.txt"
 # Text goes into a folder of images, whatever its VAE; images not into one of text alone.
 run latentmill prepare --quiet --out "$T/o" --limit 1 "$T/a.jsonl.gz"
 expect_status 2
-expect_match stderr '^  select.limit: 0 there, 1 here$'
+expect_match stderr '^  select.limit \(--limit\): 0 there, 1 here$'
 run latentmill prepare --quiet --out "$T/o" $scenes
 expect_status 2
 expect_match stderr '^error: .*/dataset.json was made for text alone; '

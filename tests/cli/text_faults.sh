@@ -110,13 +110,20 @@ printf '[\n{"text":"a"}\n]\n' >"$T/array.jsonl"
 printf '{"text":"a"}\n' | iconv -f UTF-8 -t UTF-16 >"$T/wide.jsonl"
 { printf '{"text":"a"}\n'; head -c 4096 /dev/zero; } >"$T/hole.jsonl"
 printf '\xEF\xBB\xBF{"text":"a"}\n' >"$T/mark.jsonl"
+read='read --retry-failed --name NAME --input-format jsonl '
 run latentmill prepare --quiet --out "$T/k" "$T"/{array,wide,hole,mark}.jsonl
 expect_status 42
-expect_match stderr "^warning: array: .*a JSON array, not JSON Lines: read 'pipe:jq -c \.\[\] FILE'"
-expect_match stderr "^warning: wide: .*UTF-16, not UTF-8: read 'pipe:iconv -f UTF-16 -t UTF-8 FILE'"
+expect_match stderr "^warning: array: .*a JSON array, not JSON Lines: $read'pipe:jq -c \.\[\] FILE'"
+expect_match stderr "^warning: wide: .*UTF-16, not UTF-8: $read'pipe:iconv -f UTF-16 -t UTF-8 FILE'"
 expect_match stderr '^warning: hole: input damaged at byte 13: zeros where text should be'
 expect "the others are read" test "$(jq -c '.result.inputs[0] | [.groups, .samples]' \
     "$T"/k/{array,wide,hole,mark}.manifest.json | tr -d '\n')" = '[0,0][0,0][1,1][1,1]'
+for name in array wide; do
+    eval "told=($(sed -n "s/^warning: $name: .*: read \(--.* FILE'\).*/\1/p" "$T/.raw_stderr" |
+        sed "s|NAME|$name|; s|FILE|$T/$name.jsonl|"))"
+    expect "as told $name is read into the same folder" \
+        latentmill prepare --quiet --out "$T/k" "${told[@]}"
+done
 
 # A hole within the text, and a last line that is cut, plain and compressed: what is
 # before is published.

@@ -83,6 +83,12 @@ def missing_and_added(folder, texts):
         f" run `latentmill index {here}` again",
         f"{here}/below/new.lms: no manifest names it, its unit is unfinished: left out. Let latentmill prepare "
         "finish it, or name the files"]
+    assert {warning.filename for warning in caught} == {__file__}
+    view = build_view(here, folder / "more.lmv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        refused(ValueError, lambda: Dataset(Source(here, view=view), **SMALL), "has shards that",
+                f"index.lmi lacks; run `latentmill index {here}` again")
     (here / "text-1.lms").rename(folder / "away.lms")
     refused(FileNotFoundError, lambda: Dataset(here, **SMALL), "index.lmi names are missing: ",
             "text-1.lms")

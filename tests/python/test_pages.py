@@ -159,6 +159,14 @@ def check_mentions(page, text):
             failed(f"{page}: make {target}", "the Makefile has no such target")
 
 
+def check_reasons():
+    """The page has each reason for rejects, in the order of the header."""
+    reasons = (ROOT / "ingest/reject.h").read_text().partition("enum reject_reason")[0]
+    rows = (ROOT / "ingest/INPUTS.md").read_text().partition("| `reason` |")[2].partition("\n\n")[0]
+    if re.findall(r'X\(\w+, "(\w+)"\)', reasons) != re.findall(r"^\| `(\w+)` \|", rows, re.M):
+        failed("ingest/INPUTS.md: reasons for rejects", "they are not those of ingest/reject.h")
+
+
 def check_doubles(texts):
     seen = {}
     for page, text in texts.items():
@@ -185,6 +193,7 @@ def main():
             check_mentions(page, text)
         os.chdir(ROOT)
     check_doubles(texts)
+    check_reasons()
     ran = next(numbers) - 1
     print(f"1..{ran}")
     assert ran >= 20, "fewer commands than the pages had"

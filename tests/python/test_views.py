@@ -166,6 +166,13 @@ def check_errors(folder, pairs):
     assert [str(w.message) for w in caught] == [
         "7 of 9 keys of captions_map are no record's: 'x0', 'x1', 'x2', 'x3', 'x4' and 2 more"]
     assert caught[0].filename == __file__
+    try:
+        build_view(pairs, out, where=lambda record: {"000000000": True}[record.key])
+    except KeyError as error:
+        assert str(error) == "'000000001'"
+        assert error.__notes__ == ["build_view() was at <Record scenes-000 000000001, index 1>"]
+    else:
+        raise AssertionError("an error of where() is lost")
     refused(ValueError, build(pairs, x="a", y="b"), "has the key of no record; its first are ['x', 'y']")
     refused(ValueError, lambda: build_view(pairs, out, captions_map=lambda r: []), "has no caption left")
     refused(ValueError, lambda: build_view(pairs, out, captions_map={"000000000": "half \ud800"}),

@@ -597,7 +597,9 @@ static void expect_foreign(const char *bytes, size_t len, const char *expected)
 }
 
 #define FOREIGN(bytes, expected) expect_foreign(bytes, sizeof(bytes) - 1, expected)
-#define ARRAY "0 at 0 in none: a JSON array, not JSON Lines: read 'pipe:jq -c .[] FILE'"
+#define READ "read --retry-failed --name NAME --input-format jsonl "
+#define ARRAY                                                                            \
+    "0 at 0 in none: a JSON array, not JSON Lines: " READ "'pipe:jq -c .[] FILE'"
 
 static void arrays_are_no_lines(void **state)
 {
@@ -614,22 +616,24 @@ static void other_encodings_are_named(void **state)
 {
     (void)state;
     FOREIGN("\xFF\xFE{\0}\0\n\0",
-            "0 at 0 in none: UTF-16, not UTF-8: read 'pipe:iconv -f "
+            "0 at 0 in none: UTF-16, not UTF-8: " READ "'pipe:iconv -f "
             "UTF-16 -t UTF-8 FILE'");
     FOREIGN("\xFE\xFF\0{\0}\0\n",
-            "0 at 0 in none: UTF-16, not UTF-8: read 'pipe:iconv -f "
+            "0 at 0 in none: UTF-16, not UTF-8: " READ "'pipe:iconv -f "
             "UTF-16 -t UTF-8 FILE'");
-    FOREIGN("{\0}\0\n\0", "0 at 0 in none: UTF-16LE, not UTF-8: read 'pipe:iconv -f "
+    FOREIGN("{\0}\0\n\0", "0 at 0 in none: UTF-16LE, not UTF-8: " READ "'pipe:iconv -f "
                           "UTF-16LE -t UTF-8 FILE'");
-    FOREIGN("\0{\0}\0\n", "0 at 0 in none: UTF-16BE, not UTF-8: read 'pipe:iconv -f "
+    FOREIGN("\0{\0}\0\n", "0 at 0 in none: UTF-16BE, not UTF-8: " READ "'pipe:iconv -f "
                           "UTF-16BE -t UTF-8 FILE'");
     FOREIGN("\xFF\xFE\0\0{\0\0\0",
-            "0 at 0 in none: UTF-32, not UTF-8: read 'pipe:iconv -f "
+            "0 at 0 in none: UTF-32, not UTF-8: " READ "'pipe:iconv -f "
             "UTF-32 -t UTF-8 FILE'");
-    FOREIGN("\0\0\0{\0\0\0\n", "0 at 0 in none: UTF-32BE, not UTF-8: read 'pipe:iconv -f "
-                               "UTF-32BE -t UTF-8 FILE'");
-    FOREIGN("{\0\0\0\n\0\0\0", "0 at 0 in none: UTF-32LE, not UTF-8: read 'pipe:iconv -f "
-                               "UTF-32LE -t UTF-8 FILE'");
+    FOREIGN("\0\0\0{\0\0\0\n",
+            "0 at 0 in none: UTF-32BE, not UTF-8: " READ "'pipe:iconv -f "
+            "UTF-32BE -t UTF-8 FILE'");
+    FOREIGN("{\0\0\0\n\0\0\0",
+            "0 at 0 in none: UTF-32LE, not UTF-8: " READ "'pipe:iconv -f "
+            "UTF-32LE -t UTF-8 FILE'");
 }
 
 static void zeros_for_text(void **state)

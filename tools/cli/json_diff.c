@@ -3,22 +3,41 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shard/canonical_json.h"
 #include "tools/cli/print.h"
 
 struct sides {
     const char *a_name, *b_name;
+    const char *(*option_of)(const char *path); /* may be NULL */
 };
+
+enum { LONGEST_VALUE = 200 }; /* a model's whole configuration would hide the others */
+
+/* Gives memory, or NULL. */
+static char *value_text(const json_t *value)
+{
+    char *text = value ? shard_json_canonical(value) : strdup("absent");
+    size_t n = LONGEST_VALUE;
+
+    if (text && strlen(text) > LONGEST_VALUE + strlen("...")) {
+        while ((text[n] & 0xC0) == 0x80) /* within a character */
+            n--;
+        memcpy(text + n, "...", sizeof("..."));
+    }
+    return text;
+}
 
 static void print_leaf(const char *path, const json_t *a, const json_t *b,
                        const struct sides *sides)
 {
-    char *a_text = a ? shard_json_canonical(a) : NULL;
-    char *b_text = b ? shard_json_canonical(b) : NULL;
+    const char *option = sides->option_of ? sides->option_of(path) : NULL;
+    char *a_text = value_text(a), *b_text = value_text(b);
 
-    print_to_stderr("  %s: %s %s, %s %s", path, a_text ? a_text : "absent", sides->a_name,
-                    b_text ? b_text : "absent", sides->b_name);
+    print_to_stderr("  %s%s%s%s: %s %s, %s %s", path, option ? " (" : "",
+                    option ? option : "", option ? ")" : "", a_text ? a_text : "?",
+                    sides->a_name, b_text ? b_text : "?", sides->b_name);
     free(a_text);
     free(b_text);
 }
@@ -56,7 +75,14 @@ static int print_below(const char *path, const json_t *a, const json_t *b,
 int json_diff_print(const json_t *a, const json_t *b, const char *a_name,
                     const char *b_name)
 {
-    const struct sides sides = {a_name, b_name};
+    return json_diff_print_options(a, b, a_name, b_name, NULL);
+}
+
+int json_diff_print_options(const json_t *a, const json_t *b, const char *a_name,
+                            const char *b_name,
+                            const char *(*option_of)(const char *path))
+{
+    const struct sides sides = {a_name, b_name, option_of};
 
     return print_below("", a, b, &sides);
 }

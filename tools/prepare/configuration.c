@@ -283,6 +283,52 @@ static void tell_assumed(const struct configuration_parts *p, json_t *there, jso
         print_to_stderr("  no --tokenizer was given, so the builtin was assumed");
 }
 
+/* By the first of these members that stands in a path, the option that sets it. */
+static const char *option_of(const char *path)
+{
+    static const char *const options[][2] = {
+        {"config", "--vae"},
+        {"family", "--vae"},
+        {"scale", "--vae, --scale"},
+        {"shift", "--vae"},
+        {"encoders.vae.sha256", "--vae"},
+        {"boi", "--boi"},
+        {"eoi", "--eoi"},
+        {"tokenizer", "--tokenizer"},
+        {"size", "--size"},
+        {"resize", "--resize"},
+        {"icc", "--icc"},
+        {"jpeg_scale", "--jpeg-scale"},
+        {"latent", "--latent"},
+        {"moments", "--moments"},
+        {"seed", "--seed"},
+        {"caption_first", "--caption-first"},
+        {"patch", "--patch"},
+        {"image_field", "--image-field"},
+        {"text_field", "--text-field"},
+        {"id_field", "--id-field"},
+        {"max_doc_bytes", "--max-doc-bytes"},
+        {"name_depth", "--name-depth"},
+        {"min_size", "--min-size"},
+        {"truncated", "--truncated"},
+        {"metadata", "--metadata"},
+        {"max_metadata", "--max-metadata"},
+        {"max_member", "--max-member"},
+        {"decode_mem", "--decode-mem"},
+        {"max_reject_rate", "--max-reject-rate"},
+        {"limit", "--limit"},
+    };
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        const char *at = strstr(path, options[i][0]);
+        const char *end = at ? at + strlen(options[i][0]) : NULL;
+
+        if (at > path && at[-1] == '.' && (*end == '\0' || *end == '.'))
+            return options[i][1];
+    }
+    return NULL;
+}
+
 static int report_failure(const char *why)
 {
     print_to_stderr("error: %s", why);
@@ -346,7 +392,7 @@ static int compare(const char *path, const json_t *config,
                     "or these values:",
                     path);
     tell_assumed(p, there, here);
-    json_diff_print(there, here, "there", "here");
+    json_diff_print_options(there, here, "there", "here", option_of);
 out:
     free_derived(&derived_there);
     free_derived(&derived_here);

@@ -56,8 +56,8 @@ void select_options_list(struct select_options *o, struct option list[N_SELECT_O
          "longer images are too_many_bytes (64M); captions are beyond 1M", NULL, 1,
          2 * gib},
         {"max-reject-rate", OPTION_REAL, &o->max_reject_rate, "R",
-         "an input with a higher share of rejects gives no shard\n"
-         "(0.5; judged from 100 samples on)",
+         "an input with a higher share of rejects gives exit status 42\n"
+         "and, from 100 samples on, no shard (0.5)",
          NULL, 0, 1},
         {"limit", OPTION_INT, &o->limit, "N", "read only N samples of each input", NULL,
          1, INT64_MAX},

@@ -58,7 +58,7 @@ static const struct advice schemes[] = {
     {"file", "give the path alone, without 'file://'", NULL},
 };
 
-#define PACK "tar --sort=name -cf x.tar -C "
+#define PACK "tar --sort=name --hard-dereference --dereference -cf x.tar -C "
 #define BY_PANDAS(call)                                                                  \
     "python3 -c \"import pandas, sys; pandas." call "(sys.argv[1]).to_json("             \
     "sys.argv[1] + '.jsonl', orient='records', lines=True)\" %1$s"

@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 import sys
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -23,6 +22,7 @@ from .sources.catalogue import Catalogue
 from .sources.documents import PLAN, Markers
 from .sources.source import (OpenSource, Sources, default_patch, named_sources,
                              refuse_incompatible, refuse_short_pack, refuse_unknown_captions)
+from .warned import warn
 
 try:
     from torch.utils.data import IterableDataset, get_worker_info
@@ -43,7 +43,7 @@ Parts = Sequence[str | int]  # of a sequence, in its order
 
 class Dataset(_Batches):
     """Batches of packed sequences from shards: an IterableDataset where torch is installed, else
-    a plain iterator. Iterating gives one epoch, from where the last one ended or was left, as
+    a plain iterable. Iterating gives one epoch, from where the last one ended or was left, as
     numpy arrays; loader() gives torch's tensors.
 
     sources: a folder, a .lms file, a list of them, a Source, or a mapping of names to these.
@@ -166,8 +166,8 @@ class Dataset(_Batches):
         worker = get_worker_info()
         part = (worker.id, worker.num_workers) if worker is not None else (0, 1)
         if worker is not None and worker.id == 0 and not self._knows_epochs:
-            warnings.warn("the Dataset's epoch and state do not follow a DataLoader's workers: use "
-                          "Dataset.loader(), or set_epoch() and state_dict(batch)", stacklevel=2)
+            warn("the Dataset's epoch and state do not follow a DataLoader's workers: use "
+                 "Dataset.loader(), or set_epoch() and state_dict(batch)")
         for batch, position in self._batches(*part):
             self._position = position
             if batch is not None:
@@ -351,7 +351,6 @@ def _warn_of_ranks() -> None:
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         n = str(distributed.get_world_size())
     if n.isdigit() and int(n) > 1:
-        warnings.warn(f"one of {n} processes, but Dataset() was given no rank and world_size: each "
-                      "process gets all sequences. Pass rank=torch.distributed.get_rank(), "
-                      "world_size=torch.distributed.get_world_size(), or world_size=1 if that is "
-                      "meant", stacklevel=3)
+        warn(f"one of {n} processes, but Dataset() was given no rank and world_size: each "
+             "process gets all sequences. Pass rank=torch.distributed.get_rank(), "
+             "world_size=torch.distributed.get_world_size(), or world_size=1 if that is meant")

@@ -7,7 +7,6 @@ import json
 import operator
 import os
 import stat
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from . import _shard
 from .columns import Columns, Frames, read_columns, read_frames
 from .lazy import cached_property
 from .record import Record
+from .warned import warn
 
 
 class DamageWarning(UserWarning):
@@ -207,7 +207,7 @@ class ShardReader:
         frame = (error.block, error.frame)
         if frame not in self._named:
             self._named.add(frame)
-            warnings.warn(skipped_text(error), DamageWarning, 3)
+            warn(skipped_text(error), DamageWarning)
         return False
 
     def block_of(self, position: int) -> _shard.Block:

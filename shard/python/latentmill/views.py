@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numbers
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from ._shard import Sequencer
 from .columns import F64, I32, I64, Bools, starts_of
+from .dataset_index import DatasetIndex
 from .lazy import cached_property
 from .reader import ShardReader
 from .record import Alternative, Record
@@ -27,6 +27,7 @@ from .sources.caption_rules import text_of
 from .sources.catalogue import Paths, find_shards, first_few
 from .sources.documents import PLAN, Markers, OwnIds, Texts, lengths_of
 from .sources.tokenizer import tokenizer_of
+from .warned import warn
 
 Tokenizer = Callable[[str], Sequence[int]]
 Captions = Callable[[Record], Sequence[str]] | Mapping[Any, str | Sequence[str]]
@@ -99,12 +100,19 @@ class View:
         n: int = self.meta["n_pieces"]
         return n
 
-    def check(self, source: str, n_shards: int, shard: int, fingerprint: str) -> None:
-        """ValueError where the source has other shards, of which it says one's number."""
+    def check(self, source: str, n_shards: int, shard: int, fingerprint: str,
+              index: DatasetIndex | None = None) -> None:
+        """ValueError where the source has other shards, of which it says one's number. index:
+        the source's, where it has one, which may be older than the view."""
         known = self.meta["shards"]
-        if n_shards != len(known) or known[shard] != fingerprint:
-            raise ValueError(f"the view of source {source!r} was made of other shards; make one of "
-                             "these with latentmill.build_view()")
+        if n_shards == len(known) and known[shard] == fingerprint:
+            return
+        if index is not None and n_shards < len(known) and \
+                {one.tobytes().hex() for one in index.fingerprints}.issubset(known):
+            raise ValueError(f"the view of source {source!r} has shards that {index.file} lacks; "
+                             f"run `latentmill index {index.folder or '.'}` again")
+        raise ValueError(f"the view of source {source!r} was made of other shards; make one of "
+                         "these with latentmill.build_view()")
 
     @cached_property
     def _starts(self) -> dict[str, I64]:
@@ -270,7 +278,8 @@ def build_view(paths: Paths, out: str | os.PathLike[str], *,
 
     Gives the view, opened. FileNotFoundError where there are no shards, DamagedError where a text
     frame is damaged, OSError where `out` cannot be written: then a file that was there stays.
-    ValueError and TypeError say which record or argument is wrong."""
+    ValueError and TypeError say which record or argument is wrong; what `where` and the other
+    functions raise goes on as it is, with a note that names the record."""
     if captions_map is not None and not isinstance(captions_map, Mapping) and \
             not callable(captions_map):
         raise TypeError(f"captions_map is a mapping of keys, or a callable; not {captions_map!r}")
@@ -332,7 +341,12 @@ class _Builder:
         self._view.meta["shards"].append(reader.fingerprint)
         self._values["records"].append(len(reader))
         for record in reader:
-            self._add_record(record)
+            try:
+                self._add_record(record)
+            except Exception as error:
+                if repr(record) not in str(error):
+                    error.add_note(f"build_view() was at {record!r}")
+                raise
 
     def _add_record(self, record: Record) -> None:
         weight = self._weight_of(record)
@@ -428,8 +442,8 @@ class _Builder:
         if not self._used_keys:
             raise ValueError(f"captions_map has the key of no record; its first are {unused[:3]}")
         if unused:
-            warnings.warn(f"{len(unused)} of {len(captions)} keys of captions_map are no record's: "
-                          f"{first_few([repr(key) for key in unused])}", stacklevel=4)
+            warn(f"{len(unused)} of {len(captions)} keys of captions_map are no record's: "
+                 f"{first_few([repr(key) for key in unused])}")
 
 
 def _short(value: object) -> str:

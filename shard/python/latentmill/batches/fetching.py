@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from ..record import Record, tensor_view
 from ..sources.documents import PLAN, Documents
 from ..sources.source import OpenShard, OpenSource
 from ..views import View
+from ..warned import warn
 
 Frame = tuple[str, int, int]  # path of the shard, block, frame of it
 
@@ -113,7 +113,7 @@ class Fetcher:
         frame = error.shard, error.block, error.frame
         if frame not in self._named:
             self._named.add(frame)
-            warnings.warn(skipped_text(error), DamageWarning, 2)
+            warn(skipped_text(error), DamageWarning)
 
 
 class _Rows:

@@ -6,7 +6,6 @@ and asks for the blocks of its own alone. The blocks of a window are read while 
 it is given."""
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from ..columns import I64
 from ..planning.state import Position, StateError
 from ..planning.windows import Planner, Window
 from ..reader import DamageWarning
+from ..warned import warn
 from .building import Piece
 from .fetching import Fetcher, Reading
 
@@ -180,4 +180,4 @@ class Walk:
                    f"{', '.join(names)}")
         if self._on_error == "raise":
             raise ValueError(message)
-        warnings.warn(message, DamageWarning, 2)
+        warn(message, DamageWarning)

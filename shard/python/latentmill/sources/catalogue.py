@@ -6,7 +6,6 @@ with other data under the same fingerprint."""
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from .._shard import ShardError
 from .data_set import DataSet, PathLike, in_order, shards_below
 from ..dataset_index import DatasetIndex
 from ..reader import ShardReader
+from ..warned import warn
 
 Paths = PathLike | Sequence[PathLike]
 ACCEPTED = ("a folder with shards, a .lms file, a list of these, a Source, or a mapping of names "
@@ -149,17 +149,17 @@ def _finished(found: DataSet) -> list[str]:
 
 def _warn_of_unfinished(found: DataSet) -> None:
     if left_out := found.unfinished + found.foreign:
-        warnings.warn(f"{first_few(left_out, '; ')}: left out. Let latentmill prepare finish it, "
-                      "or name the files", stacklevel=2)
+        warn(f"{first_few(left_out, '; ')}: left out. Let latentmill prepare finish it, or name "
+             "the files")
 
 
 def _warn_of_incomplete(index: DatasetIndex) -> None:
     """What it lacks it does not say: the folder's manifests may still do so."""
     found = DataSet(index.folder or ".")
     lost = found.unreadable + found.missing
-    warnings.warn(f"{index.file} is incomplete, made by `latentmill index --incomplete` of a set that "
-                  f"lacked something: shards may be missing{': ' * bool(lost)}"
-                  f"{first_few(lost, '; ')}", stacklevel=2)
+    warn(f"{index.file} is incomplete, made by `latentmill index --incomplete` of a set that "
+         f"lacked something: shards may be missing{': ' * bool(lost)}"
+         f"{first_few(lost, '; ')}")
 
 
 def _compare_with_folder(index: DatasetIndex) -> None:
@@ -180,8 +180,8 @@ def _compare_with_folder(index: DatasetIndex) -> None:
         return
     found = DataSet(folder)
     if lacks := sorted(set(added).intersection(found.shards), key=in_order):
-        warnings.warn(f"{index.file} lacks shards of its folder ({len(lacks)}), which are not "
-                      f"used: {first_few(lacks)}; {again}", stacklevel=2)
+        warn(f"{index.file} lacks shards of its folder ({len(lacks)}), which are not "
+             f"used: {first_few(lacks)}; {again}")
     _warn_of_unfinished(found)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from ..lazy import cached_property
 from ..options import Options
 from ..reader import ShardReader
 from ..views import UNIT_WEIGHT, View, units_of
+from ..warned import warn
 from .catalogue import ACCEPTED, Catalogue, Paths
 from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
 from .weight import Weight, schedule
@@ -170,7 +170,8 @@ class OpenSource:
     def _check_view(self, number: int) -> None:
         if self.view is not None:
             self.view.check(self.name, len(self._catalogue), number,
-                            self._catalogue.fingerprints[number].tobytes().hex())
+                            self._catalogue.fingerprints[number].tobytes().hex(),
+                            self._catalogue.index)
 
     def _add_contract(self, path: str, header: dict[str, Any], columns: list[Column]) -> None:
         contract = Contract.of(path, header, columns, self.view)
@@ -356,7 +357,7 @@ def refuse_unknown_captions(sources: Sequence[OpenSource], shares: Mapping[str, 
                f"are {', '.join(map(repr, names))}")
     if all(len(source.counts) <= _SAMPLED_SHARDS for source in sources):
         raise ValueError(message)
-    warnings.warn(f"{message} in {_SAMPLED_SHARDS} shards of each source", stacklevel=3)
+    warn(f"{message} in {_SAMPLED_SHARDS} shards of each source")
 
 
 def refuse_short_pack(sources: Iterable[OpenSource], pack: int, skip: bool) -> None:
