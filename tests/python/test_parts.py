@@ -2,6 +2,7 @@
 """A Dataset over records of any parts: each document is what FORMAT.md makes of its record, a
 shape each costs nothing, and what has no place in a sequence is refused by its name."""
 import pathlib
+import pickle
 import resource
 import subprocess
 import sys
@@ -185,6 +186,25 @@ def moments(folder):
     assert len(batch["latents"]) == 3 == len(records)
 
 
+# ---- equality ----
+
+def equality(path):
+    """Parts and alternatives are equal where all that they say is, pickled or not."""
+    first, second = list(ShardReader(path)), list(ShardReader(path))
+    texts = [part for record in first for part in record.texts]
+    assert any(len(text.alternatives) > 1 and text.alternatives[0].ids is not None for text in texts)
+    for record, same in zip(first[:200], second):
+        assert record.parts == same.parts == pickle.loads(pickle.dumps(record.parts)), record
+        for text, other in zip(record.texts, same.texts):
+            assert not text != other
+            assert list(map(hash, text.alternatives)) == list(map(hash, other.alternatives))
+            assert pickle.loads(pickle.dumps(text.alternatives)) == other.alternatives
+    one = next(a for text in texts for a in text.alternatives if a.ids is not None and len(a.ids))
+    for other in (one._replace(ids=one.ids[1:]), one._replace(ids=one.ids + 1), one._replace(ids=None),
+                  one._replace(name="another"), tuple(one)):
+        assert one != other and not one == other
+
+
 # ---- misuse ----
 
 def misuse(folder, trainable):
@@ -216,5 +236,6 @@ with tempfile.TemporaryDirectory() as temporary:
     documents(some, where)
     windows(write("write_shapes", where / "windows", 40, "windows"))
     moments(where)
+    equality(some)
     misuse(where, some)
     shapes(write("write_shapes", where / "shapes", SHAPES))

@@ -53,6 +53,23 @@ class Alternative(NamedTuple):
     kind: int = 0  # or a later version's
     content: bytes = b""  # of unknown kinds, as it is stored
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Alternative):
+            return False
+        ids, others = self.ids, other.ids
+        same_ids = np.array_equal(ids, others) if ids is not None and others is not None \
+            else ids is others
+        return same_ids and self._but_ids() == other._but_ids()
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._but_ids())
+
+    def _but_ids(self) -> tuple[str, str | None, int, bytes]:
+        return self.name, self.text, self.kind, self.content
+
 
 class _Lazy:
     """What stands in a row, made when it is looked at. Equal where all that it says is."""
@@ -155,7 +172,7 @@ class Tensor(_Lazy):
 
 
 class _Part(_Lazy):
-    """A part of a record."""
+    """A part of a record. It has no hash: its lists are the caller's."""
 
     __slots__ = ("_made", "_tensors")
 
