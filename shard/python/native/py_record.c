@@ -128,16 +128,21 @@ PyObject *block_parts(PyObject *self, PyObject *arg)
 
 /* ---- what a part has ---- */
 
-/* Of the arguments (row, part). 0, or -1 with an exception set. */
+/* Of the arguments (row, part): without a part the first text, or behind all parts where
+ * there is none. 0, or -1 with an exception set. */
 static int take_part(PyObject *self, PyObject *args, struct row *r)
 {
-    PyObject *row, *part;
+    PyObject *row, *part = NULL;
     uint64_t number;
 
-    if (!PyArg_ParseTuple(args, "OO", &row, &part))
+    if (!PyArg_ParseTuple(args, "O|O", &row, &part))
         return -1;
     const struct shard_record *rec = block_object_record(self, row);
-    if (rec == NULL || take_position(part, "part", rec->n_parts, &number) < 0)
+    if (rec == NULL)
+        return -1;
+    if (part == NULL)
+        number = shard_first_text(rec);
+    else if (take_position(part, "part", rec->n_parts, &number) < 0)
         return -1;
     *r = (struct row){
         .frame = block_object_frame(self), .rec = rec, .part = (size_t)number};
@@ -163,6 +168,8 @@ PyObject *block_alternatives(PyObject *self, PyObject *args)
 
     if (take_part(self, args, &r) < 0)
         return NULL;
+    if (r.part == r.rec->n_parts)
+        return PyTuple_New(0);
     const struct shard_part *p = &r.rec->parts[r.part];
     return tuple_of(p->kind == SHARD_PART_TEXT ? p->n_alternatives : 0,
                     alternative_object, &r);
