@@ -20,6 +20,7 @@ except ImportError as missing:
     print(f"{missing.name} is not installed")
     sys.exit(77)
 
+from latentmill.interop import _parts as parts_for_transfusion  # noqa: E402
 from latentmill import Dataset, ShardReader, Source, View, build_view  # noqa: E402
 
 N, SHAPES = 700, 20_000
@@ -211,6 +212,7 @@ def misuse(folder, trainable):
     codes = write("write_shapes", folder / "codes", 5, "codes")
     assert ShardReader(codes)[3].latent is None
     refused("its images are seen by 'vq', which makes codes: a Dataset takes latents", Dataset, codes, batch_size=1)
+    refused("has an image without a latent", parts_for_transfusion, ShardReader(codes)[3], None, None)
     sequence = ShardReader(codes)[3].sequence()
     assert sequence.tokens.tolist() == [1, 5, 6, 10, *[0] * 3, 11, 2]
     refused("a patch window of 8 does not divide a latent of", Dataset, trainable, batch_size=1, patch=8)
@@ -219,6 +221,9 @@ def misuse(folder, trainable):
     refused(f"{anything}: record ", build_view, anything, folder / "no.lmv")
     refused(": the plan has no rule for part ", build_view, anything, folder / "no.lmv")
     reader = ShardReader(anything)
+    for record in reader:
+        kinds = sorted(str(part.kind) for part in record.parts if part.kind != "data")
+        assert record.arrangement == {"image text": "pair", "text": "text"}.get(" ".join(kinds), "other")
     unknown = next(r for r in reader if any(isinstance(part.kind, int) for part in r.parts))
     number, kind = next((i, part.kind) for i, part in enumerate(unknown.parts) if isinstance(part.kind, int))
     refused(f"the plan has no rule for part {number}, of kind {kind}", unknown.sequence)

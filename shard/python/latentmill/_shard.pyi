@@ -38,7 +38,7 @@ _Tensor = tuple[
 # (key, name, index, order, caption_drawn, text_checksum, tensor_checksum, metadata), and of the
 # alternative drawn for epoch 0 the text, the position of its first id and their number
 _Row = tuple[
-    str, str, int, int, int, int, int, bytes | None, str | None, int, int | None
+    str, str, int, int, int, int, int, bytes | None, str | None, int, int | None, int
 ]
 # (offset, length, part, kind, tensor, rows, columns, loss, visible, advance)
 _Span = tuple[int, int, int, int, int, int, int, bool, bool, bool]

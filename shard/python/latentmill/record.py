@@ -329,6 +329,11 @@ class Record:
         return self._data()[2]
 
     @property
+    def arrangement(self) -> str:
+        """"pair": one text and one image, "text": one text, or "other"; data is not counted."""
+        return _shard.ARRANGEMENTS[self._data()[11]]
+
+    @property
     def order(self) -> str:
         """Drawn for epoch 0: "caption_first" or "image_first". It says nothing of no pair."""
         return ORDERS[self._data()[3]]

@@ -36,8 +36,8 @@ static Py_ssize_t first_id(const struct shard_text_frame *frame,
 
 /* ---- the row itself ---- */
 
-/* The text and ids of the alternative drawn for epoch 0: (text, first id, number of ids),
- * None for what there is not. */
+/* Behind the record's own numbers the text and ids of the alternative drawn for epoch 0,
+ * (text, first id, number of ids), None for what there is not, and the arrangement. */
 static PyObject *row_object(const struct shard_text_frame *frame,
                             const struct shard_record *rec)
 {
@@ -48,13 +48,14 @@ static PyObject *row_object(const struct shard_text_frame *frame,
         text < rec->n_parts ? &rec->parts[text].alternatives[rec->caption_drawn] : &none;
 
     return Py_BuildValue(
-        "NNKkkKKy#NnN", text_object(rec->key, strlen(rec->key)),
+        "NNKkkKKy#NnNk", text_object(rec->key, strlen(rec->key)),
         text_object(rec->name, strlen(rec->name)), (unsigned long long)rec->index,
         (unsigned long)rec->order, (unsigned long)rec->caption_drawn,
         (unsigned long long)rec->text_checksum, (unsigned long long)rec->tensor_checksum,
         rec->metadata, (Py_ssize_t)rec->metadata_len,
         a->kind == 0 ? text_object(a->text, a->text_len) : Py_NewRef(Py_None),
-        first_id(frame, a), position_or_none(a->n_ids));
+        first_id(frame, a), position_or_none(a->n_ids),
+        (unsigned long)shard_arrangement_of(rec));
 }
 
 PyObject *block_row(PyObject *self, PyObject *arg)
