@@ -132,14 +132,11 @@ uint64_t shard_tensor_cells(const struct shard_tensor *t);
 /* Values that are ids or codes; 0 for other kinds. */
 uint64_t shard_tensor_ids(const struct shard_tensor *t);
 
-/* Which of a latent's scales and shifts holds for the value of channel c at (row, col).
- */
-static inline size_t shard_scale_of(const struct shard_encoder *e, size_t c, size_t row,
-                                    size_t col)
+/* Which of a latent's n scales and shifts, p an encoder's scale_window, holds for the
+ * value of channel c at (row, col). */
+static inline size_t shard_scale_of(size_t n, size_t p, size_t c, size_t row, size_t col)
 {
-    const size_t p = e->scale_window;
-
-    return e->n_scale == 1 ? 0 : (c * p + row % p) * p + col % p;
+    return n == 1 ? 0 : (c * p + row % p) * p + col % p;
 }
 
 #endif

@@ -95,15 +95,22 @@ static int check_text(struct check *c, size_t part)
 
 bool shard_role_fits(const char *role)
 {
+    if (role[0] == 0) /* most have none, and each record read asks */
+        return true;
     return strspn(role, SHARD_NAME_BYTES) == strlen(role) &&
            strlen(role) <= SHARD_MAX_ROLE;
+}
+
+bool shard_flags_are_later(uint32_t flags)
+{
+    return (flags & ~(uint32_t)(SHARD_FLAG_LOSS | SHARD_FLAG_CONTEXT)) != 0;
 }
 
 static int check_part(struct check *c, size_t i)
 {
     const struct shard_part *p = &c->rec->parts[i];
 
-    if ((p->flags & ~(uint32_t)(SHARD_FLAG_LOSS | SHARD_FLAG_CONTEXT)) != 0)
+    if (shard_flags_are_later(p->flags))
         return refuse(c, "part %zu has flags 0x%x: " SHARD_LATER, i, p->flags);
     if (p->flags != SHARD_FLAG_LOSS && p->flags != SHARD_FLAG_CONTEXT)
         return refuse(c, "part %zu has flags 0x%x, not loss or context", i, p->flags);
@@ -282,12 +289,12 @@ static bool part_fits(uint32_t part_kind, const struct shard_encoder *e)
     return of == SHARD_NONE || of == part_kind;
 }
 
-static bool slot_is_known(uint32_t slot)
+bool shard_slot_is_later(uint32_t slot)
 {
     const uint32_t bits = SHARD_SLOT_LOGVAR | SHARD_SLOT_MIRRORED |
                           (UINT32_C(0xFF) << SHARD_SLOT_OUTPUT_SHIFT);
 
-    return (slot & ~bits) == 0;
+    return (slot & ~bits) != 0;
 }
 
 /* An encoder that names no outputs has one. */
@@ -304,7 +311,7 @@ static bool is_moments(const struct shard_encoder *e)
 bool shard_tensor_is_of(const struct shard_tensor *t, const struct shard_encoder *e,
                         uint32_t part_kind)
 {
-    return kind_fits(t, e) && part_fits(part_kind, e) && slot_is_known(t->slot) &&
+    return kind_fits(t, e) && part_fits(part_kind, e) && !shard_slot_is_later(t->slot) &&
            output_fits(t, e) && (!shard_is_logvar(t) || is_moments(e)) &&
            (!shard_is_mirrored(t) || part_kind == SHARD_PART_IMAGE);
 }
@@ -368,7 +375,7 @@ static int check_slot(struct check *c, size_t i, const struct shard_encoder *e)
     const struct shard_tensor *t = &c->rec->tensors[i];
     const bool image = c->rec->parts[t->part].kind == SHARD_PART_IMAGE;
 
-    if (!slot_is_known(t->slot))
+    if (shard_slot_is_later(t->slot))
         return refuse(c, "tensor %zu has slot 0x%x: " SHARD_LATER, i, t->slot);
     if (!output_fits(t, e))
         return refuse(c, "tensor %zu is of output %u, its encoder has %zu", i,

@@ -31,6 +31,10 @@ int shard_record_check_values(const struct shard_record *rec,
 /* At most SHARD_MAX_ROLE bytes of [a-z0-9_.-]. */
 bool shard_role_fits(const char *role);
 
+/* Reserved bits of a part's flags or a tensor's slot are set: SHARD_LATER. */
+bool shard_flags_are_later(uint32_t flags);
+bool shard_slot_is_later(uint32_t slot);
+
 /* Kind and slot are what the tensor's encoder may give of a part of that kind. */
 bool shard_tensor_is_of(const struct shard_tensor *t, const struct shard_encoder *e,
                         uint32_t part_kind);

@@ -66,7 +66,9 @@ static int load_types(struct shard_outline *o, const struct shard_index_file *x,
         rc = shard_part_type_decode(&o->types[i], table.bytes + table.start[i],
                                     table.start[i + 1] - table.start[i], h);
         if (rc == SHARD_EFORMAT)
-            rc = bad(x, "an impossible type of a part");
+            rc = bad(x, shard_part_type_is_later(&o->types[i])
+                            ? SHARD_LATER
+                            : "an impossible type of a part");
         else if (rc == SHARD_ENOMEM)
             rc = no_memory(x);
     }

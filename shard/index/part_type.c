@@ -77,6 +77,16 @@ static void take_tensor(struct wire_cursor *c, struct shard_tensor *t)
     t->owner = wire_take_u32(c);
 }
 
+bool shard_part_type_is_later(const struct shard_part_type *type)
+{
+    if (shard_flags_are_later(type->flags))
+        return true;
+    for (uint32_t i = 0; i < type->n_tensors; i++)
+        if (shard_slot_is_later(type->tensors[i].slot))
+            return true;
+    return false;
+}
+
 int shard_part_type_decode(struct shard_part_type *out, const unsigned char *data,
                            size_t len, const struct shard_header *h)
 {

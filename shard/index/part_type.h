@@ -4,6 +4,7 @@
 #ifndef SHARD_INDEX_PART_TYPE_H
 #define SHARD_INDEX_PART_TYPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct shard_part_type {
  * header's. */
 int shard_part_type_decode(struct shard_part_type *out, const unsigned char *data,
                            size_t len, const struct shard_header *h);
+/* Of one that could not be decoded: because of reserved bits. */
+bool shard_part_type_is_later(const struct shard_part_type *type);
 void shard_part_type_clear(struct shard_part_type *type);
 
 #endif

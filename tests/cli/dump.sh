@@ -63,6 +63,14 @@ expect_status 0
 expect_stdout tests/cli/dump/parts.txt
 rm "$T/w/parts.lms"
 
+# A label as wide as its column has a blank behind it.
+"$BUILD/tests/programs/write_shapes" "$T/w/many" 1 encoders
+run latentmill dump "$T/w/many-00000.lms"
+expect_status 0
+expect_match stdout '^  encoder 9 vae9: latent'
+expect_match stdout '^  encoder 10 vae10: latent'
+rm "$T/w/many-00000.lms"
+
 run latentmill dump --header "$T/w/pairs.lms" "$T/w/raw.lms"
 expect_status 0
 expect_stdout tests/cli/dump/header.jsonl

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/programs/write_shapes.c - a shard of pairs, each of another size.
  *
- *     write_shapes PREFIX N [codes|windows]
+ *     write_shapes PREFIX N [codes|windows|encoders]
  *
  * writes N pairs to PREFIX-00000.lms: a latent (1, H, W) of zeros, or with codes as many
  * zeros as codes, and a caption of two ids. windows: with a scale and a shift for each
- * cell of 2 x 2. No two have the same H and W; the smallest come first. */
+ * cell of 2 x 2; encoders: with N_MORE others that make nothing. No two have the same H
+ * and W; the smallest come first. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "shard/status.h"
 #include "shard/writer.h"
 
-enum { MAX_CELLS = 1 << 14 };
+enum { MAX_CELLS = 1 << 14, N_MORE = 10 };
 
 static int path_of(void *ctx, uint32_t part, char *path, size_t cap)
 {
@@ -85,7 +86,10 @@ int main(int argc, char **argv)
 {
     static const double scale[4] = {1, 2, 4, 8}, shift[4] = {0, 1, 2, 3};
     const bool codes = argc > 3 && strcmp(argv[3], "codes") == 0;
-    const bool windows = argc > 3 && !codes;
+    const bool windows = argc > 3 && strcmp(argv[3], "windows") == 0;
+    const bool more = argc > 3 && strcmp(argv[3], "encoders") == 0;
+    static char names[1 + N_MORE][8];
+    struct shard_encoder encoders[1 + N_MORE];
     struct shard_encoder encoder = {.name = codes ? "vq" : "vae",
                                     .kind = codes ? "codes" : "latent",
                                     .of = "image",
@@ -99,12 +103,12 @@ int main(int argc, char **argv)
                                         .tokenizer = {true, "abcd", "none", 10, 1, 2, 10,
                                                       11, "sentencepiece", "user_defined",
                                                       NULL},
-                                        .n_encoders = 1,
-                                        .encoders = &encoder};
+                                        .n_encoders = more ? 1 + N_MORE : 1,
+                                        .encoders = encoders};
     struct shard_writer *w = NULL;
 
     if (argc != 3 && argc != 4) {
-        fprintf(stderr, "usage: write_shapes PREFIX N [codes|windows]\n");
+        fprintf(stderr, "usage: write_shapes PREFIX N [codes|windows|encoders]\n");
         return 2;
     }
     if (codes) {
@@ -117,6 +121,12 @@ int main(int argc, char **argv)
         encoder.scale_window = windows ? 2 : 1;
         encoder.scale = scale;
         encoder.shift = shift;
+    }
+    for (size_t i = 0; i <= N_MORE; i++) {
+        encoders[i] = encoder;
+        snprintf(names[i], sizeof(names[i]), "vae%zu", i);
+        if (more)
+            encoders[i].name = names[i];
     }
     const struct shard_writer_options options = {
         .header = &header, .path = path_of, .ctx = argv[1], .max_bytes = 1 << 30};

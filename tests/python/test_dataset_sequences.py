@@ -239,7 +239,7 @@ def cut_latents():
     one, zero = np.ones((1, 1, 1), np.float32), np.zeros((1, 1, 1), np.float32)
     dice = np.random.default_rng(0)
     for dtype, kind in (("fp16", np.float16), ("fp32", np.float32), ("bf16", np.uint16)):
-        for c, height, width, k in ((8, 32, 32, 2), (4, 8, 16, 4), (3, 6, 4, 1), (1, 8, 8, 8)):
+        for c, height, width, k in ((8, 32, 32, 2), (4, 8, 16, 4), (3, 6, 4, 1), (2, 5, 3, 1), (1, 8, 8, 8)):
             raw = dice.standard_normal((c, height, width)).astype(np.float32)
             raw[0, 0, :2] = 6e-8, -6e-5  # fp16 subnormals
             raw = (raw.view(np.uint32) >> 16).astype(np.uint16) if dtype == "bf16" \
@@ -254,6 +254,16 @@ def cut_latents():
                     assert out.tobytes() == expected[0].tobytes(), (dtype, c, k, order)
                     back = unpatchify(expected, (c, height, width), order)
                     assert (back == values).all()
+            scale, shift = dice.random((2, c, 2, 2)).astype(np.float32)  # one a cell of 2 x 2
+            grid = [np.tile(cell, (1, (height + 1) // 2, (width + 1) // 2)) for cell in (scale, shift)]
+            values = scaled(raw[None], dtype, one, zero)
+            values = (values - grid[1][:, :height, :width]) * grid[0][:, :height, :width]
+            assert scaled(raw, dtype, scale, shift).tobytes() == values.tobytes(), (dtype, c)
+            for order in ("pqc", "cpq"):
+                expected = patchify(values, k, order)
+                out = np.empty(expected.shape[1:], np.float32)
+                cut_patches([raw], dtype, k, order, scale, shift, out)
+                assert out.tobytes() == expected.tobytes(), (dtype, c, k, order)
     every = np.arange(1 << 16, dtype=np.uint16).reshape(1, 256, 256)  # infinities too
     for dtype, raw16 in (("fp16", every.view(np.float16)), ("bf16", every)):
         out = np.empty((1 << 14, 4), np.float32)

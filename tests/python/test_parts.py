@@ -2,6 +2,7 @@
 """A Dataset over records of any parts: each document is what FORMAT.md makes of its record, a
 shape each costs nothing, and what has no place in a sequence is refused by its name."""
 import pathlib
+import pickle
 import resource
 import subprocess
 import sys
@@ -19,6 +20,7 @@ except ImportError as missing:
     print(f"{missing.name} is not installed")
     sys.exit(77)
 
+from latentmill.interop import _parts as parts_for_transfusion  # noqa: E402
 from latentmill import Dataset, ShardReader, Source, View, build_view  # noqa: E402
 
 N, SHAPES = 700, 20_000
@@ -185,12 +187,32 @@ def moments(folder):
     assert len(batch["latents"]) == 3 == len(records)
 
 
+# ---- equality ----
+
+def equality(path):
+    """Parts and alternatives are equal where all that they say is, pickled or not."""
+    first, second = list(ShardReader(path)), list(ShardReader(path))
+    texts = [part for record in first for part in record.texts]
+    assert any(len(text.alternatives) > 1 and text.alternatives[0].ids is not None for text in texts)
+    for record, same in zip(first[:200], second):
+        assert record.parts == same.parts == pickle.loads(pickle.dumps(record.parts)), record
+        for text, other in zip(record.texts, same.texts):
+            assert not text != other
+            assert list(map(hash, text.alternatives)) == list(map(hash, other.alternatives))
+            assert pickle.loads(pickle.dumps(text.alternatives)) == other.alternatives
+    one = next(a for text in texts for a in text.alternatives if a.ids is not None and len(a.ids))
+    for other in (one._replace(ids=one.ids[1:]), one._replace(ids=one.ids + 1), one._replace(ids=None),
+                  one._replace(name="another"), tuple(one)):
+        assert one != other and not one == other
+
+
 # ---- misuse ----
 
 def misuse(folder, trainable):
     codes = write("write_shapes", folder / "codes", 5, "codes")
     assert ShardReader(codes)[3].latent is None
     refused("its images are seen by 'vq', which makes codes: a Dataset takes latents", Dataset, codes, batch_size=1)
+    refused("has an image without a latent", parts_for_transfusion, ShardReader(codes)[3], None, None)
     sequence = ShardReader(codes)[3].sequence()
     assert sequence.tokens.tolist() == [1, 5, 6, 10, *[0] * 3, 11, 2]
     refused("a patch window of 8 does not divide a latent of", Dataset, trainable, batch_size=1, patch=8)
@@ -199,6 +221,9 @@ def misuse(folder, trainable):
     refused(f"{anything}: record ", build_view, anything, folder / "no.lmv")
     refused(": the plan has no rule for part ", build_view, anything, folder / "no.lmv")
     reader = ShardReader(anything)
+    for record in reader:
+        kinds = sorted(str(part.kind) for part in record.parts if part.kind != "data")
+        assert record.arrangement == {"image text": "pair", "text": "text"}.get(" ".join(kinds), "other")
     unknown = next(r for r in reader if any(isinstance(part.kind, int) for part in r.parts))
     number, kind = next((i, part.kind) for i, part in enumerate(unknown.parts) if isinstance(part.kind, int))
     refused(f"the plan has no rule for part {number}, of kind {kind}", unknown.sequence)
@@ -216,5 +241,6 @@ with tempfile.TemporaryDirectory() as temporary:
     documents(some, where)
     windows(write("write_shapes", where / "windows", 40, "windows"))
     moments(where)
+    equality(some)
     misuse(where, some)
     shapes(write("write_shapes", where / "shapes", SHAPES))

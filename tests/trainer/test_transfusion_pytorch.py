@@ -62,7 +62,10 @@ def refusals(folder, pair):
     for record in ShardReader(folder / "odd-00000.lms"):
         kinds = [part.kind for part in record.parts]
         if set(kinds) <= {"text", "image", "data"} and kinds.count("text") <= 1 and kinds.count("image") <= 1:
-            taken += 1
+            if record.images and record.latent is None:
+                refused("has an image without a latent", record)
+            else:
+                taken += 1
         else:
             refused(f"has the parts {', '.join(map(str, kinds))}: ", record)
     assert 0 < taken < 60, taken

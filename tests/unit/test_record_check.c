@@ -499,6 +499,22 @@ static int decode_type(const struct shard_buffer *bytes)
     return rc;
 }
 
+/* With a bit flipped at p it is refused: as a later version's where that is reserved. */
+static void spoil_reserved(struct shard_buffer *bytes, unsigned char *p, uint32_t bit,
+                           bool later)
+{
+    struct shard_part_type type;
+
+    wire_put_u32(p, wire_load_u32(p) ^ bit);
+    assert_int_equal(
+        shard_part_type_decode(&type, bytes->data, bytes->len, random_header()),
+        SHARD_EFORMAT);
+    if (shard_part_type_is_later(&type) != later)
+        fail_msg("bit 0x%x: later is not %d", (unsigned)bit, later);
+    shard_part_type_clear(&type);
+    wire_put_u32(p, wire_load_u32(p) ^ bit);
+}
+
 /* Of tensor j of a type: number 0 kind, 1 encoder, 2 slot, 3 dtype, 4 owner. */
 static unsigned char *number_of(struct shard_buffer *bytes, size_t j, size_t number)
 {
@@ -525,7 +541,12 @@ static void spoil_type(struct shard_buffer *bytes)
     const uint32_t kind = wire_load_u32(bytes->data);
     const uint32_t n_tensors = wire_load_u32(bytes->data + 16);
 
+    spoil_reserved(bytes, bytes->data + 4, 1 << 4, true);
+    spoil_reserved(bytes, bytes->data + 16, 1, false);
     for (size_t j = 0; j < n_tensors; j++) {
+        spoil_reserved(bytes, number_of(bytes, j, 2), 1 << 16, true);
+        spoil_reserved(bytes, number_of(bytes, j, 0),
+                       wire_load_u32(number_of(bytes, j, 0)), false);
         const uint32_t slot = wire_load_u32(number_of(bytes, j, 2));
         spoil_number(bytes, j, 0, 0);
         spoil_number(bytes, j, 1, RANDOM_ENCODERS);

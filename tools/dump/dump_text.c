@@ -20,9 +20,10 @@ static void put_string(FILE *out, const char *text)
     print_escaped(out, text, strlen(text));
 }
 
+/* Two blanks before it and, also behind a long one, a blank at least. */
 static void put_label(FILE *out, const char *label)
 {
-    fprintf(out, "  %-*s", INDENT - 2, label);
+    fprintf(out, "  %-*s ", INDENT - 3, label);
 }
 
 static void put_special(FILE *out, const char *name, int64_t id)

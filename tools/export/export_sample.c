@@ -20,7 +20,8 @@ static void scale_values(float *values, size_t n, size_t at, const uint32_t *dim
 
     for (size_t i = 0; i < n; i++) {
         const size_t cell = (at + i) % plane;
-        const size_t c = shard_scale_of(e, (at + i) / plane, cell / width, cell % width);
+        const size_t c = shard_scale_of(e->n_scale, e->scale_window, (at + i) / plane,
+                                        cell / width, cell % width);
         values[i] = (values[i] - (float)e->shift[c]) * (float)e->scale[c];
     }
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/export/view_file.c - the gzip stream into memory, then every number checked once,
- * so that cursors need not. */
+ * so that cursors need not. The layout's home is shard/FORMAT.md, section 10; the
+ * package reads and writes it in sources/view_file.py, and
+ * test_export_view.check_nonsense compares what the two take. */
 #include "tools/export/view_file.h"
 
 #include <errno.h>

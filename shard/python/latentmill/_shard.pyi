@@ -38,7 +38,7 @@ _Tensor = tuple[
 # (key, name, index, order, caption_drawn, text_checksum, tensor_checksum, metadata), and of the
 # alternative drawn for epoch 0 the text, the position of its first id and their number
 _Row = tuple[
-    str, str, int, int, int, int, int, bytes | None, str | None, int, int | None
+    str, str, int, int, int, int, int, bytes | None, str | None, int, int | None, int
 ]
 # (offset, length, part, kind, tensor, rows, columns, loss, visible, advance)
 _Span = tuple[int, int, int, int, int, int, int, bool, bool, bool]
@@ -127,8 +127,8 @@ class Block:
     def parts(self, row: int, /) -> tuple[tuple[Any, ...], ...]:
         """(kind, loss, role, number) of each, and of an image (width, height), SHA-256, crop and
         target of its first rendition or None, of others what unknown kinds hold, as bytes."""
-    def alternatives(self, row: int, part: int, /) -> tuple[_Alternative, ...]:
-        """Of a text; of other parts ()."""
+    def alternatives(self, row: int, part: int = ..., /) -> tuple[_Alternative, ...]:
+        """Of a text, by default the first; of other parts ()."""
     def renditions(self, row: int, part: int, /) -> tuple[_Rendition, ...]:
         """What was made of an image; of other parts ()."""
     def tensors(self, row: int, part: int, /) -> list[_Tensor]:
@@ -226,7 +226,9 @@ def patches(
     scale: Any,
     shift: Any,
     out: Any,
+    scale_window: int = 1,
     /,
 ) -> None:
     """Fills out, fp32, with (latent - shift) * scale of each latent, cut into patches. All
-    are buffers; latents (C, H, W), scale and shift fp32 of 1 or C values."""
+    are buffers; latents (C, H, W), scale and shift fp32 of 1, C or, by scale_window p, C p p
+    values."""

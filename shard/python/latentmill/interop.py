@@ -20,8 +20,8 @@ def to_transfusion_pytorch(record: Record, caption: int | None = None, order: st
     patches. (H, W, C), or (C, H, W) for Transfusion(channel_first_latent=True).
 
     caption, order: the record's own draw (epoch 0) by default. Texts without tokens are left
-    out. Needs torch. ValueError where a text was not tokenized, or the record has more than
-    one text and one latent."""
+    out. Needs torch. ValueError where a text was not tokenized, the record has more than
+    one text and one image, or its image has no Record.latent (an encoder of codes)."""
     torch = need_torch("to_transfusion_pytorch()")
     if not isinstance(record, Record):
         raise TypeError(f"to_transfusion_pytorch() takes a Record, not {type(record)}")
@@ -44,16 +44,20 @@ def _parts(record: Record, caption: int | None, order: str | None
     _refuse_others(record)
     parts: list[tuple[str, npt.NDArray[Any]]] = [
         ("text", _ids(record, text, caption)) for text in record.texts]
-    latent = record.latent_float32()
-    if latent is not None:
+    if record.images:
+        latent = record.latent_float32()
+        if latent is None:
+            raise ValueError(f"{record!r} has an image without a latent (of codes, or of an encoder "
+                             "behind the first): to_transfusion_pytorch() takes latents")
         parts.insert(0 if order == "image_first" else len(parts), ("latent", latent))
     return parts
 
 
 def _refuse_others(record: Record) -> None:
+    if record.arrangement != "other":
+        return
     kinds = [part.kind for part in record.parts]
-    if kinds.count("text") > 1 or kinds.count("image") > 1 or \
-            set(kinds) - {"text", "image", "data"}:
+    if [kind for kind in kinds if kind != "data"] not in ([], ["image"]):
         raise ValueError(f"{record!r} has the parts {', '.join(map(str, kinds))}: "
                          "to_transfusion_pytorch() takes at most one text and one image")
 

@@ -55,31 +55,21 @@ def to_float32(raw: npt.NDArray[Any], dtype: str | int | None) -> F32:
 
 
 def scaled(raw: npt.NDArray[Any], dtype: str | int | None, scale: F32, shift: F32) -> F32:
-    """(raw - shift) * scale in float32. raw: [..., C, H, W]; scale, shift: [1 or C, p, p]."""
+    """(raw - shift) * scale in float32. raw: [C, H, W], or with p = 1 more of
+    them; scale, shift: [1 or C, p, p]."""
+    if scale.shape[-1] > 1:  # C knows which cell has which
+        rows = np.empty((raw[0].size, len(raw)), np.float32)
+        cut_patches([raw], str(dtype), 1, "pqc", scale, shift, rows)
+        return np.ascontiguousarray(rows.T).reshape(raw.shape)
     values = to_float32(raw, dtype)
-    values -= _over_grid(shift, raw.shape)
-    values *= _over_grid(scale, raw.shape)
+    values -= shift
+    values *= scale
     return values
-
-
-def _over_grid(values: F32, shape: tuple[int, ...]) -> F32:
-    """[1 or C, p, p], repeated over the grid of a latent [..., C, H, W]."""
-    p = values.shape[-1]
-    if p == 1:
-        return values
-    rows, columns = (-(-side // p) for side in shape[-2:])
-    return np.tile(values, (1, rows, columns))[:, :shape[-2], :shape[-1]]
 
 
 def cut_patches(latents: list[npt.NDArray[Any]], dtype: str, patch: int, order: str,
                 scale: F32, shift: F32, out: F32) -> None:
     """patchify(scaled(raw)) of each raw latent (C, H, W), in one go, into out: float32 [sum of
     their (H/k)(W/k), k*k*C]. The same bits."""
-    if scale.shape[-1] == 1:
-        _shard.patches(latents, _NUMBERS[dtype], patch, order == "cpq", scale, shift, out)
-        return
-    at = 0
-    for raw in latents:
-        cut = patchify(scaled(raw, dtype, scale, shift)[None], patch, order)[0]
-        out[at:at + len(cut)] = cut
-        at += len(cut)
+    _shard.patches(latents, _NUMBERS[dtype], patch, order == "cpq", scale, shift, out,
+                   scale.shape[-1])

@@ -53,16 +53,30 @@ class Alternative(NamedTuple):
     kind: int = 0  # or a later version's
     content: bytes = b""  # of unknown kinds, as it is stored
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Alternative):
+            return False
+        ids, others = self.ids, other.ids
+        same_ids = np.array_equal(ids, others) if ids is not None and others is not None \
+            else ids is others
+        return same_ids and self._but_ids() == other._but_ids()
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._but_ids())
+
+    def _but_ids(self) -> tuple[str, str | None, int, bytes]:
+        return self.name, self.text, self.kind, self.content
+
 
 class _Lazy:
     """What stands in a row, made when it is looked at. Equal where all that it says is."""
 
-    __slots__ = ("_at", "_stored")
+    __slots__ = ("_at",)
     _fields: tuple[str, ...]
-
-    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: Any):
-        self._at = at  # and its row
-        self._stored = stored
+    _at: tuple[ShardReader, _shard.Block, int]  # and its row
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self._fields)
@@ -84,12 +98,11 @@ class _Lazy:
 class Tensor(_Lazy):
     """What an encoder made of a part. Its values are decompressed when they are asked for."""
 
-    __slots__ = ("_part",)
-    _stored: _shard._Tensor
+    __slots__ = ("_part", "_stored")
     _fields = ("encoder", "kind", "output", "mirrored", "logvar", "dtype", "shape", "owner",
                "checksum")
 
-    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: Any, part: int):
+    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: _shard._Tensor, part: int):
         self._at = at
         self._stored = stored
         self._part = part
@@ -155,36 +168,24 @@ class Tensor(_Lazy):
 
 
 class _Part(_Lazy):
-    """A part of a record."""
+    """A part of a record. It has no hash: its lists are the caller's."""
 
-    __slots__ = ("_made", "_tensors")
-
-    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: Any):
-        self._at = at
-        self._stored = stored
-        self._tensors: list[Tensor] | None = None
-        self._made: Any = None  # alternatives or renditions
+    # What is read often is a slot, not a property: that costs a call.
+    __slots__ = ("_made", "_number", "_tensors", "loss", "role")
+    _made: Any  # alternatives or renditions; None: not yet
+    _number: int  # in the record
+    _tensors: list[Tensor] | None
+    loss: bool  # False: context
+    role: str  # "": none
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _part_at, (*self._position(), self._stored[3])
-
-    @property
-    def loss(self) -> bool:
-        """False: context."""
-        loss: bool = self._stored[1]
-        return loss
-
-    @property
-    def role(self) -> str:
-        """"": none."""
-        role: str = self._stored[2]
-        return role
+        return _part_at, (*self._position(), self._number)
 
     @property
     def tensors(self) -> list[Tensor]:
         tensors = self._tensors
         if tensors is None:
-            at, part = self._at, self._stored[3]
+            at, part = self._at, self._number
             tensors = self._tensors = [Tensor(at, one, part)
                                        for one in at[1].tensors(at[2], part)]
         return tensors
@@ -195,49 +196,42 @@ class Text(_Part):
     _fields = ("kind", "loss", "role", "alternatives", "tensors")
     kind = "text"
 
+    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: Any):
+        self._at = at
+        self._made = self._tensors = None
+        _, self.loss, self.role, self._number, _ = stored
+
     @property
     def alternatives(self) -> list[Alternative]:
         if self._made is None:
             _, block, row = self._at
-            self._made = _alternatives(block, row, self._stored[3])
+            self._made = _alternatives(block, row, self._number)
         made: list[Any] = self._made
         return made
 
 
 class Image(_Part):
-    __slots__ = ()
+    __slots__ = ("crop", "original_size", "sha256", "target_size")
     _fields = ("kind", "loss", "role", "original_size", "sha256", "renditions", "tensors")
     kind = "image"
+    original_size: tuple[int, int]  # (width, height), oriented by EXIF
+    sha256: bytes  # of the encoded source image, 32 bytes
+    # Of its first rendition: (left, top, width, height) of the source, and (width, height)
+    # that was encoded
+    crop: tuple[int, int, int, int] | None
+    target_size: tuple[int, int] | None
 
-    @property
-    def original_size(self) -> tuple[int, int]:
-        """(width, height), oriented by EXIF."""
-        original_size: tuple[int, int] = self._stored[4]
-        return original_size
-
-    @property
-    def sha256(self) -> bytes:
-        """Of the encoded source image, 32 bytes."""
-        sha256: bytes = self._stored[5]
-        return sha256
-
-    @property
-    def crop(self) -> tuple[int, int, int, int] | None:
-        """Of its first rendition: (left, top, width, height) of the source."""
-        crop: tuple[int, int, int, int] | None = self._stored[6]
-        return crop
-
-    @property
-    def target_size(self) -> tuple[int, int] | None:
-        """Of its first rendition: (width, height) that was encoded."""
-        target_size: tuple[int, int] | None = self._stored[7]
-        return target_size
+    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: Any):
+        self._at = at
+        self._made = self._tensors = None
+        (_, self.loss, self.role, self._number, self.original_size, self.sha256, self.crop,
+         self.target_size) = stored
 
     @property
     def renditions(self) -> list[Rendition | OtherRendition]:
         if self._made is None:
             _, block, row = self._at
-            self._made = [_rendition(one) for one in block.renditions(row, self._stored[3])]
+            self._made = [_rendition(one) for one in block.renditions(row, self._number)]
         made: list[Any] = self._made
         return made
 
@@ -245,19 +239,16 @@ class Image(_Part):
 class Other(_Part):
     """A part of data, or of a later version's kind."""
 
-    __slots__ = ()
+    __slots__ = ("content", "kind")
     _fields = ("kind", "loss", "role", "content", "tensors")
+    kind: str | int  # "data", or a number
+    content: bytes  # of unknown kinds, as it is stored
 
-    @property
-    def kind(self) -> str | int:
-        """"data", or a number."""
-        return part_name(self._stored[0])
-
-    @property
-    def content(self) -> bytes:
-        """Of unknown kinds, as it is stored."""
-        content: bytes = self._stored[4]
-        return content
+    def __init__(self, at: tuple[ShardReader, _shard.Block, int], stored: Any):
+        self._at = at
+        self._made = self._tensors = None
+        kind, self.loss, self.role, self._number, self.content = stored
+        self.kind = part_name(kind)
 
 
 Part = Text | Image | Other
@@ -265,8 +256,8 @@ _PARTS: dict[int, Any] = {number: {"text": Text, "image": Image}.get(name, Other
           for number, name in PARTS.items()}
 
 
-def _alternatives(block: _shard.Block, row: int, part: int) -> list[Alternative]:
-    stored = block.alternatives(row, part)
+def _alternatives(block: _shard.Block, *place: int) -> list[Alternative]:
+    stored = block.alternatives(*place)
     ids = np.frombuffer(block.ids, _U32)  # of all rows
     return [
         _new(Alternative, (name, text, None if n is None else ids[first:first + n], kind, content))
@@ -338,6 +329,11 @@ class Record:
         return self._data()[2]
 
     @property
+    def arrangement(self) -> str:
+        """"pair": one text and one image, "text": one text, or "other"; data is not counted."""
+        return _shard.ARRANGEMENTS[self._data()[11]]
+
+    @property
     def order(self) -> str:
         """Drawn for epoch 0: "caption_first" or "image_first". It says nothing of no pair."""
         return ORDERS[self._data()[3]]
@@ -395,10 +391,7 @@ class Record:
     @property
     def captions(self) -> list[Alternative]:
         """The alternatives of its first text; [] where it has no text."""
-        for part in self._all():
-            if type(part) is Text:
-                return part.alternatives[:]
-        return []
+        return _alternatives(self._loaded(), self._row)
 
     @property
     def caption(self) -> str | None:

@@ -93,8 +93,9 @@ const struct shard_outline *shard_object_outline(PyObject *shard);
 /* Sets the exception of what went wrong with the file, and returns NULL. */
 PyObject *shard_object_raise(PyObject *shard, int status);
 
-/* (kind, encoder, dtype, output, mirrored, logvar) of an entry of a table of columns. */
-PyObject *column_entry(const char *entry, size_t len);
+/* (kind, encoder, dtype, output, mirrored, logvar) of an entry of a table of columns;
+ * raises ShardError where a reserved bit is set. */
+PyObject *column_entry(const struct module_state *state, const char *entry, size_t len);
 
 /* Methods of Shard that read its index: py_index.c. */
 PyObject *shard_index_columns(PyObject *self, PyObject *unused);

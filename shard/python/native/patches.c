@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "shard/parts.h"
 #include "shard/record.h"
 
 /* Exact for every fp16. No float on the way is a subnormal, which trainers may have their
@@ -35,28 +36,42 @@ static inline float bfloat_to_float(uint16_t half)
     return value;
 }
 
-/* Row y of one channel, as fp32; the source need not be aligned. */
-static void scale_row(const struct patch_job *job, size_t channel, size_t y, float *out)
+/* Every step-th value of a row from the first on, as fp32, by one scale and shift. */
+static inline void scale_every(const struct patch_job *job, const char *from,
+                               size_t first, size_t step, size_t which, float *out)
 {
-    size_t width = job->width, at = (channel * job->height + y) * width;
-    float scale = job->scale[job->n_scale > 1 ? channel : 0];
-    float shift = job->shift[job->n_scale > 1 ? channel : 0];
-    bool is_fp16 = job->dtype == SHARD_FP16;
-    const char *from = job->latent;
+    const float scale = job->scale[which], shift = job->shift[which];
+    const bool is_fp16 = job->dtype == SHARD_FP16;
 
     if (job->dtype == SHARD_FP32) {
-        memcpy(out, from + at * sizeof(float), width * sizeof(float));
-        for (size_t x = 0; x < width; x++)
-            out[x] = (out[x] - shift) * scale;
+        for (size_t x = first; x < job->width; x += step) {
+            float value;
+            memcpy(&value, from + x * sizeof(value), sizeof(value));
+            out[x] = (value - shift) * scale;
+        }
         return;
     }
-    from += at * sizeof(uint16_t);
-    for (size_t x = 0; x < width; x++) {
+    for (size_t x = first; x < job->width; x += step) {
         uint16_t half;
         memcpy(&half, from + x * sizeof(half), sizeof(half));
         float value = is_fp16 ? half_to_float(half) : bfloat_to_float(half);
         out[x] = (value - shift) * scale;
     }
+}
+
+/* Row y of one channel, as fp32; the source need not be aligned. */
+static void scale_row(const struct patch_job *job, size_t channel, size_t y, float *out)
+{
+    const size_t p = job->scale_window, n = job->n_scale;
+    const size_t at = (channel * job->height + y) * job->width;
+    const char *from = (const char *)job->latent + at * shard_dtype_width(job->dtype);
+
+    if (p == 1) { /* a loop of its own, which the compiler makes vectors of */
+        scale_every(job, from, 0, 1, shard_scale_of(n, p, channel, y, 0), out);
+        return;
+    }
+    for (size_t x = 0; x < p; x++)
+        scale_every(job, from, x, p, shard_scale_of(n, p, channel, y, x), out);
 }
 
 /* Puts a row of all channels, (C, W), into the patches that it goes through; `out` is

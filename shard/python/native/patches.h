@@ -2,7 +2,7 @@
  * shard/python/native/patches.h - internal to shard/python/: a stored latent -> the
  * patches a model is given.
  *
- *     out[(y, x)][...] = (raw - shift[c]) * scale[c], in fp32
+ *     out[(y, x)][...] = (raw - shift) * scale, in fp32, by shard_scale_of()
  *
  * patches left to right, top to bottom; of each its k * k * C values by row, column and
  * channel, or by channel, row and column. Knows nothing of Python. */
@@ -19,8 +19,9 @@ struct patch_job {
     size_t channels, height, width;
     size_t window;              /* k; divides height and width */
     bool channel_first;         /* order of a patch's values */
-    const float *scale, *shift; /* n_scale each: 1 or C */
+    const float *scale, *shift; /* n_scale each: 1, C or C p p */
     size_t n_scale;
+    size_t scale_window; /* p: as in struct shard_encoder */
 };
 
 /* Fills out, C * H * W values; `scratch` has C * W. */

@@ -359,9 +359,9 @@ int block_type_add(PyObject *module, struct module_state *state)
         {"parts", block_parts, METH_O,
          "parts(row) -> (kind, loss, role, number, ...) of each. DamagedError."},
         {"alternatives", block_alternatives, METH_VARARGS,
-         "alternatives(row, part) -> (name, text, first id in the block's, number, "
+         "alternatives(row[, part]) -> (name, text, first id in the block's, number, "
          "kind,\n"
-         "content) of each. DamagedError."},
+         "content) of each; by default of the first text. DamagedError."},
         {"renditions", block_renditions, METH_VARARGS,
          "renditions(row, part) -> what was made of an image. DamagedError."},
         {"tensors", block_tensors, METH_VARARGS,

@@ -149,7 +149,8 @@ static PyObject *dataset_columns(PyObject *self, PyObject *unused)
         Py_CLEAR(list);
     }
     for (size_t i = 0; i < table.n && list != NULL; i++) {
-        PyObject *one = column_entry((const char *)table.bytes + table.start[i],
+        PyObject *one = column_entry(module_state_of(self),
+                                     (const char *)table.bytes + table.start[i],
                                      table.start[i + 1] - table.start[i]);
         if (one == NULL || PyList_Append(list, one) < 0)
             Py_CLEAR(list);

@@ -8,7 +8,9 @@
 
 #include "shard/file/column.h"
 #include "shard/file/file_map.h"
+#include "shard/file/format.h"
 #include "shard/index/outline.h"
+#include "shard/record_check.h"
 #include "shard/sequence.h"
 #include "shard/status.h"
 #include "shard/index/table.h"
@@ -50,7 +52,8 @@ static PyObject *values(PyObject *shard, enum shard_index_column column, size_t 
 
 /* A table as a list of what `make` gives for its entries. */
 static PyObject *table_of(PyObject *shard, enum shard_index_column column,
-                          PyObject *(*make)(const char *entry, size_t len))
+                          PyObject *(*make)(const struct module_state *state,
+                                            const char *entry, size_t len))
 {
     struct shard_buffer bytes = {0};
     struct shard_table table = {0};
@@ -64,8 +67,9 @@ static PyObject *table_of(PyObject *shard, enum shard_index_column column,
     else
         list = PyList_New((Py_ssize_t)table.n);
     for (uint32_t i = 0; i < table.n && list != NULL; i++) {
-        PyObject *entry = make((const char *)table.bytes + table.start[i],
-                               table.start[i + 1] - table.start[i]);
+        PyObject *entry =
+            make(module_state_of(shard), (const char *)table.bytes + table.start[i],
+                 table.start[i + 1] - table.start[i]);
         if (entry == NULL || PyList_SetItem(list, (Py_ssize_t)i, entry) < 0)
             Py_CLEAR(list);
     }
@@ -83,10 +87,13 @@ static PyObject *column_object(const struct shard_column *c)
                          PyBool_FromLong(shard_slot_is_logvar(c->slot)));
 }
 
-PyObject *column_entry(const char *entry, size_t len)
+PyObject *column_entry(const struct module_state *state, const char *entry, size_t len)
 {
     struct wire_cursor c = {.p = (const unsigned char *)entry, .left = len};
     const struct shard_column column = shard_column_take(&c);
+
+    if (shard_slot_is_later(column.slot))
+        return raise_status(state, SHARD_EFORMAT, 0, "the index's columns: " SHARD_LATER);
     return column_object(&column);
 }
 
@@ -172,8 +179,10 @@ static int put_outline(PyObject *dict, PyObject *shard, const struct shard_outli
                : 0;
 }
 
-static PyObject *name_entry(const char *entry, size_t len)
+static PyObject *name_entry(const struct module_state *state, const char *entry,
+                            size_t len)
 {
+    (void)state;
     return text_object(entry, len);
 }
 

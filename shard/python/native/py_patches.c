@@ -26,8 +26,9 @@ static bool check_sizes(const struct patch_job *job, size_t n_bytes, size_t *n)
         job->height % k != 0 || job->width % k != 0)
         return false;
     *n = job->channels * job->height * job->width; /* at most 2^48 */
+    const size_t p = job->scale_window;
     return n_bytes == *n * shard_dtype_width(job->dtype) &&
-           (job->n_scale == 1 || job->n_scale == job->channels);
+           ((job->n_scale == 1 && p == 1) || job->n_scale == job->channels * p * p);
 }
 
 /* Cuts a latent, a buffer of (C, H, W), to *out, behind which are *room values, and moves
@@ -95,6 +96,7 @@ static bool check_job(const struct patch_job *job, const Py_buffer *scale,
         job->dtype == SHARD_FP16 || job->dtype == SHARD_BF16 || job->dtype == SHARD_FP32;
 
     if (!is_float || job->window == 0 || job->window > MAX_SIDE ||
+        job->scale_window == 0 || job->scale_window > MAX_SIDE ||
         scale->len != shift->len || (size_t)scale->len != job->n_scale * sizeof(float)) {
         raise_sizes();
         return false;
@@ -109,21 +111,22 @@ static bool check_job(const struct patch_job *job, const Py_buffer *scale,
 static PyObject *patches(PyObject *module, PyObject *args)
 {
     PyObject *latents;
-    uint64_t dtype, window;
+    uint64_t dtype, window, scale_window = 1;
     int channel_first;
     Py_buffer scale, shift, out;
 
     (void)module;
-    if (!PyArg_ParseTuple(args, "O!O&O&py*y*w*:patches", &PyList_Type, &latents, take_u64,
-                          &dtype, take_u64, &window, &channel_first, &scale, &shift,
-                          &out))
+    if (!PyArg_ParseTuple(args, "O!O&O&py*y*w*|O&:patches", &PyList_Type, &latents,
+                          take_u64, &dtype, take_u64, &window, &channel_first, &scale,
+                          &shift, &out, take_u64, &scale_window))
         return NULL;
     struct patch_job job = {.dtype = dtype <= UINT32_MAX ? (uint32_t)dtype : UINT32_MAX,
                             .window = window,
                             .channel_first = channel_first,
                             .scale = scale.buf,
                             .shift = shift.buf,
-                            .n_scale = (size_t)scale.len / sizeof(float)};
+                            .n_scale = (size_t)scale.len / sizeof(float),
+                            .scale_window = scale_window};
     bool done =
         check_job(&job, &scale, &shift, &out) && cut_all(&job, latents, &out) == 0;
     PyBuffer_Release(&scale);
@@ -138,7 +141,9 @@ int patches_function_add(PyObject *module)
 {
     static PyMethodDef functions[] = {
         {"patches", patches, METH_VARARGS,
-         "patches(latents, dtype, window, channel_first, scale, shift, out).\n\n"
+         "patches(latents, dtype, window, channel_first, scale, shift, out, "
+         "scale_window=1)."
+         "\n\n"
          "Fills out, fp32, with (latent - shift) * scale of each, cut into patches."},
         {NULL, NULL, 0, NULL},
     };

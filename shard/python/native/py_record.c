@@ -36,8 +36,8 @@ static Py_ssize_t first_id(const struct shard_text_frame *frame,
 
 /* ---- the row itself ---- */
 
-/* The text and ids of the alternative drawn for epoch 0: (text, first id, number of ids),
- * None for what there is not. */
+/* Behind the record's own numbers the text and ids of the alternative drawn for epoch 0,
+ * (text, first id, number of ids), None for what there is not, and the arrangement. */
 static PyObject *row_object(const struct shard_text_frame *frame,
                             const struct shard_record *rec)
 {
@@ -48,13 +48,14 @@ static PyObject *row_object(const struct shard_text_frame *frame,
         text < rec->n_parts ? &rec->parts[text].alternatives[rec->caption_drawn] : &none;
 
     return Py_BuildValue(
-        "NNKkkKKy#NnN", text_object(rec->key, strlen(rec->key)),
+        "NNKkkKKy#NnNk", text_object(rec->key, strlen(rec->key)),
         text_object(rec->name, strlen(rec->name)), (unsigned long long)rec->index,
         (unsigned long)rec->order, (unsigned long)rec->caption_drawn,
         (unsigned long long)rec->text_checksum, (unsigned long long)rec->tensor_checksum,
         rec->metadata, (Py_ssize_t)rec->metadata_len,
         a->kind == 0 ? text_object(a->text, a->text_len) : Py_NewRef(Py_None),
-        first_id(frame, a), position_or_none(a->n_ids));
+        first_id(frame, a), position_or_none(a->n_ids),
+        (unsigned long)shard_arrangement_of(rec));
 }
 
 PyObject *block_row(PyObject *self, PyObject *arg)
@@ -128,16 +129,21 @@ PyObject *block_parts(PyObject *self, PyObject *arg)
 
 /* ---- what a part has ---- */
 
-/* Of the arguments (row, part). 0, or -1 with an exception set. */
+/* Of the arguments (row, part): without a part the first text, or behind all parts where
+ * there is none. 0, or -1 with an exception set. */
 static int take_part(PyObject *self, PyObject *args, struct row *r)
 {
-    PyObject *row, *part;
+    PyObject *row, *part = NULL;
     uint64_t number;
 
-    if (!PyArg_ParseTuple(args, "OO", &row, &part))
+    if (!PyArg_ParseTuple(args, "O|O", &row, &part))
         return -1;
     const struct shard_record *rec = block_object_record(self, row);
-    if (rec == NULL || take_position(part, "part", rec->n_parts, &number) < 0)
+    if (rec == NULL)
+        return -1;
+    if (part == NULL)
+        number = shard_first_text(rec);
+    else if (take_position(part, "part", rec->n_parts, &number) < 0)
         return -1;
     *r = (struct row){
         .frame = block_object_frame(self), .rec = rec, .part = (size_t)number};
@@ -163,6 +169,8 @@ PyObject *block_alternatives(PyObject *self, PyObject *args)
 
     if (take_part(self, args, &r) < 0)
         return NULL;
+    if (r.part == r.rec->n_parts)
+        return PyTuple_New(0);
     const struct shard_part *p = &r.rec->parts[r.part];
     return tuple_of(p->kind == SHARD_PART_TEXT ? p->n_alternatives : 0,
                     alternative_object, &r);

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from .. import _shard
 from ..columns import F64, I64, NO_IDS, U32, U64, Bools, Columns, starts_of
-from .draws import draw, pick, share
+from .draws import ORDER, copied, draw, mirrors, pick, share
 from ..lazy import cached_property
 from ..options import Options
 from ..reader import ShardReader
@@ -210,7 +210,7 @@ class Drawing:
         u = draw(self._shard, purpose, positions, self._pass, self._options.seed)
         for copy in np.unique(copies[copies > 0]):
             which = np.flatnonzero(copies == copy)
-            u[which] = draw(self._shard, f"{purpose}+{copy}", positions[which], self._pass,
+            u[which] = draw(self._shard, copied(purpose, int(copy)), positions[which], self._pass,
                             self._options.seed)
         return u
 
@@ -229,9 +229,9 @@ class Drawing:
     def orders(self, positions: I64, copies: I64, pair: Bools, caption_first: float) -> Bools:
         """Whether the caption is first; always so of what is no pair."""
         if self._options.order == "stored":
-            u = self._stored("order", positions)
+            u = self._stored(ORDER, positions)
         else:
-            u = self._draw("order", positions, copies)
+            u = self._draw(ORDER, positions, copies)
         return ~pair | share(u, caption_first)
 
     def captions(self, positions: I64, copies: I64, texts: Texts, pair: Bools
@@ -283,7 +283,7 @@ class Drawing:
     def mirrored(self, positions: I64, copies: I64, image: int) -> Bools:
         """Whether the mirrored rendition of image part `image` is seen."""
         u = self._caption_draw(_shard.mirror_purpose(image), positions, copies)
-        return u < np.uint64(1 << 63)
+        return mirrors(u)
 
     def _caption_draw(self, purpose: str, positions: I64, copies: I64) -> U64:
         if self._options.captions == "stored":

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random choices that are functions of a record's identity: shard/FORMAT.md, section 7.
 
-    u = XXH3_64bits_withSeed(purpose NUL NAME NUL key NUL epoch, seed)"""
+    u = XXH3_64bits_withSeed(purpose NUL NAME NUL key NUL epoch, seed)
+
+What becomes of u stands here a second time, beside shard/draw.c, because numpy does it for
+millions of records at once; test_dataset_draws compares the two."""
 from __future__ import annotations
 
 import numpy as np
@@ -9,6 +12,7 @@ import numpy as np
 from .. import _shard
 from ..columns import F64, I64, U64, Bools
 
+ORDER = "order"  # the purpose of a pair's order
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 
@@ -19,6 +23,16 @@ def draw(shard: _shard.Shard, purpose: str, positions: I64, epoch: int, seed: in
     u = np.empty(len(positions), np.uint64)
     _shard.draw(shard, purpose, np.ascontiguousarray(positions, np.int64), epoch, seed, u)
     return u
+
+
+def copied(purpose: str, copy: int) -> str:
+    """The purpose for repetition `copy` of a record, 1 being the second time."""
+    return f"{purpose}+{copy}"
+
+
+def mirrors(u: U64) -> Bools:
+    """Whether the mirrored rendition is seen: half of them."""
+    return u < np.uint64(1 << 63)
 
 
 def pick(u: U64, n: U64) -> U64:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bytes of a view's file (shard/FORMAT.md, section 10): a line with its fingerprint, a line
-of JSON, and arrays, all in one gzip stream."""
+of JSON, and arrays, all in one gzip stream. That section is the layout's home; tools/export reads
+it in C, and test_export_view.check_nonsense compares what the two take."""
 from __future__ import annotations
 
 import gzip
