@@ -352,6 +352,27 @@ def check_at_work(here):
     assert (found.problems(), found.shards) == ([], [f"{name}.lms" for name in ALL]), (found.problems(), found.shards)
 
 
+def check_redo(here):
+    """As when `prepare --redo` took two manifests away after the folder was listed, and one after it was read."""
+    listed = list(data_set.files_below(here, print))
+    shards_of = DataSet._shards_of
+
+    def then_redo(self, manifest):
+        shards = shards_of(self, manifest)
+        if manifest == "n/c.manifest.json":
+            (here / manifest).rename(here / "n/c.manifest.json.tmp.h.1.0123abcd")
+        return shards
+    for name in ("a", "r"):
+        (here / f"{name}.manifest.json").unlink()
+    with mock.patch.object(data_set, "files_below", lambda *_: listed), \
+            mock.patch.object(DataSet, "_shards_of", then_redo):
+        os.truncate(here / "n/c.lms", 5)
+        found = DataSet(here)
+    assert found.shards == ["b.lms", "d.lms"] and not found.unreadable + found.missing, found.problems()
+    assert [line.split(":")[0][len(str(here)) + 1:] for line in found.unfinished + found.foreign] == \
+        ["a.manifest.json", "n/c.manifest.json", "r.manifest.json", "a.lms"], found.problems()
+
+
 def check_index_of_nothing(here):
     """An index that tells of no shards is right where there are none."""
     assert run("index", here).returncode == 0
@@ -412,6 +433,7 @@ def main():
             check_unreachable(here, taken)
         check_manifests(folder / "whole")
         check_at_work(folder / "whole")
+        check_redo(folder / "twins")
         check_index_of_nothing(folder / "all_rejected")
 
 

@@ -282,9 +282,64 @@ static const char *without_path(const char *why, const char *path)
                : why;
 }
 
-/* Leaves in *empty whether it says nothing yet: who publishes it has only claimed its
- * name. Nor does a pipe, which is not opened: that may wait for ever. */
-static int read_manifest(struct search *s, const char *path, bool *empty)
+static int add_unfinished(struct search *s, const char *path)
+{
+    return path_list_add(&s->d->unfinished, strdup(path)) ? 0 : ENOMEM;
+}
+
+static int is_called(void *context, const char *name, bool folder)
+{
+    (void)folder;
+    return strcmp(name, context) == 0;
+}
+
+/* Whether what could not be found has gone since the folder was listed: a link to nothing
+ * is still there. */
+static bool is_gone(const struct search *s, const char *whole)
+{
+    const char *base = path_base(whole);
+    char *folder = strndup(whole, (size_t)(base - whole));
+    const bool gone =
+        folder != NULL && s->store->list(folder, is_called, (void *)base) == 0;
+
+    free(folder);
+    return gone;
+}
+
+static int add_unread(struct search *s, const char *path, const char *whole, int error,
+                      bool *unfinished)
+{
+    *unfinished = error == ENOENT && is_gone(s, whole);
+    if (error == ENOMEM)
+        return ENOMEM;
+    return *unfinished ? add_unfinished(s, path)
+                       : add_unreadable(s, path, error, strerror(error));
+}
+
+/* The unit of a sound manifest, which was `before` when it was read. Where it is another
+ * by now the unit is being made again, and what seems missing is not lost. */
+static int read_unit(struct search *s, const char *path, const char *whole,
+                     const struct store_entry *before, const struct manifest *m,
+                     enum data_set_state state)
+{
+    struct data_set *d = s->d;
+    const size_t n_missing = d->n_missing;
+    const int rc = add_unit(s, strdup(path), m, state);
+    struct store_entry now;
+
+    if (rc != 0 || d->n_missing == n_missing ||
+        (s->store->look(whole, &now) == 0 && now.bytes == before->bytes &&
+         now.id[0] == before->id[0] && now.id[1] == before->id[1]))
+        return rc;
+    while (d->n_missing > n_missing)
+        free(d->missing[--d->n_missing].path);
+    return add_unfinished(s, path);
+}
+
+/* Leaves in *unfinished whether it says nothing yet, for who publishes it has only
+ * claimed its name, or has gone, for its unit is made again. Nor does a pipe say a thing,
+ * which is not opened: that may wait for ever. */
+static int read_manifest(struct search *s, const char *path, bool *unfinished)
 {
     char *whole = path_below(s->d->folder, path);
     struct manifest m = {0};
@@ -295,17 +350,17 @@ static int read_manifest(struct search *s, const char *path, bool *empty)
     if (whole == NULL)
         return ENOMEM;
     if (s->store->look(whole, &entry) != 0)
-        rc = add_unreadable(s, path, errno, strerror(errno));
-    else if ((*empty = entry.bytes == 0))
-        rc = path_list_add(&s->d->unfinished, strdup(path)) ? 0 : ENOMEM;
+        rc = add_unread(s, path, whole, errno, unfinished);
+    else if ((*unfinished = entry.bytes == 0))
+        rc = add_unfinished(s, path);
     else if ((rc = manifest_read(&m, whole)) == MANIFEST_UNREADABLE)
-        rc = errno == ENOMEM ? ENOMEM : add_unreadable(s, path, errno, strerror(errno));
+        rc = add_unread(s, path, whole, errno, unfinished);
     else if (rc < 0 && m.json == NULL)
         rc = add_unreadable(s, path, 0, without_path(m.why, whole));
     else if (rc < 0 || !is_sound(&m, &state))
         rc = add_unreadable(s, path, 0, "its members are not those of a manifest");
     else
-        rc = add_unit(s, strdup(path), &m, state);
+        rc = read_unit(s, path, whole, &entry, &m, state);
     manifest_free(&m);
     free(whole);
     return rc;
@@ -321,11 +376,11 @@ static int read_manifests(struct search *s, struct path_list *manifests)
     s->d->has_manifests |= manifests->n > 0;
     for (size_t i = 0; i < manifests->n; i++) {
         char *path = manifests->paths[i];
-        bool empty = false;
+        bool unfinished = false;
 
         if (rc == 0)
-            rc = read_manifest(s, path, &empty);
-        if (empty)
+            rc = read_manifest(s, path, &unfinished);
+        if (unfinished)
             free(path);
         else
             manifests->paths[n++] = path;

@@ -35,11 +35,12 @@ class DataSet:
         self.missing: list[str] = []     # shards that manifests name, gone or of another size
         self.any_gone = False
         self.may_pass = False            # some could not be read for now
-        self.unfinished: list[str] = []  # temporaries of units without a manifest, empty manifests
+        self.unfinished: list[str] = []  # temporaries of units without a manifest; _claimed
         self.foreign: list[str] = []     # shards that no manifest names
         self.n_units = 0                 # whose manifest could be read
         self._unread: set[str] = set()   # paths of `unreadable`
-        self._claimed: set[str] = set()  # manifests that say nothing yet: a name is taken, no more
+        # Manifests that say nothing yet (a name is taken, no more) or were taken away meanwhile.
+        self._claimed: set[str] = set()
         self._finished: set[str] = set()
         self._named: set[str] = set()    # by manifests
         self._look(list(files_below(self.folder, self._note_unreadable)))
@@ -101,21 +102,33 @@ class DataSet:
         """What is wrong with shards that they name."""
         wrong = {}
         for manifest in sorted(manifests, key=lambda path: os.fsencode(path)[:-len(MANIFEST)]):
-            for shard, size in self._shards_of(manifest).items():
-                self._named.add(shard)
-                found = there.get(shard)
-                if found != size:  # since the folder was listed it may have come or been replaced
-                    found = self._size(shard)
-                if found == size:
-                    self._finished.add(shard)
-                elif found is not None:
-                    wrong[shard] = (f"{self.folder / shard} has {found} bytes; "
-                                    f"{self.folder / manifest} says {size}")
-                elif shard not in self._unread:
-                    self.any_gone = True
-                    wrong[shard] = (f"{self.folder / shard} is missing; "
-                                    f"{self.folder / manifest} names it")
+            before = _number(self.folder / manifest)
+            lost, any_gone = self._compare(manifest, there)
+            if lost and _number(self.folder / manifest) != before:  # its unit is made again
+                self._claimed.add(manifest)
+            else:
+                wrong |= lost
+                self.any_gone |= any_gone
         return wrong
+
+    def _compare(self, manifest: str, there: dict[str, int]) -> tuple[dict[str, str], bool]:
+        """What is wrong with shards that it names, and whether one is gone."""
+        wrong, any_gone = {}, False
+        for shard, size in self._shards_of(manifest).items():
+            self._named.add(shard)
+            found = there.get(shard)
+            if found != size:  # since the folder was listed it may have come or been replaced
+                found = self._size(shard)
+            if found == size:
+                self._finished.add(shard)
+            elif found is not None:
+                wrong[shard] = (f"{self.folder / shard} has {found} bytes; "
+                                f"{self.folder / manifest} says {size}")
+            elif shard not in self._unread:
+                any_gone = True
+                wrong[shard] = (f"{self.folder / shard} is missing; "
+                                f"{self.folder / manifest} names it")
+        return wrong, any_gone
 
     def _shards_of(self, manifest: str) -> dict[str, int]:
         """Shards that it names, and their sizes."""
@@ -126,7 +139,10 @@ class DataSet:
                 return {}
             shards = parse_manifest(parse_json(path.read_bytes()))
         except OSError as error:
-            self._note_unreadable(manifest, error)
+            if error.errno == errno.ENOENT and not os.path.lexists(path):  # taken away meanwhile
+                self._claimed.add(manifest)
+            else:
+                self._note_unreadable(manifest, error)
         except (ValueError, RecursionError) as error:
             self._unread.add(manifest)
             self.unreadable.append(f"{path} is damaged or no manifest: {error}")
