@@ -256,6 +256,8 @@ static int publish(struct unit *u, struct job *job, enum unit_end end)
         rc = job_fail(job, "%s", out->files.why);
     else if (rc == PUBLISH_EXISTS)
         rc = rival_meet(u, job, &out->files, renamed ? result : NULL);
+    else if (rc == PUBLISH_LOST)
+        rc = rival_lost(u, job);
     else if (rc == PUBLISH_REPLACED)
         rc = rival_check_own(u, job, &out->files, result, end);
     else if (rc == PUBLISH_OK)

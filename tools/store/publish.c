@@ -133,16 +133,22 @@ int publish_replace(const char *path, const void *bytes, size_t len, char *why,
 }
 
 /* What was to be done with a temporary failed. Whoever saw a manifest has removed those:
- * this unit is theirs. */
+ * this unit is theirs, also where it was withdrawn since. */
 static int fail_temporary(struct publication *p, const char *what, const char *path)
 {
     const int error = errno;
-    bool exists = false;
+    struct store_entry folder;
+    bool exists = false, lost = false;
 
     if (error == ENOENT && publication_look(p, &exists) != PUBLISH_OK)
         return PUBLISH_FAILED;
+    if (error == ENOENT)
+        lost = p->store->look(p->dir, &folder) == 0;
     errno = error;
-    return exists ? PUBLISH_EXISTS : fail(p, what, path);
+    if (exists)
+        return PUBLISH_EXISTS;
+    fail(p, what, path);
+    return lost ? PUBLISH_LOST : PUBLISH_FAILED;
 }
 
 /* One file of the unit, from its temporary to its final name. */
@@ -260,7 +266,7 @@ static int put_manifest(struct publication *p, const char *manifest, size_t len)
     if (!path)
         rc = fail(p, "allocate memory", NULL);
     else if (p->store->put_if_absent(path, manifest, len) != 0)
-        rc = errno == EEXIST ? PUBLISH_EXISTS : fail(p, "write", path);
+        rc = errno == EEXIST ? PUBLISH_EXISTS : fail_temporary(p, "write", path);
     free(path);
     return rc;
 }
@@ -339,7 +345,7 @@ int publication_restore(struct publication *p)
     if (!away)
         rc = fail(p, "allocate memory", NULL);
     else if (store_read(p->store, away, JSON_FILE_BYTES, &bytes, &len) != 0)
-        rc = fail(p, "read", away);
+        rc = fail_temporary(p, "read", away);
     else
         rc = put_manifest(p, bytes, len);
     if (rc != PUBLISH_FAILED)
