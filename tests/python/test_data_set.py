@@ -189,6 +189,8 @@ CASES = [(whole, ALL, 0), (gone, ["b", "d", "n/c"], 1), (resized, ["a", "b", "d"
          (pipe_manifest, BUT_A, 2), (claimed, BUT_A, 3), (dead_link, ALL, 1), (folder_elsewhere, ALL, 0),
          (passed_over, ALL, 0), (all_rejected, [], 0), (rejected_but_one, [], 1), (folder_link, ALL, 0), (linked, ALL, 0), (shards_alone, ALL, 0), (empty_alone, ["d", "n/c"], 2), (killed_early, [], 4),
          (twins, ALL, 0), (export_inside, ALL, 0), (many, ["d"], 8), (empty, [], 0)]
+# An index says nothing of sizes before a shard is opened.
+SEEN_WHEN_OPENED = (resized, empty_alone)
 # What cannot be read for now: dump shows the rest.
 UNREACHABLE = [(unreachable_manifest, BUT_A), (unreachable_shard, ["a", "b", "d"])]
 
@@ -330,6 +332,33 @@ def check_catalogue(here, found):
         (["; ".join(left_out)] if left_out else [])
 
 
+def taken_of(make):
+    """Shards that a catalogue takes; None: it refuses."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            paths = make()
+        except (FileNotFoundError, ShardError, ValueError):
+            return None, []
+    return paths, [str(one.message) for one in caught]
+
+
+def check_old_index(here, index):
+    """One that was made before the change gives the same answer, and says that it is not used."""
+    shutil.copy2(index, here)
+    paths, said = taken_of(lambda: [str(path) for path in find_shards(here)])
+
+    def by_index():
+        catalogue = Catalogue(here)
+        if catalogue.index is None:
+            return [str(path) for path in catalogue._paths]
+        return [catalogue.index.path(i) for i in range(len(catalogue))]
+    indexed, told = taken_of(by_index)
+    (here / "index.lmi").unlink()
+    assert indexed == paths, (indexed, paths)
+    assert [line for line in told if "index.lmi is not used" not in line] == said, (told, said)
+
+
 def check_unreachable(here, taken):
     found = DataSet(here)
     assert [shard.removesuffix(".lms") for shard in found.shards] == taken, found.shards
@@ -418,12 +447,16 @@ def main():
         folder = pathlib.Path(folder).resolve()
         made = make_set(folder)
         check_incomplete_index(shutil.copytree(made, folder / "indexed"))
+        index = shutil.copytree(made, folder / "before") / "index.lmi"
+        assert run("index", index.parent).returncode == 0
         for change, taken, n_named in CASES:
             here = folder / change.__name__
             shutil.copytree(made, here)
             change(here)
             try:
                 check(here, taken, n_named)
+                if change not in SEEN_WHEN_OPENED:
+                    check_old_index(here, index)
             except AssertionError as error:
                 raise AssertionError(f"{change.__name__}: {error}") from error
         for change, taken in UNREACHABLE:
@@ -431,6 +464,8 @@ def main():
             shutil.copytree(made, here)
             change(here)
             check_unreachable(here, taken)
+            if change is not unreachable_shard:
+                check_old_index(here, index)
         check_manifests(folder / "whole")
         check_at_work(folder / "whole")
         check_redo(folder / "twins")

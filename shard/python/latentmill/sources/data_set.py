@@ -152,7 +152,12 @@ class DataSet:
         return {}
 
 
-def files_below(folder: PathLike, unreadable: Callable[[str, OSError], object]) -> Iterator[str]:
+def _raise(_path: str, error: OSError) -> None:
+    raise error
+
+
+def files_below(folder: PathLike, unreadable: Callable[[str, OSError], object] = _raise
+                ) -> Iterator[str]:
     """Paths from the folder on, which must be readable itself. Links to folders are followed,
     but not upwards; a folder that is found twice is looked into once, under its own name rather
     than a link's.
@@ -186,10 +191,25 @@ def files_below(folder: PathLike, unreadable: Callable[[str, OSError], object]) 
                     yield path
 
 
-def shards_below(folder: PathLike) -> list[str]:
-    """Finished or not, by their names alone."""
-    return sorted((file for file in files_below(folder, _raise) if _ends_in(file, ".lms")),
-                  key=in_order)
+def may_differ(folder: PathLike, shards: list[str], files: list[str], since: int) -> bool:
+    """Whether other shards than these may be finished, or something be lost: judged by what files
+    there are (`shards` among them), and by which manifests are newer than `since`
+    (nanoseconds)."""
+    manifests = {file for file in files if _ends_in(file, MANIFEST)}
+    alone = not manifests and not any(os.path.basename(file) == "dataset.json" for file in files)
+    named = [file for file in files if _shard_of(file)] + (shards if not alone else [])
+    return sum(_ends_in(file, ".lms") for file in files) != len(shards) or \
+        any(manifest_of(file) not in manifests for file in named) or \
+        any(_is_newer(os.path.join(folder, manifest), since) for manifest in manifests)
+
+
+def _is_newer(path: PathLike, since: int) -> bool:
+    """Or says nothing yet, or cannot be looked at."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return True
+    return status.st_mtime_ns > since or status.st_size == 0
 
 
 def in_order(shard: str) -> bytes:
@@ -214,10 +234,6 @@ def _list(folder: PathLike) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:
     status = os.stat(folder)
     with os.scandir(folder) as entries:
         return list(entries), (status.st_dev, status.st_ino)
-
-
-def _raise(_path: str, error: OSError) -> None:
-    raise error
 
 
 def _ends_in(path: str, suffix: str) -> bool:
