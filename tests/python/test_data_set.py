@@ -99,6 +99,11 @@ def dead_link(here):
     (here / "x.lms").symlink_to("nowhere")
 
 
+def folder_manifest(here):
+    (here / "a.manifest.json").unlink()
+    (here / "a.manifest.json").mkdir()
+
+
 def folder_link(here):
     (here / "link").symlink_to("n")
     (here / "link.lms").symlink_to("n")
@@ -185,7 +190,7 @@ ALL = ["a", "b", "d", "n/c"]
 BUT_A = ["b", "d", "n/c"]
 # What is taken; how many things are named.
 CASES = [(whole, ALL, 0), (gone, ["b", "d", "n/c"], 1), (resized, ["a", "b", "d"], 1), (foreign, ALL, 1),
-         (unfinished, ALL, 4), (unmanifested, BUT_A, 1), (torn_manifest, BUT_A, 1), (other_json, BUT_A, 1), (sizeless, BUT_A, 1),
+         (unfinished, ALL, 4), (unmanifested, BUT_A, 1), (folder_manifest, BUT_A, 1), (torn_manifest, BUT_A, 1), (other_json, BUT_A, 1), (sizeless, BUT_A, 1),
          (pipe_manifest, BUT_A, 2), (claimed, BUT_A, 3), (dead_link, ALL, 1), (folder_elsewhere, ALL, 0),
          (passed_over, ALL, 0), (all_rejected, [], 0), (rejected_but_one, [], 1), (folder_link, ALL, 0), (linked, ALL, 0), (shards_alone, ALL, 0), (empty_alone, ["d", "n/c"], 2), (killed_early, [], 4),
          (twins, ALL, 0), (export_inside, ALL, 0), (many, ["d"], 8), (empty, [], 0)]
