@@ -113,13 +113,24 @@ int publication_look(struct publication *p, bool *exists)
     return rc;
 }
 
+/* That `path` could not be put. */
+static void say_unput(char *why, size_t cap, const char *path)
+{
+    if (errno == EBUSY)
+        snprintf(why, cap,
+                 "%s: cannot write it: %s%s has something else in it; remove that folder",
+                 path, path, temporary_claim);
+    else
+        snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
+}
+
 int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap)
 {
     if (store_at(path)->put_if_absent(path, bytes, len) == 0)
         return PUBLISH_OK;
     if (errno == EEXIST)
         return PUBLISH_EXISTS;
-    snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
+    say_unput(why, cap, path);
     return PUBLISH_FAILED;
 }
 
@@ -263,10 +274,15 @@ static int put_manifest(struct publication *p, const char *manifest, size_t len)
     char *path = publication_final(p, p->kind->manifest);
     int rc = PUBLISH_OK;
 
-    if (!path)
+    if (!path) {
         rc = fail(p, "allocate memory", NULL);
-    else if (p->store->put_if_absent(path, manifest, len) != 0)
-        rc = errno == EEXIST ? PUBLISH_EXISTS : fail_temporary(p, "write", path);
+    } else if (p->store->put_if_absent(path, manifest, len) != 0) {
+        rc = errno == EEXIST  ? PUBLISH_EXISTS
+             : errno == EBUSY ? PUBLISH_BLOCKED
+                              : fail_temporary(p, "write", path);
+        if (rc == PUBLISH_BLOCKED)
+            say_unput(p->why, sizeof(p->why), path);
+    }
     free(path);
     return rc;
 }

@@ -26,6 +26,8 @@ enum publish_status {
     PUBLISH_LOST = 3,     /* another process, which had seen the manifest of one that is
                            * withdrawn by now, has removed this one's temporaries: as
                            * PUBLISH_FAILED, of this unit alone */
+    PUBLISH_BLOCKED = 4, /* the claim of its manifest's name (give_name.h) is kept by what
+                          * is none of a claim's: as PUBLISH_FAILED, of this unit alone */
     PUBLISH_FAILED = -1
 };
 
