@@ -99,6 +99,11 @@ def dead_link(here):
     (here / "x.lms").symlink_to("nowhere")
 
 
+def odd_names(here):
+    for name in (b"y\n\x1b\\b.lms", "y\u200e\u00e9\u2028\t.lms".encode(), b"y\xff\xc3.lms.tmp.h.1.0123abcd"):
+        pathlib.Path(os.fsdecode(bytes(here) + b"/" + name)).write_bytes(b"x")
+
+
 def folder_manifest(here):
     (here / "a.manifest.json").unlink()
     (here / "a.manifest.json").mkdir()
@@ -190,7 +195,7 @@ ALL = ["a", "b", "d", "n/c"]
 BUT_A = ["b", "d", "n/c"]
 # What is taken; how many things are named.
 CASES = [(whole, ALL, 0), (gone, ["b", "d", "n/c"], 1), (resized, ["a", "b", "d"], 1), (foreign, ALL, 1),
-         (unfinished, ALL, 4), (unmanifested, BUT_A, 1), (folder_manifest, BUT_A, 1), (torn_manifest, BUT_A, 1), (other_json, BUT_A, 1), (sizeless, BUT_A, 1),
+         (unfinished, ALL, 4), (unmanifested, BUT_A, 1), (folder_manifest, BUT_A, 1), (odd_names, ALL, 3), (torn_manifest, BUT_A, 1), (other_json, BUT_A, 1), (sizeless, BUT_A, 1),
          (pipe_manifest, BUT_A, 2), (claimed, BUT_A, 3), (dead_link, ALL, 1), (folder_elsewhere, ALL, 0),
          (passed_over, ALL, 0), (all_rejected, [], 0), (rejected_but_one, [], 1), (folder_link, ALL, 0), (linked, ALL, 0), (shards_alone, ALL, 0), (empty_alone, ["d", "n/c"], 2), (killed_early, [], 4),
          (twins, ALL, 0), (export_inside, ALL, 0), (many, ["d"], 8), (empty, [], 0)]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._shard import ShardError
-from .data_set import DataSet, PathLike, files_below, in_order, may_differ
+from .data_set import DataSet, PathLike, files_below, in_order, may_differ, shown
 from ..dataset_index import DatasetIndex
 from ..reader import ShardReader
 
@@ -197,4 +197,4 @@ def _fits_folder(index: DatasetIndex) -> bool:
 def first_few(names: Sequence[str], between: str = ", ") -> str:
     """For a message."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return between.join(names[:5]) + more
+    return between.join(map(shown, names[:5])) + more

@@ -21,6 +21,8 @@ NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 OF_OTHERS = (".ipynb_checkpoints", ".snapshot", "lost+found")
 TEMPORARY = re.compile(r"(.+\.lms)\.tmp\.[^.]+\.[0-9]+\.[0-9a-f]{8}", re.DOTALL)
 PART = re.compile(r"(?<=[^/])\+[0-9]{5}\Z")
+DISTURBING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+                        "\udc80-\udcff]")
 NO_MANIFEST = "its members are not those of a manifest"
 
 
@@ -56,7 +58,8 @@ class DataSet:
         if path not in self._unread:
             self._unread.add(path)
             self.may_pass |= error.errno not in NOT_THERE
-            self.unreadable.append(f"{self.folder / path}: {os.strerror(error.errno or errno.EIO)}")
+            self.unreadable.append(
+                shown(f"{self.folder / path}: {os.strerror(error.errno or errno.EIO)}"))
 
     def _look(self, files: list[str]) -> None:
         manifests = {file for file in files if _ends_in(file, MANIFEST)}
@@ -73,13 +76,13 @@ class DataSet:
             manifests |= late
         self.missing = [lost[shard] for shard in sorted(lost, key=in_order)]
         foreign = there.keys() - self._named - self._finished
-        self.foreign = [f"{self.folder / shard}: no manifest names it, its unit is unfinished"
+        self.foreign = [shown(f"{self.folder / shard}: no manifest names it, its unit is unfinished")
                         for shard in sorted(foreign, key=in_order)
                         if manifest_of(shard) not in self._unread]
         self.shards = sorted(self._finished, key=in_order)
         unfinished = [file for file in temporaries
                       if manifest_of(file) not in manifests - self._claimed]
-        self.unfinished = [f"{self.folder / file}: its unit is unfinished"
+        self.unfinished = [shown(f"{self.folder / file}: its unit is unfinished")
                            for file in sorted([*unfinished, *self._claimed], key=_by_stem)]
 
     def _late_manifests(self, manifests: set[str], files: list[str]) -> set[str]:
@@ -113,7 +116,8 @@ class DataSet:
 
     def _compare(self, manifest: str, there: dict[str, int]) -> tuple[dict[str, str], bool]:
         """What is wrong with shards that it names, and whether one is gone."""
-        wrong, any_gone = {}, False
+        wrong: dict[str, str] = {}
+        any_gone = False
         for shard, size in self._shards_of(manifest).items():
             self._named.add(shard)
             found = there.get(shard)
@@ -122,12 +126,12 @@ class DataSet:
             if found == size:
                 self._finished.add(shard)
             elif found is not None:
-                wrong[shard] = (f"{self.folder / shard} has {found} bytes; "
-                                f"{self.folder / manifest} says {size}")
+                wrong[shard] = shown(f"{self.folder / shard} has {found} bytes; "
+                                     f"{self.folder / manifest} says {size}")
             elif shard not in self._unread:
                 any_gone = True
-                wrong[shard] = (f"{self.folder / shard} is missing; "
-                                f"{self.folder / manifest} names it")
+                wrong[shard] = shown(f"{self.folder / shard} is missing; "
+                                     f"{self.folder / manifest} names it")
         return wrong, any_gone
 
     def _shards_of(self, manifest: str) -> dict[str, int]:
@@ -145,7 +149,7 @@ class DataSet:
                 self._note_unreadable(manifest, error)
         except (ValueError, RecursionError) as error:
             self._unread.add(manifest)
-            self.unreadable.append(f"{path} is damaged or no manifest: {error}")
+            self.unreadable.append(shown(f"{path} is damaged or no manifest: {error}"))
         else:
             self.n_units += 1
             return {os.path.join(os.path.dirname(manifest), name): size for name, size in shards}
@@ -220,6 +224,18 @@ def in_order(shard: str) -> bytes:
 def manifest_of(file: str) -> str:
     """That of a shard or its temporary."""
     return PART.sub("", (_shard_of(file) or file).removesuffix(".lms")) + MANIFEST
+
+
+def shown(text: str) -> str:
+    """With what would change a line escaped, as the program prints it."""
+    return DISTURBING.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xdc80 <= code <= 0xdcff:  # a byte that is not UTF-8
+        return f"\\x{code - 0xdc00:02x}"
+    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character, f"\\u{code:04x}")
 
 
 def _number(folder: PathLike) -> tuple[int, int] | None:
