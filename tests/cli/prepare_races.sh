@@ -157,6 +157,7 @@ done
 printf "$good" >"$T/a/n.jsonl"
 printf "$good$good" >"$T/b/n.jsonl"
 cp "$T/a/n.jsonl" "$T/more.jsonl"
+cp "$T/a/n.jsonl" "$T/later.jsonl"
 expect_one_failed()
 {
     touch "$T/a.rename.go" "$T/a.link.go"
@@ -178,3 +179,9 @@ rm "$T"/o/n.lms.tmp.*
 expect_one_failed temporaries
 run latentmill prepare --quiet --out "$T/o" "$T/a/n.jsonl" "$T/more.jsonl"
 expect_status 0
+# So does one that goes when a run begins.
+run env FAULT="open $T/o/n.manifest.json 2" LD_PRELOAD="$BUILD/tests/programs/interpose.so" \
+    "$BUILD/latentmill" prepare --quiet --out "$T/o" "$T/a/n.jsonl" "$T/later.jsonl"
+expect_status 1
+expect_match stderr '^error: n: another process has taken it over'
+expect "the new one is made" test -s "$T/o/later.manifest.json"
