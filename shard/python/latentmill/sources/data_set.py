@@ -103,7 +103,7 @@ class DataSet:
 
     def _read_all(self, manifests: set[str], there: dict[str, int]) -> dict[str, str]:
         """What is wrong with shards that they name."""
-        wrong = {}
+        wrong: dict[str, str] = {}
         for manifest in sorted(manifests, key=lambda path: os.fsencode(path)[:-len(MANIFEST)]):
             before = _number(self.folder / manifest)
             lost, any_gone = self._compare(manifest, there)
