@@ -98,3 +98,16 @@ for setting in A=B "NO_LINKS=$EPERM"; do
     expect "all are whole" test "$(find "$T/o" -name '*.manifest.json' -size +0 | wc -l)" = 16
     expect "at once" test $((SECONDS - start)) -lt 10
 done
+
+# Somebody has put something else into a claim's folder: it is named, and ends that unit alone.
+rm -rf "$T/o"
+mkdir -p "$T/o/u1.manifest.json.tmp.claim.0.00000000"
+: >"$T/o/u1.manifest.json.tmp.claim.0.00000000/mine"
+: >"$T/o/u1.manifest.json"
+run latentmill prepare --quiet --tokenizer none --out "$T/o" "$T/in/u1.jsonl" "$T/in/u2.jsonl"
+expect_status 1
+expect_match stderr '^error: u1: .*/u1.manifest.json.tmp.claim.0.00000000 has something else in it; remove that folder; nothing of it was published, run again$'
+expect "the other is whole" test -s "$T/o/u2.manifest.json"
+rm -r "$T/o/u1.manifest.json.tmp.claim.0.00000000"
+run latentmill prepare --quiet --tokenizer none --out "$T/o" "$T/in/u1.jsonl" "$T/in/u2.jsonl"
+expect_status 0

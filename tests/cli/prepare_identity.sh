@@ -154,3 +154,23 @@ expect_stderr <<'END'
 warning: bad: an earlier run rejected more of it than --max-reject-rate, see bad.rejects.jsonl; mend it, and do it again with --retry-failed
 nothing to do: 1 of 2 inputs complete, 1 damaged or rejected by an earlier run
 END
+
+# What the manifest says is judged as strictly as where a folder of shards is read.
+rm -rf "$T/o"
+echo '{"text": "one"}' >"$T/odd.jsonl"
+run latentmill prepare --quiet --tokenizer none --out "$T/o" "$T/odd.jsonl"
+expect_status 0
+for change in '.result.inputs[0].status = "odd"' '.result.shards[0].bytes = 0' \
+    '.result.shards[0].name = "n/odd.lms"'; do
+    cp "$T/o/odd.manifest.json" "$T/kept.json"
+    jq "$change" "$T/kept.json" >"$T/o/odd.manifest.json"
+    run latentmill prepare --quiet --tokenizer none --out "$T/o" "$T/odd.jsonl"
+    expect_status 2
+    expect_match stderr 'odd.manifest.json: its members are not those of a manifest; redo it with --redo$'
+    cp "$T/kept.json" "$T/o/odd.manifest.json"
+done
+rm "$T/o/odd.manifest.json"
+mkdir "$T/o/odd.manifest.json"
+run latentmill prepare --quiet --tokenizer none --out "$T/o" "$T/odd.jsonl"
+expect_status 1
+expect_match stderr 'odd.manifest.json: is a folder, not a manifest$'

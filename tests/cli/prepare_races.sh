@@ -151,3 +151,37 @@ for command in "cat $T/a/n.jsonl" "cat $T/b/n.jsonl"; do
         expect "the others go on" test -e "$T/o/second.manifest.json"
     fi
 done
+
+# The other's manifest has gone again when it is read, or has been seen by whoever removed this run's
+# temporaries and has gone since: that ends the one unit.
+printf "$good" >"$T/a/n.jsonl"
+printf "$good$good" >"$T/b/n.jsonl"
+cp "$T/a/n.jsonl" "$T/more.jsonl"
+cp "$T/a/n.jsonl" "$T/later.jsonl"
+expect_one_failed()
+{
+    touch "$T/a.rename.go" "$T/a.link.go"
+    ends a
+    expect "it fails ($1)" test $ended = 1
+    expect "for that unit" grep -q '^error: n: another process has taken it over' "$T/a.stderr"
+    expect "the others go on" test -s "$T/o/more.manifest.json"
+}
+begin
+FAULT="open $T/o/n.manifest.json 2" start a --workers 1 "$T/a/n.jsonl" "$T/more.jsonl"
+wait_for "$T/a.rename.ready"
+run latentmill prepare --quiet --out "$T/o" "$T/b/n.jsonl"
+expect_status 0
+expect_one_failed manifest
+begin
+start a --workers 1 "$T/a/n.jsonl" "$T/more.jsonl"
+wait_for "$T/a.rename.ready"
+rm "$T"/o/n.lms.tmp.*
+expect_one_failed temporaries
+run latentmill prepare --quiet --out "$T/o" "$T/a/n.jsonl" "$T/more.jsonl"
+expect_status 0
+# So does one that goes when a run begins.
+run env FAULT="open $T/o/n.manifest.json 2" LD_PRELOAD="$BUILD/tests/programs/interpose.so" \
+    "$BUILD/latentmill" prepare --quiet --out "$T/o" "$T/a/n.jsonl" "$T/later.jsonl"
+expect_status 1
+expect_match stderr '^error: n: another process has taken it over'
+expect "the new one is made" test -s "$T/o/later.manifest.json"

@@ -99,6 +99,16 @@ def dead_link(here):
     (here / "x.lms").symlink_to("nowhere")
 
 
+def odd_names(here):
+    for name in (b"y\n\x1b\\b.lms", "y\u200e\u00e9\u2028\t.lms".encode(), b"y\xff\xc3.lms.tmp.h.1.0123abcd"):
+        pathlib.Path(os.fsdecode(bytes(here) + b"/" + name)).write_bytes(b"x")
+
+
+def folder_manifest(here):
+    (here / "a.manifest.json").unlink()
+    (here / "a.manifest.json").mkdir()
+
+
 def folder_link(here):
     (here / "link").symlink_to("n")
     (here / "link.lms").symlink_to("n")
@@ -185,10 +195,12 @@ ALL = ["a", "b", "d", "n/c"]
 BUT_A = ["b", "d", "n/c"]
 # What is taken; how many things are named.
 CASES = [(whole, ALL, 0), (gone, ["b", "d", "n/c"], 1), (resized, ["a", "b", "d"], 1), (foreign, ALL, 1),
-         (unfinished, ALL, 4), (unmanifested, BUT_A, 1), (torn_manifest, BUT_A, 1), (other_json, BUT_A, 1), (sizeless, BUT_A, 1),
+         (unfinished, ALL, 4), (unmanifested, BUT_A, 1), (folder_manifest, BUT_A, 1), (odd_names, ALL, 3), (torn_manifest, BUT_A, 1), (other_json, BUT_A, 1), (sizeless, BUT_A, 1),
          (pipe_manifest, BUT_A, 2), (claimed, BUT_A, 3), (dead_link, ALL, 1), (folder_elsewhere, ALL, 0),
          (passed_over, ALL, 0), (all_rejected, [], 0), (rejected_but_one, [], 1), (folder_link, ALL, 0), (linked, ALL, 0), (shards_alone, ALL, 0), (empty_alone, ["d", "n/c"], 2), (killed_early, [], 4),
          (twins, ALL, 0), (export_inside, ALL, 0), (many, ["d"], 8), (empty, [], 0)]
+# An index says nothing of sizes before a shard is opened.
+SEEN_WHEN_OPENED = (resized, empty_alone)
 # What cannot be read for now: dump shows the rest.
 UNREACHABLE = [(unreachable_manifest, BUT_A), (unreachable_shard, ["a", "b", "d"])]
 
@@ -330,6 +342,33 @@ def check_catalogue(here, found):
         (["; ".join(left_out)] if left_out else [])
 
 
+def taken_of(make):
+    """Shards that a catalogue takes; None: it refuses."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            paths = make()
+        except (FileNotFoundError, ShardError, ValueError):
+            return None, []
+    return paths, [str(one.message) for one in caught]
+
+
+def check_old_index(here, index):
+    """One that was made before the change gives the same answer, and says that it is not used."""
+    shutil.copy2(index, here)
+    paths, said = taken_of(lambda: [str(path) for path in find_shards(here)])
+
+    def by_index():
+        catalogue = Catalogue(here)
+        if catalogue.index is None:
+            return [str(path) for path in catalogue._paths]
+        return [catalogue.index.path(i) for i in range(len(catalogue))]
+    indexed, told = taken_of(by_index)
+    (here / "index.lmi").unlink()
+    assert indexed == paths, (indexed, paths)
+    assert [line for line in told if "index.lmi is not used" not in line] == said, (told, said)
+
+
 def check_unreachable(here, taken):
     found = DataSet(here)
     assert [shard.removesuffix(".lms") for shard in found.shards] == taken, found.shards
@@ -350,6 +389,27 @@ def check_at_work(here):
     with mock.patch.object(data_set, "files_below", lambda *_: sorted(listed)):
         found = DataSet(here)
     assert (found.problems(), found.shards) == ([], [f"{name}.lms" for name in ALL]), (found.problems(), found.shards)
+
+
+def check_redo(here):
+    """As when `prepare --redo` took two manifests away after the folder was listed, and one after it was read."""
+    listed = list(data_set.files_below(here, print))
+    shards_of = DataSet._shards_of
+
+    def then_redo(self, manifest):
+        shards = shards_of(self, manifest)
+        if manifest == "n/c.manifest.json":
+            (here / manifest).rename(here / "n/c.manifest.json.tmp.h.1.0123abcd")
+        return shards
+    for name in ("a", "r"):
+        (here / f"{name}.manifest.json").unlink()
+    with mock.patch.object(data_set, "files_below", lambda *_: listed), \
+            mock.patch.object(DataSet, "_shards_of", then_redo):
+        os.truncate(here / "n/c.lms", 5)
+        found = DataSet(here)
+    assert found.shards == ["b.lms", "d.lms"] and not found.unreadable + found.missing, found.problems()
+    assert [line.split(":")[0][len(str(here)) + 1:] for line in found.unfinished + found.foreign] == \
+        ["a.manifest.json", "n/c.manifest.json", "r.manifest.json", "a.lms"], found.problems()
 
 
 def check_index_of_nothing(here):
@@ -397,12 +457,16 @@ def main():
         folder = pathlib.Path(folder).resolve()
         made = make_set(folder)
         check_incomplete_index(shutil.copytree(made, folder / "indexed"))
+        index = shutil.copytree(made, folder / "before") / "index.lmi"
+        assert run("index", index.parent).returncode == 0
         for change, taken, n_named in CASES:
             here = folder / change.__name__
             shutil.copytree(made, here)
             change(here)
             try:
                 check(here, taken, n_named)
+                if change not in SEEN_WHEN_OPENED:
+                    check_old_index(here, index)
             except AssertionError as error:
                 raise AssertionError(f"{change.__name__}: {error}") from error
         for change, taken in UNREACHABLE:
@@ -410,8 +474,11 @@ def main():
             shutil.copytree(made, here)
             change(here)
             check_unreachable(here, taken)
+            if change is not unreachable_shard:
+                check_old_index(here, index)
         check_manifests(folder / "whole")
         check_at_work(folder / "whole")
+        check_redo(folder / "twins")
         check_index_of_nothing(folder / "all_rejected")
 
 

@@ -291,6 +291,34 @@ static void test_at_work(void **state)
 
 /* `prepare` writes through links to folders, so they are looked into: once, under the
  * name that is no link's, or the first one. */
+static void redo_units(void)
+{
+    assert_int_equal(unlink("set/a.manifest.json"), 0);
+    assert_int_equal(unlink("set/b.manifest.json"), 0);
+}
+
+/* What --redo has taken away to make it again is unfinished, not lost. */
+static void test_redo(void **state)
+{
+    struct data_set d;
+
+    (void)state;
+    write_file("set/dataset.json", "{}");
+    write_file("set/a.lms", "1");
+    write_manifest("set/a.manifest.json", "complete",
+                   "{\"name\": \"a.lms\", \"bytes\": 1}");
+    write_manifest("set/b.manifest.json", "rejected", "");
+    after_listing = redo_units;
+    find(&d);
+    assert_int_equal(d.n_unreadable + d.n_missing + d.n_shards, 0);
+    assert_int_equal(d.unfinished.n, 2);
+    assert_string_equal(d.unfinished.paths[0], "a.manifest.json");
+    assert_string_equal(d.unfinished.paths[1], "b.manifest.json");
+    assert_int_equal(d.foreign.n, 1);
+    assert_int_equal(data_set_n_unfinished(&d), data_set_n_lacking(&d));
+    data_set_clear(&d);
+}
+
 static void test_links(void **state)
 {
     struct data_set d;
@@ -339,6 +367,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unreadable, set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(test_shards_alone, set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(test_at_work, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(test_redo, set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(test_links, set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(test_passed_over, set_up, scratch_tear_down),
     };

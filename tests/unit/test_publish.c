@@ -155,12 +155,17 @@ static void lost_temporaries_mean_somebody_else_was_first(void **state)
     assert_int_equal(publication_publish(&b, 1, false, "{}", 2, &renamed),
                      PUBLISH_EXISTS);
     publication_free(&b);
-    /* Without a manifest a missing temporary is an error. */
+    /* Without a manifest they are lost; without the folder that is an error. */
     assert_int_equal(publication_init(&b, &publication_shards, ".", "nobody"),
                      PUBLISH_OK);
+    assert_int_equal(publication_publish(&b, 1, false, "{}", 2, &renamed), PUBLISH_LOST);
+    assert_non_null(strstr(b.why, "nobody.lms.tmp."));
+    publication_free(&b);
+    assert_int_equal(publication_init(&b, &publication_shards, ".", "removed/unit"),
+                     PUBLISH_OK);
+    assert_int_equal(rmdir("removed"), 0);
     assert_int_equal(publication_publish(&b, 1, false, "{}", 2, &renamed),
                      PUBLISH_FAILED);
-    assert_non_null(strstr(b.why, "nobody.lms.tmp."));
     publication_free(&a);
     publication_free(&b);
 }

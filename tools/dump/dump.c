@@ -67,7 +67,7 @@ static int parse(struct dump *d, int argc, char **argv, int *n_operands)
          "shape (and they are not read), or all values too",
          latents, 0, 0},
         {"incomplete", OPTION_FLAG, &d->incomplete, NULL,
-         "what a DIR lacks or has unfinished is no fault (exit status 0)", NULL, 0, 0},
+         "what a DIR lacks is no fault (exit status 0)", NULL, 0, 0},
         {"verbose", OPTION_FLAG, &d->verbose, NULL,
          "name each sample that damage has cost, not only\n"
          "the first and the last one of a frame",

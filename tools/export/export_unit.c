@@ -248,7 +248,7 @@ static int publish(struct unit_export *x, json_t *result)
     int rc = publication_publish(&x->files, x->run->format->n_files(x->writer), false,
                                  text, len, &renamed);
     free(text);
-    if (rc == PUBLISH_FAILED)
+    if (rc == PUBLISH_FAILED || rc == PUBLISH_LOST || rc == PUBLISH_BLOCKED)
         return fail(x, "%s", x->files.why);
     return rc == PUBLISH_EXISTS && renamed ? compare_with_winner(x, result) : EXPORT_DONE;
 }

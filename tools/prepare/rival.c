@@ -200,6 +200,25 @@ static int compare(struct unit *u, struct job *job, struct publication *files,
     return UNIT_FAILED;
 }
 
+int rival_lost(struct unit *u, struct job *job)
+{
+    u->clash = true;
+    u->failure = strdup("another process has taken it over meanwhile, and may not have "
+                        "finished it; run this again, or give one of the two another "
+                        "--name");
+    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
+}
+
+/* What cannot be read ends this unit alone. */
+static int fail_unread(struct unit *u, struct job *job, int rc,
+                       const struct manifest *theirs)
+{
+    if (rc == MANIFEST_UNREADABLE && errno == ENOENT)
+        return rival_lost(u, job); /* it has gone again */
+    u->failure = strdup(theirs->why);
+    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
+}
+
 int rival_meet(struct unit *u, struct job *job, struct publication *files,
                const json_t *result)
 {
@@ -209,8 +228,8 @@ int rival_meet(struct unit *u, struct job *job, struct publication *files,
 
     if (!path)
         rc = job_fail(job, "%s: out of memory", u->input->name);
-    else if (manifest_read(&theirs, path) != 0)
-        rc = job_fail(job, "%s", theirs.why);
+    else if ((rc = manifest_read(&theirs, path)) != 0)
+        rc = fail_unread(u, job, rc, &theirs);
     else
         rc = compare(u, job, files, result, &theirs);
     manifest_free(&theirs);

@@ -25,6 +25,10 @@ int rival_meet_unread(struct unit *u, struct job *job);
 int rival_meet(struct unit *u, struct job *job, struct publication *files,
                const json_t *result);
 
+/* Another process has removed this unit's temporaries, or its own manifest: nothing of
+ * this one is published. Returns UNIT_FAILED with u->failure, or -1 after job_fail(). */
+int rival_lost(struct unit *u, struct job *job);
+
 /* The unit was published with `result`, but has another's file. Returns `end` where that
  * has the same bytes, else as rival_meet(). */
 int rival_check_own(struct unit *u, struct job *job, struct publication *files,

@@ -234,6 +234,12 @@ static int check_sum(const struct unit *u, struct job *job)
                     u->input->name, u->totals.groups, out->n_samples, out->n_rejects);
 }
 
+static int fail_blocked(struct unit *u, struct job *job)
+{
+    u->failure = strdup(u->output->files.why);
+    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
+}
+
 static int publish(struct unit *u, struct job *job, enum unit_end end)
 {
     struct unit_output *out = u->output;
@@ -256,6 +262,10 @@ static int publish(struct unit *u, struct job *job, enum unit_end end)
         rc = job_fail(job, "%s", out->files.why);
     else if (rc == PUBLISH_EXISTS)
         rc = rival_meet(u, job, &out->files, renamed ? result : NULL);
+    else if (rc == PUBLISH_BLOCKED)
+        rc = fail_blocked(u, job);
+    else if (rc == PUBLISH_LOST)
+        rc = rival_lost(u, job);
     else if (rc == PUBLISH_REPLACED)
         rc = rival_check_own(u, job, &out->files, result, end);
     else if (rc == PUBLISH_OK)

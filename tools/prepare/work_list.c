@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/prepare/work_list.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,10 +77,11 @@ static int check_input(const struct manifest *m, const struct input *in,
     return rc;
 }
 
-/* What the manifest of a finished unit says. Sets *redo; returns 0 or an exit code. */
+/* What the manifest of a finished unit says. Sets *redo, and clears *done where it has
+ * gone again; returns 0 or an exit code. */
 static int judge(struct work_list *list, const struct publication *p,
                  const struct input *in, const struct run_options *o, int64_t limit,
-                 bool *redo)
+                 bool *done, bool *redo)
 {
     char *path = publication_final(p, p->kind->manifest);
     struct manifest m;
@@ -89,7 +91,10 @@ static int judge(struct work_list *list, const struct publication *p,
     if (!path)
         return out_of_memory();
     rc = manifest_read(&m, path);
-    if (rc == MANIFEST_UNREADABLE) {
+    if (rc == MANIFEST_UNREADABLE && errno == ENOENT) {
+        *done = false;
+        rc = 0;
+    } else if (rc == MANIFEST_UNREADABLE) {
         rc = failed(m.why);
     } else if (rc != 0) {
         rc = usage_error("%s; redo it with --redo", m.why);
@@ -128,7 +133,7 @@ static int list_one(struct work_list *list, const struct input *in,
     if (publication_look(&p, &done) != PUBLISH_OK)
         rc = failed(p.why);
     if (done && !redo)
-        rc = judge(list, &p, in, o, limit, &redo);
+        rc = judge(list, &p, in, o, limit, &done, &redo);
     if (!done || redo)
         list->units[list->n_units++] = (struct unit){.input = in, .withdraw = done};
     else

@@ -72,7 +72,8 @@ struct data_set {
     size_t n_missing;
     struct data_set_unreadable *unreadable;
     size_t n_unreadable;
-    /* Temporaries of units that have no manifest, and manifests that say nothing yet. */
+    /* Temporaries of units that have no manifest, and manifests that say nothing yet or
+     * were taken away meanwhile. */
     struct path_list unfinished;
     struct path_list foreign; /* shards that no manifest names, where there are some */
 };

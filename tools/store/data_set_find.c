@@ -135,19 +135,6 @@ static void sort_found(struct found_list *list)
 
 /* ---- what the manifests say ---- */
 
-/* NULL: it is none. */
-static const char *name_of(const json_t *shard)
-{
-    const char *name = json_string_value(json_object_get(shard, "name"));
-    const json_t *bytes = json_object_get(shard, "bytes");
-
-    return name != NULL && strchr(name, '/') == NULL &&
-                   path_ends_in(name, shard_suffix) && json_is_integer(bytes) &&
-                   json_integer_value(bytes) > 0
-               ? name
-               : NULL;
-}
-
 /* Frees `path` on failure. */
 static int add_missing(struct search *s, struct data_set_missing missing)
 {
@@ -207,7 +194,8 @@ static int check_shard(struct search *s, const char *manifest, const json_t *ent
     const int folder_len = (int)(path_base(manifest) - manifest);
     char *path;
 
-    if (asprintf(&path, "%.*s%s", folder_len, manifest, name_of(entry)) < 0)
+    if (asprintf(&path, "%.*s%s", folder_len, manifest,
+                 json_string_value(json_object_get(entry, "name"))) < 0)
         return ENOMEM;
     const struct found key = {.path = path};
     struct found *found = s->listed.n == 0 ? NULL
@@ -223,34 +211,18 @@ static int check_shard(struct search *s, const char *manifest, const json_t *ent
     return 0;
 }
 
-static bool find_state(const struct manifest *m, enum data_set_state *state)
+static enum data_set_state state_of(const struct manifest *m)
 {
     static const char *const states[] = {"complete", "damaged", "rejected"};
+    size_t i = 0;
 
-    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
-        if (strcmp(manifest_state(m), states[i]) == 0) {
-            *state = (enum data_set_state)i;
-            return true;
-        }
-    return false;
-}
-
-static bool is_sound(const struct manifest *m, enum data_set_state *state)
-{
-    const json_t *shard;
-    size_t i;
-
-    json_array_foreach(m->shards, i, shard)
-    {
-        if (name_of(shard) == NULL)
-            return false;
-    }
-    return find_state(m, state);
+    while (strcmp(manifest_state(m), states[i]) != 0)
+        i++;
+    return (enum data_set_state)i;
 }
 
 /* Of a manifest that is sound; frees `path`, its own, on failure. */
-static int add_unit(struct search *s, char *path, const struct manifest *m,
-                    enum data_set_state state)
+static int add_unit(struct search *s, char *path, const struct manifest *m)
 {
     struct data_set *d = s->d;
     const json_t *shard;
@@ -262,8 +234,9 @@ static int add_unit(struct search *s, char *path, const struct manifest *m,
         free(path);
         return ENOMEM;
     }
-    d->units[d->n_units++] = (struct data_set_unit){
-        path, strlen(path) - strlen(manifest_suffix), state, json_array_size(m->shards)};
+    d->units[d->n_units++] =
+        (struct data_set_unit){path, strlen(path) - strlen(manifest_suffix), state_of(m),
+                               json_array_size(m->shards)};
     json_array_foreach(m->shards, i, shard)
     {
         if (rc == 0)
@@ -282,30 +255,81 @@ static const char *without_path(const char *why, const char *path)
                : why;
 }
 
-/* Leaves in *empty whether it says nothing yet: who publishes it has only claimed its
- * name. Nor does a pipe, which is not opened: that may wait for ever. */
-static int read_manifest(struct search *s, const char *path, bool *empty)
+static int add_unfinished(struct search *s, const char *path)
+{
+    return path_list_add(&s->d->unfinished, strdup(path)) ? 0 : ENOMEM;
+}
+
+static int is_called(void *context, const char *name, bool folder)
+{
+    (void)folder;
+    return strcmp(name, context) == 0;
+}
+
+/* Whether what could not be found has gone since the folder was listed: a link to nothing
+ * is still there. */
+static bool is_gone(const struct search *s, const char *whole)
+{
+    const char *base = path_base(whole);
+    char *folder = strndup(whole, (size_t)(base - whole));
+    const bool gone =
+        folder != NULL && s->store->list(folder, is_called, (void *)base) == 0;
+
+    free(folder);
+    return gone;
+}
+
+static int add_unread(struct search *s, const char *path, const char *whole, int error,
+                      bool *unfinished)
+{
+    *unfinished = error == ENOENT && is_gone(s, whole);
+    if (error == ENOMEM)
+        return ENOMEM;
+    return *unfinished ? add_unfinished(s, path)
+                       : add_unreadable(s, path, error, strerror(error));
+}
+
+/* The unit of a sound manifest, which was `before` when it was read. Where it is another
+ * by now the unit is being made again, and what seems missing is not lost. */
+static int read_unit(struct search *s, const char *path, const char *whole,
+                     const struct store_entry *before, const struct manifest *m)
+{
+    struct data_set *d = s->d;
+    const size_t n_missing = d->n_missing;
+    const int rc = add_unit(s, strdup(path), m);
+    struct store_entry now;
+
+    if (rc != 0 || d->n_missing == n_missing ||
+        (s->store->look(whole, &now) == 0 && now.bytes == before->bytes &&
+         now.id[0] == before->id[0] && now.id[1] == before->id[1]))
+        return rc;
+    while (d->n_missing > n_missing)
+        free(d->missing[--d->n_missing].path);
+    return add_unfinished(s, path);
+}
+
+/* Leaves in *unfinished whether it says nothing yet, for who publishes it has only
+ * claimed its name, or has gone, for its unit is made again. Nor does a pipe say a thing,
+ * which is not opened: that may wait for ever. */
+static int read_manifest(struct search *s, const char *path, bool *unfinished)
 {
     char *whole = path_below(s->d->folder, path);
     struct manifest m = {0};
-    enum data_set_state state;
     struct store_entry entry;
     int rc;
 
     if (whole == NULL)
         return ENOMEM;
     if (s->store->look(whole, &entry) != 0)
-        rc = add_unreadable(s, path, errno, strerror(errno));
-    else if ((*empty = entry.bytes == 0))
-        rc = path_list_add(&s->d->unfinished, strdup(path)) ? 0 : ENOMEM;
+        rc = add_unread(s, path, whole, errno, unfinished);
+    else if ((*unfinished = entry.bytes == 0))
+        rc = add_unfinished(s, path);
     else if ((rc = manifest_read(&m, whole)) == MANIFEST_UNREADABLE)
-        rc = errno == ENOMEM ? ENOMEM : add_unreadable(s, path, errno, strerror(errno));
-    else if (rc < 0 && m.json == NULL)
+        rc = add_unread(s, path, whole, errno, unfinished);
+    else if (rc < 0)
         rc = add_unreadable(s, path, 0, without_path(m.why, whole));
-    else if (rc < 0 || !is_sound(&m, &state))
-        rc = add_unreadable(s, path, 0, "its members are not those of a manifest");
     else
-        rc = add_unit(s, strdup(path), &m, state);
+        rc = read_unit(s, path, whole, &entry, &m);
     manifest_free(&m);
     free(whole);
     return rc;
@@ -321,11 +345,11 @@ static int read_manifests(struct search *s, struct path_list *manifests)
     s->d->has_manifests |= manifests->n > 0;
     for (size_t i = 0; i < manifests->n; i++) {
         char *path = manifests->paths[i];
-        bool empty = false;
+        bool unfinished = false;
 
         if (rc == 0)
-            rc = read_manifest(s, path, &empty);
-        if (empty)
+            rc = read_manifest(s, path, &unfinished);
+        if (unfinished)
             free(path);
         else
             manifests->paths[n++] = path;
@@ -354,12 +378,13 @@ static int look_for_manifest(struct search *s, const char *path, size_t len,
     char *whole = manifest != NULL ? path_below(s->d->folder, manifest) : NULL;
     const bool noted = late->n > 0 && manifest != NULL &&
                        strcmp(late->paths[late->n - 1], manifest) == 0;
+    struct store_entry entry;
     bool there = false;
     int rc = whole != NULL ? 0 : ENOMEM;
 
     if (rc == 0 && !noted && !path_list_has(&s->manifests, manifest, manifest_suffix) &&
         !path_list_has(&s->d->unfinished, manifest, manifest_suffix))
-        store_has(s->store, whole, &there);
+        there = s->store->look(whole, &entry) == 0 && !entry.folder && entry.bytes > 0;
     if (there)
         rc = path_list_add(late, manifest) ? 0 : ENOMEM;
     else
@@ -469,14 +494,26 @@ static void add_shard(struct data_set *d, struct found *f)
     f->path = NULL;
 }
 
-/* A shard that no manifest names, unless that is said of its unit's already. */
-static int add_foreign(struct data_set *d, const char *path)
+/* Gives the manifests that could not be read, sorted. */
+static bool list_unread(const struct data_set *d, struct path_list *unread)
+{
+    for (size_t i = 0; i < d->n_unreadable; i++)
+        if (path_ends_in(d->unreadable[i].path, manifest_suffix) &&
+            !path_list_add(unread, strdup(d->unreadable[i].path)))
+            return false;
+    path_list_sort(unread, manifest_suffix);
+    return true;
+}
+
+/* A shard that no manifest names, unless its unit's is `unread`, which is said. */
+static int add_foreign(struct data_set *d, const char *path,
+                       const struct path_list *unread)
 {
     char *manifest = manifest_of(path, strlen(path));
 
     if (manifest == NULL)
         return ENOMEM;
-    const bool said = is_unreadable(d, manifest);
+    const bool said = path_list_has(unread, manifest, manifest_suffix);
     free(manifest);
     return said || path_list_add(&d->foreign, strdup(path)) ? 0 : ENOMEM;
 }
@@ -491,22 +528,24 @@ static int by_shard(const void *left, const void *right)
 static int sort_shards(struct search *s, bool shards_alone)
 {
     struct data_set *d = s->d;
-    int rc = 0;
+    struct path_list unread = {0};
+    int rc = list_unread(d, &unread) ? 0 : ENOMEM;
 
     d->shards = calloc(s->listed.n + s->late.n + 1, sizeof(*d->shards));
     if (d->shards == NULL)
-        return ENOMEM;
+        rc = ENOMEM;
     for (size_t i = 0; i < s->listed.n && rc == 0; i++) {
         struct found *f = &s->listed.found[i];
 
         if (f->finished || (shards_alone && f->bytes > 0))
             add_shard(d, f);
         else if (f->manifest == NULL)
-            rc = add_foreign(d, f->path);
+            rc = add_foreign(d, f->path, &unread);
     }
-    for (size_t i = 0; i < s->late.n; i++)
+    path_list_clear(&unread);
+    for (size_t i = 0; i < s->late.n && rc == 0; i++)
         add_shard(d, &s->late.found[i]);
-    if (s->late.n > 0)
+    if (s->late.n > 0 && d->n_shards > 1)
         qsort(d->shards, d->n_shards, sizeof(*d->shards), by_shard);
     return rc;
 }

@@ -17,6 +17,7 @@
 #include <jpeglib.h>
 
 #include "tools/store/json_text.h"
+#include "tools/store/path.h"
 #include "tools/store/sha256.h"
 #include "tools/store/store.h"
 
@@ -35,9 +36,39 @@ static json_t *load(struct manifest *m, const char *path, int *rc)
     json_t *json = json_load_path(path, JSON_REJECT_DUPLICATES, &error);
 
     *rc = errno ? MANIFEST_UNREADABLE : MANIFEST_WRONG;
-    if (!json)
+    if (!json && errno == EISDIR)
+        snprintf(m->why, sizeof(m->why), "%s: is a folder, not a manifest", path);
+    else if (!json)
         snprintf(m->why, sizeof(m->why), "%s: %s", path, error.text);
     return json;
+}
+
+static int no_manifest(struct manifest *m, const char *path)
+{
+    snprintf(m->why, sizeof(m->why), "%s: its members are not those of a manifest", path);
+    return MANIFEST_WRONG;
+}
+
+static bool is_shard(const json_t *shard)
+{
+    const char *name = json_string_value(json_object_get(shard, "name"));
+
+    return name != NULL && strchr(name, '/') == NULL && path_ends_in(name, ".lms") &&
+           json_integer_value(json_object_get(shard, "bytes")) > 0;
+}
+
+static bool is_sound(const struct manifest *m)
+{
+    const json_t *shard;
+    size_t i;
+
+    json_array_foreach(m->shards, i, shard)
+    {
+        if (!is_shard(shard))
+            return false;
+    }
+    return strcmp(m->status, "complete") == 0 || strcmp(m->status, "damaged") == 0 ||
+           strcmp(m->status, "rejected") == 0;
 }
 
 int manifest_read(struct manifest *m, const char *path)
@@ -57,10 +88,8 @@ int manifest_read(struct manifest *m, const char *path)
             "groups", &groups, "sha256", &m->sha256, "probe", &m->probe, "shards",
             &shards, "rejects", &rejects, "run", "input", "path", &m->input_path, "size",
             &size) != 0 ||
-        !json_is_array(shards) || bytes < 0 || groups < 0) {
-        snprintf(m->why, sizeof(m->why), "%s: is not a manifest", path);
-        return MANIFEST_WRONG;
-    }
+        !json_is_array(shards) || bytes < 0 || groups < 0)
+        return no_manifest(m, path);
     m->has_input_size = json_is_integer(size);
     m->input_size = m->has_input_size ? (uint64_t)json_integer_value(size) : 0;
     m->input_bytes = (uint64_t)bytes;
@@ -68,7 +97,7 @@ int manifest_read(struct manifest *m, const char *path)
     m->result = result;
     m->shards = shards;
     m->rejects = rejects;
-    return 0;
+    return is_sound(m) ? 0 : no_manifest(m, path);
 }
 
 static int is_not_there(struct manifest *m, const char *file, json_int_t bytes)

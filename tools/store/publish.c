@@ -113,13 +113,24 @@ int publication_look(struct publication *p, bool *exists)
     return rc;
 }
 
+/* That `path` could not be put. */
+static void say_unput(char *why, size_t cap, const char *path)
+{
+    if (errno == EBUSY)
+        snprintf(why, cap,
+                 "%s: cannot write it: %s%s has something else in it; remove that folder",
+                 path, path, temporary_claim);
+    else
+        snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
+}
+
 int publish_file(const char *path, const void *bytes, size_t len, char *why, size_t cap)
 {
     if (store_at(path)->put_if_absent(path, bytes, len) == 0)
         return PUBLISH_OK;
     if (errno == EEXIST)
         return PUBLISH_EXISTS;
-    snprintf(why, cap, "%s: cannot write it: %s", path, strerror(errno));
+    say_unput(why, cap, path);
     return PUBLISH_FAILED;
 }
 
@@ -133,16 +144,22 @@ int publish_replace(const char *path, const void *bytes, size_t len, char *why,
 }
 
 /* What was to be done with a temporary failed. Whoever saw a manifest has removed those:
- * this unit is theirs. */
+ * this unit is theirs, also where it was withdrawn since. */
 static int fail_temporary(struct publication *p, const char *what, const char *path)
 {
     const int error = errno;
-    bool exists = false;
+    struct store_entry folder;
+    bool exists = false, lost = false;
 
     if (error == ENOENT && publication_look(p, &exists) != PUBLISH_OK)
         return PUBLISH_FAILED;
+    if (error == ENOENT)
+        lost = p->store->look(p->dir, &folder) == 0;
     errno = error;
-    return exists ? PUBLISH_EXISTS : fail(p, what, path);
+    if (exists)
+        return PUBLISH_EXISTS;
+    fail(p, what, path);
+    return lost ? PUBLISH_LOST : PUBLISH_FAILED;
 }
 
 /* One file of the unit, from its temporary to its final name. */
@@ -257,10 +274,15 @@ static int put_manifest(struct publication *p, const char *manifest, size_t len)
     char *path = publication_final(p, p->kind->manifest);
     int rc = PUBLISH_OK;
 
-    if (!path)
+    if (!path) {
         rc = fail(p, "allocate memory", NULL);
-    else if (p->store->put_if_absent(path, manifest, len) != 0)
-        rc = errno == EEXIST ? PUBLISH_EXISTS : fail(p, "write", path);
+    } else if (p->store->put_if_absent(path, manifest, len) != 0) {
+        rc = errno == EEXIST  ? PUBLISH_EXISTS
+             : errno == EBUSY ? PUBLISH_BLOCKED
+                              : fail_temporary(p, "write", path);
+        if (rc == PUBLISH_BLOCKED)
+            say_unput(p->why, sizeof(p->why), path);
+    }
     free(path);
     return rc;
 }
@@ -339,7 +361,7 @@ int publication_restore(struct publication *p)
     if (!away)
         rc = fail(p, "allocate memory", NULL);
     else if (store_read(p->store, away, JSON_FILE_BYTES, &bytes, &len) != 0)
-        rc = fail(p, "read", away);
+        rc = fail_temporary(p, "read", away);
     else
         rc = put_manifest(p, bytes, len);
     if (rc != PUBLISH_FAILED)

@@ -23,6 +23,11 @@ enum publish_status {
     PUBLISH_EXISTS = 1,   /* another process has published this unit */
     PUBLISH_REPLACED = 2, /* published, but a file of it is another process's now, or the
                            * store cannot tell: its bytes are to be compared */
+    PUBLISH_LOST = 3,     /* another process, which had seen the manifest of one that is
+                           * withdrawn by now, has removed this one's temporaries: as
+                           * PUBLISH_FAILED, of this unit alone */
+    PUBLISH_BLOCKED = 4, /* the claim of its manifest's name (give_name.h) is kept by what
+                          * is none of a claim's: as PUBLISH_FAILED, of this unit alone */
     PUBLISH_FAILED = -1
 };
 
@@ -78,9 +83,9 @@ int publication_look(struct publication *p, bool *exists);
  * all stand under their temporary names; rename them; remove files of an older result
  * that this one lacks; put the manifest (text of `len` bytes); see whether all files are
  * still those (two processes may rename theirs before either puts a manifest). On
- * PUBLISH_EXISTS and PUBLISH_FAILED the temporaries are gone; *renamed tells whether
- * files of this process were given final names, perhaps in place of those that the
- * manifest names. */
+ * all but PUBLISH_OK and PUBLISH_REPLACED the temporaries are gone; *renamed tells
+ * whether files of this process were given final names, perhaps in place of those that
+ * the manifest names. */
 int publication_publish(struct publication *p, unsigned n_parts, bool has_rejects,
                         const char *manifest, size_t len, bool *renamed);
 

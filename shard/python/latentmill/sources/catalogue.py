@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._shard import ShardError
-from .data_set import DataSet, PathLike, in_order, shards_below
+from .data_set import DataSet, PathLike, files_below, in_order, may_differ, shown
 from ..dataset_index import DatasetIndex
 from ..reader import ShardReader
 from ..warned import warn
@@ -32,7 +32,9 @@ class Catalogue:
         if self.index is not None:
             if self.index.incomplete:
                 _warn_of_incomplete(self.index)
-            _compare_with_folder(self.index)
+            if not _fits_folder(self.index):
+                self.index = None
+        if self.index is not None:
             self.counts = self.index.records.astype(np.int64)
             self.fingerprints = self.index.fingerprints  # uint8 [n, 16]
         else:
@@ -134,17 +136,21 @@ def _shards_at(path: PathLike, without: list[PathLike]) -> list[str]:
 
 def _finished(found: DataSet) -> list[str]:
     """The finished shards of a folder. Refuses one that lacks some, warns of others."""
+    _refuse_lost(found)
+    _warn_of_unfinished(found)
+    return found.shards
+
+
+def _refuse_lost(found: DataSet) -> None:
     if found.may_pass:
         raise ShardError(f"{first_few(found.unreadable, '; ')}. Try again, or mend its rights")
     if found.unreadable:
-        raise ShardError(f"{first_few(found.unreadable, '; ')}. Restore it, or remove it and let "
-                         "latentmill prepare make its unit again")
+        raise ShardError(f"{first_few(found.unreadable, '; ')}. Restore it, or let latentmill "
+                         "prepare --redo make its unit again")
     if found.missing:
         raise (FileNotFoundError if found.any_gone else ShardError)(
-            f"{first_few(found.missing, '; ')}. Bring the shards back, or remove the "
-            "manifests and let latentmill prepare make their units again")
-    _warn_of_unfinished(found)
-    return found.shards
+            f"{first_few(found.missing, '; ')}. Bring the shards back, or let latentmill "
+            "prepare --redo make their units again")
 
 
 def _warn_of_unfinished(found: DataSet) -> None:
@@ -162,30 +168,33 @@ def _warn_of_incomplete(index: DatasetIndex) -> None:
          f"{first_few(lost, '; ')}")
 
 
-def _compare_with_folder(index: DatasetIndex) -> None:
-    """Raises FileNotFoundError where shards are gone, warns where some were added. Lists the
-    folder, but opens nothing, and manifests only where there are shards that it lacks."""
+def _fits_folder(index: DatasetIndex) -> bool:
+    """False, with a warning, where it names shards that are not finished: its folder must be
+    judged without it. Raises FileNotFoundError where shards are gone, warns where some were
+    added. Lists the folder, and reads manifests only where it may have changed since."""
     folder = index.folder or "."
     again = f"run `latentmill index {folder}` again"
-    gone, added = set(index.names()), []
-    for name in shards_below(folder):
-        if name in gone:
-            gone.remove(name)
-        else:
-            added.append(name)
-    if gone:
+    indexed, files = index.names(), list(files_below(folder))
+    if gone := set(indexed).difference(files):
         raise FileNotFoundError(f"shards that {index.file} names are missing: "
                                 f"{first_few(sorted(gone))}; bring them back, or {again}")
-    if not added:
-        return
+    if not may_differ(folder, indexed, files, os.stat(index.file).st_mtime_ns):
+        return True
     found = DataSet(folder)
-    if lacks := sorted(set(added).intersection(found.shards), key=in_order):
+    if not index.incomplete:  # else that is told
+        _refuse_lost(found)
+    if unfinished := sorted(set(indexed).difference(found.shards), key=in_order):
+        warn(f"{index.file} is not used, for it names shards that are not finished "
+             f"({len(unfinished)}): {first_few(unfinished)}; {again}")
+        return False
+    if lacks := sorted(set(found.shards).difference(indexed), key=in_order):
         warn(f"{index.file} lacks shards of its folder ({len(lacks)}), which are not "
              f"used: {first_few(lacks)}; {again}")
     _warn_of_unfinished(found)
+    return True
 
 
 def first_few(names: Sequence[str], between: str = ", ") -> str:
     """For a message."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return between.join(names[:5]) + more
+    return between.join(map(shown, names[:5])) + more

@@ -21,6 +21,8 @@ NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 OF_OTHERS = (".ipynb_checkpoints", ".snapshot", "lost+found")
 TEMPORARY = re.compile(r"(.+\.lms)\.tmp\.[^.]+\.[0-9]+\.[0-9a-f]{8}", re.DOTALL)
 PART = re.compile(r"(?<=[^/])\+[0-9]{5}\Z")
+DISTURBING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+                        "\udc80-\udcff]")
 NO_MANIFEST = "its members are not those of a manifest"
 
 
@@ -35,11 +37,12 @@ class DataSet:
         self.missing: list[str] = []     # shards that manifests name, gone or of another size
         self.any_gone = False
         self.may_pass = False            # some could not be read for now
-        self.unfinished: list[str] = []  # temporaries of units without a manifest, empty manifests
+        self.unfinished: list[str] = []  # temporaries of units without a manifest; _claimed
         self.foreign: list[str] = []     # shards that no manifest names
         self.n_units = 0                 # whose manifest could be read
         self._unread: set[str] = set()   # paths of `unreadable`
-        self._claimed: set[str] = set()  # manifests that say nothing yet: a name is taken, no more
+        # Manifests that say nothing yet (a name is taken, no more) or were taken away meanwhile.
+        self._claimed: set[str] = set()
         self._finished: set[str] = set()
         self._named: set[str] = set()    # by manifests
         self._look(list(files_below(self.folder, self._note_unreadable)))
@@ -55,7 +58,8 @@ class DataSet:
         if path not in self._unread:
             self._unread.add(path)
             self.may_pass |= error.errno not in NOT_THERE
-            self.unreadable.append(f"{self.folder / path}: {os.strerror(error.errno or errno.EIO)}")
+            self.unreadable.append(
+                shown(f"{self.folder / path}: {os.strerror(error.errno or errno.EIO)}"))
 
     def _look(self, files: list[str]) -> None:
         manifests = {file for file in files if _ends_in(file, MANIFEST)}
@@ -72,13 +76,13 @@ class DataSet:
             manifests |= late
         self.missing = [lost[shard] for shard in sorted(lost, key=in_order)]
         foreign = there.keys() - self._named - self._finished
-        self.foreign = [f"{self.folder / shard}: no manifest names it, its unit is unfinished"
+        self.foreign = [shown(f"{self.folder / shard}: no manifest names it, its unit is unfinished")
                         for shard in sorted(foreign, key=in_order)
                         if manifest_of(shard) not in self._unread]
         self.shards = sorted(self._finished, key=in_order)
         unfinished = [file for file in temporaries
                       if manifest_of(file) not in manifests - self._claimed]
-        self.unfinished = [f"{self.folder / file}: its unit is unfinished"
+        self.unfinished = [shown(f"{self.folder / file}: its unit is unfinished")
                            for file in sorted([*unfinished, *self._claimed], key=_by_stem)]
 
     def _late_manifests(self, manifests: set[str], files: list[str]) -> set[str]:
@@ -99,23 +103,36 @@ class DataSet:
 
     def _read_all(self, manifests: set[str], there: dict[str, int]) -> dict[str, str]:
         """What is wrong with shards that they name."""
-        wrong = {}
+        wrong: dict[str, str] = {}
         for manifest in sorted(manifests, key=lambda path: os.fsencode(path)[:-len(MANIFEST)]):
-            for shard, size in self._shards_of(manifest).items():
-                self._named.add(shard)
-                found = there.get(shard)
-                if found != size:  # since the folder was listed it may have come or been replaced
-                    found = self._size(shard)
-                if found == size:
-                    self._finished.add(shard)
-                elif found is not None:
-                    wrong[shard] = (f"{self.folder / shard} has {found} bytes; "
-                                    f"{self.folder / manifest} says {size}")
-                elif shard not in self._unread:
-                    self.any_gone = True
-                    wrong[shard] = (f"{self.folder / shard} is missing; "
-                                    f"{self.folder / manifest} names it")
+            before = _number(self.folder / manifest)
+            lost, any_gone = self._compare(manifest, there)
+            if lost and _number(self.folder / manifest) != before:  # its unit is made again
+                self._claimed.add(manifest)
+            else:
+                wrong |= lost
+                self.any_gone |= any_gone
         return wrong
+
+    def _compare(self, manifest: str, there: dict[str, int]) -> tuple[dict[str, str], bool]:
+        """What is wrong with shards that it names, and whether one is gone."""
+        wrong: dict[str, str] = {}
+        any_gone = False
+        for shard, size in self._shards_of(manifest).items():
+            self._named.add(shard)
+            found = there.get(shard)
+            if found != size:  # since the folder was listed it may have come or been replaced
+                found = self._size(shard)
+            if found == size:
+                self._finished.add(shard)
+            elif found is not None:
+                wrong[shard] = shown(f"{self.folder / shard} has {found} bytes; "
+                                     f"{self.folder / manifest} says {size}")
+            elif shard not in self._unread:
+                any_gone = True
+                wrong[shard] = shown(f"{self.folder / shard} is missing; "
+                                     f"{self.folder / manifest} names it")
+        return wrong, any_gone
 
     def _shards_of(self, manifest: str) -> dict[str, int]:
         """Shards that it names, and their sizes."""
@@ -126,17 +143,25 @@ class DataSet:
                 return {}
             shards = parse_manifest(parse_json(path.read_bytes()))
         except OSError as error:
-            self._note_unreadable(manifest, error)
+            if error.errno == errno.ENOENT and not os.path.lexists(path):  # taken away meanwhile
+                self._claimed.add(manifest)
+            else:
+                self._note_unreadable(manifest, error)
         except (ValueError, RecursionError) as error:
             self._unread.add(manifest)
-            self.unreadable.append(f"{path} is damaged or no manifest: {error}")
+            self.unreadable.append(shown(f"{path} is damaged or no manifest: {error}"))
         else:
             self.n_units += 1
             return {os.path.join(os.path.dirname(manifest), name): size for name, size in shards}
         return {}
 
 
-def files_below(folder: PathLike, unreadable: Callable[[str, OSError], object]) -> Iterator[str]:
+def _raise(_path: str, error: OSError) -> None:
+    raise error
+
+
+def files_below(folder: PathLike, unreadable: Callable[[str, OSError], object] = _raise
+                ) -> Iterator[str]:
     """Paths from the folder on, which must be readable itself. Links to folders are followed,
     but not upwards; a folder that is found twice is looked into once, under its own name rather
     than a link's.
@@ -170,10 +195,25 @@ def files_below(folder: PathLike, unreadable: Callable[[str, OSError], object]) 
                     yield path
 
 
-def shards_below(folder: PathLike) -> list[str]:
-    """Finished or not, by their names alone."""
-    return sorted((file for file in files_below(folder, _raise) if _ends_in(file, ".lms")),
-                  key=in_order)
+def may_differ(folder: PathLike, shards: list[str], files: list[str], since: int) -> bool:
+    """Whether other shards than these may be finished, or something be lost: judged by what files
+    there are (`shards` among them), and by which manifests are newer than `since`
+    (nanoseconds)."""
+    manifests = {file for file in files if _ends_in(file, MANIFEST)}
+    alone = not manifests and not any(os.path.basename(file) == "dataset.json" for file in files)
+    named = [file for file in files if _shard_of(file)] + (shards if not alone else [])
+    return sum(_ends_in(file, ".lms") for file in files) != len(shards) or \
+        any(manifest_of(file) not in manifests for file in named) or \
+        any(_is_newer(os.path.join(folder, manifest), since) for manifest in manifests)
+
+
+def _is_newer(path: PathLike, since: int) -> bool:
+    """Or says nothing yet, or cannot be looked at."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return True
+    return status.st_mtime_ns > since or status.st_size == 0
 
 
 def in_order(shard: str) -> bytes:
@@ -184,6 +224,18 @@ def in_order(shard: str) -> bytes:
 def manifest_of(file: str) -> str:
     """That of a shard or its temporary."""
     return PART.sub("", (_shard_of(file) or file).removesuffix(".lms")) + MANIFEST
+
+
+def shown(text: str) -> str:
+    """With what would change a line escaped, as the program prints it."""
+    return DISTURBING.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xdc80 <= code <= 0xdcff:  # a byte that is not UTF-8
+        return f"\\x{code - 0xdc00:02x}"
+    return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character, f"\\u{code:04x}")
 
 
 def _number(folder: PathLike) -> tuple[int, int] | None:
@@ -198,10 +250,6 @@ def _list(folder: PathLike) -> tuple[list[os.DirEntry[str]], tuple[int, int]]:
     status = os.stat(folder)
     with os.scandir(folder) as entries:
         return list(entries), (status.st_dev, status.st_ino)
-
-
-def _raise(_path: str, error: OSError) -> None:
-    raise error
 
 
 def _ends_in(path: str, suffix: str) -> bool:
