@@ -59,16 +59,17 @@ class Alternative(NamedTuple):
         ids, others = self.ids, other.ids
         same_ids = np.array_equal(ids, others) if ids is not None and others is not None \
             else ids is others
-        return same_ids and self._but_ids() == other._but_ids()
+        return same_ids and _but_ids(self) == _but_ids(other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(self._but_ids())
+        return hash(_but_ids(self))
 
-    def _but_ids(self) -> tuple[str, str | None, int, bytes]:
-        return self.name, self.text, self.kind, self.content
+
+def _but_ids(one: Alternative) -> tuple[str, str | None, int, bytes]:
+    return one.name, one.text, one.kind, one.content
 
 
 class _Lazy:
