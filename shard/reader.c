@@ -13,7 +13,7 @@
 #include "shard/file/positioned_file.h"
 
 struct shard_reader {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     struct shard_block_reader block;
     struct shard_index_check check; /* loaded where block.check is set */
@@ -37,10 +37,10 @@ int shard_reader_open_from(struct shard_reader **out, const struct shard_input *
     if (r == NULL)
         return SHARD_ENOMEM;
     r->block.map = &r->map;
-    r->block.source = &r->source;
-    int rc = shard_source_open(&r->source, input, path);
+    r->block.file = &r->file;
+    int rc = shard_positioned_file_open(&r->file, input, path);
     if (rc == SHARD_OK)
-        rc = shard_file_map_open(&r->map, &r->source);
+        rc = shard_file_map_open(&r->map, &r->file);
     r->ready = rc == SHARD_OK;
     return rc;
 }
@@ -73,7 +73,7 @@ void shard_reader_text_only(struct shard_reader *r, bool on)
 
 static int out_of_memory(struct shard_reader *r)
 {
-    return shard_source_fail(&r->source, SHARD_ENOMEM, "out of memory");
+    return shard_positioned_file_fail(&r->file, SHARD_ENOMEM, "out of memory");
 }
 
 static int load_keys(struct shard_reader *r)
@@ -85,7 +85,7 @@ static int load_keys(struct shard_reader *r)
 
 static int no_record(struct shard_reader *r, uint64_t i)
 {
-    shard_source_fail(&r->source, SHARD_NOT_FOUND, "no record %" PRIu64, i);
+    shard_positioned_file_fail(&r->file, SHARD_NOT_FOUND, "no record %" PRIu64, i);
     return SHARD_NOT_FOUND;
 }
 
@@ -106,11 +106,11 @@ int shard_reader_identify(struct shard_reader *r, uint64_t i, struct shard_recor
 /* A lost record still has its name in the index. */
 static void name_lost_record(struct shard_reader *r, uint64_t i, struct shard_record *rec)
 {
-    char why[sizeof(r->source.why)];
+    char why[sizeof(r->file.why)];
 
-    memcpy(why, r->source.why, sizeof(why));
+    memcpy(why, r->file.why, sizeof(why));
     shard_reader_identify(r, i, rec);
-    memcpy(r->source.why, why, sizeof(why));
+    memcpy(r->file.why, why, sizeof(why));
 }
 
 /* Not before a block is read: many a reader is opened for the header. */
@@ -164,7 +164,7 @@ int shard_reader_find(struct shard_reader *r, const char *name, const char *key,
 
 const char *shard_reader_why(const struct shard_reader *r)
 {
-    return r == NULL ? shard_strerror(SHARD_ENOMEM) : r->source.why;
+    return r == NULL ? shard_strerror(SHARD_ENOMEM) : r->file.why;
 }
 
 void shard_reader_close(struct shard_reader *r)
@@ -175,6 +175,6 @@ void shard_reader_close(struct shard_reader *r)
     shard_index_check_clear(&r->check);
     shard_key_map_clear(&r->keys);
     shard_file_map_close(&r->map);
-    shard_source_close(&r->source);
+    shard_positioned_file_close(&r->file);
     free(r);
 }

@@ -28,30 +28,31 @@ static int load_text(struct shard_block_reader *b)
 {
     const struct shard_block_place *place = &b->map->blocks[b->block];
     const struct shard_frame *frames = &b->map->frames[place->first_frame];
-    struct shard_source *source = b->source;
+    struct shard_positioned_file *file = b->file;
     char what[48], reason[240];
 
     snprintf(what, sizeof(what), "text frame of block %" PRIu32, b->block);
-    int rc = shard_source_unpack(source, what, frames[0].offset, frames[0].bytes,
-                                 frames[0].raw_bytes, frames[0].checksum, &b->text);
+    int rc =
+        shard_positioned_file_unpack(file, what, frames[0].offset, frames[0].bytes,
+                                     frames[0].raw_bytes, frames[0].checksum, &b->text);
     if (rc < 0)
         return rc;
     rc = shard_text_frame_decode(&b->frame, b->text.data, b->text.len, b->map->header,
                                  reason, sizeof(reason));
     if (rc == SHARD_ENOMEM)
-        return shard_source_fail(source, rc, "out of memory");
+        return shard_positioned_file_fail(file, rc, "out of memory");
     if (rc < 0)
-        return shard_source_fail(source, rc, "%s at byte %" PRIu64 ": %s", what,
-                                 frames[0].offset, reason);
+        return shard_positioned_file_fail(file, rc, "%s at byte %" PRIu64 ": %s", what,
+                                          frames[0].offset, reason);
     if (!is_as_indexed(b))
-        return shard_source_fail(source, SHARD_EDAMAGED,
-                                 "%s at byte %" PRIu64 " is not what the index says",
-                                 what, frames[0].offset);
+        return shard_positioned_file_fail(
+            file, SHARD_EDAMAGED, "%s at byte %" PRIu64 " is not what the index says",
+            what, frames[0].offset);
     if (b->check != NULL && !shard_index_check_fits(b->check, b->block, &b->frame))
-        return shard_source_fail(source, SHARD_EDAMAGED,
-                                 "%s at byte %" PRIu64
-                                 " has other records than the index is of",
-                                 what, frames[0].offset);
+        return shard_positioned_file_fail(file, SHARD_EDAMAGED,
+                                          "%s at byte %" PRIu64
+                                          " has other records than the index is of",
+                                          what, frames[0].offset);
     return SHARD_OK;
 }
 
@@ -68,7 +69,7 @@ static int make_room(struct shard_block_reader *b)
         if (loaded != NULL)
             b->tensors_loaded = loaded;
         if (tensors == NULL || loaded == NULL)
-            return shard_source_fail(b->source, SHARD_ENOMEM, "out of memory");
+            return shard_positioned_file_fail(b->file, SHARD_ENOMEM, "out of memory");
         memset(tensors + b->n_tensors, 0, (n - b->n_tensors) * sizeof(tensors[0]));
         b->n_tensors = n;
     }
@@ -78,7 +79,7 @@ static int make_room(struct shard_block_reader *b)
 }
 
 int shard_block_unpack_tensors(const struct shard_block_reader *b,
-                               struct shard_source *source, size_t i,
+                               struct shard_positioned_file *file, size_t i,
                                struct shard_buffer *planes, struct shard_buffer *out)
 {
     const struct shard_block_place *place = &b->map->blocks[b->block];
@@ -88,12 +89,12 @@ int shard_block_unpack_tensors(const struct shard_block_reader *b,
     char what[64];
 
     snprintf(what, sizeof(what), "tensor frame %zu of block %" PRIu32, i, b->block);
-    int rc = shard_source_unpack(source, what, frame->offset, frame->bytes,
-                                 frame->raw_bytes, frame->checksum, to);
+    int rc = shard_positioned_file_unpack(file, what, frame->offset, frame->bytes,
+                                          frame->raw_bytes, frame->checksum, to);
     if (rc < 0 || width == 1)
         return rc;
     if (shard_buffer_resize(out, planes->len) < 0)
-        return shard_source_fail(source, SHARD_ENOMEM, "out of memory");
+        return shard_positioned_file_fail(file, SHARD_ENOMEM, "out of memory");
     shard_planes_join(planes->data, out->data, planes->len, width);
     return SHARD_OK;
 }
@@ -111,7 +112,7 @@ int shard_block_reader_load(struct shard_block_reader *b, uint32_t block)
 
 int shard_block_reader_load_tensors(struct shard_block_reader *b, size_t i)
 {
-    int rc = shard_block_unpack_tensors(b, b->source, i, &b->planes, &b->tensors[i]);
+    int rc = shard_block_unpack_tensors(b, b->file, i, &b->planes, &b->tensors[i]);
 
     b->tensors_loaded[i] = rc == SHARD_OK;
     return rc;

@@ -2,7 +2,7 @@
  * shard/file/block_read.h - internal to shard/: the one block a reader holds in memory.
  *
  * A block's text frame is decoded as a whole; a tensor frame is read when a record needs
- * it. Once loaded, a block does not need its source. */
+ * it. Once loaded, a block does not need its file. */
 #ifndef SHARD_FILE_BLOCK_READ_H
 #define SHARD_FILE_BLOCK_READ_H
 
@@ -15,8 +15,8 @@
 #include "shard/file/text_frame.h"
 
 struct shard_block_reader {
-    const struct shard_file_map *map; /* lent */
-    struct shard_source *source;      /* lent: the map's, or one that shares its file */
+    const struct shard_file_map *map;   /* lent */
+    struct shard_positioned_file *file; /* lent: the map's, or one that shares its file */
     const struct shard_index_check *check; /* lent; NULL: rows are taken as they are */
     bool loaded;                           /* the text frame of: */
     uint32_t block;                        /* */
@@ -29,18 +29,18 @@ struct shard_block_reader {
 };
 
 /* The text frame of `block`, and tensor frame `i` of the block that is loaded; what is
- * there already is read again. SHARD_OK, or < 0 with the reason in the source's why. */
+ * there already is read again. SHARD_OK, or < 0 with the reason in the file's why. */
 int shard_block_reader_load(struct shard_block_reader *b, uint32_t block);
 int shard_block_reader_load_tensors(struct shard_block_reader *b, size_t i);
 
 /* Tensor frame `i` of a loaded block, which is only read, into *out. planes: scratch.
- * Returns as above, with the reason in source's why. */
+ * Returns as above, with the reason in file's why. */
 int shard_block_unpack_tensors(const struct shard_block_reader *b,
-                               struct shard_source *source, size_t i,
+                               struct shard_positioned_file *file, size_t i,
                                struct shard_buffer *planes, struct shard_buffer *out);
 
 /* Row `row` of block `block` into *rec, with its tensors' bytes unless text_only. Lent
- * until the next call. SHARD_OK, or < 0 with the reason in the source's why. */
+ * until the next call. SHARD_OK, or < 0 with the reason in the file's why. */
 int shard_block_reader_get(struct shard_block_reader *b, uint32_t block, uint32_t row,
                            bool text_only, struct shard_record *rec);
 /* The bytes of a tensor of the record that get() gave last, whose frame is read if it was

@@ -19,8 +19,8 @@ static int whole_file(int rc)
 
 static int bad(struct shard_file_map *map, uint64_t at, const char *reason)
 {
-    return shard_source_fail(map->source, SHARD_EFORMAT, "byte %" PRIu64 ": %s", at,
-                             reason);
+    return shard_positioned_file_fail(map->file, SHARD_EFORMAT, "byte %" PRIu64 ": %s",
+                                      at, reason);
 }
 
 static int read_header(struct shard_file_map *map)
@@ -28,29 +28,30 @@ static int read_header(struct shard_file_map *map)
     unsigned char head[SHARD_SKIPPABLE_HEAD];
     char reason[200];
 
-    if (map->source->entry.bytes < SHARD_SKIPPABLE_HEAD)
+    if (map->file->entry.bytes < SHARD_SKIPPABLE_HEAD)
         return bad(map, 0, "too short for a shard");
-    int rc = shard_source_read(map->source, 0, head, sizeof(head));
+    int rc = shard_positioned_file_read(map->file, 0, head, sizeof(head));
     if (rc < 0)
         return whole_file(rc);
     size_t len = wire_load_u32(head + 4);
     if (wire_load_u32(head) != SHARD_MAGIC_HEADER)
         return bad(map, 0, "not a shard: it does not start as one");
     if (len < SHARD_HEADER_HEAD + 8 || len > SHARD_HEADER_HEAD + 8 + SHARD_MAX_HEADER ||
-        len > map->source->entry.bytes - SHARD_SKIPPABLE_HEAD)
+        len > map->file->entry.bytes - SHARD_SKIPPABLE_HEAD)
         return bad(map, 4, "a header of an impossible length");
     if (shard_buffer_resize(&map->header_payload, len) < 0)
-        return shard_source_fail(map->source, SHARD_ENOMEM, "out of memory");
+        return shard_positioned_file_fail(map->file, SHARD_ENOMEM, "out of memory");
     unsigned char *p = map->header_payload.data;
-    rc = shard_source_read(map->source, SHARD_SKIPPABLE_HEAD, p, len);
+    rc = shard_positioned_file_read(map->file, SHARD_SKIPPABLE_HEAD, p, len);
     if (rc < 0)
         return whole_file(rc);
     if (memcmp(p, SHARD_MAGIC_HEADER_TEXT, 8) != 0)
         return bad(map, SHARD_SKIPPABLE_HEAD, "not a shard: its first frame is foreign");
     if (wire_load_u32(p + 8) != SHARD_VERSION)
-        return shard_source_fail(map->source, SHARD_EVERSION,
-                                 "a shard of format version %u, this reader knows %d",
-                                 wire_load_u32(p + 8), SHARD_VERSION);
+        return shard_positioned_file_fail(
+            map->file, SHARD_EVERSION,
+            "a shard of format version %u, this reader knows %d", wire_load_u32(p + 8),
+            SHARD_VERSION);
     map->json_len = len - SHARD_HEADER_HEAD - 8;
     if (wire_load_u64(p + 16) != map->json_len ||
         !shard_checksum_is(wire_load_u64(p + len - 8), XXH3_64bits(p, len - 8)))
@@ -63,7 +64,7 @@ static int read_header(struct shard_file_map *map)
     rc = shard_header_from_json(map->json, map->json_len, &map->header, reason,
                                 sizeof(reason));
     if (rc == SHARD_ENOMEM)
-        return shard_source_fail(map->source, rc, "out of memory");
+        return shard_positioned_file_fail(map->file, rc, "out of memory");
     return rc < 0 ? bad(map, SHARD_SKIPPABLE_HEAD, reason) : rc;
 }
 
@@ -71,13 +72,13 @@ static int read_header(struct shard_file_map *map)
 static int read_seek_table(struct shard_file_map *map, struct shard_buffer *entries,
                            uint64_t *start)
 {
-    struct shard_source *s = map->source;
+    struct shard_positioned_file *s = map->file;
     unsigned char head[SHARD_SKIPPABLE_HEAD], footer[SHARD_SEEK_FOOTER];
 
     if (s->entry.bytes - map->header_end < sizeof(head) + sizeof(footer))
         return bad(map, s->entry.bytes, "the file is cut off: no seek table at its end");
-    int rc =
-        shard_source_read(s, s->entry.bytes - sizeof(footer), footer, sizeof(footer));
+    int rc = shard_positioned_file_read(s, s->entry.bytes - sizeof(footer), footer,
+                                        sizeof(footer));
     if (rc < 0)
         return whole_file(rc);
     uint64_t n = wire_load_u32(footer);
@@ -87,14 +88,15 @@ static int read_seek_table(struct shard_file_map *map, struct shard_buffer *entr
         return bad(map, s->entry.bytes - sizeof(footer),
                    "the file is cut off or damaged: no seek table at its end");
     *start = s->entry.bytes - len - sizeof(head);
-    rc = shard_source_read(s, *start, head, sizeof(head));
+    rc = shard_positioned_file_read(s, *start, head, sizeof(head));
     if (rc == SHARD_OK &&
         (wire_load_u32(head) != SHARD_MAGIC_SEEK_TABLE || wire_load_u32(head + 4) != len))
         return bad(map, *start, "the seek table is damaged");
     if (rc == SHARD_OK && shard_buffer_resize(entries, (size_t)n * SHARD_SEEK_ENTRY) < 0)
-        return shard_source_fail(s, SHARD_ENOMEM, "out of memory");
+        return shard_positioned_file_fail(s, SHARD_ENOMEM, "out of memory");
     if (rc == SHARD_OK)
-        rc = shard_source_read(s, *start + sizeof(head), entries->data, entries->len);
+        rc = shard_positioned_file_read(s, *start + sizeof(head), entries->data,
+                                        entries->len);
     return whole_file(rc);
 }
 
@@ -108,14 +110,14 @@ static int open_index(struct shard_file_map *map, const struct shard_buffer *ent
     if (bytes < sizeof(head) || bytes > seek_table - map->header_end)
         return bad(map, seek_table, "the seek table is damaged");
     uint64_t at = seek_table - bytes;
-    int rc = shard_source_read(map->source, at, head, sizeof(head));
+    int rc = shard_positioned_file_read(map->file, at, head, sizeof(head));
     if (rc < 0)
         return whole_file(rc);
     if (wire_load_u32(head) != SHARD_MAGIC_INDEX ||
         wire_load_u32(head + 4) != bytes - sizeof(head))
         return bad(map, at, "there is no index where the seek table says");
-    rc = shard_index_open(&map->index, map->source, at + sizeof(head),
-                          bytes - sizeof(head));
+    rc =
+        shard_index_open(&map->index, map->file, at + sizeof(head), bytes - sizeof(head));
     if (rc == SHARD_OK && map->index.data_bytes != at)
         return bad(map, at, "the index is of a file of another length");
     return rc;
@@ -130,7 +132,7 @@ static int load(struct shard_file_map *map, enum shard_index_column column, uint
 
 static int out_of_memory(struct shard_file_map *map)
 {
-    return shard_source_fail(map->source, SHARD_ENOMEM, "out of memory");
+    return shard_positioned_file_fail(map->file, SHARD_ENOMEM, "out of memory");
 }
 
 /* The frames follow each other in the file, from the header to the index. */
@@ -244,12 +246,12 @@ static int compare_seek_table(struct shard_file_map *map,
     return SHARD_OK;
 }
 
-int shard_file_map_open(struct shard_file_map *map, struct shard_source *source)
+int shard_file_map_open(struct shard_file_map *map, struct shard_positioned_file *file)
 {
     struct shard_buffer entries = {0};
     uint64_t seek_table = 0;
 
-    *map = (struct shard_file_map){.source = source};
+    *map = (struct shard_file_map){.file = file};
     int rc = read_header(map);
     if (rc == SHARD_OK)
         rc = read_seek_table(map, &entries, &seek_table);

@@ -20,7 +20,7 @@ struct shard_block_place {
 };
 
 struct shard_file_map {
-    struct shard_source *source; /* lent */
+    struct shard_positioned_file *file; /* lent */
     struct shard_buffer header_payload;
     const char *json; /* in header_payload */
     size_t json_len;
@@ -35,7 +35,7 @@ struct shard_file_map {
 };
 
 /* Fills *map; shard_file_map_close() releases it whatever this returns. */
-int shard_file_map_open(struct shard_file_map *map, struct shard_source *source);
+int shard_file_map_open(struct shard_file_map *map, struct shard_positioned_file *file);
 void shard_file_map_close(struct shard_file_map *map);
 
 #endif

@@ -9,26 +9,26 @@
 
 int block_loader_open(struct block_loader *l, const struct shard_file_map *map)
 {
-    int rc = shard_source_share(&l->source, map->source);
+    int rc = shard_positioned_file_share(&l->file, map->file);
     l->map = rc == SHARD_OK ? map : NULL;
     return rc;
 }
 
 void block_loader_close(struct block_loader *l)
 {
-    shard_source_close(&l->source);
+    shard_positioned_file_close(&l->file);
     shard_buffer_free(&l->planes);
     l->map = NULL;
 }
 
 static void note(struct frame_damage *damage, int status,
-                 const struct shard_source *source)
+                 const struct shard_positioned_file *file)
 {
     damage->status = status;
     if (status == SHARD_OK)
         return;
-    damage->error = source->error;
-    snprintf(damage->why, sizeof(damage->why), "%s", source->why);
+    damage->error = file->error;
+    snprintf(damage->why, sizeof(damage->why), "%s", file->why);
 }
 
 static bool is_wanted(const struct block_want *want, const struct shard_header *h,
@@ -54,7 +54,7 @@ static int load_tensors(struct block_loader *l, struct loaded_block *b,
         int rc = shard_block_reader_load_tensors(&b->content, i);
         if (rc == SHARD_ENOMEM)
             return rc;
-        note(&b->tensors[i], rc, &l->source);
+        note(&b->tensors[i], rc, &l->file);
         b->tensors[i].tried = true;
     }
     return SHARD_OK;
@@ -63,14 +63,14 @@ static int load_tensors(struct block_loader *l, struct loaded_block *b,
 static int load(struct block_loader *l, struct loaded_block *b,
                 const struct block_want *want)
 {
-    int rc = shard_source_attach(&l->source);
+    int rc = shard_positioned_file_attach(&l->file);
 
     if (rc == SHARD_OK)
         rc = shard_block_reader_load(&b->content, b->block);
-    note(&b->text, rc, &l->source);
+    note(&b->text, rc, &l->file);
     if (rc == SHARD_OK)
         rc = load_tensors(l, b, want);
-    shard_source_detach(&l->source);
+    shard_positioned_file_detach(&l->file);
     return rc;
 }
 
@@ -84,12 +84,12 @@ int block_loader_load(struct block_loader *l, uint32_t block, struct block_want 
         return SHARD_ENOMEM;
     b->block = block;
     b->content.map = l->map;
-    b->content.source = &l->source;
+    b->content.file = &l->file;
     b->content.planes = l->planes;
     int rc = load(l, b, &want);
     l->planes = b->content.planes;
     b->content.planes = (struct shard_buffer){0};
-    b->content.source = NULL;
+    b->content.file = NULL;
     if (rc == SHARD_ENOMEM) {
         loaded_block_free(b);
         return rc;
@@ -101,12 +101,12 @@ int block_loader_load(struct block_loader *l, uint32_t block, struct block_want 
 int block_loader_tensors(struct block_loader *l, const struct loaded_block *b, size_t i,
                          struct shard_buffer *values, struct frame_damage *damage)
 {
-    int rc = shard_source_attach(&l->source);
+    int rc = shard_positioned_file_attach(&l->file);
 
     if (rc == SHARD_OK)
-        rc = shard_block_unpack_tensors(&b->content, &l->source, i, &l->planes, values);
-    shard_source_detach(&l->source);
-    note(damage, rc, &l->source);
+        rc = shard_block_unpack_tensors(&b->content, &l->file, i, &l->planes, values);
+    shard_positioned_file_detach(&l->file);
+    note(damage, rc, &l->file);
     return rc == SHARD_ENOMEM ? rc : SHARD_OK;
 }
 

@@ -16,14 +16,14 @@
 #include "shard/file/positioned_file.h"
 
 /* One thread's state. The file is open while a block is loaded, and only then. Made with
- * a source of descriptor -1. */
+ * a file of descriptor -1. */
 struct block_loader {
-    const struct shard_file_map *map; /* lent */
-    struct shard_source source;       /* shares the map's file */
-    struct shard_buffer planes;       /* scratch */
+    const struct shard_file_map *map;  /* lent */
+    struct shard_positioned_file file; /* shares the map's file */
+    struct shard_buffer planes;        /* scratch */
 };
 
-/* Also from one file to the next. `map` and its source are lent until then or close.
+/* Also from one file to the next. `map` and its file are lent until then or close.
  * SHARD_OK or SHARD_ENOMEM. */
 int block_loader_open(struct block_loader *l, const struct shard_file_map *map);
 void block_loader_close(struct block_loader *l); /* also one that is not open */

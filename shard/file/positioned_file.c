@@ -13,7 +13,8 @@
 #include "shard/file/format.h"
 #include "shard/status.h"
 
-int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)
+int shard_positioned_file_fail(struct shard_positioned_file *s, int status,
+                               const char *fmt, ...)
 {
     va_list ap;
 
@@ -27,20 +28,21 @@ int shard_source_fail(struct shard_source *s, int status, const char *fmt, ...)
 }
 
 /* Opens s->path and looks at it. */
-static int open_regular(struct shard_source *s, struct shard_input_entry *entry)
+static int open_regular(struct shard_positioned_file *s, struct shard_input_entry *entry)
 {
     if (s->input->open(&s->file, s->path, entry) != 0)
-        return shard_source_fail(s, errno == ENOMEM ? SHARD_ENOMEM : SHARD_EIO, "%s",
-                                 strerror(errno));
+        return shard_positioned_file_fail(s, errno == ENOMEM ? SHARD_ENOMEM : SHARD_EIO,
+                                          "%s", strerror(errno));
     if (!entry->readable)
-        return shard_source_fail(s, SHARD_EFORMAT, "not a regular file");
+        return shard_positioned_file_fail(s, SHARD_EFORMAT, "not a regular file");
     return SHARD_OK;
 }
 
-int shard_source_open(struct shard_source *s, const struct shard_input *input,
-                      const char *path)
+int shard_positioned_file_open(struct shard_positioned_file *s,
+                               const struct shard_input *input, const char *path)
 {
-    *s = (struct shard_source){.input = input != NULL ? input : &shard_plain_input};
+    *s = (struct shard_positioned_file){.input =
+                                            input != NULL ? input : &shard_plain_input};
     s->path = strdup(path);
     s->zstd = ZSTD_createDCtx();
     if (s->path == NULL || s->zstd == NULL) {
@@ -50,14 +52,14 @@ int shard_source_open(struct shard_source *s, const struct shard_input *input,
     return open_regular(s, &s->entry);
 }
 
-void shard_source_detach(struct shard_source *s)
+void shard_positioned_file_detach(struct shard_positioned_file *s)
 {
     if (s->file != NULL)
         s->input->close(s->file);
     s->file = NULL;
 }
 
-int shard_source_attach(struct shard_source *s)
+int shard_positioned_file_attach(struct shard_positioned_file *s)
 {
     struct shard_input_entry now;
     int rc = open_regular(s, &now);
@@ -65,14 +67,15 @@ int shard_source_attach(struct shard_source *s)
     if (rc == SHARD_OK &&
         (now.bytes != s->entry.bytes || now.version[0] != s->entry.version[0] ||
          now.version[1] != s->entry.version[1]))
-        rc = shard_source_fail(s, SHARD_EFORMAT,
-                               "the file was replaced or changed since it was opened");
+        rc = shard_positioned_file_fail(
+            s, SHARD_EFORMAT, "the file was replaced or changed since it was opened");
     if (rc < 0)
-        shard_source_detach(s);
+        shard_positioned_file_detach(s);
     return rc;
 }
 
-int shard_source_share(struct shard_source *s, const struct shard_source *from)
+int shard_positioned_file_share(struct shard_positioned_file *s,
+                                const struct shard_positioned_file *from)
 {
     char *path = strdup(from->path);
 
@@ -90,9 +93,9 @@ int shard_source_share(struct shard_source *s, const struct shard_source *from)
     return SHARD_OK;
 }
 
-void shard_source_close(struct shard_source *s)
+void shard_positioned_file_close(struct shard_positioned_file *s)
 {
-    shard_source_detach(s);
+    shard_positioned_file_detach(s);
     free(s->path);
     ZSTD_freeDCtx(s->zstd);
     shard_buffer_free(&s->packed);
@@ -100,21 +103,22 @@ void shard_source_close(struct shard_source *s)
     s->zstd = NULL;
 }
 
-int shard_source_read(struct shard_source *s, uint64_t offset, void *data, size_t len)
+int shard_positioned_file_read(struct shard_positioned_file *s, uint64_t offset,
+                               void *data, size_t len)
 {
     unsigned char *p = data;
 
     if (offset > s->entry.bytes || len > s->entry.bytes - offset)
-        return shard_source_fail(s, SHARD_EDAMAGED,
-                                 "byte %" PRIu64 ": the file ends before it should",
-                                 s->entry.bytes);
+        return shard_positioned_file_fail(
+            s, SHARD_EDAMAGED, "byte %" PRIu64 ": the file ends before it should",
+            s->entry.bytes);
     while (len > 0) {
         const ssize_t n = s->input->read_at(s->file, offset, p, len);
         if (n < 0)
-            return shard_source_fail(s, SHARD_EIO, "byte %" PRIu64 ": %s", offset,
-                                     strerror(errno));
+            return shard_positioned_file_fail(s, SHARD_EIO, "byte %" PRIu64 ": %s",
+                                              offset, strerror(errno));
         if (n == 0)
-            return shard_source_fail(
+            return shard_positioned_file_fail(
                 s, SHARD_EDAMAGED,
                 "byte %" PRIu64 ": the file became shorter while it was read", offset);
         p += n;
@@ -124,36 +128,37 @@ int shard_source_read(struct shard_source *s, uint64_t offset, void *data, size_
     return SHARD_OK;
 }
 
-int shard_source_unpack(struct shard_source *s, const char *what, uint64_t offset,
-                        uint64_t bytes, uint64_t raw_bytes, uint64_t checksum,
-                        struct shard_buffer *out)
+int shard_positioned_file_unpack(struct shard_positioned_file *s, const char *what,
+                                 uint64_t offset, uint64_t bytes, uint64_t raw_bytes,
+                                 uint64_t checksum, struct shard_buffer *out)
 {
     if (offset > s->entry.bytes || bytes > s->entry.bytes - offset)
-        return shard_source_fail(s, SHARD_EDAMAGED,
-                                 "%s at byte %" PRIu64 " reaches behind the file's end",
-                                 what, offset);
+        return shard_positioned_file_fail(
+            s, SHARD_EDAMAGED, "%s at byte %" PRIu64 " reaches behind the file's end",
+            what, offset);
     if (shard_buffer_resize(&s->packed, (size_t)bytes) < 0)
-        return shard_source_fail(s, SHARD_ENOMEM, "out of memory");
-    int rc = shard_source_read(s, offset, s->packed.data, (size_t)bytes);
+        return shard_positioned_file_fail(s, SHARD_ENOMEM, "out of memory");
+    int rc = shard_positioned_file_read(s, offset, s->packed.data, (size_t)bytes);
     if (rc < 0)
         return rc;
     if (!shard_checksum_is(checksum, XXH3_64bits(s->packed.data, (size_t)bytes)))
-        return shard_source_fail(s, SHARD_EDAMAGED,
-                                 "%s at byte %" PRIu64 " does not match its checksum",
-                                 what, offset);
+        return shard_positioned_file_fail(
+            s, SHARD_EDAMAGED, "%s at byte %" PRIu64 " does not match its checksum", what,
+            offset);
     if (ZSTD_getFrameContentSize(s->packed.data, (size_t)bytes) != raw_bytes ||
         ZSTD_findFrameCompressedSize(s->packed.data, (size_t)bytes) != bytes)
-        return shard_source_fail(s, SHARD_EDAMAGED,
-                                 "%s at byte %" PRIu64
-                                 " is not one Zstandard frame of the size it should have",
-                                 what, offset);
+        return shard_positioned_file_fail(
+            s, SHARD_EDAMAGED,
+            "%s at byte %" PRIu64
+            " is not one Zstandard frame of the size it should have",
+            what, offset);
     if (shard_buffer_resize(out, (size_t)raw_bytes) < 0)
-        return shard_source_fail(s, SHARD_ENOMEM, "out of memory");
+        return shard_positioned_file_fail(s, SHARD_ENOMEM, "out of memory");
     size_t n = ZSTD_decompressDCtx(s->zstd, out->data, (size_t)raw_bytes, s->packed.data,
                                    (size_t)bytes);
     if (ZSTD_isError(n) || n != raw_bytes)
-        return shard_source_fail(s, SHARD_EDAMAGED, "%s at byte %" PRIu64 ": %s", what,
-                                 offset,
-                                 ZSTD_isError(n) ? ZSTD_getErrorName(n) : "cut short");
+        return shard_positioned_file_fail(
+            s, SHARD_EDAMAGED, "%s at byte %" PRIu64 ": %s", what, offset,
+            ZSTD_isError(n) ? ZSTD_getErrorName(n) : "cut short");
     return SHARD_OK;
 }

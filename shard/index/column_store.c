@@ -13,8 +13,8 @@
 
 int shard_column_store_bad(const struct shard_column_store *s, const char *reason)
 {
-    return shard_source_fail(s->source, SHARD_EFORMAT, "%s at byte %" PRIu64 ": %s",
-                             s->what, s->at, reason);
+    return shard_positioned_file_fail(
+        s->file, SHARD_EFORMAT, "%s at byte %" PRIu64 ": %s", s->what, s->at, reason);
 }
 
 /* Read errors before anything is trusted: damage here is damage of the whole file. */
@@ -28,7 +28,7 @@ int shard_column_store_head(const struct shard_column_store *s,
 {
     if (s->bytes < SHARD_INDEX_HEAD)
         return shard_column_store_bad(s, "too short");
-    return whole_file(shard_source_read(s->source, s->at, head, SHARD_INDEX_HEAD));
+    return whole_file(shard_positioned_file_read(s->file, s->at, head, SHARD_INDEX_HEAD));
 }
 
 static int take_entry(struct shard_column_store *s, const unsigned char *p)
@@ -58,7 +58,7 @@ int shard_column_store_open(struct shard_column_store *s, uint32_t n_entries)
     size_t len = SHARD_INDEX_HEAD + n_entries * SHARD_INDEX_ENTRY;
     if (len + 8 + SHARD_INDEX_TAIL > s->bytes)
         return shard_column_store_bad(s, "too short for its directory");
-    int rc = shard_source_read(s->source, s->at, head, len + 8);
+    int rc = shard_positioned_file_read(s->file, s->at, head, len + 8);
     if (rc < 0)
         return whole_file(rc);
     if (!shard_checksum_is(wire_load_u64(head + len), XXH3_64bits(head, len)))
@@ -84,10 +84,10 @@ int shard_column_store_load(const struct shard_column_store *s, uint32_t id,
         return shard_column_store_bad(s,
                                       "a column of another length than its counts say");
     snprintf(what, sizeof(what), "column %" PRIu32 " of the %s", id, s->what);
-    int rc = shard_source_unpack(s->source, what, s->at + e->offset, e->bytes, raw_bytes,
-                                 e->checksum, &planes);
+    int rc = shard_positioned_file_unpack(s->file, what, s->at + e->offset, e->bytes,
+                                          raw_bytes, e->checksum, &planes);
     if (rc == SHARD_OK && shard_buffer_resize(out, (size_t)raw_bytes) < 0)
-        rc = shard_source_fail(s->source, SHARD_ENOMEM, "out of memory");
+        rc = shard_positioned_file_fail(s->file, SHARD_ENOMEM, "out of memory");
     if (rc == SHARD_OK)
         shard_planes_join(planes.data, out->data, (size_t)raw_bytes, s->width(id));
     shard_buffer_free(&planes);
@@ -100,8 +100,8 @@ int shard_column_store_fingerprint(const struct shard_column_store *s,
     struct shard_buffer payload = {0};
 
     if (shard_buffer_resize(&payload, (size_t)s->bytes) < 0)
-        return shard_source_fail(s->source, SHARD_ENOMEM, "out of memory");
-    int rc = shard_source_read(s->source, s->at, payload.data, payload.len);
+        return shard_positioned_file_fail(s->file, SHARD_ENOMEM, "out of memory");
+    int rc = shard_positioned_file_read(s->file, s->at, payload.data, payload.len);
     const unsigned char *tail = payload.data + payload.len - SHARD_INDEX_TAIL;
     if (rc == SHARD_OK &&
         !shard_checksum_is(wire_load_u64(tail + 16),

@@ -19,11 +19,11 @@ struct shard_column_entry {
 };
 
 struct shard_column_store {
-    struct shard_source *source;    /* lent */
-    const char *what;               /* "index": for messages */
-    uint32_t (*width)(uint32_t id); /* bytes of one value of a column, 0: unknown */
-    uint32_t n_known;               /* ids 1 to n_known have a width and must be there */
-    uint64_t at, bytes;             /* the payload in the file */
+    struct shard_positioned_file *file; /* lent */
+    const char *what;                   /* "index": for messages */
+    uint32_t (*width)(uint32_t id);     /* bytes of one value of a column, 0: unknown */
+    uint32_t n_known;   /* ids 1 to n_known have a width and must be there */
+    uint64_t at, bytes; /* the payload in the file */
     struct shard_column_entry entry[SHARD_MAX_INDEX_COLUMNS + 1]; /* by id */
 };
 

@@ -15,7 +15,7 @@
 enum { FLAG_INCOMPLETE = 1, FINGERPRINT_BYTES = 16 };
 
 struct dataset_index {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_column_store store;
     uint64_t n_shards;
     uint64_t n_pairs; /* of a shard and a column */
@@ -59,9 +59,10 @@ static int read_head(struct dataset_index *x)
     if (memcmp(head, SHARD_MAGIC_DATASET_TEXT, 8) != 0)
         return shard_column_store_bad(&x->store, "it does not start as one");
     if (wire_load_u32(head + 8) != SHARD_VERSION)
-        return shard_source_fail(&x->source, SHARD_EVERSION,
-                                 "an index of format version %u, this reader knows %d",
-                                 wire_load_u32(head + 8), SHARD_VERSION);
+        return shard_positioned_file_fail(
+            &x->file, SHARD_EVERSION,
+            "an index of format version %u, this reader knows %d",
+            wire_load_u32(head + 8), SHARD_VERSION);
     uint32_t flags = wire_load_u32(head + 24);
     x->n_shards = wire_load_u64(head + 16);
     x->n_pairs = wire_load_u64(head + 32);
@@ -82,14 +83,14 @@ int dataset_index_open(struct dataset_index **out, const char *path)
     *out = x;
     if (x == NULL)
         return SHARD_ENOMEM;
-    int rc = shard_source_open(&x->source, NULL, path);
+    int rc = shard_positioned_file_open(&x->file, NULL, path);
     if (rc < 0)
         return rc;
-    x->store = (struct shard_column_store){.source = &x->source,
+    x->store = (struct shard_column_store){.file = &x->file,
                                            .what = "data-set index",
                                            .width = dataset_index_width,
                                            .n_known = DATASET_N_COLUMNS,
-                                           .bytes = x->source.entry.bytes};
+                                           .bytes = x->file.entry.bytes};
     return read_head(x);
 }
 
@@ -216,12 +217,12 @@ int dataset_index_load(struct dataset_index *x, enum dataset_index_column column
     int rc = load(x, column, &values);
 
     if (rc == SHARD_OK) {
-        x->source.why[0] = 0;
+        x->file.why[0] = 0;
         rc = check_column(x, column, &values);
-        if (rc == SHARD_EFORMAT && x->source.why[0] == 0)
+        if (rc == SHARD_EFORMAT && x->file.why[0] == 0)
             shard_column_store_bad(&x->store, "a column with an impossible value");
         else if (rc == SHARD_ENOMEM)
-            shard_source_fail(&x->source, rc, "out of memory");
+            shard_positioned_file_fail(&x->file, rc, "out of memory");
     }
     *out = rc == SHARD_OK ? values.data : NULL;
     *len = rc == SHARD_OK ? values.len : 0;
@@ -237,18 +238,18 @@ int dataset_index_fingerprint(struct dataset_index *x, unsigned char fingerprint
 
 const char *dataset_index_why(const struct dataset_index *x)
 {
-    return x == NULL ? shard_strerror(SHARD_ENOMEM) : x->source.why;
+    return x == NULL ? shard_strerror(SHARD_ENOMEM) : x->file.why;
 }
 
 int dataset_index_error(const struct dataset_index *x)
 {
-    return x == NULL ? 0 : x->source.error;
+    return x == NULL ? 0 : x->file.error;
 }
 
 void dataset_index_close(struct dataset_index *x)
 {
     if (x == NULL)
         return;
-    shard_source_close(&x->source);
+    shard_positioned_file_close(&x->file);
     free(x);
 }

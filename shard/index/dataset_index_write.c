@@ -38,7 +38,7 @@ struct column_sums {
 
 /* One shard on its way in. */
 struct shard_sums {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     struct shard_outline outline;
     struct column_sums *columns; /* in order of first use */
@@ -124,16 +124,16 @@ static int sum_records(struct shard_sums *s)
 static int read_shard(struct shard_sums *s, const struct shard_input *input,
                       const char *path)
 {
-    int rc = shard_source_open(&s->source, input, path);
+    int rc = shard_positioned_file_open(&s->file, input, path);
 
     if (rc == SHARD_OK)
-        rc = shard_file_map_open(&s->map, &s->source);
+        rc = shard_file_map_open(&s->map, &s->file);
     if (rc < 0)
         return rc;
-    s->source.why[0] = 0;
+    s->file.why[0] = 0;
     rc = sum_records(s);
-    if (rc < 0 && s->source.why[0] == 0)
-        shard_source_fail(&s->source, rc, "its index: %s", shard_strerror(rc));
+    if (rc < 0 && s->file.why[0] == 0)
+        shard_positioned_file_fail(&s->file, rc, "its index: %s", shard_strerror(rc));
     return rc;
 }
 
@@ -142,7 +142,7 @@ static void clear_shard(struct shard_sums *s)
     free(s->columns);
     shard_outline_clear(&s->outline);
     shard_file_map_close(&s->map);
-    shard_source_close(&s->source);
+    shard_positioned_file_close(&s->file);
 }
 
 /* ---- into the columns ---- */
@@ -204,7 +204,7 @@ static int add_values(struct dataset_index_writer *w, const struct shard_sums *s
     int rc = shard_buffer_add_u32(&w->path_lengths, (uint32_t)strlen(name));
 
     rc |= shard_buffer_add(&w->paths, name, strlen(name));
-    rc |= shard_buffer_add_u64(&c[DATASET_BYTES], s->source.entry.bytes);
+    rc |= shard_buffer_add_u64(&c[DATASET_BYTES], s->file.entry.bytes);
     rc |= shard_buffer_add(&c[DATASET_FINGERPRINT], fingerprint, 16);
     rc |= shard_buffer_add_u32(&c[DATASET_RECORDS], (uint32_t)s->map.index.n_records);
     rc |= shard_buffer_add_u32(&c[DATASET_BLOCKS], s->map.index.n_blocks);
@@ -233,7 +233,7 @@ int dataset_index_writer_add(struct dataset_index_writer *w, const char *path,
     if (rc == SHARD_OK)
         rc = shard_column_store_fingerprint(&s.map.index.store, fingerprint);
     if (rc < 0) {
-        fail(w, rc, s.source.why);
+        fail(w, rc, s.file.why);
     } else if (s.n_columns > SHARD_MAX_PAIRS - w->n_pairs) {
         rc = fail(w, SHARD_EINVAL, "more columns of shards than an index can hold");
     } else if (add_configuration(w, &s.map) < 0 || add_columns(w, &s) < 0 ||

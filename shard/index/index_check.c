@@ -50,7 +50,7 @@ static int hash_blocks(struct shard_index_check *c, const struct shard_file_map 
 {
     c->block = calloc(map->index.n_blocks + 1u, sizeof(c->block[0]));
     if (c->block == NULL)
-        return shard_source_fail(map->source, SHARD_ENOMEM, "out of memory");
+        return shard_positioned_file_fail(map->file, SHARD_ENOMEM, "out of memory");
     for (uint32_t i = 0; i < map->index.n_blocks; i++)
         c->block[i] = hash_of_index(values, &map->blocks[i]);
     return SHARD_OK;

@@ -19,7 +19,7 @@ struct shard_index_check {
 
 /* Gives *c (release with shard_index_check_clear(), also on failure). A column that is
  * damaged is no failure: then there is nothing to compare with. SHARD_OK, SHARD_ENOMEM or
- * SHARD_EIO, with the reason in the source's why. */
+ * SHARD_EIO, with the reason in the file's why. */
 int shard_index_check_load(struct shard_index_check *c, const struct shard_file_map *map);
 bool shard_index_check_fits(const struct shard_index_check *c, uint32_t block,
                             const struct shard_text_frame *text);

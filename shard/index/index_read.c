@@ -7,12 +7,12 @@
 #include "shard/status.h"
 #include "shard/file/wire.h"
 
-int shard_index_open(struct shard_index_file *x, struct shard_source *source, uint64_t at,
-                     uint64_t bytes)
+int shard_index_open(struct shard_index_file *x, struct shard_positioned_file *file,
+                     uint64_t at, uint64_t bytes)
 {
     unsigned char head[SHARD_INDEX_HEAD];
 
-    *x = (struct shard_index_file){.store = {.source = source,
+    *x = (struct shard_index_file){.store = {.file = file,
                                              .what = "index",
                                              .width = shard_index_width,
                                              .n_known = INDEX_N_COLUMNS,
@@ -24,9 +24,9 @@ int shard_index_open(struct shard_index_file *x, struct shard_source *source, ui
     if (memcmp(head, SHARD_MAGIC_INDEX_TEXT, 8) != 0)
         return shard_column_store_bad(&x->store, "not an index");
     if (wire_load_u32(head + 8) != SHARD_VERSION)
-        return shard_source_fail(source, SHARD_EVERSION,
-                                 "index of format version %u, this reader knows %d",
-                                 wire_load_u32(head + 8), SHARD_VERSION);
+        return shard_positioned_file_fail(
+            file, SHARD_EVERSION, "index of format version %u, this reader knows %d",
+            wire_load_u32(head + 8), SHARD_VERSION);
     x->n_records = wire_load_u64(head + 16);
     x->n_blocks = wire_load_u32(head + 24);
     x->n_frames = wire_load_u32(head + 28);
@@ -35,11 +35,11 @@ int shard_index_open(struct shard_index_file *x, struct shard_source *source, ui
     if (x->n_records > bytes || x->n_frames > x->data_bytes / 8 ||
         x->n_frames > SHARD_MAX_FRAMES || x->n_blocks > SHARD_MAX_BLOCKS ||
         x->n_blocks > x->n_frames || x->n_blocks > x->n_records ||
-        x->data_bytes > source->entry.bytes)
+        x->data_bytes > file->entry.bytes)
         return shard_column_store_bad(&x->store, "impossible counts");
     rc = shard_column_store_open(&x->store, wire_load_u32(head + 12));
     for (uint32_t id = 1; id <= INDEX_N_COLUMNS && rc == SHARD_OK; id++)
-        if (x->store.entry[id].raw_bytes > shard_max_column(source->entry.bytes))
+        if (x->store.entry[id].raw_bytes > shard_max_column(file->entry.bytes))
             rc = shard_column_store_bad(&x->store, "a column of an impossible length");
     return rc;
 }

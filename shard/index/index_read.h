@@ -19,8 +19,8 @@ struct shard_index_file {
 };
 
 /* Reads head and directory of the index whose payload is `bytes` at `at`. */
-int shard_index_open(struct shard_index_file *x, struct shard_source *source, uint64_t at,
-                     uint64_t bytes);
+int shard_index_open(struct shard_index_file *x, struct shard_positioned_file *file,
+                     uint64_t at, uint64_t bytes);
 
 /* A whole column as values in memory, which must be raw_bytes long. */
 int shard_index_load(const struct shard_index_file *x, enum shard_index_column column,

@@ -51,8 +51,8 @@ static int load_names(struct shard_key_map *m, const struct shard_index_file *x)
     uint64_t bytes = x->store.entry[INDEX_NAMES].raw_bytes;
 
     if (bytes > SHARD_MAX_FRAME)
-        return shard_source_fail(x->store.source, SHARD_EFORMAT,
-                                 "an impossible table of NAMEs");
+        return shard_positioned_file_fail(x->store.file, SHARD_EFORMAT,
+                                          "an impossible table of NAMEs");
     int rc = shard_index_load(x, INDEX_NAMES, bytes, &table);
     if (rc == SHARD_OK)
         rc = split_names(m, &table);
@@ -98,16 +98,16 @@ int shard_key_map_load(struct shard_key_map *m, const struct shard_index_file *x
     if (m->loaded)
         return SHARD_OK;
     shard_key_map_clear(m); /* what an earlier failure left */
-    x->store.source->why[0] = 0;
+    x->store.file->why[0] = 0;
     int rc = load_names(m, x);
     if (rc == SHARD_OK)
         rc = load_keys(m, x);
     if (rc == SHARD_OK)
         rc = shard_index_load(x, INDEX_RECORD_INDEX, 8 * x->n_records, &m->index);
     if (rc < 0) {
-        if (x->store.source->why[0] == 0)
-            shard_source_fail(x->store.source, rc, "the index's names or keys: %s",
-                              shard_strerror(rc));
+        if (x->store.file->why[0] == 0)
+            shard_positioned_file_fail(x->store.file, rc, "the index's names or keys: %s",
+                                       shard_strerror(rc));
         return rc;
     }
     m->n_records = (size_t)x->n_records;

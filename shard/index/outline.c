@@ -18,7 +18,7 @@ static int bad(const struct shard_index_file *x, const char *what)
 
 static int no_memory(const struct shard_index_file *x)
 {
-    return shard_source_fail(x->store.source, SHARD_ENOMEM, "out of memory");
+    return shard_positioned_file_fail(x->store.file, SHARD_ENOMEM, "out of memory");
 }
 
 /* A column of u32 as an array of its own. */

@@ -32,7 +32,7 @@ struct shard_outline {
 };
 
 /* Gives *o (release with shard_outline_clear(), also on failure). SHARD_OK, SHARD_ENOMEM,
- * SHARD_EIO, or SHARD_EFORMAT with the reason in the source's why. */
+ * SHARD_EIO, or SHARD_EFORMAT with the reason in the file's why. */
 int shard_outline_load(struct shard_outline *o, const struct shard_index_file *x,
                        const struct shard_header *h);
 void shard_outline_clear(struct shard_outline *o);

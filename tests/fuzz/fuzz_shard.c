@@ -110,15 +110,15 @@ static void use_sequence(const struct shard_header *h, const struct shard_record
 /* What is planned from the index alone. */
 static void use_outline(const char *path)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map = {0};
     struct shard_outline outline = {0};
     struct shard_outline_room room = {0};
     struct shard_record rec;
     struct shard_measure m;
 
-    if (shard_source_open(&source, NULL, path) == SHARD_OK &&
-        shard_file_map_open(&map, &source) == SHARD_OK &&
+    if (shard_positioned_file_open(&file, NULL, path) == SHARD_OK &&
+        shard_file_map_open(&map, &file) == SHARD_OK &&
         shard_outline_load(&outline, &map.index, map.header) == SHARD_OK) {
         const struct shard_view view = {
             .header = map.header, .plan = plan_of_all(), .window = map.header->patch};
@@ -129,11 +129,11 @@ static void use_outline(const char *path)
             sink += (unsigned)m.length[0];
         }
     }
-    touch(source.why, strlen(source.why));
+    touch(file.why, strlen(file.why));
     shard_outline_room_clear(&room);
     shard_outline_clear(&outline);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
 }
 
 static void read_shard(const uint8_t *data, size_t size)

@@ -10,7 +10,7 @@
 
 enum { N = 60 };
 
-static struct shard_source source;
+static struct shard_positioned_file file;
 static struct shard_file_map map;
 static char path[300];
 
@@ -24,8 +24,8 @@ static int setup(void **state)
     struct shard_writer *w = sample_write(prefix, N, 1 << 30, 8 << 10);
     snprintf(path, sizeof(path), "%s", shard_writer_files(w, &n)[0].path);
     shard_writer_close(w);
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     assert_true(map.index.n_blocks > 5);
     return 0;
 }
@@ -34,7 +34,7 @@ static int teardown(void **state)
 {
     (void)state;
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     unlink(path);
     *strrchr(path, '/') = 0;
     rmdir(path);
@@ -137,7 +137,7 @@ static void test_close_in_the_middle(void **state)
 /* When the file that was opened was, and some nanoseconds. */
 static struct timespec modified(long more)
 {
-    const uint64_t *version = source.entry.version;
+    const uint64_t *version = file.entry.version;
 
     return (struct timespec){(time_t)version[0], ((long)version[1] + more) % 1000000000};
 }

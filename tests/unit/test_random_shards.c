@@ -245,15 +245,15 @@ static size_t check_record(const struct shard_header *h, struct random_record *d
 
 static size_t check_shard(size_t shard, struct random_record *dice)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     struct shard_outline outline;
     struct shard_outline_room room = {0};
     struct shard_record rec;
     size_t n_built = 0;
 
-    assert_int_equal(shard_source_open(&source, NULL, paths[shard]), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, paths[shard]), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     assert_int_equal(shard_outline_load(&outline, &map.index, map.header), SHARD_OK);
     assert_int_equal(outline.n_records, N / N_SHARDS);
     for (size_t i = 0; i < outline.n_records; i++) {
@@ -264,7 +264,7 @@ static size_t check_shard(size_t shard, struct random_record *dice)
     shard_outline_room_clear(&room);
     shard_outline_clear(&outline);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     return n_built;
 }
 

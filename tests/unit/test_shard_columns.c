@@ -169,7 +169,7 @@ static void finish(struct shard_writer *w, char path[300])
 
 /* A shard that is open, with one block in hand. */
 struct opened {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     struct shard_block_reader block;
 };
@@ -177,17 +177,17 @@ struct opened {
 static void open_shard(struct opened *o, const char *path)
 {
     *o = (struct opened){0};
-    assert_int_equal(shard_source_open(&o->source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&o->map, &o->source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&o->file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&o->map, &o->file), SHARD_OK);
     o->block.map = &o->map;
-    o->block.source = &o->source;
+    o->block.file = &o->file;
 }
 
 static void close_shard(struct opened *o)
 {
     shard_block_reader_clear(&o->block);
     shard_file_map_close(&o->map);
-    shard_source_close(&o->source);
+    shard_positioned_file_close(&o->file);
 }
 
 /* Gives the compressed bytes of a frame of the file. */
@@ -196,7 +196,7 @@ static void *frame_bytes(struct opened *o, const struct shard_frame *frame)
     void *bytes = malloc(frame->bytes);
 
     assert_int_equal(
-        shard_source_read(&o->source, frame->offset, bytes, (size_t)frame->bytes),
+        shard_positioned_file_read(&o->file, frame->offset, bytes, (size_t)frame->bytes),
         SHARD_OK);
     return bytes;
 }

@@ -93,15 +93,15 @@ static int open_bytes(const unsigned char *data, size_t len, char path[32])
 /* Where frame i of block 0 begins, -1: the index. */
 static uint64_t frame_offset(const char *path, int i)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
 
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     assert_true(map.blocks[0].n_frames > 3 && map.blocks[0].n_records > 1);
     const uint64_t offset = i < 0 ? map.index.data_bytes : map.frames[i].offset;
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     return offset;
 }
 
@@ -144,14 +144,14 @@ static unsigned lost_records(const char *path, bool text_only)
 /* What the index says of all records is right, or it is refused. */
 static void check_outline(const char *path)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map = {0};
     struct shard_outline outline = {0};
     struct shard_outline_room room = {0};
     struct shard_record rec;
 
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    int rc = shard_file_map_open(&map, &source);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    int rc = shard_file_map_open(&map, &file);
     if (rc == SHARD_OK)
         rc = shard_outline_load(&outline, &map.index, map.header);
     for (size_t i = 0; rc == SHARD_OK && i < N; i++) {
@@ -174,7 +174,7 @@ static void check_outline(const char *path)
     shard_outline_room_clear(&room);
     shard_outline_clear(&outline);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
 }
 
 /* Of a file that opens: SHARD_OK where every byte of the index is as it was. */
@@ -338,14 +338,14 @@ static void test_reserved(void **state)
 /* Column 5 once was another one, four bytes wide. */
 static void test_an_old_index(void **state)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     char path[32], why[200];
     int fd = open_bytes(shard, shard_len, path);
 
     (void)state;
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     unsigned char *index = shard + map.index.store.at;
     const size_t head = 40 + 40 * (size_t)wire_load_u32(index + 12);
     snprintf(why, sizeof(why),
@@ -353,7 +353,7 @@ static void test_an_old_index(void **state)
              ": a column of another width: an earlier development version made it",
              map.index.store.at);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     close(fd);
     for (uint32_t width = 4; width != 0; width = width == 4 ? 1 : 0) {
         wire_put_u32(index + 40 + 4 * 40 + 4, width);
@@ -436,16 +436,16 @@ static void test_a_column_of_zeros(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        struct shard_source source;
+        struct shard_positioned_file file;
         struct shard_index_file index;
         uint64_t len = write_index_of_zeros(path, sizes[i]);
         assert_true(len < 10000);
-        assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-        assert_int_equal(shard_index_open(&index, &source, 0, len),
+        assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+        assert_int_equal(shard_index_open(&index, &file, 0, len),
                          i == 0 ? SHARD_OK : SHARD_EFORMAT);
         if (i == 1)
-            assert_non_null(strstr(source.why, "impossible length"));
-        shard_source_close(&source);
+            assert_non_null(strstr(file.why, "impossible length"));
+        shard_positioned_file_close(&file);
     }
     close(fd);
 }
@@ -483,13 +483,13 @@ static void forge_shard(enum shard_index_column forged, size_t at,
                         struct shard_buffer *out)
 {
     struct shard_buffer payload = {0};
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     char path[32];
     int fd = open_bytes(shard, shard_len, path);
 
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     const size_t begin = (size_t)map.index.data_bytes;
     const size_t table = begin + SHARD_SKIPPABLE_HEAD + (size_t)map.index.store.bytes;
     forge_index(&map.index, forged, at, &payload);
@@ -503,7 +503,7 @@ static void forge_shard(enum shard_index_column forged, size_t at,
     memcpy(out->data + out->len - SHARD_SEEK_FOOTER - SHARD_SEEK_ENTRY, &bytes, 4);
     shard_buffer_free(&payload);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     close(fd);
 }
 
@@ -539,7 +539,7 @@ static void test_an_index_of_other_records(void **state)
 /* Columns that are only compared cost nothing where they are damaged themselves. */
 static void test_an_index_that_tells_nothing(void **state)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     struct shard_record rec;
     struct shard_reader *r;
@@ -547,12 +547,12 @@ static void test_an_index_that_tells_nothing(void **state)
     int fd = open_bytes(shard, shard_len, path);
 
     (void)state;
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     const size_t at =
         (size_t)(map.index.store.at + map.index.store.entry[INDEX_TEXT_CHECKSUM].offset);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     close(fd);
     shard[at + 4] ^= 0x10;
     fd = open_bytes(shard, shard_len, path);

@@ -158,24 +158,24 @@ static void check_costs(const struct shard_file_map *map, uint64_t n)
 
 static void test_size(void **state)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     char path[320];
 
     (void)state;
     write_shard(N, path);
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     check_costs(&map, N);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     remove_shard(path);
 }
 
 /* Each shape is its record's own, and comes back. */
 static void test_shapes(void **state)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     struct shard_outline outline;
     struct shard_outline_room room = {0};
@@ -185,8 +185,8 @@ static void test_shapes(void **state)
 
     (void)state;
     write_shard(N, path);
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     assert_int_equal(shard_outline_load(&outline, &map.index, map.header), SHARD_OK);
     assert_int_equal(outline.n_shapes, N);
     assert_int_equal(outline.n_types, 2);
@@ -200,7 +200,7 @@ static void test_shapes(void **state)
     shard_outline_room_clear(&room);
     shard_outline_clear(&outline);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     remove_shard(path);
 }
 
@@ -227,19 +227,19 @@ static void print_costs(const struct shard_file_map *map, uint64_t n)
 
 static void check_records(void **state)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     char path[320];
 
     (void)state;
     random_sizes = true;
     write_shard(n_records, path);
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     print_costs(&map, n_records);
     check_costs(&map, n_records);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     remove_shard(path);
 }
 

@@ -151,7 +151,7 @@ static int plan_all(void)
         "\"words\"}]},{\"part\":\"image\",\"see\":[{}]},"
         "{\"part\":\"data\",\"see\":[]},{\"part\":77,\"see\":[]}]}";
     char path[400], why[200], *text = NULL;
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map = {0};
     struct shard_outline outline = {0};
     struct shard_outline_room room = {0};
@@ -160,9 +160,9 @@ static int plan_all(void)
     struct shard_record rec;
 
     sample_path(prefix, 0, path, sizeof(path));
-    int rc = shard_source_open(&source, NULL, path);
+    int rc = shard_positioned_file_open(&file, NULL, path);
     if (rc == SHARD_OK)
-        rc = shard_file_map_open(&map, &source);
+        rc = shard_file_map_open(&map, &file);
     if (rc == SHARD_OK)
         rc = shard_outline_load(&outline, &map.index, map.header);
     if (rc == SHARD_OK)
@@ -180,7 +180,7 @@ static int plan_all(void)
     shard_outline_room_clear(&room);
     shard_outline_clear(&outline);
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     return rc;
 }
 

@@ -114,17 +114,17 @@ static void remove_all(struct shard_writer *w, char *prefix)
 /* Records of each block, 0 behind the last; and bytes before the index. */
 static uint64_t map_blocks(const char *path, uint32_t *n_records, size_t cap)
 {
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
 
     memset(n_records, 0, cap * sizeof(n_records[0]));
-    assert_int_equal(shard_source_open(&source, NULL, path), SHARD_OK);
-    assert_int_equal(shard_file_map_open(&map, &source), SHARD_OK);
+    assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
+    assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     for (uint32_t i = 0; i < map.index.n_blocks && i < cap; i++)
         n_records[i] = map.blocks[i].n_records;
     uint64_t bytes = map.index.data_bytes;
     shard_file_map_close(&map);
-    shard_source_close(&source);
+    shard_positioned_file_close(&file);
     return bytes;
 }
 

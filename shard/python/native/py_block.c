@@ -137,7 +137,7 @@ static PyObject *damage_object(PyObject *self, size_t frame,
                                const struct frame_damage *damage)
 {
     const struct block_object *b = cast(self);
-    const char *path = shard_object_map(b->shard)->source->path;
+    const char *path = shard_object_map(b->shard)->file->path;
     const struct module_state *state = module_state_of(self);
 
     if (damage->status != SHARD_EDAMAGED)

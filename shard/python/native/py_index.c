@@ -21,12 +21,12 @@
 static int load(PyObject *shard, enum shard_index_column column, struct shard_buffer *out)
 {
     const struct shard_file_map *map = shard_object_map(shard);
-    int rc = shard_source_attach(map->source);
+    int rc = shard_positioned_file_attach(map->file);
 
     if (rc == SHARD_OK)
         rc = shard_index_load(&map->index, column,
                               map->index.store.entry[column].raw_bytes, out);
-    shard_source_detach(map->source);
+    shard_positioned_file_detach(map->file);
     if (rc < 0)
         shard_object_raise(shard, rc);
     return rc < 0 ? -1 : 0;

@@ -2,10 +2,10 @@
  * shard/python/native/py_shard.c - an open shard: its header, its index, its blocks.
  *
  * The map is read once and then only looked at, so any thread may load blocks by it. What
- * belongs to one thread, this object's own source with its words and its spare loader, is
+ * belongs to one thread, this object's own file with its words and its spare loader, is
  * used with the GIL held or taken out of the object while it is not.
  *
- * The source is detached whenever nothing is read: a trainer has thousands of shards
+ * The file is detached whenever nothing is read: a trainer has thousands of shards
  * open. */
 #include "shard/python/native/module.h"
 
@@ -19,7 +19,7 @@
 
 struct shard_object {
     PyObject_HEAD bool ready;
-    struct shard_source source;
+    struct shard_positioned_file file;
     struct shard_file_map map;
     struct shard_key_map keys;
     bool outlined;
@@ -39,18 +39,18 @@ const struct shard_file_map *shard_object_map(PyObject *shard)
 
 PyObject *shard_object_raise(PyObject *self, int status)
 {
-    const struct shard_source *source = &cast(self)->source;
+    const struct shard_positioned_file *file = &cast(self)->file;
 
-    return raise_status(module_state_of(self), status, source->error, source->why);
+    return raise_status(module_state_of(self), status, file->error, file->why);
 }
 
 static int open_file(struct shard_object *s, const char *path)
 {
-    int rc = shard_source_open(&s->source, NULL, path);
+    int rc = shard_positioned_file_open(&s->file, NULL, path);
 
     if (rc == SHARD_OK)
-        rc = shard_file_map_open(&s->map, &s->source);
-    shard_source_detach(&s->source);
+        rc = shard_file_map_open(&s->map, &s->file);
+    shard_positioned_file_detach(&s->file);
     return rc;
 }
 
@@ -93,7 +93,7 @@ static void shard_dealloc(PyObject *self)
     shard_key_map_clear(&s->keys);
     shard_outline_clear(&s->outline);
     shard_file_map_close(&s->map);
-    shard_source_close(&s->source);
+    shard_positioned_file_close(&s->file);
     release(self);
     Py_DECREF(type);
 }
@@ -183,7 +183,7 @@ static PyObject *get_n_blocks(PyObject *self, void *closure)
 static PyObject *get_n_bytes(PyObject *self, void *closure)
 {
     (void)closure;
-    return PyLong_FromUnsignedLongLong(cast(self)->source.entry.bytes);
+    return PyLong_FromUnsignedLongLong(cast(self)->file.entry.bytes);
 }
 
 static PyObject *shard_fingerprint(PyObject *self, PyObject *unused)
@@ -192,10 +192,10 @@ static PyObject *shard_fingerprint(PyObject *self, PyObject *unused)
     unsigned char fingerprint[16];
 
     (void)unused;
-    int rc = shard_source_attach(&s->source);
+    int rc = shard_positioned_file_attach(&s->file);
     if (rc == SHARD_OK)
         rc = shard_column_store_fingerprint(&s->map.index.store, fingerprint);
-    shard_source_detach(&s->source);
+    shard_positioned_file_detach(&s->file);
     return rc < 0 ? shard_object_raise(self, rc)
                   : PyBytes_FromStringAndSize((char *)fingerprint, sizeof(fingerprint));
 }
@@ -206,10 +206,10 @@ const struct shard_outline *shard_object_outline(PyObject *shard)
 
     if (s->outlined)
         return &s->outline;
-    int rc = shard_source_attach(&s->source);
+    int rc = shard_positioned_file_attach(&s->file);
     if (rc == SHARD_OK)
         rc = shard_outline_load(&s->outline, &s->map.index, s->map.header);
-    shard_source_detach(&s->source);
+    shard_positioned_file_detach(&s->file);
     if (rc < 0) {
         shard_outline_clear(&s->outline);
         shard_object_raise(shard, rc);
@@ -223,10 +223,10 @@ static int load_key_map(struct shard_object *s)
 {
     if (s->keys.loaded)
         return SHARD_OK;
-    int rc = shard_source_attach(&s->source);
+    int rc = shard_positioned_file_attach(&s->file);
     if (rc == SHARD_OK)
         rc = shard_key_map_load(&s->keys, &s->map.index);
-    shard_source_detach(&s->source);
+    shard_positioned_file_detach(&s->file);
     return rc;
 }
 
