@@ -55,7 +55,8 @@ static void describe_vae(const void *model, int width, int height,
 {
     const struct vae_info *vae = vae_info(model);
 
-    *out = (struct encoder_description){.family = vae->family,
+    *out = (struct encoder_description){.input = ENCODER_OF_IMAGE,
+                                        .family = vae->family,
                                         .weights_sha256 = vae->sha256,
                                         .config = vae->config,
                                         .pixels = "{\"range\":[-1,1]}",

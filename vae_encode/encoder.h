@@ -23,6 +23,7 @@
 
 enum { ENCODER_MAX_TENSORS = 8, ENCODER_MAX_DIMS = 4 };
 
+enum encoder_input { ENCODER_OF_IMAGE, ENCODER_OF_TEXT }; /* encode() is of images */
 enum encoder_kind { ENCODER_LATENT, ENCODER_CODES, ENCODER_FEATURES };
 enum encoder_element { ENCODER_FP32, ENCODER_U32 }; /* as computed */
 
@@ -39,6 +40,7 @@ struct encoder_tensor {
 
 /* A model at one size of image. Texts are lent, and live as long as the model. */
 struct encoder_description {
+    enum encoder_input input;
     const char *family;         /* "AutoencoderKL", "TAESD"; never NULL */
     const char *weights_sha256; /* hex; NULL: it has none */
     const char *config;         /* of the network, canonical JSON object; or NULL */

@@ -82,6 +82,8 @@ static void the_header_says_what_it_is(void **state)
     assert_int_equal(strlen(e.encode), 64);
     assert_string_equal(header.geometry,
                         "{\"fit\":\"crop\",\"resize\":\"bicubic\",\"size\":[32,32]}");
+    e.about.input = ENCODER_OF_TEXT;
+    assert_string_equal(encoding_header(&e).of, "text");
     encoding_close(&e);
 }
 

@@ -168,7 +168,8 @@ struct shard_encoder encoding_header(const struct encoding *e)
 
     return (struct shard_encoder){.name = e->label,
                                   .kind = shard_kind_name(e->tensors[0].kind),
-                                  .of = "image",
+                                  .of =
+                                      about->input == ENCODER_OF_TEXT ? "text" : "image",
                                   .family = about->family,
                                   .weights_sha256 = about->weights_sha256,
                                   .encode = e->encode,
