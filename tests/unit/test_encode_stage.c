@@ -353,8 +353,8 @@ static void the_outcome_does_not_depend_on_the_batch(void **state)
         FEATURES,
         LATENT,
         LATENT,
-        "r0 r1 r3 r4 0.0.0=4 0.1.1=5 0.3.2=6 0.4.3=7 1.0.0=1004 1.1.1=1005 1.3.2=1006 "
-        "1.4.3=1007 "};
+        ("r0 r1 r3 r4 0.0.0=4 0.1.1=5 0.3.2=6 0.4.3=7 1.0.0=1004 1.1.1=1005 1.3.2=1006 "
+         "1.4.3=1007 ")};
     static const int batches[] = {1, 2, 3, 4, 64};
 
     (void)state;

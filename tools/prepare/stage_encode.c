@@ -337,7 +337,7 @@ static int take_slot(struct encode_worker *w, struct slot **slot)
 /* Its pixels wait for the encoders, unless they are bad. Returns as decode() does. */
 static int work_on_image(struct encode_worker *w, struct sample *s, uint32_t part)
 {
-    struct reject bad = {REJECT_NONE};
+    struct reject bad = {.reason = REJECT_NONE};
     struct slot *slot;
     int rc = take_slot(w, &slot);
 

@@ -42,13 +42,13 @@ def _parts(record: Record, caption: int | None, order: str | None
     order = order or record.order
     one_of("order", order, ORDERS)
     _refuse_others(record)
+    latent = record.latent_float32()
+    if record.images and latent is None:
+        raise ValueError(f"{record!r} has an image without a latent (of codes, or of an encoder "
+                         "behind the first): to_transfusion_pytorch() takes latents")
     parts: list[tuple[str, npt.NDArray[Any]]] = [
         ("text", _ids(record, text, caption)) for text in record.texts]
-    if record.images:
-        latent = record.latent_float32()
-        if latent is None:
-            raise ValueError(f"{record!r} has an image without a latent (of codes, or of an encoder "
-                             "behind the first): to_transfusion_pytorch() takes latents")
+    if latent is not None:
         parts.insert(0 if order == "image_first" else len(parts), ("latent", latent))
     return parts
 
