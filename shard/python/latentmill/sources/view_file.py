@@ -69,22 +69,22 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
         head = file.read(_HEAD)
         if not head.startswith(_MAGIC) or head[-1:] != b"\n":
             raise ValueError("it does not begin as one, or is of another version")
-        rest = file.read()
+        content = head + file.read()  # whole, so that arrays are aligned in memory too
     fingerprint = head[len(_MAGIC):-1].decode()
-    if hashlib.sha256(rest).hexdigest()[:_DIGITS] != fingerprint:
+    if hashlib.sha256(memoryview(content)[_HEAD:]).hexdigest()[:_DIGITS] != fingerprint:
         raise ValueError("its fingerprint is not that of its content")
-    at = rest.index(b"\n") + 1
-    if (_HEAD + at) % 8:
+    at = content.index(b"\n", _HEAD) + 1
+    if at % 8:
         raise ValueError("its arrays are not aligned")
-    meta = json.loads(rest[:at].decode(), object_pairs_hook=_members)
+    meta = json.loads(content[_HEAD:at].decode(), object_pairs_hook=_members)
     lengths, arrays = meta.pop("lengths"), {}
     for name, dtype in ARRAYS.items():
         n = lengths[name]
-        if type(n) is not int or not 0 <= n <= (len(rest) - at) // dtype.itemsize:
+        if type(n) is not int or not 0 <= n <= (len(content) - at) // dtype.itemsize:
             raise ValueError("it is shorter than it says")
-        arrays[name] = np.frombuffer(rest, dtype, n, at) if n else np.zeros(0, dtype)
+        arrays[name] = np.frombuffer(content, dtype, n, at) if n else np.zeros(0, dtype)
         at += arrays[name].nbytes
-    if at != len(rest):
+    if at != len(content):
         raise ValueError("it is longer than it says")
     return {**meta, "fingerprint": fingerprint}, arrays
 
