@@ -673,7 +673,8 @@ asan:
 tsan:
 	@TEST_TIMEOUT=300 $(MAKE) --no-print-directory $(parallel) BUILD='$(BUILD)/tsan' \
 	    CC=clang CXX=clang++ SANITIZE=thread test TESTS='$(thread_tests)'
-thread_tests = $(patsubst %.c,$(BUILD)/tsan/%,$(shell grep -lE '"tools/|native/prefetch' $(UNIT_TESTS))) \
+thread_tests = $(patsubst %.c,$(BUILD)/tsan/%,$(filter-out %/test_many_parts.c,\
+    $(shell grep -lE '"tools/|native/prefetch' $(UNIT_TESTS)))) \
     tests/cli/prepare_stop.sh tests/cli/sample_set.sh
 
 ## lint: the house rules that a program can check (its packages: LINT_VENV, not VENV)
