@@ -13,6 +13,8 @@ import ast
 import pathlib
 import sys
 
+from lint_includes import reachable
+
 EXTENSION = "_shard"  # the module in C, for all of the package; its stub names types so
 OWN = {"self", "cls", EXTENSION}
 PACKAGE = "latentmill"
@@ -66,16 +68,6 @@ def at_run_time(nodes):
         elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not (
                 isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
             yield from at_run_time(ast.iter_child_nodes(node))
-
-
-def reachable(needs, module):
-    found, ahead = set(), list(needs[module])
-    while ahead:
-        one = ahead.pop()
-        if one not in found:
-            found.add(one)
-            ahead += needs[one]
-    return found
 
 
 def python_circles(trees):

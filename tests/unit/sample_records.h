@@ -9,6 +9,7 @@
 
 #include "shard/float16.h"
 #include "shard/header.h"
+#include "shard/parts.h"
 #include "shard/record.h"
 
 enum { SAMPLE_KINDS = 10, SAMPLE_IDS = 700, SAMPLE_BIG = 600 << 10 };
@@ -333,19 +334,6 @@ static inline void sample_fill(struct sample *s, uint64_t number)
     }
 }
 
-/* As they stand in a row: by encoder, part, owner, slot. */
-static inline int sample_compare(const void *left, const void *right)
-{
-    const struct shard_tensor *a = left, *b = right;
-    const uint32_t x[] = {a->encoder, a->part, a->owner, a->slot};
-    const uint32_t y[] = {b->encoder, b->part, b->owner, b->slot};
-
-    for (int i = 0; i < 4; i++)
-        if (x[i] != y[i])
-            return x[i] < y[i] ? -1 : 1;
-    return 0;
-}
-
 /* Gives record `number`; release with sample_free(). */
 static inline struct sample *sample_make(uint64_t number)
 {
@@ -362,7 +350,7 @@ static inline struct sample *sample_make(uint64_t number)
     s->rec.renditions = s->renditions;
     s->rec.tensors = s->tensors;
     sample_fill(s, number);
-    qsort(s->tensors, s->rec.n_tensors, sizeof(s->tensors[0]), sample_compare);
+    qsort(s->tensors, s->rec.n_tensors, sizeof(s->tensors[0]), shard_tensor_compare);
     return s;
 }
 
