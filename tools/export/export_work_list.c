@@ -339,7 +339,7 @@ static int judge_unit(struct export_run *run, struct export_unit *u,
         print_to_stderr("error: %s", p.why);
         rc = EXIT_FAILED;
     } else {
-        publication_sweep(&p, swept);
+        publish_sweep_once(p.dir, p.kind, swept);
         bool exists;
         if (publication_look(&p, &exists) != PUBLISH_OK) {
             print_to_stderr("error: %s", p.why);
@@ -442,13 +442,14 @@ void export_work_list_sweep(const struct export_run *run)
     const struct export_options *o = run->options;
     struct hash_set swept = {0};
 
-    publish_sweep(o->out, run->format->kind(o)); /* its index is there, too */
+    /* Its index is there, too. */
+    publish_sweep_once(o->out, run->format->kind(o), &swept);
     for (size_t i = 0; i < run->n_units; i++) {
         struct publication p;
 
         if (publication_init(&p, run->format->kind(o), o->out, run->units[i].name) ==
             PUBLISH_OK)
-            publication_sweep(&p, &swept);
+            publish_sweep_once(p.dir, p.kind, &swept);
         publication_free(&p);
     }
     hash_set_free(&swept);

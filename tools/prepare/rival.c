@@ -203,10 +203,11 @@ static int compare(struct unit *u, struct job *job, struct publication *files,
 int rival_lost(struct unit *u, struct job *job)
 {
     u->clash = true;
-    u->failure = strdup("another process has taken it over meanwhile, and may not have "
-                        "finished it; run this again, or give one of the two another "
-                        "--name");
-    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
+    return unit_fail(
+        u, job,
+        strdup(
+            "another process has taken it over meanwhile, and may not have finished it; "
+            "run this again, or give one of the two another --name"));
 }
 
 /* What cannot be read ends this unit alone. */
@@ -215,8 +216,7 @@ static int fail_unread(struct unit *u, struct job *job, int rc,
 {
     if (rc == MANIFEST_UNREADABLE && errno == ENOENT)
         return rival_lost(u, job); /* it has gone again */
-    u->failure = strdup(theirs->why);
-    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
+    return unit_fail(u, job, strdup(theirs->why));
 }
 
 int rival_meet(struct unit *u, struct job *job, struct publication *files,
@@ -243,6 +243,7 @@ int rival_check_own(struct unit *u, struct job *job, struct publication *files,
     struct manifest own = {.shards = json_object_get(result, "shards"),
                            .rejects = json_object_get(result, "rejects")};
     enum left left;
+    char *why;
 
     if (withdraw_if_broken(job, files, &own, &left) != 0)
         return -1;
@@ -250,10 +251,10 @@ int rival_check_own(struct unit *u, struct job *job, struct publication *files,
         return (int)end;
     u->clash = true;
     if (asprintf(
-            &u->failure,
+            &why,
             "another process has replaced files of it while they were published, and "
             "its input is another than %s%s; give one of the two another --name",
             input_prefix(u->input), u->input->text) < 0)
-        u->failure = NULL;
-    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
+        why = NULL;
+    return unit_fail(u, job, why);
 }

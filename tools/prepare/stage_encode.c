@@ -84,8 +84,8 @@ static bool is_stopping(void *job)
     return atomic_load(&((struct job *)job)->stopping);
 }
 
-/* Of one image, as computed. */
-static uint64_t stored_bytes(const struct encoding *e)
+/* Of the tensors of one image that are stored, before they are. */
+static uint64_t computed_bytes(const struct encoding *e)
 {
     uint64_t bytes = 0;
 
@@ -101,7 +101,7 @@ static int make_slots(struct encode_worker *w)
     uint64_t bytes = image, most;
 
     for (size_t i = 0; i < w->job->n_encodings; i++)
-        bytes += stored_bytes(&w->job->encodings[i]);
+        bytes += computed_bytes(&w->job->encodings[i]);
     most = BATCH_BYTES / bytes;
     w->n_slots = (size_t)w->job->options->batch;
     if (most < w->n_slots)

@@ -64,6 +64,12 @@ static int open_rejects(struct unit_output *out, struct job *job)
     return rc;
 }
 
+int unit_fail(struct unit *u, struct job *job, char *why)
+{
+    u->failure = why;
+    return why ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
+}
+
 int unit_fail_rejects(const struct unit *u, struct job *job)
 {
     return job_fail(job, "%s/%s.rejects.jsonl: %s", job->options->out, u->input->name,

@@ -69,6 +69,10 @@ int unit_append(struct unit *u, struct job *job, struct sample *s);
  * unit_append() does. */
 int unit_begin(struct unit *u, struct job *job);
 
+/* Ends this unit alone: keeps `why`, in which NULL is no memory. UNIT_FAILED, or -1 after
+ * job_fail(). */
+int unit_fail(struct unit *u, struct job *job, char *why);
+
 /* job_fail() of its rejects, by errno. */
 int unit_fail_rejects(const struct unit *u, struct job *job);
 

@@ -234,12 +234,6 @@ static int check_sum(const struct unit *u, struct job *job)
                     u->input->name, u->totals.groups, out->n_samples, out->n_rejects);
 }
 
-static int fail_blocked(struct unit *u, struct job *job)
-{
-    u->failure = strdup(u->output->files.why);
-    return u->failure ? UNIT_FAILED : job_fail(job, "%s: out of memory", u->input->name);
-}
-
 static int publish(struct unit *u, struct job *job, enum unit_end end)
 {
     struct unit_output *out = u->output;
@@ -263,7 +257,7 @@ static int publish(struct unit *u, struct job *job, enum unit_end end)
     else if (rc == PUBLISH_EXISTS)
         rc = rival_meet(u, job, &out->files, renamed ? result : NULL);
     else if (rc == PUBLISH_BLOCKED)
-        rc = fail_blocked(u, job);
+        rc = unit_fail(u, job, strdup(out->files.why));
     else if (rc == PUBLISH_LOST)
         rc = rival_lost(u, job);
     else if (rc == PUBLISH_REPLACED)

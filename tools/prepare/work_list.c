@@ -129,7 +129,7 @@ static int list_one(struct work_list *list, const struct input *in,
         publication_free(&p);
         return rc;
     }
-    publication_sweep(&p, swept);
+    publish_sweep_once(p.dir, p.kind, swept);
     if (publication_look(&p, &done) != PUBLISH_OK)
         rc = failed(p.why);
     if (done && !redo)
@@ -185,7 +185,7 @@ void work_list_sweep(const struct work_list *list, const char *out)
 
         if (publication_init(&p, &publication_shards, out, list->units[i].input->name) ==
             PUBLISH_OK)
-            publication_sweep(&p, &swept);
+            publish_sweep_once(p.dir, p.kind, &swept);
         publication_free(&p);
     }
     hash_set_free(&swept);

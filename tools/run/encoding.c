@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/canonical_json.h"
 #include "shard/float16.h"
 #include "shard/parts.h"
 #include "shard/record.h"
@@ -111,7 +112,7 @@ static int input_of(struct encoding *e, const struct encoder_description *about)
         about->pixels != NULL ? json_loads(about->pixels, 0, NULL) : json_object();
 
     if (json_object_set_new(input, "multiple", json_integer(about->multiple)) == 0)
-        e->input = json_dumps(input, JSON_COMPACT | JSON_SORT_KEYS);
+        e->input = shard_json_canonical(input);
     json_decref(input);
     return e->input != NULL ? 0 : -1;
 }

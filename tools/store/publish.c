@@ -496,9 +496,10 @@ void publish_sweep(const char *dir, const struct publication_kind *kind)
     sweep.store->list(dir, sweep_one, &sweep);
 }
 
-void publication_sweep(const struct publication *p, struct hash_set *swept)
+void publish_sweep_once(const char *dir, const struct publication_kind *kind,
+                        struct hash_set *swept)
 {
     /* Without memory to know it by, once more. */
-    if (hash_set_add(swept, p->dir, strlen(p->dir)) != 0)
-        publish_sweep(p->dir, p->kind);
+    if (hash_set_add(swept, dir, strlen(dir)) != 0)
+        publish_sweep(dir, kind);
 }

@@ -105,9 +105,10 @@ int publication_restore(struct publication *p);
 /* Removes temporaries in `dir` whose unit, of this kind, or file is complete. */
 void publish_sweep(const char *dir, const struct publication_kind *kind);
 
-/* The same for the folder of p's files, unless it is among those swept (all zero: none;
- * release with hash_set_free()). */
-void publication_sweep(const struct publication *p, struct hash_set *swept);
+/* The same, unless `dir` is among those swept (all zero: none; release with
+ * hash_set_free()). */
+void publish_sweep_once(const char *dir, const struct publication_kind *kind,
+                        struct hash_set *swept);
 
 /* Writes `len` bytes to `path` exclusively and atomically, fsynced. PUBLISH_EXISTS where
  * it is there already. `why` (cap bytes) explains a failure. */

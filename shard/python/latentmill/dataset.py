@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .batches.building import BatchBuilder, Transform
-from .batches.fetching import Fetcher, Frame
+from .batches.fetching import Fetcher
 from .batches.walk import Part, Walk
 from .loader import Loader
 from .options import Options, one_of, templates, whole
 from .planning.mixture import UNIT, Mixture, Share
 from .planning.state import Identity, Position, StateError, load_position, make_state, position_of
 from .planning.windows import Planner
+from .reader import Frame
 from .sources.catalogue import Catalogue
 from .sources.documents import PLAN, Markers
 from .sources.source import (OpenSource, Sources, default_patch, named_sources,

@@ -20,6 +20,9 @@ from .record import Record
 from .warned import warn
 
 
+Frame = tuple[str, int, int]  # path of the shard, block, frame of it
+
+
 class DamageWarning(UserWarning):
     """Samples that on_error="skip" leaves out. Each damaged frame is named once."""
 
@@ -60,7 +63,7 @@ class ShardReader:
         self.shard = _shard.Shard(self.path)  # what Prefetcher.submit() takes
         self._block: _shard.Block | None = None  # the last one that was read
         self._scales: dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
-        self._named: set[tuple[int, int]] = set()  # frames that were named
+        self._named: set[Frame] = set()  # frames that were named
 
     def __reduce__(self) -> tuple[Any, ...]:
         columns = "all" if self._tensors else "text"
@@ -202,12 +205,7 @@ class ShardReader:
         error = block.damage(row)
         if error is None:
             return True
-        if not self._skip or not isinstance(error, _shard.DamagedError):
-            raise error
-        frame = (error.block, error.frame)
-        if frame not in self._named:
-            self._named.add(frame)
-            warn(skipped_text(error), DamageWarning)
+        name_damage(error, self._skip, self._named)
         return False
 
     def block_of(self, position: int) -> _shard.Block:
@@ -220,10 +218,17 @@ class ShardReader:
         return block
 
 
-def skipped_text(error: _shard.DamagedError) -> str:
-    """The error's, which names the first five keys, and the other keys."""
+def name_damage(error: Exception, skip: bool, named: set[Frame]) -> None:
+    """Warns of a damaged frame, unless it is among `named`, which gets it: of its first five keys
+    and the others. Raises the error where it is no damage, or that is not skipped."""
+    if not skip or not isinstance(error, _shard.DamagedError):
+        raise error
+    frame = error.shard, error.block, error.frame
+    if frame in named:
+        return
+    named.add(frame)
     more = "".join(f", {key}" for key in error.keys[5:])
-    return f"{error}; skipped{more and ' with them: ' + more[2:]}"
+    warn(f"{error}; skipped{more and ' with them: ' + more[2:]}", DamageWarning)
 
 
 def _with_tensors(columns: str) -> bool:

@@ -12,14 +12,11 @@ import numpy.typing as npt
 from .._shard import Block, DamagedError, Prefetcher, ShardError
 from ..columns import DTYPES, I32, I64, U32, Bools
 from ..planning.windows import Window
-from ..reader import DamageWarning, skipped_text
+from ..reader import Frame, name_damage
 from ..record import Record, tensor_view
 from ..sources.documents import PLAN, Documents
 from ..sources.source import OpenShard, OpenSource
 from ..views import View
-from ..warned import warn
-
-Frame = tuple[str, int, int]  # path of the shard, block, frame of it
 
 
 class Content(NamedTuple):
@@ -107,13 +104,7 @@ class Fetcher:
         reading.content.update(zip(which.tolist(), contents))
 
     def _name(self, error: Exception) -> None:
-        """Warns of a damaged frame, once; raises what is not skipped."""
-        if not self._skip or not isinstance(error, DamagedError):
-            raise error
-        frame = error.shard, error.block, error.frame
-        if frame not in self._named:
-            self._named.add(frame)
-            warn(skipped_text(error), DamageWarning)
+        name_damage(error, self._skip, self._named)
 
 
 class _Rows:

@@ -69,7 +69,8 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Arrays]:
         head = file.read(_HEAD)
         if not head.startswith(_MAGIC) or head[-1:] != b"\n":
             raise ValueError("it does not begin as one, or is of another version")
-        content = head + file.read()  # whole, so that arrays are aligned in memory too
+        file.seek(0)
+        content = file.read()  # whole, so that arrays are aligned in memory too
     fingerprint = head[len(_MAGIC):-1].decode()
     if hashlib.sha256(memoryview(content)[_HEAD:]).hexdigest()[:_DIGITS] != fingerprint:
         raise ValueError("its fingerprint is not that of its content")
