@@ -44,7 +44,8 @@ enum { N_SECTIONS = sizeof(sections) / sizeof(*sections) };
 
 static int parse(struct bench_options *o, int argc, char **argv, int *n_operands)
 {
-    const struct option options[] = {
+    enum { PIXELS = 2 }; /* where prepare's options of pixels stand */
+    struct option options[] = {
         {"vae", OPTION_STRING, &o->vae, "PATH",
          "as for prepare (builtin); random-sd: Stable Diffusion's VAE with 8 latent "
          "channels\n"
@@ -52,16 +53,9 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
          NULL, 0, 0},
         {"tokenizer", OPTION_STRING, &o->tokenizer, "FILE",
          "SentencePiece BPE model (builtin)", NULL, 0, 0},
-        {"size", OPTION_INT, &o->size, "N", "side of the training image, pixels (256)",
-         NULL, 8, 4096},
-        {"resize", OPTION_CHOICE, OPTION_ENUM(o->resize), NULL,
-         "resampling filter (bicubic)", resize_names, 0, 0},
-        {"icc", OPTION_CHOICE, OPTION_ENUM(o->icc), NULL,
-         "convert to sRGB by profile, or not (srgb)", icc_mode_names, 0, 0},
-        {"jpeg-scale", OPTION_INT, &o->jpeg_scale, "F",
-         "decode large JPEGs smaller, down to F x --size (0: never)", NULL, 0, 64},
-        {"limit", OPTION_INT, &o->limit, "N", "take only N pairs of each TAR", NULL, 1,
-         INT64_MAX},
+        [PIXELS + N_PIXEL_OPTIONS] = {"limit", OPTION_INT, &o->limit, "N",
+                                      "take only N pairs of each TAR", NULL, 1,
+                                      INT64_MAX},
         {"workers", OPTION_INT, &o->workers, "N",
          "encoding threads (what affinity, cgroup and Slurm allow)", NULL, 1, 1024},
         {"batch", OPTION_INT, &o->batch, "N",
@@ -76,8 +70,11 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
         .options = options,
         .n_options = sizeof(options) / sizeof(*options)};
 
-    *o = (struct bench_options){
-        .tokenizer = "builtin", .size = 256, .batch = RUN_DEFAULT_BATCH, .repeats = 5};
+    *o = (struct bench_options){.tokenizer = "builtin",
+                                .image = image_options_default(),
+                                .batch = RUN_DEFAULT_BATCH,
+                                .repeats = 5};
+    image_options_list_pixels(&o->image, options + PIXELS);
     return options_parse(&table, argc, argv, n_operands);
 }
 
@@ -137,9 +134,9 @@ static int open_vae(struct bench *b, enum vae_part part)
     }
     if (rc != VAE_OK)
         return usage_error("%s", vae_why(b->vae));
-    if (b->options.size % vae_info(b->vae)->downscale != 0)
+    if (b->options.image.size % vae_info(b->vae)->downscale != 0)
         return usage_error("--size %lld: must be a multiple of %d, the VAE's downscale",
-                           (long long)b->options.size, vae_info(b->vae)->downscale);
+                           (long long)b->options.image.size, vae_info(b->vae)->downscale);
     return 0;
 }
 

@@ -99,13 +99,8 @@ static json_t *measure_all(const struct bench *b, struct images_bench *e)
 json_t *bench_images(struct bench *b)
 {
     const struct bench_options *o = &b->options;
-    struct decode_options d = {.width = (int)o->size,
-                               .height = (int)o->size,
-                               .filter = (enum resize_filter)o->resize,
-                               .icc = (enum icc_mode)o->icc,
-                               .jpeg_scale = (int)o->jpeg_scale,
-                               .isa = b->models.isa};
-    struct images_bench e = {.rgb = malloc((size_t)o->size * (size_t)o->size * 3)};
+    const struct decode_options d = image_options_decode(&o->image, b->models.isa);
+    struct images_bench e = {.rgb = malloc((size_t)d.width * (size_t)d.height * 3)};
     json_t *rows = NULL;
     const char *isa = NULL;
 
@@ -122,7 +117,7 @@ json_t *bench_images(struct bench *b)
     if (!rows)
         return NULL;
     return json_pack("{s:i, s:s, s:i, s:i, s:s, s:s, s:i, s:o}", "threads", 1, "isa", isa,
-                     "width", (int)o->size, "height", (int)o->size, "resize",
-                     resize_filter_name(d.filter), "icc", icc_mode_names[o->icc],
+                     "width", d.width, "height", d.height, "resize",
+                     resize_filter_name(d.filter), "icc", icc_mode_names[d.icc],
                      "jpeg_scale", d.jpeg_scale, "inputs", rows);
 }

@@ -98,7 +98,7 @@ static int set_up(struct network_bench *e, const struct bench *b, const struct v
     if (!e->workers)
         return -1;
     for (int i = 0; i < e->n_workers; i++)
-        if (open_worker(&e->workers[i], vae, (int)o->size, e->batch) != 0)
+        if (open_worker(&e->workers[i], vae, (int)o->image.size, e->batch) != 0)
             return -1;
     e->n_steps = e->workers[0].n_steps;
     e->step_seconds =
@@ -219,14 +219,14 @@ static json_t *describe(const struct network_bench *e, struct bench *b,
     double flops = network_flops(e), peak = bench_fma_peak(info->isa, e->n_workers);
     double images = (double)e->batch * e->n_workers;
     double median = bench_median(times->seconds, times->n);
-    json_t *o =
-        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "vae",
-                  b->options.vae ? b->options.vae : "builtin", "family", info->family,
-                  "isa", info->isa, "numerics", info->numerics, "parameters",
-                  (json_int_t)info->n_parameters, "width", (json_int_t)b->options.size,
-                  "height", (json_int_t)b->options.size, "workers",
-                  (json_int_t)e->n_workers, "batch", (json_int_t)e->batch, "packed_mib",
-                  (double)info->packed_bytes / (1 << 20), "gflop_per_image", flops / 1e9);
+    json_t *o = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "vae",
+        b->options.vae ? b->options.vae : "builtin", "family", info->family, "isa",
+        info->isa, "numerics", info->numerics, "parameters",
+        (json_int_t)info->n_parameters, "width", (json_int_t)b->options.image.size,
+        "height", (json_int_t)b->options.image.size, "workers", (json_int_t)e->n_workers,
+        "batch", (json_int_t)e->batch, "packed_mib",
+        (double)info->packed_bytes / (1 << 20), "gflop_per_image", flops / 1e9);
 
     json_put_member(&o, "relative_rms_error", measure_error(b, vae, error_side));
     json_put_member(&o, "error_measured_at", json_integer(error_side));
@@ -254,8 +254,8 @@ static json_t *measure(struct bench *b, const struct vae *vae)
     if (rc == 0)
         o = describe(&e, b, vae, &times);
     else
-        bench_fail("%s at %d x %d: %s", vae_info(vae)->path, (int)b->options.size,
-                   (int)b->options.size,
+        bench_fail("%s at %d x %d: %s", vae_info(vae)->path, (int)b->options.image.size,
+                   (int)b->options.image.size,
                    bench_half_why(e.workers ? e.workers[0].half : NULL));
     tear_down(&e);
     return o;

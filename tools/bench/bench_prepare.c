@@ -59,17 +59,17 @@ static int fill_arguments(struct prepare_run *r, struct bench *b, const char *fo
         "--tokenizer",
         o->tokenizer,
         "--size",
-        number(r->size, o->size),
+        number(r->size, o->image.size),
         "--workers",
         number(r->workers, o->workers),
         "--batch",
         number(r->batch, o->batch),
         "--resize",
-        resize_names[o->resize],
+        resize_names[o->image.resize],
         "--icc",
-        icc_mode_names[o->icc],
+        icc_mode_names[o->image.icc],
         "--jpeg-scale",
-        number(r->jpeg_scale, o->jpeg_scale),
+        number(r->jpeg_scale, o->image.jpeg_scale),
     };
     a = (const char **)r->argv;
     for (; n < sizeof(options) / sizeof(*options); n++)

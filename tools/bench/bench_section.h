@@ -26,11 +26,9 @@ enum { BENCH_MAX_REPEATS = 1000 };
 struct bench_options {
     const char *vae;       /* NULL: builtin; or "random-sd" */
     const char *tokenizer; /* "builtin" or a file */
-    int64_t size, workers, batch, repeats;
-    int64_t limit;      /* pairs taken of each input; 0: all */
-    int64_t jpeg_scale; /* as prepare's */
-    enum resize_filter resize;
-    enum icc_mode icc;
+    int64_t workers, batch, repeats;
+    int64_t limit;              /* pairs taken of each input; 0: all */
+    struct image_options image; /* of which it has the options of pixels */
     bool json;
 };
 

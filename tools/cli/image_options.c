@@ -12,11 +12,10 @@ struct image_options image_options_default(void)
     return (struct image_options){.size = 256, .decode_mem = (int64_t)384 << 20};
 }
 
-void image_options_list(struct image_options *o, struct option list[N_IMAGE_OPTIONS])
+void image_options_list_pixels(struct image_options *o,
+                               struct option list[N_PIXEL_OPTIONS])
 {
-    static const int64_t gib = (int64_t)1 << 30;
     const struct option options[] = {
-        {.type = OPTION_HEADING, .help = "Images"},
         {"size", OPTION_INT, &o->size, "N", "side of the training image, pixels (256)",
          NULL, 8, 4096},
         {"resize", OPTION_CHOICE, OPTION_ENUM(o->resize), NULL,
@@ -25,6 +24,16 @@ void image_options_list(struct image_options *o, struct option list[N_IMAGE_OPTI
          "convert to sRGB by profile, or not (srgb)", icc_mode_names, 0, 0},
         {"jpeg-scale", OPTION_INT, &o->jpeg_scale, "F",
          "decode large JPEGs smaller, down to F x --size (0: never)", NULL, 0, 64},
+    };
+
+    _Static_assert(sizeof(options) == N_PIXEL_OPTIONS * sizeof(*options), "its number");
+    memcpy(list, options, sizeof(options));
+}
+
+void image_options_list(struct image_options *o, struct option list[N_IMAGE_OPTIONS])
+{
+    static const int64_t gib = (int64_t)1 << 30;
+    const struct option options[] = {
         {"min-size", OPTION_INT, &o->min_size, "N",
          "reject images whose shorter side has fewer pixels (0)", NULL, 0, 1 << 20},
         {"truncated", OPTION_CHOICE, OPTION_ENUM(o->truncated), NULL,
@@ -34,8 +43,12 @@ void image_options_list(struct image_options *o, struct option list[N_IMAGE_OPTI
          NULL, 1 << 20, 1024 * gib},
     };
 
-    _Static_assert(sizeof(options) == N_IMAGE_OPTIONS * sizeof(*options), "its number");
-    memcpy(list, options, sizeof(options));
+    _Static_assert(sizeof(options) ==
+                       (N_IMAGE_OPTIONS - 1 - N_PIXEL_OPTIONS) * sizeof(*options),
+                   "its number");
+    *list++ = (struct option){.type = OPTION_HEADING, .help = "Images"};
+    image_options_list_pixels(o, list);
+    memcpy(list + N_PIXEL_OPTIONS, options, sizeof(options));
 }
 
 struct decode_options image_options_decode(const struct image_options *o, const char *isa)

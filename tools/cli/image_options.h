@@ -27,8 +27,11 @@ struct image_options {
 
 struct image_options image_options_default(void);
 
-/* Fills the list with the options that write to *o, under their heading. */
-enum { N_IMAGE_OPTIONS = 8 };
+/* Fill the list with the options that write to *o: with those alone that say which pixels
+ * are made, or with all, under their heading. */
+enum { N_PIXEL_OPTIONS = 4, N_IMAGE_OPTIONS = 8 };
+void image_options_list_pixels(struct image_options *o,
+                               struct option list[N_PIXEL_OPTIONS]);
 void image_options_list(struct image_options *o, struct option list[N_IMAGE_OPTIONS]);
 
 /* What decoding takes of them; `isa` as in struct decode_options, kept. */
