@@ -72,6 +72,7 @@ INGEST_SRC := \
     ingest/image/resize_portable.c \
     ingest/image/resize_tables.c \
     ingest/image/resize.c \
+    ingest/image/resize_set.c \
     ingest/image/colour_profile.c \
     ingest/image/decode_jpeg.c \
     ingest/image/decode_png.c \
@@ -221,6 +222,7 @@ TOOLS_SRC := \
     tools/store/data_set.c \
     tools/store/data_set_find.c \
     tools/cli/data_set_report.c \
+    tools/cli/encoder_options.c \
     tools/prepare/configuration.c \
     tools/dump/dump.c \
     tools/dump/dump_json.c \
@@ -243,6 +245,7 @@ TOOLS_SRC := \
     tools/export/export_view.c \
     tools/export/export_webdataset.c \
     tools/prepare/first_shard.c \
+    tools/prepare/fittings.c \
     tools/store/folder_walk.c \
     tools/prepare/gather.c \
     tools/cli/image_options.c \
