@@ -5,19 +5,33 @@
 #include <string.h>
 
 /* Those that hold for one encoder, or for all. */
-static const char *const of_one[] = {"size", "resize", "scale", "latent", "moments"};
+static const char *const of_one[] = {"size",   "resize",  "scale",
+                                     "latent", "moments", "id-offset"};
 
 enum { N_OF_ONE = sizeof(of_one) / sizeof(*of_one) };
+
+static struct option id_offset_option(int64_t *value)
+{
+    return (struct option){"id-offset",
+                           OPTION_INT,
+                           value,
+                           "N",
+                           "token id of code 0 (the first behind pieces, BOI and EOI)",
+                           NULL,
+                           0,
+                           INT32_MAX};
+}
 
 void encoder_options_list(struct option_list *given,
                           struct option list[N_ENCODER_OPTIONS])
 {
     struct latent_options none;
+    int64_t nowhere;
     const struct option options[] = {
         {.type = OPTION_HEADING, .help = "Encoders"},
         {"encoder", OPTION_LIST, given, "[LABEL=]SCHEME:REST",
          "what makes tensors of images; may be repeated. --size, --resize, --scale,\n"
-         "--latent and --moments hold for all, or as LABEL=VALUE for one",
+         "--latent, --moments and --id-offset hold for all, or as LABEL=VALUE for one",
          NULL, 0, 0},
         {"vae", OPTION_LIST, given, "PATH",
          "short for --encoder vae:PATH: diffusers AutoencoderKL folder, .safetensors\n"
@@ -26,12 +40,13 @@ void encoder_options_list(struct option_list *given,
     };
 
     _Static_assert(sizeof(options) ==
-                       (N_ENCODER_OPTIONS - N_LATENT_OPTIONS) * sizeof(*options),
+                       (N_ENCODER_OPTIONS - N_LATENT_OPTIONS - 1) * sizeof(*options),
                    "its number");
     memcpy(list, options, sizeof(options));
-    list += N_ENCODER_OPTIONS - N_LATENT_OPTIONS;
+    list += sizeof(options) / sizeof(*options);
     latent_options_list(&none, list);
-    encoder_options_collect(given, list, N_LATENT_OPTIONS);
+    list[N_LATENT_OPTIONS] = id_offset_option(&nowhere);
+    encoder_options_collect(given, list, N_LATENT_OPTIONS + 1);
 }
 
 static bool is_of_one(const char *name)
@@ -148,10 +163,11 @@ static int add_encoders(const struct option_list *given, struct encoder_requests
 
 static int set(struct encoder_request *r, const char *option, const char *text)
 {
-    struct option options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS];
+    struct option options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS + 1];
 
     image_options_list_pixels(&r->image, options);
     latent_options_list(&r->latent, options + N_PIXEL_OPTIONS);
+    options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS] = id_offset_option(&r->id_offset);
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
         if (strcmp(options[i].name, option) == 0)
             return options_set(&options[i], text);
@@ -204,6 +220,7 @@ int encoder_options_resolve(const struct option_list *given,
     for (size_t i = 0; i < requests->n; i++) {
         requests->at[i].image = *image;
         requests->at[i].latent = latent_options_default();
+        requests->at[i].id_offset = -1;
         requests->at[i].given = given;
     }
     if (rc == OPTIONS_OK)

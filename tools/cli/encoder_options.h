@@ -26,6 +26,7 @@ struct encoder_request {
     /* as they hold for it: */
     struct image_options image;
     struct latent_options latent;
+    int64_t id_offset; /* token of code 0; -1: what the encoder or the vocabulary says */
     const struct option_list *given; /* by the user, for all encoders; lent */
 };
 
@@ -37,8 +38,8 @@ struct encoder_requests {
 };
 
 /* Fills the list with the options that name encoders, which write to *given, and with
- * what they store of latents, under their heading. */
-enum { N_ENCODER_OPTIONS = 3 + N_LATENT_OPTIONS };
+ * what is made of their tensors, under their heading. */
+enum { N_ENCODER_OPTIONS = 4 + N_LATENT_OPTIONS };
 void encoder_options_list(struct option_list *given,
                           struct option list[N_ENCODER_OPTIONS]);
 

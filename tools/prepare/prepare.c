@@ -308,6 +308,7 @@ static void fill_job(struct job *job, const struct prepare_options *o,
     for (size_t i = 0; i < m->n_encodings; i++) {
         job->room.n_tensors += m->encodings[i].n_tensors;
         job->room.tensor_bytes += m->encodings[i].n_bytes;
+        job->room.file_bytes += m->encodings[i].n_file_bytes;
     }
 }
 
