@@ -416,6 +416,7 @@ PYTHON_TESTS := \
     tests/python/test_dump.py \
     tests/python/test_reader.py \
     tests/python/test_export.py \
+    tests/python/test_encoders.py \
     tests/python/test_export_parts.py \
     tests/python/test_export_view.py \
     tests/python/test_pairs.py \

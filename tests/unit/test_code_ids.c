@@ -111,6 +111,21 @@ static void ids_that_clash_are_refused(void **state)
     assert_int_equal(code_ids_choose(e, 2, &text), 0);
 }
 
+static void ranges_that_overlap_are_refused(void **state)
+{
+    const struct encoder_request at_500 = {.label = "x", .id_offset = 500};
+    const struct encoder_request at_509 = {.label = "y", .id_offset = 509};
+    const struct encoder_request at_510 = {.label = "y", .id_offset = 510};
+    struct encoding e[] = {codes("a", 10), codes("b", 20)};
+
+    (void)state;
+    e[0].request = &at_500;
+    e[1].request = &at_509;
+    assert_int_equal(code_ids_choose(e, 2, &text), EXIT_USAGE);
+    e[1].request = &at_510;
+    assert_int_equal(code_ids_choose(e, 2, &text), 0);
+}
+
 /* Some pieces of the text, and some behind them. */
 static void a_range_does_not_leave_the_pieces(void **state)
 {
@@ -150,6 +165,7 @@ int main(void)
         cmocka_unit_test(they_stand_behind_text_and_each_other),
         cmocka_unit_test(what_is_said_holds),
         cmocka_unit_test(ids_that_clash_are_refused),
+        cmocka_unit_test(ranges_that_overlap_are_refused),
         cmocka_unit_test(a_range_does_not_leave_the_pieces),
         cmocka_unit_test(an_option_must_have_codes),
     };

@@ -26,7 +26,7 @@ static void fill(void)
     for (int i = 0; i < N; i++)
         for (int k = 0; k < BYTES; k++)
             rgb[i][k] =
-                (uint8_t)(k / 3 % WIDTH * 5 + k / (3 * WIDTH) * (4 + i) + k % 3 * 30 * i);
+                (uint8_t)(k / 3 % WIDTH * 3 + k / (3 * WIDTH) * (2 + i) + k % 3 * 10 * i);
 }
 
 static int most_difference(const struct encoder_file *file, const uint8_t *expected)
