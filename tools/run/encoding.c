@@ -60,9 +60,9 @@ static int choose(struct encoding *e, const struct encoding *same, const char *i
 
     e->encoder = encoder_find(r->scheme);
     if (!e->encoder)
-        return usage_error("--encoder %s=%s:%s: there is no such scheme; there are vae "
-                           "and pixels",
-                           r->label, r->scheme, r->rest ? r->rest : "builtin");
+        return usage_error("--encoder %s:%s: there is no such scheme; there are vae and "
+                           "pixels",
+                           r->scheme, r->rest ? r->rest : "builtin");
     rc = load(e, same, isa);
     if (rc == 0)
         e->encoder->describe(e->model, (int)e->rendition.target_width,
