@@ -72,6 +72,7 @@ INGEST_SRC := \
     ingest/image/resize_portable.c \
     ingest/image/resize_tables.c \
     ingest/image/resize.c \
+    ingest/image/resize_set.c \
     ingest/image/colour_profile.c \
     ingest/image/decode_jpeg.c \
     ingest/image/decode_png.c \
@@ -93,6 +94,10 @@ VAE_SRC := \
     vae_encode/cpu/cpu_tile.c \
     vae_encode/cpu/cpu_winograd.c \
     vae_encode/encoder.c \
+    vae_encode/pixels/pixels.c \
+    vae_encode/pixels/picture_jpeg.c \
+    vae_encode/pixels/picture_png.c \
+    vae_encode/pixels/picture_webp.c \
     vae_encode/model/families.c \
     vae_encode/model/graph_build.c \
     vae_encode/model/layers.c \
@@ -221,12 +226,14 @@ TOOLS_SRC := \
     tools/store/data_set.c \
     tools/store/data_set_find.c \
     tools/cli/data_set_report.c \
+    tools/cli/encoder_options.c \
     tools/prepare/configuration.c \
     tools/dump/dump.c \
     tools/dump/dump_json.c \
     tools/dump/dump_sample.c \
     tools/dump/dump_text.c \
     tools/dump/dump_tokenizer.c \
+    tools/run/code_ids.c \
     tools/run/encode_hash.c \
     tools/run/encoding.c \
     tools/export/export.c \
@@ -243,6 +250,7 @@ TOOLS_SRC := \
     tools/export/export_view.c \
     tools/export/export_webdataset.c \
     tools/prepare/first_shard.c \
+    tools/prepare/fittings.c \
     tools/store/folder_walk.c \
     tools/prepare/gather.c \
     tools/cli/image_options.c \
@@ -335,6 +343,8 @@ UNIT_TESTS := \
     tests/unit/test_configuration.c \
     tests/unit/test_encode_hash.c \
     tests/unit/test_encoder.c \
+    tests/unit/test_code_ids.c \
+    tests/unit/test_pixels.c \
     tests/unit/test_encoding.c \
     tests/unit/test_encode_stage.c \
     tests/unit/test_gather.c \
@@ -406,6 +416,7 @@ PYTHON_TESTS := \
     tests/python/test_dump.py \
     tests/python/test_reader.py \
     tests/python/test_export.py \
+    tests/python/test_encoders.py \
     tests/python/test_export_parts.py \
     tests/python/test_export_view.py \
     tests/python/test_pairs.py \
@@ -466,6 +477,7 @@ CLI_TESTS := \
     tests/cli/make.sh \
     tests/cli/memory.sh \
     tests/cli/prepare_bytes.sh \
+    tests/cli/prepare_encoders.sh \
     tests/cli/prepare_claims.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \

@@ -23,6 +23,8 @@
 
 enum { SIDE = 16, VALUES = 4, N_ENCODERS = 2, N_IN_FLIGHT = 7, MOST_SAMPLES = 16 };
 
+enum { CODEBOOK = 253 };
+
 /* The gray of images that an encoder makes NaN of. */
 enum { NAN_OF_0 = 250, NAN_OF_1 = 251, NAN_OF_BOTH = 252 };
 
@@ -39,6 +41,8 @@ static void expect(bool right)
 
 struct fake {
     int number;
+    int side; /* of its images */
+    enum encoder_element element;
     size_t stride; /* floats from one image to the next */
     int largest;   /* batch that was seen */
 };
@@ -46,21 +50,48 @@ struct fake {
 static int fake_open(void **worker, const void *model, int width, int height,
                      const struct encoder_cancel *cancel)
 {
-    expect(width == SIDE && height == SIDE && !cancel->asked(cancel->ctx));
+    const struct fake *fake = model;
+
+    expect(width == fake->side && height == fake->side && !cancel->asked(cancel->ctx));
     *worker = (void *)model;
     return VAE_OK;
+}
+
+/* Codes that are the gray, or a file with as many bytes as that, and one more. */
+static void fake_encode_other(const struct fake *fake, int gray, bool bad, void *out,
+                              int i)
+{
+    struct encoder_file *files = out;
+    uint32_t *codes = (uint32_t *)out + (size_t)i * fake->stride;
+
+    if (fake->element == ENCODER_FILE) {
+        expect(!files[i].bytes && files[i].len == 0);
+        files[i].len = (size_t)gray + 1;
+        files[i].bytes = malloc(files[i].len);
+        if (!files[i].bytes)
+            abort();
+        memset(files[i].bytes, gray, files[i].len);
+        return;
+    }
+    for (int k = 0; k < VALUES; k++)
+        codes[k] = bad && k > 1 ? CODEBOOK : (uint32_t)gray;
 }
 
 static int fake_encode(void *worker, const struct image_batch *in, void *const *out)
 {
     struct fake *fake = worker;
 
+    expect(in->width == fake->side && in->height == fake->side);
     if (in->n > fake->largest)
         fake->largest = in->n;
     for (int i = 0; i < in->n; i++) {
-        const int gray = in->rgb[i][0];
+        const int gray = in->rgb[i][3 * fake->side * fake->side - 1];
         const bool bad = gray == NAN_OF_BOTH || gray == NAN_OF_0 + fake->number;
 
+        if (fake->element != ENCODER_FP32) {
+            fake_encode_other(fake, gray, bad, out[0], i);
+            continue;
+        }
         for (int k = 0; k < VALUES; k++)
             ((float *)out[0])[(size_t)i * fake->stride + (size_t)k] =
                 bad ? NAN : (float)(1000 * fake->number + gray);
@@ -87,14 +118,15 @@ static const struct encoder fake_encoder = {.scheme = "fake",
 
 static struct encoding fake_encoding(struct fake *fake, uint32_t side)
 {
-    struct encoding e = {
-        .label = fake->number == 0 ? "zero" : "one",
-        .encoder = &fake_encoder,
-        .model = fake,
-        .rendition = {.fit = SHARD_CROP, .target_width = SIDE, .target_height = SIDE},
-        .n_tensors = 1,
-        .dtype = "fp32",
-        .n_bytes = VALUES * sizeof(float)};
+    struct encoding e = {.label = fake->number == 0 ? "zero" : "one",
+                         .encoder = &fake_encoder,
+                         .model = fake,
+                         .rendition = {.fit = SHARD_CROP,
+                                       .target_width = (uint32_t)fake->side,
+                                       .target_height = (uint32_t)fake->side},
+                         .n_tensors = 1,
+                         .dtype = "fp32",
+                         .n_bytes = VALUES * sizeof(float)};
 
     e.about.n_tensors = 1;
     e.about.tensors[0] = (struct encoder_tensor){
@@ -105,6 +137,15 @@ static struct encoding fake_encoding(struct fake *fake, uint32_t side)
                                .n_values = VALUES,
                                .n_bytes = VALUES * sizeof(float)};
     fake->stride = encoder_tensor_values(&e.about.tensors[0]);
+    if (fake->element == ENCODER_FP32)
+        return e;
+    e.about.codebook = CODEBOOK;
+    e.about.tensors[0].element = fake->element;
+    e.tensors[0].kind = fake->element == ENCODER_U32 ? SHARD_CODES : SHARD_PIXELS;
+    e.tensors[0].dtype = fake->element == ENCODER_U32 ? SHARD_U16 : SHARD_FILE;
+    e.tensors[0].codebook = CODEBOOK;
+    if (fake->element == ENCODER_FILE)
+        e.tensors[0].n_bytes = e.tensors[0].n_values = 0;
     return e;
 }
 
@@ -120,6 +161,10 @@ struct world {
     struct encoding encodings[N_ENCODERS];
     const char *const *samples; /* their parts, NULL-terminated; see add_part() */
     size_t n_read;
+    int sides[N_ENCODERS]; /* 0: SIDE */
+    enum resize_filter filters[N_ENCODERS];
+    enum encoder_element elements[N_ENCODERS];
+    bool elsewhere; /* the first encoder is at work in another stage */
     bool uncounted; /* nothing is held for images, as where parse() adds them */
     char outcomes[MOST_SAMPLES][400];
 };
@@ -228,6 +273,19 @@ static void check_ids(const struct world *w, const struct sample *s)
         }
 }
 
+/* Of a file its length. */
+static double last_value(const struct shard_tensor *t)
+{
+    if (t->dtype == SHARD_FILE) {
+        const unsigned char *bytes = t->data;
+
+        expect(bytes[t->n_bytes - 1] == t->n_bytes - 1);
+        return (double)t->n_bytes;
+    }
+    return t->dtype == SHARD_U16 ? ((const uint16_t *)t->data)[VALUES - 1]
+                                 : ((const float *)t->data)[VALUES - 1];
+}
+
 /* "reason: detail", or the renditions' parts and then each tensor as
  * "encoder.part.owner=value". */
 static void describe(const struct sample *s, char *text, size_t cap)
@@ -240,12 +298,13 @@ static void describe(const struct sample *s, char *text, size_t cap)
         return;
     }
     for (size_t i = 0; i < s->n_renditions; i++)
-        len += (size_t)snprintf(text + len, cap - len, "r%u ", s->renditions[i].part);
+        len += (size_t)snprintf(text + len, cap - len, "r%u%s ", s->renditions[i].part,
+                                s->renditions[i].target_width == SIDE ? "" : "x2");
     for (size_t i = 0; i < s->n_tensors; i++) {
         const struct shard_tensor *t = &s->tensors[i];
 
         len += (size_t)snprintf(text + len, cap - len, "%u.%u.%u=%g ", t->encoder,
-                                t->part, t->owner, ((const float *)t->data)[VALUES - 1]);
+                                t->part, t->owner, last_value(t));
     }
 }
 
@@ -268,16 +327,21 @@ static int write_some(void *worker, struct sample **s, int n, struct pipe_out *o
 static void open_job(struct world *w, const char *const *samples, int batch,
                      uint32_t tensor_side, struct tokenizer *tokenizer)
 {
-    *w = (struct world){.samples = samples, .input = {.reader = &reader_tar}};
+    w->samples = samples;
+    w->input.reader = &reader_tar;
     w->options = run_options_default();
     w->options.batch = batch;
     w->image = image_options_default();
-    w->image.size = SIDE;
     w->unit.input = &w->input;
     for (int i = 0; i < N_ENCODERS; i++) {
         w->fakes[i].number = i;
+        w->fakes[i].element = w->elements[i];
+        w->fakes[i].side = w->sides[i] > 0 ? w->sides[i] : SIDE;
         w->encodings[i] = fake_encoding(&w->fakes[i], tensor_side);
+        w->encodings[i].filter = w->filters[i];
     }
+    if (w->elsewhere)
+        w->encodings[0].encoder = NULL;
     assert_int_equal(job_init(&w->job, 1 << 28), 0);
     w->job.options = &w->options;
     w->job.image = &w->image;
@@ -285,8 +349,8 @@ static void open_job(struct world *w, const char *const *samples, int batch,
     w->job.tokenizer = tokenizer;
     w->job.encodings = w->encodings;
     w->job.n_encodings = N_ENCODERS;
-    w->job.room =
-        (struct sample_room){1, N_ENCODERS, N_ENCODERS * VALUES * sizeof(float)};
+    w->job.room = (struct sample_room){N_ENCODERS, N_ENCODERS,
+                                       N_ENCODERS * VALUES * sizeof(float), 0};
 }
 
 /* Sends the samples through the stage. */
@@ -327,6 +391,7 @@ static void run_held(struct world *w, const char *const *samples, int batch,
 static void run(struct world *w, const char *const *samples, int batch,
                 uint32_t tensor_side)
 {
+    *w = (struct world){0};
     run_held(w, samples, batch, tensor_side, false);
 }
 
@@ -393,11 +458,79 @@ static void memory_is_that_of_all_encoders(void **state)
 /* What was not taken is not given back. */
 static void images_of_parse_leave_the_budget_alone(void **state)
 {
-    struct world w;
+    struct world w = {0};
 
     (void)state;
     run_held(&w, samples, 2, 2, true);
     assert_string_equal(w.outcomes[0], "r1 r2 0.1.0=1 0.2.1=2 1.1.0=1001 1.2.1=1002 ");
+}
+
+/* Each encoder gets its own pixels and owns its own rendition, smaller ones first;
+ * filters alone make no other rendition. */
+static void geometries_are_renditions(void **state)
+{
+    static const char *const images[] = {"t12", "1X", "MN", NULL};
+    static const struct {
+        int sides[N_ENCODERS];
+        enum resize_filter filters[N_ENCODERS];
+        const char *first;
+    } cases[] = {
+        {{SIDE, 2 * SIDE},
+         {RESIZE_BICUBIC, RESIZE_BICUBIC},
+         "r1 r1x2 r2 r2x2 0.1.0=1 0.2.2=2 1.1.1=1001 1.2.3=1002 "},
+        {{2 * SIDE, SIDE},
+         {RESIZE_BICUBIC, RESIZE_AREA},
+         "r1 r1x2 r2 r2x2 0.1.1=1 0.2.3=2 1.1.0=1001 1.2.2=1002 "},
+        {{SIDE, SIDE},
+         {RESIZE_AREA, RESIZE_BICUBIC},
+         "r1 r2 0.1.0=1 0.2.1=2 1.1.0=1001 1.2.1=1002 "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        for (int batch = 1; batch <= 4; batch++) {
+            struct world w = {0};
+
+            memcpy(w.sides, cases[i].sides, sizeof(w.sides));
+            memcpy(w.filters, cases[i].filters, sizeof(w.filters));
+            run_held(&w, images, batch, 2, false);
+            assert_string_equal(w.outcomes[0], cases[i].first);
+            assert_string_equal(w.outcomes[1], NOT_IMAGE);
+            assert_string_equal(w.outcomes[2], FEATURES);
+        }
+}
+
+/* A code that is not in the codebook rejects its sample; files are as long as they are,
+ * and are freed with samples that are rejected. */
+static void codes_and_files_are_stored(void **state)
+{
+    static const char *const images[] = {"t12", "N1", "2M", "1X", "2BX", "345", NULL};
+
+    (void)state;
+    for (int batch = 1; batch <= 4; batch++) {
+        struct world w = {.elements = {ENCODER_U32, ENCODER_FILE}};
+
+        run_held(&w, images, batch, 2, false);
+        assert_string_equal(w.outcomes[0], "r1 r2 0.1.0=1 0.2.1=2 1.1.0=2 1.2.1=3 ");
+        assert_string_equal(w.outcomes[1],
+                            "bad_code: 2 of 4 codes of zero are not below 253");
+        assert_string_equal(w.outcomes[2], "r0 r1 0.0.0=2 0.1.1=251 1.0.0=3 1.1.1=252 ");
+        assert_string_equal(w.outcomes[3], NOT_IMAGE);
+        assert_string_equal(w.outcomes[4], w.outcomes[1]);
+        assert_string_equal(w.outcomes[5], "r0 r1 r2 0.0.0=3 0.1.1=4 0.2.2=5 1.0.0=4 "
+                                           "1.1.1=5 1.2.2=6 ");
+    }
+}
+
+/* This stage leaves it alone. */
+static void an_encoder_may_be_elsewhere(void **state)
+{
+    static const char *const images[] = {"t12", NULL};
+    struct world w = {.elsewhere = true};
+
+    (void)state;
+    run_held(&w, images, 2, 2, false);
+    assert_string_equal(w.outcomes[0], "r1 r2 1.1.0=1001 1.2.1=1002 ");
 }
 
 int main(void)
@@ -405,6 +538,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_outcome_does_not_depend_on_the_batch),
         cmocka_unit_test(memory_is_that_of_all_encoders),
+        cmocka_unit_test(geometries_are_renditions),
+        cmocka_unit_test(codes_and_files_are_stored),
+        cmocka_unit_test(an_encoder_may_be_elsewhere),
         cmocka_unit_test(images_of_parse_leave_the_budget_alone),
     };
 

@@ -18,6 +18,7 @@
 #include "tools/prepare/configuration.h"
 #include "tools/cli/exit_code.h"
 #include "tools/prepare/first_shard.h"
+#include "tools/prepare/fittings.h"
 #include "tools/run/input_list.h"
 #include "tools/prepare/input_clash.h"
 #include "tools/run/models.h"
@@ -50,7 +51,7 @@ static int check_demo(const struct prepare_options *o, const struct input_list *
     bool images = input_list_has(inputs, true);
     const char *model = images ? "vae" : "tokenizer";
 
-    if ((images ? o->latent.vae : o->text.tokenizer) ||
+    if ((images ? !o->encoders.assumed : o->text.tokenizer != NULL) ||
         (inputs->n <= DEMO_INPUTS && total_bytes(inputs) <= DEMO_BYTES))
         return 0;
     return usage_error("%zu inputs with %.1f GB are more than a demonstration: name the "
@@ -289,20 +290,25 @@ static int prepare_folder(struct job *job, struct work_list *list,
 static void fill_job(struct job *job, const struct prepare_options *o,
                      const struct models *m)
 {
+    struct fittings fittings;
+
     job->options = &o->run;
     job->image = &o->image;
     job->text = &o->text;
     job->select = &o->select;
     job->n_workers = o->run.workers > 0 ? (int)o->run.workers : workers_allowed();
     job->tokenizer = m->tokenizer;
+    job->isa = m->isa;
     job->encodings = m->encodings;
     job->n_encodings = m->n_encodings;
     job->reading = select_options_reading(&o->select);
     job->reading.unpack_memory = (uint64_t)o->image.decode_mem;
-    job->room.n_renditions = m->n_encodings > 0 ? 1 : 0;
+    fittings_plan(&fittings, m->encodings, m->n_encodings);
+    job->room.n_renditions = fittings.n_renditions;
     for (size_t i = 0; i < m->n_encodings; i++) {
         job->room.n_tensors += m->encodings[i].n_tensors;
         job->room.tensor_bytes += m->encodings[i].n_bytes;
+        job->room.file_bytes += m->encodings[i].n_file_bytes;
     }
 }
 
@@ -311,7 +317,7 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
                    const struct models *m)
 {
     const struct configuration_parts parts = {.image = &o->image,
-                                              .latent = &o->latent,
+                                              .encoder_assumed = o->encoders.assumed,
                                               .text = &o->text,
                                               .select = &o->select,
                                               .tokenizer = &m->described,
@@ -353,8 +359,8 @@ static int open_models(struct models *m, const struct prepare_options *o,
 {
     int rc = models_open(m, &o->text);
 
-    if (rc == 0 && (o->latent.vae || input_list_has(inputs, true)))
-        rc = models_open_encoders(m, &o->image, &o->latent, &o->text);
+    if (rc == 0 && (!o->encoders.assumed || input_list_has(inputs, true)))
+        rc = models_open_encoders(m, &o->encoders, &o->text);
     return rc;
 }
 

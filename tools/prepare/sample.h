@@ -35,7 +35,9 @@ struct sample_part {
 /* What is made of one image at most: of all samples of a run. */
 struct sample_room {
     size_t n_renditions, n_tensors;
-    size_t tensor_bytes; /* of the tensors together, as stored */
+    size_t
+        tensor_bytes;  /* of the tensors together, as stored, but those that are files */
+    size_t file_bytes; /* of those: about what they have at most */
 };
 
 struct sample {
@@ -54,7 +56,7 @@ struct sample {
     size_t n_renditions;
     struct shard_rendition *renditions;
     size_t n_tensors;
-    struct shard_tensor *tensors; /* data is in tensor_memory */
+    struct shard_tensor *tensors; /* data is in tensor_memory, but files own theirs */
     /* What one image needs lives as long as the sample, so that it does not grow while
      * images are read. What more of them need is counted with what was read (`held`),
      * and goes with them. */
@@ -78,6 +80,9 @@ int sample_make_room(struct sample *s, const struct sample_room *room);
  * caller to write to. sample_make_room() has made room for it. They may be added in any
  * order, as batches end, and stand in that of a row. */
 void *sample_add_tensor(struct sample *s, const struct shard_tensor *t);
+
+/* Adds a file, whose `data` it takes: it was malloc'ed, and goes with the sample. */
+void sample_take_file(struct sample *s, const struct shard_tensor *t);
 
 /* Rejects the sample for one of its parts. Of several bad parts the first one counts,
  * whichever was found first: that depends on batches. */
