@@ -93,6 +93,7 @@ VAE_SRC := \
     vae_encode/cpu/cpu_portable.c \
     vae_encode/cpu/cpu_tile.c \
     vae_encode/cpu/cpu_winograd.c \
+    vae_encode/child/child_frames.c \
     vae_encode/encoder.c \
     vae_encode/model/families.c \
     vae_encode/model/graph_build.c \
@@ -248,6 +249,7 @@ TOOLS_SRC := \
     tools/prepare/fittings.c \
     tools/store/folder_walk.c \
     tools/prepare/gather.c \
+    tools/prepare/company.c \
     tools/cli/image_options.c \
     tools/index/index_command.c \
     tools/prepare/identity.c \
@@ -282,6 +284,12 @@ TOOLS_SRC := \
     tools/prepare/progress.c \
     tools/store/publish.c \
     tools/run/queue.c \
+    tools/run/child_process.c \
+    tools/run/command_words.c \
+    tools/run/child_encoder.c \
+    tools/run/child_group.c \
+    tools/run/child_hello.c \
+    tools/run/device_list.c \
     tools/view/record_view.c \
     tools/prepare/remaining.c \
     tools/prepare/console.c \
@@ -320,6 +328,9 @@ UNIT_TESTS := \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
     tests/unit/test_caption.c \
+    tests/unit/test_child_frames.c \
+    tests/unit/test_child_process.c \
+    tests/unit/test_company.c \
     tests/unit/test_read_stage.c \
     tests/unit/test_reader_jsonl.c \
     tests/unit/test_reader_jsonl_faults.c \
