@@ -250,6 +250,10 @@ TOOLS_SRC := \
     tools/store/folder_walk.c \
     tools/prepare/gather.c \
     tools/prepare/company.c \
+    tools/prepare/device_answer.c \
+    tools/prepare/device_faults.c \
+    tools/prepare/sample_tensors.c \
+    tools/prepare/stage_device.c \
     tools/cli/image_options.c \
     tools/index/index_command.c \
     tools/prepare/identity.c \
@@ -395,6 +399,7 @@ UNIT_TESTS := \
 # Programs that tests written in other languages run.
 TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
+    tests/programs/null_encoder.c \
     tests/programs/decode_files.c \
     tests/programs/encode_jpeg.c \
     tests/programs/tokenize_lines.c \
@@ -415,6 +420,7 @@ FAIL_ALLOCATION := tests/programs/fail_allocation.c
 
 PYTHON_TESTS := \
     tests/python/test_data_set.py \
+    tests/python/test_child_encoders.py \
     tests/python/test_documents.py \
     tests/python/test_dataset_index.py \
     tests/python/test_dump.py \

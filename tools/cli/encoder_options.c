@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* Those that hold for one encoder, or for all. */
-static const char *const of_one[] = {"size", "resize", "scale", "latent", "moments"};
+static const char *const of_one[] = {
+    "size", "resize", "scale", "latent", "moments", "encoder-processes", "encoder-args"};
 
 enum { N_OF_ONE = sizeof(of_one) / sizeof(*of_one) };
 
@@ -23,6 +24,13 @@ void encoder_options_list(struct option_list *given,
          "short for --encoder vae:PATH: diffusers AutoencoderKL folder, .safetensors\n"
          "file, or TAESD encoder (builtin: a small demonstration model)",
          NULL, 0, 0},
+        {"encoder-processes", OPTION_LIST, given, "[LABEL=]N",
+         "processes of an encoder that works in processes of its own (one for each\n"
+         "device)",
+         NULL, 0, 0},
+        {"encoder-args", OPTION_LIST, given, "[LABEL=]ARGS",
+         "more words for the command of an encoder that ships, as '--dtype bf16'", NULL,
+         0, 0},
     };
 
     _Static_assert(sizeof(options) ==
@@ -32,6 +40,30 @@ void encoder_options_list(struct option_list *given,
     list += N_ENCODER_OPTIONS - N_LATENT_OPTIONS;
     latent_options_list(&none, list);
     encoder_options_collect(given, list, N_LATENT_OPTIONS);
+}
+
+struct process_options process_options_default(void)
+{
+    return (struct process_options){.timeout = 600, .restarts = 5};
+}
+
+void process_options_list(struct process_options *o,
+                          struct option list[N_PROCESS_OPTIONS])
+{
+    const struct option options[] = {
+        {"devices", OPTION_STRING, &o->devices, "auto|LIST",
+         "what encoders in processes of their own work on, one each: 0,1 or cpu\n"
+         "(auto: each GPU that is to be seen, or the CPU)",
+         NULL, 0, 0},
+        {"encoder-timeout", OPTION_INT, &o->timeout, "S",
+         "start such a process again that has not answered for S seconds (600)", NULL, 1,
+         1000000},
+        {"encoder-restarts", OPTION_INT, &o->restarts, "N",
+         "fail when one was started again N times without any answer (5)", NULL, 0, 1000},
+    };
+
+    _Static_assert(sizeof(options) == N_PROCESS_OPTIONS * sizeof(*options), "its number");
+    memcpy(list, options, sizeof(options));
 }
 
 static bool is_of_one(const char *name)
@@ -148,10 +180,18 @@ static int add_encoders(const struct option_list *given, struct encoder_requests
 
 static int set(struct encoder_request *r, const char *option, const char *text)
 {
-    struct option options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS];
+    struct option options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS + 2];
 
     image_options_list_pixels(&r->image, options);
     latent_options_list(&r->latent, options + N_PIXEL_OPTIONS);
+    options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS] =
+        (struct option){.name = "encoder-processes",
+                        .type = OPTION_INT,
+                        .value = &r->process.processes,
+                        .min = 1,
+                        .max = 64};
+    options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS + 1] = (struct option){
+        .name = "encoder-args", .type = OPTION_STRING, .value = &r->process.args};
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
         if (strcmp(options[i].name, option) == 0)
             return options_set(&options[i], text);
@@ -182,6 +222,10 @@ static int apply(const struct option_list *given, bool for_one,
         const char *option = given->given[i].option, *value = given->given[i].value;
         const char *equals = strchr(value, '=');
 
+        /* ARGS may have one of their own. */
+        if (equals && strcmp(option, "encoder-args") == 0 &&
+            !find(all, value, (size_t)(equals - value)))
+            equals = NULL;
         if (!is_of_one(option) || (equals != NULL) != for_one)
             continue;
         if (equals && !find(all, value, (size_t)(equals - value)))
@@ -195,6 +239,7 @@ static int apply(const struct option_list *given, bool for_one,
 
 int encoder_options_resolve(const struct option_list *given,
                             const struct image_options *image,
+                            const struct process_options *process,
                             struct encoder_requests *requests)
 {
     int rc;
@@ -204,6 +249,7 @@ int encoder_options_resolve(const struct option_list *given,
     for (size_t i = 0; i < requests->n; i++) {
         requests->at[i].image = *image;
         requests->at[i].latent = latent_options_default();
+        requests->at[i].process = *process;
         requests->at[i].given = given;
     }
     if (rc == OPTIONS_OK)

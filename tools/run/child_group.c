@@ -46,6 +46,11 @@ bool child_group_has(const char *scheme)
     return find(scheme) < N_COMMANDS;
 }
 
+const char *child_group_schemes(void)
+{
+    return "cmd, diffusers, clip, siglip, dinov2, chameleon";
+}
+
 static int out_of_memory(void)
 {
     print_to_stderr("error: out of memory");
@@ -143,13 +148,34 @@ static int greet_all(struct child_group *g)
     return 0;
 }
 
+/* Returns 0, or -1: no memory. */
+static int copy_features(struct child_group *g)
+{
+    const struct shard_encoder *e = g->hello.encoder;
+
+    g->features = calloc(e->n_features + 1, sizeof(*g->features));
+    for (size_t i = 0; g->features && i < e->n_features; i++) {
+        const struct shard_features *said = &e->features[i];
+        struct encoder_features *f = &g->features[i];
+
+        *f = (struct encoder_features){.what = said->what,
+                                       .n_dims = said->n_dims,
+                                       .mean = said->mean,
+                                       .std = said->std};
+        memcpy(f->dims, said->dims, sizeof(f->dims));
+    }
+    return g->features ? 0 : -1;
+}
+
 static int read_hello(struct child_group *g)
 {
     char why[600];
     const char *wrong = child_hello_read(&g->hello, g->children[0]->hello,
                                          g->options->moments, why, sizeof(why));
 
-    return wrong ? usage_error("encoder %s 0: %s", g->options->label, wrong) : 0;
+    if (wrong)
+        return usage_error("encoder %s 0: %s", g->options->label, wrong);
+    return copy_features(g) == 0 ? 0 : out_of_memory();
 }
 
 static int choose_devices(const struct child_group_options *o, struct device_list *d)
@@ -196,6 +222,7 @@ void child_group_close(struct child_group *g)
     for (unsigned i = 0; g->children && i < g->n; i++)
         child_encoder_free(g->children[i]);
     free(g->children);
+    free(g->features);
     json_decref(g->setup.open);
     child_hello_free(&g->hello);
 }
@@ -224,9 +251,19 @@ void child_group_describe(const struct child_group *g, struct encoder_descriptio
                                         .n_tensors = h->n_tensors,
                                         .channels = e->channels,
                                         .downscale = e->downscale,
+                                        .n_outputs = e->n_outputs,
+                                        .outputs = e->outputs,
                                         .n_scale = e->n_scale,
+                                        .scale_window = e->scale_window,
                                         .scale = e->scale,
-                                        .shift = e->shift};
+                                        .shift = e->shift,
+                                        .codebook = e->codebook,
+                                        .has_id_offset = h->places_codes,
+                                        .id_offset = e->id_offset,
+                                        .n_id_map = e->n_id_map,
+                                        .id_map = e->id_map,
+                                        .n_features = e->n_features,
+                                        .features = g->features};
     for (size_t i = 0; i < h->n_tensors; i++) {
         const struct child_hello_tensor *said = &h->tensors[i];
         struct encoder_tensor *t = &out->tensors[i];

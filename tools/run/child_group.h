@@ -26,12 +26,15 @@ struct child_group {
     const struct child_group_options *options; /* lent */
     struct child_setup setup;
     struct child_hello hello;
+    struct encoder_features *features; /* as it says; owned */
     unsigned n;
     struct child_encoder **children; /* n; NULL: not started */
 };
 
-/* Whether encoders of that scheme work in processes of their own. */
+/* Whether encoders of that scheme work in processes of their own; and all that do:
+ * "cmd, diffusers, ...". */
 bool child_group_has(const char *scheme);
+const char *child_group_schemes(void);
 
 /* Starts all of them and hears their hellos. `options` are kept until it is closed.
  * Returns 0, or EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with

@@ -32,6 +32,39 @@ static int load_failed(const struct encoding *e, int rc)
     return EXIT_FAILED;
 }
 
+static void describe(struct encoding *e)
+{
+    e->encoder->describe(e->model, (int)e->rendition.target_width,
+                         (int)e->rendition.target_height, &e->about);
+}
+
+/* Starts the processes that it works in. */
+static int start_children(struct encoding *e)
+{
+    const struct encoder_request *r = e->request;
+
+    e->of_children =
+        (struct child_group_options){.label = r->label,
+                                     .scheme = r->scheme,
+                                     .rest = r->rest ? r->rest : "builtin",
+                                     .args = r->process.args,
+                                     .processes = r->process.processes,
+                                     .devices = r->process.devices,
+                                     .timeout_s = r->process.timeout,
+                                     .restarts = r->process.restarts,
+                                     .width = e->rendition.target_width,
+                                     .height = e->rendition.target_height,
+                                     .dtype = latent_dtype_names[r->latent.dtype],
+                                     .moments = moments_names[r->latent.moments]};
+    e->children = calloc(1, sizeof(*e->children));
+    if (!e->children)
+        return out_of_memory();
+    const int rc = child_group_open(e->children, &e->of_children);
+    if (rc == 0)
+        child_group_describe(e->children, &e->about);
+    return rc;
+}
+
 static int load(struct encoding *e, const struct encoding *same, const char *isa)
 {
     const struct encoder_request *r = e->request;
@@ -40,11 +73,14 @@ static int load(struct encoding *e, const struct encoding *same, const char *isa
 
     e->encoder = encoder_find(r->scheme);
     if (!e->encoder)
-        return usage_error("--encoder %s=%s:%s: there is no such scheme; there is vae",
-                           r->label, r->scheme, r->rest ? r->rest : "builtin");
+        return usage_error("--encoder %s=%s:%s: there is no such scheme; there are vae, "
+                           "%s",
+                           r->label, r->scheme, r->rest ? r->rest : "builtin",
+                           child_group_schemes());
     if (same) {
         e->model = same->model;
         e->borrowed = true;
+        describe(e);
         return 0;
     }
     if (strcmp(r->scheme, "vae") == 0 && r->rest)
@@ -52,7 +88,10 @@ static int load(struct encoding *e, const struct encoding *same, const char *isa
     if (rc != 0)
         return rc;
     rc = e->encoder->load(&e->model, r->rest, &options);
-    return rc == VAE_OK ? 0 : load_failed(e, rc);
+    if (rc != VAE_OK)
+        return load_failed(e, rc);
+    describe(e);
+    return 0;
 }
 
 static bool has_logvar(const struct encoder_description *about)
@@ -212,11 +251,12 @@ int encoding_open(struct encoding *e, const struct encoder_request *request,
                            .request = request,
                            .rendition = crop_to((uint32_t)request->image.size),
                            .filter = request->image.resize};
-    rc = load(e, same, isa);
+    if (child_group_has(request->scheme))
+        rc = start_children(e);
+    else
+        rc = load(e, same, isa);
     if (rc != 0)
         return rc;
-    e->encoder->describe(e->model, (int)e->rendition.target_width,
-                         (int)e->rendition.target_height, &e->about);
     rc = check(e);
     if (rc != 0)
         return rc;
@@ -261,6 +301,9 @@ void encoding_close(struct encoding *e)
 {
     if (e->encoder && !e->borrowed)
         e->encoder->unload(e->model);
+    if (e->children)
+        child_group_close(e->children);
+    free(e->children);
     free(e->features);
     free(e->geometry);
     free(e->input);
