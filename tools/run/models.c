@@ -11,6 +11,7 @@
 #include "shard/canonical_json.h"
 #include "shard/status.h"
 #include "tools/cli/exit_code.h"
+#include "tools/run/code_ids.h"
 #include "tools/run/model_advice.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
@@ -64,8 +65,6 @@ static int open_encoder(struct models *m, const struct encoder_request *r)
     struct encoding *e = &m->encodings[m->n_encodings];
     int rc = encoding_open(e, r, find_same(m, r), m->isa);
 
-    if (rc == 0)
-        m->headers[m->n_encodings] = encoding_header(e);
     m->n_encodings++;
     return rc;
 }
@@ -80,6 +79,10 @@ int models_open_encoders(struct models *m, const struct encoder_requests *reques
         if (rc == 0)
             rc = check_patch(&m->encodings[i], text->patch);
     }
+    if (rc == 0)
+        rc = code_ids_choose(m->encodings, m->n_encodings, &m->described);
+    for (size_t i = 0; i < m->n_encodings && rc == 0; i++)
+        m->headers[i] = encoding_header(&m->encodings[i]);
     return rc;
 }
 
