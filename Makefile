@@ -494,6 +494,7 @@ CLI_TESTS := \
     tests/cli/make.sh \
     tests/cli/memory.sh \
     tests/cli/prepare_bytes.sh \
+    tests/cli/prepare_encoders.sh \
     tests/cli/prepare_claims.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \

@@ -89,9 +89,9 @@ static int choose(struct encoding *e, const struct encoding *same, const char *i
         return start_children(e);
     e->encoder = encoder_find(r->scheme);
     if (!e->encoder)
-        return usage_error("--encoder %s=%s:%s: there is no such scheme; there are vae, "
+        return usage_error("--encoder %s:%s: there is no such scheme; there are vae, "
                            "pixels, %s",
-                           r->label, r->scheme, r->rest ? r->rest : "builtin",
+                           r->scheme, r->rest ? r->rest : "builtin",
                            child_group_schemes());
     rc = load(e, same, isa);
     if (rc == 0)
