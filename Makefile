@@ -93,6 +93,7 @@ VAE_SRC := \
     vae_encode/cpu/cpu_portable.c \
     vae_encode/cpu/cpu_tile.c \
     vae_encode/cpu/cpu_winograd.c \
+    vae_encode/child/child_frames.c \
     vae_encode/encoder.c \
     vae_encode/pixels/pixels.c \
     vae_encode/pixels/picture_jpeg.c \
@@ -253,6 +254,11 @@ TOOLS_SRC := \
     tools/prepare/fittings.c \
     tools/store/folder_walk.c \
     tools/prepare/gather.c \
+    tools/prepare/company.c \
+    tools/prepare/device_answer.c \
+    tools/prepare/device_faults.c \
+    tools/prepare/sample_tensors.c \
+    tools/prepare/stage_device.c \
     tools/cli/image_options.c \
     tools/index/index_command.c \
     tools/prepare/identity.c \
@@ -287,6 +293,12 @@ TOOLS_SRC := \
     tools/prepare/progress.c \
     tools/store/publish.c \
     tools/run/queue.c \
+    tools/run/child_process.c \
+    tools/run/command_words.c \
+    tools/run/child_encoder.c \
+    tools/run/child_group.c \
+    tools/run/child_hello.c \
+    tools/run/device_list.c \
     tools/view/record_view.c \
     tools/prepare/remaining.c \
     tools/prepare/console.c \
@@ -325,6 +337,9 @@ UNIT_TESTS := \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
     tests/unit/test_caption.c \
+    tests/unit/test_child_frames.c \
+    tests/unit/test_child_process.c \
+    tests/unit/test_company.c \
     tests/unit/test_read_stage.c \
     tests/unit/test_reader_jsonl.c \
     tests/unit/test_reader_jsonl_faults.c \
@@ -391,6 +406,7 @@ UNIT_TESTS := \
 # Programs that tests written in other languages run.
 TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
+    tests/programs/null_encoder.c \
     tests/programs/decode_files.c \
     tests/programs/encode_jpeg.c \
     tests/programs/tokenize_lines.c \
@@ -411,9 +427,11 @@ FAIL_ALLOCATION := tests/programs/fail_allocation.c
 
 PYTHON_TESTS := \
     tests/python/test_data_set.py \
+    tests/python/test_child_encoders.py \
     tests/python/test_documents.py \
     tests/python/test_dataset_index.py \
     tests/python/test_dump.py \
+    tests/python/test_encoder_protocol.py \
     tests/python/test_reader.py \
     tests/python/test_export.py \
     tests/python/test_encoders.py \
@@ -467,6 +485,9 @@ TRAINER_TESTS := \
     tests/trainer/test_order.py \
     tests/trainer/test_readme.py \
     tests/trainer/test_transfusion_pytorch.py
+
+# Run by check-encoders, with the same packages.
+ENCODER_TESTS := $(sort $(wildcard tests/encoders/test_*.py))
 
 CLI_TESTS := \
     tests/cli/bench.sh \
@@ -643,7 +664,7 @@ all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 # Without what is too slow then (the SD-size network, 65,535 parts, runs that compare bytes), what runs no
 # code of ours, and what is Python above the extension: draws and patches are in the others.
 sanitized_tests = $(filter-out %/test_vae_sd %/test_many_parts %/prepare_bytes.sh %/lint.sh %/lint_tools.sh %/memory.sh %/runner.sh \
-    %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py \
+    %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py %/test_encoder_protocol.py \
     %/test_dataset_sources.py %/test_dataset_state.py %/test_pages.py %/test_parts.py %/test_readme.py \
     %/test_views.py %/test_wheel.py,$(all_tests))
 test: everything
@@ -657,6 +678,13 @@ TRAINER_VENV ?= build/venv-trainer
 check-trainer: everything
 	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
 	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=600 tests/run.sh $(TRAINER_TESTS)
+
+## check-encoders: the encoders of latentmill.encoders against diffusers and transformers, the same packages
+.PHONY: check-encoders
+check-encoders: all python
+	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
+	@PYTHONDONTWRITEBYTECODE= BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=480 \
+	    tests/run.sh $(ENCODER_TESTS)
 
 ## check-memory: each command with one failed allocation, at each of its call stacks (3 minutes)
 .PHONY: check-memory

@@ -5,8 +5,14 @@
 #include <string.h>
 
 /* Those that hold for one encoder, or for all. */
-static const char *const of_one[] = {"size",   "resize",  "scale",
-                                     "latent", "moments", "id-offset"};
+static const char *const of_one[] = {"size",
+                                     "resize",
+                                     "scale",
+                                     "latent",
+                                     "moments",
+                                     "id-offset",
+                                     "encoder-processes",
+                                     "encoder-args"};
 
 enum { N_OF_ONE = sizeof(of_one) / sizeof(*of_one) };
 
@@ -22,10 +28,35 @@ static struct option id_offset_option(int64_t *value)
                            INT32_MAX};
 }
 
+/* Those of an encoder in processes that hold for each of them. */
+enum { N_EACH_PROCESS = 2 };
+static void list_each_process(struct process_options *o,
+                              struct option list[N_EACH_PROCESS])
+{
+    list[0] = (struct option){"encoder-processes",
+                              OPTION_INT,
+                              &o->processes,
+                              "N",
+                              "processes of an encoder that has its own (one a device)",
+                              NULL,
+                              1,
+                              64};
+    list[1] = (struct option){
+        "encoder-args",
+        OPTION_STRING,
+        &o->args,
+        "ARGS",
+        "more words for the command of such a one that ships: '--dtype bfloat16'",
+        NULL,
+        0,
+        0};
+}
+
 void encoder_options_list(struct option_list *given,
                           struct option list[N_ENCODER_OPTIONS])
 {
     struct latent_options none;
+    struct process_options no_process;
     int64_t nowhere;
     const struct option options[] = {
         {.type = OPTION_HEADING, .help = "Encoders"},
@@ -40,13 +71,39 @@ void encoder_options_list(struct option_list *given,
     };
 
     _Static_assert(sizeof(options) ==
-                       (N_ENCODER_OPTIONS - N_LATENT_OPTIONS - 1) * sizeof(*options),
+                       (N_ENCODER_OPTIONS - N_LATENT_OPTIONS - 1 - N_EACH_PROCESS) *
+                           sizeof(*options),
                    "its number");
     memcpy(list, options, sizeof(options));
     list += sizeof(options) / sizeof(*options);
     latent_options_list(&none, list);
     list[N_LATENT_OPTIONS] = id_offset_option(&nowhere);
-    encoder_options_collect(given, list, N_LATENT_OPTIONS + 1);
+    list_each_process(&no_process, list + N_LATENT_OPTIONS + 1);
+    encoder_options_collect(given, list, N_LATENT_OPTIONS + 1 + N_EACH_PROCESS);
+}
+
+struct process_options process_options_default(void)
+{
+    return (struct process_options){.timeout = 600, .restarts = 5};
+}
+
+void process_options_list(struct process_options *o,
+                          struct option list[N_PROCESS_OPTIONS])
+{
+    const struct option options[] = {
+        {"devices", OPTION_STRING, &o->devices, "auto|LIST",
+         "what encoders in processes of their own work on, one each: 0,1 or cpu\n"
+         "(auto: each GPU that is to be seen, or the CPU)",
+         NULL, 0, 0},
+        {"encoder-timeout", OPTION_INT, &o->timeout, "S",
+         "start such a process again that has not answered for S seconds (600)", NULL, 1,
+         1000000},
+        {"encoder-restarts", OPTION_INT, &o->restarts, "N",
+         "fail when one was started again N times without any answer (5)", NULL, 0, 1000},
+    };
+
+    _Static_assert(sizeof(options) == N_PROCESS_OPTIONS * sizeof(*options), "its number");
+    memcpy(list, options, sizeof(options));
 }
 
 static bool is_of_one(const char *name)
@@ -163,11 +220,13 @@ static int add_encoders(const struct option_list *given, struct encoder_requests
 
 static int set(struct encoder_request *r, const char *option, const char *text)
 {
-    struct option options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS + 1];
+    struct option options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS + 1 + N_EACH_PROCESS];
+    struct option *next = options;
 
-    image_options_list_pixels(&r->image, options);
-    latent_options_list(&r->latent, options + N_PIXEL_OPTIONS);
-    options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS] = id_offset_option(&r->id_offset);
+    image_options_list_pixels(&r->image, next);
+    latent_options_list(&r->latent, next += N_PIXEL_OPTIONS);
+    *(next += N_LATENT_OPTIONS) = id_offset_option(&r->id_offset);
+    list_each_process(&r->process, next + 1);
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
         if (strcmp(options[i].name, option) == 0)
             return options_set(&options[i], text);
@@ -198,6 +257,10 @@ static int apply(const struct option_list *given, bool for_one,
         const char *option = given->given[i].option, *value = given->given[i].value;
         const char *equals = strchr(value, '=');
 
+        /* ARGS may have one of their own. */
+        if (equals && strcmp(option, "encoder-args") == 0 &&
+            !find(all, value, (size_t)(equals - value)))
+            equals = NULL;
         if (!is_of_one(option) || (equals != NULL) != for_one)
             continue;
         if (equals && !find(all, value, (size_t)(equals - value)))
@@ -211,6 +274,7 @@ static int apply(const struct option_list *given, bool for_one,
 
 int encoder_options_resolve(const struct option_list *given,
                             const struct image_options *image,
+                            const struct process_options *process,
                             struct encoder_requests *requests)
 {
     int rc;
@@ -220,6 +284,7 @@ int encoder_options_resolve(const struct option_list *given,
     for (size_t i = 0; i < requests->n; i++) {
         requests->at[i].image = *image;
         requests->at[i].latent = latent_options_default();
+        requests->at[i].process = *process;
         requests->at[i].id_offset = -1;
         requests->at[i].given = given;
     }

@@ -18,6 +18,15 @@
 
 enum { ENCODERS_MAX = 16, ENCODER_LABEL_CAP = 65 };
 
+/* Of an encoder that works in processes of its own. */
+struct process_options {
+    int64_t processes;   /* 0: one for each device */
+    const char *args;    /* more words of the command of one that ships; or NULL */
+    const char *devices; /* of all: tools/run/device_list.h; NULL: auto */
+    int64_t timeout;     /* seconds for an answer */
+    int64_t restarts;    /* in a row, without an answer between */
+};
+
 /* One encoder as it was asked for. */
 struct encoder_request {
     char label[ENCODER_LABEL_CAP];
@@ -26,6 +35,7 @@ struct encoder_request {
     /* as they hold for it: */
     struct image_options image;
     struct latent_options latent;
+    struct process_options process;
     int64_t id_offset; /* token of code 0; -1: what the encoder or the vocabulary says */
     const struct option_list *given; /* by the user, for all encoders; lent */
 };
@@ -37,9 +47,16 @@ struct encoder_requests {
     struct encoder_request at[ENCODERS_MAX];
 };
 
+struct process_options process_options_default(void);
+
+/* Fills the list with those that hold for all encoders, and write to *o. */
+enum { N_PROCESS_OPTIONS = 3 };
+void process_options_list(struct process_options *o,
+                          struct option list[N_PROCESS_OPTIONS]);
+
 /* Fills the list with the options that name encoders, which write to *given, and with
  * what is made of their tensors, under their heading. */
-enum { N_ENCODER_OPTIONS = 4 + N_LATENT_OPTIONS };
+enum { N_ENCODER_OPTIONS = 6 + N_LATENT_OPTIONS };
 void encoder_options_list(struct option_list *given,
                           struct option list[N_ENCODER_OPTIONS]);
 
@@ -47,9 +64,11 @@ void encoder_options_list(struct option_list *given,
 void encoder_options_collect(struct option_list *given, struct option *options, size_t n);
 
 /* Makes requests of what was given, which is kept; other options, as for decoding, are
- * copied from `image`. Returns OPTIONS_OK, or OPTIONS_WRONG after explaining. */
+ * copied from `image` and `process`. Returns OPTIONS_OK, or OPTIONS_WRONG after
+ * explaining. */
 int encoder_options_resolve(const struct option_list *given,
                             const struct image_options *image,
+                            const struct process_options *process,
                             struct encoder_requests *requests);
 
 /* Whether --`option` was given for this encoder by its label. */

@@ -60,8 +60,9 @@ struct job {
     const char *isa;                  /* NULL: the best */
     const struct encoding *encodings; /* in the order of the header's encoders */
     size_t n_encodings;               /* ENCODERS_MAX at most; 0: no input has images */
-    struct tokenizer *tokenizer;      /* NULL: --tokenizer none */
-    struct sample_room room;          /* for what is made of one image */
+    bool has_devices;            /* some of them are at work in stages of their own */
+    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
+    struct sample_room room;     /* for what is made of one image */
     /* of units whose samples may have images, and of others, which have no encoder: */
     struct job_description with_images, without_images;
 
@@ -97,9 +98,12 @@ __attribute__((format(printf, 2, 3))) int job_fail(struct job *job, const char *
 /* Wakes whoever waits for an input or for a budget, for good. */
 void job_end_waits(struct job *job);
 
-/* The three stages, for the pipeline's table; `shared` is the job. */
+/* The stages, for the pipeline's table; `shared` is the job, or what is given. One of
+ * devices for each encoder that works in processes of its own: device.h. */
+struct device_stage;
 struct pipe_stage read_stage(struct job *job);
 struct pipe_stage encode_stage(struct job *job);
+struct pipe_stage device_stage(struct device_stage *stage);
 struct pipe_stage write_stage(struct job *job);
 
 #endif

@@ -2,7 +2,7 @@
  * tools/prepare/prepare.c - `latentmill prepare`: check everything, then run the
  * conveyor.
  *
- *     read ---> encode (workers) ---> write
+ *     read ---> encode (workers) ---> [devices (encoders in processes) --->] write
  *
  * Whatever can be refused is refused here, before any work starts. */
 #include "tools/prepare/prepare.h"
@@ -17,6 +17,7 @@
 #include "tools/commands.h"
 #include "tools/prepare/configuration.h"
 #include "tools/cli/exit_code.h"
+#include "tools/prepare/device.h"
 #include "tools/prepare/first_shard.h"
 #include "tools/prepare/fittings.h"
 #include "tools/run/input_list.h"
@@ -108,12 +109,16 @@ static void samples_free(struct sample **samples, size_t n)
 }
 
 /* The conveyor's whole population: enough for each worker to have a batch in hand, one
- * waiting, and as many behind it that wait for an earlier sample. */
+ * waiting, and as many behind it that wait for an earlier sample; and for each process of
+ * an encoder to have its batches, and as many more that wait for those or are made. */
 static struct sample **samples_new(const struct job *job, size_t *n)
 {
     struct sample **samples;
 
     *n = (size_t)job->n_workers * (size_t)job->options->batch * 4 + 16;
+    for (size_t i = 0; i < job->n_encodings; i++)
+        if (job->encodings[i].children)
+            *n += device_samples(job->encodings[i].children);
     samples = calloc(*n, sizeof(*samples));
     for (size_t i = 0; samples && i < *n; i++) {
         samples[i] = sample_new(&job->room);
@@ -200,9 +205,28 @@ static void say_dropped(const struct job *job, bool failed)
             plural_s(n_inputs));
 }
 
+/* Fills the table of stages, and what those of devices share. Returns how many. */
+static int make_stages(struct job *job, struct pipe_stage stages[],
+                       struct device_stage devices[])
+{
+    int n = 0;
+
+    stages[n++] = read_stage(job);
+    stages[n++] = encode_stage(job);
+    for (size_t i = 0; i < job->n_encodings; i++)
+        if (job->encodings[i].children) {
+            device_stage_init(&devices[i], job, i);
+            stages[n++] = device_stage(&devices[i]);
+        }
+    stages[n++] = write_stage(job);
+    return n;
+}
+
 static int run_conveyor(struct job *job, const struct work_list *list)
 {
-    struct pipe_stage stages[] = {read_stage(job), encode_stage(job), write_stage(job)};
+    struct pipe_stage stages[3 + ENCODERS_MAX];
+    struct device_stage devices[ENCODERS_MAX];
+    const int n_stages = make_stages(job, stages, devices);
     struct pipeline *pipeline = NULL;
     struct progress progress;
     struct monitor monitor = {.finish = finish_run,
@@ -216,8 +240,10 @@ static int run_conveyor(struct job *job, const struct work_list *list)
 
     monitor_block_signals();
     const bool made =
-        samples && pipeline_new(&pipeline, stages, 3, samples, n_samples) == 0;
+        samples && pipeline_new(&pipeline, stages, n_stages, samples, n_samples) == 0;
     progress_init(&progress, job, pipeline);
+    for (size_t i = 0; i < job->n_encodings; i++)
+        devices[i].pipeline = pipeline;
     if (progress_wanted(&progress))
         monitor.progress = show_progress;
     if (!made) {
@@ -308,8 +334,10 @@ static void fill_job(struct job *job, const struct prepare_options *o,
     for (size_t i = 0; i < m->n_encodings; i++) {
         job->room.n_tensors += m->encodings[i].n_tensors;
         job->room.tensor_bytes += m->encodings[i].n_bytes;
+        job->has_devices |= m->encodings[i].children != NULL;
         job->room.file_bytes += m->encodings[i].n_file_bytes;
     }
+    job->room.pixel_bytes = job->has_devices ? fittings.n_bytes : 0;
 }
 
 /* Everything from the opened models to the end of the run. */

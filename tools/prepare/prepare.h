@@ -10,8 +10,9 @@
 
 /* The command line, defaults filled in: each component's options. */
 struct prepare_options {
-    struct image_options image; /* `size` and `resize` are each encoder's own */
-    struct option_list given;   /* for encoders */
+    struct image_options image;     /* `size` and `resize` are each encoder's own */
+    struct option_list given;       /* for encoders */
+    struct process_options process; /* `processes` and `args` are each encoder's own */
     struct encoder_requests encoders;
     struct text_options text;
     struct select_options select;

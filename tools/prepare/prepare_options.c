@@ -19,7 +19,7 @@ static const char about[] =
 static int parse(struct prepare_options *o, int argc, char **argv, int *n_operands)
 {
     struct option options[1 + N_IMAGE_OPTIONS + N_ENCODER_OPTIONS + N_TEXT_OPTIONS +
-                          N_SELECT_OPTIONS + N_RUN_OPTIONS];
+                          N_SELECT_OPTIONS + N_RUN_OPTIONS + N_PROCESS_OPTIONS];
     struct option *next = options;
     const struct option_table table = {
         .usage = "latentmill prepare --out DIR [OPTION]... INPUT...",
@@ -37,7 +37,8 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
     encoder_options_list(&o->given, next += N_IMAGE_OPTIONS);
     text_options_list(&o->text, next += N_ENCODER_OPTIONS);
     select_options_list(&o->select, next += N_TEXT_OPTIONS);
-    run_options_list(&o->run, next + N_SELECT_OPTIONS);
+    run_options_list(&o->run, next += N_SELECT_OPTIONS);
+    process_options_list(&o->process, next + N_RUN_OPTIONS);
     return options_parse(&table, argc, argv, n_operands);
 }
 
@@ -50,7 +51,7 @@ static int check(struct prepare_options *o)
         usage_error("--out DIR is needed (see --help)");
         return OPTIONS_WRONG;
     }
-    rc = encoder_options_resolve(&o->given, &o->image, &o->encoders);
+    rc = encoder_options_resolve(&o->given, &o->image, &o->process, &o->encoders);
     if (rc == OPTIONS_OK)
         rc = text_options_check(&o->text);
     return rc == OPTIONS_OK ? select_options_check(&o->select) : rc;
@@ -62,6 +63,7 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
     int rc;
 
     *o = (struct prepare_options){.image = image_options_default(),
+                                  .process = process_options_default(),
                                   .text = text_options_default(),
                                   .select = select_options_default(),
                                   .run = run_options_default()};

@@ -19,6 +19,7 @@
 #include "tools/prepare/job.h"
 #include "tools/prepare/unit.h"
 #include "tools/prepare/sample.h"
+#include "tools/prepare/sample_tensors.h"
 #include "tools/prepare/sample_texts.h"
 #include "vae_encode/status.h"
 
@@ -30,7 +31,7 @@ static const uint64_t BATCH_BYTES = (uint64_t)256 << 20;
 struct slot {
     struct sample *sample; /* NULL: free */
     uint32_t rendition;    /* position of its first one in the sample's */
-    uint8_t *rgb;          /* of all fittings */
+    uint8_t *rgb;          /* of all fittings; the sample's where it goes on with them */
 };
 
 /* One encoder at work. */
@@ -109,13 +110,14 @@ static int make_slots(struct encode_worker *w)
     if (most < w->n_slots)
         w->n_slots = most > 0 ? (size_t)most : 1;
     w->slots = calloc(w->n_slots, sizeof(*w->slots));
-    w->rgb = malloc(w->n_slots * image);
+    if (!w->job->has_devices) /* else the sample has room for them */
+        w->rgb = malloc(w->n_slots * image);
     w->rgb_of = calloc(w->n_slots, sizeof(*w->rgb_of));
     w->batch = calloc(w->n_slots, sizeof(*w->batch));
-    if (!w->slots || !w->rgb || !w->rgb_of || !w->batch ||
+    if (!w->slots || (!w->rgb && !w->job->has_devices) || !w->rgb_of || !w->batch ||
         gather_init(&w->gather, w->n_slots) != 0)
         return -1;
-    for (size_t i = 0; i < w->n_slots; i++)
+    for (size_t i = 0; w->rgb && i < w->n_slots; i++)
         w->slots[i].rgb = w->rgb + i * image;
     return 0;
 }
@@ -293,21 +295,6 @@ static size_t put(const struct encoding_worker *w, size_t i, struct sample *s,
     return encoding_store(t, values, sample_add_tensor(s, tensor));
 }
 
-static void reject_values(const struct encoding *e, struct sample *s, uint32_t part,
-                          size_t bad, size_t n)
-{
-    struct reject reject;
-
-    if (e->tensors[0].kind == SHARD_CODES)
-        reject_set(&reject, REJECT_BAD_CODE, "%zu of %zu codes of %s are not below %u",
-                   bad, n, e->label, e->about.codebook);
-    else
-        reject_set(&reject, REJECT_NOT_FINITE,
-                   "%zu of %zu %s values are not finite in %s", bad, n,
-                   shard_kind_name(e->tensors[0].kind), e->dtype);
-    sample_reject(s, part, &reject);
-}
-
 /* Of the image in `slot`, number `i` of its batch. */
 static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
                   const struct slot *slot)
@@ -315,27 +302,15 @@ static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
     const struct encoding *e = w->encoding;
     struct sample *s = slot->sample;
     const uint32_t rendition = slot->rendition + (uint32_t)w->fitting->number;
-    const uint32_t part = s->renditions[rendition].part;
-    size_t bad = 0, n = 0;
+    size_t bad = 0;
 
     for (size_t k = 0; k < e->n_tensors; k++) {
-        const struct stored_tensor *t = &e->tensors[k];
-        const struct encoder_tensor *computed = &e->about.tensors[t->from];
-        struct shard_tensor tensor = {.kind = t->kind,
-                                      .part = part,
-                                      .owner = rendition,
-                                      .encoder = encoder,
-                                      .slot = t->slot,
-                                      .dtype = t->dtype,
-                                      .n_dims = (uint32_t)computed->n_dims,
-                                      .n_bytes = t->n_bytes};
+        struct shard_tensor tensor = sample_tensor(s, e, encoder, k, rendition);
 
-        memcpy(tensor.dims, computed->dims, sizeof(computed->dims));
-        bad += put(w, i, s, t, &tensor);
-        n += t->n_values;
+        bad += put(w, i, s, &e->tensors[k], &tensor);
     }
     if (bad > 0)
-        reject_values(e, s, part, bad, n);
+        sample_reject_values(s, e, s->renditions[rendition].part, bad);
 }
 
 /* Of the n images in w->batch. Returns as decode() does. */
@@ -406,11 +381,17 @@ static int work_on_image(struct encode_worker *w, struct sample *s, uint32_t par
     /* An earlier image of this sample may have turned out bad just now. */
     if (rc != 0 || s->in.reject.reason != REJECT_NONE)
         return rc;
+    if (w->job->has_devices)
+        slot->rgb = sample_add_pixels(s, w->fittings.n_bytes);
     rc = decode(w, s, part, slot, &bad);
     if (rc == 0 && bad.reason != REJECT_NONE)
         sample_reject(s, part, &bad);
     if (rc != 0 || bad.reason != REJECT_NONE)
         return rc;
+    if (w->job->has_devices) {
+        s->parts[part].pixels = slot->rgb;
+        s->parts[part].first_rendition = slot->rendition;
+    }
     slot->sample = s;
     /* All images have the same fittings, so that the first stands for them. */
     gather_add(&w->gather, slot, (int)w->fittings.fittings[0].rendition.target_width,
@@ -450,10 +431,8 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
     if (rc != 0)
         return rc < 0 ? rc : PIPE_END;
     for (int i = 0; i < n && rc == PIPE_OK; i++) {
-        if (s[i]->parts && s[i]->in.reject.reason == REJECT_NONE) { /* was worked on */
-            atomic_fetch_add(&s[i]->unit->progress.n_encoded, 1);
-            atomic_fetch_add(&w->job->count.done, 1);
-        }
+        if (!w->job->has_devices) /* whose stages come behind this one */
+            sample_encoded(s[i], w->job);
         rc = pipe_pass(out, s[i]);
     }
     return rc;

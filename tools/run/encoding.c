@@ -32,6 +32,33 @@ static int load_failed(const struct encoding *e, int rc)
     return EXIT_FAILED;
 }
 
+/* Starts the processes that it works in. */
+static int start_children(struct encoding *e)
+{
+    const struct encoder_request *r = e->request;
+
+    e->of_children =
+        (struct child_group_options){.label = r->label,
+                                     .scheme = r->scheme,
+                                     .rest = r->rest ? r->rest : "builtin",
+                                     .args = r->process.args,
+                                     .processes = r->process.processes,
+                                     .devices = r->process.devices,
+                                     .timeout_s = r->process.timeout,
+                                     .restarts = r->process.restarts,
+                                     .width = e->rendition.target_width,
+                                     .height = e->rendition.target_height,
+                                     .dtype = latent_dtype_names[r->latent.dtype],
+                                     .moments = moments_names[r->latent.moments]};
+    e->children = calloc(1, sizeof(*e->children));
+    if (!e->children)
+        return out_of_memory();
+    const int rc = child_group_open(e->children, &e->of_children);
+    if (rc == 0)
+        child_group_describe(e->children, &e->about);
+    return rc;
+}
+
 static int load(struct encoding *e, const struct encoding *same, const char *isa)
 {
     const struct encoder_request *r = e->request;
@@ -58,11 +85,14 @@ static int choose(struct encoding *e, const struct encoding *same, const char *i
     const struct encoder_request *r = e->request;
     int rc;
 
+    if (child_group_has(r->scheme))
+        return start_children(e);
     e->encoder = encoder_find(r->scheme);
     if (!e->encoder)
-        return usage_error("--encoder %s:%s: there is no such scheme; there are vae and "
-                           "pixels",
-                           r->scheme, r->rest ? r->rest : "builtin");
+        return usage_error("--encoder %s:%s: there is no such scheme; there are vae, "
+                           "pixels, %s",
+                           r->scheme, r->rest ? r->rest : "builtin",
+                           child_group_schemes());
     rc = load(e, same, isa);
     if (rc == 0)
         e->encoder->describe(e->model, (int)e->rendition.target_width,
@@ -290,6 +320,9 @@ void encoding_close(struct encoding *e)
 {
     if (e->encoder && !e->borrowed)
         e->encoder->unload(e->model);
+    if (e->children)
+        child_group_close(e->children);
+    free(e->children);
     free(e->features);
     free(e->geometry);
     free(e->input);

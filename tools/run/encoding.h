@@ -13,6 +13,7 @@
 
 #include "shard/header.h"
 #include "tools/cli/encoder_options.h"
+#include "tools/run/child_group.h"
 #include "tools/store/sha256.h"
 #include "vae_encode/encoder.h"
 
@@ -25,10 +26,12 @@ struct stored_tensor {
 };
 
 struct encoding {
-    const char *label;                /* its name in shards, and in reports */
-    const struct encoder *encoder;    /* NULL: it is at work in another stage */
-    void *model;                      /* of the encoder */
-    bool borrowed;                    /* the model is another encoding's */
+    const char *label;             /* its name in shards, and in reports */
+    const struct encoder *encoder; /* NULL: it is at work in another stage */
+    void *model;                   /* of the encoder */
+    bool borrowed;                 /* the model is another encoding's */
+    struct child_group *children;  /* that it works in, or NULL; owned */
+    struct child_group_options of_children;
     struct shard_rendition rendition; /* of its images: all but part and crop */
     enum resize_filter filter;
     struct encoder_description about;
