@@ -211,8 +211,6 @@ def equality(path):
 def misuse(folder, trainable):
     codes = write("write_shapes", folder / "codes", 5, "codes")
     assert ShardReader(codes)[3].latent is None
-    refused("its images are seen by 'vq', which makes codes: a Dataset takes latents", Dataset, codes, batch_size=1)
-    refused("has an image without a latent", parts_for_transfusion, ShardReader(codes)[3], None, None)
     sequence = ShardReader(codes)[3].sequence()
     assert sequence.tokens.tolist() == [1, 5, 6, 10, *[0] * 3, 11, 2]
     refused("a patch window of 8 does not divide a latent of", Dataset, trainable, batch_size=1, patch=8)
