@@ -19,7 +19,7 @@ EXTENSION = "_shard"  # the module in C, for all of the package; its stub names 
 OWN = {"self", "cls", EXTENSION}
 PACKAGE = "latentmill"
 OPEN = {"_fields", "_replace", "_asdict", "_make"}  # what a NamedTuple offers
-FOLDERS = ("sources", "planning", "batches")
+FOLDERS = ("encoders", "sources", "planning", "batches")
 
 
 def is_private(name):
