@@ -97,9 +97,13 @@ class TorchEncoder(Encoder):
 
     def place(self, model: Any) -> Any:
         """The model as the options want it."""
-        model = model.to(self.device, self.dtype).eval().requires_grad_(False)
+        model = model.to(self.device).eval().requires_grad_(False)
+        if self.dtype != self.torch.float32:
+            model = model.to(self.dtype)
         if self.options.channels_last:
-            model = model.to(memory_format=self.torch.channels_last)
+            formats = {4: self.torch.channels_last, 5: self.torch.channels_last_3d}
+            for p in model.parameters():
+                p.data = p.data.contiguous(memory_format=formats.get(p.dim(), self.torch.contiguous_format))
         return model
 
     def compiled(self, function: Any) -> Any:
@@ -129,6 +133,14 @@ class TorchEncoder(Encoder):
     def compute(self, pixels: Any) -> list[Any]:
         """The tensors (n, ...) of uint8 pixels (n, height, width, 3) on the device."""
 
+    def as_range(self, pixels: Any) -> Any:
+        """What compute() gets as (n, 3, height, width) in [-1, 1], of the type that is computed in: as
+        diffusers' VaeImageProcessor makes it, in fp32."""
+        torch = self.torch
+        layout = torch.channels_last if self.options.channels_last else torch.contiguous_format
+        x = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
+        return x.div_(255).mul_(2).sub_(1).to(self.dtype)
+
     def receive(self, rgb: npt.NDArray[np.uint8]) -> Any:
         pixels = self.torch.from_numpy(rgb)
         if self._copying is None:
@@ -140,8 +152,12 @@ class TorchEncoder(Encoder):
         return pixels
 
     def encode(self, batch: Any) -> list[Array]:
+        n = len(batch)
         with self.torch.inference_mode():
-            return [self.to_array(tensor) for tensor in self.compute(batch)]
+            if self.options.compile and n < self.options.batch:  # one shape: compiled once
+                filler = batch.new_zeros(self.options.batch - n, *batch.shape[1:])
+                batch = self.torch.cat([batch, filler])
+            return [self.to_array(tensor[:n]) for tensor in self.compute(batch)]
 
     def to_array(self, tensor: Any) -> Array:
         """Floats in the stored type, integers as i32 (u16 and u32 are few things' type in PyTorch)."""
