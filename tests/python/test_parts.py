@@ -196,6 +196,11 @@ def equality(path):
     assert any(len(text.alternatives) > 1 and text.alternatives[0].ids is not None for text in texts)
     for record, same in zip(first[:200], second):
         assert record.parts == same.parts == pickle.loads(pickle.dumps(record.parts)), record
+        found = {}  # of the parts in their order
+        for one in (one for part in record.parts for one in part.tensors):
+            found.setdefault((one.encoder, one.output, one.mirrored, one.logvar), one)
+        assert all(record.tensor(*which) == one for which, one in found.items())
+        assert record.tensor("nobody") is None
         for text, other in zip(record.texts, same.texts):
             assert not text != other
             assert list(map(hash, text.alternatives)) == list(map(hash, other.alternatives))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -121,6 +122,7 @@ class Transformers(TorchEncoder):
 
     def __init__(self, options: Namespace, config: dict[str, Any]):
         super().__init__(options)
+        os.environ["HF_HUB_OFFLINE"] = "1"
         from transformers.utils import logging
         logging.set_verbosity_error()  # else it tells of each weight that is a text tower's
         logging.disable_progress_bar()

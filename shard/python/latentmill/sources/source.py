@@ -294,14 +294,16 @@ def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
                          "a view made by latentmill.build_view(..., tokenizer=...)")
 
 
+# Members of an encoder that its sources must share, by its kind.
+_SHARED = {"latent": ("weights_sha256", "scale", "shift", "moments"),
+           "codes": ("weights_sha256", "codebook", "id_offset", "id_map")}
+
+
 class Seen(NamedTuple):
     """What images are seen by."""
     kind: str  # "latent" or "codes"
-    encoder: tuple[Any, ...]  # what its sources must share, by SHARED
+    encoder: tuple[Any, ...]  # its members by _SHARED
     dtype: str | int | None  # of latents
-
-    SHARED = {"latent": ("weights_sha256", "scale", "shift", "moments"),
-              "codes": ("weights_sha256", "codebook", "id_offset", "id_map")}
 
 
 @dataclass(frozen=True)
@@ -328,7 +330,7 @@ class Contract:
         if encoder is None or not dtypes:
             return Contract(tokenizer, None)
         described = header["encoders"][encoder]
-        shared = tuple(described.get(name) for name in Seen.SHARED[described["kind"]])
+        shared = tuple(described.get(name) for name in _SHARED[described["kind"]])
         if described["kind"] == "codes":
             return Contract(tokenizer, Seen("codes", shared, None))
         if len(dtypes) > 1:
@@ -347,7 +349,7 @@ class Contract:
         if mine.kind != theirs.kind:
             return [*out, f"images seen as: {mine.kind} and {theirs.kind}"]
         out += [f"{'VAE' if mine.kind == 'latent' else 'encoder'}'s {name}: {_short(a)} and {_short(b)}"
-                for name, a, b in zip(Seen.SHARED[mine.kind], mine.encoder, theirs.encoder) if a != b]
+                for name, a, b in zip(_SHARED[mine.kind], mine.encoder, theirs.encoder) if a != b]
         if mine.dtype != theirs.dtype:
             out.append(f"dtype of latents: {mine.dtype} and {theirs.dtype}")
         return out
@@ -360,7 +362,7 @@ def _codes_end(encoder: dict[str, Any]) -> int:
         return int((encoder.get("id_offset") or 0) + encoder["codebook"])
     if isinstance(ids, dict):  # FORMAT.md, section 2
         ids = np.frombuffer(base64.b64decode(ids["u32"]), "<u4").tolist()
-    return max(ids) + 1
+    return int(max(ids)) + 1
 
 
 def _short(value: object) -> str:
