@@ -72,6 +72,7 @@ INGEST_SRC := \
     ingest/image/resize_portable.c \
     ingest/image/resize_tables.c \
     ingest/image/resize.c \
+    ingest/image/resize_set.c \
     ingest/image/colour_profile.c \
     ingest/image/decode_jpeg.c \
     ingest/image/decode_png.c \
@@ -92,6 +93,7 @@ VAE_SRC := \
     vae_encode/cpu/cpu_portable.c \
     vae_encode/cpu/cpu_tile.c \
     vae_encode/cpu/cpu_winograd.c \
+    vae_encode/child/child_frames.c \
     vae_encode/encoder.c \
     vae_encode/model/families.c \
     vae_encode/model/graph_build.c \
@@ -221,6 +223,7 @@ TOOLS_SRC := \
     tools/store/data_set.c \
     tools/store/data_set_find.c \
     tools/cli/data_set_report.c \
+    tools/cli/encoder_options.c \
     tools/prepare/configuration.c \
     tools/dump/dump.c \
     tools/dump/dump_json.c \
@@ -243,8 +246,14 @@ TOOLS_SRC := \
     tools/export/export_view.c \
     tools/export/export_webdataset.c \
     tools/prepare/first_shard.c \
+    tools/prepare/fittings.c \
     tools/store/folder_walk.c \
     tools/prepare/gather.c \
+    tools/prepare/company.c \
+    tools/prepare/device_answer.c \
+    tools/prepare/device_faults.c \
+    tools/prepare/sample_tensors.c \
+    tools/prepare/stage_device.c \
     tools/cli/image_options.c \
     tools/index/index_command.c \
     tools/prepare/identity.c \
@@ -279,6 +288,12 @@ TOOLS_SRC := \
     tools/prepare/progress.c \
     tools/store/publish.c \
     tools/run/queue.c \
+    tools/run/child_process.c \
+    tools/run/command_words.c \
+    tools/run/child_encoder.c \
+    tools/run/child_group.c \
+    tools/run/child_hello.c \
+    tools/run/device_list.c \
     tools/view/record_view.c \
     tools/prepare/remaining.c \
     tools/prepare/console.c \
@@ -317,6 +332,9 @@ UNIT_TESTS := \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
     tests/unit/test_caption.c \
+    tests/unit/test_child_frames.c \
+    tests/unit/test_child_process.c \
+    tests/unit/test_company.c \
     tests/unit/test_read_stage.c \
     tests/unit/test_reader_jsonl.c \
     tests/unit/test_reader_jsonl_faults.c \
@@ -381,6 +399,7 @@ UNIT_TESTS := \
 # Programs that tests written in other languages run.
 TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
+    tests/programs/null_encoder.c \
     tests/programs/decode_files.c \
     tests/programs/encode_jpeg.c \
     tests/programs/tokenize_lines.c \
@@ -401,6 +420,7 @@ FAIL_ALLOCATION := tests/programs/fail_allocation.c
 
 PYTHON_TESTS := \
     tests/python/test_data_set.py \
+    tests/python/test_child_encoders.py \
     tests/python/test_documents.py \
     tests/python/test_dataset_index.py \
     tests/python/test_dump.py \

@@ -30,7 +30,8 @@
     X(NO_TEXT, "no_text")                                                                \
     X(EMPTY_TEXT, "empty_text")                                                          \
     X(TEXT_NOT_UTF8, "text_not_utf8")                                                    \
-    X(TOO_LONG, "too_long")
+    X(TOO_LONG, "too_long")                                                              \
+    X(ENCODER_FAILED, "encoder_failed")
 
 enum reject_reason {
     REJECT_NONE = 0,

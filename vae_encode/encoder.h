@@ -21,7 +21,7 @@
 
 #include "ingest/image.h"
 
-enum { ENCODER_MAX_TENSORS = 8, ENCODER_MAX_DIMS = 4 };
+enum { ENCODER_MAX_TENSORS = 8, ENCODER_MAX_DIMS = 8 };
 
 enum encoder_input { ENCODER_OF_IMAGE, ENCODER_OF_TEXT }; /* encode() is of images */
 enum encoder_kind { ENCODER_LATENT, ENCODER_CODES, ENCODER_FEATURES };
@@ -36,6 +36,15 @@ struct encoder_tensor {
     enum encoder_element element;
     int n_dims;
     uint32_t dims[ENCODER_MAX_DIMS]; /* a latent's: (C, H/f, W/f) */
+};
+
+/* What one output of an encoder of features gives. */
+struct encoder_features {
+    const char *what; /* "patches", "tokens", "pooled" */
+    size_t n_dims;
+    uint32_t
+        dims[ENCODER_MAX_DIMS]; /* 0: not always the same; never the last, the width */
+    const double *mean, *std;   /* along the width, over a data set; NULL: not known */
 };
 
 /* A model at one size of image. Texts are lent, and live as long as the model. */
@@ -54,12 +63,26 @@ struct encoder_description {
 
     size_t n_tensors;
     struct encoder_tensor tensors[ENCODER_MAX_TENSORS];
+    size_t n_outputs; /* that have names, from output 0 on */
+    const char *const *outputs;
 
     /* of latents: */
     uint32_t channels, downscale; /* C, f */
-    size_t n_scale;               /* length of scale and shift: 1 or C */
+    size_t n_scale;               /* length of scale and shift: 1, C or C p p */
+    uint32_t scale_window;        /* p; 0 is 1 */
     const double *scale, *shift;  /* trainer's latent = (raw - shift) * scale */
     double replaced_scale; /* the model's own, where options.scale took its place, or 0 */
+
+    /* of codes, which are below the codebook: */
+    uint32_t codebook;
+    bool has_id_offset; /* the model's own: code i is the token id_offset + i */
+    uint32_t id_offset;
+    size_t n_id_map;        /* codebook, or 0: none */
+    const uint32_t *id_map; /* code i is the token id_map[i] */
+
+    /* of features: one for each output, or none */
+    size_t n_features;
+    const struct encoder_features *features;
 };
 
 struct encoder_options {

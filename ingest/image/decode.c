@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One image: header -> crop -> codec, whose rows go through the resizer as they are
- * decoded -> colour profile on the small result. */
+ * One image: header -> crops -> codec, whose rows go through the resizers as they are
+ * decoded -> colour profile on the small results. */
 #include "ingest/image/decode.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "ingest/image/colour_profile.h"
 #include "ingest/image/decode_codec.h"
 #include "ingest/image/header_format.h"
-#include "ingest/image/resize.h"
+#include "ingest/image/resize_set.h"
 #include "ingest/status.h"
 
 struct codec {
@@ -25,12 +25,15 @@ static const struct codec codecs[] = {
     [IMAGE_WEBP] = {decode_webp, webp_header_profile},
 };
 
-enum { MAX_TARGET = 8192 };
+enum { MAX_SIDE = 8192 };
+
+_Static_assert((int)IMAGE_MAX_TARGETS == (int)RESIZE_SET_MOST, "all at one scale");
 
 struct image_decoder {
     struct decode_options options;
+    const struct resize_kernels *kernels;
     struct colour_cache *colours;
-    struct resize_tables *tables;
+    struct resize_tables *tables[IMAGE_MAX_TARGETS]; /* as many as were needed */
 };
 
 int image_decoder_open(struct image_decoder **out, const struct decode_options *options)
@@ -38,16 +41,15 @@ int image_decoder_open(struct image_decoder **out, const struct decode_options *
     const struct resize_kernels *kernels = resize_kernels_find(options->isa);
 
     *out = NULL;
-    if (!kernels || options->width < 1 || options->width > MAX_TARGET ||
-        options->height < 1 || options->height > MAX_TARGET ||
-        !resize_filter_shape(options->filter) || options->jpeg_scale < 0)
+    if (!kernels || options->jpeg_scale < 0)
         return INGEST_EINVAL;
     struct image_decoder *d = calloc(1, sizeof(*d));
     if (!d)
         return INGEST_ENOMEM;
     d->options = *options;
+    d->kernels = kernels;
     d->colours = colour_cache_open();
-    if (!d->colours || resize_tables_open(&d->tables, kernels) != INGEST_OK) {
+    if (!d->colours) {
         image_decoder_close(d);
         return INGEST_ENOMEM;
     }
@@ -57,7 +59,7 @@ int image_decoder_open(struct image_decoder **out, const struct decode_options *
 
 const char *image_decoder_isa(const struct image_decoder *d)
 {
-    return resize_tables_kernels(d->tables)->isa;
+    return d->kernels->isa;
 }
 
 void image_decoder_close(struct image_decoder *d)
@@ -65,20 +67,27 @@ void image_decoder_close(struct image_decoder *d)
     if (!d)
         return;
     colour_cache_close(d->colours);
-    resize_tables_close(d->tables);
+    for (size_t i = 0; i < IMAGE_MAX_TARGETS; i++)
+        resize_tables_close(d->tables[i]);
     free(d);
+}
+
+static bool is_possible(const struct image_target *t)
+{
+    return t->width >= 1 && t->width <= MAX_SIDE && t->height >= 1 &&
+           t->height <= MAX_SIDE && resize_filter_shape(t->filter);
 }
 
 /* The largest centred box of the target's aspect. */
 static struct resize_box centred_box(int64_t width, int64_t height,
-                                     const struct decode_options *o)
+                                     const struct image_target *t)
 {
     int64_t w = width, h = height;
 
-    if (width * o->height >= height * o->width)
-        w = height * o->width / o->height;
+    if (width * t->height >= height * t->width)
+        w = height * t->width / t->height;
     else
-        h = width * o->height / o->width;
+        h = width * t->height / t->width;
     w = w < 1 ? 1 : w;
     h = h < 1 ? 1 : h;
     return (struct resize_box){(int)((width - w) / 2), (int)((height - h) / 2), (int)w,
@@ -87,40 +96,44 @@ static struct resize_box centred_box(int64_t width, int64_t height,
 
 /* The smallest size to decode at, in eighths. */
 static int choose_scale(const struct image_header *h, const struct resize_box *crop,
-                        const struct decode_options *o)
+                        const struct image_target *t, int jpeg_scale)
 {
     int eighths = 8;
 
-    if (h->format != IMAGE_JPEG || o->jpeg_scale == 0)
+    if (h->format != IMAGE_JPEG || jpeg_scale == 0)
         return eighths;
-    while (
-        eighths > 1 &&
-        (int64_t)crop->width * (eighths / 2) >= (int64_t)8 * o->jpeg_scale * o->width &&
-        (int64_t)crop->height * (eighths / 2) >= (int64_t)8 * o->jpeg_scale * o->height)
+    while (eighths > 1 &&
+           (int64_t)crop->width * (eighths / 2) >= (int64_t)8 * jpeg_scale * t->width &&
+           (int64_t)crop->height * (eighths / 2) >= (int64_t)8 * jpeg_scale * t->height)
         eighths /= 2;
     return eighths;
 }
 
-static void plan_geometry(struct resize_geometry *g, const struct image_header *h,
-                          const struct decode_options *o, struct decoded *out)
+static void measure(const struct image_header *h, struct decoded *out)
 {
     bool transposed = orientation_transposes(h->orientation);
 
     out->original_width = transposed ? h->height : h->width;
     out->original_height = transposed ? h->width : h->height;
+}
+
+static void plan_geometry(struct resize_geometry *g, const struct image_header *h,
+                          const struct decoded *image, int jpeg_scale,
+                          struct image_target *t)
+{
     g->width = (int)h->width;
     g->height = (int)h->height;
     g->orientation = h->orientation;
-    g->crop = centred_box(out->original_width, out->original_height, o);
-    g->eighths = choose_scale(h, &g->crop, o);
-    g->out_width = o->width;
-    g->out_height = o->height;
-    g->filter = o->filter;
-    out->crop_left = (uint32_t)g->crop.left;
-    out->crop_top = (uint32_t)g->crop.top;
-    out->crop_width = (uint32_t)g->crop.width;
-    out->crop_height = (uint32_t)g->crop.height;
-    out->upscaled = g->crop.width < o->width || g->crop.height < o->height;
+    g->crop = centred_box(image->original_width, image->original_height, t);
+    g->eighths = choose_scale(h, &g->crop, t, jpeg_scale);
+    g->out_width = t->width;
+    g->out_height = t->height;
+    g->filter = t->filter;
+    t->crop_left = (uint32_t)g->crop.left;
+    t->crop_top = (uint32_t)g->crop.top;
+    t->crop_width = (uint32_t)g->crop.width;
+    t->crop_height = (uint32_t)g->crop.height;
+    t->upscaled = g->crop.width < t->width || g->crop.height < t->height;
 }
 
 static enum colour_space space_of(const struct image_header *info)
@@ -151,41 +164,72 @@ static int find_transform(struct image_decoder *d, const uint8_t *bytes, size_t 
     return verdict == COLOUR_NO_MEMORY ? INGEST_ENOMEM : rc;
 }
 
+/* Decodes at `scale` eighths for those of n targets that want it. */
+static int decode_at(struct image_decoder *d, struct decode_job *job, int scale,
+                     const struct resize_geometry *geometries,
+                     const struct image_target *targets, size_t n)
+{
+    struct resize_set set = {0};
+    int rc = INGEST_OK;
+
+    for (size_t i = 0; i < n && rc == INGEST_OK; i++) {
+        if (geometries[i].eighths != scale)
+            continue;
+        if (!d->tables[i])
+            rc = resize_tables_open(&d->tables[i], d->kernels);
+        if (rc == INGEST_OK)
+            rc = resizer_open(&set.resizers[set.n], d->tables[i], &geometries[i],
+                              targets[i].rgb);
+        set.n += rc == INGEST_OK;
+    }
+    job->eighths = scale;
+    job->resizers = &set;
+    if (rc == INGEST_OK && set.n > 0)
+        rc = codecs[job->header->format].decode(job);
+    for (size_t i = 0; i < set.n; i++)
+        resizer_close(set.resizers[i]);
+    return rc;
+}
+
 int image_decoder_run(struct image_decoder *d, const void *bytes, size_t len,
-                      const struct image_header *h, uint8_t *rgb, struct decoded *out)
+                      const struct image_header *h, struct image_target *targets,
+                      size_t n_targets, struct decoded *out)
 {
     const struct decode_options *o = &d->options;
     const struct colour_transform *transform;
-    struct resize_geometry geometry;
-    struct resizer *resizer = NULL;
+    struct resize_geometry geometries[IMAGE_MAX_TARGETS];
 
     memset(out, 0, sizeof(*out));
-    plan_geometry(&geometry, h, o, out);
+    if (n_targets < 1 || n_targets > IMAGE_MAX_TARGETS)
+        return INGEST_EINVAL;
+    measure(h, out);
+    for (size_t i = 0; i < n_targets; i++) {
+        if (!is_possible(&targets[i]))
+            return INGEST_EINVAL;
+        plan_geometry(&geometries[i], h, out, o->jpeg_scale, &targets[i]);
+    }
     if (h->width < o->min_size || h->height < o->min_size) {
         reject_set(&out->reject, REJECT_TOO_SMALL, "image of %u x %u pixels",
                    out->original_width, out->original_height);
         return INGEST_OK;
     }
     int rc = find_transform(d, bytes, len, h, &transform, &out->broken_profile);
-    if (rc == INGEST_OK)
-        rc = resizer_open(&resizer, d->tables, &geometry, rgb);
-    if (rc != INGEST_OK)
-        return rc;
     bool cmyk = space_of(h) == COLOUR_CMYK;
     struct decode_job job = {
         .bytes = bytes,
         .len = len,
         .header = h,
         .keep_truncated = o->keep_truncated,
-        .eighths = geometry.eighths,
         .whole = o->whole,
         .cmyk = cmyk ? transform : NULL,
-        .resizer = resizer,
         .reject = &out->reject,
     };
-    rc = codecs[h->format].decode(&job);
-    resizer_close(resizer);
-    if (rc == INGEST_OK && out->reject.reason == REJECT_NONE && transform && !cmyk)
-        colour_transform_rgb(transform, rgb, (size_t)o->width * (size_t)o->height);
+    for (int scale = 8; scale > 0 && rc == INGEST_OK; scale /= 2)
+        if (out->reject.reason == REJECT_NONE)
+            rc = decode_at(d, &job, scale, geometries, targets, n_targets);
+    for (size_t i = 0; i < n_targets && rc == INGEST_OK && transform && !cmyk; i++)
+        if (out->reject.reason == REJECT_NONE)
+            colour_transform_rgb(transform, targets[i].rgb,
+                                 (size_t)targets[i].width * (size_t)targets[i].height);
     return rc;
 }

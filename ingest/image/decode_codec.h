@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ingest/image/decode_codec.h - what one codec is given and must do. Internal to ingest/.
  *
- * A codec hands the rows of the stored image to the resizer, from the top, as 8-bit RGB
- * on white, or at least what lies in the resizer's window. It returns INGEST_OK, also for
+ * A codec hands the rows of the stored image to the resizers, from the top, as 8-bit RGB
+ * on white, or at least what lies in their window. It returns INGEST_OK, also for
  * a bad image, which job->reject names, or INGEST_ENOMEM. */
 #ifndef INGEST_IMAGE_DECODE_CODEC_H
 #define INGEST_IMAGE_DECODE_CODEC_H
@@ -13,7 +13,7 @@
 
 #include "ingest/image/colour_profile.h"
 #include "ingest/image/image_header.h"
-#include "ingest/image/resize.h"
+#include "ingest/image/resize_set.h"
 
 struct decode_job {
     const uint8_t *bytes;
@@ -23,7 +23,7 @@ struct decode_job {
     int eighths;                         /* of a JPEG's size, at which it is decoded */
     bool whole;                          /* of a JPEG, decode all pixels */
     const struct colour_transform *cmyk; /* JPEG only; NULL: without a profile */
-    struct resizer *resizer;
+    struct resize_set *resizers;
     struct reject *reject;
 };
 

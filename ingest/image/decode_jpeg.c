@@ -236,7 +236,7 @@ static void skip_rows_above(struct jpeg_run *run, const struct resize_box *windo
 
     if (above > 0) {
         jpeg_skip_scanlines(cinfo, (JDIMENSION)above);
-        resizer_skip(run->job->resizer, above);
+        resize_set_skip(run->job->resizers, above);
     }
 }
 
@@ -245,11 +245,11 @@ static void read_rows(struct jpeg_run *run, JDIMENSION end)
     struct jpeg_decompress_struct *cinfo = &run->cinfo;
 
     while (cinfo->output_scanline < end) {
-        JSAMPROW row = resizer_row(run->job->resizer) + (size_t)4 * run->left;
+        JSAMPROW row = resize_set_row(run->job->resizers) + (size_t)4 * run->left;
         jpeg_read_scanlines(cinfo, &row, 1);
         if (cinfo->num_components == 4)
             cmyk_row_to_rgb(run->job, row, cinfo->output_width);
-        resizer_row_done(run->job->resizer);
+        resize_set_row_done(run->job->resizers);
     }
 }
 
@@ -294,7 +294,7 @@ static enum outcome decode_rows(struct jpeg_run *run)
         read_rows(run, cinfo->output_height);
         return DONE;
     }
-    const struct resize_box window = resizer_window(run->job->resizer);
+    const struct resize_box window = resize_set_window(run->job->resizers);
     skip_columns(run, &window);
     skip_rows_above(run, &window);
     read_rows(run, (JDIMENSION)(window.top + window.height));

@@ -39,7 +39,7 @@ static void rgba_16_row(uint8_t *to, const uint8_t *from, size_t n)
 static void hand_over(const struct png_run *run, const uint8_t *from)
 {
     size_t n = run->job->header->width;
-    uint8_t *row = resizer_row(run->job->resizer);
+    uint8_t *row = resize_set_row(run->job->resizers);
 
     if (run->pixel_bytes == 8)
         rgba_16_row(row, from, n);
@@ -47,7 +47,7 @@ static void hand_over(const struct png_run *run, const uint8_t *from)
         decode_row_on_white(row, from, n);
     else
         decode_row_from_rgb(row, from, n);
-    resizer_row_done(run->job->resizer);
+    resize_set_row_done(run->job->resizers);
 }
 
 static int open_png(struct png_run *run)

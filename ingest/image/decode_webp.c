@@ -57,7 +57,7 @@ static void hand_over(const struct webp_run *run)
     const uint8_t *from = run->pixels;
 
     for (uint32_t y = 0; y < frame->canvas_height; y++) {
-        uint8_t *row = resizer_row(run->job->resizer);
+        uint8_t *row = resize_set_row(run->job->resizers);
         uint8_t *to = row + (size_t)4 * frame->x;
         bool inside = y >= frame->y && y - frame->y < frame->height;
         if (!inside || frame->width < frame->canvas_width)
@@ -69,7 +69,7 @@ static void hand_over(const struct webp_run *run)
                 decode_row_from_rgb(to, from, frame->width);
             from += frame->width * run->pixel_bytes;
         }
-        resizer_row_done(run->job->resizer);
+        resize_set_row_done(run->job->resizers);
     }
 }
 

@@ -283,15 +283,28 @@ uint8_t *resizer_row(struct resizer *r)
     return r->rows + (size_t)(r->row % RESIZE_GROUP) * r->row_len;
 }
 
+static bool is_in_window(const struct resizer *r, int row)
+{
+    return row >= r->window.top && row < r->window.top + r->window.height;
+}
+
 void resizer_row_done(struct resizer *r)
 {
     int bottom = r->window.top + r->window.height;
     int row = r->row++;
 
-    if (row < r->window.top || row >= bottom)
-        return;
-    if (row % RESIZE_GROUP == RESIZE_GROUP - 1 || row == bottom - 1)
+    if (is_in_window(r, row) &&
+        (row % RESIZE_GROUP == RESIZE_GROUP - 1 || row == bottom - 1))
         take_group(r, row / RESIZE_GROUP);
+}
+
+void resizer_take_row(struct resizer *r, const uint8_t *row)
+{
+    const size_t left = 4 * (size_t)r->window.left;
+
+    if (is_in_window(r, r->row))
+        memcpy(resizer_row(r) + left, row + left, 4 * (size_t)r->window.width);
+    resizer_row_done(r);
 }
 
 void resizer_skip(struct resizer *r, int n)

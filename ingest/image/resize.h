@@ -53,6 +53,9 @@ uint8_t *resizer_row(struct resizer *r);
 /* Takes the row. Rows behind the window are ignored. */
 void resizer_row_done(struct resizer *r);
 
+/* The same for a row that another resizer of this image was given: it is copied. */
+void resizer_take_row(struct resizer *r, const uint8_t *row);
+
 /* Passes over n rows that lie before the window, from the first row on. */
 void resizer_skip(struct resizer *r, int n);
 

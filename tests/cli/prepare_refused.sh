@@ -26,7 +26,7 @@ error: unknown option --sise (see --help)
 END
 refused --out "$T/o" --size 250 $scenes
 expect_stderr <<'END'
-error: --size 250: must be a multiple of 8, the VAE's downscale
+error: --size 250: must be a multiple of 8 for the encoder vae
 END
 refused --out "$T/o" --size many $scenes
 expect_stderr <<'END'

@@ -18,14 +18,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void decode(const uint8_t *data, size_t size, struct decode_options options,
                    uint8_t *rgb, struct decoded *out)
 {
+    struct image_target target = {
+        .width = SIDE, .height = SIDE, .filter = RESIZE_BICUBIC, .rgb = rgb};
     struct image_decoder *d;
 
     if (image_decoder_open(&d, &options) != INGEST_OK)
         abort();
-    int rc = decode_image(d, data, size, rgb, out);
+    int rc = decode_image(d, data, size, &target, out);
     assert(rc == INGEST_OK);
     assert(out->reject.reason == REJECT_NONE || out->reject.detail[0] != '\0');
-    assert(out->reject.reason != REJECT_NONE || out->crop_width > 0);
+    assert(out->reject.reason != REJECT_NONE || target.crop_width > 0);
     image_decoder_close(d);
 }
 
@@ -34,9 +36,6 @@ static void check(const uint8_t *data, size_t size, bool keep_truncated, int jpe
 {
     static uint8_t part[SIDE * SIDE * 3], whole[SIDE * SIDE * 3];
     struct decode_options options = {
-        .width = SIDE,
-        .height = SIDE,
-        .filter = RESIZE_BICUBIC,
         .icc = ICC_SRGB,
         .keep_truncated = keep_truncated,
         .jpeg_scale = jpeg_scale,

@@ -59,11 +59,12 @@ static int to_int(const char *text)
     return (int)strtol(text, NULL, 10);
 }
 
-static int decode_file(struct image_decoder *d, const char *path, uint8_t *rgb,
-                       size_t rgb_len)
+static int decode_file(struct image_decoder *d, const char *path,
+                       struct image_target *target)
 {
     struct image_header info = {0};
     struct decoded out = {0};
+    const size_t rgb_len = (size_t)3 * (size_t)target->width * (size_t)target->height;
     size_t len = 0;
     uint8_t *bytes = read_file(path, &len);
 
@@ -76,7 +77,7 @@ static int decode_file(struct image_decoder *d, const char *path, uint8_t *rgb,
         if (info.need > budget)
             reject_set(&out.reject, REJECT_TOO_MANY_PIXELS, "needs too much");
         else
-            rc = image_decoder_run(d, bytes, len, &info, rgb, &out);
+            rc = image_decoder_run(d, bytes, len, &info, target, 1, &out);
     }
     free(bytes);
     if (rc != INGEST_OK) {
@@ -85,12 +86,12 @@ static int decode_file(struct image_decoder *d, const char *path, uint8_t *rgb,
     }
     printf("%s %u %u %u %u %u %u %d %d %" PRIu64 " %" PRIu64 "\n",
            reject_name(out.reject.reason), out.original_width, out.original_height,
-           out.crop_left, out.crop_top, out.crop_width, out.crop_height, out.upscaled,
-           out.broken_profile, info.need, peak_bytes());
+           target->crop_left, target->crop_top, target->crop_width, target->crop_height,
+           target->upscaled, out.broken_profile, info.need, peak_bytes());
     if (out.reject.reason != REJECT_NONE)
         fprintf(stderr, "%s: %s: %s\n", path, reject_name(out.reject.reason),
                 out.reject.detail);
-    else if (fwrite(rgb, 1, rgb_len, stdout) != rgb_len)
+    else if (fwrite(target->rgb, 1, rgb_len, stdout) != rgb_len)
         return 1;
     return 0;
 }
@@ -105,10 +106,12 @@ int main(int argc, char **argv)
     int filter = RESIZE_AREA;
     while (filter >= 0 && strcmp(argv[1], resize_filter_name(filter)) != 0)
         filter--;
-    struct decode_options options = {
+    struct image_target target = {
         .width = to_int(argv[2]),
         .height = to_int(argv[3]),
         .filter = (enum resize_filter)filter,
+    };
+    struct decode_options options = {
         .icc = strcmp(argv[4], "ignore") == 0 ? ICC_IGNORE : ICC_SRGB,
         .keep_truncated = strcmp(argv[5], "keep") == 0,
         .min_size = (uint32_t)to_int(argv[6]),
@@ -118,14 +121,13 @@ int main(int argc, char **argv)
     };
     if (filter < 0 || image_decoder_open(&d, &options) != INGEST_OK)
         return 2;
-    size_t rgb_len = (size_t)3 * (size_t)options.width * (size_t)options.height;
-    uint8_t *rgb = malloc(rgb_len);
-    int failed = rgb == NULL;
+    target.rgb = malloc((size_t)3 * (size_t)target.width * (size_t)target.height);
+    int failed = target.rgb == NULL;
     while (!failed && fgets(path, sizeof(path), stdin)) {
         path[strcspn(path, "\n")] = '\0';
-        failed = decode_file(d, path, rgb, rgb_len);
+        failed = decode_file(d, path, &target);
     }
-    free(rgb);
+    free(target.rgb);
     image_decoder_close(d);
     return failed;
 }

@@ -9,14 +9,14 @@
 /* Returns as image_decoder_run() does; what is wrong with the header is in out->reject,
  * too. */
 static inline int decode_image(struct image_decoder *d, const void *bytes, size_t len,
-                               uint8_t *rgb, struct decoded *out)
+                               struct image_target *target, struct decoded *out)
 {
     struct image_header header;
 
     *out = (struct decoded){0};
     if (image_header_read(bytes, len, &header, &out->reject) != REJECT_NONE)
         return INGEST_OK;
-    return image_decoder_run(d, bytes, len, &header, rgb, out);
+    return image_decoder_run(d, bytes, len, &header, target, 1, out);
 }
 
 #endif

@@ -13,13 +13,12 @@
 static json_t *configuration_of(const struct encoding *e)
 {
     const struct image_options image = image_options_default();
-    const struct latent_options latent = {.vae = NULL};
     const struct text_options text = text_options_default();
     const struct select_options select = select_options_default();
     const struct shard_tokenizer none = {.present = false};
 
     return configuration_json(
-        &(struct configuration_parts){&image, &latent, &text, &select, &none, e, 1});
+        &(struct configuration_parts){&image, true, &text, &select, &none, e, 1});
 }
 
 static void what_an_encoder_lacks_is_left_out(void **state)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the image decoders' fronts read: EXIF, profiles in pieces, limits, bad options.
+ * What the image decoders' fronts read: EXIF, profiles in pieces, limits, bad targets.
  * Pixels are compared with Pillow's in tests/python. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,29 +32,29 @@ static void put(struct bytes *b, const void *data, size_t len)
     b->len += len;
 }
 
-/* A JPEG of 40 x 24 pixels; free its bytes. */
-static struct bytes make_jpeg(bool progressive)
+/* A JPEG of any size; free its bytes. */
+static struct bytes make_jpeg_of(unsigned width, unsigned height, bool progressive)
 {
     struct jpeg_compress_struct cinfo;
     struct jpeg_error_mgr errors;
     unsigned char *out = NULL;
     unsigned long len = 0;
-    uint8_t row[40 * 3];
+    static uint8_t row[1024 * 3];
 
     cinfo.err = jpeg_std_error(&errors);
     jpeg_create_compress(&cinfo);
     jpeg_mem_dest(&cinfo, &out, &len);
-    cinfo.image_width = 40;
-    cinfo.image_height = 24;
+    cinfo.image_width = width;
+    cinfo.image_height = height;
     cinfo.input_components = 3;
     cinfo.in_color_space = JCS_RGB;
     jpeg_set_defaults(&cinfo);
     if (progressive)
         jpeg_simple_progression(&cinfo);
     jpeg_start_compress(&cinfo, TRUE);
-    for (int y = 0; y < 24; y++) {
+    for (unsigned y = 0; y < height; y++) {
         JSAMPROW rows = row;
-        for (int i = 0; i < 40 * 3; i++)
+        for (unsigned i = 0; i < width * 3; i++)
             row[i] = (uint8_t)(i * 5 + y * 11);
         jpeg_write_scanlines(&cinfo, &rows, 1);
     }
@@ -62,14 +63,21 @@ static struct bytes make_jpeg(bool progressive)
     return (struct bytes){out, len};
 }
 
+/* Of 40 x 24 pixels. */
+static struct bytes make_jpeg(bool progressive)
+{
+    return make_jpeg_of(40, 24, progressive);
+}
+
 static enum reject_reason decode(const struct bytes *b, struct decoded *out)
 {
-    const struct decode_options options = {.width = 8, .height = 8};
+    const struct decode_options options = {.icc = ICC_SRGB};
     static uint8_t rgb[8 * 8 * 3];
+    struct image_target target = {.width = 8, .height = 8, .rgb = rgb};
     struct image_decoder *d;
 
     assert_int_equal(image_decoder_open(&d, &options), INGEST_OK);
-    assert_int_equal(decode_image(d, b->at, b->len, rgb, out), INGEST_OK);
+    assert_int_equal(decode_image(d, b->at, b->len, &target, out), INGEST_OK);
     image_decoder_close(d);
     return out->reject.reason;
 }
@@ -345,8 +353,9 @@ static void probing_tells_the_kind(void **state)
 /* The file's header is not read again: pixels that are not as it was told are refused. */
 static void a_header_is_read_once(void **state)
 {
-    const struct decode_options options = {.width = 8, .height = 8};
+    const struct decode_options options = {.icc = ICC_SRGB};
     static uint8_t rgb[8 * 8 * 3];
+    struct image_target target = {.width = 8, .height = 8, .rgb = rgb};
     struct bytes jpeg = make_jpeg(false);
     struct image_header header;
     struct image_decoder *d;
@@ -357,7 +366,7 @@ static void a_header_is_read_once(void **state)
     assert_int_equal(image_header_read(jpeg.at, jpeg.len, &header, &reject), REJECT_NONE);
     header.width++;
     assert_int_equal(image_decoder_open(&d, &options), INGEST_OK);
-    assert_int_equal(image_decoder_run(d, jpeg.at, jpeg.len, &header, rgb, &out),
+    assert_int_equal(image_decoder_run(d, jpeg.at, jpeg.len, &header, &target, 1, &out),
                      INGEST_OK);
     assert_int_equal(out.original_width, 41);
     assert_int_equal(out.reject.reason, REJECT_CORRUPT_IMAGE);
@@ -365,21 +374,136 @@ static void a_header_is_read_once(void **state)
     free(jpeg.at);
 }
 
-static void impossible_options_are_refused(void **state)
+enum { N_TOGETHER = 4, LARGEST = 48 };
+
+/* Each of several targets is what it is alone, also where JPEGs are decoded at several
+ * scales. */
+static void check_together(struct image_decoder *together, struct image_decoder *alone,
+                           const struct bytes *b)
+{
+    static const struct image_target wanted[N_TOGETHER] = {
+        {.width = 3, .height = 7, .filter = RESIZE_AREA},
+        {.width = 16, .height = 16, .filter = RESIZE_BICUBIC},
+        {.width = LARGEST, .height = LARGEST, .filter = RESIZE_LANCZOS},
+        {.width = 48, .height = 5, .filter = RESIZE_BILINEAR},
+    };
+    static uint8_t rgb[N_TOGETHER + 1][LARGEST * LARGEST * 3];
+    struct image_target targets[N_TOGETHER], one;
+    struct image_header header;
+    struct decoded all, out = {0};
+
+    if (image_header_read(b->at, b->len, &header, &out.reject) != REJECT_NONE)
+        return;
+    memset(rgb, 0, sizeof(rgb));
+    memcpy(targets, wanted, sizeof(targets));
+    for (size_t i = 0; i < N_TOGETHER; i++)
+        targets[i].rgb = rgb[i];
+    assert_int_equal(
+        image_decoder_run(together, b->at, b->len, &header, targets, N_TOGETHER, &all),
+        INGEST_OK);
+    for (size_t i = 0; i < N_TOGETHER; i++) {
+        one = wanted[i];
+        one.rgb = rgb[N_TOGETHER];
+        assert_int_equal(image_decoder_run(alone, b->at, b->len, &header, &one, 1, &out),
+                         INGEST_OK);
+        assert_int_equal(out.reject.reason, all.reject.reason);
+        assert_int_equal(out.broken_profile, all.broken_profile);
+        if (out.reject.reason != REJECT_NONE)
+            continue;
+        assert_memory_equal(rgb[i], one.rgb, (size_t)(one.width * one.height * 3));
+        one.rgb = rgb[i];
+        assert_memory_equal(&one, &targets[i], sizeof(one));
+    }
+}
+
+static void check_alone(const struct bytes *b, const struct decode_options *options)
+{
+    struct image_decoder *together, *alone;
+
+    assert_int_equal(image_decoder_open(&together, options), INGEST_OK);
+    assert_int_equal(image_decoder_open(&alone, options), INGEST_OK);
+    check_together(together, alone, b);
+    image_decoder_close(together);
+    image_decoder_close(alone);
+}
+
+static void targets_are_what_each_is_alone(void **state)
+{
+    static const char folder[] = "tests/fuzz/corpus/fuzz_decode";
+    struct dirent *entry;
+    size_t n = 0;
+    DIR *dir = opendir(folder);
+
+    (void)state;
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        const struct decode_options options = {.keep_truncated = n % 3 == 0};
+        static uint8_t bytes[1 << 17];
+        char path[512];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+        if (entry->d_name[0] == '.' || !(f = fopen(path, "rb")))
+            continue;
+        struct bytes b = {bytes, fread(bytes, 1, sizeof(bytes), f)};
+        fclose(f);
+        check_alone(&b, &options);
+        n++;
+    }
+    closedir(dir);
+    assert_true(n > 20);
+}
+
+/* Of a large JPEG each looks at another part, or at another scale. */
+static void jpegs_are_decoded_for_all_targets(void **state)
 {
     (void)state;
-    static const struct decode_options bad[] = {
+    for (int kind = 0; kind < 4; kind++)
+        for (int scale = 0; scale <= 2; scale++) {
+            const struct decode_options options = {.jpeg_scale = scale};
+            struct bytes jpeg = kind / 2 == 0 ? make_jpeg_of(523, 300, kind % 2)
+                                              : make_jpeg_of(300, 523, kind % 2);
+
+            check_alone(&jpeg, &options);
+            free(jpeg.at);
+        }
+}
+
+static void impossible_targets_are_refused(void **state)
+{
+    static const struct image_target bad[] = {
         {.width = 0, .height = 8},
         {.width = 8, .height = -1},
         {.width = 100000, .height = 8},
         {.width = 8, .height = 8, .filter = (enum resize_filter)4},
     };
+    const struct decode_options options = {.icc = ICC_SRGB},
+                                negative = {.jpeg_scale = -1};
+    struct image_target targets[IMAGE_MAX_TARGETS + 1] = {{.width = 8}};
+    struct bytes jpeg = make_jpeg(false);
+    struct image_header header;
     struct image_decoder *d;
+    struct decoded out;
 
+    (void)state;
+    assert_int_equal(image_header_read(jpeg.at, jpeg.len, &header, &out.reject),
+                     REJECT_NONE);
+    assert_int_equal(image_decoder_open(&d, &negative), INGEST_EINVAL);
+    assert_null(d);
+    assert_int_equal(image_decoder_open(&d, &options), INGEST_OK);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_int_equal(image_decoder_open(&d, &bad[i]), INGEST_EINVAL);
-        assert_null(d);
+        targets[0] = bad[i];
+        assert_int_equal(
+            image_decoder_run(d, jpeg.at, jpeg.len, &header, targets, 1, &out),
+            INGEST_EINVAL);
     }
+    assert_int_equal(image_decoder_run(d, jpeg.at, jpeg.len, &header, targets, 0, &out),
+                     INGEST_EINVAL);
+    assert_int_equal(image_decoder_run(d, jpeg.at, jpeg.len, &header, targets,
+                                       IMAGE_MAX_TARGETS + 1, &out),
+                     INGEST_EINVAL);
+    image_decoder_close(d);
+    free(jpeg.at);
     image_decoder_close(NULL);
     assert_string_equal(resize_filter_name(RESIZE_AREA), "area");
     assert_string_equal(resize_filter_name((enum resize_filter)4), "unknown");
@@ -398,7 +522,9 @@ int main(void)
         cmocka_unit_test(limits_hold_before_any_decoding),
         cmocka_unit_test(probing_tells_the_kind),
         cmocka_unit_test(a_header_is_read_once),
-        cmocka_unit_test(impossible_options_are_refused),
+        cmocka_unit_test(jpegs_are_decoded_for_all_targets),
+        cmocka_unit_test(targets_are_what_each_is_alone),
+        cmocka_unit_test(impossible_targets_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

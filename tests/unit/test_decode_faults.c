@@ -18,7 +18,7 @@
 
 enum { SIDE = 24, MOST_BYTES = 1 << 16 };
 
-static const struct decode_options options = {.width = SIDE, .height = SIDE};
+static const struct decode_options options = {.icc = ICC_SRGB};
 
 /* Of what it had made when memory ran out lcms2 forgets some; other tests have no
  * failures and see every leak. */
@@ -44,9 +44,10 @@ static size_t load(const char *name, uint8_t *bytes)
 static void decode_well(struct image_decoder *d, const uint8_t *bytes, size_t len,
                         uint8_t *rgb)
 {
+    struct image_target target = {.width = SIDE, .height = SIDE, .rgb = rgb};
     struct decoded out;
 
-    assert_int_equal(decode_image(d, bytes, len, rgb, &out), INGEST_OK);
+    assert_int_equal(decode_image(d, bytes, len, &target, &out), INGEST_OK);
     assert_int_equal(out.reject.reason, REJECT_NONE);
 }
 
@@ -55,6 +56,7 @@ static void decode_well(struct image_decoder *d, const uint8_t *bytes, size_t le
 static bool survives(int64_t i, const uint8_t *bytes, size_t len, const uint8_t *expected)
 {
     static uint8_t rgb[SIDE * SIDE * 3];
+    struct image_target target = {.width = SIDE, .height = SIDE, .rgb = rgb};
     struct image_decoder *d = NULL;
     struct decoded out = {0};
 
@@ -62,7 +64,7 @@ static bool survives(int64_t i, const uint8_t *bytes, size_t len, const uint8_t 
     failing = i;
     int rc = image_decoder_open(&d, &options);
     if (rc == INGEST_OK)
-        rc = decode_image(d, bytes, len, rgb, &out);
+        rc = decode_image(d, bytes, len, &target, &out);
     failing = -1;
     const bool was_there = n_allocations > i;
     if (rc == INGEST_OK) {

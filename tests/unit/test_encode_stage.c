@@ -39,6 +39,7 @@ static void expect(bool right)
 
 struct fake {
     int number;
+    int side;      /* of its images */
     size_t stride; /* floats from one image to the next */
     int largest;   /* batch that was seen */
 };
@@ -46,7 +47,9 @@ struct fake {
 static int fake_open(void **worker, const void *model, int width, int height,
                      const struct encoder_cancel *cancel)
 {
-    expect(width == SIDE && height == SIDE && !cancel->asked(cancel->ctx));
+    const struct fake *fake = model;
+
+    expect(width == fake->side && height == fake->side && !cancel->asked(cancel->ctx));
     *worker = (void *)model;
     return VAE_OK;
 }
@@ -55,10 +58,11 @@ static int fake_encode(void *worker, const struct image_batch *in, void *const *
 {
     struct fake *fake = worker;
 
+    expect(in->width == fake->side && in->height == fake->side);
     if (in->n > fake->largest)
         fake->largest = in->n;
     for (int i = 0; i < in->n; i++) {
-        const int gray = in->rgb[i][0];
+        const int gray = in->rgb[i][3 * fake->side * fake->side - 1];
         const bool bad = gray == NAN_OF_BOTH || gray == NAN_OF_0 + fake->number;
 
         for (int k = 0; k < VALUES; k++)
@@ -87,14 +91,15 @@ static const struct encoder fake_encoder = {.scheme = "fake",
 
 static struct encoding fake_encoding(struct fake *fake, uint32_t side)
 {
-    struct encoding e = {
-        .label = fake->number == 0 ? "zero" : "one",
-        .encoder = &fake_encoder,
-        .model = fake,
-        .rendition = {.fit = SHARD_CROP, .target_width = SIDE, .target_height = SIDE},
-        .n_tensors = 1,
-        .dtype = "fp32",
-        .n_bytes = VALUES * sizeof(float)};
+    struct encoding e = {.label = fake->number == 0 ? "zero" : "one",
+                         .encoder = &fake_encoder,
+                         .model = fake,
+                         .rendition = {.fit = SHARD_CROP,
+                                       .target_width = (uint32_t)fake->side,
+                                       .target_height = (uint32_t)fake->side},
+                         .n_tensors = 1,
+                         .dtype = "fp32",
+                         .n_bytes = VALUES * sizeof(float)};
 
     e.about.n_tensors = 1;
     e.about.tensors[0] = (struct encoder_tensor){
@@ -120,6 +125,9 @@ struct world {
     struct encoding encodings[N_ENCODERS];
     const char *const *samples; /* their parts, NULL-terminated; see add_part() */
     size_t n_read;
+    int sides[N_ENCODERS]; /* 0: SIDE */
+    enum resize_filter filters[N_ENCODERS];
+    bool elsewhere; /* the first encoder is at work in another stage */
     bool uncounted; /* nothing is held for images, as where parse() adds them */
     char outcomes[MOST_SAMPLES][400];
 };
@@ -240,7 +248,8 @@ static void describe(const struct sample *s, char *text, size_t cap)
         return;
     }
     for (size_t i = 0; i < s->n_renditions; i++)
-        len += (size_t)snprintf(text + len, cap - len, "r%u ", s->renditions[i].part);
+        len += (size_t)snprintf(text + len, cap - len, "r%u%s ", s->renditions[i].part,
+                                s->renditions[i].target_width == SIDE ? "" : "x2");
     for (size_t i = 0; i < s->n_tensors; i++) {
         const struct shard_tensor *t = &s->tensors[i];
 
@@ -268,16 +277,20 @@ static int write_some(void *worker, struct sample **s, int n, struct pipe_out *o
 static void open_job(struct world *w, const char *const *samples, int batch,
                      uint32_t tensor_side, struct tokenizer *tokenizer)
 {
-    *w = (struct world){.samples = samples, .input = {.reader = &reader_tar}};
+    w->samples = samples;
+    w->input.reader = &reader_tar;
     w->options = run_options_default();
     w->options.batch = batch;
     w->image = image_options_default();
-    w->image.size = SIDE;
     w->unit.input = &w->input;
     for (int i = 0; i < N_ENCODERS; i++) {
         w->fakes[i].number = i;
+        w->fakes[i].side = w->sides[i] > 0 ? w->sides[i] : SIDE;
         w->encodings[i] = fake_encoding(&w->fakes[i], tensor_side);
+        w->encodings[i].filter = w->filters[i];
     }
+    if (w->elsewhere)
+        w->encodings[0].encoder = NULL;
     assert_int_equal(job_init(&w->job, 1 << 28), 0);
     w->job.options = &w->options;
     w->job.image = &w->image;
@@ -286,7 +299,7 @@ static void open_job(struct world *w, const char *const *samples, int batch,
     w->job.encodings = w->encodings;
     w->job.n_encodings = N_ENCODERS;
     w->job.room =
-        (struct sample_room){1, N_ENCODERS, N_ENCODERS * VALUES * sizeof(float)};
+        (struct sample_room){N_ENCODERS, N_ENCODERS, N_ENCODERS * VALUES * sizeof(float)};
 }
 
 /* Sends the samples through the stage. */
@@ -327,6 +340,7 @@ static void run_held(struct world *w, const char *const *samples, int batch,
 static void run(struct world *w, const char *const *samples, int batch,
                 uint32_t tensor_side)
 {
+    *w = (struct world){0};
     run_held(w, samples, batch, tensor_side, false);
 }
 
@@ -393,11 +407,57 @@ static void memory_is_that_of_all_encoders(void **state)
 /* What was not taken is not given back. */
 static void images_of_parse_leave_the_budget_alone(void **state)
 {
-    struct world w;
+    struct world w = {0};
 
     (void)state;
     run_held(&w, samples, 2, 2, true);
     assert_string_equal(w.outcomes[0], "r1 r2 0.1.0=1 0.2.1=2 1.1.0=1001 1.2.1=1002 ");
+}
+
+/* Each encoder gets its own pixels and owns its own rendition, smaller ones first;
+ * filters alone make no other rendition. */
+static void geometries_are_renditions(void **state)
+{
+    static const char *const images[] = {"t12", "1X", "MN", NULL};
+    static const struct {
+        int sides[N_ENCODERS];
+        enum resize_filter filters[N_ENCODERS];
+        const char *first;
+    } cases[] = {
+        {{SIDE, 2 * SIDE},
+         {RESIZE_BICUBIC, RESIZE_BICUBIC},
+         "r1 r1x2 r2 r2x2 0.1.0=1 0.2.2=2 1.1.1=1001 1.2.3=1002 "},
+        {{2 * SIDE, SIDE},
+         {RESIZE_BICUBIC, RESIZE_AREA},
+         "r1 r1x2 r2 r2x2 0.1.1=1 0.2.3=2 1.1.0=1001 1.2.2=1002 "},
+        {{SIDE, SIDE},
+         {RESIZE_AREA, RESIZE_BICUBIC},
+         "r1 r2 0.1.0=1 0.2.1=2 1.1.0=1001 1.2.1=1002 "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        for (int batch = 1; batch <= 4; batch++) {
+            struct world w = {0};
+
+            memcpy(w.sides, cases[i].sides, sizeof(w.sides));
+            memcpy(w.filters, cases[i].filters, sizeof(w.filters));
+            run_held(&w, images, batch, 2, false);
+            assert_string_equal(w.outcomes[0], cases[i].first);
+            assert_string_equal(w.outcomes[1], NOT_IMAGE);
+            assert_string_equal(w.outcomes[2], FEATURES);
+        }
+}
+
+/* This stage leaves it alone. */
+static void an_encoder_may_be_elsewhere(void **state)
+{
+    static const char *const images[] = {"t12", NULL};
+    struct world w = {.elsewhere = true};
+
+    (void)state;
+    run_held(&w, images, 2, 2, false);
+    assert_string_equal(w.outcomes[0], "r1 r2 1.1.0=1001 1.2.1=1002 ");
 }
 
 int main(void)
@@ -405,6 +465,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_outcome_does_not_depend_on_the_batch),
         cmocka_unit_test(memory_is_that_of_all_encoders),
+        cmocka_unit_test(geometries_are_renditions),
+        cmocka_unit_test(an_encoder_may_be_elsewhere),
         cmocka_unit_test(images_of_parse_leave_the_budget_alone),
     };
 

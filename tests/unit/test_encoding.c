@@ -18,11 +18,12 @@ enum { SIDE = 32, VALUES = 8 * (SIDE / 8) * (SIDE / 8) };
 static int open_at(struct encoding *e, int64_t size, enum latent_dtype dtype,
                    enum moments moments)
 {
-    const struct image_options image = {.size = size};
-    const struct latent_options latent = {
-        .scale = NAN, .dtype = dtype, .moments = moments};
+    static struct encoder_request request = {.label = "vae", .scheme = "vae"};
 
-    return encoding_open(e, &image, &latent, NULL);
+    request.image.size = size;
+    request.latent =
+        (struct latent_options){.scale = NAN, .dtype = dtype, .moments = moments};
+    return encoding_open(e, &request, NULL, NULL);
 }
 
 static void a_latent_is_stored_as_asked(void **state)
@@ -96,6 +97,68 @@ static void a_size_that_does_not_fit_is_refused(void **state)
     encoding_close(&e);
 }
 
+static void an_unknown_scheme_is_refused(void **state)
+{
+    const struct encoder_request request = {
+        .label = "x", .scheme = "x", .rest = "y", .image = image_options_default()};
+    struct encoding e;
+
+    (void)state;
+    assert_int_equal(encoding_open(&e, &request, NULL, NULL), EXIT_USAGE);
+    encoding_close(&e);
+}
+
+/* The model is loaded once; each is closed all the same. */
+static void a_model_is_shared(void **state)
+{
+    struct encoding a, b;
+
+    (void)state;
+    assert_int_equal(open_at(&a, SIDE, LATENT_FP16, MOMENTS_MEAN), 0);
+    assert_int_equal(encoding_open(&b, a.request, &a, NULL), 0);
+    assert_ptr_equal(a.model, b.model);
+    assert_string_equal(a.encode, b.encode);
+    encoding_close(&b);
+    encoding_close(&a);
+}
+
+/* What it says of codes and features reaches the header. */
+static void the_header_has_what_each_kind_needs(void **state)
+{
+    static const double mean[] = {1, 2}, std[] = {3, 4};
+    static const uint32_t map[] = {7, 8, 9};
+    static const char *const outputs[] = {"states", "pooled"};
+    const struct encoder_features features[] = {
+        {.what = "pooled", .n_dims = 1, .dims = {2}, .mean = mean, .std = std}};
+    struct shard_features of_header = {.what = "pooled", .n_dims = 1, .dims = {2}};
+    const struct encoding e = {.label = "x",
+                               .about = {.n_outputs = 2,
+                                         .outputs = outputs,
+                                         .scale_window = 2,
+                                         .codebook = 3,
+                                         .id_offset = 5,
+                                         .n_id_map = 3,
+                                         .id_map = map,
+                                         .n_features = 1,
+                                         .features = features},
+                               .n_features = 1,
+                               .features = &of_header,
+                               .tensors = {{.kind = SHARD_CODES}}};
+    const struct shard_encoder header = encoding_header(&e);
+
+    (void)state;
+    assert_string_equal(header.kind, "codes");
+    assert_int_equal(header.n_outputs, 2);
+    assert_ptr_equal(header.outputs, outputs);
+    assert_int_equal(header.scale_window, 2);
+    assert_int_equal(header.codebook, 3);
+    assert_int_equal(header.id_offset, 5);
+    assert_int_equal(header.n_id_map, 3);
+    assert_ptr_equal(header.id_map, map);
+    assert_int_equal(header.n_features, 1);
+    assert_ptr_equal(header.features, &of_header);
+}
+
 static void what_is_not_finite_as_stored_is_counted(void **state)
 {
     const float values[] = {1, -2, INFINITY, NAN, 70000};
@@ -111,6 +174,18 @@ static void what_is_not_finite_as_stored_is_counted(void **state)
     assert_int_equal(encoding_store(&t, values, stored), 0);
 }
 
+static void small_codes_are_stored_in_two_bytes(void **state)
+{
+    const uint32_t codes[] = {0, 65535, 258};
+    const struct stored_tensor t = {.dtype = SHARD_U16, .n_values = 3, .n_bytes = 6};
+    uint16_t stored[3];
+
+    (void)state;
+    assert_int_equal(encoding_store(&t, codes, stored), 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(stored[i], codes[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +193,10 @@ int main(void)
         cmocka_unit_test(a_log_variance_is_a_slot_of_its_own),
         cmocka_unit_test(the_header_says_what_it_is),
         cmocka_unit_test(a_size_that_does_not_fit_is_refused),
+        cmocka_unit_test(an_unknown_scheme_is_refused),
+        cmocka_unit_test(a_model_is_shared),
+        cmocka_unit_test(the_header_has_what_each_kind_needs),
+        cmocka_unit_test(small_codes_are_stored_in_two_bytes),
         cmocka_unit_test(what_is_not_finite_as_stored_is_counted),
     };
 

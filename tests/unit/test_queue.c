@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Queues, budgets and the pipeline: nothing lost, nothing twice, every wait ends. */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -50,6 +51,41 @@ static void queue_leaves_others_their_share(void **state)
     assert_int_equal(queue_get(&q, got, 3, 2), 2);
     assert_int_equal(queue_get(&q, got, 3, 2), 1);
     assert_ptr_equal(got[0], &c);
+    queue_free(&q);
+}
+
+static bool is_readable(const struct queue *q)
+{
+    struct pollfd fd = {.fd = q->event_fd, .events = POLLIN};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
+static void queue_says_when_it_need_not_wait(void **state)
+{
+    struct queue q;
+    struct sample a = {1, 0}, b = {2, 0}, *got[3];
+    bool ended;
+
+    (void)state;
+    assert_int_equal(queue_init(&q, 3), 0);
+    assert_int_equal(queue_make_pollable(&q), 0);
+    assert_false(is_readable(&q));
+    assert_int_equal(queue_take(&q, got, 3, 1, &ended), 0);
+    assert_false(ended);
+    assert_true(queue_put(&q, &a) && queue_put(&q, &b));
+    assert_true(is_readable(&q));
+    assert_int_equal(queue_take(&q, got, 3, 2, &ended), 1);
+    assert_true(is_readable(&q));
+    assert_int_equal(queue_take(&q, got, 3, 2, &ended), 1);
+    assert_ptr_equal(got[0], &b);
+    assert_false(is_readable(&q) || ended);
+    assert_true(queue_put(&q, &a));
+    queue_close(&q);
+    assert_int_equal(queue_take(&q, got, 3, 1, &ended), 1);
+    assert_false(ended);
+    assert_int_equal(queue_take(&q, got, 3, 1, &ended), 0);
+    assert_true(ended && is_readable(&q));
     queue_free(&q);
 }
 
@@ -173,6 +209,7 @@ struct bench {
     atomic_llong sum;    /* sink */
     atomic_int received; /* sink */
     atomic_int n_open;   /* workers whose close has not run */
+    bool middle_takes;   /* it has run() */
     struct budget *gate; /* source: of which each value takes a byte; or NULL */
 };
 
@@ -217,6 +254,28 @@ static int middle_work(void *worker, struct sample **s, int n, struct pipe_out *
     return PIPE_OK;
 }
 
+/* Keeps two samples, until there are no more. */
+static int middle_run(void *worker, struct pipe_in *in, struct pipe_out *out)
+{
+    struct pollfd fd = {.fd = pipe_poll_fd(in), .events = POLLIN};
+    struct sample *kept[4];
+    size_t n = 0;
+    bool ended = false;
+    int rc = PIPE_OK;
+
+    while (rc == PIPE_OK && (!ended || n > 0)) {
+        if (!ended && n < 2)
+            poll(&fd, 1, -1);
+        if (!ended)
+            n += pipe_take(in, kept + n, 2, &ended);
+        if (n > 2 || ended) {
+            rc = n > 0 ? middle_work(worker, kept, (int)n, out) : PIPE_OK;
+            n = 0;
+        }
+    }
+    return rc == PIPE_OK ? PIPE_END : rc;
+}
+
 static int sink_work(void *worker, struct sample **s, int n, struct pipe_out *out)
 {
     struct bench *b = worker;
@@ -242,9 +301,10 @@ static void end_waits(void *shared)
 static int run_bench(struct bench *b, bool cancel)
 {
     struct pipe_stage stages[] = {
-        {"source", 2, 1, b, bench_open, source_work, bench_close, NULL},
-        {"middle", 3, 2, b, bench_open, middle_work, bench_close, NULL},
-        {"sink", 1, 4, b, bench_open, sink_work, bench_close, NULL},
+        {"source", 2, 1, b, bench_open, source_work, bench_close, NULL, NULL},
+        {"middle", 3, 2, b, bench_open, middle_work, bench_close, NULL,
+         b->middle_takes ? middle_run : NULL},
+        {"sink", 1, 4, b, bench_open, sink_work, bench_close, NULL, NULL},
     };
     struct sample storage[N_SAMPLES], *samples[N_SAMPLES];
     struct pipeline *p;
@@ -279,6 +339,20 @@ static void pipeline_stops_at_the_first_error(void **state)
     (void)state;
     assert_int_equal(run_bench(&b, false), -7);
     assert_true(atomic_load(&b.received) < N_ITEMS);
+}
+
+static void pipeline_lets_a_stage_keep_samples(void **state)
+{
+    struct bench good = {.fail_at = -1, .middle_takes = true};
+    struct bench bad = {.fail_at = 1000, .middle_takes = true};
+    struct bench stopped = {.fail_at = -1, .middle_takes = true};
+
+    (void)state;
+    assert_int_equal(run_bench(&good, false), PIPE_OK);
+    assert_int_equal(atomic_load(&good.received), N_ITEMS);
+    assert_int_equal(atomic_load(&good.sum), (long long)N_ITEMS * (N_ITEMS - 1) / 2);
+    assert_int_equal(run_bench(&bad, false), -7);
+    assert_int_equal(run_bench(&stopped, true), PIPE_END);
 }
 
 static void pipeline_ends_the_stages_waits_at_an_error(void **state)
@@ -317,8 +391,8 @@ static void a_wait_for_later_stages_is_not_busy(void **state)
 {
     struct bench b = {.fail_at = -1};
     struct pipe_stage stages[] = {
-        {"source", 1, 1, &b, bench_open, waiting_work, bench_close, NULL},
-        {"sink", 1, 4, &b, bench_open, sink_work, bench_close, NULL},
+        {"source", 1, 1, &b, bench_open, waiting_work, bench_close, NULL, NULL},
+        {"sink", 1, 4, &b, bench_open, sink_work, bench_close, NULL, NULL},
     };
     struct sample storage = {0}, *samples[] = {&storage};
     struct pipeline *p;
@@ -335,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(queue_keeps_order_and_drains_after_close),
         cmocka_unit_test(queue_leaves_others_their_share),
+        cmocka_unit_test(queue_says_when_it_need_not_wait),
         cmocka_unit_test(queue_cancel_refuses_and_empties),
         cmocka_unit_test(queue_cancel_wakes_a_waiter),
         cmocka_unit_test(budget_serves_in_order_of_asking),
@@ -342,6 +417,7 @@ int main(void)
         cmocka_unit_test(budget_counts_what_malloc_may_keep),
         cmocka_unit_test(pipeline_carries_every_sample_once),
         cmocka_unit_test(pipeline_stops_at_the_first_error),
+        cmocka_unit_test(pipeline_lets_a_stage_keep_samples),
         cmocka_unit_test(pipeline_ends_the_stages_waits_at_an_error),
         cmocka_unit_test(pipeline_can_be_cancelled),
         cmocka_unit_test(a_wait_for_later_stages_is_not_busy),

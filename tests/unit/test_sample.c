@@ -18,7 +18,7 @@
 
 enum { TENSOR_BYTES = 12 };
 
-static const struct sample_room room = {1, 2, 2 * TENSOR_BYTES};
+static const struct sample_room room = {1, 2, 2 * TENSOR_BYTES, 0};
 
 static void set_text(struct sample *s, size_t part, size_t n)
 {
@@ -136,7 +136,7 @@ static void any_number_of_texts_and_images(void **state)
         sample_clear(s);
         assert_null(s->in.parts);
         assert_null(s->tensors);
-        assert_int_equal(s->tensor_used, 0);
+        assert_int_equal(s->tensor_memory.used, 0);
     }
     sample_free(s);
 }
@@ -174,16 +174,16 @@ static void tensors_stand_in_a_rows_order(void **state)
 static void memory_stays(void **state)
 {
     struct sample *s = sample_new(&room);
-    const void *memory = s->tensor_memory;
+    const void *memory = s->tensor_memory.bytes;
 
     (void)state;
     assert_non_null(memory);
     for (int i = 0; i < 3; i++) {
         fill(s, "ti");
         assert_ptr_equal(s->tensors[0].data, memory);
-        assert_ptr_equal(s->tensor_memory, memory);
+        assert_ptr_equal(s->tensor_memory.bytes, memory);
         sample_clear(s);
-        assert_int_equal(s->tensor_cap, room.tensor_bytes);
+        assert_int_equal(s->tensor_memory.cap, room.tensor_bytes);
     }
     sample_free(s);
     sample_free(NULL);
@@ -197,13 +197,13 @@ static void memory_of_many_images_goes(void **state)
     (void)state;
     assert_non_null(s);
     fill(s, "iii");
-    assert_int_equal(s->tensor_cap, 3 * room.tensor_bytes);
+    assert_int_equal(s->tensor_memory.cap, 3 * room.tensor_bytes);
     sample_clear(s);
-    assert_true(s->tensor_cap <= room.tensor_bytes);
+    assert_true(s->tensor_memory.cap <= room.tensor_bytes);
     fill(s, "ti");
-    assert_int_equal(s->tensor_cap, room.tensor_bytes);
+    assert_int_equal(s->tensor_memory.cap, room.tensor_bytes);
     sample_clear(s);
-    assert_int_equal(s->tensor_cap, room.tensor_bytes);
+    assert_int_equal(s->tensor_memory.cap, room.tensor_bytes);
     sample_free(s);
 }
 

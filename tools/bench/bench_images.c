@@ -9,7 +9,7 @@
 struct images_bench {
     struct image_decoder *decoder;
     const struct bench_tar *tar;
-    uint8_t *rgb;
+    struct image_target target;
     int n_rejected; /* in the run in hand */
 };
 
@@ -21,8 +21,8 @@ static int decode(struct images_bench *e, const struct ingest_part *image)
 
     if (image_header_read(image->image, image->image_len, &header, &decoded.reject) ==
             REJECT_NONE &&
-        image_decoder_run(e->decoder, image->image, image->image_len, &header, e->rgb,
-                          &decoded) != INGEST_OK)
+        image_decoder_run(e->decoder, image->image, image->image_len, &header, &e->target,
+                          1, &decoded) != INGEST_OK)
         return -1;
     e->n_rejected += decoded.reject.reason != REJECT_NONE;
     return 0;
@@ -100,12 +100,14 @@ json_t *bench_images(struct bench *b)
 {
     const struct bench_options *o = &b->options;
     const struct decode_options d = image_options_decode(&o->image, b->models.isa);
-    struct images_bench e = {.rgb = malloc((size_t)d.width * (size_t)d.height * 3)};
+    const size_t side = (size_t)o->image.size;
+    uint8_t *rgb = malloc(side * side * 3);
+    struct images_bench e = {.target = image_options_target(&o->image, rgb)};
     json_t *rows = NULL;
     const char *isa = NULL;
 
     if (bench_load_tars(b) == 0) {
-        if (!e.rgb || image_decoder_open(&e.decoder, &d) != INGEST_OK) {
+        if (!rgb || image_decoder_open(&e.decoder, &d) != INGEST_OK) {
             bench_fail("out of memory");
         } else {
             isa = image_decoder_isa(e.decoder);
@@ -113,11 +115,11 @@ json_t *bench_images(struct bench *b)
         }
     }
     image_decoder_close(e.decoder);
-    free(e.rgb);
+    free(rgb);
     if (!rows)
         return NULL;
     return json_pack("{s:i, s:s, s:i, s:i, s:s, s:s, s:i, s:o}", "threads", 1, "isa", isa,
-                     "width", d.width, "height", d.height, "resize",
-                     resize_filter_name(d.filter), "icc", icc_mode_names[d.icc],
+                     "width", e.target.width, "height", e.target.height, "resize",
+                     resize_filter_name(e.target.filter), "icc", icc_mode_names[d.icc],
                      "jpeg_scale", d.jpeg_scale, "inputs", rows);
 }

@@ -53,12 +53,15 @@ void image_options_list(struct image_options *o, struct option list[N_IMAGE_OPTI
 
 struct decode_options image_options_decode(const struct image_options *o, const char *isa)
 {
-    return (struct decode_options){.width = (int)o->size,
-                                   .height = (int)o->size,
-                                   .filter = o->resize,
-                                   .icc = o->icc,
+    return (struct decode_options){.icc = o->icc,
                                    .keep_truncated = o->truncated == TRUNCATED_KEEP,
                                    .min_size = (uint32_t)o->min_size,
                                    .jpeg_scale = (int)o->jpeg_scale,
                                    .isa = isa};
+}
+
+struct image_target image_options_target(const struct image_options *o, uint8_t *rgb)
+{
+    return (struct image_target){
+        .width = (int)o->size, .height = (int)o->size, .filter = o->resize, .rgb = rgb};
 }

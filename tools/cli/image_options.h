@@ -38,4 +38,7 @@ void image_options_list(struct image_options *o, struct option list[N_IMAGE_OPTI
 struct decode_options image_options_decode(const struct image_options *o,
                                            const char *isa);
 
+/* The result that they ask for; its pixels are to be put to `rgb`. */
+struct image_target image_options_target(const struct image_options *o, uint8_t *rgb);
+
 #endif

@@ -15,17 +15,12 @@ struct latent_options latent_options_default(void)
 void latent_options_list(struct latent_options *o, struct option list[N_LATENT_OPTIONS])
 {
     const struct option options[] = {
-        {.type = OPTION_HEADING, .help = "Latents"},
-        {"vae", OPTION_STRING, &o->vae, "PATH",
-         "diffusers AutoencoderKL folder, .safetensors file, or TAESD encoder\n"
-         "(builtin: a small demonstration model)",
-         NULL, 0, 0},
         {"scale", OPTION_REAL, &o->scale, "X",
          "the latents' scale, where no config.json says it", NULL, 0, 1000000},
-        {"latent", OPTION_CHOICE, OPTION_ENUM(o->dtype), NULL, "stored type (fp16)",
-         latent_dtype_names, 0, 0},
+        {"latent", OPTION_CHOICE, OPTION_ENUM(o->dtype), NULL,
+         "stored type of floats (fp16)", latent_dtype_names, 0, 0},
         {"moments", OPTION_CHOICE, OPTION_ENUM(o->moments), NULL,
-         "of the posterior (mean)", moments_names, 0, 0},
+         "of a latent's posterior (mean)", moments_names, 0, 0},
     };
 
     _Static_assert(sizeof(options) == N_LATENT_OPTIONS * sizeof(*options), "its number");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/cli/latent_options.h - what encodes images, and what is stored of it. */
+ * tools/cli/latent_options.h - what is stored of an encoder's latents. */
 #ifndef TOOLS_CLI_LATENT_OPTIONS_H
 #define TOOLS_CLI_LATENT_OPTIONS_H
 
@@ -13,16 +13,15 @@ extern const char *const latent_dtype_names[];
 extern const char *const moments_names[];
 
 struct latent_options {
-    const char *vae; /* a path or "builtin"; NULL: builtin */
-    double scale;    /* NAN: the model's own */
+    double scale; /* NAN: the model's own */
     enum latent_dtype dtype;
     enum moments moments;
 };
 
 struct latent_options latent_options_default(void);
 
-/* Fills the list with the options that write to *o, under their heading. */
-enum { N_LATENT_OPTIONS = 5 };
+/* Fills the list with the options that write to *o. */
+enum { N_LATENT_OPTIONS = 3 };
 void latent_options_list(struct latent_options *o, struct option list[N_LATENT_OPTIONS]);
 
 /* What the table cannot say. Returns OPTIONS_OK, or OPTIONS_WRONG after explaining. */

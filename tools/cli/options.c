@@ -63,7 +63,7 @@ static void print_arg(const struct option *o, char *out, size_t cap)
     size_t len = 0;
 
     out[0] = '\0';
-    if (o->type == OPTION_CHOICE) {
+    if (o->choices) {
         for (size_t i = 0; o->choices[i] && len < cap; i++)
             len += (size_t)snprintf(out + len, cap - len, "%s%s", i ? "|" : "",
                                     o->choices[i]);
@@ -161,9 +161,22 @@ static int parse_choice(const struct option *o, const char *text)
     return wrong(o, text, want);
 }
 
-static int parse_value(const struct option *o, const char *text)
+static int add_to_list(const struct option *o, const char *text)
+{
+    struct option_list *list = o->value;
+
+    if (list->n == OPTION_LIST_MOST)
+        return wrong(o, text, "is one too many of its kind");
+    list->given[list->n].option = o->name;
+    list->given[list->n++].value = text;
+    return OPTIONS_OK;
+}
+
+int options_set(const struct option *o, const char *text)
 {
     switch (o->type) {
+    case OPTION_LIST:
+        return *text ? add_to_list(o, text) : wrong(o, "''", "must not be empty");
     case OPTION_STRING:
         if (!*text)
             return wrong(o, "''", "must not be empty");
@@ -217,7 +230,7 @@ static int parse_one(const struct option_table *table, int argc, char **argv, in
         }
         value = argv[++*i];
     }
-    return parse_value(o, value);
+    return options_set(o, value);
 }
 
 bool options_are_version(const char *word)

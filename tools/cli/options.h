@@ -18,6 +18,7 @@ enum option_type {
     OPTION_BYTES,  /* int64_t *, min <= value <= max; suffixes K, M, G or KiB, MiB, GiB */
     OPTION_REAL,   /* double *, finite, min <= value <= max */
     OPTION_CHOICE, /* OPTION_ENUM(field), or int *: position in choices */
+    OPTION_LIST,   /* struct option_list *: each value that is given, in turn */
     OPTION_HEADING /* no option: `help` stands above the options that follow */
 };
 
@@ -31,9 +32,20 @@ struct option {
     int64_t min, max;
 };
 
+enum { OPTION_LIST_MOST = 128 };
+
 /* A choice's value: the address of an enum, whose type is that which gcc and clang give
  * one without negative numbers; where it is another, this does not compile. */
 #define OPTION_ENUM(field) _Generic((field), unsigned : &(field))
+
+/* What was given of options that may be repeated, by the name of the option, in the order
+ * of the command line; several options may share one. Lent by argv. */
+struct option_list {
+    size_t n;
+    struct {
+        const char *option, *value;
+    } given[OPTION_LIST_MOST];
+};
 
 struct option_table {
     const char *usage; /* "latentmill prepare --out DIR [OPTION]... INPUT..." */
@@ -49,6 +61,10 @@ enum { OPTIONS_OK = 0, OPTIONS_HELP = 1, OPTIONS_WRONG = -1 };
  * explaining. */
 int options_parse(const struct option_table *table, int argc, char **argv,
                   int *n_operands);
+
+/* Gives an option other than a flag the value that `text` says. Returns OPTIONS_OK, or
+ * OPTIONS_WRONG after explaining. */
+int options_set(const struct option *o, const char *text);
 
 /* --version or -V. */
 bool options_are_version(const char *word);

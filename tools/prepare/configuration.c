@@ -234,7 +234,7 @@ static json_t *encoders_of(const json_t *config)
     return json_object_get(json_object_get(config, "encode"), "encoders");
 }
 
-/* Of an encoder in a configuration, what no option but --vae says. */
+/* Of an encoder in a configuration, what no option but --vae or --encoder says. */
 static const char *const of_model[] = {"config", "family", "scale", "sha256", "shift"};
 enum { N_OF_MODEL = sizeof(of_model) / sizeof(*of_model) };
 
@@ -269,14 +269,30 @@ static void tell_assumed_vae(json_t *there, json_t *here)
     forget_model(here);
 }
 
-/* A rerun that left out --vae or --tokenizer did not ask for the builtin. */
+/* One VAE there is what --vae would have named. */
+static void tell_assumed_encoder(json_t *there, json_t *here)
+{
+    json_t *vae_there = json_object_get(there, "vae");
+    json_t *vae_here = json_object_get(here, "vae");
+    const char *label;
+    json_t *encoder;
+
+    if (vae_there && json_object_size(there) == 1) {
+        if (!is_same_model(vae_there, vae_here))
+            tell_assumed_vae(vae_there, vae_here);
+        return;
+    }
+    print_to_stderr("  no --encoder was given, so the builtin VAE was assumed; these are "
+                    "there:");
+    json_object_foreach(there, label, encoder) print_to_stderr(
+        "    %s (%s)", label, json_string_value(json_object_get(encoder, "family")));
+}
+
+/* A rerun that left out encoders or --tokenizer did not ask for the builtin. */
 static void tell_assumed(const struct configuration_parts *p, json_t *there, json_t *here)
 {
-    json_t *vae_there = json_object_get(encoders_of(there), "vae");
-    json_t *vae_here = json_object_get(encoders_of(here), "vae");
-
-    if (!p->latent->vae && vae_there && vae_here && !is_same_model(vae_there, vae_here))
-        tell_assumed_vae(vae_there, vae_here);
+    if (p->encoder_assumed && encoders_of(there) && encoders_of(here))
+        tell_assumed_encoder(encoders_of(there), encoders_of(here));
     if (!p->text->tokenizer &&
         !json_equal(json_object_get(json_object_get(there, "text"), "tokenizer"),
                     json_object_get(json_object_get(here, "text"), "tokenizer")))
@@ -287,10 +303,10 @@ static void tell_assumed(const struct configuration_parts *p, json_t *there, jso
 static const char *option_of(const char *path)
 {
     static const char *const options[][2] = {
-        {"config", "--vae"},
-        {"family", "--vae"},
-        {"scale", "--vae, --scale"},
-        {"shift", "--vae"},
+        {"encoders.vae.config", "--vae"},
+        {"encoders.vae.family", "--vae"},
+        {"encoders.vae.scale", "--vae, --scale"},
+        {"encoders.vae.shift", "--vae"},
         {"encoders.vae.sha256", "--vae"},
         {"boi", "--boi"},
         {"eoi", "--eoi"},
@@ -317,6 +333,7 @@ static const char *option_of(const char *path)
         {"decode_mem", "--decode-mem"},
         {"max_reject_rate", "--max-reject-rate"},
         {"limit", "--limit"},
+        {"encoders", "--encoder"},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {

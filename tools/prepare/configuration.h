@@ -18,6 +18,7 @@
 #define TOOLS_PREPARE_CONFIGURATION_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "shard/header.h"
@@ -28,7 +29,7 @@
 /* What the configuration is made of; all lent. */
 struct configuration_parts {
     const struct image_options *image;
-    const struct latent_options *latent;
+    bool encoder_assumed; /* none was named on the command line */
     const struct text_options *text;
     const struct select_options *select;
     const struct shard_tokenizer *tokenizer;

@@ -18,7 +18,6 @@
 #include "shard/tokenizer/tokenizer.h"
 #include "tools/run/budget.h"
 #include "tools/run/encoding.h"
-#include "tools/cli/image_options.h"
 #include "tools/run/input.h"
 #include "tools/cli/run_options.h"
 #include "tools/prepare/sample.h"
@@ -36,7 +35,8 @@ struct counters {
     atomic_uint_fast64_t parsed, done; /* samples: by parse(), out of the encoders */
     atomic_uint_fast64_t tokens;
     /* within the encode stage: */
-    atomic_uint_fast64_t decode_ns, parse_ns, tokenize_ns, encode_ns;
+    atomic_uint_fast64_t decode_ns, parse_ns, tokenize_ns;
+    atomic_uint_fast64_t encode_ns[ENCODERS_MAX]; /* of each encoder */
     atomic_uint_fast64_t shard_bytes;
     atomic_uint_fast64_t units_done, units_bad, units_failed;
 };
@@ -57,10 +57,12 @@ struct job {
     struct reader_options reading; /* of them, what readers want to know */
     int n_workers;
 
+    const char *isa;                  /* NULL: the best */
     const struct encoding *encodings; /* in the order of the header's encoders */
-    size_t n_encodings;               /* 0: no input has images */
-    struct tokenizer *tokenizer;      /* NULL: --tokenizer none */
-    struct sample_room room;          /* for what is made of one image */
+    size_t n_encodings;               /* ENCODERS_MAX at most; 0: no input has images */
+    bool has_devices;            /* some of them are at work in stages of their own */
+    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
+    struct sample_room room;     /* for what is made of one image */
     /* of units whose samples may have images, and of others, which have no encoder: */
     struct job_description with_images, without_images;
 
@@ -96,9 +98,12 @@ __attribute__((format(printf, 2, 3))) int job_fail(struct job *job, const char *
 /* Wakes whoever waits for an input or for a budget, for good. */
 void job_end_waits(struct job *job);
 
-/* The three stages, for the pipeline's table; `shared` is the job. */
+/* The stages, for the pipeline's table; `shared` is the job, or what is given. One of
+ * devices for each encoder that works in processes of its own: device.h. */
+struct device_stage;
 struct pipe_stage read_stage(struct job *job);
 struct pipe_stage encode_stage(struct job *job);
+struct pipe_stage device_stage(struct device_stage *stage);
 struct pipe_stage write_stage(struct job *job);
 
 #endif

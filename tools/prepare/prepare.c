@@ -2,7 +2,7 @@
  * tools/prepare/prepare.c - `latentmill prepare`: check everything, then run the
  * conveyor.
  *
- *     read ---> encode (workers) ---> write
+ *     read ---> encode (workers) ---> [devices (encoders in processes) --->] write
  *
  * Whatever can be refused is refused here, before any work starts. */
 #include "tools/prepare/prepare.h"
@@ -17,7 +17,9 @@
 #include "tools/commands.h"
 #include "tools/prepare/configuration.h"
 #include "tools/cli/exit_code.h"
+#include "tools/prepare/device.h"
 #include "tools/prepare/first_shard.h"
+#include "tools/prepare/fittings.h"
 #include "tools/run/input_list.h"
 #include "tools/prepare/input_clash.h"
 #include "tools/run/models.h"
@@ -50,7 +52,7 @@ static int check_demo(const struct prepare_options *o, const struct input_list *
     bool images = input_list_has(inputs, true);
     const char *model = images ? "vae" : "tokenizer";
 
-    if ((images ? o->latent.vae : o->text.tokenizer) ||
+    if ((images ? !o->encoders.assumed : o->text.tokenizer != NULL) ||
         (inputs->n <= DEMO_INPUTS && total_bytes(inputs) <= DEMO_BYTES))
         return 0;
     return usage_error("%zu inputs with %.1f GB are more than a demonstration: name the "
@@ -107,12 +109,16 @@ static void samples_free(struct sample **samples, size_t n)
 }
 
 /* The conveyor's whole population: enough for each worker to have a batch in hand, one
- * waiting, and as many behind it that wait for an earlier sample. */
+ * waiting, and as many behind it that wait for an earlier sample; and for each process of
+ * an encoder to have its batches, and as many more that wait for those or are made. */
 static struct sample **samples_new(const struct job *job, size_t *n)
 {
     struct sample **samples;
 
     *n = (size_t)job->n_workers * (size_t)job->options->batch * 4 + 16;
+    for (size_t i = 0; i < job->n_encodings; i++)
+        if (job->encodings[i].children)
+            *n += device_samples(job->encodings[i].children);
     samples = calloc(*n, sizeof(*samples));
     for (size_t i = 0; samples && i < *n; i++) {
         samples[i] = sample_new(&job->room);
@@ -199,9 +205,28 @@ static void say_dropped(const struct job *job, bool failed)
             plural_s(n_inputs));
 }
 
+/* Fills the table of stages, and what those of devices share. Returns how many. */
+static int make_stages(struct job *job, struct pipe_stage stages[],
+                       struct device_stage devices[])
+{
+    int n = 0;
+
+    stages[n++] = read_stage(job);
+    stages[n++] = encode_stage(job);
+    for (size_t i = 0; i < job->n_encodings; i++)
+        if (job->encodings[i].children) {
+            device_stage_init(&devices[i], job, i);
+            stages[n++] = device_stage(&devices[i]);
+        }
+    stages[n++] = write_stage(job);
+    return n;
+}
+
 static int run_conveyor(struct job *job, const struct work_list *list)
 {
-    struct pipe_stage stages[] = {read_stage(job), encode_stage(job), write_stage(job)};
+    struct pipe_stage stages[3 + ENCODERS_MAX];
+    struct device_stage devices[ENCODERS_MAX];
+    const int n_stages = make_stages(job, stages, devices);
     struct pipeline *pipeline = NULL;
     struct progress progress;
     struct monitor monitor = {.finish = finish_run,
@@ -215,8 +240,10 @@ static int run_conveyor(struct job *job, const struct work_list *list)
 
     monitor_block_signals();
     const bool made =
-        samples && pipeline_new(&pipeline, stages, 3, samples, n_samples) == 0;
+        samples && pipeline_new(&pipeline, stages, n_stages, samples, n_samples) == 0;
     progress_init(&progress, job, pipeline);
+    for (size_t i = 0; i < job->n_encodings; i++)
+        devices[i].pipeline = pipeline;
     if (progress_wanted(&progress))
         monitor.progress = show_progress;
     if (!made) {
@@ -289,21 +316,27 @@ static int prepare_folder(struct job *job, struct work_list *list,
 static void fill_job(struct job *job, const struct prepare_options *o,
                      const struct models *m)
 {
+    struct fittings fittings;
+
     job->options = &o->run;
     job->image = &o->image;
     job->text = &o->text;
     job->select = &o->select;
     job->n_workers = o->run.workers > 0 ? (int)o->run.workers : workers_allowed();
     job->tokenizer = m->tokenizer;
+    job->isa = m->isa;
     job->encodings = m->encodings;
     job->n_encodings = m->n_encodings;
     job->reading = select_options_reading(&o->select);
     job->reading.unpack_memory = (uint64_t)o->image.decode_mem;
-    job->room.n_renditions = m->n_encodings > 0 ? 1 : 0;
+    fittings_plan(&fittings, m->encodings, m->n_encodings);
+    job->room.n_renditions = fittings.n_renditions;
     for (size_t i = 0; i < m->n_encodings; i++) {
         job->room.n_tensors += m->encodings[i].n_tensors;
         job->room.tensor_bytes += m->encodings[i].n_bytes;
+        job->has_devices |= m->encodings[i].children != NULL;
     }
+    job->room.pixel_bytes = job->has_devices ? fittings.n_bytes : 0;
 }
 
 /* Everything from the opened models to the end of the run. */
@@ -311,7 +344,7 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
                    const struct models *m)
 {
     const struct configuration_parts parts = {.image = &o->image,
-                                              .latent = &o->latent,
+                                              .encoder_assumed = o->encoders.assumed,
                                               .text = &o->text,
                                               .select = &o->select,
                                               .tokenizer = &m->described,
@@ -353,8 +386,8 @@ static int open_models(struct models *m, const struct prepare_options *o,
 {
     int rc = models_open(m, &o->text);
 
-    if (rc == 0 && (o->latent.vae || input_list_has(inputs, true)))
-        rc = models_open_encoders(m, &o->image, &o->latent, &o->text);
+    if (rc == 0 && (!o->encoders.assumed || input_list_has(inputs, true)))
+        rc = models_open_encoders(m, &o->encoders, &o->text);
     return rc;
 }
 

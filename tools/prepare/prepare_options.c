@@ -6,9 +6,10 @@
 
 static const char about[] =
     "Reads image-caption pairs from WebDataset tars, crops and resizes the images,\n"
-    "encodes them with a VAE, tokenizes the captions, and writes one shard (or more) "
-    "and\n"
-    "one manifest an input to DIR. Text documents from JSON Lines are tokenized and\n"
+    "encodes them with a VAE or with several encoders, tokenizes the captions, and "
+    "writes\n"
+    "one shard (or more) and one manifest an input to DIR. Text documents from JSON "
+    "Lines are tokenized and\n"
     "written alike. Run again, it does only what is missing.\n\n"
     "INPUT is a path of a .tar or .jsonl (plain, gz, zst, bz2 or xz), a brace pattern "
     "such\n"
@@ -17,8 +18,8 @@ static const char about[] =
 
 static int parse(struct prepare_options *o, int argc, char **argv, int *n_operands)
 {
-    struct option options[1 + N_IMAGE_OPTIONS + N_LATENT_OPTIONS + N_TEXT_OPTIONS +
-                          N_SELECT_OPTIONS + N_RUN_OPTIONS];
+    struct option options[1 + N_IMAGE_OPTIONS + N_ENCODER_OPTIONS + N_TEXT_OPTIONS +
+                          N_SELECT_OPTIONS + N_RUN_OPTIONS + N_PROCESS_OPTIONS];
     struct option *next = options;
     const struct option_table table = {
         .usage = "latentmill prepare --out DIR [OPTION]... INPUT...",
@@ -32,10 +33,12 @@ static int parse(struct prepare_options *o, int argc, char **argv, int *n_operan
                               .arg = "DIR",
                               .help = "where shards and manifests go (needed)"};
     image_options_list(&o->image, next);
-    latent_options_list(&o->latent, next += N_IMAGE_OPTIONS);
-    text_options_list(&o->text, next += N_LATENT_OPTIONS);
+    encoder_options_collect(&o->given, next, N_IMAGE_OPTIONS);
+    encoder_options_list(&o->given, next += N_IMAGE_OPTIONS);
+    text_options_list(&o->text, next += N_ENCODER_OPTIONS);
     select_options_list(&o->select, next += N_TEXT_OPTIONS);
-    run_options_list(&o->run, next + N_SELECT_OPTIONS);
+    run_options_list(&o->run, next += N_SELECT_OPTIONS);
+    process_options_list(&o->process, next + N_RUN_OPTIONS);
     return options_parse(&table, argc, argv, n_operands);
 }
 
@@ -48,7 +51,7 @@ static int check(struct prepare_options *o)
         usage_error("--out DIR is needed (see --help)");
         return OPTIONS_WRONG;
     }
-    rc = latent_options_check(&o->latent);
+    rc = encoder_options_resolve(&o->given, &o->image, &o->process, &o->encoders);
     if (rc == OPTIONS_OK)
         rc = text_options_check(&o->text);
     return rc == OPTIONS_OK ? select_options_check(&o->select) : rc;
@@ -60,7 +63,7 @@ int prepare_options_parse(struct prepare_options *o, int argc, char **argv,
     int rc;
 
     *o = (struct prepare_options){.image = image_options_default(),
-                                  .latent = latent_options_default(),
+                                  .process = process_options_default(),
                                   .text = text_options_default(),
                                   .select = select_options_default(),
                                   .run = run_options_default()};

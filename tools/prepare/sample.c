@@ -6,30 +6,53 @@
 
 #include "shard/parts.h"
 
-static int grow_tensor_memory(struct sample *s, size_t bytes)
+static int grow(struct sample_memory *m, size_t bytes)
 {
-    unsigned char *memory;
+    unsigned char *grown;
 
-    if (bytes <= s->tensor_cap)
+    if (bytes <= m->cap)
         return 0;
-    memory = realloc(s->tensor_memory, bytes);
-    if (!memory)
+    grown = realloc(m->bytes, bytes);
+    if (!grown)
         return -1;
-    s->tensor_memory = memory;
-    s->tensor_cap = bytes;
+    m->bytes = grown;
+    m->cap = bytes;
     return 0;
+}
+
+static void *take(struct sample_memory *m, size_t bytes)
+{
+    void *taken = m->bytes + m->used;
+
+    assert(bytes <= m->cap - m->used);
+    m->used += bytes;
+    return taken;
+}
+
+/* Leaves what is kept. */
+static void shrink(struct sample_memory *m)
+{
+    if (m->cap > m->kept) {
+        free(m->bytes); /* as much as is kept comes back when it is needed */
+        m->bytes = NULL;
+        m->cap = 0;
+    }
+    m->used = 0;
 }
 
 struct sample *sample_new(const struct sample_room *room)
 {
     struct sample *s = calloc(1, sizeof(*s));
 
-    if (s && grow_tensor_memory(s, room->tensor_bytes) != 0) {
+    if (s && (grow(&s->tensor_memory, room->tensor_bytes) != 0 ||
+              grow(&s->pixel_memory, room->pixel_bytes) != 0)) {
         sample_free(s);
         return NULL;
     }
-    if (s)
-        s->tensor_kept = s->tensor_cap;
+    if (s) {
+        s->tensor_memory.kept = s->tensor_memory.cap;
+        s->pixel_memory.kept = s->pixel_memory.cap;
+    }
     return s;
 }
 
@@ -49,23 +72,28 @@ int sample_make_room(struct sample *s, const struct sample_room *room)
     s->parts = calloc(s->in.n_parts + 1, sizeof(*s->parts));
     s->renditions = calloc(n * room->n_renditions + 1, sizeof(*s->renditions));
     s->tensors = calloc(n * room->n_tensors + 1, sizeof(*s->tensors));
-    return s->parts && s->renditions && s->tensors
-               ? grow_tensor_memory(s, n * room->tensor_bytes)
+    return s->parts && s->renditions && s->tensors &&
+                   grow(&s->tensor_memory, n * room->tensor_bytes) == 0 &&
+                   grow(&s->pixel_memory, n * room->pixel_bytes) == 0
+               ? 0
                : -1;
 }
 
 void *sample_add_tensor(struct sample *s, const struct shard_tensor *t)
 {
-    void *data = s->tensor_memory + s->tensor_used;
+    void *data = take(&s->tensor_memory, t->n_bytes);
     struct shard_tensor *at = &s->tensors[s->n_tensors++];
 
-    assert(t->n_bytes <= s->tensor_cap - s->tensor_used);
     for (; at > s->tensors && shard_tensor_compare(at - 1, t) > 0; at--)
         *at = at[-1];
     *at = *t;
     at->data = data;
-    s->tensor_used += t->n_bytes;
     return data;
+}
+
+uint8_t *sample_add_pixels(struct sample *s, size_t n_bytes)
+{
+    return take(&s->pixel_memory, n_bytes);
 }
 
 void sample_reject(struct sample *s, uint32_t part, const struct reject *why)
@@ -92,14 +120,10 @@ void sample_clear(struct sample *s)
     free(s->renditions);
     free(s->tensors);
     ingest_sample_clear(&s->in);
-    if (s->tensor_cap > s->tensor_kept) {
-        free(s->tensor_memory); /* as much as is kept comes back when it is needed */
-        s->tensor_memory = NULL;
-        s->tensor_cap = 0;
-    }
+    shrink(&s->tensor_memory);
+    shrink(&s->pixel_memory);
     *s = (struct sample){.tensor_memory = s->tensor_memory,
-                         .tensor_cap = s->tensor_cap,
-                         .tensor_kept = s->tensor_kept};
+                         .pixel_memory = s->pixel_memory};
 }
 
 void sample_free(struct sample *s)
@@ -107,6 +131,7 @@ void sample_free(struct sample *s)
     if (!s)
         return;
     sample_clear(s);
-    free(s->tensor_memory);
+    free(s->tensor_memory.bytes);
+    free(s->pixel_memory.bytes);
     free(s);
 }

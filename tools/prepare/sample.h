@@ -30,12 +30,26 @@ struct sample_part {
     unsigned char sha256[32]; /* of the encoded bytes */
     bool upscaled;            /* one of its renditions is larger than the source */
     bool broken_profile;      /* an ICC profile was ignored because it is broken */
+    /* for encoders of later stages: NULL, or the pixels of all its fittings (fittings.h),
+     * in pixel_memory, */
+    const uint8_t *pixels;
+    uint32_t first_rendition; /* and the first of its renditions */
 };
 
 /* What is made of one image at most: of all samples of a run. */
 struct sample_room {
     size_t n_renditions, n_tensors;
     size_t tensor_bytes; /* of the tensors together, as stored */
+    size_t pixel_bytes;  /* of what it is given to later stages as; 0: no such stage */
+};
+
+/* What one image needs lives as long as the sample, so that it does not grow while
+ * images are read. What more of them need is counted with what was read (`held`), and
+ * goes with them. */
+struct sample_memory {
+    unsigned char *bytes;
+    size_t used, cap;
+    size_t kept; /* cap for one image */
 };
 
 struct sample {
@@ -55,12 +69,10 @@ struct sample {
     struct shard_rendition *renditions;
     size_t n_tensors;
     struct shard_tensor *tensors; /* data is in tensor_memory */
-    /* What one image needs lives as long as the sample, so that it does not grow while
-     * images are read. What more of them need is counted with what was read (`held`),
-     * and goes with them. */
-    unsigned char *tensor_memory;
-    size_t tensor_used, tensor_cap; /* bytes of it */
-    size_t tensor_kept;             /* tensor_cap for one image */
+    struct sample_memory tensor_memory, pixel_memory;
+
+    /* device (stage_device.c), of the one that has it: */
+    size_t n_unanswered; /* images */
 
     /* write: */
     struct sample *next; /* in the unit's list of samples that wait for an earlier one */
@@ -79,11 +91,14 @@ int sample_make_room(struct sample *s, const struct sample_room *room);
  * order, as batches end, and stand in that of a row. */
 void *sample_add_tensor(struct sample *s, const struct shard_tensor *t);
 
+/* Room for the pixels of one image: sample_make_room() has made it. */
+uint8_t *sample_add_pixels(struct sample *s, size_t n_bytes);
+
 /* Rejects the sample for one of its parts. Of several bad parts the first one counts,
  * whichever was found first: that depends on batches. */
 void sample_reject(struct sample *s, uint32_t part, const struct reject *why);
 
-/* Frees all but the memory for one image's tensors and makes every field zero, so that
+/* Frees all but the memory for one image and makes every field zero, so that
  * nothing of this sample is found in the next one. The one place that gives a sample's
  * memory back. */
 void sample_clear(struct sample *s);

@@ -13,11 +13,13 @@
 #include "shard/parts.h"
 #include "tools/run/clock.h"
 #include "tools/run/encoding.h"
+#include "tools/prepare/fittings.h"
 #include "tools/prepare/gather.h"
 #include "tools/run/pipeline.h"
 #include "tools/prepare/job.h"
 #include "tools/prepare/unit.h"
 #include "tools/prepare/sample.h"
+#include "tools/prepare/sample_tensors.h"
 #include "tools/prepare/sample_texts.h"
 #include "vae_encode/status.h"
 
@@ -28,21 +30,22 @@ static const uint64_t BATCH_BYTES = (uint64_t)256 << 20;
 /* An image whose pixels wait for the encoders. */
 struct slot {
     struct sample *sample; /* NULL: free */
-    uint32_t rendition;    /* position in the sample's */
-    uint8_t *rgb;          /* (height, width, 3) */
+    uint32_t rendition;    /* position of its first one in the sample's */
+    uint8_t *rgb;          /* of all fittings; the sample's where it goes on with them */
 };
 
 /* One encoder at work. */
 struct encoding_worker {
     const struct encoding *encoding;
-    void *encoder;
+    const struct fitting *fitting;
+    void *encoder;                       /* NULL: of another stage */
     void *computed[ENCODER_MAX_TENSORS]; /* of a batch; NULL: not stored */
 };
 
 struct encode_worker {
     struct job *job;
     struct encoder_cancel cancel;
-    int width, height; /* of pixels */
+    struct fittings fittings;
     struct image_decoder *decoder;
     struct encoding_worker *encodings; /* job->n_encodings */
     size_t n_slots;
@@ -55,7 +58,7 @@ struct encode_worker {
 
 static void close_encoding(struct encoding_worker *w)
 {
-    if (w->encoding)
+    if (w->encoding && w->encoding->encoder)
         w->encoding->encoder->close(w->encoder);
     for (size_t i = 0; i < ENCODER_MAX_TENSORS; i++)
         free(w->computed[i]);
@@ -89,7 +92,7 @@ static uint64_t computed_bytes(const struct encoding *e)
 {
     uint64_t bytes = 0;
 
-    for (size_t i = 0; i < e->n_tensors; i++)
+    for (size_t i = 0; e->encoder && i < e->n_tensors; i++)
         bytes += encoder_tensor_bytes(&e->about.tensors[e->tensors[i].from]);
     return bytes;
 }
@@ -97,7 +100,7 @@ static uint64_t computed_bytes(const struct encoding *e)
 /* Returns 0, or -1: no memory. */
 static int make_slots(struct encode_worker *w)
 {
-    const size_t image = (size_t)w->width * (size_t)w->height * 3;
+    const size_t image = w->fittings.n_bytes;
     uint64_t bytes = image, most;
 
     for (size_t i = 0; i < w->job->n_encodings; i++)
@@ -107,13 +110,14 @@ static int make_slots(struct encode_worker *w)
     if (most < w->n_slots)
         w->n_slots = most > 0 ? (size_t)most : 1;
     w->slots = calloc(w->n_slots, sizeof(*w->slots));
-    w->rgb = malloc(w->n_slots * image);
+    if (!w->job->has_devices) /* else the sample has room for them */
+        w->rgb = malloc(w->n_slots * image);
     w->rgb_of = calloc(w->n_slots, sizeof(*w->rgb_of));
     w->batch = calloc(w->n_slots, sizeof(*w->batch));
-    if (!w->slots || !w->rgb || !w->rgb_of || !w->batch ||
+    if (!w->slots || (!w->rgb && !w->job->has_devices) || !w->rgb_of || !w->batch ||
         gather_init(&w->gather, w->n_slots) != 0)
         return -1;
-    for (size_t i = 0; i < w->n_slots; i++)
+    for (size_t i = 0; w->rgb && i < w->n_slots; i++)
         w->slots[i].rgb = w->rgb + i * image;
     return 0;
 }
@@ -121,9 +125,12 @@ static int make_slots(struct encode_worker *w)
 static int open_encoding(struct encode_worker *w, struct encoding_worker *at,
                          const struct encoding *e)
 {
+    const struct shard_rendition *r = &e->rendition;
     struct job *job = w->job;
 
     at->encoding = e;
+    if (!e->encoder)
+        return PIPE_OK;
     for (size_t i = 0; i < e->n_tensors; i++) {
         const size_t from = e->tensors[i].from;
 
@@ -132,29 +139,29 @@ static int open_encoding(struct encode_worker *w, struct encoding_worker *at,
         if (!at->computed[from])
             return job_fail(job, "out of memory");
     }
-    if (e->encoder->open(&at->encoder, e->model, w->width, w->height, &w->cancel) !=
-        VAE_OK)
+    if (e->encoder->open(&at->encoder, e->model, (int)r->target_width,
+                         (int)r->target_height, &w->cancel) != VAE_OK)
         return job_fail(job, "%s", e->encoder->why(at->encoder));
     return PIPE_OK;
 }
 
-/* What images need: all encoders get the same pixels. */
+/* What images need. */
 static int open_encoders(struct encode_worker *w)
 {
     struct job *job = w->job;
-    const struct encoding *first = &job->encodings[0];
-    const struct decode_options d = image_options_decode(job->image, first->about.isa);
+    const struct decode_options d = image_options_decode(job->image, job->isa);
     int rc = PIPE_OK;
 
     w->cancel = (struct encoder_cancel){is_stopping, job};
-    w->width = (int)first->rendition.target_width;
-    w->height = (int)first->rendition.target_height;
+    fittings_plan(&w->fittings, job->encodings, job->n_encodings);
     w->encodings = calloc(job->n_encodings, sizeof(*w->encodings));
     if (!w->encodings || make_slots(w) != 0 ||
         image_decoder_open(&w->decoder, &d) != INGEST_OK)
         return job_fail(job, "out of memory");
-    for (size_t i = 0; i < job->n_encodings && rc == PIPE_OK; i++)
+    for (size_t i = 0; i < job->n_encodings && rc == PIPE_OK; i++) {
+        w->encodings[i].fitting = &w->fittings.fittings[w->fittings.of[i]];
         rc = open_encoding(w, &w->encodings[i], &job->encodings[i]);
+    }
     return rc;
 }
 
@@ -186,28 +193,37 @@ static void release_image(struct job *job, struct sample *s, struct ingest_part 
     image->image_len = 0;
 }
 
-/* The image, cropped and resized, is one rendition. */
-static void add_rendition(const struct job *job, struct sample *s, uint32_t part,
-                          const struct decoded *g)
+/* What was made of the image's pixels: fittings that are one rendition follow each other.
+ */
+static void add_renditions(const struct fittings *f, struct sample *s, uint32_t part,
+                           const struct decoded *image,
+                           const struct image_target *targets)
 {
-    struct shard_rendition *r = &s->renditions[s->n_renditions++];
+    const size_t first = s->n_renditions;
     struct sample_part *made = &s->parts[part];
 
-    made->width = g->original_width;
-    made->height = g->original_height;
-    made->upscaled |= g->upscaled;
-    made->broken_profile |= g->broken_profile;
-    *r = job->encodings[0].rendition;
-    r->part = part;
-    r->crop =
-        (struct shard_box){g->crop_left, g->crop_top, g->crop_width, g->crop_height};
+    made->width = image->original_width;
+    made->height = image->original_height;
+    made->broken_profile |= image->broken_profile;
+    for (size_t i = 0; i < f->n; i++) {
+        const struct image_target *t = &targets[i];
+        struct shard_rendition *r = &s->renditions[first + f->fittings[i].number];
+
+        *r = f->fittings[i].rendition;
+        r->part = part;
+        r->crop =
+            (struct shard_box){t->crop_left, t->crop_top, t->crop_width, t->crop_height};
+        made->upscaled |= t->upscaled;
+    }
+    s->n_renditions += f->n_renditions;
 }
 
-/* Decodes an image into rgb. A bad one sets *bad. Returns 0, 1 where the run is being
- * stopped, or -1. */
-static int decode(struct encode_worker *w, struct sample *s, uint32_t part, uint8_t *rgb,
-                  struct reject *bad)
+/* Decodes an image into the slot, once for all fittings. A bad one sets *bad. Returns 0,
+ * 1 where the run is being stopped, or -1. */
+static int decode(struct encode_worker *w, struct sample *s, uint32_t part,
+                  struct slot *slot, struct reject *bad)
 {
+    struct image_target targets[ENCODERS_MAX];
     struct job *job = w->job;
     const struct ingest_part *image = &s->in.parts[part];
     struct image_header header;
@@ -228,14 +244,16 @@ static int decode(struct encode_worker *w, struct sample *s, uint32_t part, uint
     }
     if (!budget_take(&job->decode_mem, header.need))
         return 1;
-    rc = image_decoder_run(w->decoder, image->image, image->image_len, &header, rgb,
-                           &decoded);
+    fittings_target(&w->fittings, slot->rgb, targets);
+    rc = image_decoder_run(w->decoder, image->image, image->image_len, &header, targets,
+                           w->fittings.n, &decoded);
     budget_give_back(&job->decode_mem, header.need);
     if (rc != INGEST_OK)
         return job_fail(job, "out of memory");
     *bad = decoded.reject;
+    slot->rendition = (uint32_t)s->n_renditions;
     if (bad->reason == REJECT_NONE)
-        add_rendition(job, s, part, &decoded);
+        add_renditions(&w->fittings, s, part, &decoded, targets);
     atomic_fetch_add(&job->count.decode_ns, clock_ns() - start);
     atomic_fetch_add(&job->count.decoded, 1);
     return 0;
@@ -247,49 +265,44 @@ static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
 {
     const struct encoding *e = w->encoding;
     struct sample *s = slot->sample;
-    const uint32_t part = s->renditions[slot->rendition].part;
-    struct reject reject;
-    size_t bad = 0, n = 0;
+    const uint32_t rendition = slot->rendition + (uint32_t)w->fitting->number;
+    size_t bad = 0;
 
     for (size_t k = 0; k < e->n_tensors; k++) {
         const struct stored_tensor *t = &e->tensors[k];
         const struct encoder_tensor *computed = &e->about.tensors[t->from];
         const char *values = w->computed[t->from];
-        struct shard_tensor tensor = {.kind = t->kind,
-                                      .part = part,
-                                      .owner = slot->rendition,
-                                      .encoder = encoder,
-                                      .slot = t->slot,
-                                      .dtype = t->dtype,
-                                      .n_dims = (uint32_t)computed->n_dims,
-                                      .n_bytes = t->n_bytes};
 
-        memcpy(tensor.dims, computed->dims, sizeof(computed->dims));
         bad += encoding_store(t, values + i * encoder_tensor_bytes(computed),
-                              sample_add_tensor(s, &tensor));
-        n += t->n_values;
+                              sample_add_encoded(s, e, encoder, k, rendition));
     }
-    if (bad == 0)
-        return;
-    reject_set(&reject, REJECT_NOT_FINITE, "%zu of %zu %s values are not finite in %s",
-               bad, n, shard_kind_name(e->tensors[0].kind), e->dtype);
-    sample_reject(s, part, &reject);
+    if (bad > 0)
+        sample_reject_not_finite(s, e, s->renditions[rendition].part, bad);
 }
 
-/* Returns as decode() does. */
-static int encode_batch(struct encode_worker *w, const struct image_batch *in)
+/* Of the n images in w->batch. Returns as decode() does. */
+static int encode_batch(struct encode_worker *w, size_t encoder, size_t n)
 {
     struct job *job = w->job;
+    const struct encoding_worker *e = &w->encodings[encoder];
+    const struct shard_rendition *r = &e->fitting->rendition;
+    const struct image_batch in = {.n = (int)n,
+                                   .width = (int)r->target_width,
+                                   .height = (int)r->target_height,
+                                   .rgb = w->rgb_of};
+    const uint64_t start = clock_ns();
+    int rc;
 
-    for (size_t k = 0; k < job->n_encodings; k++) {
-        const struct encoding_worker *e = &w->encodings[k];
-        const struct encoder *encoder = e->encoding->encoder;
-        int rc = encoder->encode(e->encoder, in, e->computed);
-
-        if (rc != VAE_OK)
-            return rc == VAE_CANCELLED ? 1
-                                       : job_fail(job, "%s", encoder->why(e->encoder));
-    }
+    for (size_t i = 0; i < n; i++)
+        w->rgb_of[i] = ((struct slot *)w->batch[i])->rgb + e->fitting->at;
+    rc = e->encoding->encoder->encode(e->encoder, &in, e->computed);
+    if (rc == VAE_CANCELLED)
+        return 1;
+    if (rc != VAE_OK)
+        return job_fail(job, "%s", e->encoding->encoder->why(e->encoder));
+    for (size_t i = 0; i < n; i++)
+        store(e, (uint32_t)encoder, i, w->batch[i]);
+    atomic_fetch_add(&job->count.encode_ns[encoder], clock_ns() - start);
     return 0;
 }
 
@@ -298,26 +311,16 @@ static int encode_batch(struct encode_worker *w, const struct image_batch *in)
 static int encode_oldest(struct encode_worker *w)
 {
     struct job *job = w->job;
-    struct image_batch in = {.rgb = w->rgb_of};
-    const uint64_t start = clock_ns();
-    const size_t n = gather_take(&w->gather, w->batch, &in.width, &in.height);
-    int rc;
+    int width, height, rc = 0;
+    const size_t n = gather_take(&w->gather, w->batch, &width, &height);
 
+    for (size_t k = 0; k < job->n_encodings && rc == 0; k++)
+        if (job->encodings[k].encoder)
+            rc = encode_batch(w, k, n);
     for (size_t i = 0; i < n; i++)
-        w->rgb_of[i] = ((struct slot *)w->batch[i])->rgb;
-    in.n = (int)n;
-    rc = encode_batch(w, &in);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        struct slot *slot = w->batch[i];
-
-        for (size_t k = 0; k < job->n_encodings; k++)
-            store(&w->encodings[k], (uint32_t)k, i, slot);
-        slot->sample = NULL;
-    }
-    if (rc == 0) {
-        atomic_fetch_add(&job->count.encode_ns, clock_ns() - start);
+        ((struct slot *)w->batch[i])->sample = NULL;
+    if (rc == 0)
         atomic_fetch_add(&job->count.encoded, (uint64_t)n);
-    }
     return rc;
 }
 
@@ -344,14 +347,21 @@ static int work_on_image(struct encode_worker *w, struct sample *s, uint32_t par
     /* An earlier image of this sample may have turned out bad just now. */
     if (rc != 0 || s->in.reject.reason != REJECT_NONE)
         return rc;
-    rc = decode(w, s, part, slot->rgb, &bad);
+    if (w->job->has_devices)
+        slot->rgb = sample_add_pixels(s, w->fittings.n_bytes);
+    rc = decode(w, s, part, slot, &bad);
     if (rc == 0 && bad.reason != REJECT_NONE)
         sample_reject(s, part, &bad);
     if (rc != 0 || bad.reason != REJECT_NONE)
         return rc;
+    if (w->job->has_devices) {
+        s->parts[part].pixels = slot->rgb;
+        s->parts[part].first_rendition = slot->rendition;
+    }
     slot->sample = s;
-    slot->rendition = (uint32_t)s->n_renditions - 1;
-    gather_add(&w->gather, slot, w->width, w->height);
+    /* All images have the same fittings, so that the first stands for them. */
+    gather_add(&w->gather, slot, (int)w->fittings.fittings[0].rendition.target_width,
+               (int)w->fittings.fittings[0].rendition.target_height);
     return 0;
 }
 
@@ -387,10 +397,8 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
     if (rc != 0)
         return rc < 0 ? rc : PIPE_END;
     for (int i = 0; i < n && rc == PIPE_OK; i++) {
-        if (s[i]->parts && s[i]->in.reject.reason == REJECT_NONE) { /* was worked on */
-            atomic_fetch_add(&s[i]->unit->progress.n_encoded, 1);
-            atomic_fetch_add(&w->job->count.done, 1);
-        }
+        if (!w->job->has_devices) /* whose stages come behind this one */
+            sample_encoded(s[i], w->job);
         rc = pipe_pass(out, s[i]);
     }
     return rc;
@@ -410,8 +418,9 @@ static void say_images(FILE *out, const struct job *job)
     fprintf(out, "decode %.1f images/s, ",
             per_second(decoded, atomic_load(&c->decode_ns)));
     for (size_t i = 0; i < job->n_encodings; i++)
-        fprintf(out, "%s%s", i > 0 ? "+" : "", job->encodings[i].label);
-    fprintf(out, " %.2f images/s, ", per_second(encoded, atomic_load(&c->encode_ns)));
+        if (job->encodings[i].encoder)
+            fprintf(out, "%s %.2f images/s, ", job->encodings[i].label,
+                    per_second(encoded, atomic_load(&c->encode_ns[i])));
 }
 
 /* Of one worker, while it is at it. */

@@ -156,9 +156,9 @@ static uint64_t image_bytes(const struct ingest_sample *in)
 }
 
 /* What a sample keeps in memory but its encoded images: until it is written, its texts
- * and their ids, of which there are at most as many as bytes, and the tensors of all
+ * and their ids, of which there are at most as many as bytes, and what is made of all
  * images but the one that it has room for. */
-static uint64_t memory_of(const struct ingest_sample *in, uint64_t image_tensors)
+static uint64_t memory_of(const struct ingest_sample *in, uint64_t made_of_image)
 {
     enum {
         TEXT_AND_IDS = 1 + sizeof(uint32_t),
@@ -171,7 +171,7 @@ static uint64_t memory_of(const struct ingest_sample *in, uint64_t image_tensors
         const struct ingest_part *part = &in->parts[i];
 
         if (part->kind == INGEST_IMAGE && !has_room)
-            bytes += image_tensors;
+            bytes += made_of_image;
         has_room = has_room && part->kind != INGEST_IMAGE;
         bytes += part->n_alternatives * ALTERNATIVE;
         for (size_t k = 0; k < part->n_alternatives; k++)
@@ -196,7 +196,8 @@ static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out 
     s->seq = w->seq++;
     s->end_of_unit = false;
     s->held_images = image_bytes(&s->in);
-    s->held = s->held_images + memory_of(&s->in, w->job->room.tensor_bytes);
+    s->held = s->held_images +
+              memory_of(&s->in, w->job->room.tensor_bytes + w->job->room.pixel_bytes);
     if (s->held > 0 && !take_memory(w->job, s->held, out)) {
         s->held = s->held_images = 0;
         return PIPE_END;

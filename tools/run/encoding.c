@@ -24,22 +24,74 @@ static int out_of_memory(void)
     return EXIT_FAILED;
 }
 
-static int load(struct encoding *e, const struct latent_options *o, const char *isa)
+static int load_failed(const struct encoding *e, int rc)
 {
-    bool builtin = !o->vae || strcmp(o->vae, "builtin") == 0;
-    const struct encoder_options options = {.scale = o->scale, .isa = isa};
-    int rc = builtin ? 0 : model_check_vae(o->vae);
-
-    if (rc != 0)
-        return rc;
-    e->encoder = encoder_find("vae");
-    rc = e->encoder->load(&e->model, builtin ? NULL : o->vae, &options);
-    if (rc == VAE_OK)
-        return 0;
     if (rc != VAE_ENOMEM && rc != VAE_EIO)
         return usage_error("%s", e->encoder->load_why(e->model));
     print_to_stderr("error: %s", e->encoder->load_why(e->model));
     return EXIT_FAILED;
+}
+
+static void describe(struct encoding *e)
+{
+    e->encoder->describe(e->model, (int)e->rendition.target_width,
+                         (int)e->rendition.target_height, &e->about);
+}
+
+/* Starts the processes that it works in. */
+static int start_children(struct encoding *e)
+{
+    const struct encoder_request *r = e->request;
+
+    e->of_children =
+        (struct child_group_options){.label = r->label,
+                                     .scheme = r->scheme,
+                                     .rest = r->rest ? r->rest : "builtin",
+                                     .args = r->process.args,
+                                     .processes = r->process.processes,
+                                     .devices = r->process.devices,
+                                     .timeout_s = r->process.timeout,
+                                     .restarts = r->process.restarts,
+                                     .width = e->rendition.target_width,
+                                     .height = e->rendition.target_height,
+                                     .dtype = latent_dtype_names[r->latent.dtype],
+                                     .moments = moments_names[r->latent.moments]};
+    e->children = calloc(1, sizeof(*e->children));
+    if (!e->children)
+        return out_of_memory();
+    const int rc = child_group_open(e->children, &e->of_children);
+    if (rc == 0)
+        child_group_describe(e->children, &e->about);
+    return rc;
+}
+
+static int load(struct encoding *e, const struct encoding *same, const char *isa)
+{
+    const struct encoder_request *r = e->request;
+    const struct encoder_options options = {.scale = r->latent.scale, .isa = isa};
+    int rc = 0;
+
+    e->encoder = encoder_find(r->scheme);
+    if (!e->encoder)
+        return usage_error("--encoder %s=%s:%s: there is no such scheme; there are vae, "
+                           "%s",
+                           r->label, r->scheme, r->rest ? r->rest : "builtin",
+                           child_group_schemes());
+    if (same) {
+        e->model = same->model;
+        e->borrowed = true;
+        describe(e);
+        return 0;
+    }
+    if (strcmp(r->scheme, "vae") == 0 && r->rest)
+        rc = model_check_vae(r->rest);
+    if (rc != 0)
+        return rc;
+    rc = e->encoder->load(&e->model, r->rest, &options);
+    if (rc != VAE_OK)
+        return load_failed(e, rc);
+    describe(e);
+    return 0;
 }
 
 static bool has_logvar(const struct encoder_description *about)
@@ -50,31 +102,54 @@ static bool has_logvar(const struct encoder_description *about)
     return false;
 }
 
-static int check(const struct encoding *e, const struct latent_options *o)
+/* Options that were given for this encoder by its label must have something to say of it;
+ * those for all concern encoders that have what they are about. */
+static int check_latent(const struct encoding *e)
+{
+    const struct encoder_request *r = e->request;
+    static const char *const of_latents[] = {"scale", "moments"};
+    const bool latents = encoder_has_latents(&e->about);
+
+    for (size_t i = 0; i < 2 && !latents; i++)
+        if (encoder_request_is_named(r, of_latents[i]))
+            return usage_error("--%s %s=...: %s makes no latents", of_latents[i],
+                               r->label, e->about.family);
+    if (!encoder_has_floats(&e->about) && encoder_request_is_named(r, "latent"))
+        return usage_error("--latent %s=...: %s makes no floats", r->label,
+                           e->about.family);
+    if (latents && r->latent.moments == MOMENTS_MEAN_LOGVAR && !has_logvar(&e->about))
+        return usage_error(
+            "--moments mean+logvar: %s has no posterior, only a latent%s%s",
+            e->about.family, strcmp(r->label, "vae") == 0 ? "" : "; the encoder is ",
+            strcmp(r->label, "vae") == 0 ? "" : r->label);
+    return 0;
+}
+
+static int check(const struct encoding *e)
 {
     const struct encoder_description *about = &e->about;
     const struct shard_rendition *r = &e->rendition;
 
     if (r->target_width % (uint32_t)about->multiple != 0 ||
         r->target_height % (uint32_t)about->multiple != 0)
-        return usage_error("--size %u: must be a multiple of %d, the VAE's downscale",
-                           r->target_width, about->multiple);
-    if (o->moments == MOMENTS_MEAN_LOGVAR && !has_logvar(about))
-        return usage_error("--moments mean+logvar: %s has no posterior, only a latent",
-                           about->family);
+        return usage_error("--size %u: must be a multiple of %d for the encoder %s",
+                           r->target_width, about->multiple, e->label);
     if (about->replaced_scale != 0)
         print_to_stderr(
             "warning: --scale %g is recorded, though config.json says %g: the "
             "trainer's latents will be scaled by it",
-            o->scale, about->replaced_scale);
-    return 0;
+            e->request->latent.scale, about->replaced_scale);
+    return check_latent(e);
 }
 
-static uint32_t stored_dtype(enum encoder_element element, enum latent_dtype dtype)
+static uint32_t stored_dtype(const struct encoder_tensor *t, enum latent_dtype dtype,
+                             uint32_t codebook)
 {
     static const uint32_t floats[] = {SHARD_FP16, SHARD_BF16, SHARD_FP32};
 
-    return element == ENCODER_U32 ? SHARD_U32 : floats[dtype];
+    if (t->element == ENCODER_FP32)
+        return floats[dtype];
+    return codebook > 0 && codebook <= UINT16_MAX + 1 ? SHARD_U16 : SHARD_U32;
 }
 
 static const uint32_t stored_kind[] = {[ENCODER_LATENT] = SHARD_LATENT,
@@ -87,7 +162,7 @@ static void choose_tensors(struct encoding *e, const struct latent_options *o)
     e->moments = encoder_has_latents(&e->about) ? moments_names[o->moments] : NULL;
     for (size_t i = 0; i < e->about.n_tensors; i++) {
         const struct encoder_tensor *t = &e->about.tensors[i];
-        const uint32_t dtype = stored_dtype(t->element, o->dtype);
+        const uint32_t dtype = stored_dtype(t, o->dtype, e->about.codebook);
         const size_t n = encoder_tensor_values(t);
         const size_t width = shard_dtype_width(dtype);
 
@@ -117,12 +192,34 @@ static int input_of(struct encoding *e, const struct encoder_description *about)
     return e->input != NULL ? 0 : -1;
 }
 
+/* Its features as the header has them. Returns 0, or -1: no memory. */
+static int derive_features(struct encoding *e)
+{
+    const size_t n = e->about.n_features;
+
+    e->features = calloc(n + 1, sizeof(*e->features));
+    if (!e->features)
+        return -1;
+    e->n_features = n;
+    for (size_t i = 0; i < n; i++) {
+        const struct encoder_features *f = &e->about.features[i];
+
+        e->features[i] = (struct shard_features){
+            .what = f->what, .n_dims = f->n_dims, .mean = f->mean, .std = f->std};
+        memcpy(e->features[i].dims, f->dims, sizeof(f->dims));
+    }
+    return 0;
+}
+
+_Static_assert((int)ENCODER_MAX_DIMS == (int)SHARD_MAX_DIMS, "dims are copied");
+
 /* Makes what headers and the configuration say of it besides. Returns 0, or -1: no
  * memory. */
-static int derive_texts(struct encoding *e, const struct image_options *image,
-                        const struct latent_options *o)
+static int derive_texts(struct encoding *e)
 {
     const struct shard_rendition *r = &e->rendition;
+    const struct image_options *image = &e->request->image;
+    const struct latent_options *o = &e->request->latent;
     json_t *libraries = manifest_pixel_libraries();
     int rc = libraries ? encode_hash(&e->about, r, image, o, libraries, e->encode) : -1;
 
@@ -133,7 +230,7 @@ static int derive_texts(struct encoding *e, const struct image_options *image,
         e->geometry = NULL;
         rc = -1;
     }
-    return input_of(e, &e->about) == 0 ? rc : -1;
+    return input_of(e, &e->about) == 0 && derive_features(e) == 0 ? rc : -1;
 }
 
 /* The whole target is filled with what is cropped of the image's middle. */
@@ -145,53 +242,69 @@ static struct shard_rendition crop_to(uint32_t size)
                                     .content = {0, 0, size, size}};
 }
 
-int encoding_open(struct encoding *e, const struct image_options *image,
-                  const struct latent_options *latent, const char *isa)
+int encoding_open(struct encoding *e, const struct encoder_request *request,
+                  const struct encoding *same, const char *isa)
 {
     int rc;
 
-    *e = (struct encoding){.label = "vae", .rendition = crop_to((uint32_t)image->size)};
-    rc = load(e, latent, isa);
+    *e = (struct encoding){.label = request->label,
+                           .request = request,
+                           .rendition = crop_to((uint32_t)request->image.size),
+                           .filter = request->image.resize};
+    if (child_group_has(request->scheme))
+        rc = start_children(e);
+    else
+        rc = load(e, same, isa);
     if (rc != 0)
         return rc;
-    e->encoder->describe(e->model, (int)e->rendition.target_width,
-                         (int)e->rendition.target_height, &e->about);
-    rc = check(e, latent);
+    rc = check(e);
     if (rc != 0)
         return rc;
-    choose_tensors(e, latent);
-    return derive_texts(e, image, latent) == 0 ? 0 : out_of_memory();
+    choose_tensors(e, &request->latent);
+    return derive_texts(e) == 0 ? 0 : out_of_memory();
 }
 
 struct shard_encoder encoding_header(const struct encoding *e)
 {
     const struct encoder_description *about = &e->about;
 
-    return (struct shard_encoder){.name = e->label,
-                                  .kind = shard_kind_name(e->tensors[0].kind),
-                                  .of =
-                                      about->input == ENCODER_OF_TEXT ? "text" : "image",
-                                  .family = about->family,
-                                  .weights_sha256 = about->weights_sha256,
-                                  .encode = e->encode,
-                                  .config = about->config,
-                                  .geometry = e->geometry,
-                                  .input = e->input,
-                                  .numerics = about->numerics,
-                                  .reproducible = about->reproducible,
-                                  .channels = about->channels,
-                                  .downscale = about->downscale,
-                                  .moments = e->moments,
-                                  .n_scale = about->n_scale,
-                                  .scale_window = 1,
-                                  .scale = about->scale,
-                                  .shift = about->shift};
+    return (struct shard_encoder){
+        .name = e->label,
+        .kind = shard_kind_name(e->tensors[0].kind),
+        .of = about->input == ENCODER_OF_TEXT ? "text" : "image",
+        .family = about->family,
+        .weights_sha256 = about->weights_sha256,
+        .encode = e->encode,
+        .config = about->config,
+        .geometry = e->geometry,
+        .input = e->input,
+        .numerics = about->numerics,
+        .reproducible = about->reproducible,
+        .channels = about->channels,
+        .downscale = about->downscale,
+        .moments = e->moments,
+        .n_outputs = about->n_outputs,
+        .outputs = about->outputs,
+        .n_scale = about->n_scale,
+        .scale_window = about->scale_window > 0 ? about->scale_window : 1,
+        .scale = about->scale,
+        .shift = about->shift,
+        .codebook = about->codebook,
+        .id_offset = about->id_offset,
+        .n_id_map = about->n_id_map,
+        .id_map = about->id_map,
+        .n_features = e->n_features,
+        .features = e->features};
 }
 
 void encoding_close(struct encoding *e)
 {
-    if (e->encoder)
+    if (e->encoder && !e->borrowed)
         e->encoder->unload(e->model);
+    if (e->children)
+        child_group_close(e->children);
+    free(e->children);
+    free(e->features);
     free(e->geometry);
     free(e->input);
 }
@@ -205,6 +318,16 @@ static size_t count_not_finite(const float *values, size_t n)
     return bad;
 }
 
+/* Codes are below the codebook, and so fit. */
+static size_t store_u16(const uint32_t *codes, void *out, size_t n)
+{
+    uint16_t *stored = out;
+
+    for (size_t i = 0; i < n; i++)
+        stored[i] = (uint16_t)codes[i];
+    return 0;
+}
+
 size_t encoding_store(const struct stored_tensor *t, const void *values, void *out)
 {
     switch (t->dtype) {
@@ -212,6 +335,8 @@ size_t encoding_store(const struct stored_tensor *t, const void *values, void *o
         return shard_fp32_to_fp16(values, out, t->n_values);
     case SHARD_BF16:
         return shard_fp32_to_bf16(values, out, t->n_values);
+    case SHARD_U16:
+        return store_u16(values, out, t->n_values);
     default:
         memcpy(out, values, t->n_bytes);
         return t->dtype == SHARD_FP32 ? count_not_finite(values, t->n_values) : 0;

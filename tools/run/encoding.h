@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/encoding.h - an encoder at work in a run: its model at the run's size of
+ * tools/run/encoding.h - an encoder at work in a run: its model at one size of
  * image, what is stored of its tensors, and what headers and the configuration say of it.
  *
  * Encoders know nothing of shards: which kind, slot and type a tensor has there is
@@ -7,12 +7,13 @@
 #ifndef TOOLS_RUN_ENCODING_H
 #define TOOLS_RUN_ENCODING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "shard/header.h"
-#include "tools/cli/image_options.h"
-#include "tools/cli/latent_options.h"
+#include "tools/cli/encoder_options.h"
+#include "tools/run/child_group.h"
 #include "tools/store/sha256.h"
 #include "vae_encode/encoder.h"
 
@@ -24,10 +25,14 @@ struct stored_tensor {
 };
 
 struct encoding {
-    const char *label; /* its name in shards, and in reports */
-    const struct encoder *encoder;
-    void *model;
+    const char *label;             /* its name in shards, and in reports */
+    const struct encoder *encoder; /* NULL: it is at work in another stage */
+    void *model;                   /* of the encoder */
+    bool borrowed;                 /* the model is another encoding's */
+    struct child_group *children;  /* that it works in, or NULL; owned */
+    struct child_group_options of_children;
     struct shard_rendition rendition; /* of its images: all but part and crop */
+    enum resize_filter filter;
     struct encoder_description about;
     size_t n_tensors;
     struct stored_tensor tensors[ENCODER_MAX_TENSORS];
@@ -36,12 +41,17 @@ struct encoding {
     const char *moments;         /* name of what is stored of latents; NULL: none */
     char encode[SHA256_HEX_CAP]; /* encode_hash.h */
     char *geometry, *input;      /* JSON; owned */
+    size_t n_features;
+    struct shard_features *features;       /* as the header has them; owned */
+    const struct encoder_request *request; /* lent */
 };
 
-/* Loads the encoder that the options ask for. Returns 0, or EXIT_USAGE or EXIT_FAILED
- * after explaining on stderr. Release with encoding_close() in either case. */
-int encoding_open(struct encoding *e, const struct image_options *image,
-                  const struct latent_options *latent, const char *isa);
+/* Loads the encoder that is asked for, or takes the model of `same`, which was asked for
+ * in the same words, unless that is NULL. Keeps `request` and `same`. Returns 0, or
+ * EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with encoding_close() in
+ * either case. */
+int encoding_open(struct encoding *e, const struct encoder_request *request,
+                  const struct encoding *same, const char *isa);
 void encoding_close(struct encoding *e);
 
 /* What headers say of an open encoding: all of it lent, so that *e is not to be moved. */

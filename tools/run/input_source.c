@@ -6,8 +6,6 @@
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +14,7 @@
 #include <unistd.h>
 
 #include "ingest/status.h"
-
-extern char **environ;
+#include "tools/run/child_process.h"
 
 enum { WAIT_MS = 5 };
 
@@ -25,8 +22,8 @@ struct source {
     const struct input *input;
     struct ingest_source callback;
     int fd, cancel_fd;
-    pid_t child;              /* 0: none */
-    struct timespec modified; /* of a regular file, when it was opened */
+    struct child_process child; /* its end of the pipe is fd */
+    struct timespec modified;   /* of a regular file, when it was opened */
     EVP_MD_CTX *sha;
     uint64_t bytes;
     struct input_probe probe;
@@ -96,70 +93,14 @@ static const char *callback_why(void *ctx)
     return source_why(ctx);
 }
 
-/* The child's standard streams: nothing to read, `out` to write to. Returns 0 or an
- * errno.
- */
-static int set_streams(posix_spawn_file_actions_t *actions, int out)
-{
-    int rc = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-
-    return rc == 0 ? posix_spawn_file_actions_adddup2(actions, out, 1) : rc;
-}
-
-/* No signal is blocked, and SIGPIPE ends it. Returns 0 or an errno. */
-static int set_signals(posix_spawnattr_t *attr)
-{
-    sigset_t none, defaults;
-    int rc;
-
-    sigemptyset(&none);
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    rc = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                            POSIX_SPAWN_SETSIGDEF);
-    if (rc == 0)
-        rc = posix_spawnattr_setsigmask(attr, &none);
-    return rc == 0 ? posix_spawnattr_setsigdefault(attr, &defaults) : rc;
-}
-
-/* In a process group of its own, so that all of it can be stopped. Returns 0 or an errno.
- */
-static int spawn(struct source *s, int out)
-{
-    char *argv[] = {"sh", "-c", s->input->text, NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    int rc = posix_spawn_file_actions_init(&actions);
-
-    if (rc != 0)
-        return rc;
-    rc = posix_spawnattr_init(&attr);
-    if (rc == 0) {
-        rc = set_streams(&actions, out);
-        if (rc == 0)
-            rc = set_signals(&attr);
-        if (rc == 0)
-            rc = posix_spawn(&s->child, "/bin/sh", &actions, &attr, argv, environ);
-        posix_spawnattr_destroy(&attr);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    return rc;
-}
-
 static int start_command(struct source *s)
 {
-    int pipefd[2], rc;
+    char *argv[] = {"/bin/sh", "-c", s->input->text, NULL};
+    const struct child_streams streams = {.shared = -1};
+    const int rc = child_process_start(&s->child, argv, &streams);
 
-    if (pipe2(pipefd, O_CLOEXEC) < 0)
-        return fail(s, INGEST_EIO, strerror(errno));
-    s->fd = pipefd[0];
-    rc = spawn(s, pipefd[1]);
-    close(pipefd[1]);
-    if (rc != 0) {
-        s->child = 0;
-        return fail(s, INGEST_EIO, strerror(rc));
-    }
-    return INGEST_OK;
+    s->fd = s->child.out;
+    return rc == 0 ? INGEST_OK : fail(s, INGEST_EIO, strerror(rc));
 }
 
 static bool same_time(struct timespec a, struct timespec b)
@@ -198,6 +139,7 @@ int source_open(struct source **out, const struct input *in, int cancel_fd)
     s->input = in;
     s->fd = -1;
     s->cancel_fd = cancel_fd;
+    s->child = (struct child_process){.in = -1, .out = -1, .err = -1};
     s->callback = (struct ingest_source){
         .ctx = s,
         .read = read_bytes,
@@ -223,31 +165,15 @@ const struct ingest_source *source_callback(const struct source *s)
     return &s->callback;
 }
 
-static void stop_command(struct source *s)
-{
-    int status;
-
-    if (s->child <= 0)
-        return;
-    kill(-s->child, SIGKILL);
-    while (waitpid(s->child, &status, 0) < 0 && errno == EINTR)
-        ;
-    s->child = 0;
-}
-
 /* A command may go on long after it has closed its output, so this wait too must end
  * with a cancel. Looks again every few milliseconds: most commands are gone at once. */
 static int wait_for_command(struct source *s, int *status)
 {
     struct pollfd cancel = {.fd = s->cancel_fd, .events = POLLIN};
-    pid_t pid;
 
-    while ((pid = waitpid(s->child, status, WNOHANG)) == 0)
+    while (!child_process_ended(&s->child, status))
         if (poll(&cancel, 1, WAIT_MS) > 0)
             return fail(s, INGEST_CANCELLED, "cancelled");
-    if (pid < 0)
-        return fail(s, INGEST_EIO, strerror(errno));
-    s->child = 0;
     return INGEST_OK;
 }
 
@@ -256,10 +182,11 @@ int source_finish(struct source *s, bool read_all)
     char what[80];
     int status, rc;
 
-    if (s->child <= 0)
+    if (s->child.pid <= 0)
         return check_unchanged(s, false);
     if (!read_all) {
-        stop_command(s);
+        s->fd = -1; /* which goes with it */
+        child_process_stop(&s->child, 0);
         return INGEST_OK;
     }
     rc = wait_for_command(s, &status);
@@ -302,9 +229,9 @@ void source_close(struct source *s)
 {
     if (!s)
         return;
-    stop_command(s);
-    if (s->fd >= 0)
+    if (s->fd >= 0 && s->fd != s->child.out)
         close(s->fd);
+    child_process_stop(&s->child, 0);
     EVP_MD_CTX_free(s->sha);
     free(s);
 }

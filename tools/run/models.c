@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/run/models.h"
 
-#include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,23 +33,54 @@ static int check_patch(const struct encoding *e, int64_t patch)
 
     if (!encoder_has_latents(&e->about) || (w % patch == 0 && h % patch == 0))
         return 0;
-    return usage_error("--patch %lld: does not divide the latent grid of %lld x %lld",
-                       (long long)patch, (long long)w, (long long)h);
+    return usage_error("--patch %lld: does not divide the latent grid of %lld x %lld%s%s",
+                       (long long)patch, (long long)w, (long long)h,
+                       strcmp(e->label, "vae") == 0 ? "" : " that is made by ",
+                       strcmp(e->label, "vae") == 0 ? "" : e->label);
 }
 
-int models_open_encoders(struct models *m, const struct image_options *image,
-                         const struct latent_options *latent,
-                         const struct text_options *text)
+static bool is_equal(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* One that is open and works with the same model, or NULL. */
+static const struct encoding *find_same(const struct models *m,
+                                        const struct encoder_request *r)
+{
+    for (size_t i = 0; i < m->n_encodings; i++) {
+        const struct encoder_request *other = m->encodings[i].request;
+        const double a = r->latent.scale, b = other->latent.scale;
+
+        if (strcmp(other->scheme, r->scheme) == 0 && is_equal(other->rest, r->rest) &&
+            (a == b || (isnan(a) && isnan(b))))
+            return &m->encodings[i];
+    }
+    return NULL;
+}
+
+static int open_encoder(struct models *m, const struct encoder_request *r)
 {
     struct encoding *e = &m->encodings[m->n_encodings];
-    int rc;
+    int rc = encoding_open(e, r, find_same(m, r), m->isa);
 
-    assert(m->n_encodings < MODELS_MAX_ENCODINGS);
-    rc = encoding_open(e, image, latent, m->isa);
     if (rc == 0)
         m->headers[m->n_encodings] = encoding_header(e);
     m->n_encodings++;
-    return rc == 0 ? check_patch(e, text->patch) : rc;
+    return rc;
+}
+
+int models_open_encoders(struct models *m, const struct encoder_requests *requests,
+                         const struct text_options *text)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < requests->n && rc == 0; i++) {
+        rc = open_encoder(m, &requests->at[i]);
+        if (rc == 0)
+            rc = check_patch(&m->encodings[i], text->patch);
+    }
+    return rc;
 }
 
 bool models_have_demo_encoder(const struct models *m)

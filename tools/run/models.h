@@ -13,12 +13,10 @@
 #include "tools/cli/text_options.h"
 #include "tools/store/sha256.h"
 
-enum { MODELS_MAX_ENCODINGS = 1 };
-
 struct models {
     const char *isa; /* LATENTMILL_ISA; NULL: the best */
-    struct encoding encodings[MODELS_MAX_ENCODINGS];
-    struct shard_encoder headers[MODELS_MAX_ENCODINGS]; /* lent by the encodings */
+    struct encoding encodings[ENCODERS_MAX];
+    struct shard_encoder headers[ENCODERS_MAX]; /* lent by the encodings */
     size_t n_encodings;
     struct tokenizer *tokenizer; /* NULL: --tokenizer none */
     bool demo_tokenizer;         /* it is the embedded one */
@@ -35,10 +33,9 @@ struct models {
  * stderr. Release with models_close() in either case. */
 int models_open(struct models *m, const struct text_options *text);
 
-/* Opens what encodes images, once, after models_open(), and returns as it does. *m is not
- * to be moved then. */
-int models_open_encoders(struct models *m, const struct image_options *image,
-                         const struct latent_options *latent,
+/* Opens what encodes images, once, after models_open(), and returns as it does. Keeps
+ * `requests`; *m is not to be moved then. */
+int models_open_encoders(struct models *m, const struct encoder_requests *requests,
                          const struct text_options *text);
 
 /* Whether one of the encoders is an embedded one. */

@@ -19,13 +19,18 @@ struct pipe_out {
     atomic_uint_fast64_t waited_ns;
 };
 
+struct pipe_in {
+    struct queue *queue;
+    size_t n_workers; /* that take from it */
+    atomic_uint_fast64_t busy_ns;
+};
+
 struct stage_state {
     const struct pipe_stage *stage;
     struct pipeline *pipeline;
-    struct queue *in;
+    struct pipe_in in;
     struct pipe_out out;
     atomic_int n_running;
-    atomic_uint_fast64_t busy_ns;
 };
 
 struct pipeline {
@@ -43,6 +48,21 @@ struct pipeline {
 int pipe_pass(struct pipe_out *out, struct sample *s)
 {
     return queue_put(out->next, s) ? PIPE_OK : PIPE_END;
+}
+
+int pipe_poll_fd(const struct pipe_in *in)
+{
+    return in->queue->event_fd;
+}
+
+size_t pipe_take(struct pipe_in *in, struct sample **s, size_t max, bool *ended)
+{
+    return queue_take(in->queue, s, max, in->n_workers, ended);
+}
+
+void pipe_busy(struct pipe_in *in, uint64_t ns)
+{
+    atomic_fetch_add(&in->busy_ns, ns);
 }
 
 void pipe_waited(struct pipe_out *out, uint64_t ns)
@@ -77,12 +97,12 @@ static int work_until_end(struct stage_state *st, void *worker, struct sample **
     const struct pipe_stage *stage = st->stage;
     size_t n;
 
-    while ((n = queue_get(st->in, batch, (size_t)stage->batch,
+    while ((n = queue_get(st->in.queue, batch, (size_t)stage->batch,
                           (size_t)stage->n_workers)) > 0) {
         uint64_t start = clock_ns();
         int rc = stage->work(worker, batch, (int)n, &st->out);
 
-        atomic_fetch_add(&st->busy_ns, clock_ns() - start);
+        pipe_busy(&st->in, clock_ns() - start);
         if (rc != PIPE_OK)
             return rc;
     }
@@ -97,7 +117,8 @@ static void *worker_main(void *arg)
     int rc = batch ? st->stage->open(&worker, st->stage->shared) : -1;
 
     if (rc == PIPE_OK)
-        rc = work_until_end(st, worker, batch);
+        rc = st->stage->run ? st->stage->run(worker, &st->in, &st->out)
+                            : work_until_end(st, worker, batch);
     if (rc < 0)
         stop(st->pipeline, rc);
     st->stage->close(worker);
@@ -131,7 +152,10 @@ int pipeline_new(struct pipeline **out, const struct pipe_stage *stages, int n_s
     for (int i = 0; i < n_stages; i++) {
         p->stages[i].stage = &stages[i];
         p->stages[i].pipeline = p;
-        p->stages[i].in = &p->queues[i];
+        p->stages[i].in.queue = &p->queues[i];
+        p->stages[i].in.n_workers = (size_t)stages[i].n_workers;
+        if (stages[i].run && queue_make_pollable(&p->queues[i]) != 0)
+            return -1;
         p->stages[i].out.next = &p->queues[(i + 1) % n_stages];
         atomic_init(&p->stages[i].n_running, stages[i].n_workers);
     }
@@ -174,7 +198,8 @@ uint64_t pipeline_busy_ns(const struct pipeline *p, int i)
 {
     const struct stage_state *st = &p->stages[i];
 
-    uint64_t busy = atomic_load(&st->busy_ns), waited = atomic_load(&st->out.waited_ns);
+    uint64_t busy = atomic_load(&st->in.busy_ns),
+             waited = atomic_load(&st->out.waited_ns);
 
     /* A wait is told of before its work() has ended. */
     return busy > waited ? (busy - waited) / (uint64_t)st->stage->n_workers : 0;

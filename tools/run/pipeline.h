@@ -13,11 +13,13 @@
 #ifndef TOOLS_RUN_PIPELINE_H
 #define TOOLS_RUN_PIPELINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 struct sample;
+struct pipe_in;
 struct pipe_out;
 
 enum { PIPE_OK = 0, PIPE_END = 1 }; /* below 0: the run has failed */
@@ -42,11 +44,27 @@ struct pipe_stage {
     /* For reports, at any time: what it has done, after wall_ns of the run, on one line
      * without its end. */
     void (*say_figures)(FILE *out, const void *shared, uint64_t wall_ns);
+
+    /* NULL, or in work()'s place, for a stage that has more to wait for than samples: it
+     * takes them itself, until the end, keeps what it wants to and passes each on. Not
+     * the first stage's. Returns PIPE_END, or below 0. */
+    int (*run)(void *worker, struct pipe_in *in, struct pipe_out *out);
 };
 
 /* Hands `s` to the next stage; from the last one, back to the first. Returns PIPE_OK, or
  * PIPE_END where the run is being stopped: work() should return it at once. */
 int pipe_pass(struct pipe_out *out, struct sample *s);
+
+/* For run(): what pipe_take() need not wait for makes the descriptor readable, and so do
+ * both ends. */
+int pipe_poll_fd(const struct pipe_in *in);
+
+/* Takes up to `max` samples, but leaves other workers their share, and does not wait.
+ * *ended: there will be none any more, or the run is being stopped. */
+size_t pipe_take(struct pipe_in *in, struct sample **s, size_t max, bool *ended);
+
+/* To be called in run(): so long it was busy. */
+void pipe_busy(struct pipe_in *in, uint64_t ns);
 
 /* To be called in work(): so long did it wait for later stages, which is not busy. */
 void pipe_waited(struct pipe_out *out, uint64_t ns);
@@ -73,7 +91,7 @@ void pipeline_on_stop(struct pipeline *p, void (*end_waits)(void *shared), void 
 int pipeline_n_stages(const struct pipeline *p);
 const struct pipe_stage *pipeline_stage(const struct pipeline *p, int i); /* lent */
 
-/* Nanoseconds that a worker of stage i has been busy in work() so far, on average. */
+/* Nanoseconds that a worker of stage i has been busy so far, on average. */
 uint64_t pipeline_busy_ns(const struct pipeline *p, int i);
 
 void pipeline_free(struct pipeline *p); /* accepts NULL */

@@ -2,10 +2,12 @@
 #include "tools/run/queue.h"
 
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 int queue_init(struct queue *q, size_t cap)
 {
-    *q = (struct queue){.cap = cap};
+    *q = (struct queue){.cap = cap, .event_fd = -1};
     q->items = calloc(cap, sizeof(*q->items));
     if (!q->items)
         return -1;
@@ -13,6 +15,25 @@ int queue_init(struct queue *q, size_t cap)
     pthread_cond_init(&q->not_empty, NULL);
     pthread_cond_init(&q->not_full, NULL);
     return 0;
+}
+
+int queue_make_pollable(struct queue *q)
+{
+    q->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return q->event_fd >= 0 ? 0 : -1;
+}
+
+/* Makes the descriptor readable, or no more. */
+static void show_locked(struct queue *q)
+{
+    eventfd_t ignored;
+
+    if (q->event_fd < 0)
+        return;
+    if (q->n > 0 || q->closed || q->cancelled)
+        eventfd_write(q->event_fd, 1);
+    else
+        eventfd_read(q->event_fd, &ignored);
 }
 
 bool queue_put(struct queue *q, struct sample *item)
@@ -25,20 +46,20 @@ bool queue_put(struct queue *q, struct sample *item)
     taken = !q->cancelled;
     if (taken) {
         q->items[(q->head + q->n++) % q->cap] = item;
+        if (q->n == 1)
+            show_locked(q);
         pthread_cond_signal(&q->not_empty);
     }
     pthread_mutex_unlock(&q->lock);
     return taken;
 }
 
-size_t queue_get(struct queue *q, struct sample **items, size_t max, size_t n_getters)
+static size_t take_locked(struct queue *q, struct sample **items, size_t max,
+                          size_t n_getters)
 {
-    size_t n = 0, share;
+    const size_t share = (q->n + n_getters - 1) / n_getters;
+    size_t n = 0;
 
-    pthread_mutex_lock(&q->lock);
-    while (q->n == 0 && !q->closed && !q->cancelled)
-        pthread_cond_wait(&q->not_empty, &q->lock);
-    share = (q->n + n_getters - 1) / n_getters;
     if (max > share)
         max = share;
     while (n < max && !q->cancelled) {
@@ -46,8 +67,34 @@ size_t queue_get(struct queue *q, struct sample **items, size_t max, size_t n_ge
         q->head = (q->head + 1) % q->cap;
         q->n--;
     }
-    if (n > 0)
+    if (n > 0) {
+        if (q->n == 0)
+            show_locked(q);
         pthread_cond_broadcast(&q->not_full);
+    }
+    return n;
+}
+
+size_t queue_get(struct queue *q, struct sample **items, size_t max, size_t n_getters)
+{
+    size_t n;
+
+    pthread_mutex_lock(&q->lock);
+    while (q->n == 0 && !q->closed && !q->cancelled)
+        pthread_cond_wait(&q->not_empty, &q->lock);
+    n = take_locked(q, items, max, n_getters);
+    pthread_mutex_unlock(&q->lock);
+    return n;
+}
+
+size_t queue_take(struct queue *q, struct sample **items, size_t max, size_t n_getters,
+                  bool *ended)
+{
+    size_t n;
+
+    pthread_mutex_lock(&q->lock);
+    n = take_locked(q, items, max, n_getters);
+    *ended = n == 0 && (q->cancelled || (q->closed && q->n == 0));
     pthread_mutex_unlock(&q->lock);
     return n;
 }
@@ -56,6 +103,7 @@ static void end(struct queue *q, bool *flag)
 {
     pthread_mutex_lock(&q->lock);
     *flag = true;
+    show_locked(q);
     pthread_cond_broadcast(&q->not_empty);
     pthread_cond_broadcast(&q->not_full);
     pthread_mutex_unlock(&q->lock);
@@ -76,5 +124,7 @@ void queue_free(struct queue *q)
     pthread_cond_destroy(&q->not_full);
     pthread_cond_destroy(&q->not_empty);
     pthread_mutex_destroy(&q->lock);
+    if (q->event_fd >= 0)
+        close(q->event_fd);
     free(q->items);
 }

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/programs/null_encoder.c - an encoder in a process of its own that answers at
+ * once: what is left is prepare's own work. Its latents are zeros, (4, height / 8,
+ * width / 8) in fp16.
+ *
+ *     null_encoder [BATCH [WAIT_MS]] */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vae_encode/child/child_frames.h"
+
+static unsigned char *buffer; /* a request's payload, or an answer's */
+static size_t buffer_cap;
+
+static void read_bytes(void *out, size_t n)
+{
+    if (fread(out, 1, n, stdin) != n)
+        exit(0);
+}
+
+static struct child_frame read_frame(void)
+{
+    unsigned char head[CHILD_FRAME_HEAD];
+    struct child_frame frame;
+
+    read_bytes(head, sizeof(head));
+    if (child_read_frame(head, &frame) != NULL)
+        exit(3);
+    if (frame.len >= buffer_cap) {
+        buffer_cap = (size_t)frame.len + 1;
+        buffer = realloc(buffer, buffer_cap);
+        if (!buffer)
+            exit(3);
+    }
+    read_bytes(buffer, (size_t)frame.len);
+    buffer[frame.len] = '\0';
+    return frame;
+}
+
+static void write_frame(enum child_frame_type type, const void *payload, size_t len)
+{
+    unsigned char head[CHILD_FRAME_HEAD];
+
+    child_pack_frame(head, type, len);
+    if (fwrite(head, 1, sizeof(head), stdout) != sizeof(head) ||
+        fwrite(payload, 1, len, stdout) != len || fflush(stdout) != 0)
+        exit(3);
+}
+
+static void say_hello(const char *batch, const char *wait_ms)
+{
+    unsigned width = 0, height = 0;
+    char text[1000];
+    const char *sizes;
+
+    read_frame();
+    sizes = strstr((const char *)buffer, "\"sizes\":[[");
+    if (!sizes || sscanf(sizes + 10, "%u,%u", &width, &height) != 2)
+        exit(3);
+    snprintf(text, sizeof(text),
+             "{\"protocol\":1,\"encoder\":{\"kind\":\"latent\",\"of\":\"image\","
+             "\"family\":\"Null\",\"numerics\":\"null-1\",\"reproducible\":true,"
+             "\"channels\":4,\"f\":8,\"scale\":[1.0],\"shift\":[0.0]},"
+             "\"tensors\":[{\"output\":0,\"logvar\":false,\"dims\":[[4,%u,%u]]}],"
+             "\"batch\":%s,\"wait_ms\":%s}",
+             height / 8, width / 8, batch, wait_ms);
+    write_frame(CHILD_HELLO, text, strlen(text));
+}
+
+static void put32(unsigned char *out, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (unsigned char)(v >> (8 * i));
+}
+
+static uint32_t get32(const unsigned char *in)
+{
+    return (uint32_t)in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 |
+           (uint32_t)in[3] << 24;
+}
+
+/* The request's id and number of images are the first 12 bytes of both. */
+static void answer(void)
+{
+    const uint32_t n = get32(buffer + 8);
+    const uint32_t w = get32(buffer + 12) / 8, h = get32(buffer + 16) / 8;
+    const size_t head = CHILD_TENSORS_HEAD + CHILD_DESCRIPTOR;
+    const size_t bytes = (size_t)n * 4 * w * h * 2;
+    unsigned char *out = calloc(1, head + bytes);
+
+    if (!out)
+        exit(3);
+    memcpy(out, buffer, 12);
+    put32(out + 12, 1);
+    put32(out + 16, CHILD_FP16);
+    put32(out + 20, 3);
+    put32(out + 24, 4);
+    put32(out + 28, h);
+    put32(out + 32, w);
+    put32(out + 56, (uint32_t)bytes);
+    write_frame(CHILD_TENSORS, out, head + bytes);
+    free(out);
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdin, NULL, _IONBF, 0);
+    say_hello(argc > 1 ? argv[1] : "32", argc > 2 ? argv[2] : "100");
+    for (;;) {
+        if (read_frame().type != CHILD_ENCODE)
+            exit(3);
+        answer();
+    }
+}

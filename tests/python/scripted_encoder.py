@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An encoder in a process of its own that fails as it is told, for test_child_encoders.py.
+
+Each value of an image's latent, (1, height / 8, width / 8), is the red of its first pixel.
+Arguments are WHAT or WHAT=NUMBER: `at` an image of that red, or `once`, at its second
+request and never again (the folder STATE remembers).
+"""
+import json
+import os
+import struct
+import sys
+import time
+
+ARGS = dict(arg.partition("=")[::2] for arg in sys.argv[1:])
+FRAMES = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)
+
+
+def read(n):
+    data = sys.stdin.buffer.read(n)
+    if len(data) < n:
+        sys.exit(0)
+    return data
+
+
+def read_frame():
+    magic, kind, n = struct.unpack("<4sIQ", read(16))
+    assert magic == b"LME1"
+    return kind, read(n)
+
+
+def write_frame(kind, payload):
+    FRAMES.write(struct.pack("<4sIQ", b"LME1", kind, len(payload)) + payload)
+    FRAMES.flush()
+
+
+def error(ident, code, words):
+    words = words.encode()
+    write_frame(5, struct.pack("<QII", ident, code, len(words)) + words)
+
+
+def note(name, text=""):
+    with open(os.path.join(ARGS["STATE"], name), "a", encoding="utf-8") as f:
+        f.write(text)
+
+
+def first_time(name):
+    """Whether this never happened, in any process."""
+    try:
+        os.close(os.open(os.path.join(ARGS["STATE"], "once-" + name),
+                         os.O_CREAT | os.O_EXCL))
+        return True
+    except FileExistsError:
+        return False
+
+
+def hello(said):
+    if "refuse" in ARGS:
+        error(0, 3, "config.json has no scaling_factor: write it there")
+        sys.exit(1)
+    if "silent" in ARGS:
+        time.sleep(1000)
+    note("starts", f"{os.getpid()}\n")
+    with open(os.path.join(ARGS["STATE"], "starts"), encoding="utf-8") as f:
+        n_starts = len(f.readlines())
+    (w, h), = said["sizes"]
+    numerics = "another" if "other_hello" in ARGS and n_starts > 1 else "scripted-1"
+    encoder = {"kind": "latent", "of": "image", "family": "Scripted", "numerics": numerics,
+               "reproducible": True, "channels": 1, "f": 8, "scale": [1.0], "shift": [0.0]}
+    tensors = [{"output": 0, "logvar": False, "dims": [[1, h // 8, w // 8]]}]
+    answer = {"protocol": int(ARGS.get("protocol", 1)), "encoder": encoder, "tensors": tensors,
+              "batch": int(ARGS.get("batch", 4)), "wait_ms": int(ARGS.get("wait_ms", 20))}
+    if "bad_hello" in ARGS:
+        del encoder["channels"]
+    write_frame(2, json.dumps(answer).encode())
+
+
+def die(signal=False):
+    print("about to die", file=sys.stderr, flush=True)
+    if signal:
+        os.abort()
+    os._exit(3)
+
+
+def answer(ident, reds, dims, n_requests):
+    second = n_requests == 2
+    if "die" in ARGS and second and first_time("die"):
+        die()
+    if "hang" in ARGS and second and first_time("hang"):
+        time.sleep(1000)
+    if "print" in ARGS and second and first_time("print"):
+        FRAMES.write(b"loading weights: 100 %\n")
+        FRAMES.flush()
+        time.sleep(1000)
+    if "close" in ARGS and second and first_time("close"):
+        FRAMES.close()
+        time.sleep(1000)
+    if int(ARGS.get("abort_at", -1)) in reds:
+        die(signal=True)
+    if int(ARGS.get("die_at", -1)) in reds or int(ARGS.get("die_too_at", -1)) in reds:
+        die()
+    if "die_always" in ARGS:
+        die()
+    if int(ARGS.get("broken_after", 1 << 30)) < n_requests or "broken" in ARGS and \
+            os.path.exists(os.path.join(ARGS["STATE"], "broken")):
+        note("broken")
+        die()
+    if int(ARGS.get("cannot_at", -1)) in reds:
+        return error(ident, 2, "I do not like it")
+    if len(reds) > int(ARGS.get("memory_for", 1 << 30)):
+        return error(ident, 1, "CUDA out of memory")
+    n, code, values = len(reds), 6, [float(red) for red in reds]
+    if "count" in ARGS and second and first_time("count"):
+        n, values = n - 1, values[1:]
+    if "shape" in ARGS and second and first_time("shape"):
+        dims = [1, dims[1] * 2, dims[2]]
+    if "id" in ARGS and second and first_time("id"):
+        ident += 1
+    if int(ARGS.get("nan_at", -1)) in reds:
+        values[reds.index(int(ARGS["nan_at"]))] = float("nan")
+    cells = dims[0] * dims[1] * dims[2]
+    data = b"".join(struct.pack("<f", v) * cells for v in values)
+    if "dtype" in ARGS and second and first_time("dtype"):
+        code, data = 3, data
+    return write_frame(4, struct.pack("<QII", ident, n, 1) +
+                       struct.pack("<II8IQ", code, 3, *dims, 0, 0, 0, 0, 0, len(data)) + data)
+
+
+def main():
+    hello(json.loads(read_frame()[1]))
+    for line in ("first line\nsecond ", "line\n"):
+        sys.stderr.write(line)
+        sys.stderr.flush()
+    n_requests = 0
+    while True:
+        _, payload = read_frame()
+        ident, n, w, h, _ = struct.unpack_from("<QIIII", payload)
+        n_requests += 1
+        reds = [payload[24 + i * w * h * 3] for i in range(n)]
+        note("requests", f"{ARGS.get('i', 0)} {n}\n")
+        time.sleep(float(ARGS.get("slow", 0)))
+        answer(ident, reds, [1, h // 8, w // 8], n_requests)
+
+
+main()

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encoders in processes of their own, and each way in which they fail.
+
+Images are of one grey each, and the scripted encoder's latents say which: so a sample that
+is lost, doubled or given another's tensors is seen.
+"""
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import zlib
+
+import decoding
+
+PROGRAM = os.path.join(os.environ.get("BUILD", "build"), "latentmill")
+SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scripted_encoder.py")
+PAGE = "vae_encode/child/ENCODER.md"
+N = 24
+GREYS = range(10, 10 + N)
+
+
+def add(tar, name, data):
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+def write_pairs(path, greys=GREYS, side=16):
+    with tarfile.open(path, "w") as tar:
+        for grey in greys:
+            row = b"\0" + bytes([grey]) * (3 * side)
+            add(tar, f"{grey:03d}.png",
+                decoding.png_file(side, side, 8, 2, zlib.compress(row * side)))
+            add(tar, f"{grey:03d}.txt", b"words")
+
+
+class Run:
+    """One run of prepare in a folder of its own."""
+
+    def __init__(self, folder, script="", options=(), path=None, status=0, name="run"):
+        self.out = os.path.join(folder, "out-" + name)
+        self.state = os.path.join(folder, "state-" + name)
+        os.makedirs(self.state, exist_ok=True)
+        command = f"{sys.executable} '{SCRIPT}' i={{i}} 'STATE={self.state}' {script}"
+        self.argv = [PROGRAM, "prepare", "--out", self.out, "--size", "16", "--latent", "fp32",
+                     "--tokenizer", "none", "--workers", "2", "--max-reject-rate", "1",
+                     "--encoder", "it=cmd:" + command, *options,
+                     path or os.path.join(folder, "pairs.tar")]
+        if status is None:
+            return
+        done = subprocess.run(self.argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                              text=True, timeout=60)
+        self.words = done.stderr
+        assert done.returncode == status, (script, done.returncode, self.words)
+
+    def says(self, pattern):
+        assert re.search(pattern, self.words, re.MULTILINE), (pattern, self.words)
+
+    def lines(self, name):
+        with open(os.path.join(self.state, name), encoding="utf-8") as f:
+            return f.read().splitlines()
+
+    def rejects(self):
+        path = os.path.join(self.out, "pairs.rejects.jsonl")
+        if not os.path.exists(path):
+            return {}
+        with open(path, encoding="utf-8") as f:
+            return {int(r["key"]): r for r in map(json.loads, f)}
+
+    def check(self, rejected=()):
+        """Every other sample is there, once, in order, with its own latent."""
+        dump = subprocess.run([PROGRAM, "dump", "--json", "--latents", "full",
+                               os.path.join(self.out, "pairs.lms")],
+                              stdout=subprocess.PIPE, check=True)
+        greys = []
+        for line in dump.stdout.splitlines():
+            record = json.loads(line)
+            greys.append(int(record["key"]))
+            values = set(flat(record["latent"]["values"]))
+            assert values == {float(record["key"])}, (record["key"], values)
+        assert greys == [g for g in GREYS if g not in rejected], greys
+        assert sorted(self.rejects()) == sorted(rejected), self.rejects()
+
+
+def flat(values):
+    for v in values:
+        if isinstance(v, list):
+            yield from flat(v)
+        else:
+            yield v
+
+
+def test_plain(folder):
+    run = Run(folder, options=["--encoder-processes", "2"], name="plain")
+    run.check()
+    run.says(r"^encoder it 0: first line$")
+    run.says(r"^encoder it 1: second line$")
+    run.says(r"^ +it .* busy +2 processes, .* images/s in batches of [0-9.]+, waited [0-9.]+ s "
+             r"for them; workers waited [0-9.]+ s for it$")
+    sizes = [int(line.split()[1]) for line in run.lines("requests")]
+    assert sum(sizes) == N and max(sizes) <= 4, sizes
+    one = Run(folder, "batch=1", name="one")
+    many = Run(folder, "batch=100 wait_ms=1", name="many")
+    for other in (one, many):
+        other.check()
+        for file in ("pairs.lms", "dataset.json"):
+            with open(os.path.join(run.out, file), "rb") as a, \
+                    open(os.path.join(other.out, file), "rb") as b:
+                assert a.read() == b.read(), file
+
+
+def test_company(folder):
+    """Images wait for a full batch, but the last ones do not wait when no more can come."""
+    start = time.monotonic()
+    run = Run(folder, "batch=7 wait_ms=30000", name="company")
+    assert time.monotonic() - start < 15
+    run.check()
+    assert sorted(int(line.split()[1]) for line in run.lines("requests")) == [3, 7, 7, 7]
+
+
+FAULTS = {
+    "die": r"it has ended with exit status 3, at batch [0-9]+: 4 images of 16 x 16, the first "
+           r"pairs/[0-9]{3}; starting it again \(1 of 5\)$",
+    "hang": r"it has not answered for 1 s \(--encoder-timeout\), at batch ",
+    "print": r"its output is none of the protocol's \(a print\(\) to standard output\?\), at ",
+    "close": r"it has closed its standard output, at batch ",
+    "count": r"its answer is of another number of images than the batch, at batch ",
+    "shape": r"a tensor of its answer has another shape than its hello says, at batch ",
+    "dtype": r"a tensor of its answer is neither fp32 nor as stored, at batch ",
+    "id": r"it has answered another batch than the first that was sent, at batch ",
+}
+
+
+def test_once(folder):
+    for fault, words in FAULTS.items():
+        run = Run(folder, fault, ["--encoder-timeout", "1" if fault == "hang" else "20"],
+                  name=fault)
+        run.says("^encoder it 0: " + words)
+        run.check()
+        assert len(run.lines("starts")) == 2, fault
+
+
+def test_guilty(folder):
+    """It dies of one image, or of two: those alone are rejected."""
+    run = Run(folder, "die_at=17", name="guilty")
+    run.check([17])
+    assert run.rejects()[17]["reason"] == "encoder_failed", run.rejects()
+    assert run.rejects()[17]["detail"] == "it: it has ended with exit status 3"
+    run.says("^encoder it 0: about to die$")
+    with open(os.path.join(run.out, "pairs.manifest.json"), encoding="utf-8") as f:
+        assert json.load(f)["result"]["inputs"][0]["rejects"] == {"encoder_failed": 1}
+    Run(folder, "abort_at=10 die_at=33 batch=16", name="two").check([10, 33])
+    Run(folder, "die_at=11 die_too_at=12 batch=16", ["--encoder-processes", "2"],
+        name="neighbours").check([11, 12])
+    run = Run(folder, "cannot_at=20 batch=16", name="cannot")
+    run.check([20])
+    assert run.rejects()[20]["detail"] == "it: I do not like it", run.rejects()
+    assert len(run.lines("starts")) == 1
+
+
+def test_not_finite(folder):
+    run = Run(folder, "nan_at=12", name="nan")
+    run.check([12])
+    assert run.rejects()[12]["reason"] == "not_finite", run.rejects()
+    assert run.rejects()[12]["detail"] == "4 of 4 latent values are not finite in fp32"
+
+
+def test_device_memory(folder):
+    run = Run(folder, "memory_for=3 batch=16", name="memory")
+    run.check()
+    run.says(r"^encoder it 0: no memory on its device \(CUDA out of memory\), at batch 1: 16 "
+             r"images .*; from now on 8 at once$")
+    sizes = [int(line.split()[1]) for line in run.lines("requests")]
+    assert 2 in sizes and all(n <= 2 for n in sizes[-6:]), sizes
+    run = Run(folder, "memory_for=0", name="no-memory", status=1)
+    run.says(r"^error: encoder it 0: a single image is too large for its device \(CUDA out of "
+             r"memory\), at batch [0-9]+: 1 image of 16 x 16, pairs/")
+
+
+def test_broken(folder):
+    """No sample is rejected for a child that cannot encode anything."""
+    run = Run(folder, "die_always", name="always", status=1)
+    run.says(r"^error: encoder it 0: it has ended with exit status 3, at .*; it was started "
+             r"again 5 times without an answer between \(--encoder-restarts\)$")
+    assert not os.path.exists(os.path.join(run.out, "pairs.rejects.jsonl"))
+    assert len(run.lines("starts")) == 6
+    run = Run(folder, "die_always batch=1", ["--encoder-restarts", "50"], name="grey", status=1)
+    run.says(r"^error: encoder it 0 is broken: it cannot even encode a grey image \(it has ended "
+             r"with exit status 3\), nor ")
+    assert not os.path.exists(os.path.join(run.out, "pairs.rejects.jsonl"))
+    run = Run(folder, "die other_hello", name="other", status=1)
+    run.says(r'^error: encoder it 0: after its restart its hello has another "encoder" than '
+             r"before$")
+
+
+def test_refused(folder):
+    """What the user must act on, before any work: exit status 2."""
+    run = Run(folder, "refuse", name="refused", status=2)
+    run.says(r"^error: encoder it 0: config.json has no scaling_factor: write it there$")
+    assert not os.path.exists(run.out)
+    Run(folder, "protocol=2", name="protocol", status=2).says(
+        r'^error: encoder it 0: its hello has no "protocol" of 1 to 1$')
+    Run(folder, "bad_hello", name="bad-hello", status=2).says(
+        r'^error: encoder it 0: the "encoder" of its hello cannot stand in a shard')
+    Run(folder, "silent", ["--encoder-timeout", "1"], name="silent", status=2).says(
+        r"^error: encoder it 0: it has said no hello for 1 s \(--encoder-timeout\)$")
+    for command, words in {
+            "/nonexistent/program": r"cannot start: /nonexistent/program: No such file or dir",
+            "true": r"it has ended with exit status 0$",
+            "echo hello, world, and more": r"its output is none of the protocol's",
+            "sh -c 'kill -9 $$'": r"it was ended by signal 9$",
+            "sh 'c": r"a quote is not closed$"}.items():
+        run = Run(folder, options=["--encoder", "bad=cmd:" + command], name="command", status=2)
+        run.says(r"^error: .*bad.*" + words)
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(child) for child in f.read().split()]
+
+
+def lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(what, seconds=20):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def start_slow(folder, name):
+    run = Run(folder, "slow=0.3 batch=1", ["--encoder-processes", "2", "--grace", "0"],
+              status=None, name=name)
+    program = subprocess.Popen(run.argv, stderr=subprocess.PIPE, text=True)
+    requests = os.path.join(run.state, "requests")
+    wait_until(lambda: os.path.exists(requests) and len(run.lines("requests")) >= 2)
+    return run, program, [int(pid) for pid in run.lines("starts")]
+
+
+def test_ends(folder):
+    """Children end with the program, however it ends, and have nothing of it."""
+    run, program, children = start_slow(folder, "term")
+    assert sorted(children) == sorted(children_of(program.pid))
+    for child in children:
+        links = {fd: os.readlink(f"/proc/{child}/fd/{fd}")
+                 for fd in os.listdir(f"/proc/{child}/fd")}
+        # 3 is its own copy of its standard output
+        assert sorted(links) == ["0", "1", "2", "3"], links
+        assert all(link.startswith("pipe:") for link in links.values()), links
+        assert os.getpgid(child) == child
+    program.send_signal(signal.SIGTERM)
+    words = program.communicate(timeout=30)[1]
+    assert program.returncode == 75, (program.returncode, words)
+    assert not any(map(lives, children))
+    assert not os.path.exists(os.path.join(run.out, "pairs.manifest.json"))
+
+    run, program, children = start_slow(folder, "kill")
+    program.kill()
+    program.communicate()
+    wait_until(lambda: not any(map(lives, children)))
+
+    again = Run(folder, "slow=0.3 batch=1", ["--encoder-processes", "2", "--grace", "0"],
+                status=None, name="kill")
+    again.argv = [arg.replace("slow=0.3 batch=1", "") for arg in again.argv]
+    assert subprocess.run(again.argv, stderr=subprocess.DEVNULL, check=False).returncode == 0
+    again.check()
+
+
+def test_page(folder):
+    """The program on the page is an encoder, in at most 70 lines."""
+    with open(PAGE, encoding="utf-8") as f:
+        program = re.search(r"^```python\n(.*?)^```", f.read(), re.DOTALL | re.MULTILINE)[1]
+    assert len(program.splitlines()) <= 70
+    path, out = os.path.join(folder, "tiny.py"), os.path.join(folder, "out-page")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(program)
+    argv = [PROGRAM, "prepare", "--quiet", "--out", out, "--latent", "fp32", "--tokenizer", "none",
+            "--encoder", f"tiny=cmd:{sys.executable} {path}",
+            os.path.join(folder, "pairs.tar")]
+    assert subprocess.run(argv + ["--size", "16"], check=False).returncode == 0
+    dump = subprocess.run([PROGRAM, "dump", "--json", "--latents", "full",
+                           os.path.join(out, "pairs.lms")], stdout=subprocess.PIPE, check=True)
+    for line in dump.stdout.splitlines():
+        record = json.loads(line)
+        latent = record["latent"]
+        assert latent["shape"] == [3, 2, 2], latent
+        want = int(record["key"]) / 127.5 - 1
+        assert all(abs(v - want) < 1e-6 for v in flat(latent["values"])), latent
+    refused = subprocess.run(argv + ["--size", "20", "--redo"], stderr=subprocess.PIPE, text=True)
+    assert refused.returncode == 2
+    assert "error: encoder tiny 0: sizes must be multiples of 8\n" in refused.stderr
+
+
+def test_log(folder):
+    log = os.path.join(folder, "log.jsonl")
+    Run(folder, "die", ["--log", log], name="log").check()
+    with open(log, encoding="utf-8") as f:
+        events = [event for event in map(json.loads, f) if event["event"] == "encoder"]
+    assert all(e["encoder"] == "it" and e["process"] == 0 for e in events), events
+    assert "about to die" in [e["line"] for e in events], events
+
+
+def test_two(folder):
+    """Beside the built-in one, and two of them: each has its own latents."""
+    run = Run(folder, options=["--vae", "builtin", "--encoder",
+                               f"more=cmd:{sys.executable} '{SCRIPT}' STATE={folder} die"],
+              name="both")
+    dump = subprocess.run([PROGRAM, "dump", "--json", "--latents", "stats", run.out],
+                          stdout=subprocess.PIPE, check=True)
+    records = [json.loads(line) for line in dump.stdout.splitlines()]
+    assert [int(r["key"]) for r in records] == list(GREYS)
+    for record in records:
+        made = {t["encoder"]: t for t in tensors_of(record)}
+        assert set(made) == {"it", "vae", "more"}, made
+        for label in ("it", "more"):
+            assert made[label]["min"] == made[label]["max"] == \
+                float(record["key"]), made
+
+
+def tensors_of(record):
+    return [t for part in record["parts"] for t in part.get("tensors", [])]
+
+
+def main():
+    tests = [test for name, test in sorted(globals().items()) if name.startswith("test_")]
+    with tempfile.TemporaryDirectory() as folder:
+        write_pairs(os.path.join(folder, "pairs.tar"))
+        for test in tests:
+            if len(sys.argv) < 2 or test.__name__ in sys.argv[1:]:
+                start = time.monotonic()
+                test(folder)
+                print(f"ok - {test.__name__} {time.monotonic() - start:.1f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

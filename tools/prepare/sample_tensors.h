@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/prepare/sample_tensors.h - what an encoder makes of a sample's images, whichever
+ * stage it is at work in. */
+#ifndef TOOLS_PREPARE_SAMPLE_TENSORS_H
+#define TOOLS_PREPARE_SAMPLE_TENSORS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tools/prepare/job.h"
+
+/* Adds tensor `k` of those that the job's encoder number `encoder` stores of a rendition:
+ * all but its bytes, which the caller writes to what is returned. */
+void *sample_add_encoded(struct sample *s, const struct encoding *e, uint32_t encoder,
+                         size_t k, uint32_t rendition);
+
+/* `bad` > 0 of the values that an encoder stores of an image are not finite. */
+void sample_reject_not_finite(struct sample *s, const struct encoding *e, uint32_t part,
+                              size_t bad);
+
+/* Counts a sample that leaves the last stage of encoders. */
+void sample_encoded(const struct sample *s, struct job *job);
+
+#endif

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/prepare/stage_device.c - images -> tensors, by processes of their own: a stage
+ * for each such encoder, with a worker for each of its processes.
+ *
+ * A worker keeps samples until all their images are answered. It waits for samples, for
+ * its child and for the end of the run at once, and never for anything else: what it
+ * keeps is limited by its batches, so that of the fixed number of samples enough go
+ * round, and an image waits for company no longer than the child's hello says. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tools/prepare/console.h"
+#include "tools/prepare/device.h"
+#include "tools/prepare/fittings.h"
+#include "tools/prepare/sample.h"
+#include "tools/prepare/sample_tensors.h"
+#include "tools/prepare/unit.h"
+#include "tools/run/clock.h"
+#include "tools/store/json_text.h"
+#include "tools/cli/print.h"
+
+enum {
+    STOP_MS = 2000, /* between SIGTERM and SIGKILL */
+    TAKE = 16       /* samples at once */
+};
+
+/* What the child says, on its worker's thread. */
+static void say(void *ctx, const struct child_encoder *c, const char *line)
+{
+    struct job *job = ctx;
+
+    console_progress_end(job);
+    print_to_stderr("encoder %s %u: %s", c->setup->label, c->number, line);
+    console_log(job, json_pack("{s:s, s:s, s:I, s:o}", "event", "encoder", "encoder",
+                               c->setup->label, "process", (json_int_t)c->number, "line",
+                               json_any_string(line)));
+}
+
+void device_say(const struct device_worker *w, const char *fmt, ...)
+{
+    char line[CHILD_LINE_CAP];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof(line), fmt, ap);
+    va_end(ap);
+    say(w->job, w->child, line);
+}
+
+struct device_request *device_request_new(size_t n, uint32_t width, uint32_t height)
+{
+    struct device_request *r = calloc(1, sizeof(*r) + n * sizeof(r->images[0]));
+
+    if (!r)
+        return NULL;
+    r->n = n;
+    r->width = width;
+    r->height = height;
+    r->iov = calloc(n + 1, sizeof(*r->iov));
+    if (!r->iov) {
+        device_request_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void device_request_free(struct device_request *r)
+{
+    if (!r)
+        return;
+    free(r->iov);
+    free(r->grey);
+    free(r);
+}
+
+/* For the values of one image's largest tensor. Returns 0, or -1: no memory. */
+static int make_room(struct device_worker *w)
+{
+    const struct encoder_description *about = &w->stage->encoding->about;
+    size_t most = 0;
+
+    for (size_t i = 0; i < about->n_tensors; i++) {
+        const size_t n = encoder_tensor_values(&about->tensors[i]);
+
+        most = n > most ? n : most;
+    }
+    w->values = calloc(most, sizeof(*w->values));
+    w->codes = calloc(most, sizeof(*w->codes));
+    return w->values && w->codes ? 0 : -1;
+}
+
+static int open_worker(void **out, void *shared)
+{
+    struct device_stage *stage = shared;
+    const struct child_group *group = stage->encoding->children;
+    struct device_worker *w = *out = calloc(1, sizeof(*w));
+
+    if (!w)
+        return job_fail(stage->job, "out of memory");
+    w->stage = stage;
+    w->job = stage->job;
+    w->child = group->children[atomic_fetch_add(&stage->next_child, 1)];
+    w->child->say = say;
+    w->child->ctx = stage->job;
+    w->most = group->hello.batch;
+    w->child->most_payload = device_longest_answer(w);
+    return make_room(w) == 0 ? PIPE_OK : job_fail(stage->job, "out of memory");
+}
+
+static void close_worker(void *worker)
+{
+    struct device_worker *w = worker;
+
+    if (!w)
+        return;
+    child_encoder_stop(w->child, STOP_MS);
+    for (size_t i = 0; i < w->n_under_way; i++)
+        device_request_free(w->under_way[i]);
+    while (w->suspects) {
+        struct device_request *next = w->suspects->next;
+
+        device_request_free(w->suspects);
+        w->suspects = next;
+    }
+    company_free(&w->company);
+    free(w->values);
+    free(w->codes);
+    free(w);
+}
+
+int device_pass(struct device_worker *w, struct sample *s)
+{
+    if (w->stage->last)
+        sample_encoded(s, w->job);
+    return pipe_pass(w->out, s);
+}
+
+int device_image_done(struct device_worker *w, struct sample *s)
+{
+    atomic_fetch_add(&w->stage->images, 1);
+    return --s->n_unanswered == 0 ? device_pass(w, s) : PIPE_OK;
+}
+
+/* Its images wait for company; without any it goes on at once. */
+static int take_sample(struct device_worker *w, struct sample *s)
+{
+    const struct encoding *e = w->stage->encoding;
+    const uint64_t now = clock_ns();
+
+    s->n_unanswered = 0;
+    if (s->end_of_unit || !s->parts || s->in.reject.reason != REJECT_NONE ||
+        atomic_load(&s->unit->progress.dropped))
+        return device_pass(w, s);
+    for (uint32_t i = 0; i < s->in.n_parts; i++) {
+        const struct sample_part *part = &s->parts[i];
+        const struct company_image image = {.sample = s,
+                                            .rendition = part->first_rendition +
+                                                         w->stage->rendition,
+                                            .rgb = part->pixels + w->stage->at,
+                                            .width = e->rendition.target_width,
+                                            .height = e->rendition.target_height,
+                                            .since_ns = now};
+
+        if (!part->pixels)
+            continue;
+        if (company_add(&w->company, &image) != 0)
+            return job_fail(w->job, "out of memory");
+        s->n_unanswered++;
+    }
+    return s->n_unanswered == 0 ? device_pass(w, s) : PIPE_OK;
+}
+
+/* One batch under way, one to follow it, and one that gathers. */
+static bool wants_samples(const struct device_worker *w)
+{
+    return !w->ended && w->company.n < 2 * w->most;
+}
+
+static int take_samples(struct device_worker *w)
+{
+    struct sample *taken[TAKE];
+    size_t n = TAKE;
+    int rc = PIPE_OK;
+
+    while (rc == PIPE_OK && n > 0 && wants_samples(w)) {
+        n = pipe_take(w->in, taken, TAKE, &w->ended);
+        for (size_t i = 0; i < n && rc == PIPE_OK; i++)
+            rc = take_sample(w, taken[i]);
+    }
+    return rc;
+}
+
+static void send_request(struct device_worker *w, struct device_request *r)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < r->n; i++) {
+        const size_t len = (size_t)r->width * r->height * 3;
+
+        r->iov[i + 1] = (struct iovec){(void *)r->images[i].rgb, len};
+        bytes += len;
+    }
+    r->id = ++w->next_id;
+    child_pack_encode(r->head, r->id, (uint32_t)r->n, r->width, r->height, bytes);
+    r->iov[0] = (struct iovec){r->head, sizeof(r->head)};
+    if (w->n_under_way == 0)
+        w->since_ns = clock_ns();
+    w->under_way[w->n_under_way++] = r;
+    child_encoder_send(w->child, r->iov, r->n + 1);
+    atomic_fetch_add(&w->stage->requests, 1);
+}
+
+static uint64_t wait_ns(const struct device_worker *w)
+{
+    return (uint64_t)w->stage->encoding->children->hello.wait_ms * 1000000;
+}
+
+/* Gives the batch that is to go now, or NULL where there is none; -1: no memory. */
+static int next_batch(struct device_worker *w, struct device_request **r)
+{
+    const bool go = w->ended || !wants_samples(w);
+    size_t first;
+    const size_t n =
+        company_ready(&w->company, w->most, clock_ns(), wait_ns(w), go, &first);
+
+    *r = NULL;
+    if (n == 0)
+        return 0;
+    *r = device_request_new(n, w->company.waiting[first].width,
+                            w->company.waiting[first].height);
+    if (!*r)
+        return job_fail(w->job, "out of memory");
+    company_take(&w->company, first, n, (*r)->images);
+    return 0;
+}
+
+/* Suspects go alone, so that it is known who was to blame. */
+static int send_what_can(struct device_worker *w)
+{
+    while (w->child->n_out == 0 && w->n_under_way < DEVICE_UNDER_WAY) {
+        struct device_request *r = NULL;
+
+        if (w->suspects) {
+            if (w->n_under_way > 0)
+                return PIPE_OK;
+            r = device_next_suspect(w);
+            if (!r)
+                return job_fail(w->job, "out of memory");
+        } else if (next_batch(w, &r) != 0) {
+            return -1;
+        }
+        if (!r)
+            return PIPE_OK;
+        send_request(w, r);
+        if (w->suspects || r->kills > 0 || r->probe)
+            return PIPE_OK;
+    }
+    return PIPE_OK;
+}
+
+static uint64_t timeout_ns(const struct device_worker *w)
+{
+    return (uint64_t)w->child->setup->timeout_ms * 1000000;
+}
+
+/* Until the first of: an image has waited long enough; an answer is overdue. */
+static int wait_ms(const struct device_worker *w)
+{
+    const uint64_t now = clock_ns();
+    uint64_t until = UINT64_MAX;
+
+    if (w->n_under_way > 0)
+        until = w->since_ns + timeout_ns(w);
+    if (w->company.n > 0 && w->n_under_way < DEVICE_UNDER_WAY && w->child->n_out == 0 &&
+        !w->suspects && w->company.waiting[0].since_ns + wait_ns(w) < until)
+        until = w->company.waiting[0].since_ns + wait_ns(w);
+    if (until == UINT64_MAX)
+        return -1;
+    if (until <= now)
+        return 0;
+    return (int)((until - now) / 1000000 % INT_MAX) + 1;
+}
+
+static int check_timeout(struct device_worker *w)
+{
+    char why[100];
+
+    if (w->n_under_way == 0 || clock_ns() - w->since_ns < timeout_ns(w))
+        return PIPE_OK;
+    snprintf(why, sizeof(why), "it has not answered for %lld s (--encoder-timeout)",
+             (long long)(w->child->setup->timeout_ms / 1000));
+    return device_child_failed(w, why);
+}
+
+/* Everything that it has to wait for, once. */
+static int wait_and_step(struct device_worker *w)
+{
+    enum { CANCEL = CHILD_N_POLL, SAMPLES, N_FDS };
+    struct pollfd fds[N_FDS];
+    const bool idle = w->n_under_way == 0;
+    const uint64_t start = clock_ns();
+    enum child_event event;
+
+    child_encoder_poll(w->child, fds);
+    fds[CANCEL] = (struct pollfd){.fd = w->job->cancel_fd, .events = POLLIN};
+    fds[SAMPLES] = (struct pollfd){.fd = wants_samples(w) ? pipe_poll_fd(w->in) : -1,
+                                   .events = POLLIN};
+    if (poll(fds, N_FDS, wait_ms(w)) < 0 && errno != EINTR)
+        return job_fail(w->job, "poll: %s", strerror(errno));
+    if (idle)
+        atomic_fetch_add(&w->stage->idle_ns, clock_ns() - start);
+    else
+        pipe_busy(w->in, clock_ns() - start);
+    if (fds[CANCEL].revents)
+        return PIPE_END;
+    event = child_encoder_step(w->child, fds);
+    if (event == CHILD_HAS_FRAME)
+        return device_take_frame(w);
+    if (event == CHILD_FAILED)
+        return device_child_failed(w, w->child->why);
+    return check_timeout(w);
+}
+
+static bool has_work(const struct device_worker *w)
+{
+    return w->company.n > 0 || w->n_under_way > 0 || w->suspects;
+}
+
+static int run(void *worker, struct pipe_in *in, struct pipe_out *out)
+{
+    struct device_worker *w = worker;
+    int rc = PIPE_OK;
+
+    w->in = in;
+    w->out = out;
+    while (rc == PIPE_OK) {
+        rc = take_samples(w);
+        if (rc == PIPE_OK && w->ended && !has_work(w))
+            return PIPE_END;
+        if (rc == PIPE_OK)
+            rc = send_what_can(w);
+        if (rc == PIPE_OK)
+            rc = wait_and_step(w);
+    }
+    return rc;
+}
+
+/* How long the workers before it had nothing to do though there was something to read:
+ * nobody was busy enough to be what the others waited for. */
+static double waited_for_s(const struct device_stage *stage, uint64_t wall_ns)
+{
+    uint64_t busy = 0;
+
+    for (int i = 0; i < 2; i++) { /* read and encode */
+        const uint64_t ns = pipeline_busy_ns(stage->pipeline, i);
+
+        busy = ns > busy ? ns : busy;
+    }
+    return wall_ns > busy ? (double)(wall_ns - busy) * 1e-9 : 0;
+}
+
+static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
+{
+    const struct device_stage *stage = shared;
+    const uint64_t images = atomic_load(&stage->images);
+    const uint64_t requests = atomic_load(&stage->requests);
+    const unsigned n = stage->encoding->children->n;
+
+    fprintf(out, "%u process%s, %.1f images/s in batches of %.1f, waited %.1f s for them",
+            n, n == 1 ? "" : "es",
+            wall_ns > 0 ? (double)images * 1e9 / (double)wall_ns : 0,
+            requests > 0 ? (double)images / (double)requests : 0,
+            (double)atomic_load(&stage->idle_ns) * 1e-9 / n);
+    if (stage->pipeline)
+        fprintf(out, "; workers waited %.1f s for it", waited_for_s(stage, wall_ns));
+}
+
+void device_stage_init(struct device_stage *stage, struct job *job, size_t i)
+{
+    struct fittings f;
+
+    *stage = (struct device_stage){
+        .job = job, .encoding = &job->encodings[i], .number = (uint32_t)i, .last = true};
+    fittings_plan(&f, job->encodings, job->n_encodings);
+    stage->rendition = (uint32_t)f.fittings[f.of[i]].number;
+    stage->at = f.fittings[f.of[i]].at;
+    for (size_t k = i + 1; k < job->n_encodings; k++)
+        stage->last &= !job->encodings[k].children;
+}
+
+size_t device_samples(const struct child_group *group)
+{
+    return (size_t)group->n * group->hello.batch * 5;
+}
+
+struct pipe_stage device_stage(struct device_stage *stage)
+{
+    return (struct pipe_stage){.name = stage->encoding->label,
+                               .n_workers = (int)stage->encoding->children->n,
+                               .batch = 1,
+                               .shared = stage,
+                               .open = open_worker,
+                               .run = run,
+                               .close = close_worker,
+                               .say_figures = say_figures};
+}

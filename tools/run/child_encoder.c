@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/run/child_encoder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools/cli/print.h"
+#include "tools/run/clock.h"
+
+enum {
+    PIPE_BYTES = 1 << 20, /* asked for: fewer changes between us and the child */
+    LAST_WORDS_MS = 1000  /* that a child may take to end after it closed its output */
+};
+
+static void say_on_stderr(void *ctx, const struct child_encoder *c, const char *line)
+{
+    (void)ctx;
+    print_to_stderr("encoder %s %u: %s", c->setup->label, c->number, line);
+}
+
+struct child_encoder *child_encoder_new(const struct child_setup *setup, unsigned number,
+                                        char **argv)
+{
+    struct child_encoder *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->setup = setup;
+    c->number = number;
+    c->argv = argv;
+    c->process = (struct child_process){.in = -1, .out = -1, .err = -1};
+    c->say = say_on_stderr;
+    return c;
+}
+
+void child_encoder_free(struct child_encoder *c)
+{
+    if (!c)
+        return;
+    child_encoder_stop(c, 0);
+    json_decref(c->hello);
+    free(c->payload);
+    free(c->argv);
+    free(c);
+}
+
+__attribute__((format(printf, 2, 3))) static int fail(struct child_encoder *c,
+                                                      const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(c->why, sizeof(c->why), fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+static bool never_wait(int fd)
+{
+    return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0;
+}
+
+int child_encoder_start(struct child_encoder *c)
+{
+    const struct child_streams streams = {
+        .in = true, .err = true, .shared = c->setup->shared};
+    struct child_process *p = &c->process;
+    int rc = child_process_start(p, c->argv, &streams);
+
+    if (rc != 0)
+        return fail(c, "%s: %s", c->argv[0], strerror(rc));
+    if (!never_wait(p->in) || !never_wait(p->out) || !never_wait(p->err))
+        return fail(c, "fcntl: %s", strerror(errno));
+    (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_BYTES);
+    c->head_len = c->payload_len = c->line_len = c->n_out = 0;
+    return 0;
+}
+
+static void written(struct child_encoder *c, size_t len)
+{
+    while (c->n_out > 0 && len >= c->out->iov_len) {
+        len -= c->out->iov_len;
+        c->out++;
+        c->n_out--;
+    }
+    if (c->n_out > 0) {
+        c->out->iov_base = (char *)c->out->iov_base + len;
+        c->out->iov_len -= len;
+    }
+}
+
+/* A child that reads no more has ended, or soon does: its output says so. */
+static void write_some(struct child_encoder *c)
+{
+    while (c->n_out > 0) {
+        const size_t n = c->n_out < IOV_MAX ? c->n_out : IOV_MAX;
+        const ssize_t len = writev(c->process.in, c->out, (int)n);
+
+        if (len >= 0) {
+            written(c, (size_t)len);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != EINTR) {
+            close(c->process.in);
+            c->process.in = -1;
+            c->n_out = 0;
+        }
+    }
+}
+
+void child_encoder_send(struct child_encoder *c, struct iovec *iov, size_t n)
+{
+    c->out = iov;
+    c->n_out = n;
+    write_some(c);
+}
+
+static void say_line(struct child_encoder *c)
+{
+    if (c->line_len > 0 && c->line[c->line_len - 1] == '\r')
+        c->line_len--;
+    c->line[c->line_len] = '\0';
+    if (c->line_len > 0)
+        c->say(c->ctx, c, c->line);
+    c->line_len = 0;
+}
+
+/* Longer lines go on in several. */
+static void take_words(struct child_encoder *c, const char *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (words[i] == '\n' || c->line_len == sizeof(c->line) - 1)
+            say_line(c);
+        if (words[i] != '\n')
+            c->line[c->line_len++] = words[i];
+    }
+}
+
+static void read_words(struct child_encoder *c)
+{
+    char words[4096];
+    ssize_t n;
+
+    while ((n = read(c->process.err, words, sizeof(words))) > 0 ||
+           (n < 0 && errno == EINTR))
+        if (n > 0)
+            take_words(c, words, (size_t)n);
+    if (n == 0) {
+        say_line(c);
+        close(c->process.err);
+        c->process.err = -1;
+    }
+}
+
+/* Its output has ended. Its last words come before ours about it. */
+static enum child_event ended(struct child_encoder *c)
+{
+    const uint64_t start = clock_ns();
+    int status = 0;
+
+    while (!child_process_ended(&c->process, &status)) {
+        if (clock_ns() - start > LAST_WORDS_MS * (uint64_t)1000000) {
+            fail(c, "it has closed its standard output");
+            return CHILD_FAILED;
+        }
+        poll(NULL, 0, 2);
+    }
+    if (c->process.err >= 0)
+        read_words(c);
+    if (c->line_len > 0)
+        say_line(c);
+    if (WIFSIGNALED(status))
+        fail(c, "it was ended by signal %d", WTERMSIG(status));
+    else
+        fail(c, "it has ended with exit status %d", WEXITSTATUS(status));
+    return CHILD_FAILED;
+}
+
+static enum child_event garbage(struct child_encoder *c, const char *what)
+{
+    fail(c, "%s", what);
+    return CHILD_FAILED;
+}
+
+static int make_room(struct child_encoder *c, size_t len)
+{
+    unsigned char *grown;
+
+    if (len <= c->payload_cap)
+        return 0;
+    grown = realloc(c->payload, len);
+    if (!grown)
+        return fail(c, "out of memory");
+    c->payload = grown;
+    c->payload_cap = len;
+    return 0;
+}
+
+/* The head of a frame is complete. */
+static enum child_event begin_frame(struct child_encoder *c)
+{
+    const char *wrong = child_read_frame(c->head, &c->frame);
+
+    if (wrong)
+        return garbage(c, wrong);
+    if (c->frame.len > c->most_payload)
+        return garbage(c, "a frame of its output is longer than any answer");
+    c->payload_len = 0;
+    return make_room(c, (size_t)c->frame.len + 1) == 0 ? CHILD_NOTHING : CHILD_FAILED;
+}
+
+/* Reads up to the end of one frame, so that the next answer waits in the pipe. */
+static enum child_event read_frame(struct child_encoder *c)
+{
+    for (;;) {
+        const bool in_head = c->head_len < CHILD_FRAME_HEAD;
+        unsigned char *at = in_head ? c->head + c->head_len : c->payload + c->payload_len;
+        const size_t left =
+            in_head ? CHILD_FRAME_HEAD - c->head_len : c->frame.len - c->payload_len;
+        ssize_t n = 0;
+
+        if (left > 0)
+            n = read(c->process.out, at, left);
+        if (n < 0 && errno == EAGAIN)
+            return CHILD_NOTHING;
+        if (n == 0 && left > 0)
+            return ended(c);
+        if (n < 0 && errno != EINTR)
+            return garbage(c, strerror(errno));
+        if (n > 0)
+            *(in_head ? &c->head_len : &c->payload_len) += (size_t)n;
+        if (in_head && c->head_len == CHILD_FRAME_HEAD && begin_frame(c) == CHILD_FAILED)
+            return CHILD_FAILED;
+        if (c->head_len == CHILD_FRAME_HEAD && c->payload_len == c->frame.len) {
+            c->head_len = 0; /* for the next one */
+            return CHILD_HAS_FRAME;
+        }
+    }
+}
+
+/* In the order: its input, its output, its standard error. */
+void child_encoder_poll(const struct child_encoder *c, struct pollfd fds[CHILD_N_POLL])
+{
+    fds[0] = (struct pollfd){.fd = c->n_out > 0 ? c->process.in : -1, .events = POLLOUT};
+    fds[1] = (struct pollfd){.fd = c->process.out, .events = POLLIN};
+    fds[2] = (struct pollfd){.fd = c->process.err, .events = POLLIN};
+}
+
+enum child_event child_encoder_step(struct child_encoder *c,
+                                    const struct pollfd fds[CHILD_N_POLL])
+{
+    if (fds[2].revents && c->process.err >= 0)
+        read_words(c);
+    if (fds[0].revents && c->process.in >= 0)
+        write_some(c);
+    return fds[1].revents ? read_frame(c) : CHILD_NOTHING;
+}
+
+/* Keeps what came as its hello. */
+static enum child_greeting take_hello(struct child_encoder *c)
+{
+    struct child_error error;
+    json_error_t where;
+    const char *wrong;
+
+    if (c->frame.type == CHILD_ERROR) {
+        wrong = child_read_error(c->payload, (size_t)c->frame.len, &error);
+        if (wrong) {
+            fail(c, "%s", wrong);
+            return GREETING_FAILED;
+        }
+        fail(c, "%.*s", (int)(error.message_len > 400 ? 400 : error.message_len),
+             error.message);
+        return GREETING_REFUSED;
+    }
+    json_decref(c->hello);
+    c->hello = c->frame.type == CHILD_HELLO
+                   ? json_loadb((const char *)c->payload, (size_t)c->frame.len,
+                                JSON_REJECT_DUPLICATES, &where)
+                   : NULL;
+    if (!json_is_object(c->hello)) {
+        fail(c, "its first frame is no hello (ENCODER.md)%s%s",
+             c->frame.type == CHILD_HELLO ? ": " : "",
+             c->frame.type == CHILD_HELLO ? where.text : "");
+        return GREETING_REFUSED;
+    }
+    return GREETING_OK;
+}
+
+static enum child_greeting await_hello(struct child_encoder *c, int cancel_fd)
+{
+    const uint64_t end = clock_ns() + (uint64_t)c->setup->timeout_ms * 1000000;
+    struct pollfd fds[CHILD_N_POLL + 1];
+
+    for (;;) {
+        const uint64_t now = clock_ns();
+        enum child_event event;
+
+        if (now >= end) {
+            fail(c, "it has said no hello for %lld s (--encoder-timeout)",
+                 (long long)(c->setup->timeout_ms / 1000));
+            return GREETING_FAILED;
+        }
+        child_encoder_poll(c, fds);
+        fds[CHILD_N_POLL] = (struct pollfd){.fd = cancel_fd, .events = POLLIN};
+        poll(fds, CHILD_N_POLL + 1, (int)((end - now) / 1000000 % INT_MAX) + 1);
+        if (fds[CHILD_N_POLL].revents)
+            return GREETING_CANCELLED;
+        event = child_encoder_step(c, fds);
+        if (event == CHILD_FAILED)
+            return GREETING_FAILED;
+        if (event == CHILD_HAS_FRAME)
+            return take_hello(c);
+    }
+}
+
+enum child_greeting child_encoder_greet(struct child_encoder *c, int cancel_fd)
+{
+    unsigned char head[CHILD_FRAME_HEAD];
+    json_t *open = json_copy(c->setup->open);
+    char *text = NULL;
+    enum child_greeting rc = GREETING_FAILED;
+
+    if (open && json_object_set_new(open, "child", json_integer(c->number)) == 0)
+        text = json_dumps(open, JSON_SORT_KEYS | JSON_COMPACT);
+    if (text) {
+        struct iovec iov[] = {{head, sizeof(head)}, {text, strlen(text)}};
+
+        child_pack_frame(head, CHILD_OPEN, strlen(text));
+        c->most_payload = CHILD_MAX_HELLO;
+        child_encoder_send(c, iov, 2);
+        rc = await_hello(c, cancel_fd);
+        c->n_out = 0;
+    } else {
+        fail(c, "out of memory");
+    }
+    free(text);
+    json_decref(open);
+    return rc;
+}
+
+void child_encoder_stop(struct child_encoder *c, int grace_ms)
+{
+    child_process_stop(&c->process, grace_ms);
+    c->n_out = 0;
+}

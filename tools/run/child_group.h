@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tools/run/child_group.h - the processes of one encoder: which command, how many, on
+ * which devices; started, greeted and held against each other. */
+#ifndef TOOLS_RUN_CHILD_GROUP_H
+#define TOOLS_RUN_CHILD_GROUP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tools/run/child_encoder.h"
+#include "tools/run/child_hello.h"
+
+struct child_group_options {
+    const char *label;
+    const char *scheme, *rest;   /* "cmd", "python3 mine.py" */
+    const char *args;            /* more words for one that ships; NULL: none */
+    int64_t processes;           /* 0: one for each device */
+    const char *devices;         /* device_list.h; NULL: auto */
+    int64_t timeout_s;           /* that an answer or a hello may take */
+    int64_t restarts;            /* in a row without any answer */
+    uint32_t width, height;      /* of the images that it will get */
+    const char *dtype, *moments; /* that are stored: "fp16", "mean" */
+};
+
+struct child_group {
+    const struct child_group_options *options; /* lent */
+    struct child_setup setup;
+    struct child_hello hello;
+    struct encoder_features *features; /* as it says; owned */
+    unsigned n;
+    struct child_encoder **children; /* n; NULL: not started */
+};
+
+/* Whether encoders of that scheme work in processes of their own; and all that do:
+ * "cmd, diffusers, ...". */
+bool child_group_has(const char *scheme);
+const char *child_group_schemes(void);
+
+/* Starts all of them and hears their hellos. `options` are kept until it is closed.
+ * Returns 0, or EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with
+ * child_group_close() in either case. */
+int child_group_open(struct child_group *g, const struct child_group_options *options);
+
+/* Ends what still runs. */
+void child_group_close(struct child_group *g);
+
+/* What the description of an encoder can say: all of it lent by the group. */
+void child_group_describe(const struct child_group *g, struct encoder_description *out);
+
+#endif
