@@ -6,6 +6,7 @@ import random
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import numpy as np
 import torch
 import transformers
 from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAE, ChameleonVQVAEConfig
@@ -14,6 +15,7 @@ CLIP_STATISTICS = {"image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 HALVES = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "rescale_factor": 1 / 255}
 ONES = {"image_mean": [1.0] * 3, "image_std": [1.0] * 3, "rescale_factor": 0.0078}
+MARGIN = 1e-5  # of two distances, by the squares that they are differences of: another order of additions
 TOWER = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
 
 
@@ -98,3 +100,27 @@ def processed(name, folder, rgb):
     return torch.cat([processor(images=image, do_resize=False, do_center_crop=False, do_convert_rgb=False,
                                 input_data_format="channels_last", return_tensors="pt")["pixel_values"]
                       for image in rgb])
+
+
+@torch.inference_mode()
+def distances(model, pixels):
+    """Of each cell from each code, by the sum of the squares that rounding knows. (n, H, W, codes) float64"""
+    cells = model.quant_conv(model.encoder(pixels)).permute(0, 2, 3, 1).double()[..., None, :]
+    known = model.quantize.embedding.weight.double()
+    return ((cells - known) ** 2).sum(-1) / ((cells ** 2).sum(-1) + (known ** 2).sum(-1).max())
+
+
+def same_codes(codes, model, pixels):
+    """codes are the model's own but where two are equally near."""
+    codes = torch.from_numpy(codes.astype(np.int64))
+    with torch.inference_mode():
+        out = model.encode(pixels)
+    wanted = (out[2] if isinstance(out, tuple) else out.image_tokens).view(codes.shape)
+    far = distances(model, pixels)
+    nearest = far.min(-1).values
+    chosen = far.gather(-1, codes[..., None])[..., 0]
+    assert (chosen - nearest).max() < MARGIN
+    clear = far.sort(-1).values[..., 1] - nearest > MARGIN
+    assert clear.float().mean() > 0.9, clear.float().mean()
+    assert torch.equal(codes[clear], wanted[clear])
+    assert len(wanted.unique()) > 8, wanted.unique()

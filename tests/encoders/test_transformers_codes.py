@@ -21,7 +21,7 @@ import numpy as np
 import package
 import small_transformers
 from encoder_child import Child
-from small_transformers import processed
+from small_transformers import processed, same_codes
 from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAE, ChameleonVQVAEConfig
 
 sys.path.insert(0, f"{package.BUILD}/python")
@@ -31,7 +31,6 @@ from latentmill.encoders.protocol import Opening
 SIDE = 96
 DICE = np.random.default_rng(0)
 RGB = DICE.integers(0, 256, (5, SIDE // 16, SIDE // 16 + 2, 3), np.uint8).repeat(16, 1).repeat(16, 2)
-MARGIN = 1e-5  # of two distances, by the squares that they are differences of: another order of additions
 
 
 def command(folder):
@@ -58,30 +57,6 @@ def network(folder):
     return model
 
 
-@torch.inference_mode()
-def distances(model, pixels):
-    """Of each cell from each code, by the sum of the squares that rounding knows. (n, H, W, codes) float64"""
-    cells = model.quant_conv(model.encoder(pixels)).permute(0, 2, 3, 1).double()[..., None, :]
-    known = model.quantize.embedding.weight.double()
-    return ((cells - known) ** 2).sum(-1) / ((cells ** 2).sum(-1) + (known ** 2).sum(-1).max())
-
-
-def same(codes, model, pixels):
-    """codes are the model's own but where two are equally near."""
-    codes = torch.from_numpy(codes.astype(np.int64))
-    with torch.inference_mode():
-        out = model.encode(pixels)
-    wanted = (out[2] if isinstance(out, tuple) else out.image_tokens).view(codes.shape)
-    far = distances(model, pixels)
-    nearest = far.min(-1).values
-    chosen = far.gather(-1, codes[..., None])[..., 0]
-    assert (chosen - nearest).max() < MARGIN
-    clear = far.sort(-1).values[..., 1] - nearest > MARGIN
-    assert clear.float().mean() > 0.9, clear.float().mean()
-    assert torch.equal(codes[clear], wanted[clear])
-    assert len(wanted.unique()) > 8, wanted.unique()
-
-
 def codes(where):
     alone = small_transformers.chameleon(where / "vq", whole=False)
     model = network(alone)
@@ -97,9 +72,9 @@ def codes(where):
         pixels = processed("ChameleonImageProcessor", alone, rgb)
         made, = encoder.encode(encoder.receive(rgb))
         assert made.dtype == np.int32
-        same(made, model, pixels)
+        same_codes(made, model, pixels)
         singly = np.concatenate([encoder.encode(encoder.receive(rgb[i:i + 1]))[0] for i in range(len(rgb))])
-        same(singly, model, pixels)
+        same_codes(singly, model, pixels)
     return alone, model
 
 
@@ -112,7 +87,7 @@ def metas_pixels(where, model):
     rgb = np.ascontiguousarray(RGB[:, :, :SIDE])
     made, = encoder.encode(encoder.receive(rgb))
     meta = torch.from_numpy(rgb.astype(np.float32) / 255 * 2 - 1).permute(0, 3, 1, 2)
-    same(made, model, meta)
+    same_codes(made, model, meta)
     bare = folder.with_name("bare")
     folder.rename(bare)
     (bare / "preprocessor_config.json").unlink()
@@ -134,7 +109,7 @@ def whole(where, model, alone):
     assert mine.keys() == weights.keys() and other.weights != started(alone).weights  # random ones of their own
     own = ChameleonVQVAE(model.config).eval()
     own.load_state_dict(mine)
-    same(made, own, processed("ChameleonImageProcessor", folder, rgb))
+    same_codes(made, own, processed("ChameleonImageProcessor", folder, rgb))
     assert made.size == 1024
     return folder, said["id_map"], made
 
