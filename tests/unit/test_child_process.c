@@ -17,21 +17,23 @@
 
 #include <cmocka.h>
 
-#include "scratch_folder.h"
+#include "tests/unit/scratch_folder.h"
 #include "tools/run/child_process.h"
 #include "tools/run/command_words.h"
 #include "tools/run/device_list.h"
 
 /* The words with | behind each. */
-static int split(char *out, const char *text)
+static int split(char out[200], const char *text)
 {
     const struct command_value values[] = {{"{i}", "7"}, {"{model}", "a 'b"}};
     char **words;
     const int rc = command_split(&words, text, values, 2);
 
+    size_t len = 0;
+
     *out = '\0';
     for (size_t i = 0; words && words[i]; i++)
-        strcat(strcat(out, words[i]), "|");
+        len += (size_t)snprintf(out + len, 200 - len, "%s|", words[i]);
     free(words);
     return rc;
 }
@@ -71,9 +73,12 @@ static const char *devices(const char *text, const char *visible, const char *ro
     struct device_list d;
     const char *wrong = device_list_make(&d, text, visible, root);
 
+    size_t len = 0;
+
     *out = '\0';
     for (size_t i = 0; i < d.n && !wrong; i++)
-        strcat(strcat(out, i > 0 ? "," : ""), d.names[i]);
+        len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s", i > 0 ? "," : "",
+                                d.names[i]);
     return wrong ? wrong : out;
 }
 
@@ -231,7 +236,7 @@ static pid_t read_pid(int fd)
     ssize_t n = read(fd, text, sizeof(text) - 1);
 
     assert_true(n > 1);
-    return (pid_t)atoi(text);
+    return (pid_t)strtol(text, NULL, 10);
 }
 
 /* What it started goes with it. */

@@ -298,8 +298,8 @@ static void open_job(struct world *w, const char *const *samples, int batch,
     w->job.tokenizer = tokenizer;
     w->job.encodings = w->encodings;
     w->job.n_encodings = N_ENCODERS;
-    w->job.room =
-        (struct sample_room){N_ENCODERS, N_ENCODERS, N_ENCODERS * VALUES * sizeof(float)};
+    w->job.room = (struct sample_room){N_ENCODERS, N_ENCODERS,
+                                       N_ENCODERS * VALUES * sizeof(float), 0};
 }
 
 /* Sends the samples through the stage. */

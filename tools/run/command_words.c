@@ -25,7 +25,10 @@ static bool put_value(struct split *s)
         const struct command_value *v = &s->values[i];
 
         if (strncmp(s->at, v->name, strlen(v->name)) == 0) {
-            s->out = stpcpy(s->out, v->value);
+            const size_t len = strlen(v->value);
+
+            memcpy(s->out, v->value, len);
+            s->out += len;
             s->at += strlen(v->name);
             return true;
         }

@@ -72,7 +72,7 @@ static void find_all(struct device_list *d, const char *visible, const char *roo
         add_cudas(d, n > 0 ? n : count_entries(root, "dev", is_device));
     }
     if (d->n == 0)
-        strcpy(d->names[d->n++], "cpu");
+        memcpy(d->names[d->n++], "cpu", sizeof("cpu"));
 }
 
 static const char *add_named(struct device_list *d, const char *name, size_t len)

@@ -14,13 +14,13 @@
 
 enum {
     CHILD_PROTOCOL = 1,
-    CHILD_FRAME_HEAD = 16,   /* bytes in front of every payload */
-    CHILD_REQUEST_HEAD = 24, /* of ENCODE, before the pixels */
-    CHILD_TENSORS_HEAD = 16, /* of TENSORS, before the descriptors */
-    CHILD_DESCRIPTOR = 48,   /* of one tensor */
-    CHILD_ERROR_HEAD = 16,   /* of ERROR, before the message */
+    CHILD_FRAME_HEAD = 16,     /* bytes in front of every payload */
+    CHILD_REQUEST_HEAD = 24,   /* of ENCODE, before the pixels */
+    CHILD_TENSORS_HEAD = 16,   /* of TENSORS, before the descriptors */
+    CHILD_DESCRIPTOR = 48,     /* of one tensor */
+    CHILD_ERROR_HEAD = 16,     /* of ERROR, before the message */
     CHILD_MAX_HELLO = 1 << 24, /* bytes of its JSON */
-    CHILD_MAX_ERROR = 1 << 16 /* bytes of an ERROR */
+    CHILD_MAX_ERROR = 1 << 16  /* bytes of an ERROR */
 };
 
 enum child_frame_type {
