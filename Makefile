@@ -479,6 +479,9 @@ TRAINER_TESTS := \
     tests/trainer/test_readme.py \
     tests/trainer/test_transfusion_pytorch.py
 
+# Run by check-encoders, with the same packages.
+ENCODER_TESTS := $(sort $(wildcard tests/encoders/test_*.py))
+
 CLI_TESTS := \
     tests/cli/bench.sh \
     tests/cli/dump.sh \
@@ -667,6 +670,13 @@ TRAINER_VENV ?= build/venv-trainer
 check-trainer: everything
 	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
 	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=600 tests/run.sh $(TRAINER_TESTS)
+
+## check-encoders: the encoders of latentmill.encoders against diffusers and transformers, the same packages
+.PHONY: check-encoders
+check-encoders: all python
+	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
+	@PYTHONDONTWRITEBYTECODE= BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=480 \
+	    tests/run.sh $(ENCODER_TESTS)
 
 ## check-memory: each command with one failed allocation, at each of its call stacks (3 minutes)
 .PHONY: check-memory

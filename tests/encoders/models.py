@@ -15,8 +15,12 @@ except ImportError as missing:
     print(f"{missing.name} is not installed")
     sys.exit(77)
 
+import numpy as np
 import package
+from PIL import Image
+from diffusers.image_processor import VaeImageProcessor
 
+BOUND = 1e-5  # of differences between two runs of one network, of its largest value
 KL = {"block_out_channels": (8, 16, 16), "norm_num_groups": 4, "layers_per_block": 1, "sample_size": 32,
       "down_block_types": ("DownEncoderBlock2D",) * 3, "up_block_types": ("UpDecoderBlock2D",) * 3}
 VIDEO = {"base_dim": 8, "z_dim": 4, "dim_mult": [1, 1, 2], "num_res_blocks": 1,
@@ -68,3 +72,21 @@ def command(folder, *options):
     code = f"import sys; sys.path.insert(0, {os.path.abspath(package.BUILD + '/python')!r}); " \
            "from latentmill.encoders.diffusers import main; main()"
     return [sys.executable, "-c", code, "--model", str(folder), *options]
+
+
+def images(n, width, height):
+    rng = np.random.default_rng(n * width)
+    coarse = rng.integers(0, 256, (n, height // 8, width // 8, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    noise = rng.integers(0, 64, (n, height, width, 3), np.uint8)
+    return (coarse // 2 + noise).astype(np.uint8)
+
+
+def preprocessed(rgb):
+    return VaeImageProcessor(vae_scale_factor=8, do_resize=False).preprocess([Image.fromarray(one) for one in rgb])
+
+
+def near(found, expected, bound=BOUND):
+    expected = expected.numpy() if torch.is_tensor(expected) else expected
+    assert found.shape == expected.shape, (found.shape, expected.shape)
+    error = np.abs(found - expected).max()
+    assert error <= bound * max(1, np.abs(expected).max()), error

@@ -177,8 +177,9 @@ def make_default():
     decode("default", vae, 8, DECODER_CASES["default"])
 
 
-def make_taesd(case):
-    channels, size = TAESD_CASES[case]
+def taesd(case):
+    """diffusers' network with TAESD's own weights."""
+    channels, _ = TAESD_CASES[case]
     encoder = load_file(f"{SHARED}/data/weights/{case}_encoder.safetensors")
     decoder = load_file(f"{SHARED}/data/weights/{case}_decoder.safetensors")
     vae = AutoencoderTiny(latent_channels=channels).eval()
@@ -186,15 +187,22 @@ def make_taesd(case):
     # its own files count the squashing as layer 0
     numbered = [(k.partition("."), v) for k, v in decoder.items()]
     vae.decoder.load_state_dict({f"layers.{int(k[0]) - 1}.{k[2]}": v for k, v in numbered})
+    return vae
+
+
+def make_taesd(case):
+    channels, size = TAESD_CASES[case]
+    vae = taesd(case)
     with torch.inference_mode():
         write(case, size, vae.double().encode(as_input(image(*size))).latents)
     decode(case, vae, channels, DECODER_CASES[case])
 
 
-for wanted in sys.argv[1:] or [*KL_CASES, "default", *TAESD_CASES]:
-    if wanted == "default":
-        make_default()
-    elif wanted in TAESD_CASES:
-        make_taesd(wanted)
-    else:
-        make_kl(wanted)
+if __name__ == "__main__":
+    for wanted in sys.argv[1:] or [*KL_CASES, "default", *TAESD_CASES]:
+        if wanted == "default":
+            make_default()
+        elif wanted in TAESD_CASES:
+            make_taesd(wanted)
+        else:
+            make_kl(wanted)

@@ -139,6 +139,8 @@ class DiffusersEncoder(TorchEncoder):
         kind = getattr(diffusers, self._name, None)
         if kind is None:
             raise Refused(f"diffusers {diffusers.__version__} has no {self._name}: pip install -U diffusers")
+        diffusers.utils.logging.set_verbosity_error()  # it warns of what is judged below
+        diffusers.utils.logging.disable_progress_bar()
         model, found = kind.from_pretrained(folder, torch_dtype=self.torch.float32, local_files_only=True,
                                             use_safetensors=True, low_cpu_mem_usage=False, output_loading_info=True)
         missing = [key for key in found["missing_keys"] if not key.startswith(("decoder.", "post_quant_conv."))]
