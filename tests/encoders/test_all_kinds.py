@@ -43,7 +43,7 @@ def prepare(out, *encoders):
     arguments = []
     for label, encoder, size in encoders:
         arguments += ["--encoder", f"{label}={encoder}", "--size", f"{label}={size}"]
-    run("prepare", "--out", out, "--limit", 8, "--workers", 2, "--caption-first", 0.5, *arguments, INPUT)
+    run("prepare", "--out", out, "--limit", 7, "--workers", 2, "--caption-first", 0.5, *arguments, INPUT)
     reader, = map(ShardReader, out.glob("*.lms"))
     assert len(reader) == N
     return reader
