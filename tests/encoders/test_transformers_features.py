@@ -103,6 +103,10 @@ def clip(where):
         same(whole, out.image_embeds)
         alone, = child.encode(rgb, 1)
         assert np.abs(alone - whole).max() <= CLOSE * np.abs(whole).max()
+    with Here(folder, "--dtype", "bfloat16", "--deterministic") as child:
+        assert " cpu bfloat16 deterministic " in child.hello["encoder"]["numerics"]
+        rough, = child.encode(rgb)
+        assert 0 < np.abs(rough - whole).max() < 0.05 * np.abs(whole).max()
     statistics = {"patches_mean": np.arange(48) / 7, "patches_std": np.full(48, 2.0), "pooled_std": np.arange(1, 21)}
     np.savez(where / "statistics.npz", **statistics)
     asked = ("--output", "both", "--statistics", str(where / "statistics.npz"))
