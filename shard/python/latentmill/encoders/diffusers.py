@@ -109,8 +109,8 @@ def _as_json(values: npt.NDArray[np.float64]) -> Any:
     rounded = values.astype("<f4")
     if not np.isfinite(rounded).all():
         raise Refused("the model's scale or shift is not finite")
-    if rounded.ndim == 1 and rounded.size <= 64:
-        return rounded.tolist()
+    if values.ndim == 1 and values.size <= 64:
+        return values.tolist()
     return {"dims": list(rounded.shape), "fp32": base64.b64encode(rounded.tobytes()).decode()}
 
 
