@@ -456,6 +456,7 @@ PYTHON_TESTS := \
     tests/python/test_prepare_memory.py \
     tests/python/test_prepare_odd.py \
     tests/python/test_resize_pillow.py \
+    tests/python/test_codes.py \
     tests/python/test_cut_streams.py \
     tests/python/test_dataset_arguments.py \
     tests/python/test_dataset_draws.py \

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tests/programs/write_shapes.c - a shard of pairs, each of another size.
  *
- *     write_shapes PREFIX N [codes|windows|encoders]
+ *     write_shapes PREFIX N [codes|mapped|windows|encoders]
  *
  * writes N pairs to PREFIX-00000.lms: a latent (1, H, W) of zeros, or with codes as many
- * zeros as codes, and a caption of two ids. windows: with a scale and a shift for each
- * cell of 2 x 2; encoders: with N_MORE others that make nothing. No two have the same H
- * and W; the smallest come first. */
+ * zeros as codes, and a caption of two ids. mapped: codes 0, 7, 4, 1, ... of 10, whose
+ * tokens are 100, 97, ... 73; windows: with a scale and a shift for each cell of 2 x 2;
+ * encoders: with N_MORE others that make nothing. No two have the same H and W; the
+ * smallest come first. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static int path_of(void *ctx, uint32_t part, char *path, size_t cap)
 }
 
 static int append(struct shard_writer *w, uint64_t i, uint32_t rows, uint32_t cols,
-                  bool codes)
+                  const uint16_t *codes)
 {
     static const uint16_t zeros[MAX_CELLS];
     static const uint32_t ids[] = {5, 6};
@@ -53,7 +54,7 @@ static int append(struct shard_writer *w, uint64_t i, uint32_t rows, uint32_t co
                                   .dtype = codes ? SHARD_U16 : SHARD_FP16,
                                   .n_dims = codes ? 2 : 3,
                                   .dims = {1, rows, cols},
-                                  .data = zeros,
+                                  .data = codes != NULL ? codes : zeros,
                                   .n_bytes = 2 * (uint64_t)rows * cols};
     if (codes)
         memcpy(tensor.dims, (uint32_t[]){rows, cols, 0}, 3 * sizeof(tensor.dims[0]));
@@ -70,7 +71,7 @@ static int append(struct shard_writer *w, uint64_t i, uint32_t rows, uint32_t co
 }
 
 /* Rectangles in order of their area, each in both directions. */
-static int append_all(struct shard_writer *w, uint64_t n, bool codes)
+static int append_all(struct shard_writer *w, uint64_t n, const uint16_t *codes)
 {
     int rc = SHARD_OK;
     uint64_t i = 0;
@@ -85,7 +86,10 @@ static int append_all(struct shard_writer *w, uint64_t n, bool codes)
 int main(int argc, char **argv)
 {
     static const double scale[4] = {1, 2, 4, 8}, shift[4] = {0, 1, 2, 3};
-    const bool codes = argc > 3 && strcmp(argv[3], "codes") == 0;
+    static uint16_t values[MAX_CELLS];
+    static uint32_t id_map[10];
+    const bool mapped = argc > 3 && strcmp(argv[3], "mapped") == 0;
+    const bool codes = mapped || (argc > 3 && strcmp(argv[3], "codes") == 0);
     const bool windows = argc > 3 && strcmp(argv[3], "windows") == 0;
     const bool more = argc > 3 && strcmp(argv[3], "encoders") == 0;
     static char names[1 + N_MORE][8];
@@ -108,11 +112,17 @@ int main(int argc, char **argv)
     struct shard_writer *w = NULL;
 
     if (argc != 3 && argc != 4) {
-        fprintf(stderr, "usage: write_shapes PREFIX N [codes|windows|encoders]\n");
+        fprintf(stderr, "usage: write_shapes PREFIX N [codes|mapped|windows|encoders]\n");
         return 2;
     }
     if (codes) {
         encoder.codebook = 10;
+        for (uint32_t i = 0; mapped && i < MAX_CELLS; i++)
+            values[i] = (uint16_t)(7 * i % 10);
+        for (uint32_t i = 0; i < 10; i++)
+            id_map[i] = 100 - 3 * i;
+        encoder.id_map = mapped ? id_map : NULL;
+        encoder.n_id_map = mapped ? 10 : 0;
     } else {
         encoder.channels = 1;
         encoder.downscale = 8;
@@ -132,7 +142,7 @@ int main(int argc, char **argv)
         .header = &header, .path = path_of, .ctx = argv[1], .max_bytes = 1 << 30};
     int rc = shard_writer_open(&w, &options);
     if (rc == SHARD_OK)
-        rc = append_all(w, strtoull(argv[2], NULL, 10), codes);
+        rc = append_all(w, strtoull(argv[2], NULL, 10), codes ? values : NULL);
     if (rc == SHARD_OK)
         rc = shard_writer_finish(w);
     if (rc < 0)

@@ -43,6 +43,7 @@ NOT_RUN = {
     "gone = ": "tests/python/test_readme.py runs it",
     "build_view(": "tests/python/test_readme.py runs it",
     "image_loss = ": "tests/python/test_readme.py runs it",
+    "import io": "needs encoders on torch: tests/encoders/test_all_kinds.py runs it",
 }
 # Arguments that make a command short, behind its beginning.
 SHORTER = {"build/latentmill bench ": "--size 64 --repeats 1 "}

@@ -196,6 +196,11 @@ def equality(path):
     assert any(len(text.alternatives) > 1 and text.alternatives[0].ids is not None for text in texts)
     for record, same in zip(first[:200], second):
         assert record.parts == same.parts == pickle.loads(pickle.dumps(record.parts)), record
+        found = {}  # of the parts in their order
+        for one in (one for part in record.parts for one in part.tensors):
+            found.setdefault((one.encoder, one.output, one.mirrored, one.logvar), one)
+        assert all(record.tensor(*which) == one for which, one in found.items())
+        assert record.tensor("nobody") is None
         for text, other in zip(record.texts, same.texts):
             assert not text != other
             assert list(map(hash, text.alternatives)) == list(map(hash, other.alternatives))
@@ -211,8 +216,6 @@ def equality(path):
 def misuse(folder, trainable):
     codes = write("write_shapes", folder / "codes", 5, "codes")
     assert ShardReader(codes)[3].latent is None
-    refused("its images are seen by 'vq', which makes codes: a Dataset takes latents", Dataset, codes, batch_size=1)
-    refused("has an image without a latent", parts_for_transfusion, ShardReader(codes)[3], None, None)
     sequence = ShardReader(codes)[3].sequence()
     assert sequence.tokens.tolist() == [1, 5, 6, 10, *[0] * 3, 11, 2]
     refused("a patch window of 8 does not divide a latent of", Dataset, trainable, batch_size=1, patch=8)

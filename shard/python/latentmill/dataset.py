@@ -87,8 +87,10 @@ class Dataset(_Batches):
     with the defaults and 16 KiB latents.
 
     Of a record that is no pair all parts follow each other as they are stored; of each of its
-    texts an alternative is drawn. Images are seen by the header's first encoder of latents, those
-    without a latent are left out, and so is data; parts of later kinds are a ValueError. Where
+    texts an alternative is drawn. Images are seen by the header's first encoder of latents or codes,
+    those without its tensor are left out, and so is data; parts of later kinds are a ValueError.
+    Codes are tokens as those of text are, between BOI and EOI, with labels; they have no spans,
+    patches and latents. Where
     an image has a mirrored rendition and another of the same shape, one of them is drawn, as its
     captions are (anew, or with captions="stored" as in epoch 0).
 

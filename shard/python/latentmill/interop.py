@@ -17,11 +17,13 @@ def to_transfusion_pytorch(record: Record, caption: int | None = None, order: st
                            channel_first: bool = False) -> list[Any]:
     """A record as lucidrains' transfusion-pytorch takes a sample: a list of int64 token tensors
     and float32 latent tensors, scaled, in the record's order. It adds its own markers and
-    patches. (H, W, C), or (C, H, W) for Transfusion(channel_first_latent=True).
+    patches. (H, W, C), or (C, H, W) for Transfusion(channel_first_latent=True). An image of codes is
+    a tensor of tokens, with the shard's BOI and EOI.
 
     caption, order: the record's own draw (epoch 0) by default. Texts without tokens are left
     out. Needs torch. ValueError where a text was not tokenized, the record has more than
-    one text and one image, or its image has no Record.latent (an encoder of codes)."""
+    one text and one image, or its image has neither a Record.latent nor codes that a sequence
+    shows."""
     torch = need_torch("to_transfusion_pytorch()")
     if not isinstance(record, Record):
         raise TypeError(f"to_transfusion_pytorch() takes a Record, not {type(record)}")
@@ -42,15 +44,23 @@ def _parts(record: Record, caption: int | None, order: str | None
     order = order or record.order
     one_of("order", order, ORDERS)
     _refuse_others(record)
-    latent = record.latent_float32()
-    if record.images and latent is None:
-        raise ValueError(f"{record!r} has an image without a latent (of codes, or of an encoder "
-                         "behind the first): to_transfusion_pytorch() takes latents")
     parts: list[tuple[str, npt.NDArray[Any]]] = [
         ("text", _ids(record, text, caption)) for text in record.texts]
-    if latent is not None:
-        parts.insert(0 if order == "image_first" else len(parts), ("latent", latent))
+    if record.images:
+        parts.insert(0 if order == "image_first" else len(parts), _image(record))
     return parts
+
+
+def _image(record: Record) -> tuple[str, npt.NDArray[Any]]:
+    latent = record.latent_float32()
+    if latent is not None:
+        return "latent", latent
+    sequence = record.sequence()
+    for span in sequence.spans:
+        if span.kind == "codes":  # with its markers
+            return "text", sequence.tokens[span.offset - 1:span.offset + span.length + 1]
+    raise ValueError(f"{record!r} has an image without a latent and codes (but of an encoder "
+                     "behind the first): to_transfusion_pytorch() takes those")
 
 
 def _refuse_others(record: Record) -> None:

@@ -389,6 +389,17 @@ class Record:
         """Its texts."""
         return [part for part in self._all() if type(part) is Text]
 
+    def tensor(self, encoder: str, output: int = 0, mirrored: bool = False, logvar: bool = False
+               ) -> Tensor | None:
+        """What the encoder of this name made of the first part that it made something of; None:
+        of none."""
+        wanted = (encoder, output, mirrored, logvar)
+        for part in self._all():
+            for one in part.tensors:
+                if (one.encoder, one.output, one.mirrored, one.logvar) == wanted:
+                    return one
+        return None
+
     @property
     def captions(self) -> list[Alternative]:
         """The alternatives of its first text; [] where it has no text."""

@@ -2,13 +2,14 @@
 """A source: named shards, opened as they are needed and checked to fit together."""
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -124,6 +125,7 @@ class OpenSource:
         self.contracts: list[tuple[str, Contract]] = []
         self.headers: list[dict[str, Any]] = []  # one of each contract
         self.channels = 0  # of its latents
+        self.codes_end = 0  # above which ids no code of an image is
         self.image_lengths: set[int] = set()  # of records with images, without their texts
         self.caption_names: set[str] = set()  # in the shards that were looked at
         self._sums = np.zeros(3, np.int64)  # over these: positions, documents, units of weight
@@ -175,9 +177,12 @@ class OpenSource:
 
     def _add_contract(self, path: str, header: dict[str, Any], columns: list[Column]) -> None:
         contract = Contract.of(path, header, columns, self.view)
-        if contract.latents is not None:
-            self.channels = max(self.channels,
-                                header["encoders"][_default_encoder(header)]["channels"])
+        if contract.images is not None:
+            encoder = header["encoders"][_default_encoder(header)]
+            if contract.images.kind == "latent":
+                self.channels = max(self.channels, encoder["channels"])
+            else:
+                self.codes_end = max(self.codes_end, _codes_end(encoder))
         if not any(contract == other for _, other in self.contracts):
             self.contracts.append((path, contract))
             self.headers.append(header)
@@ -278,9 +283,9 @@ class OpenSource:
     def token_ids(self) -> tuple[Markers, int]:
         """Its markers, and above which ids there is no token besides these."""
         if self.view is not None and self.view.markers is not None:
-            return self.view.markers, self.view.n_pieces
+            return self.view.markers, max(self.view.n_pieces, self.codes_end)
         header = next(h for h in self.headers if h["tokenizer"] is not None)
-        return self._markers(header), header["tokenizer"]["n_pieces"]
+        return self._markers(header), max(header["tokenizer"]["n_pieces"], self.codes_end)
 
 
 def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
@@ -289,14 +294,25 @@ def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
                          "a view made by latentmill.build_view(..., tokenizer=...)")
 
 
+# Members of an encoder that its sources must share, by its kind.
+_SHARED = {"latent": ("weights_sha256", "scale", "shift", "moments"),
+           "codes": ("weights_sha256", "codebook", "id_offset", "id_map")}
+
+
+class Seen(NamedTuple):
+    """What images are seen by."""
+    kind: str  # "latent" or "codes"
+    encoder: tuple[Any, ...]  # its members by _SHARED
+    dtype: str | int | None  # of latents
+
+
 @dataclass(frozen=True)
 class Contract:
     """What shards must share to be trained on together. None: has none of it, fits all."""
     tokenizer: tuple[Any, ...] | None
-    latents: tuple[tuple[Any, ...], str | int] | None
+    images: Seen | None
 
     TOKENIZER = ("sha256", "bos", "eos", "boi", "eoi")
-    LATENTS = ("weights_sha256", "scale", "shift", "moments")
 
     @staticmethod
     def of(path: str, header: dict[str, Any], columns: list[Column], view: View | None
@@ -311,15 +327,15 @@ class Contract:
             tokenizer = None if t is None else tuple(t[name] for name in Contract.TOKENIZER)
         encoder = _default_encoder(header)
         dtypes = {c.dtype for c in columns if c.encoder == encoder and not c.logvar}
-        if len(dtypes) > 1:
-            raise ValueError(f"{path} has latents of more than one dtype")
-        if not dtypes:
+        if encoder is None or not dtypes:
             return Contract(tokenizer, None)
         described = header["encoders"][encoder]
-        if described["kind"] != "latent":
-            raise ValueError(f"{path}: its images are seen by {described['name']!r}, which makes "
-                             f"{described['kind']}: a Dataset takes latents")
-        return Contract(tokenizer, (_encoder(described), next(iter(dtypes))))
+        shared = tuple(described.get(name) for name in _SHARED[described["kind"]])
+        if described["kind"] == "codes":
+            return Contract(tokenizer, Seen("codes", shared, None))
+        if len(dtypes) > 1:
+            raise ValueError(f"{path} has latents of more than one dtype")
+        return Contract(tokenizer, Seen("latent", shared, next(iter(dtypes))))
 
     def differences(self, other: Contract) -> list[str]:
         """Why their shards may not be mixed, a line each."""
@@ -327,22 +343,31 @@ class Contract:
         if self.tokenizer and other.tokenizer:
             out += [f"tokenizer's {name}: {a} and {b}" for name, a, b in
                     zip(self.TOKENIZER, self.tokenizer, other.tokenizer) if a != b]
-        if self.latents and other.latents:
-            (mine, dtype), (theirs, their_dtype) = self.latents, other.latents
-            out += [f"VAE's {name}: {_short(a)} and {_short(b)}" for name, a, b in
-                    zip(self.LATENTS, mine, theirs) if a != b]
-            if dtype != their_dtype:
-                out.append(f"dtype of latents: {dtype} and {their_dtype}")
+        mine, theirs = self.images, other.images
+        if mine is None or theirs is None:
+            return out
+        if mine.kind != theirs.kind:
+            return [*out, f"images seen as: {mine.kind} and {theirs.kind}"]
+        out += [f"{'VAE' if mine.kind == 'latent' else 'encoder'}'s {name}: {_short(a)} and {_short(b)}"
+                for name, a, b in zip(_SHARED[mine.kind], mine.encoder, theirs.encoder) if a != b]
+        if mine.dtype != theirs.dtype:
+            out.append(f"dtype of latents: {mine.dtype} and {theirs.dtype}")
         return out
 
 
-def _encoder(encoder: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(tuple(v) if isinstance(v := encoder[name], list) else v
-                 for name in Contract.LATENTS)
+def _codes_end(encoder: dict[str, Any]) -> int:
+    """The highest token of an encoder of codes, and one more."""
+    ids = encoder.get("id_map")
+    if ids is None:
+        return int((encoder.get("id_offset") or 0) + encoder["codebook"])
+    if isinstance(ids, dict):  # FORMAT.md, section 2
+        ids = np.frombuffer(base64.b64decode(ids["u32"]), "<u4").tolist()
+    return int(max(ids)) + 1
 
 
 def _short(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def refuse_unknown_captions(sources: Sequence[OpenSource], shares: Mapping[str, float]) -> None:
@@ -373,7 +398,7 @@ def refuse_short_pack(sources: Iterable[OpenSource], pack: int, skip: bool) -> N
 
 
 class IncompatibleError(ValueError):
-    """Sources that may not be mixed: another VAE, dtype of latents, or tokenizer."""
+    """Sources that may not be mixed: another encoder, dtype of latents, or tokenizer."""
 
 
 def refuse_incompatible(sources: Iterable[OpenSource]) -> None:
