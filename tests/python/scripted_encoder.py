@@ -132,6 +132,10 @@ def main():
         sys.stderr.write(line)
         sys.stderr.flush()
     n_requests = 0
+    if "early" in ARGS and first_time("early"):
+        _, ident, n, w, h, _ = struct.unpack("<16sQIIII", read(40))
+        answer(ident, [0] * n, [1, h // 8, w // 8], 1)
+        time.sleep(1000)
     while True:
         _, payload = read_frame()
         ident, n, w, h, _ = struct.unpack_from("<QIIII", payload)

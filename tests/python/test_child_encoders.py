@@ -146,6 +146,14 @@ def test_once(folder):
         assert len(run.lines("starts")) == 2, fault
 
 
+def test_early(folder):
+    """It answers a batch while that is still being written."""
+    large = ["--size", "512"]
+    run = Run(folder, "early batch=8", large, name="early")
+    run.says(r"^encoder it 0: it answers a batch that it has not read, at batch 1: ")
+    run.check()
+
+
 def test_guilty(folder):
     """It dies of one image, or of two: those alone are rejected."""
     run = Run(folder, "die_at=17", name="guilty")
@@ -208,6 +216,8 @@ def test_refused(folder):
         r'^error: encoder it 0: its hello has no "protocol" of 1 to 1$')
     Run(folder, "bad_hello", name="bad-hello", status=2).says(
         r'^error: encoder it 0: the "encoder" of its hello cannot stand in a shard')
+    Run(folder, options=["--vae", "builtin", "--encoder-processes", "vae=2"], name="none",
+        status=2).says(r"^error: --encoder vae=vae: it has no processes of its own$")
     Run(folder, "silent", ["--encoder-timeout", "1"], name="silent", status=2).says(
         r"^error: encoder it 0: it has said no hello for 1 s \(--encoder-timeout\)$")
     for command, words in {

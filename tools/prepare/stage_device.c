@@ -185,7 +185,9 @@ static int take_samples(struct device_worker *w)
     int rc = PIPE_OK;
 
     while (rc == PIPE_OK && n > 0 && wants_samples(w)) {
-        n = pipe_take(w->in, taken, TAKE, &w->ended);
+        const size_t room = 2 * w->most - w->company.n;
+
+        n = pipe_take(w->in, taken, room < TAKE ? room : TAKE, &w->ended);
         for (size_t i = 0; i < n && rc == PIPE_OK; i++)
             rc = take_sample(w, taken[i]);
     }
