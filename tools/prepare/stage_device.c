@@ -224,7 +224,7 @@ static uint64_t wait_ns(const struct device_worker *w)
 /* Gives the batch that is to go now, or NULL where there is none; -1: no memory. */
 static int next_batch(struct device_worker *w, struct device_request **r)
 {
-    const bool go = w->ended || !wants_samples(w);
+    const bool go = !wants_samples(w);
     size_t first;
     const size_t n =
         company_ready(&w->company, w->most, clock_ns(), wait_ns(w), go, &first);

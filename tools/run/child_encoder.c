@@ -60,6 +60,14 @@ __attribute__((format(printf, 2, 3))) static int fail(struct child_encoder *c,
     va_start(ap, fmt);
     vsnprintf(c->why, sizeof(c->why), fmt, ap);
     va_end(ap);
+    c->lacking = false;
+    return -1;
+}
+
+static int out_of_memory(struct child_encoder *c)
+{
+    fail(c, "out of memory");
+    c->lacking = true;
     return -1;
 }
 
@@ -75,8 +83,11 @@ int child_encoder_start(struct child_encoder *c)
     struct child_process *p = &c->process;
     int rc = child_process_start(p, c->argv, &streams);
 
-    if (rc != 0)
-        return fail(c, "%s: %s", c->argv[0], strerror(rc));
+    if (rc != 0) {
+        fail(c, "%s: %s", c->argv[0], strerror(rc));
+        c->lacking = rc == ENOMEM || rc == EAGAIN || rc == EMFILE || rc == ENFILE;
+        return -1;
+    }
     if (!never_wait(p->in) || !never_wait(p->out) || !never_wait(p->err))
         return fail(c, "fcntl: %s", strerror(errno));
     (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_BYTES);
@@ -202,7 +213,7 @@ static int make_room(struct child_encoder *c, size_t len)
         return 0;
     grown = realloc(c->payload, len);
     if (!grown)
-        return fail(c, "out of memory");
+        return out_of_memory(c);
     c->payload = grown;
     c->payload_cap = len;
     return 0;
@@ -290,6 +301,11 @@ static enum child_greeting take_hello(struct child_encoder *c)
                    ? json_loadb((const char *)c->payload, (size_t)c->frame.len,
                                 JSON_REJECT_DUPLICATES, &where)
                    : NULL;
+    if (!c->hello && c->frame.type == CHILD_HELLO &&
+        json_error_code(&where) == json_error_out_of_memory) {
+        out_of_memory(c);
+        return GREETING_FAILED;
+    }
     if (!json_is_object(c->hello)) {
         fail(c, "its first frame is no hello (ENCODER.md)%s%s",
              c->frame.type == CHILD_HELLO ? ": " : "",
@@ -344,7 +360,7 @@ enum child_greeting child_encoder_greet(struct child_encoder *c, int cancel_fd)
         rc = await_hello(c, cancel_fd);
         c->n_out = 0;
     } else {
-        fail(c, "out of memory");
+        out_of_memory(c);
     }
     free(text);
     json_decref(open);
