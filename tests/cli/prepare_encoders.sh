@@ -15,8 +15,8 @@ refused()
     expect "nothing is made" test ! -e "$T/o"
 }
 
-refused '--encoder nothing:x: there is no such scheme; there are vae and pixels' --encoder a=nothing:x
-refused '--encoder a:b=c: there is no such scheme; there are vae and pixels' --encoder a:b=c
+refused '--encoder nothing:x: there is no such scheme; there are vae, pixels, cmd, diffusers, clip, siglip, dinov2, chameleon' --encoder a=nothing:x
+refused '--encoder a:b=c: there is no such scheme; there are vae, pixels, cmd, diffusers, clip, siglip, dinov2, chameleon' --encoder a:b=c
 refused '--encoder vae: must be [LABEL=]SCHEME:REST, as vae:PATH is' --encoder vae
 refused '--encoder mirrored=: shards use that name for something else; take another label' \
     --encoder mirrored=vae:builtin

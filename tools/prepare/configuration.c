@@ -80,6 +80,16 @@ static json_t *describe_kind(const struct encoding *e)
     }
 }
 
+/* What an encoder in processes of its own says of itself, whole. Returns 0, or -1: no
+ * memory. */
+static int add_hello(json_t *encoder, const struct encoding *e)
+{
+    return e->children
+               ? json_object_set(encoder, "hello",
+                                 json_object_get(e->children->hello.json, "encoder"))
+               : 0;
+}
+
 static json_t *describe_encoder(const struct encoding *e)
 {
     const struct encoder_description *about = &e->about;
@@ -91,7 +101,8 @@ static json_t *describe_encoder(const struct encoding *e)
                   "geometry", json_loads(e->geometry, 0, NULL), "latent", e->dtype,
                   "moments", e->moments, "numerics", about->numerics);
 
-    if (!encoder || !of_kind || json_object_update(encoder, of_kind) != 0) {
+    if (!encoder || !of_kind || json_object_update(encoder, of_kind) != 0 ||
+        add_hello(encoder, e) != 0) {
         json_decref(encoder);
         encoder = NULL;
     }

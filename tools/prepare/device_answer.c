@@ -127,6 +127,12 @@ static void store_image(struct device_worker *w, const struct device_request *r,
         sample_reject_values(s, e, part, bad);
 }
 
+/* Whether it answers what is not all written: its pixels are still lent. */
+static bool is_early(const struct device_worker *w)
+{
+    return w->n_under_way == 1 && w->child->n_out > 0;
+}
+
 static int take_answer(struct device_worker *w, const struct child_tensors *got)
 {
     struct device_request *r = w->under_way[0];
@@ -152,6 +158,8 @@ static int take_tensors(struct device_worker *w)
     struct child_tensors got;
     const char *wrong = child_read_tensors(c->payload, (size_t)c->frame.len, &got);
 
+    if (!wrong && is_early(w))
+        wrong = "it answers a batch that it has not read";
     if (!wrong)
         wrong = w->n_under_way > 0 ? check_answer(w, w->under_way[0], &got)
                                    : "it answers what nobody has asked";
@@ -166,6 +174,8 @@ static int take_error(struct device_worker *w)
 
     if (!wrong && (w->n_under_way == 0 || error.id != w->under_way[0]->id))
         wrong = "its ERROR is of another batch than the first that was sent";
+    if (!wrong && is_early(w))
+        wrong = "its ERROR is of a batch that it has not read";
     return wrong ? device_child_failed(w, wrong) : device_take_error(w, &error);
 }
 

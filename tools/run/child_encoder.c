@@ -16,6 +16,7 @@
 
 enum {
     PIPE_BYTES = 1 << 20, /* asked for: fewer changes between us and the child */
+    MOST_READS = 64,      /* of its standard error at once */
     LAST_WORDS_MS = 1000  /* that a child may take to end after it closed its output */
 };
 
@@ -146,12 +147,16 @@ static void take_words(struct child_encoder *c, const char *words, size_t n)
 static void read_words(struct child_encoder *c)
 {
     char words[4096];
-    ssize_t n;
+    ssize_t n = -1;
 
-    while ((n = read(c->process.err, words, sizeof(words))) > 0 ||
-           (n < 0 && errno == EINTR))
+    /* One that never stops talking must not keep us from its answers. */
+    for (int i = 0; i < MOST_READS; i++) {
+        n = read(c->process.err, words, sizeof(words));
         if (n > 0)
             take_words(c, words, (size_t)n);
+        else if (n == 0 || errno != EINTR)
+            break;
+    }
     if (n == 0) {
         say_line(c);
         close(c->process.err);

@@ -218,7 +218,8 @@ const char *child_hello_read(struct child_hello *h, json_t *json, const char *mo
     h->batch = (uint32_t)get_integer(&r, json, "batch", 1, CHILD_MAX_BATCH);
     h->wait_ms = (int)get_integer(&r, json, "wait_ms", 0, CHILD_MAX_WAIT_MS);
     h->decodes = get_flag(&r, json, "decode", false);
-    h->wants_memory = get_flag(&r, json, "memory", false);
+    if (get_flag(&r, json, "memory", false))
+        refuse(&r, "its hello asks for shared memory, which OPEN has not offered");
     return r.bad ? why : NULL;
 }
 

@@ -34,7 +34,7 @@ struct child_hello {
     struct child_hello_tensor tensors[ENCODER_MAX_TENSORS]; /* at the size asked for */
     uint32_t batch;
     int wait_ms;
-    bool decodes, wants_memory;
+    bool decodes;
     const char *device; /* for people; "": not said */
 };
 
