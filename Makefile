@@ -303,6 +303,7 @@ TOOLS_SRC := \
     tools/export/tar_writer.c \
     tools/store/temporary.c \
     tools/view/tensor.c \
+    tools/run/tokenization.c \
     tools/cli/text_options.c \
     tools/prepare/unit.c \
     tools/prepare/unit_publish.c \
@@ -383,7 +384,7 @@ TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
     tests/programs/decode_files.c \
     tests/programs/encode_jpeg.c \
-    tests/programs/tokenize_lines.c \
+    tests/programs/tokenize_texts.c \
     tests/programs/write_dump_shards.c \
     tests/programs/write_dataset_index.c \
     tests/programs/write_edits.c \
