@@ -16,7 +16,7 @@ SANITIZE ?=
 WERROR   ?=
 
 WARNINGS := -Wall -Wextra -Wshadow -Wvla
-PACKAGES := libjpeg libwebp libwebpdemux spng libzstd liblzma lcms2 zlib libcrypto libxxhash jansson
+PACKAGES := libjpeg libwebp libwebpdemux spng libzstd liblzma lcms2 zlib libcrypto libxxhash jansson libpcre2-8 libutf8proc
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 
 # Fuzzing builds take checksums for right: mutations must reach the code behind them.
@@ -197,10 +197,19 @@ PYTHON_SRC := \
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
+    shard/tokenizer/bpe.c \
+    shard/tokenizer/merge_long.c \
+    shard/tokenizer/merge_table.c \
+    shard/tokenizer/pieces.c \
+    shard/tokenizer/split.c \
+    shard/tokenizer/split_known.c \
+    shard/tokenizer/token_ids.c \
     shard/tokenizer/tokenizer_builtin.c \
     shard/tokenizer/tokenizer_charsmap.c \
     shard/tokenizer/tokenizer_model.c \
-    shard/tokenizer/tokenizer_spm.cc
+    shard/tokenizer/tokenizer_open.c \
+    shard/tokenizer/tokenizer_spm.cc \
+    shard/tokenizer/word_cache.c
 
 TOOLS_SRC := \
     tools/bench/bench.c \

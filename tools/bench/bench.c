@@ -44,16 +44,14 @@ enum { N_SECTIONS = sizeof(sections) / sizeof(*sections) };
 
 static int parse(struct bench_options *o, int argc, char **argv, int *n_operands)
 {
-    enum { PIXELS = 2 }; /* where prepare's options of pixels stand */
+    enum { PIXELS = 1 }; /* where prepare's options of pixels and the tokenizer stand */
     struct option options[] = {
         {"vae", OPTION_STRING, &o->vae, "PATH",
          "as for prepare (builtin); random-sd: Stable Diffusion's VAE with 8 latent "
          "channels\n"
          "and pseudo-random weights",
          NULL, 0, 0},
-        {"tokenizer", OPTION_STRING, &o->tokenizer, "FILE",
-         "SentencePiece BPE model (builtin)", NULL, 0, 0},
-        [PIXELS + N_PIXEL_OPTIONS] = {"limit", OPTION_INT, &o->limit, "N",
+        [PIXELS + N_PIXEL_OPTIONS + N_TOKENIZER_OPTIONS] = {"limit", OPTION_INT, &o->limit, "N",
                                       "take only N pairs of each TAR", NULL, 1,
                                       INT64_MAX},
         {"workers", OPTION_INT, &o->workers, "N",
@@ -70,11 +68,12 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
         .options = options,
         .n_options = sizeof(options) / sizeof(*options)};
 
-    *o = (struct bench_options){.tokenizer = "builtin",
+    *o = (struct bench_options){.tokenizer = {.path = "builtin"},
                                 .image = image_options_default(),
                                 .batch = RUN_DEFAULT_BATCH,
                                 .repeats = 5};
     image_options_list_pixels(&o->image, options + PIXELS);
+    tokenizer_options_list(&o->tokenizer, options + PIXELS + N_PIXEL_OPTIONS);
     return options_parse(&table, argc, argv, n_operands);
 }
 
@@ -263,7 +262,7 @@ int bench_main(int argc, char **argv)
         b.vae_scale = 1;
     if (b.options.workers == 0)
         b.options.workers = workers_allowed();
-    if (strcmp(b.options.tokenizer, "none") == 0)
+    if (strcmp(b.options.tokenizer.path, "none") == 0)
         return usage_error("--tokenizer none: there would be nothing to measure");
     rc = take_section(&n, &argv, &b.only);
     if (rc == 0 && n > 0)

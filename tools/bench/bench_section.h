@@ -17,6 +17,7 @@
 
 #include "ingest/image/decode.h"
 #include "ingest/ingest_sample.h"
+#include "tools/cli/text_options.h"
 #include "tools/run/input_list.h"
 #include "tools/run/models.h"
 #include "vae_encode/vae.h"
@@ -24,8 +25,8 @@
 enum { BENCH_MAX_REPEATS = 1000 };
 
 struct bench_options {
-    const char *vae;       /* NULL: builtin; or "random-sd" */
-    const char *tokenizer; /* "builtin" or a file */
+    const char *vae; /* NULL: builtin; or "random-sd" */
+    struct tokenizer_choice tokenizer;
     int64_t workers, batch, repeats;
     int64_t limit;              /* pairs taken of each input; 0: all */
     struct image_options image; /* of which it has the options of pixels */
