@@ -97,7 +97,7 @@ def test_special():
         prefix = os.path.join(folder, "m")
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(["some words to make pieces of"] * 50), model_prefix=prefix, model_type="bpe",
-            vocab_size=60, hard_vocab_limit=False, user_defined_symbols=["<user>"], control_symbols=["<ctl>"])
+            vocab_size=60, hard_vocab_limit=False, minloglevel=2, user_defined_symbols=["<user>"], control_symbols=["<ctl>"])
         processor = sentencepiece.SentencePieceProcessor(model_file=prefix + ".model")
         ids = {piece: processor.piece_to_id(piece) for piece in ("<s>", "</s>", "<ctl>", "<user>")}
         for piece, made in zip(ids, encode(prefix + ".model", list(ids))):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from . import _tokenizer
+    from ._tokenizer import Tokenizer as _Native
 except ImportError as error:
     raise ImportError(f"latentmill.Tokenizer needs the extension latentmill._tokenizer ({error}): build the "
                       "package where SentencePiece, PCRE2 and utf8proc are installed") from error
@@ -48,7 +48,7 @@ class Tokenizer:
                                  "bos": bos, "eos": eos, "boi": boi, "eoi": eoi}
         if special_tokens not in _MODES:
             raise ValueError(f"special_tokens is one of {', '.join(_MODES)}; not {special_tokens!r}")
-        self._made_of = (os.fspath(path), given)
+        self._made_of: tuple[str, dict[str, Any]] = (os.fspath(path), given)
         folder = Path(path)
         if (folder / "dataset.json").is_file():
             if given != _NOTHING:
@@ -56,28 +56,30 @@ class Tokenizer:
                                  "give nothing else")
             self._open_data_set(folder)
             return
-        self.path = str(_find(folder))
-        self._open(Path(self.path).read_bytes(), special_tokens, pattern, given["named"])
+        file = _find(folder)
+        self._open(file, file.read_bytes(), special_tokens, pattern, given["named"])
         self._choose_markers({name: given[name] for name in _MARKERS})
 
     @classmethod
-    def _of_header(cls, path: Path, data: bytes, about: Mapping[str, Any]) -> Tokenizer:
-        """As the header of a shard, or the configuration of a data set, says."""
+    def of_header(cls, path: str | os.PathLike[str], about: Mapping[str, Any]) -> Tokenizer:
+        """path: the file that stands beside a shard. about: what its header says of its tokenizer.
+        ValueError where it is another file."""
         made = cls.__new__(cls)
-        made._made_of = (str(path), None)
-        made.path = str(path)
-        made._open_as_described(data, about)
+        made._made_of = (os.fspath(path), dict(about))
+        made._open_as_described(Path(path), about)
         return made
 
-    def _open(self, data: bytes, special_tokens: str, pattern: str | None, named: dict[str, int]) -> None:
-        self._native = _tokenizer.Tokenizer(data, self.path, _MODES.index(special_tokens), pattern, named)
+    def _open(self, path: Path, data: bytes, special_tokens: str, pattern: str | None, named: dict[str, int]) -> None:
+        self.path = str(path)
+        self._native = _Native(data, self.path, _MODES.index(special_tokens), pattern, named)
 
-    def _open_as_described(self, data: bytes, about: Mapping[str, Any]) -> None:
+    def _open_as_described(self, path: Path, about: Mapping[str, Any]) -> None:
+        data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != about["sha256"]:
-            raise ValueError(f"{self.path} is damaged, or not the tokenizer that was used: copy that one there again")
+            raise ValueError(f"{path} is damaged, or not the tokenizer of the shards beside it: copy that one there again")
         options = about.get("options") or {}
         mode = {"parsed": "parse", "reject": "reject"}.get(about["special"], "plain")
-        self._open(data, mode, options.get("pattern"), options.get("special_tokens", {}))
+        self._open(path, data, mode, options.get("pattern"), options.get("special_tokens", {}))
         self.bos = about.get("bos", self._native.bos)
         self.eos = about.get("eos", self._native.eos)
         self.boi, self.eoi = about["boi"], about["eoi"]
@@ -87,9 +89,8 @@ class Tokenizer:
         if about is None:
             raise ValueError(f"{folder} was made without a tokenizer (--tokenizer none)")
         stem = f"tokenizer-{about['sha256'][:12]}"
-        for path in sorted(folder.glob(stem + ".*")):
-            self.path = str(path)
-            self._open_as_described(path.read_bytes(), about)
+        for path in folder.glob(stem + ".*"):
+            self._open_as_described(path, about)
             return
         raise FileNotFoundError(f"{folder / stem}.*, the tokenizer of the data set, is not there: copy it there again")
 
@@ -108,10 +109,7 @@ class Tokenizer:
         return f"Tokenizer({self.path!r}): {self.kind}, {len(self)} pieces"
 
     def __reduce__(self) -> Any:
-        path, given = self._made_of
-        if given is not None:
-            return _again, (path, {name: value for name, value in given.items() if value != _NOTHING[name]})
-        raise TypeError(f"{self!r} is a view's own and cannot be pickled")
+        return _again, self._made_of
 
     def encode(self, text: str | bytes) -> list[int]:
         """Token ids of a text, without BOS or EOS. ValueError where it spells a special token and
@@ -165,7 +163,8 @@ _NOTHING: dict[str, Any] = {"special_tokens": "plain", "pattern": None, "named":
 
 
 def _again(path: str, given: dict[str, Any]) -> Tokenizer:
-    return Tokenizer(path, **given)
+    """For pickle: given are the arguments, or a header's words."""
+    return Tokenizer.of_header(path, given) if "sha256" in given else Tokenizer(path, **given)
 
 
 def _find(path: Path) -> Path:
