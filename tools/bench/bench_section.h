@@ -45,6 +45,8 @@ struct bench {
     struct bench_options options;     /* vae: NULL for builtin */
     const struct bench_section *only; /* NULL: all */
     struct input_list inputs;
+    char *const *text_files; /* of `bench tokenizer`, instead of inputs; n_text_files */
+    size_t n_text_files;
     struct bench_tar *tars; /* inputs.n of them once bench_load_tars() has read them */
     char random_vae[2][32]; /* paths of the random encoder and decoder, once made */
     double vae_scale;       /* NAN: the model's own */
