@@ -202,8 +202,10 @@ TOKENIZER_SRC := \
     shard/tokenizer/merge_long.c \
     shard/tokenizer/merge_table.c \
     shard/tokenizer/pieces.c \
+    shard/tokenizer/regex_translate.c \
     shard/tokenizer/split.c \
     shard/tokenizer/split_known.c \
+    shard/tokenizer/split_regex.c \
     shard/tokenizer/token_ids.c \
     shard/tokenizer/tokenizer_builtin.c \
     shard/tokenizer/tokenizer_charsmap.c \
