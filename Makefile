@@ -208,6 +208,7 @@ PYTHON_TOKENIZER_SRC := \
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
     shard/tokenizer/bpe.c \
+    shard/tokenizer/char_classes.c \
     shard/tokenizer/merge_long.c \
     shard/tokenizer/merge_table.c \
     shard/tokenizer/pieces.c \
@@ -335,6 +336,7 @@ TOOLS_SRC := \
 
 UNIT_TESTS := \
     tests/unit/test_data_set.c \
+    tests/unit/test_split.c \
     tests/unit/test_decode.c \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \

@@ -6,14 +6,16 @@
 #include <stdlib.h>
 
 #include "shard/status.h"
+#include "shard/tokenizer/split_known.h"
 
 struct split {
     split_matcher *known; /* NULL: regex is */
+    struct char_classes *classes;
     struct split_regex *regex;
 };
 
 struct split_worker {
-    split_matcher *known;
+    const struct split *split;
     struct split_regex_worker *regex;
 };
 
@@ -24,8 +26,8 @@ int split_open(struct split **out, const char *pattern, char *why, size_t cap)
     if (s == NULL)
         return SHARD_ENOMEM;
     s->known = split_known(pattern);
-    const int rc =
-        s->known != NULL ? SHARD_OK : split_regex_open(&s->regex, pattern, why, cap);
+    const int rc = s->known != NULL ? char_classes_new(&s->classes)
+                                    : split_regex_open(&s->regex, pattern, why, cap);
     if (rc != SHARD_OK) {
         split_close(s);
         *out = NULL;
@@ -38,6 +40,7 @@ void split_close(struct split *s)
     if (s == NULL)
         return;
     split_regex_close(s->regex);
+    free(s->classes);
     free(s);
 }
 
@@ -47,8 +50,8 @@ struct split_worker *split_worker_new(const struct split *s)
 
     if (w == NULL)
         return NULL;
-    w->known = s->known;
-    if (w->known != NULL || (w->regex = split_regex_worker_new(s->regex)) != NULL)
+    w->split = s;
+    if (s->known != NULL || (w->regex = split_regex_worker_new(s->regex)) != NULL)
         return w;
     free(w);
     return NULL;
@@ -65,10 +68,13 @@ void split_worker_free(struct split_worker *w)
 int split_next(struct split_worker *w, const char *text, size_t len, size_t *start,
                size_t *end)
 {
-    if (w->known == NULL)
+    const struct split *s = w->split;
+
+    if (s->known == NULL)
         return split_regex_next(w->regex, text, len, start, end);
     const size_t found =
-        *end < len ? w->known((const unsigned char *)text, len, *end, start) : 0;
+        *end < len ? s->known(s->classes, (const unsigned char *)text, len, *end, start)
+                   : 0;
     if (found == 0)
         return SHARD_EOF;
     *end = found;

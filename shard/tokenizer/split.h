@@ -13,15 +13,6 @@
 struct split;
 struct split_worker;
 
-/* A matcher by hand: the first match of len bytes of UTF-8 that begins at or behind `at`
- * (at < len, the end of the match before or 0). Gives *start; returns its end, or 0:
- * there is none. No match is empty. */
-typedef size_t split_matcher(const unsigned char *text, size_t len, size_t at,
-                             size_t *start);
-
-/* The matcher of a pattern, by its exact spelling; NULL: there is none. */
-split_matcher *split_known(const char *pattern);
-
 /* The pattern that --pattern names ("gpt2", "cl100k", "llama3", ...); NULL: unknown. */
 const char *split_pattern_named(const char *name);
 
