@@ -16,7 +16,7 @@ SANITIZE ?=
 WERROR   ?=
 
 WARNINGS := -Wall -Wextra -Wshadow -Wvla
-PACKAGES := libjpeg libwebp libwebpdemux spng libzstd liblzma lcms2 zlib libcrypto libxxhash jansson
+PACKAGES := libjpeg libwebp libwebpdemux spng libzstd liblzma lcms2 zlib libcrypto libxxhash jansson libpcre2-8 libutf8proc
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 
 # Fuzzing builds take checksums for right: mutations must reach the code behind them.
@@ -197,10 +197,26 @@ PYTHON_SRC := \
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
+    shard/tokenizer/bpe.c \
+    shard/tokenizer/char_classes.c \
+    shard/tokenizer/merge_long.c \
+    shard/tokenizer/merge_table.c \
+    shard/tokenizer/merge_word.c \
+    shard/tokenizer/piece_text.c \
+    shard/tokenizer/pieces.c \
+    shard/tokenizer/regex_translate.c \
+    shard/tokenizer/split.c \
+    shard/tokenizer/split_known.c \
+    shard/tokenizer/split_regex.c \
+    shard/tokenizer/token_ids.c \
     shard/tokenizer/tokenizer_builtin.c \
     shard/tokenizer/tokenizer_charsmap.c \
     shard/tokenizer/tokenizer_model.c \
-    shard/tokenizer/tokenizer_spm.cc
+    shard/tokenizer/tokenizer_open.c \
+    shard/tokenizer/tiktoken_file.c \
+    shard/tokenizer/tokenizer_spm.cc \
+    shard/tokenizer/tokenizer_tiktoken.c \
+    shard/tokenizer/word_cache.c
 
 TOOLS_SRC := \
     tools/bench/bench.c \
@@ -313,6 +329,7 @@ TOOLS_SRC := \
 
 UNIT_TESTS := \
     tests/unit/test_data_set.c \
+    tests/unit/test_split.c \
     tests/unit/test_decode.c \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \

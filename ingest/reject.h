@@ -30,7 +30,9 @@
     X(NO_TEXT, "no_text")                                                                \
     X(EMPTY_TEXT, "empty_text")                                                          \
     X(TEXT_NOT_UTF8, "text_not_utf8")                                                    \
-    X(TOO_LONG, "too_long")
+    X(TOO_LONG, "too_long")                                                              \
+    X(SPECIAL_TOKEN, "special_token")                                                    \
+    X(MATCH_LIMIT, "match_limit")
 
 enum reject_reason {
     REJECT_NONE = 0,

@@ -16,15 +16,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char text[] = "a ab \0\xff <s> 42 \xc2\xbd \xe3\x81\x82 aaabbb";
     struct tokenizer *t;
+    struct tokenizer_worker *w = NULL;
     uint32_t *ids, n;
 
-    if (tokenizer_open(&t, data, size, "fuzz") == SHARD_OK &&
-        tokenizer_encode(t, text, sizeof(text), &ids, &n) == SHARD_OK) {
+    if (tokenizer_open(&t, data, size, "fuzz", NULL) == SHARD_OK)
+        w = tokenizer_worker_new(t);
+    if (w != NULL && tokenizer_encode(w, text, sizeof(text), &ids, &n) == SHARD_OK) {
         for (uint32_t i = 0; i < n; i++)
             if (ids[i] >= tokenizer_n_pieces(t))
                 abort();
         free(ids);
     }
+    tokenizer_worker_free(w);
     tokenizer_close(t);
     return 0;
 }

@@ -29,7 +29,7 @@ static int read_model(const char *path, void **model, size_t *len)
     return fclose(file);
 }
 
-static int tokenize(const struct tokenizer *t)
+static int tokenize(struct tokenizer_worker *w)
 {
     char *line = NULL;
     size_t cap = 0;
@@ -40,7 +40,7 @@ static int tokenize(const struct tokenizer *t)
         uint32_t *ids, n;
         if (len > 0 && line[len - 1] == '\n')
             len--;
-        rc = tokenizer_encode(t, line, (size_t)len, &ids, &n);
+        rc = tokenizer_encode(w, line, (size_t)len, &ids, &n);
         for (uint32_t i = 0; i < n; i++)
             printf(i > 0 ? " %u" : "%u", ids[i]);
         putchar('\n');
@@ -56,6 +56,7 @@ int main(int argc, char **argv)
 {
     void *read = NULL;
     struct tokenizer *t = NULL;
+    struct tokenizer_worker *w = NULL;
     size_t len;
     int rc = -1;
 
@@ -65,14 +66,15 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "builtin") == 0) {
         const void *model = tokenizer_builtin(&len);
-        rc = tokenizer_open(&t, model, len, "builtin");
+        rc = tokenizer_open(&t, model, len, "builtin", NULL);
     } else if (read_model(argv[1], &read, &len) == 0) {
-        rc = tokenizer_open(&t, read, len, argv[1]);
+        rc = tokenizer_open(&t, read, len, argv[1], NULL);
     }
     if (rc == SHARD_OK)
-        rc = tokenize(t);
+        rc = (w = tokenizer_worker_new(t)) != NULL ? tokenize(w) : SHARD_ENOMEM;
     else if (t != NULL)
         fprintf(stderr, "%s\n", tokenizer_why(t));
+    tokenizer_worker_free(w);
     tokenizer_close(t);
     free(read);
     return rc == SHARD_OK && fflush(stdout) == 0 ? 0 : 1;

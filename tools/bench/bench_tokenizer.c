@@ -16,7 +16,7 @@ struct captions {
 };
 
 struct tokenizer_bench {
-    const struct tokenizer *tokenizer;
+    struct tokenizer_worker *worker;
     struct captions captions;
     uint64_t n_tokens; /* of the run in hand */
 };
@@ -30,7 +30,7 @@ static int run(void *ctx)
         const char *text = e->captions.texts[i];
         uint32_t *ids, n;
 
-        if (tokenizer_encode(e->tokenizer, text, strlen(text), &ids, &n) != SHARD_OK)
+        if (tokenizer_encode(e->worker, text, strlen(text), &ids, &n) != SHARD_OK)
             return -1;
         e->n_tokens += n;
         free(ids);
@@ -114,23 +114,24 @@ static int take_captions(struct captions *c, const struct bench *b)
 
 json_t *bench_tokenizer(struct bench *b)
 {
-    struct tokenizer_bench e = {.tokenizer = b->models.tokenizer};
+    const struct tokenizer *tokenizer = b->models.tokenizer;
+    struct tokenizer_bench e = {.worker = tokenizer_worker_new(tokenizer)};
     struct captions *c = &e.captions;
     struct bench_times times;
     json_t *o = NULL;
     int rc = bench_load_tars(b);
 
-    if (rc == 0 && (b->inputs.n > 0 ? take_captions(c, b) : make_up_captions(c)) != 0) {
+    if (rc == 0 && (!e.worker ||
+                    (b->inputs.n > 0 ? take_captions(c, b) : make_up_captions(c)) != 0)) {
         bench_fail("out of memory");
     } else if (rc == 0 && bench_repeat(b, run, &e, &times) != 0) {
         bench_fail("a caption could not be tokenized");
     } else if (rc == 0) {
         o = json_pack("{s:i, s:s, s:i, s:s, s:I, s:f, s:f}", "threads", 1, "tokenizer",
-                      b->options.tokenizer, "pieces",
-                      (int)tokenizer_n_pieces(e.tokenizer), "text",
-                      b->inputs.n > 0 ? "captions of the inputs" : "made up", "captions",
-                      (json_int_t)c->n, "megabytes", c->bytes / 1e6, "tokens_per_caption",
-                      (double)e.n_tokens / (double)c->n);
+                      b->options.tokenizer, "pieces", (int)tokenizer_n_pieces(tokenizer),
+                      "text", b->inputs.n > 0 ? "captions of the inputs" : "made up",
+                      "captions", (json_int_t)c->n, "megabytes", c->bytes / 1e6,
+                      "tokens_per_caption", (double)e.n_tokens / (double)c->n);
         bench_set_rate(&o, "captions_per_second", (double)c->n, &times);
         bench_set_rate(&o, "megabytes_per_second", c->bytes / 1e6, &times);
         bench_set_rate(&o, "tokens_per_second", (double)e.n_tokens, &times);
@@ -138,5 +139,6 @@ json_t *bench_tokenizer(struct bench *b)
     for (size_t i = 0; i < c->n; i++)
         free(c->texts[i]);
     free(c->texts);
+    tokenizer_worker_free(e.worker);
     return o;
 }

@@ -34,7 +34,7 @@ static bool is_sha256(const char *hex)
 static int open_model(struct dump_tokenizer *d, const void *model, size_t len,
                       const char *what)
 {
-    const int rc = tokenizer_open(&d->tokenizer, model, len, what);
+    const int rc = tokenizer_open(&d->tokenizer, model, len, what, NULL);
 
     if (rc == SHARD_OK)
         return 1;

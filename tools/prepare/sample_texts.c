@@ -32,7 +32,25 @@ static void give_back_for_text(struct job *job, uint64_t taken)
         budget_give_back(&job->decode_mem, taken);
 }
 
-static int tokenize(struct job *job, const struct sample *s, size_t part)
+/* A text that is not to be tokenized rejects its sample; all else ends the run. */
+static int refuse_text(struct job *job, struct sample *s, size_t part,
+                       const struct ingest_alternative *a, int status, const char *why)
+{
+    struct reject reject;
+
+    if (status != SHARD_ESPECIAL && status != SHARD_EMATCH)
+        return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
+                        s->unit->input->name, a->name, s->in.key,
+                        status == SHARD_ENOMEM ? ": out of memory" : "");
+    reject_set(&reject,
+               status == SHARD_ESPECIAL ? REJECT_SPECIAL_TOKEN : REJECT_MATCH_LIMIT,
+               "%s: %s", a->name, *why != '\0' ? why : shard_strerror(status));
+    sample_reject(s, (uint32_t)part, &reject);
+    return 0;
+}
+
+static int tokenize(struct job *job, struct tokenizer_worker *worker, struct sample *s,
+                    size_t part)
 {
     const struct ingest_part *text = &s->in.parts[part];
     struct sample_part *made = &s->parts[part];
@@ -43,13 +61,11 @@ static int tokenize(struct job *job, const struct sample *s, size_t part)
         return job_fail(job, "out of memory");
     for (size_t i = 0; i < text->n_alternatives; i++) {
         const struct ingest_alternative *a = &text->alternatives[i];
-        int rc = tokenizer_encode(job->tokenizer, a->text, a->text_len, &made->ids[i],
+        int rc = tokenizer_encode(worker, a->text, a->text_len, &made->ids[i],
                                   &made->n_ids[i]);
 
         if (rc != SHARD_OK)
-            return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
-                            s->unit->input->name, a->name, s->in.key,
-                            rc == SHARD_ENOMEM ? ": out of memory" : "");
+            return refuse_text(job, s, part, a, rc, tokenizer_worker_why(worker));
         atomic_fetch_add(&job->count.tokens, made->n_ids[i]);
     }
     return 0;
@@ -67,19 +83,20 @@ static size_t longest_text(const struct sample *s)
 }
 
 /* One text after the other, so that what the longest needs is enough. */
-int sample_tokenize(struct sample *s, struct job *job)
+int sample_tokenize(struct sample *s, struct job *job, struct tokenizer_worker *worker)
 {
     uint64_t taken, start;
     int rc = 0;
 
-    if (!job->tokenizer)
+    if (!worker)
         return 0;
     if (!take_for_text(job, longest_text(s), &taken))
         return 1;
     start = clock_ns();
-    for (size_t i = 0; i < s->in.n_parts && rc == 0; i++)
+    for (size_t i = 0; i < s->in.n_parts && rc == 0 && s->in.reject.reason == REJECT_NONE;
+         i++)
         if (s->in.parts[i].kind == INGEST_TEXT)
-            rc = tokenize(job, s, i);
+            rc = tokenize(job, worker, s, i);
     atomic_fetch_add(&job->count.tokenize_ns, clock_ns() - start);
     give_back_for_text(job, taken);
     return rc;

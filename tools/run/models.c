@@ -161,7 +161,7 @@ static int open_tokenizer(struct models *m, const struct text_options *o)
     if (rc != 0)
         return rc;
     m->demo_tokenizer = builtin;
-    rc = tokenizer_open(&m->tokenizer, m->model, m->model_len, model);
+    rc = tokenizer_open(&m->tokenizer, m->model, m->model_len, model, NULL);
     if (rc == SHARD_ENOMEM)
         return failed("out of memory");
     if (rc != SHARD_OK)

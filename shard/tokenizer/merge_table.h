@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/tokenizer/merge_table.h - internal to shard/: (left, right) -> (rank, id), flat
+ * and open-addressing. */
+#ifndef SHARD_TOKENIZER_MERGE_TABLE_H
+#define SHARD_TOKENIZER_MERGE_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* No pair has this rank, and no symbol this id. */
+#define MERGE_NONE UINT32_MAX
+
+struct merge {
+    uint32_t left, right, rank, made;
+};
+
+struct merge_table {
+    struct merge *slots; /* left is MERGE_NONE where free */
+    size_t mask, n;
+};
+
+/* Makes an empty table (release with merge_table_free()). SHARD_OK or SHARD_ENOMEM. */
+int merge_table_init(struct merge_table *t);
+
+/* Adds a pair, or gives it another rank and id. SHARD_OK or SHARD_ENOMEM. */
+int merge_table_put(struct merge_table *t, uint32_t left, uint32_t right, uint32_t rank,
+                    uint32_t made);
+void merge_table_free(struct merge_table *t);
+
+static inline size_t merge_table_place(const struct merge_table *t, uint32_t left,
+                                       uint32_t right)
+{
+    const uint64_t h = (left | (uint64_t)right << 32) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return (size_t)(h >> 32 ^ h >> 48) & t->mask;
+}
+
+/* NULL: the pair has no merge. The table has a free slot. */
+static inline const struct merge *merge_table_find(const struct merge_table *t,
+                                                   uint32_t left, uint32_t right)
+{
+    size_t i = merge_table_place(t, left, right);
+
+    for (; t->slots[i].left != MERGE_NONE; i = (i + 1) & t->mask)
+        if (t->slots[i].left == left && t->slots[i].right == right)
+            return &t->slots[i];
+    return NULL;
+}
+
+#endif
