@@ -211,6 +211,8 @@ TOKENIZER_SRC := \
     shard/tokenizer/char_classes.c \
     shard/tokenizer/merge_long.c \
     shard/tokenizer/merge_table.c \
+    shard/tokenizer/merge_word.c \
+    shard/tokenizer/piece_text.c \
     shard/tokenizer/pieces.c \
     shard/tokenizer/regex_translate.c \
     shard/tokenizer/split.c \
@@ -221,7 +223,9 @@ TOKENIZER_SRC := \
     shard/tokenizer/tokenizer_charsmap.c \
     shard/tokenizer/tokenizer_model.c \
     shard/tokenizer/tokenizer_open.c \
+    shard/tokenizer/tiktoken_file.c \
     shard/tokenizer/tokenizer_spm.cc \
+    shard/tokenizer/tokenizer_tiktoken.c \
     shard/tokenizer/word_cache.c
 
 TOOLS_SRC := \

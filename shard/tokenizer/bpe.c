@@ -2,8 +2,7 @@
  * shard/tokenizer/bpe.c - one word -> ids: the cache, then symbols, then merges.
  *
  * Most words are short and have been seen before. Of those that have not, short ones are
- * merged by a loop over the ranks of all pairs, in place and on the stack; long ones by
- * a heap (merge_long.h). */
+ * merged by a loop over the ranks of all pairs, long ones by a heap (merge_word.h). */
 #include "shard/tokenizer/bpe.h"
 
 #include <stdio.h>
@@ -11,11 +10,11 @@
 #include <string.h>
 
 #include "shard/status.h"
-#include "shard/tokenizer/merge_long.h"
+#include "shard/tokenizer/merge_word.h"
 #include "shard/tokenizer/merge_table.h"
 #include "shard/tokenizer/word_cache.h"
 
-enum { MAX_SHORT = 96, MAX_KEPT_SYMBOLS = 1 << 16 };
+enum { MAX_KEPT_SYMBOLS = 1 << 16 };
 enum { FIRST = 0, WITHIN = 1, LAST = 2, ALONE = 3 };
 
 struct bpe {
@@ -51,7 +50,8 @@ int bpe_new(struct bpe **out, const struct bpe_spec *spec)
         b->spec = *spec;
     for (size_t i = 0; i < spec->n_merges && rc == SHARD_OK; i++) {
         const struct bpe_merge *m = &spec->merges[i];
-        rc = merge_table_put(&b->table, m->left, m->right, (uint32_t)i, m->made);
+        rc = merge_table_put(&b->table, m->left, m->right,
+                             spec->by_id ? m->made : (uint32_t)i, m->made);
     }
     if (rc != SHARD_OK) {
         bpe_free(b);
@@ -97,61 +97,6 @@ void bpe_worker_free(struct bpe_worker *w)
     token_ids_free(&w->symbols);
     free(w->spelled);
     free(w);
-}
-
-/* The pair that begins at a symbol. */
-struct pair {
-    uint32_t rank, made;
-};
-
-static struct pair pair_at(const struct merge_table *t, const uint32_t *symbols)
-{
-    const struct merge *m = merge_table_find(t, symbols[0], symbols[1]);
-
-    return m != NULL ? (struct pair){m->rank, m->made} : (struct pair){MERGE_NONE, 0};
-}
-
-static size_t lowest(const struct pair *pairs, size_t n)
-{
-    size_t best = 0;
-
-    for (size_t i = 1; i < n; i++)
-        best = pairs[i].rank < pairs[best].rank ? i : best;
-    return best;
-}
-
-/* Merges n symbols, MAX_SHORT at most, in place; returns their number. */
-static size_t merge_short(const struct merge_table *t, uint32_t *symbols, size_t n)
-{
-    struct pair pairs[MAX_SHORT];
-
-    for (size_t i = 0; i + 1 < n; i++)
-        pairs[i] = pair_at(t, symbols + i);
-    while (n > 1) {
-        const size_t at = lowest(pairs, n - 1);
-
-        if (pairs[at].rank == MERGE_NONE)
-            break;
-        symbols[at] = pairs[at].made;
-        n--;
-        for (size_t i = at + 1; i < n; i++)
-            symbols[i] = symbols[i + 1];
-        for (size_t i = at + 1; i + 1 < n; i++)
-            pairs[i] = pairs[i + 1];
-        if (at > 0)
-            pairs[at - 1] = pair_at(t, symbols + at - 1);
-        if (at + 1 < n)
-            pairs[at] = pair_at(t, symbols + at);
-    }
-    return n;
-}
-
-static int merge(const struct merge_table *t, uint32_t *symbols, size_t *n)
-{
-    if (*n > MAX_SHORT)
-        return merge_long(t, symbols, n);
-    *n = merge_short(t, symbols, *n);
-    return SHARD_OK;
 }
 
 /* The symbols of a word of bytes, behind ids->n, which is not moved. */
@@ -248,7 +193,7 @@ static int encode_bytes(const struct bpe *b, const char *word, size_t len,
     int rc = put_bytes(b, word, len, ids);
 
     if (rc == SHARD_OK)
-        rc = merge(&b->table, ids->at + ids->n, &n);
+        rc = merge_word(&b->table, ids->at + ids->n, &n);
     if (rc == SHARD_OK)
         ids->n += n;
     return rc;
@@ -262,7 +207,7 @@ static int encode_characters(struct bpe_worker *w, const char *word, size_t len,
     symbols->n = 0;
     int rc = put_characters(w, word, len, symbols);
     if (rc == SHARD_OK)
-        rc = merge(&w->bpe->table, symbols->at, &symbols->n);
+        rc = merge_word(&w->bpe->table, symbols->at, &symbols->n);
     if (rc == SHARD_OK)
         rc = token_ids_reserve(ids, symbols->n);
     if (rc == SHARD_OK && symbols->n > 0) {

@@ -20,7 +20,8 @@
 struct bpe;
 struct bpe_worker;
 
-/* Its rank is its place in the list. Of merges of the same pair the last one counts. */
+/* Its rank is its place in the list, or what it makes (`by_id`). Of merges of the same
+ * pair the last one counts. */
 struct bpe_merge {
     uint32_t left, right, made;
 };
@@ -30,6 +31,7 @@ struct bpe_merge {
 struct bpe_spec {
     const struct bpe_merge *merges;
     size_t n_merges;
+    bool by_id;
 
     /* A symbol a byte: the ids of bytes that begin a word and do not end it, stand within
      * it, end it and do not begin it, are all of it. (Without continuing prefix and end

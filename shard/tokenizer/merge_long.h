@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/merge_long.h - internal to shard/: merges of long words, O(n log n). */
+ * shard/tokenizer/merge_long.h - internal to shard/: merges of long words in
+ * O(n log n), for merge_word.c. */
 #ifndef SHARD_TOKENIZER_MERGE_LONG_H
 #define SHARD_TOKENIZER_MERGE_LONG_H
 

@@ -2,8 +2,11 @@
  * shard/tokenizer/split.c - a pattern by hand where it is known, else by PCRE2. */
 #include "shard/tokenizer/split.h"
 
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "shard/status.h"
 #include "shard/tokenizer/split_known.h"
@@ -18,6 +21,16 @@ struct split_worker {
     const struct split *split;
     struct split_regex_worker *regex;
 };
+
+void split_versions(char *out, size_t cap)
+{
+    char version[64] = "", unicode[64] = "";
+
+    (void)pcre2_config(PCRE2_CONFIG_VERSION, version);
+    (void)pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, unicode);
+    version[strcspn(version, " ")] = '\0';
+    snprintf(out, cap, "PCRE2 %s, its Unicode %s", version, unicode);
+}
 
 int split_open(struct split **out, const char *pattern, char *why, size_t cap)
 {

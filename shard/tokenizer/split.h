@@ -16,6 +16,9 @@ struct split_worker;
 /* The pattern that --pattern names ("gpt2", "cl100k", "llama3", ...); NULL: unknown. */
 const char *split_pattern_named(const char *name);
 
+/* The version of PCRE2, and that of Unicode that it and the matchers by hand know. */
+void split_versions(char *out, size_t cap);
+
 /* Opens a pattern, a regular expression as Oniguruma or Rust's fancy-regex spells it.
  * Gives *out (release with split_close()), NULL on failure. SHARD_EMODEL: it cannot be
  * matched the same way here; the reason (one line) is in why (cap bytes). Or

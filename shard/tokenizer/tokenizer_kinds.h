@@ -59,6 +59,7 @@ struct tokenizer_kind {
 };
 
 extern const struct tokenizer_kind tokenizer_kind_spm;
+extern const struct tokenizer_kind tokenizer_kind_tiktoken;
 
 #ifdef __cplusplus
 }

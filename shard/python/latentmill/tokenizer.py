@@ -78,7 +78,7 @@ class Tokenizer:
         if hashlib.sha256(data).hexdigest() != about["sha256"]:
             raise ValueError(f"{path} is damaged, or not the tokenizer of the shards beside it: copy that one there again")
         options = about.get("options") or {}
-        mode = {"parsed": "parse", "reject": "reject"}.get(about["special"], "plain")
+        mode = {"parsed": "parse", "rejected": "reject"}.get(about["special"], "plain")
         self._open(path, data, mode, options.get("pattern"), options.get("special_tokens", {}))
         self.bos = about.get("bos", self._native.bos)
         self.eos = about.get("eos", self._native.eos)
