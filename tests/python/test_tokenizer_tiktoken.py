@@ -70,7 +70,7 @@ def compare(what, path, ranks, pattern, texts, given):
             return
         bad = tokenizing.differing(texts, made, expected(encoding, texts, special))
         if bad:
-            text = shortest(bad[0][0], lambda text: ours([text]) != expected(encoding, [text], special))
+            text = shortest(bad[0][0], lambda some: [a != b for a, b in zip(ours(some), expected(encoding, some, special))])
             findings.append(f"{len(bad)} of {len(texts)}, " + tell(f"{special}, {what}", text, ours([text])[0], expected(encoding, [text], special)[0]))
 
 

@@ -114,13 +114,15 @@ def bases(size=1500):
     """{name: (file, whether its vocabulary is of bytes)}"""
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     gpt2 = trained(pre_tokenizers.ByteLevel(add_prefix_space=False), size, initial_alphabet=alphabet)
+    across = trained(pre_tokenizers.Sequence([pre_tokenizers.Split(tokenizers.Regex(r"\n\n"), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]),
+                     size, initial_alphabet=alphabet)  # merges across words tell where they are cut
     llama2 = with_bytes(trained(pre_tokenizers.Metaspace(), size, "<unk>", special_tokens=["<unk>", "<s>", "</s>"], limit_alphabet=400))
     whole = trained(pre_tokenizers.Split(tokenizers.Regex(r"\n"), "isolated"), size, "<unk>", special_tokens=["<unk>"], limit_alphabet=300)
     suffix = trained(pre_tokenizers.Sequence([pre_tokenizers.Split(tokenizers.Regex(CLIP), "removed", True), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]),
                      size, "<|endoftext|>", {"end_of_word_suffix": "</w>"}, initial_alphabet=alphabet, end_of_word_suffix="</w>", special_tokens=["<|endoftext|>"])
     prefix = trained(pre_tokenizers.Whitespace(), size, "[UNK]", {"continuing_subword_prefix": "##"}, continuing_subword_prefix="##",
                      special_tokens=["[UNK]"], limit_alphabet=300)
-    return {"gpt2": (gpt2, True), "clip": (suffix, True), "llama2": (llama2, False), "whole": (whole, False), "wordpiece": (prefix, False)}
+    return {"gpt2": (gpt2, True), "across": (across, True), "clip": (suffix, True), "llama2": (llama2, False), "whole": (whole, False), "wordpiece": (prefix, False)}
 
 
 ADDED = [  # content, then what it is
@@ -190,11 +192,11 @@ def typical(name):
     dice = random.Random(5)
     base, normalizer, pre, flags = {
         "gpt2": ("gpt2", None, byte_level(True), {}),
-        "llama3": ("gpt2", None, sequence(split(CL100K), byte_level(False)), {"ignore_merges": True}),
-        "o200k": ("gpt2", None, sequence(split(O200K), byte_level(False)), {}),
-        "deepseek-v2": ("gpt2", normalizers(), sequence(split(r"[\r\n]"), split(r"\s?[A-Za-z\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01ba]+"), split(r"\s?[!-/:-~\uff01-\uff0f]+"),
+        "llama3": ("across", None, sequence(split(CL100K), byte_level(False)), {"ignore_merges": True}),
+        "o200k": ("across", None, sequence(split(O200K), byte_level(False)), {}),
+        "deepseek-v2": ("across", normalizers(), sequence(split(r"[\r\n]"), split(r"\s?[A-Za-z\u00b5\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u01ba]+"), split(r"\s?[!-/:-~\uff01-\uff0f]+"),
                                               split(r"\s+$"), split(r"[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+"), DIGITS[1], byte_level(False)), {}),
-        "deepseek-v3": ("gpt2", normalizers(), sequence(split(r"\p{N}{1,3}"), split(r"[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"), split(DEEPSEEK_V3), byte_level(False)), {}),
+        "deepseek-v3": ("across", normalizers(), sequence(split(r"\p{N}{1,3}"), split(r"[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+"), split(DEEPSEEK_V3), byte_level(False)), {}),
         "llama2": ("llama2", normalizers(PREPEND, replace(" ", "▁")), None, {"fuse_unk": True, "byte_fallback": True}),
         "mistral": ("llama2", None, metaspace("first", False), {"fuse_unk": True, "byte_fallback": True}),
         "clip": ("clip", normalizers({"type": "NFC"}, replace(r"\s+", " ", "Regex"), LOWER), sequence(split(CLIP, "Removed", True), byte_level(False)), {}),
