@@ -126,6 +126,7 @@ extra_cpu_avx2     := -O3 -mavx2 -mfma $(no_avx512)
 extra_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
 extra_resize_portable := -O3
 extra_patches := -O3
+extra_merge_word := -O3
 extra_resize_avx2     := -O3 -mavx2 $(no_avx512)
 extra_resize_avx512   := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512vnni
 
@@ -216,7 +217,8 @@ TOKENIZER_SRC := \
     shard/tokenizer/tiktoken_file.c \
     shard/tokenizer/tokenizer_spm.cc \
     shard/tokenizer/tokenizer_tiktoken.c \
-    shard/tokenizer/word_cache.c
+    shard/tokenizer/word_cache.c \
+    shard/tokenizer/word_cuts.c
 
 TOOLS_SRC := \
     tools/bench/bench.c \
@@ -577,7 +579,7 @@ $(python_package)/%: shard/python/latentmill/%
 # single files too (one of them tells SentencePiece's version).
 flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags) \
     $(extra_cpu_portable) $(extra_cpu_avx2) $(extra_cpu_avx512) $(extra_manifest) \
-    $(extra_planes) $(extra_patches) \
+    $(extra_planes) $(extra_patches) $(extra_merge_word) \
     $(extra_resize_portable) $(extra_resize_avx2) $(extra_resize_avx512)
 $(BUILD)/flags: $(if $(pkg_libs),,need-packages) force
 	@mkdir -p $(@D)
