@@ -331,7 +331,9 @@ TOOLS_SRC := \
 
 UNIT_TESTS := \
     tests/unit/test_data_set.c \
+    tests/unit/test_bpe.c \
     tests/unit/test_split.c \
+    tests/unit/test_tiktoken.c \
     tests/unit/test_decode.c \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \

@@ -73,8 +73,8 @@ static bool can_cut(const struct bpe *b)
         return false;
     for (size_t i = 0; i < 256 && fallback; i++)
         fallback = b->fallback[i] >= 0;
-    if (s->unk >= 0 && !fallback && (s->fuse_unk || s->byte_fallback))
-        return false;
+    if (!fallback && (s->unk < 0 || s->fuse_unk || s->byte_fallback))
+        return false; /* what is left out, or waits, is at no place */
     for (size_t i = 0; i < s->n_merges; i++)
         if (stands_for_other(b, s->merges[i].left) ||
             stands_for_other(b, s->merges[i].right))
