@@ -198,23 +198,36 @@ PYTHON_SRC := \
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
+    shard/tokenizer/added_tokens.c \
     shard/tokenizer/bpe.c \
+    shard/tokenizer/bpe_json.c \
+    shard/tokenizer/byte_letters.c \
     shard/tokenizer/char_classes.c \
+    shard/tokenizer/decoder.c \
+    shard/tokenizer/json_config.c \
+    shard/tokenizer/json_pattern.c \
+    shard/tokenizer/lower_case.c \
     shard/tokenizer/merge_long.c \
     shard/tokenizer/merge_table.c \
     shard/tokenizer/merge_word.c \
+    shard/tokenizer/normal_form.c \
+    shard/tokenizer/normalizer.c \
     shard/tokenizer/piece_text.c \
     shard/tokenizer/pieces.c \
+    shard/tokenizer/post_processor.c \
+    shard/tokenizer/pre_tokenizer.c \
     shard/tokenizer/regex_translate.c \
     shard/tokenizer/split.c \
     shard/tokenizer/split_known.c \
     shard/tokenizer/split_regex.c \
+    shard/tokenizer/tiktoken_file.c \
     shard/tokenizer/token_ids.c \
+    shard/tokenizer/token_trie.c \
     shard/tokenizer/tokenizer_builtin.c \
     shard/tokenizer/tokenizer_charsmap.c \
+    shard/tokenizer/tokenizer_json.c \
     shard/tokenizer/tokenizer_model.c \
     shard/tokenizer/tokenizer_open.c \
-    shard/tokenizer/tiktoken_file.c \
     shard/tokenizer/tokenizer_spm.cc \
     shard/tokenizer/tokenizer_tiktoken.c \
     shard/tokenizer/word_cache.c \
