@@ -64,9 +64,13 @@ static bool can_cut(const struct bpe *b)
 {
     const struct bpe_spec *s = &b->spec;
     bool fallback = s->byte_fallback;
+    size_t len;
 
     if (s->pieces == NULL)
         return false;
+    for (size_t i = 0; i < s->n_merges; i++)
+        if (pieces_get(s->pieces, s->merges[i].made, &len) == NULL)
+            return false;
     if (s->byte_ids != NULL)
         return memcmp(b->byte_ids[0], b->byte_ids[1], 3 * sizeof(b->byte_ids[0])) == 0;
     if (*s->prefix != '\0' || *s->suffix != '\0')
