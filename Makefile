@@ -347,6 +347,7 @@ UNIT_TESTS := \
     tests/unit/test_bpe.c \
     tests/unit/test_split.c \
     tests/unit/test_tiktoken.c \
+    tests/unit/test_tokenizer_faults.c \
     tests/unit/test_decode.c \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
@@ -613,7 +614,8 @@ fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
 
 # Their own malloc(), to fail at each allocation in turn.
 $(BUILD)/tests/unit/test_reader_jsonl_faults $(BUILD)/tests/unit/test_reader_tar_faults \
-$(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private LDFLAGS += \
+$(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom \
+$(BUILD)/tests/unit/test_tokenizer_faults: private LDFLAGS += \
     -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=aligned_alloc,--wrap=posix_memalign
 
 # Its own rename(), for what others do just before.
