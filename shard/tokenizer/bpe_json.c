@@ -357,8 +357,7 @@ void bpe_json_make(struct json_config *c, struct bpe_json *m,
         if (!special[m->merges[i].made])
             m->merges[n++] = m->merges[i];
     m->n_merges = n;
-    if (m->byte_ids == NULL || m->whole)
-        make_words(c, m, special);
+    make_words(c, m, special);
     free(special);
     const struct bpe_spec spec = {
         .merges = m->merges,
