@@ -402,6 +402,8 @@ UNIT_TESTS := \
     tests/unit/test_safetensors.c \
     tests/unit/test_tensor.c \
     tests/unit/test_text_frame.c \
+    tests/unit/test_pre_tokenizer.c \
+    tests/unit/test_regex_translate.c \
     tests/unit/test_tokenizer.c \
     tests/unit/test_utf8.c \
     tests/unit/test_vae_config.c \
