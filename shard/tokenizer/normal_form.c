@@ -11,6 +11,8 @@
 #include "shard/tokenizer/code_point.h"
 
 enum { N_POINTS = 0x110000, SHORT_RUN = 32, MOST_OF_ONE = 32 };
+/* From here on nothing combines or decomposes, in any version of Unicode. */
+enum { FIRST_PLAIN = 0x30000 };
 enum { HANGUL_FIRST = 0xac00, HANGUL_LAST = 0xd7a3 };
 
 /* A code point is inert where it is a starter, is its own normal form, and is never the
@@ -75,9 +77,10 @@ struct normal_form *normal_form_new(enum normal_form_kind kind)
     f->options = (utf8proc_option_t)(UTF8PROC_STABLE |
                                      (composes ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
                                      (compatible ? UTF8PROC_COMPAT : 0));
-    for (int32_t c = 0; c < N_POINTS; c++)
+    memset(f->inert, 0xff, sizeof(f->inert));
+    for (int32_t c = 0; c < FIRST_PLAIN; c++)
         set_inert(f, (uint32_t)c, combining_class(c) == 0);
-    for (int32_t c = 0; c < N_POINTS; c++) {
+    for (int32_t c = 0; c < FIRST_PLAIN; c++) {
         const utf8proc_ssize_t n = decompose(f, c, parts);
         if (n > 0 && !stays(f, c, parts, n))
             set_inert(f, (uint32_t)c, false);
