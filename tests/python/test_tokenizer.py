@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Our token ids equal those of PyPI's sentencepiece, line by line, over the text in the
-shared data, for a real 32,000-piece model and for the embedded one; and the embedded one is
-what its training script makes."""
+shared data, for a real 32,000-piece model, a Unigram one and the embedded one; and the embedded
+one is what its training script makes."""
 
 import os
 import pathlib
@@ -53,8 +53,7 @@ def compare(model, path, lines):
 
 
 def test_refusals():
-    refused = [(SPM / "unigram-1000.model", "a UNIGRAM model; only BPE models are taken"),
-               (SPM / "botchan.txt", "no SentencePiece model"),
+    refused = [(SPM / "botchan.txt", "no SentencePiece model"),
                (pathlib.Path("/dev/null"), "empty")]
     for path, reason in refused:
         done = subprocess.run([PROGRAM, path], stdin=subprocess.DEVNULL,
@@ -77,6 +76,22 @@ def test_special():
             assert (ids[piece] in made) == (piece == "<user>"), (piece, made)
 
 
+def test_other_types():
+    """Unigram is what a model is that names no type; WORD and CHAR are refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ({}, {"model_type": "unigram"}, {"model_type": "word"}, {"model_type": "char"}):
+            prefix = os.path.join(folder, "m")
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(["some words to make pieces of, and more of them"] * 50), model_prefix=prefix,
+                vocab_size=40, hard_vocab_limit=False, minloglevel=2, **kind)
+            if kind.get("model_type") in ("word", "char"):
+                done = subprocess.run([PROGRAM, prefix + ".model"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+                refusal = f"a {kind['model_type'].upper()} model; only BPE and Unigram models are taken"
+                assert done.returncode == 1 and refusal in done.stderr, done
+            else:
+                compare(prefix + ".model", prefix + ".model", ODD_LINES + [b"some more words"])
+
+
 def test_training():
     with tempfile.TemporaryDirectory() as folder:
         made = [pathlib.Path(folder) / name for name in ("first", "second")]
@@ -92,6 +107,7 @@ def test_training():
 def main():
     compare("builtin", EMBEDDED, ODD_LINES)
     test_special()
+    test_other_types()
     if not SPM.is_dir():
         print(f"{SPM} is not there: only the embedded model was tested")
         sys.exit(77)
@@ -101,6 +117,8 @@ def main():
     mistral = SPM / "mistral-v1.model"
     compare("builtin", EMBEDDED, lines)
     compare(mistral, mistral, lines + ODD_LINES)
+    unigram = SPM / "unigram-1000.model"
+    compare(unigram, unigram, lines[:2000] + lines[-200:] + ODD_LINES)
     test_refusals()
     test_training()
 
