@@ -126,6 +126,7 @@ extra_cpu_avx2     := -O3 -mavx2 -mfma $(no_avx512)
 extra_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
 extra_resize_portable := -O3
 extra_patches := -O3
+extra_merge_word := -O3
 extra_resize_avx2     := -O3 -mavx2 $(no_avx512)
 extra_resize_avx512   := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512vnni
 
@@ -197,13 +198,24 @@ PYTHON_SRC := \
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
+    shard/tokenizer/added_tokens.c \
     shard/tokenizer/bpe.c \
+    shard/tokenizer/bpe_json.c \
+    shard/tokenizer/byte_letters.c \
     shard/tokenizer/char_classes.c \
+    shard/tokenizer/decoder.c \
+    shard/tokenizer/json_config.c \
+    shard/tokenizer/json_pattern.c \
+    shard/tokenizer/lower_case.c \
     shard/tokenizer/merge_long.c \
     shard/tokenizer/merge_table.c \
     shard/tokenizer/merge_word.c \
+    shard/tokenizer/normal_form.c \
+    shard/tokenizer/normalizer.c \
     shard/tokenizer/piece_text.c \
     shard/tokenizer/pieces.c \
+    shard/tokenizer/post_processor.c \
+    shard/tokenizer/pre_tokenizer.c \
     shard/tokenizer/regex_translate.c \
     shard/tokenizer/split.c \
     shard/tokenizer/split_known.c \
@@ -211,15 +223,18 @@ TOKENIZER_SRC := \
     shard/tokenizer/spm_normalize.c \
     shard/tokenizer/spm_vocabulary.c \
     shard/tokenizer/spm_words.c \
+    shard/tokenizer/tiktoken_file.c \
     shard/tokenizer/token_ids.c \
+    shard/tokenizer/token_trie.c \
     shard/tokenizer/tokenizer_builtin.c \
     shard/tokenizer/tokenizer_charsmap.c \
+    shard/tokenizer/tokenizer_json.c \
     shard/tokenizer/tokenizer_model.c \
     shard/tokenizer/tokenizer_open.c \
-    shard/tokenizer/tiktoken_file.c \
     shard/tokenizer/tokenizer_spm.cc \
     shard/tokenizer/tokenizer_tiktoken.c \
-    shard/tokenizer/word_cache.c
+    shard/tokenizer/word_cache.c \
+    shard/tokenizer/word_cuts.c
 
 TOOLS_SRC := \
     tools/bench/bench.c \
@@ -332,7 +347,10 @@ TOOLS_SRC := \
 
 UNIT_TESTS := \
     tests/unit/test_data_set.c \
+    tests/unit/test_bpe.c \
     tests/unit/test_split.c \
+    tests/unit/test_tiktoken.c \
+    tests/unit/test_tokenizer_faults.c \
     tests/unit/test_decode.c \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
@@ -582,7 +600,7 @@ $(python_package)/%: shard/python/latentmill/%
 # single files too (one of them tells SentencePiece's version).
 flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags) \
     $(extra_cpu_portable) $(extra_cpu_avx2) $(extra_cpu_avx512) $(extra_manifest) \
-    $(extra_planes) $(extra_patches) \
+    $(extra_planes) $(extra_patches) $(extra_merge_word) \
     $(extra_resize_portable) $(extra_resize_avx2) $(extra_resize_avx512)
 $(BUILD)/flags: $(if $(pkg_libs),,need-packages) force
 	@mkdir -p $(@D)
@@ -601,7 +619,8 @@ fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
 
 # Their own malloc(), to fail at each allocation in turn.
 $(BUILD)/tests/unit/test_reader_jsonl_faults $(BUILD)/tests/unit/test_reader_tar_faults \
-$(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private LDFLAGS += \
+$(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom \
+$(BUILD)/tests/unit/test_tokenizer_faults: private LDFLAGS += \
     -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=aligned_alloc,--wrap=posix_memalign
 
 # Its own rename(), for what others do just before.

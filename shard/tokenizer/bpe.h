@@ -38,7 +38,9 @@ struct bpe_spec {
      * suffix the four are the same.) NULL: a symbol a character, by `pieces`. */
     const uint32_t (*byte_ids)[256]; /* [4][256] */
 
-    /* The vocabulary, spelled as words are: for characters, and for `whole`. */
+    /* The vocabulary, spelled as words are. NULL where symbols are bytes whose pieces
+     * have a prefix or a suffix: words are slower without, and `whole` is not possible.
+     */
     const struct pieces *pieces;
     /* A word that is a piece is that piece, without merges (`ignore_merges`; tiktoken).
      */

@@ -3,6 +3,7 @@
 #ifndef SHARD_TOKENIZER_CODE_POINT_H
 #define SHARD_TOKENIZER_CODE_POINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,15 @@ static inline size_t code_point_before(const unsigned char *s, size_t end)
     while (n < end && (s[end - n] & 0xc0) == 0x80)
         n++;
     return n;
+}
+
+/* Unicode's White_Space. */
+static inline bool code_point_is_white(uint32_t c)
+{
+    if (c < 0x1680)
+        return (c >= 0x9 && c <= 0xd) || c == 0x20 || c == 0x85 || c == 0xa0;
+    return c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
+           c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 /* Writes up to 4 bytes; returns how many. */

@@ -8,48 +8,46 @@
 
 enum { MAX_SHORT = 96 };
 
-/* The pair that begins at a symbol. */
-struct pair {
-    uint32_t rank, made;
-};
-
-static struct pair pair_at(const struct merge_table *t, const uint32_t *symbols)
+static uint32_t rank_at(const struct merge_table *t, const uint32_t *symbols)
 {
     const struct merge *m = merge_table_find(t, symbols[0], symbols[1]);
 
-    return m != NULL ? (struct pair){m->rank, m->made} : (struct pair){MERGE_NONE, 0};
+    return m != NULL ? m->rank : MERGE_NONE;
 }
 
-static size_t lowest(const struct pair *pairs, size_t n)
+static size_t lowest(const uint32_t *ranks, size_t n)
 {
+    uint32_t rank = ranks[0];
     size_t best = 0;
 
-    for (size_t i = 1; i < n; i++)
-        best = pairs[i].rank < pairs[best].rank ? i : best;
+    for (size_t i = 1; i < n; i++) {
+        best = ranks[i] < rank ? i : best;
+        rank = ranks[i] < rank ? ranks[i] : rank;
+    }
     return best;
 }
 
 static size_t merge_short(const struct merge_table *t, uint32_t *symbols, size_t n)
 {
-    struct pair pairs[MAX_SHORT];
+    uint32_t ranks[MAX_SHORT]; /* of the pairs that begin at the symbols */
 
     for (size_t i = 0; i + 1 < n; i++)
-        pairs[i] = pair_at(t, symbols + i);
+        ranks[i] = rank_at(t, symbols + i);
     while (n > 1) {
-        const size_t at = lowest(pairs, n - 1);
+        const size_t at = lowest(ranks, n - 1);
 
-        if (pairs[at].rank == MERGE_NONE)
+        if (ranks[at] == MERGE_NONE)
             break;
-        symbols[at] = pairs[at].made;
+        symbols[at] = merge_table_find(t, symbols[at], symbols[at + 1])->made;
         n--;
-        for (size_t i = at + 1; i < n; i++)
+        for (size_t i = at + 1; i < n; i++) {
             symbols[i] = symbols[i + 1];
-        for (size_t i = at + 1; i + 1 < n; i++)
-            pairs[i] = pairs[i + 1];
+            ranks[i - 1] = ranks[i];
+        }
         if (at > 0)
-            pairs[at - 1] = pair_at(t, symbols + at - 1);
+            ranks[at - 1] = rank_at(t, symbols + at - 1);
         if (at + 1 < n)
-            pairs[at] = pair_at(t, symbols + at);
+            ranks[at] = rank_at(t, symbols + at);
     }
     return n;
 }

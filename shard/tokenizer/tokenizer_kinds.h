@@ -65,6 +65,7 @@ struct tokenizer_kind {
     int64_t (*piece_id)(const void *state, const char *piece);
 };
 
+extern const struct tokenizer_kind tokenizer_kind_json;
 extern const struct tokenizer_kind tokenizer_kind_spm;
 extern const struct tokenizer_kind tokenizer_kind_tiktoken;
 

@@ -25,8 +25,8 @@ struct tokenizer_worker {
 };
 
 /* A file is of the first kind that takes it; the last one takes all. */
-static const struct tokenizer_kind *const kinds[] = {&tokenizer_kind_tiktoken,
-                                                     &tokenizer_kind_spm};
+static const struct tokenizer_kind *const kinds[] = {
+    &tokenizer_kind_json, &tokenizer_kind_tiktoken, &tokenizer_kind_spm};
 enum { N_KINDS = sizeof(kinds) / sizeof(*kinds) };
 
 /* More ids are not kept for the next text: 4 MiB. */

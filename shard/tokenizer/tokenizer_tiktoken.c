@@ -265,8 +265,10 @@ static int decode(const void *state, const uint32_t *ids, size_t n, char **text,
     char *at = *text = malloc(sum + 1);
     if (at == NULL)
         return SHARD_ENOMEM;
-    for (size_t i = 0; i < n; i++, at += piece_len)
-        memcpy(at, piece(state, ids[i], &piece_len), piece_len);
+    for (size_t i = 0; i < n; i++, at += piece_len) {
+        const char *found = piece(state, ids[i], &piece_len);
+        memcpy(at, found, piece_len);
+    }
     *at = '\0';
     *len = sum;
     return SHARD_OK;

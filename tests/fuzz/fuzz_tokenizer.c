@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tests/fuzz/fuzz_tokenizer.c - no tokenizer model breaks its reader, and none that is
- * taken breaks SentencePiece.
+ * tests/fuzz/fuzz_tokenizer.c - no tokenizer file breaks its reader, and none that is
+ * taken breaks what encodes with it.
  *
- * The input is a model file; one that opens encodes some text. */
+ * The input is a file of any kind; one that opens encodes some text, special tokens
+ * parsed, and the file's own bytes, decodes the ids and shows their pieces. One that
+ * lacks a pattern gets one. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,20 +14,49 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void encode(const struct tokenizer *t, struct tokenizer_worker *w,
+                   const char *text, size_t len)
+{
+    uint32_t *ids, n;
+    char *back, shown[64];
+    size_t back_len;
+
+    if (tokenizer_encode(w, text, len, &ids, &n) != SHARD_OK)
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        if (ids[i] >= tokenizer_n_pieces(t))
+            abort();
+        (void)tokenizer_piece_shown(t, ids[i], shown, sizeof(shown));
+    }
+    if (tokenizer_decode(t, ids, n, &back, &back_len) == SHARD_OK)
+        free(back);
+    free(ids);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char text[] = "a ab \0\xff <s> 42 \xc2\xbd \xe3\x81\x82 aaabbb";
+    static const char text[] =
+        "a ab \0\xc2\xa0 <s> 42<|e|> \xc2\xbd \xe3\x81\x82 aaabbb\n it's";
+    static const char no_text[] = "a ab \0\xff <s> 42 \xc2\xbd \xe3\x81\x82 aaabbb";
+    static const struct tokenizer_named named[] = {{"<|e|>", 1000}};
+    static const struct tokenizer_options parse = {TOKENIZER_SPECIAL_PARSE, NULL, NULL,
+                                                   0};
+    static const struct tokenizer_options tiktoken = {TOKENIZER_SPECIAL_PARSE, "o200k",
+                                                      named, 1};
     struct tokenizer *t;
     struct tokenizer_worker *w = NULL;
-    uint32_t *ids, n;
+    int rc = tokenizer_open(&t, data, size, "fuzz", &parse);
 
-    if (tokenizer_open(&t, data, size, "fuzz", NULL) == SHARD_OK)
+    if (rc == SHARD_EINVAL) {
+        tokenizer_close(t);
+        rc = tokenizer_open(&t, data, size, "fuzz", &tiktoken);
+    }
+    if (rc == SHARD_OK)
         w = tokenizer_worker_new(t);
-    if (w != NULL && tokenizer_encode(w, text, sizeof(text), &ids, &n) == SHARD_OK) {
-        for (uint32_t i = 0; i < n; i++)
-            if (ids[i] >= tokenizer_n_pieces(t))
-                abort();
-        free(ids);
+    if (w != NULL) {
+        encode(t, w, text, sizeof(text));
+        encode(t, w, no_text, sizeof(no_text));
+        encode(t, w, (const char *)data, size < 4096 ? size : 4096);
     }
     tokenizer_worker_free(w);
     tokenizer_close(t);

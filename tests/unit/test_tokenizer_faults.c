@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * tests/unit/test_tokenizer_faults.c - tokenizers of our own with no memory at each
+ * allocation in turn. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "shard/base64.h"
+#include "shard/status.h"
+#include "shard/tokenizer/tokenizer.h"
+#include "tests/unit/failing_malloc.h"
+
+enum { MOST_ALLOCATIONS = 4000 };
+
+struct file {
+    const char *text;
+    struct tokenizer_options options;
+};
+
+/* A word that is merged by the heap, and one that is cut. */
+static int encode_once(const struct file *f)
+{
+    static char text[3000];
+    struct tokenizer *t = NULL;
+    struct tokenizer_worker *w = NULL;
+    uint32_t *ids = NULL, n;
+    char *back = NULL;
+    size_t len;
+
+    memset(text, 'a', sizeof(text) - 1);
+    memcpy(text + 1000, " a\xe3\x81\x82\xe7\x8c\xab ", 9);
+    int rc = tokenizer_open(&t, f->text, strlen(f->text), "f", &f->options);
+    if (rc == SHARD_OK && (w = tokenizer_worker_new(t)) == NULL)
+        rc = SHARD_ENOMEM;
+    if (rc == SHARD_OK)
+        rc = tokenizer_encode(w, text, strlen(text), &ids, &n);
+    if (rc == SHARD_OK)
+        rc = tokenizer_decode(t, ids, n, &back, &len);
+    if (rc == SHARD_OK)
+        assert_string_equal(back, text);
+    free(back);
+    free(ids);
+    tokenizer_worker_free(w);
+    tokenizer_close(t);
+    return rc;
+}
+
+static void survives(const struct file *f)
+{
+    int n_failed = 0, rc = SHARD_ENOMEM;
+
+    for (int64_t i = 0; i < MOST_ALLOCATIONS && rc != SHARD_OK; i++) {
+        n_allocations = 0;
+        failing = i;
+        rc = encode_once(f);
+        failing = -1;
+        if (rc != SHARD_OK)
+            assert_int_equal(rc, SHARD_ENOMEM);
+        n_failed += rc != SHARD_OK;
+    }
+    assert_int_equal(rc, SHARD_OK);
+    assert_true(n_failed >= 10);
+}
+
+static void tiktoken_survives(void **state)
+{
+    static const char *const merged[] = {"aa", "aaaa", "\xe3\x81", "ab c"};
+    static const struct tokenizer_named named[] = {{"<|e|>", 300}};
+    static char text[8192];
+    char *at = text;
+
+    (void)state;
+    for (int i = 0; i < 260; i++) {
+        const unsigned char byte = (unsigned char)i;
+        const char *piece = i < 256 ? (const char *)&byte : merged[i - 256];
+        const size_t len = i < 256 ? 1 : strlen(piece);
+        shard_base64_encode(at, (const unsigned char *)piece, len);
+        at += shard_base64_len(len);
+        at += sprintf(at, " %d\n", i);
+    }
+    survives(&(struct file){text, {TOKENIZER_SPECIAL_PARSE, "gpt2", named, 1}});
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(tiktoken_survives)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
