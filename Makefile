@@ -230,6 +230,9 @@ TOKENIZER_SRC := \
     shard/tokenizer/split.c \
     shard/tokenizer/split_known.c \
     shard/tokenizer/split_regex.c \
+    shard/tokenizer/spm_normalize.c \
+    shard/tokenizer/spm_vocabulary.c \
+    shard/tokenizer/spm_words.c \
     shard/tokenizer/tiktoken_file.c \
     shard/tokenizer/token_ids.c \
     shard/tokenizer/token_trie.c \
@@ -431,6 +434,7 @@ TEST_PROGRAMS := \
     tests/programs/list_pairs.c \
     tests/programs/decode_files.c \
     tests/programs/encode_jpeg.c \
+    tests/programs/spm_twin.c \
     tests/programs/tokenize_texts.c \
     tests/programs/write_dump_shards.c \
     tests/programs/write_dataset_index.c \
@@ -488,6 +492,7 @@ PYTHON_TESTS := \
     tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \
+    tests/python/test_tokenizer_spm.py \
     tests/python/test_views.py \
     tests/python/test_wheel.py
 

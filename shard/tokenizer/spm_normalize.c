@@ -103,7 +103,7 @@ static size_t valid_char(const char *text, size_t len)
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
-    const uint32_t c = spm_code_point(text, n);
+    const uint32_t c = code_point_at(s, &len);
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     return c >= least[n] && c <= 0x10ffff && (c < 0xd800 || c > 0xdfff) ? n : 0;
 }

@@ -215,8 +215,8 @@ static int add_characters(struct making *m, const char *text, size_t len)
     size_t n;
 
     for (size_t at = 0; at < len; at += n) {
-        n = spm_char_len((unsigned char)text[at]);
-        uint32_t *slot = char_slot(m->v, spm_code_point(text + at, n));
+        const uint32_t c = code_point_at((const unsigned char *)text + at, &n);
+        uint32_t *slot = char_slot(m->v, c);
         if (slot == NULL)
             return SHARD_ENOMEM;
         if (*slot != MERGE_NONE)
@@ -229,8 +229,11 @@ static int add_characters(struct making *m, const char *text, size_t len)
 
 static uint32_t symbol_of(const struct making *m, const char *text, size_t len)
 {
-    if (len == spm_char_len((unsigned char)*text))
-        return spm_char_symbol(m->v, spm_code_point(text, len));
+    size_t n;
+    const uint32_t first = spm_symbol_at(m->v, text, &n);
+
+    if (n == len)
+        return first;
     const int64_t id = pieces_find(m->normal, text, len);
     return id >= 0 ? (uint32_t)id : MERGE_NONE;
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "shard/tokenizer/code_point.h"
 #include "shard/tokenizer/merge_table.h"
 #include "shard/tokenizer/pieces.h"
 #include "shard/tokenizer/tokenizer_model.h"
@@ -60,21 +61,11 @@ static inline size_t spm_char_len(unsigned char first)
     return first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
-/* The code point of a character of valid UTF-8. */
-static inline uint32_t spm_code_point(const char *text, size_t len)
+/* The symbol of the character of valid UTF-8 at `text`; gives its bytes. */
+static inline uint32_t spm_symbol_at(const struct spm_vocabulary *v, const char *text,
+                                     size_t *len)
 {
-    uint32_t c = (unsigned char)text[0];
-
-    if (len > 1)
-        c &= 0x7fU >> len;
-    for (size_t i = 1; i < len; i++)
-        c = c << 6 | ((unsigned char)text[i] & 0x3f);
-    return c;
-}
-
-/* The symbol of a character. */
-static inline uint32_t spm_char_symbol(const struct spm_vocabulary *v, uint32_t c)
-{
+    const uint32_t c = code_point_at((const unsigned char *)text, len);
     const uint32_t *page = v->chars[c >> 8];
 
     return page != NULL ? page[c & 0xff] : MERGE_NONE;

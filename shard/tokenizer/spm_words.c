@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "shard/status.h"
-#include "shard/tokenizer/merge_symbols.h"
+#include "shard/tokenizer/merge_word.h"
 #include "shard/tokenizer/spm_normalize.h"
 #include "shard/tokenizer/spm_vocabulary.h"
 #include "shard/tokenizer/word_cache.h"
@@ -68,10 +68,7 @@ static int read_symbols(const struct spm_vocabulary *v, const char *word, size_t
     for (size_t at = 0; at < len && rc == SHARD_OK; at += n) {
         const int64_t user = spm_user_piece(v, word + at, len - at, &n);
 
-        if (user < 0)
-            n = spm_char_len((unsigned char)word[at]);
-        rc = token_ids_add(symbols, user < 0 ? spm_char_symbol(
-                                                   v, spm_code_point(word + at, n))
+        rc = token_ids_add(symbols, user < 0 ? spm_symbol_at(v, word + at, &n)
                                              : (uint32_t)user | USER);
     }
     return rc;
@@ -117,14 +114,14 @@ static int put_ids(const struct spm_vocabulary *v, const char *word, size_t len,
     return SHARD_OK;
 }
 
-static int merge_word(struct spm_words_worker *w, const char *word, size_t len,
+static int encode_word(struct spm_words_worker *w, const char *word, size_t len,
                       struct token_ids *ids)
 {
     const struct spm_vocabulary *v = w->words->vocabulary;
     int rc = read_symbols(v, word, len, &w->symbols);
 
     if (rc == SHARD_OK)
-        rc = merge_symbols(&v->merges, w->symbols.at, &w->symbols.n);
+        rc = merge_word(&v->merges, w->symbols.at, &w->symbols.n);
     if (rc == SHARD_OK)
         rc = put_ids(v, word, len, &w->symbols, ids);
     if (w->symbols.cap > MAX_KEPT_SYMBOLS)
@@ -158,7 +155,7 @@ static int take_word(void *ctx, const char *word, size_t len)
             ids->n += n;
         }
     } else {
-        rc = merge_word(w, word, len, ids);
+        rc = encode_word(w, word, len, ids);
         if (rc == SHARD_OK)
             word_cache_put(w->cache, word, len, ids->at + at, ids->n - at);
     }

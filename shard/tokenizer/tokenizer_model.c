@@ -163,10 +163,8 @@ static int read_trainer_spec(const struct cursor *file, const struct field *mess
         int rc = read_field(&c, &f);
         if (rc < 0)
             return rc;
-        if (f.number == TRAINER_MODEL_TYPE && f.wire == WIRE_VARINT) {
+        if (f.number == TRAINER_MODEL_TYPE && f.wire == WIRE_VARINT)
             out->type = f.value;
-            out->type_named = true;
-        }
         if (f.number == TRAINER_SUFFIX && f.wire == WIRE_VARINT)
             out->treat_whitespace_as_suffix = f.value != 0;
         if (f.number == TRAINER_BYTE_FALLBACK && f.wire == WIRE_VARINT)
@@ -219,6 +217,7 @@ static int read_model_field(struct cursor *c, struct tokenizer_model *out)
         out->n_pieces++;
         return read_piece(c, &f);
     case MODEL_TRAINER_SPEC:
+        out->has_trainer = true;
         return read_trainer_spec(c, &f, out);
     case MODEL_NORMALIZER_SPEC:
         return read_normalizer_spec(c, &f, out);
@@ -288,18 +287,21 @@ void tokenizer_model_pieces(const void *model, size_t len,
 int tokenizer_model_check(const void *model, size_t len, struct tokenizer_model *out,
                           char *why, size_t cap)
 {
-    static const char *const names[] = {NULL, "UNIGRAM", "BPE", "WORD", "CHAR"};
     struct cursor c = {.why = why, .cap = cap};
 
     int rc = tokenizer_model_read(model, len, out, why, cap);
     if (rc < 0)
         return rc;
     if (out->type > TOKENIZER_CHAR || out->type < TOKENIZER_UNIGRAM)
-        return fail(&c, "a model of unknown type %" PRIu64 "; only BPE models are taken",
+        return fail(&c,
+                    "a model of unknown type %" PRIu64 "; only BPE and Unigram models are "
+                    "taken",
                     out->type);
-    if (out->type != TOKENIZER_BPE)
-        return fail(&c, "a %s model%s; only BPE models are taken", names[out->type],
-                    out->type_named ? "" : " (it names no type: old, or cut short)");
+    if (out->type == TOKENIZER_WORD || out->type == TOKENIZER_CHAR)
+        return fail(&c, "a %s model; only BPE and Unigram models are taken",
+                    out->type == TOKENIZER_WORD ? "WORD" : "CHAR");
+    if (!out->has_trainer)
+        return fail(&c, "cut short: it ends before its trainer_spec");
     if (!out->has_normalizer)
         return fail(&c, "cut short: it ends before its normalizer_spec");
     return SHARD_OK;

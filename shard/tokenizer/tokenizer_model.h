@@ -42,9 +42,8 @@ struct tokenizer_model_piece {
 
 struct tokenizer_model {
     uint64_t type; /* enum tokenizer_model_type, or a number it does not know */
-    bool type_named;
-    bool has_normalizer; /* every real model has a normalizer_spec behind its trainer_spec
-                          */
+    /* Every model has both, in this order, behind its pieces. */
+    bool has_trainer, has_normalizer;
     uint32_t n_pieces;
     /* How the library prepares a text, and what it makes of unknown characters. */
     bool add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces;
@@ -59,7 +58,8 @@ struct tokenizer_model {
 int tokenizer_model_read(const void *model, size_t len, struct tokenizer_model *out,
                          char *why, size_t cap);
 
-/* The same, and SHARD_EMODEL also where the model is complete but not BPE. */
+/* The same, and SHARD_EMODEL also where the model is complete but of another
+ * type than BPE and Unigram. */
 int tokenizer_model_check(const void *model, size_t len, struct tokenizer_model *out,
                           char *why, size_t cap);
 
