@@ -27,7 +27,7 @@ lm_cflags   = -std=c11 -D_GNU_SOURCE -I. -ffp-contract=off -pthread $(WARNINGS) 
               -Wstrict-prototypes $(WERROR) $(sanitize) $(pkg_cflags) $(CFLAGS)
 lm_cxxflags = -std=c++17 -I. -pthread $(WARNINGS) $(WERROR) $(sanitize) $(CXXFLAGS)
 lm_ldflags  = -pthread $(sanitize) $(LDFLAGS)
-tokenizer_libs = -lsentencepiece -lpcre2-8 -lutf8proc -ljansson
+tokenizer_libs = -lsentencepiece -lpcre2-8 -lutf8proc -ljansson -lxxhash
 lm_libs     = $(pkg_libs) -lbz2 -lsentencepiece -lm
 pkg_cflags := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 # Debian 13's lcms2.pc names Little CMS's plug-ins too, which are under the GPL and not used here.
@@ -200,10 +200,10 @@ PYTHON_SRC := \
 # The package's other extension: these over TOKENIZER_SRC and what that needs of shard/.
 PYTHON_TOKENIZER_SRC := \
     shard/python/native/py_tokenizer.c \
+    shard/base64.c \
+    shard/buffer.c \
     shard/json_depth.c \
-    shard/json_read.c \
     shard/status.c \
-    shard/canonical_json.c \
     shard/valid_utf8.c
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
