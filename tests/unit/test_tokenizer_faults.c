@@ -83,7 +83,7 @@ static void tiktoken_survives(void **state)
         const size_t len = i < 256 ? 1 : strlen(piece);
         shard_base64_encode(at, (const unsigned char *)piece, len);
         at += shard_base64_len(len);
-        at += sprintf(at, " %d\n", i);
+        at += snprintf(at, sizeof(text) - (size_t)(at - text), " %d\n", i);
     }
     survives(&(struct file){text, {TOKENIZER_SPECIAL_PARSE, "gpt2", named, 1}});
 }
