@@ -166,7 +166,7 @@ static int open_json(void **state, const void *bytes, size_t len,
                      const struct tokenizer_options *options,
                      struct tokenizer_about *about, struct tokenizer_why *why)
 {
-    static const char *const modes[] = {"plain", "parse", "reject"};
+    static const char *const modes[] = {"plain", "parsed", "rejected"};
     struct json_config c = {.why = why->text, .cap = sizeof(why->text)};
     struct state *s = *state = calloc(1, sizeof(*s));
 
