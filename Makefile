@@ -217,6 +217,7 @@ TOKENIZER_SRC := \
     shard/tokenizer/pieces.c \
     shard/tokenizer/post_processor.c \
     shard/tokenizer/pre_tokenizer.c \
+    shard/tokenizer/regex_property.c \
     shard/tokenizer/regex_translate.c \
     shard/tokenizer/split.c \
     shard/tokenizer/split_known.c \

@@ -106,12 +106,13 @@ static void json_survives(void **state)
         "[\"aa\",\"aa\"]],\"vocab\":{\"a\":256,\"aa\":257,\"aaaa\":258,\"_\":259,"
         "\"\xe3\x81\x82\":260";
     static char text[8192];
-    char *at = text + sprintf(text, "%s", json);
+    size_t n = (size_t)snprintf(text, sizeof(text), "%s", json);
 
     (void)state;
     for (int i = 0; i < 256; i++)
-        at += sprintf(at, ",\"<0x%02X>\":%d", (unsigned)i, i);
-    sprintf(at, "}}}");
+        n += (size_t)snprintf(text + n, sizeof(text) - n, ",\"<0x%02X>\":%d", (unsigned)i,
+                              i);
+    (void)snprintf(text + n, sizeof(text) - n, "}}}");
     survives(&(struct file){text, {.special_tokens = TOKENIZER_SPECIAL_PARSE}});
 }
 
