@@ -115,7 +115,7 @@ static int put_ids(const struct spm_vocabulary *v, const char *word, size_t len,
 }
 
 static int encode_word(struct spm_words_worker *w, const char *word, size_t len,
-                      struct token_ids *ids)
+                       struct token_ids *ids)
 {
     const struct spm_vocabulary *v = w->words->vocabulary;
     int rc = read_symbols(v, word, len, &w->symbols);
