@@ -68,6 +68,9 @@ void tokenizer_worker_free(struct tokenizer_worker *w); /* accepts NULL */
 int tokenizer_encode(struct tokenizer_worker *w, const char *text, size_t len,
                      uint32_t **ids, uint32_t *n_ids);
 
+/* Bytes of memory that tokenizer_encode() takes for a text, at most. */
+uint64_t tokenizer_memory(const struct tokenizer *t, const char *text, size_t len);
+
 /* What the last tokenizer_encode() failed of, for people: which special token, and
  * where. Lent until the next call; "" where there is no more to say. */
 const char *tokenizer_worker_why(const struct tokenizer_worker *w);

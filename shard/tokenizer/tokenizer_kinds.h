@@ -24,7 +24,14 @@ struct tokenizer_about {
     const void *charsmap;
     size_t charsmap_len;
     const char *versions; /* tokenizer_versions() */
+    /* tokenizer_memory(); the first is TOKENIZER_MEMORY_PER_BYTE unless set. */
+    uint32_t memory_per_byte, memory_per_word_byte;
 };
+
+/* As measured of SentencePiece's library: 100 for prose, 250 for digits, each of which is
+ * a token. (A normalizer may make 11 bytes of one, of U+FDFA say; no text is made of
+ * that.) */
+enum { TOKENIZER_MEMORY_PER_BYTE = 256 };
 
 struct tokenizer_why {
     char text[512]; /* one line of printable bytes, without the file's name */

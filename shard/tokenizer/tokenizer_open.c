@@ -32,6 +32,14 @@ enum { N_KINDS = sizeof(kinds) / sizeof(*kinds) };
 /* More ids are not kept for the next text: 4 MiB. */
 enum { MAX_KEPT_IDS = 1 << 20 };
 
+static const struct tokenizer_about nothing = {.bos = -1,
+                                               .eos = -1,
+                                               .special = "",
+                                               .normalizer = "",
+                                               .versions = "",
+                                               .memory_per_byte =
+                                                   TOKENIZER_MEMORY_PER_BYTE};
+
 static const struct tokenizer_kind *kind_of(const void *bytes, size_t len)
 {
     size_t i = 0;
@@ -51,8 +59,7 @@ int tokenizer_open(struct tokenizer **out, const void *bytes, size_t len,
     if (t == NULL)
         return SHARD_ENOMEM;
     t->kind = kind_of(bytes, len);
-    t->about = (struct tokenizer_about){
-        .bos = -1, .eos = -1, .special = "", .normalizer = "", .versions = ""};
+    t->about = nothing;
     const int rc = t->kind->open(&t->state, bytes, len,
                                  options != NULL ? options : &defaults, &t->about, &why);
     if (rc == SHARD_OK)
@@ -61,8 +68,7 @@ int tokenizer_open(struct tokenizer **out, const void *bytes, size_t len,
              why.text[0] != '\0' ? why.text : shard_strerror(rc));
     t->kind->close(t->state);
     t->state = NULL;
-    t->about = (struct tokenizer_about){
-        .bos = -1, .eos = -1, .special = "", .normalizer = "", .versions = ""};
+    t->about = nothing;
     return rc;
 }
 
@@ -127,6 +133,30 @@ int tokenizer_encode(struct tokenizer_worker *w, const char *text, size_t len,
     if (w->ids.cap > MAX_KEPT_IDS)
         token_ids_free(&w->ids);
     return rc;
+}
+
+/* Spaces, then other bytes. */
+static size_t longest_word(const char *text, size_t len)
+{
+    size_t longest = 0;
+
+    for (size_t at = 0, start = 0; at < len; start = at) {
+        while (at < len && text[at] == ' ')
+            at++;
+        const char *space = memchr(text + at, ' ', len - at);
+        at = space != NULL ? (size_t)(space - text) : len;
+        longest = at - start > longest ? at - start : longest;
+    }
+    return longest;
+}
+
+uint64_t tokenizer_memory(const struct tokenizer *t, const char *text, size_t len)
+{
+    const uint64_t per_byte = t->about.memory_per_byte;
+    const uint64_t per_word_byte = t->about.memory_per_word_byte;
+
+    return len * per_byte +
+           (per_word_byte > 0 ? longest_word(text, len) * per_word_byte : 0);
 }
 
 const char *tokenizer_worker_why(const struct tokenizer_worker *w)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/tokenizer_spm.cc - SentencePiece models: the shim over the C++ library.
+ * shard/tokenizer/tokenizer_spm.cc - SentencePiece models: the shim over the C++ library,
+ * which encodes whole texts, of models that do not pass spm_vocabulary.c's proof.
  *
  * Every entry catches what the library throws; beyond this file there is only C. A model
  * passes tokenizer_model_check() before the library sees it. */
@@ -16,8 +17,10 @@
 #include <sentencepiece_processor.h>
 
 #include "shard/status.h"
+#include "shard/tokenizer/spm_words.h"
 #include "shard/tokenizer/tokenizer_kinds.h"
 #include "shard/tokenizer/tokenizer_model.h"
+#include "shard/tokenizer/tokenizer_spm.h"
 
 /* The library counts in int, in up to 3 bytes of normalized text per byte given. */
 static constexpr size_t max_text = size_t(1) << 28;
@@ -27,6 +30,17 @@ namespace
 struct spm {
     sentencepiece::SentencePieceProcessor processor;
     std::string normalizer, charsmap;
+    spm_words *words = nullptr; /* null: the library encodes */
+
+    ~spm()
+    {
+        spm_words_free(words);
+    }
+};
+
+struct spm_worker {
+    const spm *model;
+    spm_words_worker *words; /* null: the library encodes */
 };
 } // namespace
 
@@ -61,6 +75,10 @@ static void describe(const spm *s, struct tokenizer_about *about)
     about->normalizer = s->normalizer.c_str();
     about->charsmap = s->charsmap.data();
     about->charsmap_len = s->charsmap.size();
+    if (s->words != nullptr) {
+        about->memory_per_byte = SPM_WORDS_PER_BYTE;
+        about->memory_per_word_byte = SPM_WORDS_PER_WORD_BYTE;
+    }
 }
 
 static int load(spm *s, const struct tokenizer_model &info, const void *model, size_t len,
@@ -75,6 +93,9 @@ static int load(spm *s, const struct tokenizer_model &info, const void *model, s
         s->processor.LoadFromSerializedProto({static_cast<const char *>(model), len});
     if (!status.ok())
         return refuse(why, status.ToString().c_str());
+    if (info.type == TOKENIZER_BPE &&
+        spm_words_new(&s->words, &info, model, len, s->charsmap.data()) != SHARD_OK)
+        return SHARD_ENOMEM;
     describe(s, about);
     return SHARD_OK;
 }
@@ -116,15 +137,26 @@ static void close_spm(void *state)
     delete static_cast<spm *>(state);
 }
 
-/* The library needs nothing of a thread: its worker is the model itself. */
-static int open_worker(void **worker, const void *state)
+static void close_worker(void *worker)
 {
-    *worker = const_cast<void *>(state);
-    return SHARD_OK;
+    spm_worker *w = static_cast<spm_worker *>(worker);
+
+    if (w != nullptr)
+        spm_words_worker_free(w->words);
+    delete w;
 }
 
-static void close_worker(void *)
+static int open_worker(void **worker, const void *state)
 {
+    const spm *s = spm_of(state);
+    spm_worker *w = new (std::nothrow) spm_worker{s, nullptr};
+
+    *worker = w;
+    if (w == nullptr)
+        return SHARD_ENOMEM;
+    if (s->words != nullptr && (w->words = spm_words_worker_new(s->words)) == nullptr)
+        return SHARD_ENOMEM;
+    return SHARD_OK;
 }
 
 static int add(struct token_ids *ids, const std::vector<int> &found)
@@ -138,14 +170,12 @@ static int add(struct token_ids *ids, const std::vector<int> &found)
     return SHARD_OK;
 }
 
-static int encode(void *worker, const char *text, size_t len, struct token_ids *ids,
-                  struct tokenizer_why *)
+int tokenizer_spm_by_library(const void *state, const char *text, size_t len,
+                             struct token_ids *ids)
 {
-    if (len > max_text)
-        return SHARD_EINVAL;
     try {
         std::vector<int> found;
-        if (!spm_of(worker)->processor.Encode({text, len}, &found).ok())
+        if (!spm_of(state)->processor.Encode({text, len}, &found).ok())
             return SHARD_EINVAL;
         return add(ids, found);
     } catch (const std::bad_alloc &) {
@@ -153,6 +183,22 @@ static int encode(void *worker, const char *text, size_t len, struct token_ids *
     } catch (...) {
         return SHARD_EINVAL;
     }
+}
+
+bool tokenizer_spm_has_words(const void *state)
+{
+    return spm_of(state)->words != nullptr;
+}
+
+static int encode(void *worker, const char *text, size_t len, struct token_ids *ids,
+                  struct tokenizer_why *)
+{
+    const spm_worker *w = static_cast<const spm_worker *>(worker);
+
+    if (len > max_text)
+        return SHARD_EINVAL;
+    return w->words != nullptr ? spm_words_encode(w->words, text, len, ids)
+                               : tokenizer_spm_by_library(w->model, text, len, ids);
 }
 
 static int decode(const void *state, const uint32_t *ids, size_t n, char **text,

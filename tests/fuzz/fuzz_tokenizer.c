@@ -4,13 +4,16 @@
  *
  * The input is a file of any kind; one that opens encodes some text, special tokens
  * parsed, and the file's own bytes, decodes the ids and shows their pieces. One that
- * lacks a pattern gets one. */
+ * lacks a pattern gets one. A SentencePiece model that is encoded word by word gives the
+ * library's ids. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "shard/status.h"
 #include "shard/tokenizer/tokenizer.h"
+#include "shard/tokenizer/tokenizer_kinds.h"
+#include "shard/tokenizer/tokenizer_spm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,6 +34,55 @@ static void encode(const struct tokenizer *t, struct tokenizer_worker *w,
     if (tokenizer_decode(t, ids, n, &back, &back_len) == SHARD_OK)
         free(back);
     free(ids);
+}
+
+static void compare(void *state, void *worker, const char *text, size_t len)
+{
+    struct token_ids words = {0}, library = {0};
+    struct tokenizer_why why;
+
+    if (len > 0 &&
+        tokenizer_kind_spm.encode(worker, text, len, &words, &why) == SHARD_OK) {
+        if (tokenizer_spm_by_library(state, text, len, &library) != SHARD_OK ||
+            words.n != library.n)
+            abort();
+        for (size_t i = 0; i < words.n; i++)
+            if (words.at[i] != library.at[i])
+                abort();
+    }
+    token_ids_free(&words);
+    token_ids_free(&library);
+}
+
+/* Texts of its pieces, cut anywhere, and of its bytes. */
+static void compare_words(const uint8_t *data, size_t size)
+{
+    const struct tokenizer_options options = {0};
+    struct tokenizer_about about = {0};
+    struct tokenizer_why why;
+    void *state, *worker = NULL;
+
+    if (tokenizer_kind_spm.open(&state, data, size, &options, &about, &why) == SHARD_OK &&
+        tokenizer_spm_has_words(state) &&
+        tokenizer_kind_spm.worker_open(&worker, state) == SHARD_OK) {
+        char text[1024];
+        size_t len = 0;
+
+        for (uint32_t i = 0; i < about.n_pieces && len < sizeof(text) / 2; i++) {
+            size_t n;
+            const char *piece = tokenizer_kind_spm.piece(state, i, &n);
+            const size_t cut = i % 3 == 0 && n > 1 ? n - 1 : n;
+
+            if (len + cut > sizeof(text))
+                break;
+            memcpy(text + len, piece, cut);
+            len += cut;
+            compare(state, worker, text, len);
+        }
+        compare(state, worker, (const char *)data, size < 4096 ? size : 4096);
+    }
+    tokenizer_kind_spm.worker_close(worker);
+    tokenizer_kind_spm.close(state);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -60,5 +112,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     tokenizer_worker_free(w);
     tokenizer_close(t);
+    compare_words(data, size);
     return 0;
 }

@@ -84,14 +84,15 @@ static void refuses_other_types(void **state)
         const char *spec, *why;
         size_t len;
     } cases[] = {
-        {"\x18\x01", "m: a UNIGRAM model; only BPE models are taken", 2},
-        {"\x18\x03", "m: a WORD model; only BPE", 2},
+        {"\x18\x03", "m: a WORD model; only BPE and Unigram models are taken", 2},
         {"\x18\x04", "m: a CHAR model; only BPE", 2},
         {"\x18\x09", "m: a model of unknown type 9; only BPE", 2},
         {"\x18\x00", "m: a model of unknown type 0; only BPE", 2},
-        {"\x18\x02\x18\x01", "m: a UNIGRAM model; only BPE", 4}, /* the last one counts */
-        {"", "m: a UNIGRAM model (it names no type", 0},
-        {"\x1a\x01\x02", "m: a UNIGRAM model (it names no type", 3}, /* not a varint */
+        {"\x18\x02\x18\x03", "m: a WORD model; only BPE", 4}, /* the last one counts */
+        /* Unigram, named or not: as good as that the library looks at it (no <unk>). */
+        {"\x18\x01", "m: SentencePiece refuses it: ", 2},
+        {"", "m: SentencePiece refuses it: ", 0},
+        {"\x1a\x01\x02", "m: SentencePiece refuses it: ", 3}, /* not a varint */
     };
 
     (void)state;
@@ -122,6 +123,11 @@ static void refuses_what_is_no_model(void **state)
     b.len = 0;
     put_piece(&b, "a\0b", 3);
     refused(b.at, b.len, "the piece at byte 0 is empty or contains NUL");
+    b.len = 0;
+    put_piece(&b, "a", 1);
+    refused(b.at, b.len, "m: cut short: it ends before its trainer_spec");
+    put_field(&b, 2, "\x18\x02", 2);
+    refused(b.at, b.len, "m: cut short: it ends before its normalizer_spec");
     const struct bytes few = model_of("\x18\x02", 2);
     refused(few.at, few.len, "m: SentencePiece refuses it: "); /* no <unk> */
 }

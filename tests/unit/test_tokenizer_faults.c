@@ -14,6 +14,7 @@
 
 #include "shard/base64.h"
 #include "shard/status.h"
+#include "shard/tokenizer/spm_words.h"
 #include "shard/tokenizer/tokenizer.h"
 #include "tests/unit/failing_malloc.h"
 
@@ -116,10 +117,61 @@ static void json_survives(void **state)
     survives(&(struct file){text, {.special_tokens = TOKENIZER_SPECIAL_PARSE}});
 }
 
+/* SentencePiece word by word, without the library's C++. A long word, one of characters
+ * that are no pieces, and a text that is normalized to more than it is. */
+static int encode_words(const void *model, size_t len, const struct tokenizer_model *info)
+{
+    static char text[5000];
+    struct spm_words *words = NULL;
+    struct spm_words_worker *w = NULL;
+    struct token_ids ids = {0};
+
+    memset(text, 'a', sizeof(text));
+    memset(text + 4000, ' ', sizeof(text) - 4000);
+    memcpy(text + 1000, " a\xe3\x81\x82\xe7\x8c\xab\xff ", 10);
+    int rc = spm_words_new(&words, info, model, len, NULL);
+    if (rc == SHARD_OK && (w = spm_words_worker_new(words)) == NULL)
+        rc = SHARD_ENOMEM;
+    for (int i = 0; i < 2 && rc == SHARD_OK; i++) {
+        ids.n = 0;
+        rc = spm_words_encode(w, text, sizeof(text), &ids);
+    }
+    token_ids_free(&ids);
+    spm_words_worker_free(w);
+    spm_words_free(words);
+    return rc;
+}
+
+static void words_survive(void **state)
+{
+    int n_failed = 0, rc = SHARD_ENOMEM;
+    struct tokenizer_model info;
+    char why[256];
+    size_t len;
+    const void *model = tokenizer_builtin(&len);
+
+    (void)state;
+    assert_int_equal(tokenizer_model_read(model, len, &info, why, sizeof(why)), SHARD_OK);
+    for (int64_t i = 0; i < MOST_ALLOCATIONS && rc != SHARD_OK; i++) {
+        n_allocations = 0;
+        failing = i;
+        rc = encode_words(model, len, &info);
+        failing = -1;
+        if (rc != SHARD_OK)
+            assert_int_equal(rc, SHARD_ENOMEM);
+        n_failed += rc != SHARD_OK;
+    }
+    assert_int_equal(rc, SHARD_OK);
+    assert_true(n_failed >= 30);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(tiktoken_survives),
-                                       cmocka_unit_test(json_survives)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tiktoken_survives),
+        cmocka_unit_test(json_survives),
+        cmocka_unit_test(words_survive),
+    };
 
     json_set_alloc_funcs(__wrap_malloc, free);
 
