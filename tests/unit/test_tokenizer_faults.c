@@ -174,5 +174,6 @@ int main(void)
     };
 
     json_set_alloc_funcs(__wrap_malloc, free);
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
