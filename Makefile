@@ -27,6 +27,7 @@ lm_cflags   = -std=c11 -D_GNU_SOURCE -I. -ffp-contract=off -pthread $(WARNINGS) 
               -Wstrict-prototypes $(WERROR) $(sanitize) $(pkg_cflags) $(CFLAGS)
 lm_cxxflags = -std=c++17 -I. -pthread $(WARNINGS) $(WERROR) $(sanitize) $(CXXFLAGS)
 lm_ldflags  = -pthread $(sanitize) $(LDFLAGS)
+tokenizer_libs = -lsentencepiece -lpcre2-8 -lutf8proc -ljansson
 lm_libs     = $(pkg_libs) -lbz2 -lsentencepiece -lm
 pkg_cflags := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 # Debian 13's lcms2.pc names Little CMS's plug-ins too, which are under the GPL and not used here.
@@ -196,6 +197,15 @@ PYTHON_SRC := \
     shard/python/native/py_prefetcher.c \
     shard/python/native/py_shard.c
 
+# The package's other extension: these over TOKENIZER_SRC and what that needs of shard/.
+PYTHON_TOKENIZER_SRC := \
+    shard/python/native/py_tokenizer.c \
+    shard/json_depth.c \
+    shard/json_read.c \
+    shard/status.c \
+    shard/canonical_json.c \
+    shard/valid_utf8.c
+
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
     shard/tokenizer/added_tokens.c \
@@ -206,6 +216,7 @@ TOKENIZER_SRC := \
     shard/tokenizer/decoder.c \
     shard/tokenizer/json_config.c \
     shard/tokenizer/json_pattern.c \
+    shard/tokenizer/json_whole.c \
     shard/tokenizer/lower_case.c \
     shard/tokenizer/merge_long.c \
     shard/tokenizer/merge_table.c \
@@ -216,6 +227,7 @@ TOKENIZER_SRC := \
     shard/tokenizer/pieces.c \
     shard/tokenizer/post_processor.c \
     shard/tokenizer/pre_tokenizer.c \
+    shard/tokenizer/regex_property.c \
     shard/tokenizer/regex_translate.c \
     shard/tokenizer/split.c \
     shard/tokenizer/split_known.c \
@@ -337,6 +349,7 @@ TOOLS_SRC := \
     tools/export/tar_writer.c \
     tools/store/temporary.c \
     tools/view/tensor.c \
+    tools/run/tokenization.c \
     tools/cli/text_options.c \
     tools/prepare/unit.c \
     tools/prepare/unit_publish.c \
@@ -405,7 +418,10 @@ UNIT_TESTS := \
     tests/unit/test_safetensors.c \
     tests/unit/test_tensor.c \
     tests/unit/test_text_frame.c \
+    tests/unit/test_pre_tokenizer.c \
+    tests/unit/test_regex_translate.c \
     tests/unit/test_tokenizer.c \
+    tests/unit/test_tokenizer_json.c \
     tests/unit/test_utf8.c \
     tests/unit/test_vae_config.c \
     tests/unit/test_vae_decode.c \
@@ -422,7 +438,7 @@ TEST_PROGRAMS := \
     tests/programs/decode_files.c \
     tests/programs/encode_jpeg.c \
     tests/programs/spm_twin.c \
-    tests/programs/tokenize_lines.c \
+    tests/programs/tokenize_texts.c \
     tests/programs/write_dump_shards.c \
     tests/programs/write_dataset_index.c \
     tests/programs/write_edits.c \
@@ -577,15 +593,30 @@ python_package := $(BUILD)/python/latentmill
 python_include := $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
 python_objects := $(patsubst %.c,$(BUILD)/python/obj/%.o,$(PYTHON_SRC) \
                   $(filter-out shard/writer.c shard/file/sink.c shard/output.c,$(SHARD_SRC)))
+python_tokenizer_objects := $(patsubst %,$(BUILD)/python/obj/%.o,$(basename $(PYTHON_TOKENIZER_SRC) \
+                  $(filter-out %_builtin.c,$(TOKENIZER_SRC))))
 python_files   := $(patsubst shard/python/latentmill/%,$(python_package)/%,\
                   $(wildcard $(addprefix shard/python/latentmill/,*.py* */*.py)))
 ## python: the Python package, below $(BUILD)/python
 .PHONY: python
-python: $(python_package)/_shard.abi3.so $(python_files)
+python: $(python_package)/_shard.abi3.so $(python_package)/_tokenizer.abi3.so $(python_files)
 
 $(python_package)/_shard.abi3.so: $(python_objects)
 	@mkdir -p $(@D)
 	$(CC) $(lm_ldflags) -shared -o $@ $^ -lzstd -lxxhash -ljansson
+
+# Of an archive the linker takes what is needed.
+$(BUILD)/python/libtokenizer.a: $(filter-out %/py_tokenizer.o,$(python_tokenizer_objects))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(python_package)/_tokenizer.abi3.so: $(BUILD)/python/obj/shard/python/native/py_tokenizer.o $(BUILD)/python/libtokenizer.a
+	@mkdir -p $(@D)
+	$(CXX) $(lm_ldflags) -shared -o $@ $^ $(tokenizer_libs)
+
+$(BUILD)/python/obj/%.o: %.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CXX) $(lm_cxxflags) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
 $(BUILD)/python/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -766,6 +797,6 @@ parallel = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 all_objects := $(call objects,$(INGEST_SRC) $(VAE_SRC) $(SHARD_SRC) $(TOKENIZER_SRC) $(TOOLS_SRC) \
     tools/main.c $(UNIT_TESTS) $(TEST_PROGRAMS) $(FUZZ_TARGETS) tests/fuzz/replay.c \
     tests/unit/vae_case.c)
-.SECONDARY: $(all_objects) $(python_objects)
+.SECONDARY: $(all_objects) $(python_objects) $(python_tokenizer_objects)
 .DELETE_ON_ERROR:
--include $(all_objects:.o=.d) $(python_objects:.o=.d)
+-include $(all_objects:.o=.d) $(python_objects:.o=.d) $(python_tokenizer_objects:.o=.d)

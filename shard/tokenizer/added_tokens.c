@@ -247,8 +247,10 @@ static size_t strip_right(const struct added_search *s, size_t end)
     return end;
 }
 
-/* The search goes on behind a token itself, not behind its white space; and a token that
- * does not count hides others that begin within it. So it is in `tokenizers`. */
+/* As in `tokenizers`: a token that does not count still hides others that begin within
+ * it; the search goes on behind a token itself, so that tokens of white space are found
+ * again in what the one before has stripped; and one that strips all of itself so is
+ * none. */
 const struct added_token *added_tokens_next(const struct added_tokens *a,
                                             struct added_search *s)
 {
@@ -261,13 +263,17 @@ const struct added_token *added_tokens_next(const struct added_tokens *a,
         s->searched = end;
         if ((s->plain && t->special) || (t->single_word && within_word(s, start, end)))
             continue;
-        s->before = s->done;
         if (t->lstrip) {
             const size_t from = strip_left(s, start);
             start = from > s->done ? from : s->done;
         }
+        if (t->rstrip)
+            end = strip_right(s, end);
+        if (start >= end)
+            continue;
+        s->before = s->done;
         s->start = start;
-        s->done = t->rstrip ? strip_right(s, end) : end;
+        s->done = end;
         return t;
     }
     return NULL;

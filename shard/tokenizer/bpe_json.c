@@ -273,10 +273,25 @@ void bpe_json_read(struct json_config *c, const json_t *object, bool byte_level,
     json_config_leave(c, path);
 }
 
-/* Pieces of byte fallback are no words that a text could spell. */
-static bool is_byte_piece(const char *piece, size_t len)
+/* Pieces of byte fallback are no words that a text could spell, and what is one character
+ * could not be spelled otherwise. */
+static bool is_symbol(const struct bpe_json *m, const char *piece, size_t len)
 {
-    return len == 6 && memcmp(piece, "<0x", 3) == 0 && piece[5] == '>';
+    const size_t prefix = strlen(m->prefix), suffix = strlen(m->suffix);
+    size_t n;
+
+    if (len == 6 && memcmp(piece, "<0x", 3) == 0 && piece[5] == '>')
+        return true;
+    if (len > prefix && memcmp(piece, m->prefix, prefix) == 0) {
+        piece += prefix;
+        len -= prefix;
+    }
+    if (len > suffix && memcmp(piece + len - suffix, m->suffix, suffix) == 0)
+        len -= suffix;
+    if (len == 0)
+        return false;
+    (void)code_point_at((const unsigned char *)piece, &n);
+    return n == len;
 }
 
 /* The vocabulary as words are spelled, without the special tokens that text must not
@@ -298,7 +313,7 @@ static void make_words(struct json_config *c, struct bpe_json *m,
         int rc = SHARD_OK;
         if (c->rc < 0)
             break;
-        if (special[id] && !is_byte_piece(piece, len))
+        if (special[id] && !is_symbol(m, piece, len))
             continue;
         if (m->byte_ids == NULL) {
             rc = pieces_add(m->words, id, piece, len);

@@ -70,7 +70,7 @@ static void read_byte_level(struct json_config *c, const json_t *object, struct 
 
     json_config_only(c, object, members);
     s->prepend = json_config_bool(c, object, "add_prefix_space") ? ALWAYS : NEVER;
-    (void)json_config_bool_or(c, object, "trim_offsets", true);
+    (void)json_config_bool(c, object, "trim_offsets");
     s->mark[0] = ' ';
     s->mark_len = 1;
     s->behaviour = ISOLATED;

@@ -13,9 +13,6 @@
 struct split;
 struct split_worker;
 
-/* The pattern that --pattern names ("gpt2", "cl100k", "llama3", ...); NULL: unknown. */
-const char *split_pattern_named(const char *name);
-
 /* The version of PCRE2, and that of Unicode that it and the matchers by hand know. */
 void split_versions(char *out, size_t cap);
 

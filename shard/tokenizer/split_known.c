@@ -11,8 +11,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "shard/tokenizer/split.h"
-
 /* A text, and the classes of its characters. */
 struct chars {
     const struct char_classes *classes;

@@ -20,4 +20,7 @@ split_matcher *split_known(const char *pattern);
 /* Spelling number i of those that have a matcher; NULL: there are no more. */
 const char *split_known_pattern(size_t i);
 
+/* The pattern that --pattern names ("gpt2", "cl100k", "llama3", ...); NULL: unknown. */
+const char *split_pattern_named(const char *name);
+
 #endif

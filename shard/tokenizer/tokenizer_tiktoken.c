@@ -15,6 +15,7 @@
 #include "shard/tokenizer/piece_text.h"
 #include "shard/tokenizer/pieces.h"
 #include "shard/tokenizer/split.h"
+#include "shard/tokenizer/split_known.h"
 #include "shard/tokenizer/tiktoken_file.h"
 #include "shard/tokenizer/tokenizer_kinds.h"
 #include "shard/valid_utf8.h"

@@ -24,25 +24,24 @@
     "\\x{205f}\\x{3000}"
 
 /* White space is spelled out: PCRE2's own has U+180E. */
-static void spell_spaces(const char *pattern, char *out)
+static void spell_spaces(const char *pattern, char *out, size_t cap)
 {
     bool in_set = false;
+    size_t len = 0;
 
-    *out = '\0';
-    for (const char *p = pattern; *p != '\0'; p++) {
-        if (p[0] == '\\' && p[1] == 's')
-            out = stpcpy(out, in_set ? SPACES : "[" SPACES "]");
-        else if (p[0] == '\\' && p[1] == 'S')
-            out = stpcpy(out, "[^" SPACES "]");
-        else if (p[0] == '\\')
-            out = stpncpy(out, p, 2);
-        else
-            *out++ = *p;
-        if (*p == '\\')
+    for (const char *p = pattern; *p != '\0' && len < cap; p++) {
+        if (p[0] == '\\' && (p[1] == 's' || p[1] == 'S')) {
+            len += (size_t)snprintf(out + len, cap - len,
+                                    in_set ? "%.0s" SPACES : "[%s" SPACES "]",
+                                    p[1] == 'S' ? "^" : "");
             p++;
-        else if (*p == '[' || *p == ']')
+            continue;
+        }
+        if (*p == '[' || *p == ']')
             in_set = *p == '[';
-        *out = '\0';
+        const int n = *p == '\\' ? 2 : 1;
+        len += (size_t)snprintf(out + len, cap - len, "%.*s", n, p);
+        p += n - 1;
     }
 }
 
@@ -61,7 +60,7 @@ static struct referee open_referee(const char *pattern)
     int error;
     size_t offset;
 
-    spell_spaces(pattern, spelled);
+    spell_spaces(pattern, spelled, sizeof(spelled));
     r.code = pcre2_compile((const unsigned char *)spelled, PCRE2_ZERO_TERMINATED,
                            PCRE2_UTF | PCRE2_DOLLAR_ENDONLY, &error, &offset, NULL);
     assert_non_null(r.code);

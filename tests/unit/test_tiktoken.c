@@ -53,12 +53,13 @@ static void add_bytes(struct ranks *r)
 /* The file's text; release with free(). */
 static char *file_of(const struct ranks *r)
 {
-    char *text = malloc(64 * r->n + 1), *at = text;
+    const size_t cap = 64 * r->n + 1;
+    char *text = malloc(cap), *at = text;
 
     for (size_t i = 0; i < r->n; i++) {
         shard_base64_encode(at, (const unsigned char *)r->pieces[i], r->lens[i]);
         at += shard_base64_len(r->lens[i]);
-        at += sprintf(at, " %zu\n", i);
+        at += snprintf(at, cap - (size_t)(at - text), " %zu\n", i);
     }
     return text;
 }
@@ -180,9 +181,10 @@ static void becomes(const struct tokenizer *t, const char *text, const char *exp
     char *back;
 
     assert_int_equal(tokenizer_encode(w, text, strlen(text), &ids, &n), SHARD_OK);
-    for (uint32_t i = 0; i < n; i++)
-        at += tokenizer_piece_shown(t, ids[i], found + at, sizeof(found) - at - 2),
-            strcpy(found + at++, "|");
+    for (uint32_t i = 0; i < n; i++) {
+        at += tokenizer_piece_shown(t, ids[i], found + at, sizeof(found) - at);
+        at += (size_t)snprintf(found + at, sizeof(found) - at, "|");
+    }
     assert_string_equal(found, expected);
     assert_int_equal(tokenizer_decode(t, ids, n, &back, &len), SHARD_OK);
     assert_string_equal(back, text);
@@ -280,7 +282,7 @@ static void refuses_what_is_damaged(void **state)
             "f: is a tiktoken file, which does not say how text is cut into words: name "
             "its pattern (gpt2, cl100k, o200k, llama3, qwen2, emu3, or a regular "
             "expression)");
-    strcpy(end - 1, "x");
+    end[-1] = 'x';
     o.pattern = "gpt2";
     refused(file, &o, SHARD_EMODEL, "f: line 259 is not a piece in base64 and its rank");
     free(file);

@@ -161,6 +161,18 @@ static int parse_choice(const struct option *o, const char *text)
     return wrong(o, text, want);
 }
 
+static int add_to_list(const struct option *o, const char *text)
+{
+    struct option_list *list = o->value;
+
+    if (!*text)
+        return wrong(o, "''", "must not be empty");
+    if (list->n == OPTION_LIST_MOST)
+        return wrong(o, text, "is one too many");
+    list->values[list->n++] = text;
+    return OPTIONS_OK;
+}
+
 static int parse_value(const struct option *o, const char *text)
 {
     switch (o->type) {
@@ -174,6 +186,8 @@ static int parse_value(const struct option *o, const char *text)
         return parse_integer(o, text);
     case OPTION_REAL:
         return parse_real(o, text);
+    case OPTION_LIST:
+        return add_to_list(o, text);
     default:
         return parse_choice(o, text);
     }

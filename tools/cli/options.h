@@ -18,7 +18,15 @@ enum option_type {
     OPTION_BYTES,  /* int64_t *, min <= value <= max; suffixes K, M, G or KiB, MiB, GiB */
     OPTION_REAL,   /* double *, finite, min <= value <= max */
     OPTION_CHOICE, /* OPTION_ENUM(field), or int *: position in choices */
+    OPTION_LIST,   /* struct option_list *, to which each value is added; not empty */
     OPTION_HEADING /* no option: `help` stands above the options that follow */
+};
+
+/* What an option was given that may be repeated; lent by argv. */
+enum { OPTION_LIST_MOST = 1024 };
+struct option_list {
+    size_t n;
+    const char *values[OPTION_LIST_MOST];
 };
 
 struct option {
