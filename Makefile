@@ -216,6 +216,7 @@ TOKENIZER_SRC := \
     shard/tokenizer/decoder.c \
     shard/tokenizer/json_config.c \
     shard/tokenizer/json_pattern.c \
+    shard/tokenizer/json_whole.c \
     shard/tokenizer/lower_case.c \
     shard/tokenizer/merge_long.c \
     shard/tokenizer/merge_table.c \
@@ -226,6 +227,7 @@ TOKENIZER_SRC := \
     shard/tokenizer/pieces.c \
     shard/tokenizer/post_processor.c \
     shard/tokenizer/pre_tokenizer.c \
+    shard/tokenizer/regex_property.c \
     shard/tokenizer/regex_translate.c \
     shard/tokenizer/split.c \
     shard/tokenizer/split_known.c \
@@ -419,6 +421,7 @@ UNIT_TESTS := \
     tests/unit/test_pre_tokenizer.c \
     tests/unit/test_regex_translate.c \
     tests/unit/test_tokenizer.c \
+    tests/unit/test_tokenizer_json.c \
     tests/unit/test_utf8.c \
     tests/unit/test_vae_config.c \
     tests/unit/test_vae_decode.c \

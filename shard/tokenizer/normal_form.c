@@ -11,29 +11,32 @@
 #include "shard/tokenizer/code_point.h"
 
 enum { N_POINTS = 0x110000, SHORT_RUN = 32, MOST_OF_ONE = 32 };
-/* From here on nothing combines or decomposes, in any version of Unicode. */
+/* From here on nothing combines or decomposes, in any version of Unicode so far. */
 enum { FIRST_PLAIN = 0x30000 };
 enum { HANGUL_FIRST = 0xac00, HANGUL_LAST = 0xd7a3 };
 
-/* A code point is inert where it is a starter, is its own normal form, and is never the
- * second of two that compose: between it and what stands before it nothing happens. */
+/* A code point is settled where it is its own normal form, and never the second of two
+ * that compose; inert where it is a starter besides: between it and what stands before it
+ * nothing happens. */
 struct normal_form {
     utf8proc_option_t options;
     uint32_t first; /* all below are inert */
-    unsigned char inert[N_POINTS / 8];
+    unsigned char settled[N_POINTS / 8], inert[N_POINTS / 8];
 };
+
+static bool has(const unsigned char *set, uint32_t c)
+{
+    return (set[c >> 3] >> (c & 7) & 1) != 0;
+}
+
+static void take_out(unsigned char *set, uint32_t c)
+{
+    set[c >> 3] &= (unsigned char)~(1u << (c & 7));
+}
 
 static bool is_inert(const struct normal_form *f, uint32_t c)
 {
-    return c < f->first || (f->inert[c >> 3] >> (c & 7) & 1) != 0;
-}
-
-static void set_inert(struct normal_form *f, uint32_t c, bool inert)
-{
-    if (inert)
-        f->inert[c >> 3] |= (unsigned char)(1u << (c & 7));
-    else
-        f->inert[c >> 3] &= (unsigned char)~(1u << (c & 7));
+    return c < f->first || has(f->inert, c);
 }
 
 static unsigned combining_class(int32_t c)
@@ -77,16 +80,18 @@ struct normal_form *normal_form_new(enum normal_form_kind kind)
     f->options = (utf8proc_option_t)(UTF8PROC_STABLE |
                                      (composes ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
                                      (compatible ? UTF8PROC_COMPAT : 0));
-    memset(f->inert, 0xff, sizeof(f->inert));
-    for (int32_t c = 0; c < FIRST_PLAIN; c++)
-        set_inert(f, (uint32_t)c, combining_class(c) == 0);
+    memset(f->settled, 0xff, sizeof(f->settled));
     for (int32_t c = 0; c < FIRST_PLAIN; c++) {
         const utf8proc_ssize_t n = decompose(f, c, parts);
         if (n > 0 && !stays(f, c, parts, n))
-            set_inert(f, (uint32_t)c, false);
+            take_out(f->settled, (uint32_t)c);
         for (utf8proc_ssize_t i = 1; composes && i < n; i++)
-            set_inert(f, (uint32_t)parts[i], false);
+            take_out(f->settled, (uint32_t)parts[i]);
     }
+    memcpy(f->inert, f->settled, sizeof(f->inert));
+    for (int32_t c = 0; c < FIRST_PLAIN; c++)
+        if (combining_class(c) != 0)
+            take_out(f->inert, (uint32_t)c);
     while (is_inert(f, f->first))
         f->first++;
     return f;
@@ -110,16 +115,24 @@ static size_t find_change(const struct normal_form *f, const unsigned char *text
                           size_t len, size_t at)
 {
     size_t starter = at, n;
+    unsigned order =
+        0; /* the class of the mark before, which none of a lower one follows */
 
     while (at < len) {
         if (text[at] < 0x80) {
             starter = at++;
+            order = 0;
             continue;
         }
         const uint32_t c = code_point_at(text + at, &n);
-        if (!is_inert(f, c))
+        if (is_inert(f, c)) {
+            starter = at;
+            order = 0;
+        } else if (has(f->settled, c) && combining_class((int32_t)c) >= order) {
+            order = combining_class((int32_t)c);
+        } else {
             return starter;
-        starter = at;
+        }
         at += n;
     }
     return len;

@@ -19,7 +19,10 @@
 #include "shard/tokenizer/split.h"
 #include "shard/valid_utf8.h"
 
-enum { MAX_STEPS = 10000000, HEAP_KIB = 65536 };
+/* A match may take so many steps; most take less than the first try allows. What those
+ * take that do not is counted up over a text. */
+enum { FIRST_STEPS = 1024, MORE_STEPS = 8, MAX_STEPS = 1 << 25, TEXT_STEPS = 1 << 30 };
+enum { HEAP_KIB = 65536 };
 enum { JIT_STACK = 32 << 10, MAX_JIT_STACK = 4 << 20 };
 
 struct split_regex {
@@ -32,6 +35,7 @@ struct split_regex_worker {
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
+    size_t steps;     /* counted for this text */
     bool after_empty; /* the match before was empty: go on one character behind */
     bool pass_empty;  /* pass over the next one that is */
 };
@@ -115,7 +119,6 @@ struct split_regex_worker *split_regex_worker_new(const struct split_regex *r)
         split_regex_worker_free(w);
         return NULL;
     }
-    pcre2_set_match_limit(w->context, MAX_STEPS);
     pcre2_set_heap_limit(w->context, HEAP_KIB);
     pcre2_jit_stack_assign(w->context, NULL, w->stack);
     return w;
@@ -131,19 +134,34 @@ void split_regex_worker_free(struct split_regex_worker *w)
     free(w);
 }
 
-/* One match at or behind `at`. The interpreter has a heap where machine code has a stack.
- */
-static int match(const struct split_regex_worker *w, const char *text, size_t len,
-                 size_t at)
+/* PCRE2's match at or behind `at`, in at most so many steps. The interpreter has a heap
+ * where machine code has a stack. */
+static int try(const struct split_regex_worker *w, const char *text, size_t len,
+               size_t at, uint32_t steps)
 {
     const PCRE2_SPTR subject = (PCRE2_SPTR)text;
     int n = PCRE2_ERROR_JIT_STACKLIMIT;
 
+    pcre2_set_match_limit(w->context, steps);
     if (w->regex->compiled)
         n = pcre2_jit_match(w->regex->code, subject, len, at, 0, w->data, w->context);
     if (n == PCRE2_ERROR_JIT_STACKLIMIT)
         n = pcre2_match(w->regex->code, subject, len, at,
                         PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, w->data, w->context);
+    return n;
+}
+
+/* One match at or behind `at`. */
+static int match(struct split_regex_worker *w, const char *text, size_t len, size_t at)
+{
+    uint32_t steps = FIRST_STEPS;
+    int n = try(w, text, len, at, steps);
+
+    while (n == PCRE2_ERROR_MATCHLIMIT && steps < MAX_STEPS && w->steps < TEXT_STEPS) {
+        steps *= MORE_STEPS;
+        w->steps += steps;
+        n = try(w, text, len, at, steps);
+    }
     switch (n) {
     case PCRE2_ERROR_NOMATCH:
         return SHARD_EOF;
@@ -188,5 +206,6 @@ int split_regex_next(struct split_regex_worker *w, const char *text, size_t len,
         rc = SHARD_EOF;
     }
     w->after_empty = w->pass_empty = false; /* of the next text */
+    w->steps = 0;
     return rc;
 }

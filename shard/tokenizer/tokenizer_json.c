@@ -26,6 +26,7 @@
 #include "shard/tokenizer/byte_letters.h"
 #include "shard/tokenizer/decoder.h"
 #include "shard/tokenizer/json_config.h"
+#include "shard/tokenizer/json_whole.h"
 #include "shard/tokenizer/normalizer.h"
 #include "shard/tokenizer/piece_text.h"
 #include "shard/tokenizer/pieces.h"
@@ -83,7 +84,7 @@ static json_t *parse_file(struct json_config *c, const char *text, size_t len)
     }
     errno = 0;
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-    if (root == NULL && errno == ENOMEM)
+    if (root == NULL ? errno == ENOMEM : !json_whole(root, text, len))
         json_config_no_memory(c);
     else if (!json_is_object(root))
         json_config_refuse(c, "not a JSON object: %s at byte %d",
@@ -165,7 +166,7 @@ static int open_json(void **state, const void *bytes, size_t len,
                      const struct tokenizer_options *options,
                      struct tokenizer_about *about, struct tokenizer_why *why)
 {
-    static const char *const modes[] = {"plain", "parse", "reject"};
+    static const char *const modes[] = {"plain", "parsed", "rejected"};
     struct json_config c = {.why = why->text, .cap = sizeof(why->text)};
     struct state *s = *state = calloc(1, sizeof(*s));
 

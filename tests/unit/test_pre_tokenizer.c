@@ -58,6 +58,7 @@ static const char *const normalized[][3] = {
     {"{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}",
      " \xe3\x80\x80\ta b\xc2\xa0\n", "a b"},
     {"{\"type\":\"Strip\",\"strip_left\":false,\"strip_right\":true}", " a ", " a"},
+    {"{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":false}", " a ", "a "},
     {"{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},{\"type\":\"Replace\","
      "\"pattern\":{\"Regex\":\"\\\\p{M}\"},\"content\":\"\"},{\"type\":\"Lowercase\"},{"
      "\"type\":\"Prepend\",\"prepend\":\"_\"}]}",

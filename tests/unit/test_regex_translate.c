@@ -157,16 +157,17 @@ static void refuses_what_may_differ(void **state)
 
 static void refuses_deep_nesting(void **state)
 {
-    static const char *const brackets[] = {"(", "["};
+    static const char brackets[] = "([";
     struct split_regex *r;
     char why[256];
 
     (void)state;
     for (int k = 0; k < 2; k++) {
-        char pattern[2001] = "";
-        for (int i = 0; i < 1000; i++)
-            strcat(pattern, brackets[k]);
+        char pattern[1001];
+        memset(pattern, brackets[k], 1000);
+        pattern[1000] = '\0';
         assert_int_equal(split_regex_open(&r, pattern, why, sizeof(why)), SHARD_EMODEL);
+        assert_non_null(strstr(why, "nested too deep"));
     }
 }
 
@@ -190,6 +191,33 @@ static void backtracking_ends(void **state)
     assert_int_equal(end, 4);
     split_regex_worker_free(w);
     split_regex_close(r);
+}
+
+/* Each match looks at all digits that follow: of 3,000 that is little, of a million it is
+ * too much, though no match is by itself. */
+static void a_text_has_a_limit(void **state)
+{
+    enum { N = 1000000, FEW = 3000 };
+    struct split_regex *r;
+    char why[256], *digits = malloc(N);
+    size_t start = 0, end = 0, n = 0;
+    int rc;
+
+    (void)state;
+    assert_non_null(digits);
+    memset(digits, '7', N);
+    assert_int_equal(split_regex_open(&r, "(?=(\\d{3})+(?!\\d))", why, sizeof(why)),
+                     SHARD_OK);
+    struct split_regex_worker *w = split_regex_worker_new(r);
+    while ((rc = split_regex_next(w, digits, N, &start, &end)) == SHARD_OK)
+        ;
+    assert_int_equal(rc, SHARD_EMATCH);
+    for (start = end = 0; split_regex_next(w, digits, FEW, &start, &end) == SHARD_OK; n++)
+        ;
+    assert_int_equal(n, FEW / 3);
+    split_regex_worker_free(w);
+    split_regex_close(r);
+    free(digits);
 }
 
 /* A million equal characters are one match for each of the usual patterns. */
@@ -223,7 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_as_oniguruma), cmocka_unit_test(refuses_what_may_differ),
         cmocka_unit_test(refuses_deep_nesting), cmocka_unit_test(backtracking_ends),
-        cmocka_unit_test(long_runs_match),
+        cmocka_unit_test(a_text_has_a_limit),   cmocka_unit_test(long_runs_match),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "shard/base64.h"
 #include "shard/status.h"
@@ -88,6 +89,34 @@ static void tiktoken_survives(void **state)
     survives(&(struct file){text, {TOKENIZER_SPECIAL_PARSE, "gpt2", named, 1}});
 }
 
+/* Every step, and a piece for each byte that the text has. */
+static void json_survives(void **state)
+{
+    static const char json[] =
+        "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},"
+        "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"_\"}]},"
+        "\"added_tokens\":[{\"id\":261,\"content\":\"<x>\",\"single_word\":true,"
+        "\"lstrip\":false,\"rstrip\":false,\"normalized\":true,\"special\":true}],"
+        "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":"
+        "\"Split\",\"pattern\":{\"Regex\":\"[^_&&\\\\S]+\"},\"behavior\":"
+        "\"MergedWithPrevious\",\"invert\":true},{\"type\":\"Metaspace\",\"replacement\":"
+        "\"_\",\"prepend_scheme\":\"never\"}]},\"decoder\":{\"type\":\"Sequence\","
+        "\"decoders\":[{\"type\":\"ByteFallback\"},{\"type\":\"Replace\",\"pattern\":"
+        "{\"String\":\"_\"},\"content\":\" \"},{\"type\":\"Fuse\"}]},"
+        "\"model\":{\"type\":\"BPE\",\"byte_fallback\":true,\"merges\":[\"a a\","
+        "[\"aa\",\"aa\"]],\"vocab\":{\"a\":256,\"aa\":257,\"aaaa\":258,\"_\":259,"
+        "\"\xe3\x81\x82\":260";
+    static char text[8192];
+    size_t n = (size_t)snprintf(text, sizeof(text), "%s", json);
+
+    (void)state;
+    for (int i = 0; i < 256; i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, ",\"<0x%02X>\":%d", (unsigned)i,
+                              i);
+    (void)snprintf(text + n, sizeof(text) - n, "}}}");
+    survives(&(struct file){text, {.special_tokens = TOKENIZER_SPECIAL_PARSE}});
+}
+
 /* SentencePiece word by word, without the library's C++. A long word, one of characters
  * that are no pieces, and a text that is normalized to more than it is. */
 static int encode_words(const void *model, size_t len, const struct tokenizer_model *info)
@@ -140,8 +169,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tiktoken_survives),
+        cmocka_unit_test(json_survives),
         cmocka_unit_test(words_survive),
     };
+
+    json_set_alloc_funcs(__wrap_malloc, free);
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
