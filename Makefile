@@ -495,7 +495,10 @@ PYTHON_TESTS := \
     tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \
+    tests/python/test_tokenizer_class.py \
+    tests/python/test_tokenizer_json.py \
     tests/python/test_tokenizer_spm.py \
+    tests/python/test_tokenizer_tiktoken.py \
     tests/python/test_views.py \
     tests/python/test_wheel.py
 
@@ -717,6 +720,13 @@ TRAINER_VENV ?= build/venv-trainer
 check-trainer: everything
 	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
 	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=600 tests/run.sh $(TRAINER_TESTS)
+
+## check-tokenizers: ids against PyPI's tokenizers, tiktoken and sentencepiece, on every code point and much more (5 minutes)
+TOKENIZER_TESTS := tests/python/test_tokenizer_json.py tests/python/test_tokenizer_tiktoken.py tests/python/test_tokenizer.py
+.PHONY: check-tokenizers
+check-tokenizers: everything
+	@tests/venv.sh $(VENV)
+	@BUILD='$(BUILD)' PYTHON='$(VENV)/bin/python' TOKENIZERS_LONG=1 TEST_TIMEOUT=600 tests/run.sh $(TOKENIZER_TESTS)
 
 ## check-memory: each command with one failed allocation, at each of its call stacks (3 minutes)
 .PHONY: check-memory

@@ -59,7 +59,7 @@ def check_data_set(folder, lines, out, suffix, alone, *options):
     config = json.loads((out / "dataset.json").read_text())["text"]["tokenizer"]
     assert all(config[name] == SPECIAL[piece] for name, piece in MARKERS.items()), config
     assert config.get("options") == about.get("options")
-    for own in (Tokenizer(out), Tokenizer.of_header(out / about["file"], about), pickle.loads(pickle.dumps(Tokenizer(out)))):
+    for own in (Tokenizer(out), Tokenizer(out / about["file"], header=about), pickle.loads(pickle.dumps(Tokenizer(out)))):
         assert own.markers == {name: SPECIAL[piece] for name, piece in MARKERS.items()}
         for record in reader:
             assert record.ids.tolist() == own.encode(record.caption) == alone.encode(record.caption), record.caption
