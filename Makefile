@@ -213,7 +213,7 @@ TOKENIZER_SRC := \
     shard/tokenizer/bpe_json.c \
     shard/tokenizer/byte_letters.c \
     shard/tokenizer/char_classes.c \
-    shard/tokenizer/decoder.c \
+    shard/tokenizer/token_decoder.c \
     shard/tokenizer/json_config.c \
     shard/tokenizer/json_pattern.c \
     shard/tokenizer/json_whole.c \

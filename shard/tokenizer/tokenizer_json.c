@@ -24,7 +24,7 @@
 #include "shard/tokenizer/bpe.h"
 #include "shard/tokenizer/bpe_json.h"
 #include "shard/tokenizer/byte_letters.h"
-#include "shard/tokenizer/decoder.h"
+#include "shard/tokenizer/token_decoder.h"
 #include "shard/tokenizer/json_config.h"
 #include "shard/tokenizer/json_whole.h"
 #include "shard/tokenizer/normalizer.h"

@@ -9,6 +9,8 @@ import pickle
 import subprocess
 import tempfile
 
+import package  # noqa: F401 - where latentmill is
+
 from latentmill import ShardReader, Tokenizer, build_view
 
 PROGRAM = pathlib.Path(os.environ.get("BUILD", "build")) / "latentmill"
@@ -19,8 +21,8 @@ MARKERS = {"bos": "<|begin|>", "eos": "<|end|>", "boi": "<|image|>", "eoi": "<|i
 SPECIAL = {piece: 260 + i for i, piece in enumerate(MARKERS.values())}
 
 
-def write_files(folder):
-    """Both kinds, of single bytes, "ab" and "\u732b"."""
+def write_files(folder, special):
+    """Both kinds, of single bytes, "ab" and "\u732b"; special: {piece: id} of the first."""
     pieces = [bytes([b]) for b in range(256)] + [b"ab", "\u732b".encode()[:2], "\u732b".encode(), b" ab"]
     (folder / "t.tiktoken").write_bytes(b"".join(base64.b64encode(piece) + b" %d\n" % i for i, piece in enumerate(pieces)))
     spelled = ["".join(LETTERS[b] for b in piece) for piece in pieces]
@@ -28,7 +30,7 @@ def write_files(folder):
     file = {"version": "1.0", "truncation": None, "padding": None, "normalizer": None, "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}, "post_processor": None,
             "added_tokens": [{"id": i, "content": piece, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-                             for piece, i in SPECIAL.items()],
+                             for piece, i in special.items()],
             "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
                       "fuse_unk": False, "byte_fallback": False, "vocab": {piece: i for i, piece in enumerate(spelled)},
                       "merges": [["a", "b"], cat[:2], [cat[0] + cat[1], cat[2]], [LETTERS[32], "ab"]]}}
@@ -109,7 +111,7 @@ def check_class(folder):
 def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        write_files(folder)
+        write_files(folder, SPECIAL)
         lines = folder / "lines.jsonl"
         lines.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
         check_data_set(folder, lines, folder / "json", "json", Tokenizer(folder / "model"), "--tokenizer", folder / "model")

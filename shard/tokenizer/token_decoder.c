@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/decoder.c - steps, each of which makes strings of strings. */
-#include "shard/tokenizer/decoder.h"
+ * shard/tokenizer/token_decoder.c - steps, each of which makes strings of strings. */
+#include "shard/tokenizer/token_decoder.h"
 
 #include <stdint.h>
 #include <stdlib.h>

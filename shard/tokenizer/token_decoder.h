@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/decoder.h - internal to shard/: how tokenizer.json makes text of
+ * shard/tokenizer/token_decoder.h - internal to shard/: how tokenizer.json makes text of
  * pieces: ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, BPEDecoder, Sequence.
  *
  * Bytes stay what they are where `tokenizers` would write U+FFFD: text comes back. */
-#ifndef SHARD_TOKENIZER_DECODER_H
-#define SHARD_TOKENIZER_DECODER_H
+#ifndef SHARD_TOKENIZER_TOKEN_DECODER_H
+#define SHARD_TOKENIZER_TOKEN_DECODER_H
 
 #include <stdbool.h>
 #include <stddef.h>
