@@ -16,7 +16,7 @@ SANITIZE ?=
 WERROR   ?=
 
 WARNINGS := -Wall -Wextra -Wshadow -Wvla
-PACKAGES := libjpeg libwebp libwebpdemux spng libzstd liblzma lcms2 zlib libcrypto libxxhash jansson
+PACKAGES := libjpeg libwebp libwebpdemux spng libzstd liblzma lcms2 zlib libcrypto libxxhash jansson libpcre2-8 libutf8proc
 sanitize := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 
 # Fuzzing builds take checksums for right: mutations must reach the code behind them.
@@ -27,6 +27,7 @@ lm_cflags   = -std=c11 -D_GNU_SOURCE -I. -ffp-contract=off -pthread $(WARNINGS) 
               -Wstrict-prototypes $(WERROR) $(sanitize) $(pkg_cflags) $(CFLAGS)
 lm_cxxflags = -std=c++17 -I. -pthread $(WARNINGS) $(WERROR) $(sanitize) $(CXXFLAGS)
 lm_ldflags  = -pthread $(sanitize) $(LDFLAGS)
+tokenizer_libs = -lsentencepiece -lpcre2-8 -lutf8proc -ljansson -lxxhash
 lm_libs     = $(pkg_libs) -lbz2 -lsentencepiece -lm
 pkg_cflags := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 # Debian 13's lcms2.pc names Little CMS's plug-ins too, which are under the GPL and not used here.
@@ -132,6 +133,7 @@ extra_cpu_avx2     := -O3 -mavx2 -mfma $(no_avx512)
 extra_cpu_avx512   := -O3 -mavx2 -mfma -mavx512f
 extra_resize_portable := -O3
 extra_patches := -O3
+extra_merge_word := -O3
 extra_resize_avx2     := -O3 -mavx2 $(no_avx512)
 extra_resize_avx512   := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512vnni
 
@@ -201,12 +203,56 @@ PYTHON_SRC := \
     shard/python/native/py_prefetcher.c \
     shard/python/native/py_shard.c
 
+# The package's other extension: these over TOKENIZER_SRC and what that needs of shard/.
+PYTHON_TOKENIZER_SRC := \
+    shard/python/native/py_tokenizer.c \
+    shard/base64.c \
+    shard/buffer.c \
+    shard/json_depth.c \
+    shard/status.c \
+    shard/valid_utf8.c
+
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
+    shard/tokenizer/added_tokens.c \
+    shard/tokenizer/bpe.c \
+    shard/tokenizer/bpe_json.c \
+    shard/tokenizer/byte_letters.c \
+    shard/tokenizer/char_classes.c \
+    shard/tokenizer/token_decoder.c \
+    shard/tokenizer/json_config.c \
+    shard/tokenizer/json_pattern.c \
+    shard/tokenizer/json_whole.c \
+    shard/tokenizer/lower_case.c \
+    shard/tokenizer/merge_long.c \
+    shard/tokenizer/merge_table.c \
+    shard/tokenizer/merge_word.c \
+    shard/tokenizer/normal_form.c \
+    shard/tokenizer/normalizer.c \
+    shard/tokenizer/piece_text.c \
+    shard/tokenizer/pieces.c \
+    shard/tokenizer/post_processor.c \
+    shard/tokenizer/pre_tokenizer.c \
+    shard/tokenizer/regex_property.c \
+    shard/tokenizer/regex_translate.c \
+    shard/tokenizer/split.c \
+    shard/tokenizer/split_known.c \
+    shard/tokenizer/split_regex.c \
+    shard/tokenizer/spm_normalize.c \
+    shard/tokenizer/spm_vocabulary.c \
+    shard/tokenizer/spm_words.c \
+    shard/tokenizer/tiktoken_file.c \
+    shard/tokenizer/token_ids.c \
+    shard/tokenizer/token_trie.c \
     shard/tokenizer/tokenizer_builtin.c \
     shard/tokenizer/tokenizer_charsmap.c \
+    shard/tokenizer/tokenizer_json.c \
     shard/tokenizer/tokenizer_model.c \
-    shard/tokenizer/tokenizer_spm.cc
+    shard/tokenizer/tokenizer_open.c \
+    shard/tokenizer/tokenizer_spm.cc \
+    shard/tokenizer/tokenizer_tiktoken.c \
+    shard/tokenizer/word_cache.c \
+    shard/tokenizer/word_cuts.c
 
 TOOLS_SRC := \
     tools/bench/bench.c \
@@ -323,6 +369,7 @@ TOOLS_SRC := \
     tools/export/tar_writer.c \
     tools/store/temporary.c \
     tools/view/tensor.c \
+    tools/run/tokenization.c \
     tools/cli/text_options.c \
     tools/prepare/unit.c \
     tools/prepare/unit_publish.c \
@@ -333,6 +380,10 @@ TOOLS_SRC := \
 
 UNIT_TESTS := \
     tests/unit/test_data_set.c \
+    tests/unit/test_bpe.c \
+    tests/unit/test_split.c \
+    tests/unit/test_tiktoken.c \
+    tests/unit/test_tokenizer_faults.c \
     tests/unit/test_decode.c \
     tests/unit/test_decode_faults.c \
     tests/unit/test_resize.c \
@@ -392,7 +443,10 @@ UNIT_TESTS := \
     tests/unit/test_safetensors.c \
     tests/unit/test_tensor.c \
     tests/unit/test_text_frame.c \
+    tests/unit/test_pre_tokenizer.c \
+    tests/unit/test_regex_translate.c \
     tests/unit/test_tokenizer.c \
+    tests/unit/test_tokenizer_json.c \
     tests/unit/test_utf8.c \
     tests/unit/test_vae_config.c \
     tests/unit/test_vae_decode.c \
@@ -409,7 +463,8 @@ TEST_PROGRAMS := \
     tests/programs/null_encoder.c \
     tests/programs/decode_files.c \
     tests/programs/encode_jpeg.c \
-    tests/programs/tokenize_lines.c \
+    tests/programs/spm_twin.c \
+    tests/programs/tokenize_texts.c \
     tests/programs/write_dump_shards.c \
     tests/programs/write_dataset_index.c \
     tests/programs/write_edits.c \
@@ -470,6 +525,10 @@ PYTHON_TESTS := \
     tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \
+    tests/python/test_tokenizer_class.py \
+    tests/python/test_tokenizer_json.py \
+    tests/python/test_tokenizer_spm.py \
+    tests/python/test_tokenizer_tiktoken.py \
     tests/python/test_views.py \
     tests/python/test_wheel.py
 
@@ -571,15 +630,30 @@ python_package := $(BUILD)/python/latentmill
 python_include := $(shell python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)
 python_objects := $(patsubst %.c,$(BUILD)/python/obj/%.o,$(PYTHON_SRC) \
                   $(filter-out shard/writer.c shard/file/sink.c shard/output.c,$(SHARD_SRC)))
+python_tokenizer_objects := $(patsubst %,$(BUILD)/python/obj/%.o,$(basename $(PYTHON_TOKENIZER_SRC) \
+                  $(filter-out %_builtin.c,$(TOKENIZER_SRC))))
 python_files   := $(patsubst shard/python/latentmill/%,$(python_package)/%,\
                   $(wildcard $(addprefix shard/python/latentmill/,*.py* */*.py)))
 ## python: the Python package, below $(BUILD)/python
 .PHONY: python
-python: $(python_package)/_shard.abi3.so $(python_files)
+python: $(python_package)/_shard.abi3.so $(python_package)/_tokenizer.abi3.so $(python_files)
 
 $(python_package)/_shard.abi3.so: $(python_objects)
 	@mkdir -p $(@D)
 	$(CC) $(lm_ldflags) -shared -o $@ $^ -lzstd -lxxhash -ljansson
+
+# Of an archive the linker takes what is needed.
+$(BUILD)/python/libtokenizer.a: $(filter-out %/py_tokenizer.o,$(python_tokenizer_objects))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(python_package)/_tokenizer.abi3.so: $(BUILD)/python/obj/shard/python/native/py_tokenizer.o $(BUILD)/python/libtokenizer.a
+	@mkdir -p $(@D)
+	$(CXX) $(lm_ldflags) -shared -o $@ $^ $(tokenizer_libs)
+
+$(BUILD)/python/obj/%.o: %.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CXX) $(lm_cxxflags) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
 
 $(BUILD)/python/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -594,7 +668,7 @@ $(python_package)/%: shard/python/latentmill/%
 # single files too (one of them tells SentencePiece's version).
 flags_now := $(CC) $(lm_cflags) $(CXX) $(lm_cxxflags) $(lm_ldflags) \
     $(extra_cpu_portable) $(extra_cpu_avx2) $(extra_cpu_avx512) $(extra_manifest) \
-    $(extra_planes) $(extra_patches) \
+    $(extra_planes) $(extra_patches) $(extra_merge_word) \
     $(extra_resize_portable) $(extra_resize_avx2) $(extra_resize_avx512)
 $(BUILD)/flags: $(if $(pkg_libs),,need-packages) force
 	@mkdir -p $(@D)
@@ -613,7 +687,8 @@ fuzz_corpora  := $(patsubst tests/fuzz/%.c,tests/fuzz/corpus/%,$(FUZZ_TARGETS))
 
 # Their own malloc(), to fail at each allocation in turn.
 $(BUILD)/tests/unit/test_reader_jsonl_faults $(BUILD)/tests/unit/test_reader_tar_faults \
-$(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom: private LDFLAGS += \
+$(BUILD)/tests/unit/test_decode_faults $(BUILD)/tests/unit/test_vae_oom \
+$(BUILD)/tests/unit/test_tokenizer_faults: private LDFLAGS += \
     -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=aligned_alloc,--wrap=posix_memalign
 
 # Its own rename(), for what others do just before.
@@ -686,6 +761,13 @@ check-encoders: all python
 	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
 	@PYTHONDONTWRITEBYTECODE= BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=480 \
 	    tests/run.sh $(ENCODER_TESTS)
+
+## check-tokenizers: ids against PyPI's tokenizers, tiktoken and sentencepiece, on every code point and much more (5 minutes)
+TOKENIZER_TESTS := tests/python/test_tokenizer_json.py tests/python/test_tokenizer_tiktoken.py tests/python/test_tokenizer.py
+.PHONY: check-tokenizers
+check-tokenizers: everything
+	@tests/venv.sh $(VENV)
+	@BUILD='$(BUILD)' PYTHON='$(VENV)/bin/python' TOKENIZERS_LONG=1 TEST_TIMEOUT=600 tests/run.sh $(TOKENIZER_TESTS)
 
 ## check-memory: each command with one failed allocation, at each of its call stacks (3 minutes)
 .PHONY: check-memory
@@ -766,6 +848,6 @@ parallel = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 all_objects := $(call objects,$(INGEST_SRC) $(VAE_SRC) $(SHARD_SRC) $(TOKENIZER_SRC) $(TOOLS_SRC) \
     tools/main.c $(UNIT_TESTS) $(TEST_PROGRAMS) $(FUZZ_TARGETS) tests/fuzz/replay.c \
     tests/unit/vae_case.c)
-.SECONDARY: $(all_objects) $(python_objects)
+.SECONDARY: $(all_objects) $(python_objects) $(python_tokenizer_objects)
 .DELETE_ON_ERROR:
--include $(all_objects:.o=.d) $(python_objects:.o=.d)
+-include $(all_objects:.o=.d) $(python_objects:.o=.d) $(python_tokenizer_objects:.o=.d)

@@ -32,7 +32,9 @@
     X(EMPTY_TEXT, "empty_text")                                                          \
     X(TEXT_NOT_UTF8, "text_not_utf8")                                                    \
     X(TOO_LONG, "too_long")                                                              \
-    X(ENCODER_FAILED, "encoder_failed")
+    X(ENCODER_FAILED, "encoder_failed")                                                  \
+    X(SPECIAL_TOKEN, "special_token")                                                    \
+    X(MATCH_LIMIT, "match_limit")
 
 enum reject_reason {
     REJECT_NONE = 0,

@@ -124,6 +124,8 @@ static int check_header(const struct shard_header *h)
         rc = check_object(h->config);
     if (rc == SHARD_OK && t->present)
         rc = check_object(t->tables);
+    if (rc == SHARD_OK && t->present)
+        rc = check_object(t->options);
     for (size_t i = 0; i < h->n_encoders && rc == SHARD_OK; i++)
         rc = check_encoder(&h->encoders[i]);
     return rc;
@@ -255,13 +257,20 @@ static json_t *id_or_null(int64_t id)
 
 static json_t *tokenizer_to_json(const struct shard_tokenizer *t)
 {
+    json_t *object;
+
     if (!t->present)
         return json_null();
-    return json_pack(
+    object = json_pack(
         "{s:s, s:s, s:o, s:s, s:s, s:I, s:o, s:o, s:I, s:I}", "kind", t->kind, "special",
         t->special, "tables", parse_object(t->tables), "sha256", t->sha256, "file",
         t->file, "n_pieces", (json_int_t)t->n_pieces, "bos", id_or_null(t->bos), "eos",
         id_or_null(t->eos), "boi", (json_int_t)t->boi, "eoi", (json_int_t)t->eoi);
+    if (t->options == NULL || object == NULL ||
+        json_object_set_new(object, "options", parse_object(t->options)) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 int shard_header_to_json(const struct shard_header *h, char **json)

@@ -66,13 +66,14 @@ struct shard_encoder {
 struct shard_tokenizer {
     bool present;       /* false: --tokenizer none; the rest is then unset */
     const char *sha256; /* of the model file */
-    const char *file;   /* beside the shards: "tokenizer-0123456789ab.model" */
+    const char *file;   /* beside the shards: "tokenizer-0123456789ab.json" */
     uint32_t n_pieces;
-    int64_t bos, eos; /* -1: the model has none (null in JSON) */
+    int64_t bos, eos; /* -1: there is none (null in JSON) */
     uint32_t boi, eoi;
-    const char *kind;    /* "sentencepiece" */
+    const char *kind;    /* tokenizer_kind() */
     const char *special; /* what text like a special token becomes: tokenizer_special() */
     const char *tables;  /* what it was built with, JSON object; NULL: not known */
+    const char *options; /* what its file does not say, JSON object; NULL: nothing */
 };
 
 struct shard_header {

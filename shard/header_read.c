@@ -292,6 +292,7 @@ static void parse_tokenizer(struct shard_json *j, const json_t *object,
     t->kind = shard_json_string(j, object, "kind");
     t->special = shard_json_string(j, object, "special");
     t->tables = get_object_text(j, object, "tables");
+    t->options = get_object_text(j, object, "options");
     t->sha256 = shard_json_string(j, object, "sha256");
     t->file = shard_json_string(j, object, "file");
     t->n_pieces = (uint32_t)shard_json_integer(j, object, "n_pieces", UINT32_MAX);
@@ -382,6 +383,7 @@ void shard_header_free(struct shard_header *h)
         free_encoder(&h->encoders[i]);
     free((char *)h->config);
     free((char *)h->tokenizer.tables);
+    free((char *)h->tokenizer.options);
     free(parsed->encoders);
     json_decref(parsed->root);
     free(parsed);

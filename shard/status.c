@@ -24,6 +24,10 @@ const char *shard_strerror(int status)
         return "invalid record or option";
     case SHARD_EMODEL:
         return "unusable tokenizer model";
+    case SHARD_ESPECIAL:
+        return "special token in a text";
+    case SHARD_EMATCH:
+        return "match limit of a regular expression";
     default:
         return "unknown status";
     }

@@ -13,7 +13,9 @@ enum shard_status {
     SHARD_EVERSION = -4, /* a later format than this reader knows */
     SHARD_EDAMAGED = -5, /* a frame is damaged: its records are lost, others are not */
     SHARD_EINVAL = -6,   /* the caller's record or option breaks a limit of FORMAT.md */
-    SHARD_EMODEL = -7    /* a tokenizer model that is not what it should be */
+    SHARD_EMODEL = -7,   /* a tokenizer model that is not what it should be */
+    SHARD_ESPECIAL = -8, /* a text spells a special token, and is not to */
+    SHARD_EMATCH = -9 /* a text is too hard for a regular expression: its match limit */
 };
 
 /* A short English name of `status`. Static; never NULL. */

@@ -29,6 +29,8 @@ build,check,ci  liblcms2-dev          pkg-config --exists lcms2
 build,check,ci  libssl-dev            pkg-config --exists libcrypto
 build,check,ci  libxxhash-dev         pkg-config --exists libxxhash
 build,check,ci  libjansson-dev        pkg-config --exists jansson
+build,check,ci  libpcre2-dev          pkg-config --exists libpcre2-8
+build,check,ci  libutf8proc-dev       pkg-config --exists libutf8proc
 build,check,ci  libsentencepiece-dev  has_header sentencepiece_processor.h
 check,ci        libcmocka-dev         pkg-config --exists cmocka
 check,ci        python3               command -v python3

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds latentmill._shard from the C sources of the tree that this folder is in.
+"""Builds latentmill._shard and latentmill._tokenizer from the C sources of the tree that this
+folder is in.
 
 setuptools does not reach outside of its folder, so they are copied: into the build's own
 folder, and, for a source distribution, into csrc/, where they are found from then on.
-Needs the headers of libzstd, xxHash and jansson.
+Needs the headers of libzstd, xxHash and jansson; for the tokenizers those of SentencePiece, PCRE2
+and utf8proc, too: where they are missing, the package is built without latentmill.Tokenizer.
 """
 
 import re
@@ -16,15 +18,29 @@ from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE / "csrc" if (HERE / "csrc").exists() else HERE.parent.parent
-NOT_READER = {"writer.c", "sink.c", "output.c"}
+NOT_READER = {"writer.c", "sink.c", "output.c", "py_tokenizer.c"}
+TOKENIZER_NEEDS = ("base64.c", "buffer.c", "json_depth.c", "status.c", "valid_utf8.c")
 
 
-def c_files():
-    """Relative to ROOT: what the extension is made of."""
+def reader_files():
+    """Relative to ROOT: what latentmill._shard is made of."""
     for folder in ("shard", "shard/file", "shard/index", "shard/python/native"):
         for path in sorted((ROOT / folder).glob("*.[ch]")):
             if path.name not in NOT_READER:
                 yield path.relative_to(ROOT)
+
+
+def tokenizer_files():
+    """Relative to ROOT: what latentmill._tokenizer is made of, but for headers of shard/."""
+    yield Path("shard/python/native/py_tokenizer.c")
+    for name in TOKENIZER_NEEDS:
+        yield Path("shard") / name
+    for path in sorted((ROOT / "shard/tokenizer").glob("*.*")):
+        if path.name != "tokenizer_builtin.c":
+            yield path.relative_to(ROOT)
+
+
+FILES = {"latentmill._shard": reader_files, "latentmill._tokenizer": tokenizer_files}
 
 
 def version():
@@ -33,7 +49,7 @@ def version():
 
 
 def copy_sources(to):
-    for path in c_files():
+    for path in {path for files in FILES.values() for path in files()}:
         (to / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, to / path)
 
@@ -42,7 +58,7 @@ class BuildExt(build_ext):
     def build_extension(self, ext):
         csrc = Path(self.build_temp) / "csrc"
         copy_sources(csrc)
-        ext.sources = [str(csrc / path) for path in c_files() if path.suffix == ".c"]
+        ext.sources = [str(csrc / path) for path in FILES[ext.name]() if path.suffix in (".c", ".cc")]
         ext.include_dirs = [str(csrc)]
         super().build_extension(ext)
 
@@ -53,6 +69,12 @@ class Sdist(sdist):
         copy_sources(Path(base_dir) / "csrc")
 
 
+FLAGS = ["-pthread", "-ffp-contract=off", "-fvisibility=hidden"]
+LIMITED = {
+    "define_macros": [("_GNU_SOURCE", None), ("Py_LIMITED_API", "0x030B0000")],
+    "py_limited_api": True,
+}
+
 setup(
     version=version(),
     cmdclass={"build_ext": BuildExt, "sdist": Sdist},
@@ -61,17 +83,19 @@ setup(
             "latentmill._shard",
             sources=[],
             libraries=["zstd", "xxhash", "jansson"],
-            define_macros=[("_GNU_SOURCE", None), ("Py_LIMITED_API", "0x030B0000")],
-            extra_compile_args=[
-                "-std=c11",
-                "-O3",
-                "-pthread",
-                "-ffp-contract=off",
-                "-fvisibility=hidden",
-            ],
+            extra_compile_args=["-std=c11", "-O3", *FLAGS],
             extra_link_args=["-pthread"],
-            py_limited_api=True,
-        )
+            **LIMITED,
+        ),
+        Extension(
+            "latentmill._tokenizer",
+            sources=[],
+            libraries=["sentencepiece", "pcre2-8", "utf8proc", "jansson", "xxhash"],
+            extra_compile_args=["-O2", *FLAGS],
+            language="c++",
+            optional=True,
+            **LIMITED,
+        ),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -20,9 +20,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/valid_utf8.h"
+
 struct trie {
     const unsigned char *units; /* at any address */
     size_t n_units;
+    const char *strings;
     size_t strings_len;
     size_t *stack; /* nodes still to visit, at most n_units */
     size_t n_stack;
@@ -55,6 +58,21 @@ static void push(struct trie *t, size_t node)
     t->stack[t->n_stack++] = node;
 }
 
+static bool has_value(uint32_t unit)
+{
+    return (unit & 1U << 8) != 0;
+}
+
+static size_t value_at(const struct trie *t, size_t base)
+{
+    return unit_at(t, base) & INT32_MAX;
+}
+
+static bool leads(const struct trie *t, size_t base, uint32_t byte)
+{
+    return label(unit_at(t, base ^ byte)) == byte;
+}
+
 static bool visit(struct trie *t, size_t node)
 {
     const uint32_t unit = unit_at(t, node);
@@ -62,10 +80,10 @@ static bool visit(struct trie *t, size_t node)
 
     if ((base | 0xff) >= t->n_units)
         return false;
-    if ((unit & 1U << 8) != 0 && (unit_at(t, base) & INT32_MAX) >= t->strings_len)
+    if (has_value(unit) && value_at(t, base) >= t->strings_len)
         return false;
     for (uint32_t c = 0; c < 256; c++)
-        if (label(unit_at(t, base ^ c)) == c)
+        if (leads(t, base, c))
             push(t, base ^ c);
     return true;
 }
@@ -80,6 +98,19 @@ static const char *walk(struct trie *t)
     return NULL;
 }
 
+/* Of a map that is long enough. */
+static struct trie trie_of(const void *map, size_t len)
+{
+    const char *bytes = map;
+    uint32_t trie_len;
+
+    memcpy(&trie_len, map, sizeof(trie_len));
+    return (struct trie){.units = (const unsigned char *)map + sizeof(trie_len),
+                         .n_units = trie_len / 4,
+                         .strings = bytes + sizeof(trie_len) + trie_len,
+                         .strings_len = len - sizeof(trie_len) - trie_len};
+}
+
 const char *tokenizer_charsmap_fault(const void *map, size_t len)
 {
     uint32_t trie_len;
@@ -89,9 +120,7 @@ const char *tokenizer_charsmap_fault(const void *map, size_t len)
     memcpy(&trie_len, map, sizeof(trie_len));
     if (trie_len == 0 || trie_len % 4 != 0 || trie_len >= len - sizeof(trie_len))
         return "its normalization map is cut short";
-    struct trie t = {.units = (const unsigned char *)map + sizeof(trie_len),
-                     .n_units = trie_len / 4,
-                     .strings_len = len - sizeof(trie_len) - trie_len};
+    struct trie t = trie_of(map, len);
     t.stack = calloc(t.n_units, sizeof(*t.stack));
     t.seen = calloc(t.n_units, 1);
     const char *fault = t.stack != NULL && t.seen != NULL
@@ -100,4 +129,66 @@ const char *tokenizer_charsmap_fault(const void *map, size_t len)
     free(t.stack);
     free(t.seen);
     return fault;
+}
+
+/* A value may point to the middle of a string: each that a node has is looked at, whether
+ * a text can lead there or not. */
+bool tokenizer_charsmap_is_utf8(const void *map, size_t len)
+{
+    if (len == 0)
+        return true;
+    const struct trie t = trie_of(map, len);
+    if (t.strings[t.strings_len - 1] != '\0' ||
+        !shard_utf8_valid(t.strings, t.strings_len))
+        return false;
+    for (size_t i = 0; i < t.n_units; i++) {
+        const uint32_t unit = unit_at(&t, i);
+        const size_t base = i ^ offset(unit);
+
+        if (unit >> 31 == 0 && has_value(unit) && base < t.n_units &&
+            value_at(&t, base) < t.strings_len &&
+            ((unsigned char)t.strings[value_at(&t, base)] & 0xc0) == 0x80)
+            return false;
+    }
+    return true;
+}
+
+size_t tokenizer_charsmap_find(const void *map, size_t len, const char *text,
+                               size_t text_len, const char **to)
+{
+    size_t found = 0;
+
+    if (len == 0)
+        return 0;
+    const struct trie t = trie_of(map, len);
+    size_t base = offset(unit_at(&t, 0));
+    for (size_t i = 0; i < text_len; i++) {
+        const size_t node = base ^ (unsigned char)text[i];
+        const uint32_t unit = unit_at(&t, node);
+
+        if (label(unit) != (unsigned char)text[i])
+            break;
+        base = node ^ offset(unit);
+        if (has_value(unit)) {
+            found = i + 1;
+            *to = t.strings + value_at(&t, base);
+        }
+    }
+    return found;
+}
+
+bool tokenizer_charsmap_keeps(const void *map, size_t len, unsigned char byte)
+{
+    if (len == 0)
+        return true;
+    const struct trie t = trie_of(map, len);
+    const size_t root = offset(unit_at(&t, 0));
+    if (!leads(&t, root, byte))
+        return true;
+    const uint32_t unit = unit_at(&t, root ^ byte);
+    const size_t base = root ^ byte ^ offset(unit);
+    for (uint32_t c = 0; c < 0x80; c++)
+        if (leads(&t, base, c))
+            return false;
+    return !has_value(unit);
 }

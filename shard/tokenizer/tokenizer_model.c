@@ -7,10 +7,12 @@
  * found wherever it is; groups, which no version of the format has, are refused.
  *
  *     ModelProto     1 pieces (repeated)   2 trainer_spec   3 normalizer_spec
- *     SentencePiece  1 piece
- *     TrainerSpec    3 model_type
- *     NormalizerSpec 1 name   2 precompiled_charsmap
- */
+ *     SentencePiece  1 piece   2 score (float)   3 type
+ *     TrainerSpec    3 model_type   24 treat_whitespace_as_suffix   35 byte_fallback
+ *     NormalizerSpec 1 name   2 precompiled_charsmap   3 add_dummy_prefix
+ *                    4 remove_extra_whitespaces   5 escape_whitespaces
+ *
+ * Of a field that stands twice the last one counts, as in any protobuf. */
 #include "shard/tokenizer/tokenizer_model.h"
 
 #include <inttypes.h>
@@ -23,9 +25,15 @@
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 enum { MODEL_PIECE = 1, MODEL_TRAINER_SPEC = 2, MODEL_NORMALIZER_SPEC = 3 };
-enum { PIECE_TEXT = 1 };
-enum { TRAINER_MODEL_TYPE = 3 };
-enum { NORMALIZER_NAME = 1, NORMALIZER_CHARSMAP = 2 };
+enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
+enum { TRAINER_MODEL_TYPE = 3, TRAINER_SUFFIX = 24, TRAINER_BYTE_FALLBACK = 35 };
+enum {
+    NORMALIZER_NAME = 1,
+    NORMALIZER_CHARSMAP = 2,
+    NORMALIZER_PREFIX = 3,
+    NORMALIZER_EXTRA = 4,
+    NORMALIZER_ESCAPE = 5
+};
 enum { MAX_MODEL = 1 << 28 }; /* bytes; the largest models in use have 5 million */
 
 /* A part of the file that is read from `at` to `end`. */
@@ -155,10 +163,12 @@ static int read_trainer_spec(const struct cursor *file, const struct field *mess
         int rc = read_field(&c, &f);
         if (rc < 0)
             return rc;
-        if (f.number == TRAINER_MODEL_TYPE && f.wire == WIRE_VARINT) {
+        if (f.number == TRAINER_MODEL_TYPE && f.wire == WIRE_VARINT)
             out->type = f.value;
-            out->type_named = true;
-        }
+        if (f.number == TRAINER_SUFFIX && f.wire == WIRE_VARINT)
+            out->treat_whitespace_as_suffix = f.value != 0;
+        if (f.number == TRAINER_BYTE_FALLBACK && f.wire == WIRE_VARINT)
+            out->byte_fallback = f.value != 0;
     }
     return SHARD_OK;
 }
@@ -178,15 +188,21 @@ static int read_normalizer_spec(const struct cursor *file, const struct field *m
             out->normalizer = f.bytes;
             out->normalizer_len = f.len;
         }
-        if (f.number != NORMALIZER_CHARSMAP || f.wire != WIRE_BYTES || f.len == 0)
+        if (f.number == NORMALIZER_PREFIX && f.wire == WIRE_VARINT)
+            out->add_dummy_prefix = f.value != 0;
+        if (f.number == NORMALIZER_EXTRA && f.wire == WIRE_VARINT)
+            out->remove_extra_whitespaces = f.value != 0;
+        if (f.number == NORMALIZER_ESCAPE && f.wire == WIRE_VARINT)
+            out->escape_whitespaces = f.value != 0;
+        if (f.number != NORMALIZER_CHARSMAP || f.wire != WIRE_BYTES)
             continue;
-        const char *fault = tokenizer_charsmap_fault(f.bytes, f.len);
-        if (fault != NULL)
-            return fail(&c, "%s", fault);
         out->charsmap = f.bytes;
         out->charsmap_len = f.len;
     }
-    return SHARD_OK;
+    const char *fault = out->charsmap_len > 0
+                            ? tokenizer_charsmap_fault(out->charsmap, out->charsmap_len)
+                            : NULL;
+    return fault == NULL ? SHARD_OK : fail(&c, "%s", fault);
 }
 
 static int read_model_field(struct cursor *c, struct tokenizer_model *out)
@@ -201,6 +217,7 @@ static int read_model_field(struct cursor *c, struct tokenizer_model *out)
         out->n_pieces++;
         return read_piece(c, &f);
     case MODEL_TRAINER_SPEC:
+        out->has_trainer = true;
         return read_trainer_spec(c, &f, out);
     case MODEL_NORMALIZER_SPEC:
         return read_normalizer_spec(c, &f, out);
@@ -216,6 +233,8 @@ int tokenizer_model_read(const void *model, size_t len, struct tokenizer_model *
 
     memset(out, 0, sizeof(*out));
     out->type = TOKENIZER_UNIGRAM;
+    out->add_dummy_prefix = out->remove_extra_whitespaces = out->escape_whitespaces =
+        true;
     if (len == 0)
         return fail(&c, "empty");
     if (len > MAX_MODEL)
@@ -230,21 +249,60 @@ int tokenizer_model_read(const void *model, size_t len, struct tokenizer_model *
     return SHARD_OK;
 }
 
+static struct tokenizer_model_piece piece_of(const struct cursor *file,
+                                             const struct field *message)
+{
+    struct tokenizer_model_piece piece = {.type = TOKENIZER_PIECE_NORMAL};
+    struct cursor c = inside(file, message);
+    struct field f;
+
+    while (c.at < c.end && read_field(&c, &f) == SHARD_OK) {
+        if (f.number == PIECE_TEXT && f.wire == WIRE_BYTES) {
+            piece.text = (const char *)f.bytes;
+            piece.len = f.len;
+        } else if (f.number == PIECE_SCORE && f.wire == WIRE_FIXED32) {
+            memcpy(&piece.score, f.bytes, sizeof(piece.score));
+        } else if (f.number == PIECE_TYPE && f.wire == WIRE_VARINT &&
+                   (uint32_t)f.value >= TOKENIZER_PIECE_NORMAL &&
+                   (uint32_t)f.value <= TOKENIZER_PIECE_BYTE) {
+            piece.type = (enum tokenizer_piece_type)(uint32_t)f.value;
+        }
+    }
+    return piece;
+}
+
+void tokenizer_model_pieces(const void *model, size_t len,
+                            struct tokenizer_model_piece *pieces)
+{
+    char why[1];
+    struct cursor c = {model, model, (const unsigned char *)model + len, why,
+                       sizeof(why)};
+    struct field f;
+
+    while (c.at < c.end && read_field(&c, &f) == SHARD_OK)
+        if (f.number == MODEL_PIECE && f.wire == WIRE_BYTES)
+            *pieces++ = piece_of(&c, &f);
+}
+
 int tokenizer_model_check(const void *model, size_t len, struct tokenizer_model *out,
                           char *why, size_t cap)
 {
-    static const char *const names[] = {NULL, "UNIGRAM", "BPE", "WORD", "CHAR"};
     struct cursor c = {.why = why, .cap = cap};
 
     int rc = tokenizer_model_read(model, len, out, why, cap);
     if (rc < 0)
         return rc;
     if (out->type > TOKENIZER_CHAR || out->type < TOKENIZER_UNIGRAM)
-        return fail(&c, "a model of unknown type %" PRIu64 "; only BPE models are taken",
+        return fail(&c,
+                    "a model of unknown type %" PRIu64
+                    "; only BPE and Unigram models are "
+                    "taken",
                     out->type);
-    if (out->type != TOKENIZER_BPE)
-        return fail(&c, "a %s model%s; only BPE models are taken", names[out->type],
-                    out->type_named ? "" : " (it names no type: old, or cut short)");
+    if (out->type == TOKENIZER_WORD || out->type == TOKENIZER_CHAR)
+        return fail(&c, "a %s model; only BPE and Unigram models are taken",
+                    out->type == TOKENIZER_WORD ? "WORD" : "CHAR");
+    if (!out->has_trainer)
+        return fail(&c, "cut short: it ends before its trainer_spec");
     if (!out->has_normalizer)
         return fail(&c, "cut short: it ends before its normalizer_spec");
     return SHARD_OK;

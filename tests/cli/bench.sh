@@ -59,6 +59,22 @@ expect_match stdout '^  text +made up$'
 expect_match stdout '^  captions_per_second +[0-9]'
 expect "no other section" test "$(grep -c '^[a-z]' "$T/.stdout")" = 3
 
+# Files of text: documents of 10,000 bytes, which end where a character does.
+printf 'caf\303\251 %.0s' $(seq 5000) >"$T/text.txt" # 30,000 bytes
+run latentmill bench --repeats 1 --json tokenizer "$T/text.txt" "$T/text.txt"
+expect_status 0
+json "documents" '.tokenizer | .text == "documents of 10 kB" and .captions == 8 and .megabytes == 0.06 and
+    .megabytes_per_second > 0'
+printf '\377' >"$T/latin.txt"
+run latentmill bench tokenizer "$T/latin.txt"
+expect_status 1
+expect_match stderr '^error: .*latin.txt: is not UTF-8$'
+run latentmill bench tokenizer "$T/none.txt"
+expect_status 1
+: >"$T/empty.txt"
+run latentmill bench tokenizer "$T/empty.txt"
+expect_match stderr 'there is no text to measure with'
+
 for form in "" --json; do
     run eval "latentmill bench --repeats 1 $form tokenizer >/dev/full"
     expect_status 1

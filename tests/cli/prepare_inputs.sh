@@ -184,7 +184,7 @@ for name in x.rejects.jsonl x.manifest.json x.lms x+00001.lms x.lms.tmp.host.1.0
     clash "$name" "$T/e/x.jsonl" "$T/link/$name"
 done
 clash sub/x.rejects.jsonl --name 'sub/{a,x}' "$T/e/sub/x.rejects.jsonl" "$T/e/x.jsonl"
-for name in dataset.json tokenizer-0123.model; do
+for name in dataset.json tokenizer-0123.model tokenizer-0123.json tokenizer-0123.tiktoken; do
     printf '{"text":"mine"}\n' >"$T/e/$name"
     run latentmill prepare --quiet --tokenizer none --input-format jsonl --out "$T/e" "$T/e/$name"
     expect_status 2

@@ -58,11 +58,11 @@ error: --boi <no such piece>: the tokenizer has no such piece
 END
 refused --out "$T/o" --eoi '</s>' $scenes
 expect_stderr <<'END'
-error: --eoi </s>: is the tokenizer's BOS or EOS
+error: --eoi </s>: is the BOS or EOS
 END
 refused --out "$T/o" --tokenizer none --boi x $scenes
 expect_stderr <<'END'
-error: --boi and --eoi need a tokenizer
+error: --boi, --eoi, --bos and --eos need a tokenizer
 END
 refused --out "$T/o" "$T/missing.tar"
 expect_stderr <<'END'
@@ -149,20 +149,32 @@ expect_stderr <<'END'
 error: --vae a b/c d: No such file or directory
 END
 refused --out "$T/o" --tokenizer mistralai/Mistral-7B $scenes
-expect_match stderr 'hf download mistralai/Mistral-7B tokenizer.model .* then --tokenizer Mistral-7B/tok'
+expect_match stderr 'hf download mistralai/Mistral-7B tokenizer.json .* then --tokenizer Mistral-7B$'
 for kind in tokenizer.json x.tiktoken; do
     : >"$T/$kind"
     refused --out "$T/o" --tokenizer "$T/$kind" $scenes
-    expect_match stderr "is not read yet, but a SentencePiece BPE model .* is; --tokenizer none"
+    expect_match stderr "^error: --tokenizer .T/$kind: empty"
 done
 refused --out "$T/o" --tokenizer "$T/many" $scenes
-expect_match stderr 'is a folder; name a SentencePiece BPE model\. In it: 10, '
-touch "$T/many/tokenizer.json"
+expect_match stderr 'is a folder without tokenizer.json, tokenizer.model or a .tiktoken file\. In it: 10, '
+touch "$T/many/a.tiktoken" "$T/many/b.tiktoken"
 refused --out "$T/o" --tokenizer "$T/many" $scenes
-expect_match stderr 'its tokenizer.json is not read yet'
-touch "$T/many/tokenizer.model"
-refused --out "$T/o" --tokenizer "$T/many" $scenes
-expect_match stderr 'is a folder; give .T/many/tokenizer.model$'
+expect_match stderr '/many: has 2 .tiktoken files; name one of them$'
+for file in tokenizer.model tokenizer.json; do # the last is looked for first
+    touch "$T/many/$file"
+    refused --out "$T/o" --tokenizer "$T/many" $scenes
+    expect_match stderr "^error: --tokenizer .T/many/$file: empty"
+done
+for token in '=5' 'a' 'a=' 'a=x' 'a=-1' 'a=2147483648' 'a=1x'; do
+    refused --out "$T/o" --special-token "$token" $scenes
+    expect_match stderr '^error: --special-token .*: must be PIECE=ID'
+done
+refused --out "$T/o" --special-token a=1 --special-token a=2 $scenes
+expect_match stderr '^error: --special-token a: is given twice$'
+refused --out "$T/o" --tokenizer none --special-tokens reject $scenes
+expect_match stderr '^error: --special-tokens, --special-token and --pattern need a tokenizer$'
+refused --out "$T/o" --special-tokens perhaps $scenes
+expect_match stderr 'must be one of plain|parse|reject'
 
 LATENTMILL_ISA=abacus refused --out "$T/o" $scenes
 expect_match stderr '^error: LATENTMILL_ISA=abacus: is none of portable, avx2, avx512'

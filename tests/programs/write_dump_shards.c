@@ -47,6 +47,7 @@ struct model {
 };
 static struct model embedded, own;
 static struct tokenizer *tokenizer;
+static struct tokenizer_worker *worker;
 
 static struct model model_of(const void *bytes, size_t len, const char *tail)
 {
@@ -71,7 +72,10 @@ static void open_models(void)
 
     embedded = model_of(bytes, len, "");
     own = model_of(bytes, len, "\x78\x01"); /* field 15 = 1 */
-    check(tokenizer_open(&tokenizer, own.bytes, own.len, "own") == SHARD_OK, "tokenizer");
+    check(tokenizer_open(&tokenizer, own.bytes, own.len, "own", NULL) == SHARD_OK,
+          "tokenizer");
+    worker = tokenizer_worker_new(tokenizer);
+    check(worker != NULL, "worker");
 }
 
 static void write_model(const char *folder, const struct model *m)
@@ -189,7 +193,7 @@ static struct shard_alternative text_of(const char *name, const char *text, size
 
     if (!tokenized)
         return a;
-    check(tokenizer_encode(tokenizer, text, len, &ids, &a.n_ids) == SHARD_OK, "encode");
+    check(tokenizer_encode(worker, text, len, &ids, &a.n_ids) == SHARD_OK, "encode");
     check(n_all_ids + a.n_ids <= sizeof(all_ids) / sizeof(all_ids[0]), "all_ids is full");
     a.ids = memcpy(all_ids + n_all_ids, ids, a.n_ids * sizeof(*ids));
     n_all_ids += a.n_ids;
@@ -550,6 +554,7 @@ int main(int argc, char **argv)
     write_pairs("raw", path, NULL);
     snprintf(path, sizeof(path), "%s/others.lms", argv[1]);
     write_others(path);
+    tokenizer_worker_free(worker);
     tokenizer_close(tokenizer);
     free(embedded.bytes);
     free(own.bytes);

@@ -106,7 +106,7 @@ int main(int argc, char **argv)
                                         .patch = 1,
                                         .tokenizer = {true, "abcd", "none", 10, 1, 2, 10,
                                                       11, "sentencepiece", "user_defined",
-                                                      NULL},
+                                                      NULL, NULL},
                                         .n_encoders = more ? 1 + N_MORE : 1,
                                         .encoders = encoders};
     struct shard_writer *w = NULL;

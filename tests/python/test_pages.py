@@ -17,6 +17,7 @@ import tempfile
 
 import dataset_shards
 import test_export
+import test_tokenizer_class
 import zstandard
 
 ROOT = pathlib.Path.cwd()
@@ -144,6 +145,10 @@ def bring(folder):
     for path in (ROOT / "vae_encode/default").glob("*.[js]*"):
         shutil.copy(path, vae)
     shutil.copy(ROOT / "shard/default/tokenizer.model", folder)
+    test_tokenizer_class.write_files(folder, {"<|im_start|>": 260, "<|im_end|>": 261, "<|vision_start|>": 262, "<|vision_end|>": 263})
+    (folder / "model").rename(folder / "Qwen2.5-7B")
+    (folder / "t.tiktoken").rename(folder / "emu3.tiktoken")
+    shutil.copy(ROOT / "README.md", folder / "botchan.txt")
     names = subprocess.run(["tar", "tf", ROOT / dataset_shards.SAMPLE_SET[0]], capture_output=True, check=True,
                            text=True).stdout.split()[:6]
     with tempfile.TemporaryDirectory() as temporary:

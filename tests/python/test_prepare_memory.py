@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Long texts, of pairs and of documents, are tokenized within --decode-mem.
 
-Eight workers, texts of 256 KiB of which each needs 64 MiB, a budget of 64 MiB. The memory is
+Eight workers, texts of one word of 1 MiB, which needs 64 MiB each, a budget of 64 MiB. The memory is
 the process's largest resident size less that of the same run over short texts, and less what
 the texts and their ids take until they are written.
 """
@@ -18,7 +18,7 @@ import decoding
 
 PROGRAM = os.path.join(os.environ.get("BUILD", "build"), "latentmill")
 MIB = 1 << 20
-TEXT = 256 << 10
+TEXT = 1 << 20
 N = 12
 ARENAS = 8 * 4 * MIB + 16 * MIB  # what each thread's may keep at its top, and fragments
 

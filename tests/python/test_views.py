@@ -177,8 +177,9 @@ def check_errors(folder, pairs):
     refused(ValueError, lambda: build_view(pairs, out, captions_map=lambda r: []), "has no caption left")
     refused(ValueError, lambda: build_view(pairs, out, captions_map={"000000000": "half \ud800"}),
             "a text of <Record scenes-000 000000000, index 0> is no Unicode")
-    with mock.patch.dict(sys.modules, {"sentencepiece": None}):
-        refused(ImportError, build(pairs, a="b"), str(pairs / MODEL), "pip install sentencepiece", "tokenizer=")
+    with mock.patch.dict(sys.modules, {"latentmill._tokenizer": None}):
+        sys.modules.pop("latentmill.tokenizer", None)
+        refused(ImportError, build(pairs, a="b"), str(pairs / MODEL), "SentencePiece, PCRE2 and utf8proc", "tokenizer=")
         assert len(View.open(folder / "new.lmv").meta["shards"]) == 2  # what is built needs it no more
     bare = prepare(folder / "bare", "--tokenizer", "none", "--limit", "2", dataset_shards.SAMPLE_SET[0])
     refused(ValueError, build(bare, a="b"), "bare/scenes-000.lms", "--tokenizer none", "tokenizer= and markers=")

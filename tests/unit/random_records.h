@@ -556,7 +556,7 @@ static inline const struct shard_header *random_header(void)
         .caption_first = 0.8,
         .patch = 2,
         .tokenizer = {true, "abcd", "tokenizer-abcd.model", 4096, 1, 2, 4096, 4097,
-                      "sentencepiece", "user_defined", NULL},
+                      "sentencepiece", "user_defined", NULL, NULL},
         .n_encoders = RANDOM_ENCODERS,
         .encoders = encoders};
     return &header;

@@ -404,7 +404,7 @@ static inline const struct shard_header *sample_header(void)
         .caption_first = 0.8,
         .patch = 2,
         .tokenizer = {true, "abcd", "tokenizer-abcd.model", 4096, 1, -1, 4096, 4097,
-                      "sentencepiece", "user_defined", "{\"normalizer\":\"nfkc\"}"},
+                      "sentencepiece", "user_defined", "{\"normalizer\":\"nfkc\"}", NULL},
         .n_encoders = SAMPLE_ENCODERS,
         .encoders = encoders,
         .config = "{\"encode\":{\"size\":256},\"text\":{\"caption_first\":0.8}}"};

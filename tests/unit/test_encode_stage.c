@@ -259,18 +259,22 @@ static int read_one(void *worker, struct sample **s, int n, struct pipe_out *out
 
 static void check_ids(const struct world *w, const struct sample *s)
 {
+    struct tokenizer_worker *worker = tokenizer_worker_new(w->job.tokenizer);
+
+    if (worker == NULL)
+        abort();
     for (size_t i = 0; i < s->in.n_parts; i++)
         for (size_t k = 0; k < s->in.parts[i].n_alternatives; k++) {
             const struct ingest_alternative *a = &s->in.parts[i].alternatives[k];
             uint32_t *ids, n;
 
-            if (tokenizer_encode(w->job.tokenizer, a->text, a->text_len, &ids, &n) !=
-                SHARD_OK)
+            if (tokenizer_encode(worker, a->text, a->text_len, &ids, &n) != SHARD_OK)
                 abort();
             expect(s->parts[i].n_ids[k] == n &&
                    memcmp(s->parts[i].ids[k], ids, n * sizeof(*ids)) == 0);
             free(ids);
         }
+    tokenizer_worker_free(worker);
 }
 
 /* Of a file its length. */
@@ -363,7 +367,7 @@ static void run_held(struct world *w, const char *const *samples, int batch,
     size_t len;
     const void *model = tokenizer_builtin(&len);
 
-    assert_int_equal(tokenizer_open(&tokenizer, model, len, "builtin"), SHARD_OK);
+    assert_int_equal(tokenizer_open(&tokenizer, model, len, "builtin", NULL), SHARD_OK);
     open_job(w, samples, batch, tensor_side, tokenizer);
     w->uncounted = uncounted;
     for (size_t i = 0; i < N_IN_FLIGHT; i++)

@@ -63,15 +63,17 @@ static void refused(const void *model, size_t len, const char *why)
     /* Malloced and exactly as long, so that the sanitizers see any byte read behind. */
     void *copy = malloc(len > 0 ? len : 1);
     memcpy(copy, model, len);
-    assert_int_equal(tokenizer_open(&t, copy, len, "m"), SHARD_EMODEL);
+    assert_int_equal(tokenizer_open(&t, copy, len, "m", NULL), SHARD_EMODEL);
     assert_non_null(strstr(tokenizer_why(t), why));
     assert_int_equal(tokenizer_n_pieces(t), 0);
-    assert_string_equal(tokenizer_piece(t, 0), "");
+    assert_string_equal(tokenizer_piece(t, 0, NULL), "");
     assert_int_equal(tokenizer_piece_id(t, "a"), -1);
     assert_int_equal(tokenizer_bos(t), -1);
     assert_int_equal(tokenizer_eos(t), -1);
-    uint32_t *ids, n;
-    assert_int_equal(tokenizer_encode(t, "a", 1, &ids, &n), SHARD_EINVAL);
+    assert_null(tokenizer_worker_new(t));
+    char *text;
+    size_t text_len;
+    assert_int_equal(tokenizer_decode(t, NULL, 0, &text, &text_len), SHARD_EINVAL);
     tokenizer_close(t);
     free(copy);
 }
@@ -82,14 +84,15 @@ static void refuses_other_types(void **state)
         const char *spec, *why;
         size_t len;
     } cases[] = {
-        {"\x18\x01", "m: a UNIGRAM model; only BPE models are taken", 2},
-        {"\x18\x03", "m: a WORD model; only BPE", 2},
+        {"\x18\x03", "m: a WORD model; only BPE and Unigram models are taken", 2},
         {"\x18\x04", "m: a CHAR model; only BPE", 2},
         {"\x18\x09", "m: a model of unknown type 9; only BPE", 2},
         {"\x18\x00", "m: a model of unknown type 0; only BPE", 2},
-        {"\x18\x02\x18\x01", "m: a UNIGRAM model; only BPE", 4}, /* the last one counts */
-        {"", "m: a UNIGRAM model (it names no type", 0},
-        {"\x1a\x01\x02", "m: a UNIGRAM model (it names no type", 3}, /* not a varint */
+        {"\x18\x02\x18\x03", "m: a WORD model; only BPE", 4}, /* the last one counts */
+        /* Unigram, named or not: as good as that the library looks at it (no <unk>). */
+        {"\x18\x01", "m: SentencePiece refuses it: ", 2},
+        {"", "m: SentencePiece refuses it: ", 0},
+        {"\x1a\x01\x02", "m: SentencePiece refuses it: ", 3}, /* not a varint */
     };
 
     (void)state;
@@ -120,6 +123,11 @@ static void refuses_what_is_no_model(void **state)
     b.len = 0;
     put_piece(&b, "a\0b", 3);
     refused(b.at, b.len, "the piece at byte 0 is empty or contains NUL");
+    b.len = 0;
+    put_piece(&b, "a", 1);
+    refused(b.at, b.len, "m: cut short: it ends before its trainer_spec");
+    put_field(&b, 2, "\x18\x02", 2);
+    refused(b.at, b.len, "m: cut short: it ends before its normalizer_spec");
     const struct bytes few = model_of("\x18\x02", 2);
     refused(few.at, few.len, "m: SentencePiece refuses it: "); /* no <unk> */
 }
@@ -133,7 +141,7 @@ static void refuses_cut_models(void **state)
     (void)state;
     for (size_t cut = 0; cut < len; cut += cut + 600 < len ? 499 : 1) {
         struct tokenizer *t;
-        assert_int_equal(tokenizer_open(&t, model, cut, "m"), SHARD_EMODEL);
+        assert_int_equal(tokenizer_open(&t, model, cut, "m", NULL), SHARD_EMODEL);
         tokenizer_close(t);
     }
 }
@@ -144,7 +152,7 @@ static struct tokenizer *builtin(void)
     size_t len;
     const void *model = tokenizer_builtin(&len);
 
-    assert_int_equal(tokenizer_open(&t, model, len, "builtin"), SHARD_OK);
+    assert_int_equal(tokenizer_open(&t, model, len, "builtin", NULL), SHARD_OK);
     return t;
 }
 
@@ -157,11 +165,11 @@ static void embedded_model_is_llama_like(void **state)
     assert_int_equal(tokenizer_n_pieces(t), 4096);
     assert_int_equal(tokenizer_bos(t), 1);
     assert_int_equal(tokenizer_eos(t), 2);
-    assert_string_equal(tokenizer_piece(t, 0), "<unk>");
-    assert_string_equal(tokenizer_piece(t, 3), "<0x00>");
-    assert_string_equal(tokenizer_piece(t, 258), "<0xFF>");
-    assert_string_equal(tokenizer_piece(t, 4096), "");
-    assert_string_equal(tokenizer_piece(t, UINT32_MAX), "");
+    assert_string_equal(tokenizer_piece(t, 0, NULL), "<unk>");
+    assert_string_equal(tokenizer_piece(t, 3, NULL), "<0x00>");
+    assert_string_equal(tokenizer_piece(t, 258, NULL), "<0xFF>");
+    assert_string_equal(tokenizer_piece(t, 4096, NULL), "");
+    assert_string_equal(tokenizer_piece(t, UINT32_MAX, NULL), "");
     assert_int_equal(tokenizer_piece_id(t, "</s>"), 2);
     assert_int_equal(tokenizer_piece_id(t, "<unk>"), 0);
     assert_int_equal(tokenizer_piece_id(t, "no such piece"), -1);
@@ -175,12 +183,15 @@ static void pieces_are(const struct tokenizer *t, const char *text, size_t len,
 {
     char found[4096] = "";
     size_t at = 0;
+    struct tokenizer_worker *w = tokenizer_worker_new(t);
     uint32_t *ids, n;
 
-    assert_int_equal(tokenizer_encode(t, text, len, &ids, &n), SHARD_OK);
+    assert_non_null(w);
+    assert_int_equal(tokenizer_encode(w, text, len, &ids, &n), SHARD_OK);
+    tokenizer_worker_free(w);
     for (uint32_t i = 0; i < n && at < sizeof(found); i++)
         at += (size_t)snprintf(found + at, sizeof(found) - at, "%s|",
-                               tokenizer_piece(t, ids[i]));
+                               tokenizer_piece(t, ids[i], NULL));
     assert_string_equal(found, expected);
     free(ids);
 }
@@ -206,21 +217,59 @@ static void encodes_long_texts(void **state)
 {
     const size_t len = 1 << 20;
     struct tokenizer *t = builtin();
+    struct tokenizer_worker *w = tokenizer_worker_new(t);
     char *text = malloc(len);
     uint32_t *ids, n;
 
     (void)state;
     memset(text, 'z', len);
-    assert_int_equal(tokenizer_encode(t, text, len, &ids, &n), SHARD_OK);
+    assert_int_equal(tokenizer_encode(w, text, len, &ids, &n), SHARD_OK);
     size_t sum = 0;
     for (uint32_t i = 0; i < n; i++)
-        sum += strlen(tokenizer_piece(t, ids[i]));
+        sum += strlen(tokenizer_piece(t, ids[i], NULL));
     assert_int_equal(sum, len + strlen("▁"));
     free(ids);
     /* Longer than what the library can count: refused before it is touched. */
-    assert_int_equal(tokenizer_encode(t, text, SIZE_MAX, &ids, &n), SHARD_EINVAL);
+    assert_int_equal(tokenizer_encode(w, text, SIZE_MAX, &ids, &n), SHARD_EINVAL);
     assert_null(ids);
     free(text);
+    tokenizer_worker_free(w);
+    tokenizer_close(t);
+}
+
+static void decodes(void **state)
+{
+    static const char text[] = "the \0 cat \xf0\x9f\xa6\x99";
+    struct tokenizer *t = builtin();
+    struct tokenizer_worker *w = tokenizer_worker_new(t);
+    uint32_t *ids, n;
+    char *found;
+    size_t len;
+
+    (void)state;
+    assert_int_equal(tokenizer_encode(w, text, sizeof(text) - 1, &ids, &n), SHARD_OK);
+    assert_int_equal(tokenizer_decode(t, ids, n, &found, &len), SHARD_OK);
+    assert_int_equal(len, sizeof(text) - 1);
+    assert_memory_equal(found, text, len + 1);
+    free(found);
+    ids[0] = 4096;
+    assert_int_equal(tokenizer_decode(t, ids, n, &found, &len), SHARD_EINVAL);
+    assert_null(found);
+    free(ids);
+    tokenizer_worker_free(w);
+    tokenizer_close(t);
+}
+
+static void takes_no_options_of_others(void **state)
+{
+    const struct tokenizer_options options = {.pattern = "gpt2"};
+    struct tokenizer *t;
+    size_t len;
+    const void *model = tokenizer_builtin(&len);
+
+    (void)state;
+    assert_int_equal(tokenizer_open(&t, model, len, "m", &options), SHARD_EINVAL);
+    assert_non_null(strstr(tokenizer_why(t), "m: is a SentencePiece model"));
     tokenizer_close(t);
 }
 
@@ -296,17 +345,18 @@ static void describes_itself(void **state)
     const void *model = tokenizer_builtin(&len);
 
     (void)state;
-    assert_int_equal(tokenizer_open(&t, model, len, "m"), SHARD_OK);
+    assert_int_equal(tokenizer_open(&t, model, len, "m", NULL), SHARD_OK);
     assert_string_equal(tokenizer_kind(t), "sentencepiece");
     assert_string_equal(tokenizer_special(t), "user_defined");
     assert_string_equal(tokenizer_normalizer(t), "identity");
     tokenizer_close(t);
 
+    put_field(&b, 1, "\x0a\x05<unk>\x18\x02", 9);
     put_piece(&b, "a", 1);
     put_field(&b, 2, "\x18\x02", 2);
     put_field(&spec, 1, "n\xff\n", 3);
     put_field(&b, 3, spec.at, spec.len);
-    assert_true(tokenizer_open(&t, b.at, b.len, "m") <= SHARD_OK);
+    assert_int_equal(tokenizer_open(&t, b.at, b.len, "m", NULL), SHARD_OK);
     assert_string_equal(tokenizer_normalizer(t), "n??");
     assert_non_null(tokenizer_charsmap(t, &len));
     assert_int_equal(len, 0);
@@ -329,6 +379,8 @@ int main(void)
         cmocka_unit_test(embedded_model_is_llama_like),
         cmocka_unit_test(encodes),
         cmocka_unit_test(encodes_long_texts),
+        cmocka_unit_test(decodes),
+        cmocka_unit_test(takes_no_options_of_others),
         cmocka_unit_test(checks_normalization_maps),
         cmocka_unit_test(describes_itself),
         cmocka_unit_test(close_accepts_null),

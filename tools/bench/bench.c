@@ -30,7 +30,9 @@ static const char about[] =
     "prepare\n"
     "need TARs of yours. Each work is done once to warm up, then --repeats times: the "
     "median is\n"
-    "printed, and the fastest run as ..._best; `prepare` runs once.";
+    "printed, and the fastest run as ..._best; `prepare` runs once. `bench tokenizer` "
+    "takes\n"
+    "files of text (.txt), too, which it cuts into documents of 10 kB.";
 
 static const struct bench_section {
     const char *name;
@@ -44,18 +46,16 @@ enum { N_SECTIONS = sizeof(sections) / sizeof(*sections) };
 
 static int parse(struct bench_options *o, int argc, char **argv, int *n_operands)
 {
-    enum { PIXELS = 2 }; /* where prepare's options of pixels stand */
+    enum { PIXELS = 1 }; /* where prepare's options of pixels and the tokenizer stand */
     struct option options[] = {
         {"vae", OPTION_STRING, &o->vae, "PATH",
          "as for prepare (builtin); random-sd: Stable Diffusion's VAE with 8 latent "
          "channels\n"
          "and pseudo-random weights",
          NULL, 0, 0},
-        {"tokenizer", OPTION_STRING, &o->tokenizer, "FILE",
-         "SentencePiece BPE model (builtin)", NULL, 0, 0},
-        [PIXELS + N_PIXEL_OPTIONS] = {"limit", OPTION_INT, &o->limit, "N",
-                                      "take only N pairs of each TAR", NULL, 1,
-                                      INT64_MAX},
+        [PIXELS + N_PIXEL_OPTIONS +
+            N_TOKENIZER_OPTIONS] = {"limit", OPTION_INT, &o->limit, "N",
+                                    "take only N pairs of each TAR", NULL, 1, INT64_MAX},
         {"workers", OPTION_INT, &o->workers, "N",
          "encoding threads (what affinity, cgroup and Slurm allow)", NULL, 1, 1024},
         {"batch", OPTION_INT, &o->batch, "N",
@@ -65,16 +65,17 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
         {"json", OPTION_FLAG, &o->json, NULL, "print one JSON object", NULL, 0, 0},
     };
     const struct option_table table = {
-        .usage = "latentmill bench [OPTION]... [SECTION] [TAR]...",
+        .usage = "latentmill bench [OPTION]... [SECTION] [TAR|TXT]...",
         .about = about,
         .options = options,
         .n_options = sizeof(options) / sizeof(*options)};
 
-    *o = (struct bench_options){.tokenizer = "builtin",
+    *o = (struct bench_options){.tokenizer = {.path = "builtin"},
                                 .image = image_options_default(),
                                 .batch = RUN_DEFAULT_BATCH,
                                 .repeats = 5};
     image_options_list_pixels(&o->image, options + PIXELS);
+    tokenizer_options_list(&o->tokenizer, options + PIXELS + N_PIXEL_OPTIONS);
     return options_parse(&table, argc, argv, n_operands);
 }
 
@@ -115,6 +116,20 @@ static int take_section(int *n, char ***operands, const struct bench_section **o
     return *only && (*only)->needs_tars && *n == 0
                ? usage_error("bench %s needs TARs", (*only)->name)
                : 0;
+}
+
+/* Texts for the tokenizer, which it alone can do with. */
+static bool are_text_files(const struct bench *b, int n, char *const *operands)
+{
+    if (!b->only || b->only->measure != bench_tokenizer || n == 0)
+        return false;
+    for (int i = 0; i < n; i++) {
+        const size_t len = strlen(operands[i]);
+
+        if (len < 4 || strcmp(operands[i] + len - 4, ".txt") != 0)
+            return false;
+    }
+    return true;
 }
 
 static int open_vae(struct bench *b, enum vae_part part)
@@ -263,10 +278,13 @@ int bench_main(int argc, char **argv)
         b.vae_scale = 1;
     if (b.options.workers == 0)
         b.options.workers = workers_allowed();
-    if (strcmp(b.options.tokenizer, "none") == 0)
+    if (strcmp(b.options.tokenizer.path, "none") == 0)
         return usage_error("--tokenizer none: there would be nothing to measure");
     rc = take_section(&n, &argv, &b.only);
-    if (rc == 0 && n > 0)
+    if (rc == 0 && are_text_files(&b, n, argv)) {
+        b.text_files = argv;
+        b.n_text_files = (size_t)n;
+    } else if (rc == 0 && n > 0)
         rc = input_list_expand(&b.inputs, n, argv,
                                &(struct input_options){.name_depth = 1});
     if (rc == 0 && input_list_has(&b.inputs, false))

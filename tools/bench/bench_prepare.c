@@ -15,7 +15,7 @@
 
 extern char **environ;
 
-enum { MAX_OPTIONS = 32, NUMBER_CAP = 24 };
+enum { MAX_OPTIONS = 40, NUMBER_CAP = 24 };
 
 struct prepare_run {
     char *out, *log; /* in the folder */
@@ -42,7 +42,8 @@ static int fill_arguments(struct prepare_run *r, struct bench *b, const char *fo
 
     if (bench_vae_path(b, VAE_ENCODER, &vae) != 0)
         return -1;
-    r->argv = calloc(MAX_OPTIONS + b->inputs.n + 1, sizeof(*r->argv));
+    r->argv = calloc(MAX_OPTIONS + 2 * o->tokenizer.named.n + b->inputs.n + 1,
+                     sizeof(*r->argv));
     if (!r->argv || asprintf(&r->out, "%s/out", folder) < 0 ||
         asprintf(&r->log, "%s/log", folder) < 0)
         return -1;
@@ -57,7 +58,9 @@ static int fill_arguments(struct prepare_run *r, struct bench *b, const char *fo
         "--vae",
         vae ? vae : "builtin",
         "--tokenizer",
-        o->tokenizer,
+        o->tokenizer.path,
+        "--special-tokens",
+        special_tokens_names[o->tokenizer.special_tokens],
         "--size",
         number(r->size, o->image.size),
         "--workers",
@@ -77,6 +80,14 @@ static int fill_arguments(struct prepare_run *r, struct bench *b, const char *fo
     if (o->limit > 0) {
         a[n++] = "--limit";
         a[n++] = number(r->limit, o->limit);
+    }
+    if (o->tokenizer.pattern) {
+        a[n++] = "--pattern";
+        a[n++] = o->tokenizer.pattern;
+    }
+    for (size_t i = 0; i < o->tokenizer.named.n; i++) {
+        a[n++] = "--special-token";
+        a[n++] = o->tokenizer.named.given[i].value;
     }
     if (b->vae_scale > 0) {
         a[n++] = "--scale";

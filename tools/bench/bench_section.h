@@ -17,6 +17,7 @@
 
 #include "ingest/image/decode.h"
 #include "ingest/ingest_sample.h"
+#include "tools/cli/text_options.h"
 #include "tools/run/input_list.h"
 #include "tools/run/models.h"
 #include "vae_encode/vae.h"
@@ -24,8 +25,8 @@
 enum { BENCH_MAX_REPEATS = 1000 };
 
 struct bench_options {
-    const char *vae;       /* NULL: builtin; or "random-sd" */
-    const char *tokenizer; /* "builtin" or a file */
+    const char *vae; /* NULL: builtin; or "random-sd" */
+    struct tokenizer_choice tokenizer;
     int64_t workers, batch, repeats;
     int64_t limit;              /* pairs taken of each input; 0: all */
     struct image_options image; /* of which it has the options of pixels */
@@ -44,6 +45,8 @@ struct bench {
     struct bench_options options;     /* vae: NULL for builtin */
     const struct bench_section *only; /* NULL: all */
     struct input_list inputs;
+    char *const *text_files; /* of `bench tokenizer`, instead of inputs; n_text_files */
+    size_t n_text_files;
     struct bench_tar *tars; /* inputs.n of them once bench_load_tars() has read them */
     char random_vae[2][32]; /* paths of the random encoder and decoder, once made */
     double vae_scale;       /* NAN: the model's own */

@@ -32,7 +32,7 @@ struct option {
     int64_t min, max;
 };
 
-enum { OPTION_LIST_MOST = 128 };
+enum { OPTION_LIST_MOST = 1024 };
 
 /* A choice's value: the address of an enum, whose type is that which gcc and clang give
  * one without negative numbers; where it is another, this does not compile. */

@@ -3,17 +3,44 @@
 
 #include <string.h>
 
+const char *const special_tokens_names[] = {"plain", "parse", "reject", NULL};
+
 struct text_options text_options_default(void)
 {
     return (struct text_options){.caption_first = 0.8, .patch = 2};
 }
 
+void tokenizer_options_list(struct tokenizer_choice *o,
+                            struct option list[N_TOKENIZER_OPTIONS])
+{
+    const struct option options[] = {
+        {"tokenizer", OPTION_STRING, &o->path, "FILE|DIR|none",
+         "tokenizer.json, SentencePiece model or tiktoken file (builtin: a small\n"
+         "demonstration model)",
+         NULL, 0, 0},
+        {"special-tokens", OPTION_CHOICE, OPTION_ENUM(o->special_tokens), NULL,
+         "what a text's <|special|> tokens become: text like any other (plain), the\n"
+         "tokens, or a reject of the sample",
+         special_tokens_names, 0, 0},
+        {"pattern", OPTION_STRING, &o->pattern, "NAME|REGEX",
+         "how a tiktoken file's texts are cut into words: gpt2, cl100k, o200k, ...", NULL,
+         0, 0},
+        {"special-token", OPTION_LIST, &o->named, "PIECE=ID",
+         "a special token of a tiktoken file; may be repeated", NULL, 0, 0},
+    };
+
+    _Static_assert(sizeof(options) == N_TOKENIZER_OPTIONS * sizeof(*options),
+                   "its number");
+    memcpy(list, options, sizeof(options));
+}
+
 void text_options_list(struct text_options *o, struct option list[N_TEXT_OPTIONS])
 {
     const struct option options[] = {
-        {.type = OPTION_HEADING, .help = "Text"},
-        {"tokenizer", OPTION_STRING, &o->tokenizer, "FILE|none",
-         "SentencePiece BPE model (builtin: a small demonstration model)", NULL, 0, 0},
+        {"bos", OPTION_STRING, &o->bos, "PIECE",
+         "begin-of-sequence marker (what the tokenizer's file says)", NULL, 0, 0},
+        {"eos", OPTION_STRING, &o->eos, "PIECE",
+         "end-of-sequence marker (what the tokenizer's file says)", NULL, 0, 0},
         {"boi", OPTION_STRING, &o->boi, "PIECE",
          "begin-of-image marker (the id behind the last piece)", NULL, 0, 0},
         {"eoi", OPTION_STRING, &o->eoi, "PIECE",
@@ -26,8 +53,12 @@ void text_options_list(struct text_options *o, struct option list[N_TEXT_OPTIONS
          NULL, 1, 8},
     };
 
-    _Static_assert(sizeof(options) == N_TEXT_OPTIONS * sizeof(*options), "its number");
-    memcpy(list, options, sizeof(options));
+    _Static_assert(sizeof(options) ==
+                       (N_TEXT_OPTIONS - N_TOKENIZER_OPTIONS - 1) * sizeof(*options),
+                   "its number");
+    *list++ = (struct option){.type = OPTION_HEADING, .help = "Text"};
+    tokenizer_options_list(&o->tokenizer, list);
+    memcpy(list + N_TOKENIZER_OPTIONS, options, sizeof(options));
 }
 
 int text_options_check(const struct text_options *o)

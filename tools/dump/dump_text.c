@@ -162,9 +162,13 @@ static void put_tokens(FILE *out, const struct dump_sample *s)
         }
         column += (size_t)fprintf(out, "%" PRIu32, a->ids[i]);
         if (s->tokenizer != NULL) {
-            const char *piece = tokenizer_piece(s->tokenizer, a->ids[i]);
+            char shown[4096];
+            const size_t len =
+                tokenizer_piece_shown(s->tokenizer, a->ids[i], shown, sizeof(shown));
+
             putc(':', out);
-            column += 1 + print_escaped(out, piece, strlen(piece));
+            column += 1 + print_escaped(out, shown,
+                                        len < sizeof(shown) ? len : sizeof(shown) - 1);
         }
     }
     putc('\n', out);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * tools/dump/dump_tokenizer.h - the tokenizer that a shard was made with.
  *
- * Its model is the embedded one, or the file `tokenizer-<12 hex>.model` that `prepare`
+ * Its file is the embedded one, or the one that the shard's header names and `prepare`
  * placed in the data set's folder: beside the shard, or as many folders up as NAME has.
- * Either must have the SHA-256 that the shard's header gives. */
+ * Either must have the SHA-256 that the header gives. */
 #ifndef TOOLS_DUMP_DUMP_TOKENIZER_H
 #define TOOLS_DUMP_DUMP_TOKENIZER_H
 
@@ -17,6 +17,7 @@
 struct dump_tokenizer {
     struct tokenizer *tokenizer; /* NULL: not found; the next shard may have more luck */
     char sha256[SHA256_HEX_CAP]; /* which was looked for; "": none yet */
+    char *options;               /* owned: as the header gives them; NULL: none */
     bool damaged;                /* a file of its name has other bytes */
 };
 

@@ -125,15 +125,27 @@ static json_t *encode_group(const struct configuration_parts *p)
     return group;
 }
 
+/* BOS and EOS follow from the file, unless they were chosen. */
+static json_t *describe_tokenizer(const struct text_options *o,
+                                  const struct shard_tokenizer *t)
+{
+    json_t *tokenizer = json_pack(
+        "{s:s, s:s, s:o, s:s, s:I, s:I, s:I}", "kind", t->kind, "special", t->special,
+        "tables", json_loads(t->tables, 0, NULL), "sha256", t->sha256, "n_pieces",
+        (json_int_t)t->n_pieces, "boi", (json_int_t)t->boi, "eoi", (json_int_t)t->eoi);
+
+    if (o->bos)
+        json_put_member(&tokenizer, "bos", json_integer(t->bos));
+    if (o->eos)
+        json_put_member(&tokenizer, "eos", json_integer(t->eos));
+    if (t->options)
+        json_put_member(&tokenizer, "options", json_loads(t->options, 0, NULL));
+    return tokenizer;
+}
+
 static json_t *text_group(const struct text_options *o, const struct shard_tokenizer *t)
 {
-    json_t *tokenizer =
-        t->present
-            ? json_pack("{s:s, s:s, s:o, s:s, s:I, s:I, s:I}", "kind", t->kind, "special",
-                        t->special, "tables", json_loads(t->tables, 0, NULL), "sha256",
-                        t->sha256, "n_pieces", (json_int_t)t->n_pieces, "boi",
-                        (json_int_t)t->boi, "eoi", (json_int_t)t->eoi)
-            : json_null();
+    json_t *tokenizer = t->present ? describe_tokenizer(o, t) : json_null();
 
     return json_pack("{s:o, s:I, s:f, s:I}", "tokenizer", tokenizer, "seed",
                      (json_int_t)o->seed, "caption_first", o->caption_first, "patch",
@@ -358,7 +370,7 @@ static void tell_assumed(const struct configuration_parts *p, json_t *there, jso
 {
     if (p->encoder_assumed && encoders_of(there) && encoders_of(here))
         tell_assumed_encoder(encoders_of(there), encoders_of(here));
-    if (!p->text->tokenizer &&
+    if (!p->text->tokenizer.path &&
         !json_equal(json_object_get(json_object_get(there, "text"), "tokenizer"),
                     json_object_get(json_object_get(here, "text"), "tokenizer")))
         print_to_stderr("  no --tokenizer was given, so the builtin was assumed");
@@ -373,8 +385,13 @@ static const char *option_of(const char *path)
         {"encoders.vae.scale", "--vae, --scale"},
         {"encoders.vae.shift", "--vae"},
         {"encoders.vae.sha256", "--vae"},
+        {"bos", "--bos"},
+        {"eos", "--eos"},
         {"boi", "--boi"},
         {"eoi", "--eoi"},
+        {"special", "--special-tokens"},
+        {"pattern", "--pattern"},
+        {"special_tokens", "--special-token"},
         {"tokenizer", "--tokenizer"},
         {"id_offset", "--id-offset"},
         {"size", "--size"},
@@ -504,17 +521,17 @@ int configuration_claim(const char *out, const struct configuration_parts *p,
     return rc;
 }
 
-/* The model that stands at `path` already. */
-static int check_placed(const char *path, const void *model, size_t len)
+/* The file that stands at `path` already. */
+static int check_placed(const char *path, const struct tokenization *t)
 {
     char *there;
     size_t n;
-    int rc = store_read(store_at(path), path, len, &there, &n);
+    int rc = store_read(store_at(path), path, t->len, &there, &n);
 
     if (rc != 0 && errno != EFBIG) {
         print_to_stderr("error: %s: %s", path, strerror(errno));
         rc = EXIT_FAILED;
-    } else if (rc != 0 || n != len || memcmp(there, model, len) != 0) {
+    } else if (rc != 0 || n != t->len || memcmp(there, t->bytes, n) != 0) {
         rc = usage_error("%s: is damaged: it is not the tokenizer that its name says; "
                          "remove it and run again, which places it anew",
                          path);
@@ -523,18 +540,17 @@ static int check_placed(const char *path, const void *model, size_t len)
     return rc;
 }
 
-int configuration_place_model(const char *out, const char *file, const void *model,
-                              size_t len)
+int configuration_place_tokenizer(const char *out, const struct tokenization *t)
 {
     char *path = NULL, why[600] = "out of memory";
     int rc = PUBLISH_FAILED;
 
-    if (asprintf(&path, "%s/%s", out, file) >= 0)
-        rc = publish_file(path, model, len, why, sizeof(why));
+    if (asprintf(&path, "%s/%s", out, t->file) >= 0)
+        rc = publish_file(path, t->bytes, t->len, why, sizeof(why));
     if (rc == PUBLISH_FAILED)
         rc = report_failure(why);
     else if (rc == PUBLISH_EXISTS)
-        rc = check_placed(path, model, len);
+        rc = check_placed(path, t);
     free(path);
     return rc;
 }

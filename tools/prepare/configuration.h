@@ -25,6 +25,7 @@
 #include "tools/run/encoding.h"
 #include "tools/prepare/select_options.h"
 #include "tools/cli/text_options.h"
+#include "tools/run/tokenization.h"
 
 /* What the configuration is made of; all lent. */
 struct configuration_parts {
@@ -50,9 +51,8 @@ const char *configuration_sha256(const json_t *config);
 int configuration_claim(const char *out, const struct configuration_parts *parts,
                         const json_t *config);
 
-/* Puts the tokenizer's model beside the shards as `file`, once; checks the bytes of one
- * that is there. Returns 0, or EXIT_USAGE where they are others, or EXIT_FAILED. */
-int configuration_place_model(const char *out, const char *file, const void *model,
-                              size_t len);
+/* Puts the tokenizer's file beside the shards, once; checks the bytes of one that is
+ * there. Returns 0, or EXIT_USAGE where they are others, or EXIT_FAILED. */
+int configuration_place_tokenizer(const char *out, const struct tokenization *t);
 
 #endif

@@ -79,8 +79,12 @@ static int same_folder(const char *x, const char *dir, const char *y)
 /* dataset.json, and the tokenizer that is placed beside it. */
 static bool is_folders_own(const char *file)
 {
+    const size_t len = strlen(file);
+
     return strcmp(file, "dataset.json") == 0 ||
-           (strncmp(file, "tokenizer-", 10) == 0 && ends(file, strlen(file), ".model"));
+           (strncmp(file, "tokenizer-", 10) == 0 &&
+            (ends(file, len, ".model") || ends(file, len, ".json") ||
+             ends(file, len, ".tiktoken")));
 }
 
 /* How much of a file's name is the unit's whose output it may be, a temporary one too; 0:

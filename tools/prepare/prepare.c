@@ -52,7 +52,7 @@ static int check_demo(const struct prepare_options *o, const struct input_list *
     bool images = input_list_has(inputs, true);
     const char *model = images ? "vae" : "tokenizer";
 
-    if ((images ? !o->encoders.assumed : o->text.tokenizer != NULL) ||
+    if ((images ? !o->encoders.assumed : o->text.tokenizer.path != NULL) ||
         (inputs->n <= DEMO_INPUTS && total_bytes(inputs) <= DEMO_BYTES))
         return 0;
     return usage_error("%zu inputs with %.1f GB are more than a demonstration: name the "
@@ -80,13 +80,13 @@ static int describe_job(struct job *job, const struct models *m,
 
     of_text.n_encodings = 0;
     *texts = (struct shard_header){.software = LATENTMILL_SOFTWARE,
-                                   .demo = m->demo_tokenizer,
+                                   .demo = m->text.demo,
                                    .seed = (uint64_t)text->seed,
                                    .caption_first = text->caption_first,
                                    .patch = (uint32_t)text->patch,
-                                   .tokenizer = m->described};
+                                   .tokenizer = m->text.described};
     *images = *texts;
-    images->demo = models_have_demo_encoder(m) || m->demo_tokenizer;
+    images->demo = models_have_demo_encoder(m) || m->text.demo;
     images->n_encoders = m->n_encodings;
     images->encoders = m->headers;
     return describe(&job->without_images, &of_text) == 0 &&
@@ -289,7 +289,7 @@ static void warn_of_demo(const struct models *m, const struct input_list *inputs
         fputs("warning: embedded demonstration models are in use; the shards are marked "
               "\"demo\" (see --vae and --tokenizer)\n",
               stderr);
-    else if (m->demo_tokenizer)
+    else if (m->text.demo)
         fputs("warning: the embedded demonstration tokenizer is in use; the shards are "
               "marked \"demo\" (see --tokenizer)\n",
               stderr);
@@ -307,8 +307,8 @@ static int prepare_folder(struct job *job, struct work_list *list,
         rc = open_log(job); /* which may be in that folder */
     if (rc == 0)
         rc = configuration_claim(out, parts, job->with_images.config);
-    if (rc == 0 && m->tokenizer)
-        rc = configuration_place_model(out, m->model_file, m->model, m->model_len);
+    if (rc == 0 && m->text.tokenizer)
+        rc = configuration_place_tokenizer(out, &m->text);
     return rc == 0 ? work_list_make(list, inputs, job->options, job->select->limit) : rc;
 }
 
@@ -323,7 +323,7 @@ static void fill_job(struct job *job, const struct prepare_options *o,
     job->text = &o->text;
     job->select = &o->select;
     job->n_workers = o->run.workers > 0 ? (int)o->run.workers : workers_allowed();
-    job->tokenizer = m->tokenizer;
+    job->tokenizer = m->text.tokenizer;
     job->isa = m->isa;
     job->encodings = m->encodings;
     job->n_encodings = m->n_encodings;
@@ -348,7 +348,7 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
                                               .encoder_assumed = o->encoders.assumed,
                                               .text = &o->text,
                                               .select = &o->select,
-                                              .tokenizer = &m->described,
+                                              .tokenizer = &m->text.described,
                                               .encodings = m->encodings,
                                               .n_encodings = m->n_encodings};
     struct job job;

@@ -10,18 +10,19 @@
 #include "tools/prepare/unit.h"
 #include "tools/run/clock.h"
 
-/* Bytes that parsing and tokenizing a text hold for one byte of it, as measured: 100 for
- * prose, 250 for digits, each of which is a token. (A normalizer may make 11 bytes of
- * one, of U+FDFA say; no text is made of that.) Texts that need less than SMALL_TEXT_NEED
- * do not ask: a worker has one of them in hand. */
-enum { TEXT_FACTOR = 256, SMALL_TEXT_NEED = 1 << 20 };
+/* What needs less than SMALL_TEXT_NEED does not ask: a worker has one text in hand. No
+ * text of SMALL_TEXT bytes needs as much. */
+enum { SMALL_TEXT_NEED = 1 << 20, SMALL_TEXT = 1 << 12 };
 
-/* Takes from the budget what a text of len bytes needs; *taken is to be given back. false
- * where the run is being stopped. */
-static bool take_for_text(struct job *job, size_t len, uint64_t *taken)
+/* Bytes that parsing JSON holds for one byte of it, and for each comma and open bracket,
+ * of which each may have a value behind it: measured are 2 of a text, and up to 179 for
+ * such a mark, where values are empty objects. */
+enum { JSON_PER_BYTE = 8, JSON_PER_MARK = 256 };
+
+/* Takes from the budget what a text needs; *taken is to be given back. false where the
+ * run is being stopped. */
+static bool take_for_text(struct job *job, uint64_t need, uint64_t *taken)
 {
-    uint64_t need = (uint64_t)len * TEXT_FACTOR;
-
     *taken = need < SMALL_TEXT_NEED ? 0 : need;
     return *taken == 0 || budget_take(&job->decode_mem, *taken);
 }
@@ -32,7 +33,25 @@ static void give_back_for_text(struct job *job, uint64_t taken)
         budget_give_back(&job->decode_mem, taken);
 }
 
-static int tokenize(struct job *job, const struct sample *s, size_t part)
+/* A text that is not to be tokenized rejects its sample; all else ends the run. */
+static int refuse_text(struct job *job, struct sample *s, size_t part,
+                       const struct ingest_alternative *a, int status, const char *why)
+{
+    struct reject reject;
+
+    if (status != SHARD_ESPECIAL && status != SHARD_EMATCH)
+        return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
+                        s->unit->input->name, a->name, s->in.key,
+                        status == SHARD_ENOMEM ? ": out of memory" : "");
+    reject_set(&reject,
+               status == SHARD_ESPECIAL ? REJECT_SPECIAL_TOKEN : REJECT_MATCH_LIMIT,
+               "%s: %s", a->name, *why != '\0' ? why : shard_strerror(status));
+    sample_reject(s, (uint32_t)part, &reject);
+    return 0;
+}
+
+static int tokenize(struct job *job, struct tokenizer_worker *worker, struct sample *s,
+                    size_t part)
 {
     const struct ingest_part *text = &s->in.parts[part];
     struct sample_part *made = &s->parts[part];
@@ -43,43 +62,59 @@ static int tokenize(struct job *job, const struct sample *s, size_t part)
         return job_fail(job, "out of memory");
     for (size_t i = 0; i < text->n_alternatives; i++) {
         const struct ingest_alternative *a = &text->alternatives[i];
-        int rc = tokenizer_encode(job->tokenizer, a->text, a->text_len, &made->ids[i],
+        int rc = tokenizer_encode(worker, a->text, a->text_len, &made->ids[i],
                                   &made->n_ids[i]);
 
         if (rc != SHARD_OK)
-            return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
-                            s->unit->input->name, a->name, s->in.key,
-                            rc == SHARD_ENOMEM ? ": out of memory" : "");
+            return refuse_text(job, s, part, a, rc, tokenizer_worker_why(worker));
         atomic_fetch_add(&job->count.tokens, made->n_ids[i]);
     }
     return 0;
 }
 
-static size_t longest_text(const struct sample *s)
+/* What the text that needs most does. */
+static uint64_t need_to_tokenize(const struct job *job, const struct sample *s)
 {
-    size_t longest = 0;
+    uint64_t most = 0;
 
     for (size_t i = 0; i < s->in.n_parts; i++)
-        for (size_t k = 0; k < s->in.parts[i].n_alternatives; k++)
-            if (s->in.parts[i].alternatives[k].text_len > longest)
-                longest = s->in.parts[i].alternatives[k].text_len;
-    return longest;
+        for (size_t k = 0; k < s->in.parts[i].n_alternatives; k++) {
+            const struct ingest_alternative *a = &s->in.parts[i].alternatives[k];
+            const uint64_t need =
+                a->text_len < SMALL_TEXT
+                    ? 0
+                    : tokenizer_memory(job->tokenizer, a->text, a->text_len);
+
+            if (need > most)
+                most = need;
+        }
+    return most;
 }
 
-/* One text after the other, so that what the longest needs is enough. */
-int sample_tokenize(struct sample *s, struct job *job)
+static uint64_t need_to_parse(const struct ingest_raw *raw)
+{
+    uint64_t n_marks = 0;
+
+    for (size_t i = 0; raw->len >= SMALL_TEXT && i < raw->len; i++)
+        n_marks += raw->bytes[i] == ',' || raw->bytes[i] == '[' || raw->bytes[i] == '{';
+    return raw->len * JSON_PER_BYTE + n_marks * JSON_PER_MARK;
+}
+
+/* One text after the other, so that what one needs is enough. */
+int sample_tokenize(struct sample *s, struct job *job, struct tokenizer_worker *worker)
 {
     uint64_t taken, start;
     int rc = 0;
 
-    if (!job->tokenizer)
+    if (!worker)
         return 0;
-    if (!take_for_text(job, longest_text(s), &taken))
+    if (!take_for_text(job, need_to_tokenize(job, s), &taken))
         return 1;
     start = clock_ns();
-    for (size_t i = 0; i < s->in.n_parts && rc == 0; i++)
+    for (size_t i = 0; i < s->in.n_parts && rc == 0 && s->in.reject.reason == REJECT_NONE;
+         i++)
         if (s->in.parts[i].kind == INGEST_TEXT)
-            rc = tokenize(job, s, i);
+            rc = tokenize(job, worker, s, i);
     atomic_fetch_add(&job->count.tokenize_ns, clock_ns() - start);
     give_back_for_text(job, taken);
     return rc;
@@ -93,7 +128,7 @@ int sample_parse(struct sample *s, struct job *job)
 
     if (!reader->parse)
         return 0;
-    if (!take_for_text(job, s->in.raw.len, &taken))
+    if (!take_for_text(job, need_to_parse(&s->in.raw), &taken))
         return 1;
     start = clock_ns();
     rc = reader->parse(&s->in, &job->reading);

@@ -49,11 +49,12 @@ struct encode_worker {
     struct image_decoder *decoder;
     struct encoding_worker *encodings; /* job->n_encodings */
     size_t n_slots;
-    struct slot *slots;     /* n_slots */
-    uint8_t *rgb;           /* of all slots */
-    const uint8_t **rgb_of; /* of a batch */
-    void **batch;           /* slots of a batch */
-    struct gather gather;   /* slots that wait */
+    struct slot *slots;                 /* n_slots */
+    uint8_t *rgb;                       /* of all slots */
+    const uint8_t **rgb_of;             /* of a batch */
+    void **batch;                       /* slots of a batch */
+    struct gather gather;               /* slots that wait */
+    struct tokenizer_worker *tokenizer; /* NULL: --tokenizer none */
 };
 
 static void close_encoding(struct encoding_worker *w)
@@ -70,6 +71,7 @@ static void close_worker(void *worker)
 
     if (!w)
         return;
+    tokenizer_worker_free(w->tokenizer);
     image_decoder_close(w->decoder);
     for (size_t i = 0; w->encodings && i < w->job->n_encodings; i++)
         close_encoding(&w->encodings[i]);
@@ -173,6 +175,8 @@ static int open_worker(void **out, void *shared)
     if (!w)
         return job_fail(job, "out of memory");
     w->job = job;
+    if (job->tokenizer && !(w->tokenizer = tokenizer_worker_new(job->tokenizer)))
+        return job_fail(job, "out of memory");
     return job->n_encodings > 0 ? open_encoders(w) : PIPE_OK;
 }
 
@@ -415,7 +419,9 @@ static int work_on_sample(struct encode_worker *w, struct sample *s)
             rc = work_on_image(w, s, i);
         release_image(job, s, &s->in.parts[i]);
     }
-    return rc == 0 && s->in.reject.reason == REJECT_NONE ? sample_tokenize(s, job) : rc;
+    return rc == 0 && s->in.reject.reason == REJECT_NONE
+               ? sample_tokenize(s, job, w->tokenizer)
+               : rc;
 }
 
 static int work(void *worker, struct sample **s, int n, struct pipe_out *out)

@@ -14,11 +14,18 @@
 
 #include "tools/cli/exit_code.h"
 #include "tools/cli/options.h"
+#include "tools/cli/print.h"
 #include "tools/cli/shell_word.h"
 
 enum { MOST_NAMES = 12 };
 
 #define WEIGHTS "diffusion_pytorch_model.safetensors"
+
+static int no_memory(void)
+{
+    print_to_stderr("error: out of memory");
+    return EXIT_FAILED;
+}
 
 static bool ends_in(const char *path, const char *suffix)
 {
@@ -104,9 +111,8 @@ static int refuse_missing(const char *option, const char *path, const char *file
     return usage_error(
         "%s %s: No such file or directory; a model of the Hugging Face hub "
         "is downloaded first: pip install huggingface_hub && hf download "
-        "%s%s --local-dir %s, then %s %s%s",
-        option, path, path, files, name + 1, option, name + 1,
-        *files ? "/tokenizer.model" : "");
+        "%s%s --local-dir %s, then %s %s",
+        option, path, path, files, name + 1, option, name + 1);
 }
 
 /* A pickle, which can run code and is not read. */
@@ -207,40 +213,70 @@ int model_check_vae(const char *path)
     return 0;
 }
 
-static int refuse_tokenizer_kind(const char *path, const char *what)
+/* The name of the only file of a folder that ends so. Gives memory, or NULL: there is
+ * none, or there are several (*n). */
+static char *single_file(const char *folder, const char *suffix, int *n)
 {
-    return usage_error(
-        "--tokenizer %s: %s is not read yet, but a SentencePiece BPE model "
-        "(tokenizer.model) is; --tokenizer none stores text without ids, "
-        "for build_view() to tokenize in Python",
-        path, what);
+    struct dirent **entries;
+    int n_entries = scandir(folder, &entries, NULL, alphasort);
+    char *name = NULL;
+
+    *n = 0;
+    for (int i = 0; i < n_entries; i++) {
+        if (ends_in(entries[i]->d_name, suffix) && (*n)++ == 0)
+            name = strdup(entries[i]->d_name);
+        free(entries[i]);
+    }
+    if (n_entries >= 0)
+        free(entries);
+    if (*n == 1)
+        return name;
+    free(name);
+    return NULL;
 }
 
-static int advise_tokenizer_folder(const char *path)
+static int refuse_tokenizer_folder(const char *path, int n_tiktoken)
 {
-    char *names;
+    char *names = list_names(path);
 
-    if (has_file(path, "tokenizer.model"))
-        return usage_error("--tokenizer %s: is a folder; give %s/tokenizer.model", path,
-                           path);
-    if (has_file(path, "tokenizer.json"))
-        return refuse_tokenizer_kind(path, "its tokenizer.json");
-    names = list_names(path);
-    usage_error("--tokenizer %s: is a folder; name a SentencePiece BPE model. In it: %s",
-                path, names && *names ? names : "nothing");
+    if (n_tiktoken > 1)
+        usage_error("--tokenizer %s: has %d .tiktoken files; name one of them", path,
+                    n_tiktoken);
+    else
+        usage_error("--tokenizer %s: is a folder without tokenizer.json, tokenizer.model "
+                    "or a .tiktoken file. In it: %s",
+                    path, names && *names ? names : "nothing");
     free(names);
     return EXIT_USAGE;
 }
 
-int model_advise_tokenizer(const char *path)
+static int find_in_folder(const char *path, char **file)
 {
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model"};
+    const char *name = NULL;
+    char *single = NULL;
+    int n = 0;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names) && !name; i++)
+        if (has_file(path, names[i]))
+            name = names[i];
+    if (!name)
+        name = single = single_file(path, ".tiktoken", &n);
+    if (!name)
+        return n == 1 ? no_memory() : refuse_tokenizer_folder(path, n);
+    if (asprintf(file, "%s/%s", path, name) < 0)
+        *file = NULL;
+    free(single);
+    return *file ? 0 : no_memory();
+}
+
+int model_find_tokenizer(const char *path, char **file)
+{
+    *file = NULL;
     if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
-        return refuse_missing("--tokenizer", path, " tokenizer.model");
+        return refuse_missing("--tokenizer", path, " tokenizer.json");
     if (is_folder(path))
-        return advise_tokenizer_folder(path);
-    if (ends_in(path, ".json"))
-        return refuse_tokenizer_kind(path, "a tokenizer.json");
-    if (ends_in(path, ".tiktoken"))
-        return refuse_tokenizer_kind(path, "a tiktoken file");
-    return 0;
+        return find_in_folder(path, file);
+    *file = strdup(path);
+    return *file ? 0 : no_memory();
 }

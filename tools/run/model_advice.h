@@ -12,8 +12,9 @@ int model_cannot_open(const char *option, const char *path, int error);
  * name, its kind or its contents would tell; else EXIT_USAGE or EXIT_FAILED. */
 int model_check_vae(const char *path);
 
-/* Returns 0, or EXIT_USAGE, for a path that has nothing wrong that its name, its kind or
- * a folder's contents would tell. */
-int model_advise_tokenizer(const char *path);
+/* Gives the file (release with free()) that --tokenizer PATH means: itself, or of a
+ * folder its tokenizer.json, else tokenizer.model, else its only .tiktoken file. Returns
+ * 0, or EXIT_USAGE or EXIT_FAILED, with *file NULL, where nothing is there. */
+int model_find_tokenizer(const char *path, char **file);
 
 #endif

@@ -8,29 +8,20 @@
 #include <stddef.h>
 
 #include "shard/header.h"
-#include "shard/tokenizer/tokenizer.h"
 #include "tools/run/encoding.h"
 #include "tools/cli/text_options.h"
-#include "tools/store/sha256.h"
+#include "tools/run/tokenization.h"
 
 struct models {
     const char *isa; /* LATENTMILL_ISA; NULL: the best */
     struct encoding encodings[ENCODERS_MAX];
     struct shard_encoder headers[ENCODERS_MAX]; /* lent by the encodings */
     size_t n_encodings;
-    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
-    bool demo_tokenizer;         /* it is the embedded one */
-    struct shard_tokenizer described;
-    char *tables;      /* what `described` says of the tokenizer, owned */
-    const void *model; /* the tokenizer's file, to be placed beside the shards */
-    size_t model_len;
-    void *model_owned; /* NULL for the embedded one */
-    char model_sha256[SHA256_HEX_CAP];
-    char model_file[40];
+    struct tokenization text;
 };
 
 /* Opens the tokenizer. Returns 0, or EXIT_USAGE or EXIT_FAILED after explaining on
- * stderr. Release with models_close() in either case. */
+ * stderr. Release with models_close() in either case; *m is not to be moved. */
 int models_open(struct models *m, const struct text_options *text);
 
 /* Opens what encodes images, once, after models_open(), and returns as it does. Keeps

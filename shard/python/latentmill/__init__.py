@@ -35,6 +35,7 @@ from .views import View, build_view
 
 if TYPE_CHECKING:
     from .dataset import Dataset
+    from .tokenizer import Tokenizer
 
 __all__ = [
     "Alternative",
@@ -65,6 +66,7 @@ __all__ = [
     "StateError",
     "Tensor",
     "Text",
+    "Tokenizer",
     "View",
     "__version__",
     "attention_mask",
@@ -80,4 +82,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "Dataset":  # imports torch, which takes a second
         return import_module(".dataset", __name__).Dataset
+    if name == "Tokenizer":  # an extension of its own, which a build may lack
+        return import_module(".tokenizer", __name__).Tokenizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tokenizer that shards were made with: the model beside them, opened by PyPI's
-sentencepiece, which gives the ids that `latentmill prepare` gives."""
+"""The tokenizer that shards were made with: the file beside them, opened as their header says."""
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,23 +10,18 @@ from ..reader import ShardReader
 
 def tokenizer_of(reader: ShardReader) -> Callable[[str], list[int]]:
     """ValueError where the shard has none, or another file has its name; FileNotFoundError;
-    ImportError where sentencepiece is not installed."""
+    ImportError where the package was built without its tokenizers."""
     about = reader.header["tokenizer"]
     if about is None:
         raise ValueError(f"{reader.path} was made without a tokenizer (--tokenizer none): "
                          "captions_map needs tokenizer= and markers=")
     path = _find(reader.path, Path(about["file"]).name)
-    model = path.read_bytes()
-    if hashlib.sha256(model).hexdigest() != about["sha256"]:
-        raise ValueError(f"{path} is damaged, or not the tokenizer of {reader.path}: copy that one "
-                         "there again")
     try:
-        from sentencepiece import SentencePieceProcessor
-    except ImportError:
-        raise ImportError(f"captions_map needs SentencePiece to open {path}: pip install "
-                          "sentencepiece; or give tokenizer= and markers=") from None
-    processor = SentencePieceProcessor(model_proto=model)
-    return lambda text: processor.encode(text.encode())
+        from ..tokenizer import Tokenizer
+    except ImportError as error:
+        raise ImportError(f"captions_map cannot open {path}: {error}; or give tokenizer= and "
+                          "markers=") from None
+    return Tokenizer(path, header=about).encode
 
 
 def _find(shard: str, name: str) -> Path:
