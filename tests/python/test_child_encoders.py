@@ -127,6 +127,13 @@ def test_company(folder):
     assert sorted(int(line.split()[1]) for line in run.lines("requests")) == [3, 7, 7, 7]
 
 
+def test_ahead(folder):
+    """The second request is sent before the first is answered."""
+    run = Run(folder, "ahead batch=4 wait_ms=30000", ["--encoder-timeout", "10"], name="ahead")
+    run.check()
+    assert len(run.lines("requests")) == 6 and len(run.lines("starts")) == 1
+
+
 FAULTS = {
     "die": r"it has ended with exit status 3, at batch [0-9]+: 4 images of 16 x 16, the first "
            r"pairs/[0-9]{3}; starting it again \(1 of 5\)$",
