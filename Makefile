@@ -199,11 +199,11 @@ PYTHON_SRC := \
 
 # The package's other extension: these over TOKENIZER_SRC and what that needs of shard/.
 PYTHON_TOKENIZER_SRC := \
-    shard/python/native/py_tokenizer.c \
+    shard/canonical_json.c \
     shard/json_depth.c \
     shard/json_read.c \
+    shard/python/native/py_tokenizer.c \
     shard/status.c \
-    shard/canonical_json.c \
     shard/valid_utf8.c
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
@@ -213,7 +213,7 @@ TOKENIZER_SRC := \
     shard/tokenizer/bpe_json.c \
     shard/tokenizer/byte_letters.c \
     shard/tokenizer/char_classes.c \
-    shard/tokenizer/decoder.c \
+    shard/tokenizer/text_decoder.c \
     shard/tokenizer/json_config.c \
     shard/tokenizer/json_pattern.c \
     shard/tokenizer/json_whole.c \
