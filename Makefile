@@ -27,7 +27,7 @@ lm_cflags   = -std=c11 -D_GNU_SOURCE -I. -ffp-contract=off -pthread $(WARNINGS) 
               -Wstrict-prototypes $(WERROR) $(sanitize) $(pkg_cflags) $(CFLAGS)
 lm_cxxflags = -std=c++17 -I. -pthread $(WARNINGS) $(WERROR) $(sanitize) $(CXXFLAGS)
 lm_ldflags  = -pthread $(sanitize) $(LDFLAGS)
-tokenizer_libs = -lsentencepiece -lpcre2-8 -lutf8proc -ljansson
+tokenizer_libs = -lsentencepiece -lpcre2-8 -lutf8proc -ljansson -lxxhash
 lm_libs     = $(pkg_libs) -lbz2 -lsentencepiece -lm
 pkg_cflags := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 # Debian 13's lcms2.pc names Little CMS's plug-ins too, which are under the GPL and not used here.
@@ -199,10 +199,10 @@ PYTHON_SRC := \
 
 # The package's other extension: these over TOKENIZER_SRC and what that needs of shard/.
 PYTHON_TOKENIZER_SRC := \
-    shard/canonical_json.c \
-    shard/json_depth.c \
-    shard/json_read.c \
     shard/python/native/py_tokenizer.c \
+    shard/base64.c \
+    shard/buffer.c \
+    shard/json_depth.c \
     shard/status.c \
     shard/valid_utf8.c
 
@@ -213,7 +213,6 @@ TOKENIZER_SRC := \
     shard/tokenizer/bpe_json.c \
     shard/tokenizer/byte_letters.c \
     shard/tokenizer/char_classes.c \
-    shard/tokenizer/text_decoder.c \
     shard/tokenizer/json_config.c \
     shard/tokenizer/json_pattern.c \
     shard/tokenizer/json_whole.c \
@@ -235,6 +234,7 @@ TOKENIZER_SRC := \
     shard/tokenizer/spm_normalize.c \
     shard/tokenizer/spm_vocabulary.c \
     shard/tokenizer/spm_words.c \
+    shard/tokenizer/text_decoder.c \
     shard/tokenizer/tiktoken_file.c \
     shard/tokenizer/token_ids.c \
     shard/tokenizer/token_trie.c \
@@ -495,7 +495,10 @@ PYTHON_TESTS := \
     tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \
+    tests/python/test_tokenizer_class.py \
+    tests/python/test_tokenizer_json.py \
     tests/python/test_tokenizer_spm.py \
+    tests/python/test_tokenizer_tiktoken.py \
     tests/python/test_views.py \
     tests/python/test_wheel.py
 
@@ -717,6 +720,13 @@ TRAINER_VENV ?= build/venv-trainer
 check-trainer: everything
 	@tests/venv.sh $(TRAINER_VENV) tests/requirements-trainer.txt
 	@BUILD='$(BUILD)' PYTHON='$(TRAINER_VENV)/bin/python' TEST_TIMEOUT=600 tests/run.sh $(TRAINER_TESTS)
+
+## check-tokenizers: ids against PyPI's tokenizers, tiktoken and sentencepiece, on every code point and much more (5 minutes)
+TOKENIZER_TESTS := tests/python/test_tokenizer_json.py tests/python/test_tokenizer_tiktoken.py tests/python/test_tokenizer.py
+.PHONY: check-tokenizers
+check-tokenizers: everything
+	@tests/venv.sh $(VENV)
+	@BUILD='$(BUILD)' PYTHON='$(VENV)/bin/python' TOKENIZERS_LONG=1 TEST_TIMEOUT=600 tests/run.sh $(TOKENIZER_TESTS)
 
 ## check-memory: each command with one failed allocation, at each of its call stacks (3 minutes)
 .PHONY: check-memory

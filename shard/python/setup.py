@@ -19,7 +19,7 @@ from setuptools.command.sdist import sdist
 HERE = Path(__file__).resolve().parent
 ROOT = HERE / "csrc" if (HERE / "csrc").exists() else HERE.parent.parent
 NOT_READER = {"writer.c", "sink.c", "output.c", "py_tokenizer.c"}
-TOKENIZER_NEEDS = ("canonical_json.c", "json_depth.c", "json_read.c", "status.c", "valid_utf8.c")
+TOKENIZER_NEEDS = ("base64.c", "buffer.c", "json_depth.c", "status.c", "valid_utf8.c")
 
 
 def reader_files():
@@ -90,7 +90,7 @@ setup(
         Extension(
             "latentmill._tokenizer",
             sources=[],
-            libraries=["sentencepiece", "pcre2-8", "utf8proc", "jansson"],
+            libraries=["sentencepiece", "pcre2-8", "utf8proc", "jansson", "xxhash"],
             extra_compile_args=["-O2", *FLAGS],
             language="c++",
             optional=True,

@@ -4,9 +4,9 @@
  *
  * At each place of a text stands a user-defined piece (which stays), a row of bytes that
  * the model's table replaces, or one character; a byte that is no UTF-8 becomes U+FFFD.
- * Spaces of what comes of it become U+2581; where extra ones are removed, those that stand
- * first, behind another space, or last are left out. At the end of a text that holds for
- * a U+2581 of its own, too. */
+ * Spaces of what comes of it become U+2581; where extra ones are removed, those that
+ * stand first, behind another space, or last are left out. At the end of a text that
+ * holds for a U+2581 of its own, too. */
 #include "shard/tokenizer/spm_normalize.h"
 
 #include <stdlib.h>
@@ -27,9 +27,9 @@ void spm_normalizer_set(struct spm_normalizer *n, const struct spm_vocabulary *v
         .charsmap = charsmap,
         .charsmap_len = model->charsmap_len};
     for (unsigned c = 0; c < 0x80; c++)
-        n->keeps[c] = c != ' ' && !v->user_begins[c] &&
-                      tokenizer_charsmap_keeps(charsmap, n->charsmap_len,
-                                               (unsigned char)c);
+        n->keeps[c] =
+            c != ' ' && !v->user_begins[c] &&
+            tokenizer_charsmap_keeps(charsmap, n->charsmap_len, (unsigned char)c);
 }
 
 void spm_word_free(struct spm_word *w)
@@ -119,7 +119,8 @@ static struct step step_at(const struct spm_normalizer *n, const char *text, siz
     if (used > 0)
         return (struct step){to, strlen(to), used};
     used = valid_char(text, len);
-    return used > 0 ? (struct step){text, used, used} : (struct step){"\xef\xbf\xbd", 3, 1};
+    return used > 0 ? (struct step){text, used, used}
+                    : (struct step){"\xef\xbf\xbd", 3, 1};
 }
 
 /* Adds what a step made, a character at a time. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/spm_vocabulary.c - may the words of a SentencePiece BPE model be encoded
- * one by one, and by what merges?
+ * shard/tokenizer/spm_vocabulary.c - may the words of a SentencePiece BPE model be
+ * encoded one by one, and by what merges?
  *
  * What the library does with a normalized text, in which each space is U+2581: it reads
  * symbols from left to right, the longest user-defined piece that begins there, or one
@@ -11,12 +11,13 @@
  *
  * Claim: if no piece has U+2581 behind another character, a text may be cut before each
  * U+2581 that stands behind another character. For a symbol across the cut would be a
- * character (it is not), a user-defined piece or a joined piece, and each of them would be
- * such a piece. So reading comes to the cut and begins anew there; no pair across it ever
- * merges; what merges on one side changes no pair of the other side; and of the pairs of
- * one side the order is by score, then from the left, as in the text as a whole. (The
- * same mirrored, for models that put spaces at the end of words: no piece has another
- * character behind U+2581; then the cuts are behind each U+2581 before another one.)
+ * character (it is not), a user-defined piece or a joined piece, and each of them would
+ * be such a piece. So reading comes to the cut and begins anew there; no pair across it
+ * ever merges; what merges on one side changes no pair of the other side; and of the
+ * pairs of one side the order is by score, then from the left, as in the text as a whole.
+ * (The same mirrored, for models that put spaces at the end of words: no piece has
+ * another character behind U+2581; then the cuts are behind each U+2581 before another
+ * one.)
  *
  * What else it takes, each checked below; where one fails the library serves all texts:
  *
@@ -28,8 +29,8 @@
  *    are, but escapes spaces within them.
  *  - No piece is UNUSED: the library takes those apart again by the last pair that it met
  *    anywhere in the text.
- *  - No control, unknown or byte piece is a lone character or is spelled like a piece: the
- *    library looks a symbol up there first.
+ *  - No control, unknown or byte piece is a lone character or is spelled like a piece:
+ * the library looks a symbol up there first.
  *  - Scores are numbers. Equal ones are ranked equal, so that the leftmost goes first.
  *  - Pieces have at most 255 bytes, user-defined ones 64: a bound on the work done here,
  *    and the library's own on what it compares.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/spm_vocabulary.h - internal to shard/: the merges of a SentencePiece BPE
- * model, where its words may be encoded one by one. The proof is in spm_vocabulary.c.
+ * shard/tokenizer/spm_vocabulary.h - internal to shard/: the merges of a SentencePiece
+ * BPE model, where its words may be encoded one by one. The proof is in spm_vocabulary.c.
  *
  * Filled by spm_vocabulary_new(), then immutable and shared. */
 #ifndef SHARD_TOKENIZER_SPM_VOCABULARY_H
@@ -32,15 +32,15 @@ enum { SPM_N_PAGES = 0x110000 >> 8 };
 struct spm_vocabulary {
     uint32_t n_pieces, unk;
     bool byte_fallback;
-    bool cut_before_space;  /* else behind: where pieces have their spaces at the end */
+    bool cut_before_space; /* else behind: where pieces have their spaces at the end */
     uint32_t byte_ids[UINT8_MAX + 1]; /* with byte_fallback */
-    unsigned char *piece_len; /* [n_pieces], of normal and user-defined pieces */
+    unsigned char *piece_len;         /* [n_pieces], of normal and user-defined pieces */
 
     uint32_t *chars[SPM_N_PAGES]; /* symbols by code point; NULL: 256 of MERGE_NONE */
     struct merge_table merges;
 
-    struct pieces *users;      /* user-defined pieces */
-    uint64_t user_lens;        /* bit n: one of n + 1 bytes */
+    struct pieces *users;            /* user-defined pieces */
+    uint64_t user_lens;              /* bit n: one of n + 1 bytes */
     bool user_begins[UINT8_MAX + 1]; /* with this byte */
 };
 

@@ -11,8 +11,6 @@
 
 enum { MAX_KEPT_SYMBOLS = 1 << 16 };
 
-#define USER (UINT32_C(1) << 31)
-
 struct spm_words {
     struct spm_vocabulary *vocabulary;
     struct spm_normalizer normalizer;
@@ -57,7 +55,7 @@ void spm_words_free(struct spm_words *s)
     free(s);
 }
 
-/* The symbols of a word, user-defined pieces marked: no merge has such a symbol. */
+/* The symbols of a word. No merge has a user-defined piece. */
 static int read_symbols(const struct spm_vocabulary *v, const char *word, size_t len,
                         struct token_ids *symbols)
 {
@@ -68,8 +66,8 @@ static int read_symbols(const struct spm_vocabulary *v, const char *word, size_t
     for (size_t at = 0; at < len && rc == SHARD_OK; at += n) {
         const int64_t user = spm_user_piece(v, word + at, len - at, &n);
 
-        rc = token_ids_add(symbols, user < 0 ? spm_symbol_at(v, word + at, &n)
-                                             : (uint32_t)user | USER);
+        rc = token_ids_add(symbols,
+                           user < 0 ? spm_symbol_at(v, word + at, &n) : (uint32_t)user);
     }
     return rc;
 }
@@ -99,8 +97,7 @@ static int put_ids(const struct spm_vocabulary *v, const char *word, size_t len,
     if (token_ids_reserve(ids, len) != SHARD_OK)
         return SHARD_ENOMEM;
     for (size_t i = 0; i < symbols->n; i++) {
-        const uint32_t symbol = symbols->at[i];
-        const uint32_t id = symbol != MERGE_NONE ? symbol & ~USER : symbol;
+        const uint32_t id = symbols->at[i];
 
         if (id < v->n_pieces) {
             ids->at[ids->n++] = id;
@@ -115,7 +112,7 @@ static int put_ids(const struct spm_vocabulary *v, const char *word, size_t len,
 }
 
 static int encode_word(struct spm_words_worker *w, const char *word, size_t len,
-                      struct token_ids *ids)
+                       struct token_ids *ids)
 {
     const struct spm_vocabulary *v = w->words->vocabulary;
     int rc = read_symbols(v, word, len, &w->symbols);

@@ -14,9 +14,9 @@ extern "C" {
 #endif
 
 /* Bytes of memory that encoding a text takes for each of its bytes, and besides for each
- * byte of its longest word (a row of spaces counts with the word behind it): ids with room
- * to grow and the copy given away; the word, its symbols and, of long ones, the heap of
- * its pairs, while it grows. */
+ * byte of its longest word (a row of spaces counts with the word behind it): ids with
+ * room to grow and the copy given away; the word, its symbols and, of long ones, the heap
+ * of its pairs, while it grows. */
 enum { SPM_WORDS_PER_BYTE = 12, SPM_WORDS_PER_WORD_BYTE = 52 };
 
 struct spm_words;        /* immutable, shared */

@@ -199,9 +199,9 @@ static int read_normalizer_spec(const struct cursor *file, const struct field *m
         out->charsmap = f.bytes;
         out->charsmap_len = f.len;
     }
-    const char *fault = out->charsmap_len > 0 ? tokenizer_charsmap_fault(
-                                                    out->charsmap, out->charsmap_len)
-                                              : NULL;
+    const char *fault = out->charsmap_len > 0
+                            ? tokenizer_charsmap_fault(out->charsmap, out->charsmap_len)
+                            : NULL;
     return fault == NULL ? SHARD_OK : fail(&c, "%s", fault);
 }
 
@@ -294,7 +294,8 @@ int tokenizer_model_check(const void *model, size_t len, struct tokenizer_model 
         return rc;
     if (out->type > TOKENIZER_CHAR || out->type < TOKENIZER_UNIGRAM)
         return fail(&c,
-                    "a model of unknown type %" PRIu64 "; only BPE and Unigram models are "
+                    "a model of unknown type %" PRIu64
+                    "; only BPE and Unigram models are "
                     "taken",
                     out->type);
     if (out->type == TOKENIZER_WORD || out->type == TOKENIZER_CHAR)

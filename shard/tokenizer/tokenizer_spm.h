@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/tokenizer_spm.h - internal to shard/: of tokenizer_kind_spm, what a test
- * compares. */
+ * shard/tokenizer/tokenizer_spm.h - internal to shard/: of tokenizer_kind_spm, what a
+ * test compares. */
 #ifndef SHARD_TOKENIZER_TOKENIZER_SPM_H
 #define SHARD_TOKENIZER_TOKENIZER_SPM_H
 

@@ -194,6 +194,30 @@ static void test_no_tokenizer(void **state)
     free(json);
 }
 
+/* They are absent where a tokenizer has none. */
+static void test_tokenizer_options(void **state)
+{
+    struct shard_header in = *sample_header(), *h;
+    char *json, why[200];
+
+    (void)state;
+    assert_int_equal(shard_header_to_json(&in, &json), SHARD_OK);
+    assert_null(strstr(json, "\"options\""));
+    free(json);
+    in.tokenizer.options = "{\"special_tokens\":{\"<s>\":7}, \"pattern\":\"gpt2\"}";
+    assert_int_equal(shard_header_to_json(&in, &json), SHARD_OK);
+    assert_non_null(strstr(
+        json, "\"options\":{\"pattern\":\"gpt2\",\"special_tokens\":{\"<s>\":7}}"));
+    assert_int_equal(shard_header_from_json(json, strlen(json), &h, why, sizeof(why)),
+                     SHARD_OK);
+    assert_string_equal(h->tokenizer.options,
+                        "{\"pattern\":\"gpt2\",\"special_tokens\":{\"<s>\":7}}");
+    shard_header_free(h);
+    free(json);
+    in.tokenizer.options = "[1]";
+    assert_int_equal(shard_header_to_json(&in, &json), SHARD_EINVAL);
+}
+
 static void test_what_cannot_be_written(void **state)
 {
     const double infinite = (double)INFINITY;
@@ -444,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_golden_text),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_no_tokenizer),
+        cmocka_unit_test(test_tokenizer_options),
         cmocka_unit_test(test_what_cannot_be_written),
         cmocka_unit_test(test_long_arrays),
         cmocka_unit_test(test_either_form),

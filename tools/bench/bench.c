@@ -53,9 +53,9 @@ static int parse(struct bench_options *o, int argc, char **argv, int *n_operands
          "channels\n"
          "and pseudo-random weights",
          NULL, 0, 0},
-        [PIXELS + N_PIXEL_OPTIONS + N_TOKENIZER_OPTIONS] = {"limit", OPTION_INT, &o->limit, "N",
-                                      "take only N pairs of each TAR", NULL, 1,
-                                      INT64_MAX},
+        [PIXELS + N_PIXEL_OPTIONS +
+            N_TOKENIZER_OPTIONS] = {"limit", OPTION_INT, &o->limit, "N",
+                                    "take only N pairs of each TAR", NULL, 1, INT64_MAX},
         {"workers", OPTION_INT, &o->workers, "N",
          "encoding threads (what affinity, cgroup and Slurm allow)", NULL, 1, 1024},
         {"batch", OPTION_INT, &o->batch, "N",

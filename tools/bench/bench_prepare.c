@@ -42,7 +42,8 @@ static int fill_arguments(struct prepare_run *r, struct bench *b, const char *fo
 
     if (bench_vae_path(b, VAE_ENCODER, &vae) != 0)
         return -1;
-    r->argv = calloc(MAX_OPTIONS + 2 * o->tokenizer.named.n + b->inputs.n + 1, sizeof(*r->argv));
+    r->argv = calloc(MAX_OPTIONS + 2 * o->tokenizer.named.n + b->inputs.n + 1,
+                     sizeof(*r->argv));
     if (!r->argv || asprintf(&r->out, "%s/out", folder) < 0 ||
         asprintf(&r->log, "%s/log", folder) < 0)
         return -1;

@@ -19,8 +19,8 @@ enum { SMALL_TEXT_NEED = 1 << 20, SMALL_TEXT = 1 << 12 };
  * such a mark, where values are empty objects. */
 enum { JSON_PER_BYTE = 8, JSON_PER_MARK = 256 };
 
-/* Takes from the budget what a text needs; *taken is to be given back. false where the run
- * is being stopped. */
+/* Takes from the budget what a text needs; *taken is to be given back. false where the
+ * run is being stopped. */
 static bool take_for_text(struct job *job, uint64_t need, uint64_t *taken)
 {
     *taken = need < SMALL_TEXT_NEED ? 0 : need;

@@ -107,9 +107,8 @@ static int open_file(struct tokenization *t, const struct tokenizer_choice *c,
 {
     const size_t n = json_object_size(tokens);
     struct tokenizer_named *named = calloc(n + 1, sizeof(*named));
-    struct tokenizer_options options = {.special_tokens = c->special_tokens,
-                                        .pattern = c->pattern,
-                                        .named = named};
+    struct tokenizer_options options = {
+        .special_tokens = c->special_tokens, .pattern = c->pattern, .named = named};
     const char *piece;
     json_t *id;
     int rc = SHARD_ENOMEM;

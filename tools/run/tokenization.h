@@ -21,7 +21,7 @@ struct tokenization {
     const void *bytes; /* the tokenizer's file, to be placed beside the shards */
     size_t len;
     /* what `described` says, and what lends it: */
-    void *owned_bytes;     /* NULL for the embedded one */
+    void *owned_bytes;      /* NULL for the embedded one */
     char *tables, *options; /* JSON */
     char sha256[SHA256_HEX_CAP];
     char file[40];

@@ -208,14 +208,13 @@ json_t *manifest_library_versions(void)
     json_t *versions;
 
     pcre2_config(PCRE2_CONFIG_VERSION, pcre2); /* with its date */
-    versions = json_pack(
-        "{s:s%, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s%, s:s}", "bzip2", bzip2,
-        strcspn(bzip2, ","),
-        "jansson", jansson_version_str(), "libjpeg-turbo",
-        VERSION_STRING(LIBJPEG_TURBO_VERSION), "liblzma", lzma_version_string(),
-        "libspng", spng_version_string(), "sentencepiece", SENTENCEPIECE_VERSION, "zlib",
-        zlibVersion(), "zstd", ZSTD_versionString(), "pcre2", pcre2, strcspn(pcre2, " "),
-        "utf8proc", utf8proc_version());
+    versions = json_pack("{s:s%, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s%, s:s}", "bzip2",
+                         bzip2, strcspn(bzip2, ","), "jansson", jansson_version_str(),
+                         "libjpeg-turbo", VERSION_STRING(LIBJPEG_TURBO_VERSION),
+                         "liblzma", lzma_version_string(), "libspng",
+                         spng_version_string(), "sentencepiece", SENTENCEPIECE_VERSION,
+                         "zlib", zlibVersion(), "zstd", ZSTD_versionString(), "pcre2",
+                         pcre2, strcspn(pcre2, " "), "utf8proc", utf8proc_version());
 
     add_version(&versions, "lcms2", lcms / 1000, lcms / 10 % 100, lcms % 10);
     add_version(&versions, "libwebp", webp >> 16, webp >> 8 & 255, webp & 255);

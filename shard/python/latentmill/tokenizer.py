@@ -31,7 +31,8 @@ class Tokenizer:
     name or a regular expression, and named: {piece: id} of special tokens, both of tiktoken files
     alone, which do not say it. bos, eos, boi, eoi: pieces, as prepare's options have them: by
     default BOS and EOS are what the file says, or None, BOI and EOI the two ids behind the last
-    piece.
+    piece. header: what the header of a shard says of its tokenizer, which is the file at path; it says
+    all of this, too.
 
     FileNotFoundError; ValueError where the file is none of these, or asks for what is not
     supported, or a piece is not in it."""
@@ -43,13 +44,19 @@ class Tokenizer:
 
     def __init__(self, path: str | os.PathLike[str], *, special_tokens: str = "plain", pattern: str | None = None,
                  named: Mapping[str, int] | None = None, bos: str | None = None, eos: str | None = None,
-                 boi: str | None = None, eoi: str | None = None):
+                 boi: str | None = None, eoi: str | None = None,
+                 header: Mapping[str, Any] | None = None):
         given: dict[str, Any] = {"special_tokens": special_tokens, "pattern": pattern, "named": dict(named or {}),
                                  "bos": bos, "eos": eos, "boi": boi, "eoi": eoi}
         if special_tokens not in _MODES:
             raise ValueError(f"special_tokens is one of {', '.join(_MODES)}; not {special_tokens!r}")
-        self._made_of: tuple[str, dict[str, Any]] = (os.fspath(path), given)
+        self._made_of = (os.fspath(path), {**given, "header": header})
         folder = Path(path)
+        if header is not None:
+            if given != _NOTHING:
+                raise ValueError("a header says how its tokenizer is used: give nothing else")
+            self._open_as_described(folder, header)
+            return
         if (folder / "dataset.json").is_file():
             if given != _NOTHING:
                 raise ValueError(f"{path} is a data set, whose configuration says how its tokenizer is used: "
@@ -59,15 +66,6 @@ class Tokenizer:
         file = _find(folder)
         self._open(file, file.read_bytes(), special_tokens, pattern, given["named"])
         self._choose_markers({name: given[name] for name in _MARKERS})
-
-    @classmethod
-    def of_header(cls, path: str | os.PathLike[str], about: Mapping[str, Any]) -> Tokenizer:
-        """path: the file that stands beside a shard. about: what its header says of its tokenizer.
-        ValueError where it is another file."""
-        made = cls.__new__(cls)
-        made._made_of = (os.fspath(path), dict(about))
-        made._open_as_described(Path(path), about)
-        return made
 
     def _open(self, path: Path, data: bytes, special_tokens: str, pattern: str | None, named: dict[str, int]) -> None:
         self.path = str(path)
@@ -163,8 +161,8 @@ _NOTHING: dict[str, Any] = {"special_tokens": "plain", "pattern": None, "named":
 
 
 def _again(path: str, given: dict[str, Any]) -> Tokenizer:
-    """For pickle: given are the arguments, or a header's words."""
-    return Tokenizer.of_header(path, given) if "sha256" in given else Tokenizer(path, **given)
+    """For pickle."""
+    return Tokenizer(path, **given)
 
 
 def _find(path: Path) -> Path:

@@ -64,8 +64,7 @@ static int open_tokenizer(struct tokenizer_object *t, const char *bytes, Py_ssiz
                           const char *what, struct tokenizer_options *options,
                           PyObject *dict)
 {
-    struct tokenizer_named *named =
-        calloc((size_t)PyDict_Size(dict) + 1, sizeof(*named));
+    struct tokenizer_named *named = calloc((size_t)PyDict_Size(dict) + 1, sizeof(*named));
     int rc = SHARD_ENOMEM;
 
     if (named != NULL && take_named(dict, named, &options->n_named) != 0) {
@@ -101,7 +100,8 @@ static PyObject *tokenizer_new(PyTypeObject *type, PyObject *args, PyObject *kwa
         return raise(SHARD_EINVAL, "special_tokens is no mode");
     options.special_tokens = (enum tokenizer_special_tokens)mode;
     PyObject *self = alloc(type, 0);
-    if (self != NULL && open_tokenizer(of(self), bytes, len, what, &options, named) != 0) {
+    if (self != NULL &&
+        open_tokenizer(of(self), bytes, len, what, &options, named) != 0) {
         Py_DECREF(self);
         return NULL;
     }

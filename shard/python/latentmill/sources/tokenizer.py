@@ -21,7 +21,7 @@ def tokenizer_of(reader: ShardReader) -> Callable[[str], list[int]]:
     except ImportError as error:
         raise ImportError(f"captions_map cannot open {path}: {error}; or give tokenizer= and "
                           "markers=") from None
-    return Tokenizer.of_header(path, about).encode
+    return Tokenizer(path, header=about).encode
 
 
 def _find(shard: str, name: str) -> Path:
