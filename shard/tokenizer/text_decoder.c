@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
-<<<<<<<< HEAD:shard/tokenizer/token_decoder.c
- * shard/tokenizer/token_decoder.c - steps, each of which makes strings of strings. */
-#include "shard/tokenizer/token_decoder.h"
-========
  * shard/tokenizer/text_decoder.c - steps, each of which makes strings of strings. */
 #include "shard/tokenizer/text_decoder.h"
->>>>>>>> g16:shard/tokenizer/text_decoder.c
 
 #include <stdint.h>
 #include <stdlib.h>
