@@ -219,7 +219,6 @@ TOKENIZER_SRC := \
     shard/tokenizer/bpe_json.c \
     shard/tokenizer/byte_letters.c \
     shard/tokenizer/char_classes.c \
-    shard/tokenizer/token_decoder.c \
     shard/tokenizer/json_config.c \
     shard/tokenizer/json_pattern.c \
     shard/tokenizer/json_whole.c \
@@ -241,6 +240,7 @@ TOKENIZER_SRC := \
     shard/tokenizer/spm_normalize.c \
     shard/tokenizer/spm_vocabulary.c \
     shard/tokenizer/spm_words.c \
+    shard/tokenizer/text_decoder.c \
     shard/tokenizer/tiktoken_file.c \
     shard/tokenizer/token_ids.c \
     shard/tokenizer/token_trie.c \

@@ -24,7 +24,6 @@
 #include "shard/tokenizer/bpe.h"
 #include "shard/tokenizer/bpe_json.h"
 #include "shard/tokenizer/byte_letters.h"
-#include "shard/tokenizer/token_decoder.h"
 #include "shard/tokenizer/json_config.h"
 #include "shard/tokenizer/json_whole.h"
 #include "shard/tokenizer/normalizer.h"
@@ -32,6 +31,7 @@
 #include "shard/tokenizer/pieces.h"
 #include "shard/tokenizer/post_processor.h"
 #include "shard/tokenizer/pre_tokenizer.h"
+#include "shard/tokenizer/text_decoder.h"
 #include "shard/tokenizer/tokenizer_kinds.h"
 #include "shard/valid_utf8.h"
 
@@ -44,7 +44,7 @@ struct state {
     struct added_tokens *added;
     struct bpe_json model;
     struct bpe *bpe;
-    struct decoder *decoder;
+    struct text_decoder *decoder;
     enum tokenizer_special_tokens special;
     char versions[160];
 };
@@ -157,7 +157,7 @@ static void read_file(struct json_config *c, const json_t *root, struct state *s
         post_processor_read(c, json_object_get(root, "post_processor"), &about->bos,
                             &about->eos);
     if (c->rc == SHARD_OK)
-        s->decoder = decoder_read(c, json_object_get(root, "decoder"));
+        s->decoder = text_decoder_read(c, json_object_get(root, "decoder"));
     if (c->rc == SHARD_OK && pieces_end(s->pieces) == 0)
         json_config_refuse(c, "model.vocab: it has no pieces");
 }
@@ -198,7 +198,7 @@ static void close_json(void *state)
     bpe_free(s->bpe);
     bpe_json_clear(&s->model);
     added_tokens_free(s->added);
-    decoder_free(s->decoder);
+    text_decoder_free(s->decoder);
     pre_tokenizer_free(s->pre_tokenizer);
     normalizer_free(s->normalizer);
     pieces_free(s->pieces);
@@ -327,21 +327,21 @@ static int decode(const void *state, const uint32_t *ids, size_t n, char **text,
                   size_t *len)
 {
     const struct state *s = state;
-    struct decoder_strings pieces = {.n = 0};
+    struct text_decoder_strings pieces = {.n = 0};
     struct shard_buffer out = {NULL, 0, 0};
     int rc = SHARD_OK;
 
     for (size_t i = 0; i < n && rc == SHARD_OK; i++) {
         size_t piece_len;
         const char *piece = pieces_get(s->pieces, ids[i], &piece_len);
-        rc =
-            piece != NULL ? decoder_strings_add(&pieces, piece, piece_len) : SHARD_EINVAL;
+        rc = piece != NULL ? text_decoder_strings_add(&pieces, piece, piece_len)
+                           : SHARD_EINVAL;
     }
     if (rc == SHARD_OK)
-        rc = decoder_apply(s->decoder, &pieces, &out);
+        rc = text_decoder_apply(s->decoder, &pieces, &out);
     if (rc == SHARD_OK)
         rc = give(&out, text, len);
-    decoder_strings_free(&pieces);
+    text_decoder_strings_free(&pieces);
     shard_buffer_free(&out);
     return rc;
 }
@@ -369,7 +369,8 @@ static size_t piece_shown(const void *state, uint32_t id, char *out, size_t cap)
     const struct state *s = state;
     size_t len, n;
     const char *piece = piece_of(s, id, &len);
-    unsigned char *bytes = decoder_is_byte_level(s->decoder) ? malloc(len + 1) : NULL;
+    unsigned char *bytes =
+        text_decoder_is_byte_level(s->decoder) ? malloc(len + 1) : NULL;
     size_t shown;
 
     if (bytes != NULL && byte_letters_read(piece, len, bytes, &n))

@@ -82,12 +82,12 @@ def test_kinds():
             print(name, end=": ")
             path = trained(folder, vocab_size=700, **how)
             if how["model_type"] == "unigram":
-                compare_unigram(path, texts)
+                compare_unigram(path, texts, 0.03)  # many of them are rows of one character
             else:
                 compare(path, path, texts)
 
 
-def compare_unigram(path, lines):
+def compare_unigram(path, lines, most=0.002):
     """Versions of the library choose differently where the same pieces in another order have the same score, in
     rows of dots: such lines are counted."""
     processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
@@ -97,7 +97,7 @@ def compare_unigram(path, lines):
         if ids != expected:
             assert sorted(ids) == sorted(expected), f"{path}: {line[:80]!r}: {ids} {expected}"
             differing += 1
-    assert differing <= len(lines) / 20, differing
+    assert differing < len(lines) * most, differing
     print(f"{path}: {len(lines)} lines equal but for {differing} of equal score")
 
 

@@ -47,7 +47,7 @@ class Referee:
 
     def _spells(self, text, encoding):
         """Whether a special token was found in a text; unknown characters become one, too."""
-        return any(i in self.special and (self.special[i] != self.unknown or self.unknown in text[start:end].lower())
+        return any(i in self.special and (self.special[i] != self.unknown or self.unknown.lower() in text[start:end].lower())
                    for i, (start, end) in zip(encoding.ids, encoding.offsets))
 
 

@@ -76,7 +76,7 @@ PRE_TEXT = [
     None, *(metaspace(scheme, splits) for scheme in ("always", "never", "first") for splits in (True, False)),
     {"type": "Whitespace"}, {"type": "WhitespaceSplit"}, *DIGITS, *PUNCTUATION, split(r"\s+", "Removed"), split(GPT2),
     *(split(" ", behaviour, invert, "String") for behaviour in BEHAVIOURS for invert in (False, True)),
-    sequence({"type": "WhitespaceSplit"}, DIGITS[1], PUNCTUATION[1]), sequence(metaspace(), DIGITS[1]), sequence(DIGITS[0], metaspace("first")),
+    sequence({"type": "WhitespaceSplit"}, DIGITS[1], PUNCTUATION[1]), sequence(metaspace(), DIGITS[1]), sequence(DIGITS[0], metaspace("always", False)),
     sequence(PUNCTUATION[1], metaspace("always", False)), sequence({"type": "Whitespace"}, split("[aeiou]", "MergedWithNext")),
     sequence(),
 ]

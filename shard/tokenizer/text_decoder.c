@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/token_decoder.c - steps, each of which makes strings of strings. */
-#include "shard/tokenizer/token_decoder.h"
+ * shard/tokenizer/text_decoder.c - steps, each of which makes strings of strings. */
+#include "shard/tokenizer/text_decoder.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -35,13 +35,14 @@ struct step {
     bool keep_first;      /* metaspace: marks of the first piece are spaces, too */
 };
 
-struct decoder {
+struct text_decoder {
     bool none; /* the file has none */
     size_t n;
     struct step steps[MAX_STEPS];
 };
 
-int decoder_strings_add(struct decoder_strings *s, const void *bytes, size_t len)
+int text_decoder_strings_add(struct text_decoder_strings *s, const void *bytes,
+                             size_t len)
 {
     if (s->n == s->cap) {
         const size_t cap = s->cap < 64 ? 64 : s->cap * 2;
@@ -59,11 +60,11 @@ int decoder_strings_add(struct decoder_strings *s, const void *bytes, size_t len
     return SHARD_OK;
 }
 
-void decoder_strings_free(struct decoder_strings *s)
+void text_decoder_strings_free(struct text_decoder_strings *s)
 {
     shard_buffer_free(&s->bytes);
     free(s->ends);
-    *s = (struct decoder_strings){.n = 0};
+    *s = (struct text_decoder_strings){.n = 0};
 }
 
 static void read_content(struct json_config *c, const json_t *object, const char *key,
@@ -136,9 +137,11 @@ static void read_bpe_decoder(struct json_config *c, const json_t *object, struct
     read_content(c, object, "suffix", s);
 }
 
-static void read_step(struct json_config *c, struct decoder *d, const json_t *object);
+static void read_step(struct json_config *c, struct text_decoder *d,
+                      const json_t *object);
 
-static void read_sequence(struct json_config *c, struct decoder *d, const json_t *object)
+static void read_sequence(struct json_config *c, struct text_decoder *d,
+                          const json_t *object)
 {
     static const char *const members[] = {"type", "decoders", NULL};
     size_t i;
@@ -158,7 +161,7 @@ static void read_sequence(struct json_config *c, struct decoder *d, const json_t
     json_config_leave(c, path);
 }
 
-static void read_step(struct json_config *c, struct decoder *d, const json_t *object)
+static void read_step(struct json_config *c, struct text_decoder *d, const json_t *object)
 {
     static const char *const types[] = {
         [BYTE_LEVEL] = "ByteLevel",
@@ -199,9 +202,9 @@ static void read_step(struct json_config *c, struct decoder *d, const json_t *ob
         json_config_refuse(c, "an empty string");
 }
 
-struct decoder *decoder_read(struct json_config *c, const json_t *value)
+struct text_decoder *text_decoder_read(struct json_config *c, const json_t *value)
 {
-    struct decoder *d = calloc(1, sizeof(*d));
+    struct text_decoder *d = calloc(1, sizeof(*d));
 
     if (d == NULL) {
         json_config_no_memory(c);
@@ -215,11 +218,11 @@ struct decoder *decoder_read(struct json_config *c, const json_t *value)
     }
     if (c->rc == SHARD_OK)
         return d;
-    decoder_free(d);
+    text_decoder_free(d);
     return NULL;
 }
 
-void decoder_free(struct decoder *d)
+void text_decoder_free(struct text_decoder *d)
 {
     for (size_t i = 0; d != NULL && i < d->n; i++) {
         split_close(d->steps[i].pattern);
@@ -228,7 +231,7 @@ void decoder_free(struct decoder *d)
     free(d);
 }
 
-bool decoder_is_byte_level(const struct decoder *d)
+bool text_decoder_is_byte_level(const struct text_decoder *d)
 {
     for (size_t i = 0; i < d->n; i++)
         if (d->steps[i].kind == BYTE_LEVEL)
@@ -242,7 +245,7 @@ struct string {
     size_t len;
 };
 
-static struct string string_at(const struct decoder_strings *s, size_t i)
+static struct string string_at(const struct text_decoder_strings *s, size_t i)
 {
     const size_t from = i > 0 ? s->ends[i - 1] : 0;
 
@@ -250,7 +253,8 @@ static struct string string_at(const struct decoder_strings *s, size_t i)
 }
 
 /* Every piece in letters as bytes, others as they are; one string of all. */
-static int byte_level(const struct decoder_strings *in, struct decoder_strings *out)
+static int byte_level(const struct text_decoder_strings *in,
+                      struct text_decoder_strings *out)
 {
     struct shard_buffer all = {NULL, 0, 0};
     int rc = SHARD_OK;
@@ -269,7 +273,7 @@ static int byte_level(const struct decoder_strings *in, struct decoder_strings *
             memcpy(room, s.text, s.len);
     }
     if (rc == SHARD_OK)
-        rc = decoder_strings_add(out, all.data, all.len);
+        rc = text_decoder_strings_add(out, all.data, all.len);
     shard_buffer_free(&all);
     return rc;
 }
@@ -292,20 +296,21 @@ static bool is_byte(struct string s, unsigned char *byte)
 }
 
 /* Neighbouring bytes: one string if they are UTF-8, else a string each. */
-static int put_bytes(struct shard_buffer *bytes, struct decoder_strings *out)
+static int put_bytes(struct shard_buffer *bytes, struct text_decoder_strings *out)
 {
     int rc = SHARD_OK;
 
     if (bytes->len > 0 && shard_utf8_valid((const char *)bytes->data, bytes->len))
-        rc = decoder_strings_add(out, bytes->data, bytes->len);
+        rc = text_decoder_strings_add(out, bytes->data, bytes->len);
     else
         for (size_t i = 0; i < bytes->len && rc == SHARD_OK; i++)
-            rc = decoder_strings_add(out, bytes->data + i, 1);
+            rc = text_decoder_strings_add(out, bytes->data + i, 1);
     bytes->len = 0;
     return rc;
 }
 
-static int byte_fallback(const struct decoder_strings *in, struct decoder_strings *out)
+static int byte_fallback(const struct text_decoder_strings *in,
+                         struct text_decoder_strings *out)
 {
     struct shard_buffer bytes = {NULL, 0, 0};
     unsigned char byte;
@@ -319,7 +324,7 @@ static int byte_fallback(const struct decoder_strings *in, struct decoder_string
         }
         rc = put_bytes(&bytes, out);
         if (rc == SHARD_OK)
-            rc = decoder_strings_add(out, s.text, s.len);
+            rc = text_decoder_strings_add(out, s.text, s.len);
     }
     if (rc == SHARD_OK)
         rc = put_bytes(&bytes, out);
@@ -343,8 +348,8 @@ static int replace_in(const struct step *step, struct split_worker *pattern,
 }
 
 /* A string that bytes have made no UTF-8 is left alone. */
-static int replace(const struct step *step, const struct decoder_strings *in,
-                   struct decoder_strings *out)
+static int replace(const struct step *step, const struct text_decoder_strings *in,
+                   struct text_decoder_strings *out)
 {
     struct split_worker *pattern = split_worker_new(step->pattern);
     struct shard_buffer into = {NULL, 0, 0};
@@ -353,13 +358,13 @@ static int replace(const struct step *step, const struct decoder_strings *in,
     for (size_t i = 0; i < in->n && rc == SHARD_OK; i++) {
         const struct string s = string_at(in, i);
         if (s.len == 0 || !shard_utf8_valid(s.text, s.len)) {
-            rc = decoder_strings_add(out, s.text, s.len);
+            rc = text_decoder_strings_add(out, s.text, s.len);
             continue;
         }
         into.len = 0;
         rc = replace_in(step, pattern, s, &into);
         if (rc == SHARD_OK)
-            rc = decoder_strings_add(out, into.data, into.len);
+            rc = text_decoder_strings_add(out, into.data, into.len);
     }
     shard_buffer_free(&into);
     split_worker_free(pattern);
@@ -372,8 +377,8 @@ static bool begins(struct string s, size_t at, const struct step *step)
            memcmp(s.text + at, step->content, step->content_len) == 0;
 }
 
-static int strip(const struct step *step, const struct decoder_strings *in,
-                 struct decoder_strings *out)
+static int strip(const struct step *step, const struct text_decoder_strings *in,
+                 struct text_decoder_strings *out)
 {
     int rc = SHARD_OK;
 
@@ -385,14 +390,14 @@ static int strip(const struct step *step, const struct decoder_strings *in,
         for (uint32_t k = 0; k < step->stop && s.len >= n && begins(s, s.len - n, step);
              k++)
             s.len -= n;
-        rc = decoder_strings_add(out, s.text, s.len);
+        rc = text_decoder_strings_add(out, s.text, s.len);
     }
     return rc;
 }
 
 /* Each string with a mark replaced, by a space or by nothing. */
 static int put_replaced(const struct step *step, struct string s, bool space,
-                        struct decoder_strings *out)
+                        struct text_decoder_strings *out)
 {
     struct shard_buffer into = {NULL, 0, 0};
     int rc = SHARD_OK;
@@ -406,13 +411,13 @@ static int put_replaced(const struct step *step, struct string s, bool space,
         at += mark ? step->content_len : 1;
     }
     if (rc == SHARD_OK)
-        rc = decoder_strings_add(out, into.data, into.len);
+        rc = text_decoder_strings_add(out, into.data, into.len);
     shard_buffer_free(&into);
     return rc;
 }
 
-static int metaspace(const struct step *step, const struct decoder_strings *in,
-                     struct decoder_strings *out)
+static int metaspace(const struct step *step, const struct text_decoder_strings *in,
+                     struct text_decoder_strings *out)
 {
     int rc = SHARD_OK;
 
@@ -422,8 +427,8 @@ static int metaspace(const struct step *step, const struct decoder_strings *in,
 }
 
 /* The end of a word is a space, but for the last one's. */
-static int bpe_decoder(const struct step *step, const struct decoder_strings *in,
-                       struct decoder_strings *out)
+static int bpe_decoder(const struct step *step, const struct text_decoder_strings *in,
+                       struct text_decoder_strings *out)
 {
     int rc = SHARD_OK;
 
@@ -432,8 +437,8 @@ static int bpe_decoder(const struct step *step, const struct decoder_strings *in
     return rc;
 }
 
-static int apply(const struct step *s, const struct decoder_strings *in,
-                 struct decoder_strings *out)
+static int apply(const struct step *s, const struct text_decoder_strings *in,
+                 struct text_decoder_strings *out)
 {
     switch (s->kind) {
     case BYTE_LEVEL:
@@ -441,7 +446,7 @@ static int apply(const struct step *s, const struct decoder_strings *in,
     case BYTE_FALLBACK:
         return byte_fallback(in, out);
     case FUSE:
-        return decoder_strings_add(out, in->bytes.data, in->bytes.len);
+        return text_decoder_strings_add(out, in->bytes.data, in->bytes.len);
     case REPLACE:
         return replace(s, in, out);
     case STRIP:
@@ -453,13 +458,13 @@ static int apply(const struct step *s, const struct decoder_strings *in,
     }
 }
 
-int decoder_apply(const struct decoder *d, struct decoder_strings *pieces,
-                  struct shard_buffer *out)
+int text_decoder_apply(const struct text_decoder *d, struct text_decoder_strings *pieces,
+                       struct shard_buffer *out)
 {
     for (size_t i = 0; i < d->n; i++) {
-        struct decoder_strings next = {.n = 0};
+        struct text_decoder_strings next = {.n = 0};
         const int rc = apply(&d->steps[i], pieces, &next);
-        decoder_strings_free(pieces);
+        text_decoder_strings_free(pieces);
         *pieces = next;
         if (rc < 0)
             return rc;
