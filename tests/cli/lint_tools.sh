@@ -42,7 +42,7 @@ for wrong in 'def name(of): return of' 'def name(of: bytes) -> str: return of' '
 done
 
 # Those that the package may lack are taken as they come.
-write "$good" 'import sentencepiece, torch.utils.data'
+write "$good" 'import diffusers, torch.utils.data'
 run tests/lint.sh "$tree"
 expect_status 0
 

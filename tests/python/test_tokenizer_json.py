@@ -121,6 +121,8 @@ def check_combinations(folder):
     n = 0
     every = list(combinations(everything=LONG))
     for name, file in dice.sample(every, min(len(every), 1200 if LONG else 40)):
+        if "first" in name and "Replace" in name:  # the referee looks at offsets in the text as it was given
+            continue
         dump_json(path, file)
         texts = corpus(special_of(path), 60 if LONG else 40, dice.randrange(1000))
         try:

@@ -2,7 +2,7 @@
 """Tokenizes 10 kB documents of English, Japanese and code-like text with what users would pick instead, and with
 latentmill, alternately, each in a process and on a thread of its own, and prints the ratios.
 
-usage: [ALTERNATIONS=3] [ROWS=qwen2,...] python3 tests/bench/tokenizers.py
+usage: [ALTERNATIONS=3] [ROWS=qwen2,...] python3 tests/bench/tokenizer_peers.py
 
 Needs LATENTMILL_SHARED/data, and PyPI's tokenizers, tiktoken, sentencepiece (tests/requirements.txt), which run under
 this interpreter. A figure is the median of its alternations, of which each is the best of three passes after one to warm
