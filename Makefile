@@ -214,45 +214,45 @@ PYTHON_TOKENIZER_SRC := \
 
 # SentencePiece's C++ stays in objects of its own that the reader never links.
 TOKENIZER_SRC := \
-    shard/tokenizer/added_tokens.c \
-    shard/tokenizer/bpe.c \
-    shard/tokenizer/bpe_json.c \
-    shard/tokenizer/byte_letters.c \
-    shard/tokenizer/char_classes.c \
-    shard/tokenizer/json_config.c \
-    shard/tokenizer/json_pattern.c \
-    shard/tokenizer/json_whole.c \
-    shard/tokenizer/lower_case.c \
-    shard/tokenizer/merge_long.c \
-    shard/tokenizer/merge_table.c \
-    shard/tokenizer/merge_word.c \
-    shard/tokenizer/normal_form.c \
-    shard/tokenizer/normalizer.c \
-    shard/tokenizer/piece_text.c \
-    shard/tokenizer/pieces.c \
-    shard/tokenizer/post_processor.c \
-    shard/tokenizer/pre_tokenizer.c \
-    shard/tokenizer/regex_property.c \
-    shard/tokenizer/regex_translate.c \
-    shard/tokenizer/split.c \
-    shard/tokenizer/split_known.c \
-    shard/tokenizer/split_regex.c \
-    shard/tokenizer/spm_normalize.c \
-    shard/tokenizer/spm_vocabulary.c \
-    shard/tokenizer/spm_words.c \
-    shard/tokenizer/text_decoder.c \
-    shard/tokenizer/tiktoken_file.c \
+    shard/tokenizer/json/added_tokens.c \
+    shard/tokenizer/bpe/bpe.c \
+    shard/tokenizer/json/bpe_json.c \
+    shard/tokenizer/json/byte_letters.c \
+    shard/tokenizer/split/char_classes.c \
+    shard/tokenizer/json/json_config.c \
+    shard/tokenizer/json/json_pattern.c \
+    shard/tokenizer/json/json_whole.c \
+    shard/tokenizer/json/lower_case.c \
+    shard/tokenizer/bpe/merge_long.c \
+    shard/tokenizer/bpe/merge_table.c \
+    shard/tokenizer/bpe/merge_word.c \
+    shard/tokenizer/json/normal_form.c \
+    shard/tokenizer/json/normalizer.c \
+    shard/tokenizer/bpe/piece_text.c \
+    shard/tokenizer/bpe/pieces.c \
+    shard/tokenizer/json/post_processor.c \
+    shard/tokenizer/json/pre_tokenizer.c \
+    shard/tokenizer/split/regex_property.c \
+    shard/tokenizer/split/regex_translate.c \
+    shard/tokenizer/split/split.c \
+    shard/tokenizer/split/split_known.c \
+    shard/tokenizer/split/split_regex.c \
+    shard/tokenizer/spm/spm_normalize.c \
+    shard/tokenizer/spm/spm_vocabulary.c \
+    shard/tokenizer/spm/spm_words.c \
+    shard/tokenizer/json/text_decoder.c \
+    shard/tokenizer/tiktoken/tiktoken_file.c \
     shard/tokenizer/token_ids.c \
-    shard/tokenizer/token_trie.c \
+    shard/tokenizer/json/token_trie.c \
     shard/tokenizer/tokenizer_builtin.c \
-    shard/tokenizer/tokenizer_charsmap.c \
-    shard/tokenizer/tokenizer_json.c \
-    shard/tokenizer/tokenizer_model.c \
+    shard/tokenizer/spm/tokenizer_charsmap.c \
+    shard/tokenizer/json/tokenizer_json.c \
+    shard/tokenizer/spm/tokenizer_model.c \
     shard/tokenizer/tokenizer_open.c \
-    shard/tokenizer/tokenizer_spm.cc \
-    shard/tokenizer/tokenizer_tiktoken.c \
-    shard/tokenizer/word_cache.c \
-    shard/tokenizer/word_cuts.c
+    shard/tokenizer/spm/tokenizer_spm.cc \
+    shard/tokenizer/tiktoken/tokenizer_tiktoken.c \
+    shard/tokenizer/bpe/word_cache.c \
+    shard/tokenizer/bpe/word_cuts.c
 
 TOOLS_SRC := \
     tools/bench/bench.c \

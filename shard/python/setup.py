@@ -35,7 +35,7 @@ def tokenizer_files():
     yield Path("shard/python/native/py_tokenizer.c")
     for name in TOKENIZER_NEEDS:
         yield Path("shard") / name
-    for path in sorted((ROOT / "shard/tokenizer").glob("*.*")):
+    for path in sorted((ROOT / "shard/tokenizer").rglob("*.*")):
         if path.name != "tokenizer_builtin.c":
             yield path.relative_to(ROOT)
 

@@ -13,7 +13,7 @@
 #include "shard/status.h"
 #include "shard/tokenizer/tokenizer.h"
 #include "shard/tokenizer/tokenizer_kinds.h"
-#include "shard/tokenizer/tokenizer_spm.h"
+#include "shard/tokenizer/spm/tokenizer_spm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

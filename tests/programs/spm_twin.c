@@ -13,7 +13,7 @@
 
 #include "shard/status.h"
 #include "shard/tokenizer/tokenizer_kinds.h"
-#include "shard/tokenizer/tokenizer_spm.h"
+#include "shard/tokenizer/spm/tokenizer_spm.h"
 
 static const struct tokenizer_kind *const kind = &tokenizer_kind_spm;
 

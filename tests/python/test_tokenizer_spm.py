@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SentencePiece BPE models trained here in many ways, and some made odd by hand: their ids equal
 those of PyPI's sentencepiece and of the linked library; and each is encoded word by word
-just where the proof of shard/tokenizer/spm_vocabulary.c covers it."""
+just where the proof of shard/tokenizer/spm/spm_vocabulary.c covers it."""
 
 import os
 import pathlib

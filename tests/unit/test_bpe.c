@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "shard/status.h"
-#include "shard/tokenizer/bpe.h"
-#include "shard/tokenizer/word_cache.h"
+#include "shard/tokenizer/bpe/bpe.h"
+#include "shard/tokenizer/bpe/word_cache.h"
 
 enum { MAX_MERGES = 400, MAX_WORD = 4000 };
 

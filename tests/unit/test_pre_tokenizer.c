@@ -15,9 +15,9 @@
 
 #include "shard/buffer.h"
 #include "shard/status.h"
-#include "shard/tokenizer/json_config.h"
-#include "shard/tokenizer/normalizer.h"
-#include "shard/tokenizer/pre_tokenizer.h"
+#include "shard/tokenizer/json/json_config.h"
+#include "shard/tokenizer/json/normalizer.h"
+#include "shard/tokenizer/json/pre_tokenizer.h"
 
 /* The step, a text, what becomes of it. */
 static const char *const normalized[][3] = {

@@ -13,7 +13,7 @@
 
 #include "shard/buffer.h"
 #include "shard/status.h"
-#include "shard/tokenizer/split.h"
+#include "shard/tokenizer/split/split.h"
 
 static const char text[] =
     "it's 12345 IT'LL aab\nab\xc2\xbd \xe3\x81\x82\xe6\xbc\xa2\xe3\x80\x81"

@@ -16,8 +16,8 @@
 #include <pcre2.h>
 
 #include "shard/status.h"
-#include "shard/tokenizer/split.h"
-#include "shard/tokenizer/split_known.h"
+#include "shard/tokenizer/split/split.h"
+#include "shard/tokenizer/split/split_known.h"
 
 #define SPACES                                                                           \
     "\\x09-\\x0d\\x20\\x85\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"  \

@@ -13,7 +13,7 @@
 
 #include "shard/status.h"
 #include "shard/tokenizer/tokenizer.h"
-#include "shard/tokenizer/tokenizer_charsmap.h"
+#include "shard/tokenizer/spm/tokenizer_charsmap.h"
 
 /* A model in the making: protobuf fields one behind the other. */
 struct bytes {

@@ -14,7 +14,7 @@
 
 #include "shard/base64.h"
 #include "shard/status.h"
-#include "shard/tokenizer/spm_words.h"
+#include "shard/tokenizer/spm/spm_words.h"
 #include "shard/tokenizer/tokenizer.h"
 #include "tests/unit/failing_malloc.h"
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * shard/tokenizer/json/normalizer.h - internal to shard/: what tokenizer.json does to a
+ * text before it is cut: NFC, NFD, NFKC, NFKD, Lowercase, Replace, Prepend, Strip,
+ * Sequence.
+ *
+ * A text that a step leaves as it is is not copied. */
+#ifndef SHARD_TOKENIZER_JSON_NORMALIZER_H
+#define SHARD_TOKENIZER_JSON_NORMALIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "shard/tokenizer/json/json_config.h"
+
+struct normalizer;        /* immutable, shared */
+struct normalizer_worker; /* one thread's */
+
+/* Reads the file's "normalizer", which may be null or absent. Gives it (release with
+ * normalizer_free()); NULL: c has the fault. */
+struct normalizer *normalizer_read(struct json_config *c, const json_t *value);
+void normalizer_free(struct normalizer *n); /* accepts NULL */
+
+/* NULL: no memory. Release it before the normalizer. */
+struct normalizer_worker *normalizer_worker_new(const struct normalizer *n);
+void normalizer_worker_free(struct normalizer_worker *w); /* accepts NULL */
+
+/* Normalizes len bytes of UTF-8. *out is lent until the next call, or is the text.
+ * *cut: whether the first character does not come from the text's first one, which was
+ * taken away. SHARD_OK, SHARD_ENOMEM or SHARD_EMATCH. */
+int normalizer_apply(struct normalizer_worker *w, const char *text, size_t len,
+                     const char **out, size_t *out_len, bool *cut);
+
+#endif

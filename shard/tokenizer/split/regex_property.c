@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "shard/tokenizer/split/regex_property.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* General categories, by Oniguruma's names without case, spaces, hyphens, underscores. */
+static const char *const categories[][2] = {
+    {"l", "L"},
+    {"letter", "L"},
+    {"lu", "Lu"},
+    {"uppercaseletter", "Lu"},
+    {"ll", "Ll"},
+    {"lowercaseletter", "Ll"},
+    {"lt", "Lt"},
+    {"titlecaseletter", "Lt"},
+    {"lm", "Lm"},
+    {"modifierletter", "Lm"},
+    {"lo", "Lo"},
+    {"otherletter", "Lo"},
+    {"lc", "L&"},
+    {"casedletter", "L&"},
+    {"m", "M"},
+    {"mark", "M"},
+    {"combiningmark", "M"},
+    {"mn", "Mn"},
+    {"nonspacingmark", "Mn"},
+    {"mc", "Mc"},
+    {"spacingmark", "Mc"},
+    {"me", "Me"},
+    {"enclosingmark", "Me"},
+    {"n", "N"},
+    {"number", "N"},
+    {"nd", "Nd"},
+    {"decimalnumber", "Nd"},
+    {"digit", "Nd"},
+    {"nl", "Nl"},
+    {"letternumber", "Nl"},
+    {"no", "No"},
+    {"othernumber", "No"},
+    {"p", "P"},
+    {"punctuation", "P"},
+    {"pc", "Pc"},
+    {"connectorpunctuation", "Pc"},
+    {"pd", "Pd"},
+    {"dashpunctuation", "Pd"},
+    {"ps", "Ps"},
+    {"openpunctuation", "Ps"},
+    {"pe", "Pe"},
+    {"closepunctuation", "Pe"},
+    {"pi", "Pi"},
+    {"initialpunctuation", "Pi"},
+    {"pf", "Pf"},
+    {"finalpunctuation", "Pf"},
+    {"po", "Po"},
+    {"otherpunctuation", "Po"},
+    {"s", "S"},
+    {"symbol", "S"},
+    {"sm", "Sm"},
+    {"mathsymbol", "Sm"},
+    {"sc", "Sc"},
+    {"currencysymbol", "Sc"},
+    {"sk", "Sk"},
+    {"modifiersymbol", "Sk"},
+    {"so", "So"},
+    {"othersymbol", "So"},
+    {"z", "Z"},
+    {"separator", "Z"},
+    {"zs", "Zs"},
+    {"spaceseparator", "Zs"},
+    {"zl", "Zl"},
+    {"lineseparator", "Zl"},
+    {"zp", "Zp"},
+    {"paragraphseparator", "Zp"},
+    {"cc", "Cc"},
+    {"control", "Cc"},
+    {"cf", "Cf"},
+    {"format", "Cf"},
+    {"co", "Co"},
+    {"privateuse", "Co"},
+    {"alpha", "Alphabetic"},
+    {"alphabetic", "Alphabetic"},
+    {"upper", "Uppercase"},
+    {"uppercase", "Uppercase"},
+    {"lower", "Lowercase"},
+    {"lowercase", "Lowercase"},
+};
+
+/* Names that Oniguruma has for what is no script, or not only. */
+static bool no_script(const char *name)
+{
+    static const char *const names[] = {"any",   "assigned", "ascii",   "word",  "punct",
+                                        "space", "print",    "graph",   "cntrl", "xdigit",
+                                        "alnum", "blank",    "unknown", "c",     "other",
+                                        "cn",    "cs",       "emoji"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return strncmp(name, "in", 2) == 0 && strncmp(name, "inh", 3) != 0 &&
+           strncmp(name, "ins", 3) != 0;
+}
+
+bool regex_property(const char *name, bool negated, char *out, size_t cap)
+{
+    const char *found = NULL;
+
+    for (size_t i = 0; i < sizeof(categories) / sizeof(*categories); i++)
+        if (strcmp(categories[i][0], name) == 0)
+            found = categories[i][1];
+    if (found == NULL && (name[0] == '\0' || no_script(name)))
+        return false;
+    const int n = snprintf(out, cap, "\\%c{%s%s}", negated ? 'P' : 'p',
+                           found != NULL ? "" : "sc:", found != NULL ? found : name);
+    return n > 0 && (size_t)n < cap;
+}
