@@ -332,7 +332,7 @@ def tensors_in(run):
 
 
 def header_of(run):
-    dump = subprocess.run([PROGRAM, "dump", "--header", os.path.join(run.out, "pairs.lms")],
+    dump = subprocess.run([PROGRAM, "dump", "--header", run.out],
                           stdout=subprocess.PIPE, check=True)
     return json.loads(dump.stdout)
 
