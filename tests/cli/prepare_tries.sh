@@ -67,9 +67,20 @@ expect_status 0
 expect "it is called by the header's name" test -e "$T/exported/n.tar"
 
 # Again, and the older files go; a try that no manifest names goes when one sees the manifest.
+# Not only at the run's end: a redo of a whole data set has no room for two.
 before=$(ls "$T/o"/n~*.lms)
-run latentmill prepare $prepare "$encoder" --redo "$T/n.tar"
+cat >"$T/meanwhile.sh" <<END
+for i in \$(seq 500); do
+    [ -e $T/o/n.manifest.json ] && [ \$(ls $T/o/n~*.lms | wc -l) = 1 ] && break
+    sleep 0.01
+done
+ls $T/o/n~*.lms >$T/meanwhile
+cat $T/n.tar
+END
+run latentmill prepare $prepare "$encoder" --redo --name '{n,more}' \
+    "$T/n.tar" "pipe:sh $T/meanwhile.sh"
 expect_status 0
+expect "the older one goes at once" test "$(wc -l <"$T/meanwhile")" = 1
 expect_clean redo
 expect "it is another try's" test ! -e "$before"
 cp "$T/o"/n~*.lms "$T/o/n~00000000.lms"
