@@ -97,6 +97,7 @@ for how in new redo; do
         run env KILL=$at LD_PRELOAD="$BUILD/tests/programs/interpose.so" \
             "$BUILD/latentmill" prepare $prepare "$encoder" $option "$T/n.tar"
         ended=$_status
+        [ -e "$T/o/n.manifest.json" ] && [ $how = new ] && published=${published:-$at}
         expect_whole "$how, killed at $at"
         run latentmill dump --json "$T/o"
         expect "$how, killed at $at: no half of a unit is read" test \
@@ -150,3 +151,27 @@ for order in "a.rename a.link b.rename b.link" "a.rename b.rename b.link a.link"
     expect "both are well ($order)" test "$a_ended $?" = "0 0"
     expect_clean "$order"
 done
+
+# One comes late, and is killed before each change that it makes of the other's finished unit. That
+# one is killed too, before it has removed the first one's temporaries.
+for at in $(seq 100); do
+    rm -f "$T/o"/n[.~]* "$T"/*.go "$T"/*.ready
+    KILL=$at start a
+    for i in $(seq 1000); do
+        test -e "$T/a.rename.ready" || ! kill -0 $a 2>/dev/null && break
+        sleep 0.01
+    done
+    run env KILL=$published LD_PRELOAD="$BUILD/tests/programs/interpose.so" \
+        "$BUILD/latentmill" prepare $prepare "$encoder" "$T/n.tar"
+    expect_status 137
+    touch "$T/a.rename.go" "$T/a.link.go"
+    wait $a
+    ended=$?
+    expect_whole "late, killed at $at"
+    [ $ended = 137 ] || break
+    run latentmill prepare $prepare "$encoder" "$T/n.tar"
+    expect_status 0
+    expect_clean "late, killed at $at, and started again"
+done
+expect "it comes to an end ($at)" test $ended = 0 -a $at -gt 5
+expect_clean "late, not killed"
