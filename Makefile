@@ -571,6 +571,7 @@ CLI_TESTS := \
     tests/cli/prepare_start.sh \
     tests/cli/prepare_stop.sh \
     tests/cli/prepare_text.sh \
+    tests/cli/prepare_tries.sh \
     tests/cli/runner.sh \
     tests/cli/sample_set.sh \
     tests/cli/text_faults.sh \

@@ -3,16 +3,19 @@
  * once: what is left is prepare's own work. Its latents are zeros, (4, height / 8,
  * width / 8) in fp16.
  *
- *     null_encoder [BATCH [WAIT_MS]] */
+ *     null_encoder [BATCH [WAIT_MS [random]]]
+ *         random: no two runs give the same, which the hello says. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "vae_encode/child/child_frames.h"
 
 static unsigned char *buffer; /* a request's payload, or an answer's */
 static size_t buffer_cap;
+static int is_random;
 
 static void read_bytes(void *out, size_t n)
 {
@@ -61,11 +64,11 @@ static void say_hello(const char *batch, const char *wait_ms)
         exit(3);
     snprintf(text, sizeof(text),
              "{\"protocol\":1,\"encoder\":{\"kind\":\"latent\",\"of\":\"image\","
-             "\"family\":\"Null\",\"numerics\":\"null-1\",\"reproducible\":true,"
+             "\"family\":\"Null\",\"numerics\":\"null-1\",\"reproducible\":%s,"
              "\"channels\":4,\"f\":8,\"scale\":[1.0],\"shift\":[0.0]},"
              "\"tensors\":[{\"output\":0,\"logvar\":false,\"dims\":[[4,%u,%u]]}],"
              "\"batch\":%s,\"wait_ms\":%s}",
-             height / 8, width / 8, batch, wait_ms);
+             is_random ? "false" : "true", height / 8, width / 8, batch, wait_ms);
     write_frame(CHILD_HELLO, text, strlen(text));
 }
 
@@ -79,6 +82,17 @@ static uint32_t get32(const unsigned char *in)
 {
     return (uint32_t)in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 |
            (uint32_t)in[3] << 24;
+}
+
+/* Halves from 1 to 2. */
+static void fill(unsigned char *values, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 2) {
+        if (i % 256 == 0 &&
+            getrandom(values + i, bytes - i < 256 ? bytes - i : 256, 0) < 0)
+            exit(3);
+        values[i + 1] = 0x3c | (values[i + 1] & 3);
+    }
 }
 
 /* The request's id and number of images are the first 12 bytes of both. */
@@ -100,6 +114,8 @@ static void answer(void)
     put32(out + 28, h);
     put32(out + 32, w);
     put32(out + 56, (uint32_t)bytes);
+    if (is_random)
+        fill(out + head, bytes);
     write_frame(CHILD_TENSORS, out, head + bytes);
     free(out);
 }
@@ -107,6 +123,7 @@ static void answer(void)
 int main(int argc, char **argv)
 {
     setvbuf(stdin, NULL, _IONBF, 0);
+    is_random = argc > 3 && strcmp(argv[3], "random") == 0;
     say_hello(argc > 1 ? argv[1] : "32", argc > 2 ? argv[2] : "100");
     for (;;) {
         if (read_frame().type != CHILD_ENCODE)

@@ -332,7 +332,7 @@ def tensors_in(run):
 
 
 def header_of(run):
-    dump = subprocess.run([PROGRAM, "dump", "--header", os.path.join(run.out, "pairs.lms")],
+    dump = subprocess.run([PROGRAM, "dump", "--header", run.out],
                           stdout=subprocess.PIPE, check=True)
     return json.loads(dump.stdout)
 
@@ -367,6 +367,32 @@ def test_kinds(folder):
     assert said["features"][1]["what"] == "pooled" and said["reproducible"] is False, said
     other = Run(folder, "kind=codes", name="features", latent=None, status=2)
     other.says(r"^error: .*features")
+
+
+def test_memory_of_batches(folder):
+    """A child that asks for much gets less, and is told of once."""
+    run = Run(folder, "batch=4096 wait_ms=1", ["--size", "it=512"], name="much")
+    run.says(r"^encoder it: batches of 267 images, not 4096, which would take more than 1024 MiB "
+             r"for each process$")
+    run.check()
+
+
+def test_dry(folder):
+    """Where all samples wait for one that waits for company, it goes alone."""
+    path = os.path.join(folder, "dry", "pairs.tar")
+    os.makedirs(os.path.dirname(path))
+    write_pairs(path, GREYS)
+    with tarfile.open(path, "a") as tar:
+        for i in range(2000):
+            add(tar, f"bad{i}.png", b"no picture")
+            add(tar, f"bad{i}.txt", b"words")
+            if i % 500 == 250:
+                row = b"\0" + bytes([200]) * (3 * 16)
+                add(tar, f"good{i}.png", decoding.png_file(16, 16, 8, 2, zlib.compress(row * 16)))
+                add(tar, f"good{i}.txt", b"words")
+    start = time.monotonic()
+    Run(folder, "batch=3 wait_ms=5000", ["--encoder-processes", "2"], name="dry", path=path)
+    assert time.monotonic() - start < 4, time.monotonic() - start
 
 
 def test_log(folder):

@@ -41,7 +41,9 @@ for name, (_, alone) in ENCODERS.items():
 
 
 def prepare(out, *arguments):
-    return dataset_shards.prepare(out, *arguments, *COMMON, dataset_shards.SAMPLE_SET[0]) / "scenes-000.lms"
+    made = dataset_shards.prepare(out, *arguments, *COMMON, dataset_shards.SAMPLE_SET[0])
+    shard, = made.glob("scenes-000*.lms")  # with lossless WebP a try's own name
+    return shard
 
 
 def tensors(shard, label):

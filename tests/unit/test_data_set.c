@@ -225,6 +225,43 @@ static void test_shards_alone(void **state)
     data_set_clear(&d);
 }
 
+/* What a try has left that lost is as good as a temporary. Where no manifest tells which
+ * of two counts none is taken. */
+static void test_tries(void **state)
+{
+    struct data_set d;
+
+    (void)state;
+    write_file("set/a~00000001.lms", "1");
+    write_file("set/a~00000001+00001.lms", "1");
+    write_file("set/b.lms", "1");
+    find(&d);
+    assert_int_equal(d.n_shards, 3);
+    assert_int_equal(d.shards[0].name_len + d.shards[1].name_len, 2);
+    assert_int_equal(data_set_n_lacking(&d), 0);
+    data_set_clear(&d);
+    write_file("set/a~00000002.lms", "22");
+    find(&d);
+    assert_int_equal(d.n_shards, 1);
+    assert_int_equal(d.n_unreadable, 3);
+    assert_non_null(strstr(d.unreadable[0].why, "two tries"));
+    assert_int_equal(data_set_n_lacking(&d), 3);
+    data_set_clear(&d);
+    write_file("set/dataset.json", "{}");
+    find(&d);
+    assert_int_equal(d.n_shards, 0);
+    assert_int_equal(d.foreign.n, 4);
+    data_set_clear(&d);
+    write_manifest("set/a.manifest.json", "complete",
+                   "{\"name\": \"a~00000002.lms\", \"bytes\": 2, \"samples\": 8}");
+    find(&d);
+    assert_int_equal(d.n_shards, 1);
+    assert_int_equal(d.shards[0].samples, 8);
+    assert_int_equal(d.foreign.n, 1);
+    assert_string_equal(d.foreign.paths[0], "b.lms");
+    data_set_clear(&d);
+}
+
 /* ---- while `prepare` is at work ---- */
 
 static void (*after_listing)(void);
@@ -366,6 +403,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_unfinished, set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(test_unreadable, set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(test_shards_alone, set_up, scratch_tear_down),
+        cmocka_unit_test_setup_teardown(test_tries, set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(test_at_work, set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(test_redo, set_up, scratch_tear_down),
         cmocka_unit_test_setup_teardown(test_links, set_up, scratch_tear_down),

@@ -255,6 +255,8 @@ static void what_cannot_be_a_name(void **state)
     assert_false(input_name_check("\xc2\x85"));
     assert_false(input_name_check("\xff"));
     assert_false(input_name_check("a+00001"));
+    assert_false(input_name_check("b/a~0123abcd"));
+    assert_true(input_name_check("a~0123abc"));
     assert_false(input_name_check("a.lms/b"));
     assert_false(input_name_check("dataset.json/b"));
     assert_true(input_name_check("a.lms"));

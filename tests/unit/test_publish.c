@@ -326,11 +326,72 @@ static void a_shard_is_known_by_its_name(void **state)
     expect_base("n+0000a.lms", 7, 0);
     expect_base("+00001.lms", 6, 0);
     expect_base("a/+00001.lms", 8, 0);
+    expect_base("n~0123abcd.lms", 1, 0);
+    expect_base("a/n~0123abcd+00002.lms", 3, 2);
+    expect_base("n+00002~0123abcd.lms", 7, 0);
+    expect_base("n~0123ABCD.lms", 10, 0);
+    expect_base("n~0123abc.lms", 9, 0);
+    expect_base("~0123abcd.lms", 9, 0);
+    expect_base("a/~0123abcd+00001.lms", 11, 1);
     expect_base("n.lmsx", 0, 0);
     expect_base(".lms", 0, 0);
     expect_base("a/.lms", 0, 0);
     expect_base("n.manifest.json", 0, 0);
     assert_int_equal(publication_shard_base("n+00002.lms.tmp", 11, NULL), 1);
+}
+
+/* {"result": ...} that names the shards of a try and its rejects. */
+static void write_manifest_of(const char *path, const char *name)
+{
+    char text[500];
+
+    snprintf(text, sizeof(text),
+             "{\"result\": {\"inputs\": [{\"status\": \"complete\"}], \"shards\": "
+             "[{\"name\": \"%s.lms\", \"bytes\": 1}], \"rejects\": "
+             "{\"name\": \"%s.rejects.jsonl\"}}, "
+             "\"run\": {\"input\": {\"path\": \"x\", \"size\": null}}}",
+             name, name);
+    write_file(path, text);
+}
+
+/* Two tries of one unit never touch each other's files; what the manifest does not name
+ * goes, of this unit and of those that have a sound manifest. */
+static void each_try_has_names_of_its_own(void **state)
+{
+    struct publication a, b;
+    char name[64];
+    bool renamed;
+
+    (void)state;
+    write_file("own.lms", "plain"); /* an older result's */
+    write_file("own+00001.lms", "plain");
+    assert_int_equal(publication_init(&a, &publication_shards, ".", "own"), PUBLISH_OK);
+    assert_int_equal(publication_init(&b, &publication_shards, ".", "own"), PUBLISH_OK);
+    publication_name_try(&a);
+    publication_name_try(&b);
+    assert_string_not_equal(a.try_name, b.try_name);
+    write_unit(&a, 2, true, "a");
+    write_unit(&b, 1, true, "b");
+    assert_int_equal(publication_publish(&a, 2, true, "{}", 2, &renamed), PUBLISH_OK);
+    assert_int_equal(publication_publish(&b, 1, true, "{}", 2, &renamed), PUBLISH_EXISTS);
+    assert_int_equal(count_files("own*"), 4);
+    snprintf(name, sizeof(name), "own%s", a.try_name);
+    write_manifest_of("own.manifest.json", name);
+    write_file("own~00000000.lms", "killed");
+    write_file("own~00000000+00007.lms", "killed");
+    write_file("own~00000000.rejects.jsonl", "killed");
+    write_file("owner~00000000.lms", "of another unit");
+    write_file("torn~00000000.lms", "its manifest says nothing");
+    write_file("torn.manifest.json", "{}");
+    publication_sweep_tries(&b);
+    assert_int_equal(count_files("own~*"), 3 - 1); /* its second shard is named by none */
+    assert_int_equal(count_files("torn~* owner~*"), 2);
+    write_manifest_of("owner.manifest.json", "owner~11111111");
+    publish_sweep(".", &publication_shards);
+    assert_int_equal(count_files("owner~*"), 0);
+    assert_int_equal(count_files("own~* torn~*"), 3);
+    publication_free(&a);
+    publication_free(&b);
 }
 
 static void what_was_withdrawn_can_be_put_back(void **state)
@@ -358,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(publishes_all_files_and_no_temporaries),
         cmocka_unit_test(a_redo_removes_what_it_lacks),
+        cmocka_unit_test(each_try_has_names_of_its_own),
         cmocka_unit_test(a_redo_that_cannot_remove_fails),
         cmocka_unit_test(the_first_manifest_wins),
         cmocka_unit_test(lost_temporaries_mean_somebody_else_was_first),

@@ -7,6 +7,8 @@
 #include "tools/cli/exit_code.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
+#include "tools/store/manifest.h"
+#include "tools/store/path.h"
 
 /* The folder with its slash. */
 struct place {
@@ -16,7 +18,10 @@ struct place {
 static void report_unreadable(struct place at, const struct data_set_unreadable *u)
 {
     print_to_stderr("warning: %s%s%s%s: %s", at.folder, at.slash, u->path,
-                    u->error == 0 ? " is damaged or no manifest" : "", u->why);
+                    u->error == 0 && path_ends_in(u->path, manifest_suffix)
+                        ? " is damaged or no manifest"
+                        : "",
+                    u->why);
 }
 
 static void report_missing(struct place at, const struct data_set_missing *m)

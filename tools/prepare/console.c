@@ -102,8 +102,8 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
                         u->clash ? "" : ", run again");
     else if (end == UNIT_REJECTED)
         print_to_stderr("warning: %s: too many rejects; no shard was published, see "
-                        "%s.rejects.jsonl and --max-reject-rate",
-                        name, name);
+                        "%s%s.rejects.jsonl and --max-reject-rate",
+                        name, name, u->try_name);
     else if (end == UNIT_DAMAGED)
         explain_damage(u);
     if (end == UNIT_COMPLETE && u->totals.groups == 0) {
@@ -114,11 +114,11 @@ static void explain_unit(struct job *job, const struct unit *u, enum unit_end en
         console_progress_end(job);
         print_to_stderr("warning: %s: %" PRIu64 " of %" PRIu64
                         " groups are rejects, more than --max-reject-rate; %s, see "
-                        "%s.rejects.jsonl",
+                        "%s%s.rejects.jsonl",
                         name, u->n_rejects, u->totals.groups,
                         u->n_rejects < u->totals.groups ? "the rest was published"
                                                         : "nothing is left of it",
-                        name);
+                        name, u->try_name);
     }
 }
 

@@ -78,6 +78,10 @@ struct device_worker {
 /* For encoder number `i` of the job. */
 void device_stage_init(struct device_stage *stage, struct job *job, size_t i);
 
+/* Cuts the batch that its processes ask for to what the memory of their samples may be,
+ * each of which has that room, and says so. */
+void device_limit_batch(const struct encoding *e, const struct sample_room *room);
+
 /* So many samples go round for these processes, besides those of the workers. */
 size_t device_samples(const struct child_group *group);
 

@@ -91,15 +91,10 @@ static bool is_folders_own(const char *file)
  * no output is called so. */
 static size_t unit_length(const char *file)
 {
-    const struct publication_kind *kind = &publication_shards;
     const char *temporary = strstr(file, ".tmp.");
     size_t len = temporary ? (size_t)(temporary - file) : strlen(file);
 
-    if (ends(file, len, kind->manifest))
-        return len - strlen(kind->manifest);
-    if (ends(file, len, kind->rejects))
-        return len - strlen(kind->rejects);
-    return kind->part_base(file, len);
+    return publication_base_length(&publication_shards, file, len);
 }
 
 static int by_base(const void *a, const void *b)

@@ -338,6 +338,9 @@ static void fill_job(struct job *job, const struct prepare_options *o,
         job->room.file_bytes += m->encodings[i].n_file_bytes;
     }
     job->room.pixel_bytes = job->has_devices ? fittings.n_bytes : 0;
+    for (size_t i = 0; i < m->n_encodings; i++)
+        if (m->encodings[i].children)
+            device_limit_batch(&m->encodings[i], &job->room);
 }
 
 /* Everything from the opened models to the end of the run. */

@@ -150,13 +150,36 @@ static int withdraw_if_broken(struct job *job, struct publication *files,
     return rc;
 }
 
+/* Whether what it names are no try's own names. -1: no memory. */
+static int names_plainly(const struct manifest *m, const char *base)
+{
+    char *shard, *rejects;
+    int plain;
+
+    if (asprintf(&shard, "%s.lms", base) < 0)
+        return -1;
+    if (asprintf(&rejects, "%s.rejects.jsonl", base) < 0) {
+        free(shard);
+        return -1;
+    }
+    plain = manifest_names(m, shard) || manifest_names(m, rejects);
+    free(shard);
+    free(rejects);
+    return plain;
+}
+
 /* What this run has put under names that their manifest does not name goes, and it is
  * seen whether what it names is still there. */
 static int repair(struct job *job, struct publication *files, struct manifest *theirs,
                   enum left *left)
 {
-    if (publication_remove_beyond(files, (unsigned)json_array_size(theirs->shards),
-                                  json_is_object(theirs->rejects)) != PUBLISH_OK)
+    const int plain = names_plainly(theirs, files->base);
+    const unsigned n_shards = (unsigned)json_array_size(theirs->shards);
+
+    if (plain < 0)
+        return job_fail(job, "%s: out of memory", files->base);
+    if (publication_remove_beyond(files, plain ? n_shards : 0,
+                                  plain && json_is_object(theirs->rejects)) != PUBLISH_OK)
         return job_fail(job, "%s", files->why);
     return withdraw_if_broken(job, files, theirs, left);
 }
@@ -189,7 +212,9 @@ static int compare(struct unit *u, struct job *job, struct publication *files,
                       strcmp(theirs->sha256, u->input_sha256) == 0;
     enum left left = WHOLE;
 
-    if (same_input && (!result || json_equal(theirs->result, result)))
+    /* What has names of its own may well have other bytes, and replaces nothing. */
+    if (same_input &&
+        (!result || files->try_name[0] || json_equal(theirs->result, result)))
         return UNIT_TAKEN;
     if (result && repair(job, files, theirs, &left) != 0)
         return -1;
@@ -249,6 +274,8 @@ int rival_check_own(struct unit *u, struct job *job, struct publication *files,
         return -1;
     if (left == WHOLE)
         return (int)end;
+    if (files->try_name[0])
+        return rival_lost(u, job); /* only who saw a manifest removes such files */
     u->clash = true;
     if (asprintf(
             &why,

@@ -5,7 +5,8 @@
  * A worker keeps samples until all their images are answered. It waits for samples, for
  * its child and for the end of the run at once, and never for anything else: what it
  * keeps is limited by its batches, so that of the fixed number of samples enough go
- * round, and an image waits for company no longer than the child's hello says. */
+ * round, and an image waits for company no longer than the child's hello says, nor where
+ * all the samples there are wait for it. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -23,8 +24,13 @@
 
 enum {
     STOP_MS = 2000, /* between SIGTERM and SIGKILL */
-    TAKE = 16       /* samples at once */
+    TAKE = 16,      /* samples at once */
+    DRY_MS = 10,    /* between looks whether any sample can still come */
+    N_BATCHES = 5   /* of samples that go round for each process */
 };
+
+/* What these may take for each process. */
+static const uint64_t PROCESS_BYTES = (uint64_t)1 << 30;
 
 /* What the child says, on its worker's thread. */
 static void say(void *ctx, const struct child_encoder *c, const char *line)
@@ -224,7 +230,8 @@ static uint64_t wait_ns(const struct device_worker *w)
 /* Gives the batch that is to go now, or NULL where there is none; -1: no memory. */
 static int next_batch(struct device_worker *w, struct device_request **r)
 {
-    const bool go = !wants_samples(w);
+    /* An idle child waits for nobody where all samples are behind these. */
+    const bool go = !wants_samples(w) || (w->n_under_way == 0 && pipe_is_dry(w->in));
     size_t first;
     const size_t n =
         company_ready(&w->company, w->most, clock_ns(), wait_ns(w), go, &first);
@@ -269,7 +276,8 @@ static uint64_t timeout_ns(const struct device_worker *w)
     return (uint64_t)w->child->setup->timeout_ms * 1000000;
 }
 
-/* Until the first of: an image has waited long enough; an answer is overdue. */
+/* Until the first of: an image has waited long enough; an answer is overdue; the last
+ * sample may have come through, perhaps to another worker, which wakes nobody. */
 static int wait_ms(const struct device_worker *w)
 {
     const uint64_t now = clock_ns();
@@ -280,6 +288,8 @@ static int wait_ms(const struct device_worker *w)
     if (w->company.n > 0 && w->n_under_way < DEVICE_UNDER_WAY && w->child->n_out == 0 &&
         !w->suspects && w->company.waiting[0].since_ns + wait_ns(w) < until)
         until = w->company.waiting[0].since_ns + wait_ns(w);
+    if (w->company.n > 0 && w->n_under_way == 0 && now + DRY_MS * 1000000 < until)
+        until = now + DRY_MS * 1000000;
     if (until == UINT64_MAX)
         return -1;
     if (until <= now)
@@ -396,7 +406,23 @@ void device_stage_init(struct device_stage *stage, struct job *job, size_t i)
 
 size_t device_samples(const struct child_group *group)
 {
-    return (size_t)group->n * group->hello.batch * 5;
+    return (size_t)group->n * group->hello.batch * N_BATCHES;
+}
+
+void device_limit_batch(const struct encoding *e, const struct sample_room *room)
+{
+    struct child_hello *hello = &e->children->hello;
+    const uint64_t fits = PROCESS_BYTES / N_BATCHES /
+                          (room->tensor_bytes + room->file_bytes + room->pixel_bytes);
+
+    if (hello->batch <= 1 || hello->batch <= fits)
+        return;
+    print_to_stderr(
+        "encoder %s: batches of %u images, not %u, which would take more than "
+        "%u MiB for each process",
+        e->label, fits > 0 ? (unsigned)fits : 1, hello->batch,
+        (unsigned)(PROCESS_BYTES >> 20));
+    hello->batch = fits > 0 ? (uint32_t)fits : 1;
 }
 
 struct pipe_stage device_stage(struct device_stage *stage)

@@ -29,6 +29,14 @@ static int shard_path(void *ctx, uint32_t part, char *path, size_t cap)
     return n >= 0 && (size_t)n < cap ? 0 : -1;
 }
 
+static bool is_reproducible(const struct shard_header *h)
+{
+    for (size_t i = 0; i < h->n_encoders; i++)
+        if (!h->encoders[i].reproducible)
+            return false;
+    return true;
+}
+
 int unit_begin(struct unit *u, struct job *job)
 {
     struct unit_output *out = u->output = calloc(1, sizeof(*out));
@@ -43,6 +51,9 @@ int unit_begin(struct unit *u, struct job *job)
     if (publication_init(&out->files, &publication_shards, job->options->out,
                          u->input->name) != PUBLISH_OK)
         return job_fail(job, "%s", out->files.why);
+    if (!is_reproducible(&out->header))
+        publication_name_try(&out->files);
+    snprintf(u->try_name, sizeof(u->try_name), "%s", out->files.try_name);
     options.output = out->files.store->output;
     if (shard_writer_open(&out->shards, &options) != SHARD_OK)
         return job_fail(job, "%s", shard_writer_why(out->shards));

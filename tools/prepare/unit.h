@@ -12,6 +12,7 @@
 
 #include "ingest/totals.h"
 #include "tools/run/input.h"
+#include "tools/store/publish.h"
 #include "tools/store/sha256.h"
 
 struct job;
@@ -45,6 +46,7 @@ struct unit {
     uint64_t next_seq;
     struct sample *waiting; /* sorted by seq */
     struct unit_output *output;
+    char try_name[PUBLISH_TRY_CAP]; /* of its files: publish.h */
     /* and at its end: */
     uint64_t n_rejects;
     bool above_reject_rate; /* of its groups more than --max-reject-rate are rejects */

@@ -92,11 +92,12 @@ static json_t *describe_shards(const struct unit *u, const struct shard_file *fi
 
         publication_shard_suffix(suffix, (unsigned)i);
         sha256_to_hex(files[i].sha256, hex);
-        json_put_element(&shards,
-                         json_pack("{s:o, s:I, s:s, s:I}", "name",
-                                   json_sprintf("%s%s", u->output->files.base, suffix),
-                                   "bytes", (json_int_t)files[i].bytes, "sha256", hex,
-                                   "samples", (json_int_t)files[i].n_records));
+        json_put_element(
+            &shards,
+            json_pack("{s:o, s:I, s:s, s:I}", "name",
+                      json_sprintf("%s%s%s", u->output->files.base, u->try_name, suffix),
+                      "bytes", (json_int_t)files[i].bytes, "sha256", hex, "samples",
+                      (json_int_t)files[i].n_records));
     }
     return shards;
 }
@@ -113,8 +114,8 @@ static json_t *describe_rejects(const struct unit *u)
         return NULL;
     sha256_to_hex(digest, hex);
     return json_pack("{s:o, s:I, s:s}", "name",
-                     json_sprintf("%s.rejects.jsonl", out->files.base), "bytes",
-                     (json_int_t)out->rejects_bytes, "sha256", hex);
+                     json_sprintf("%s%s.rejects.jsonl", out->files.base, u->try_name),
+                     "bytes", (json_int_t)out->rejects_bytes, "sha256", hex);
 }
 
 static json_t *time_text(time_t t)
@@ -260,6 +261,8 @@ static int publish(struct unit *u, struct job *job, enum unit_end end)
     else
         rc = publication_publish(&out->files, (unsigned)n_publish, out->n_rejects > 0,
                                  text, len, &renamed);
+    if (u->try_name[0] && text && (u->withdraw || rc != PUBLISH_OK))
+        publication_sweep_tries(&out->files);
     if (rc == PUBLISH_FAILED && text)
         rc = job_fail(job, "%s", out->files.why);
     else if (rc == PUBLISH_EXISTS)

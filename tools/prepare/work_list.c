@@ -11,6 +11,7 @@
 #include "tools/store/manifest.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
+#include "tools/store/path.h"
 #include "tools/store/publish.h"
 
 static int out_of_memory(void)
@@ -33,9 +34,10 @@ static void warn_of_bad(const struct manifest *m, const char *name)
                         name);
     else
         print_to_stderr("warning: %s: an earlier run rejected more of it than "
-                        "--max-reject-rate, see %s.rejects.jsonl; mend it, and do it "
+                        "--max-reject-rate, see %.*s%s; mend it, and do it "
                         "again with --retry-failed",
-                        name, name);
+                        name, (int)(path_base(name) - name), name,
+                        json_string_value(json_object_get(m->rejects, "name")));
 }
 
 static int failed(const char *why)

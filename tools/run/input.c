@@ -66,6 +66,10 @@ static const char *name_fault(const char *name)
     }
     if (len >= 6 && name[len - 6] == '+' && strspn(name + len - 5, "0123456789") == 5)
         return "ends in '+' and five digits, which numbers the shards of one input";
+    if (len >= 9 && name[len - 9] == '~' &&
+        strspn(name + len - 8, "0123456789abcdef") == 8)
+        return "ends in '~' and eight hexadecimal digits, which tell apart the tries of "
+               "one input";
     return NULL;
 }
 

@@ -28,7 +28,7 @@ const char *input_prefix(const struct input *in);
 
 /* Explains on stderr and returns false where `name` cannot be a NAME: it must be UTF-8
  * without control characters, no component empty, "." or "..", not ending in '+' and five
- * digits. */
+ * digits or '~' and eight hexadecimal ones. */
 bool input_name_check(const char *name);
 
 /* Length of `file` without what says who reads it and how it is compressed. *reader is

@@ -14,14 +14,19 @@
 #include "tools/run/clock.h"
 #include "tools/run/queue.h"
 
+/* Samples are counted where they are: in a stage's workers' hands or the queue before it.
+ * One that goes on is counted twice for a moment, and never not at all. */
 struct pipe_out {
     struct queue *next;
+    atomic_size_t *here, *there;
     atomic_uint_fast64_t waited_ns;
 };
 
 struct pipe_in {
     struct queue *queue;
     size_t n_workers; /* that take from it */
+    const atomic_size_t *n_at;
+    int stage;
     atomic_uint_fast64_t busy_ns;
 };
 
@@ -37,6 +42,7 @@ struct pipeline {
     int n_stages;
     struct stage_state *stages;
     struct queue *queues; /* n_stages; n_queues of them initialised */
+    atomic_size_t *n_at;  /* samples at each stage */
     int n_queues;
     pthread_t *threads;
     size_t n_threads;
@@ -47,7 +53,19 @@ struct pipeline {
 
 int pipe_pass(struct pipe_out *out, struct sample *s)
 {
-    return queue_put(out->next, s) ? PIPE_OK : PIPE_END;
+    atomic_fetch_add(out->there, 1);
+    if (!queue_put(out->next, s))
+        return PIPE_END;
+    atomic_fetch_sub(out->here, 1);
+    return PIPE_OK;
+}
+
+bool pipe_is_dry(const struct pipe_in *in)
+{
+    for (int i = 0; i < in->stage; i++)
+        if (atomic_load(&in->n_at[i]) > 0)
+            return false;
+    return true;
 }
 
 int pipe_poll_fd(const struct pipe_in *in)
@@ -143,8 +161,9 @@ int pipeline_new(struct pipeline **out, const struct pipe_stage *stages, int n_s
     p->n_stages = n_stages;
     p->stages = calloc((size_t)n_stages, sizeof(*p->stages));
     p->queues = calloc((size_t)n_stages, sizeof(*p->queues));
+    p->n_at = calloc((size_t)n_stages, sizeof(*p->n_at));
     p->threads = calloc(n_threads, sizeof(*p->threads));
-    if (!p->stages || !p->queues || !p->threads)
+    if (!p->stages || !p->queues || !p->n_at || !p->threads)
         return -1;
     for (; p->n_queues < n_stages; p->n_queues++)
         if (queue_init(&p->queues[p->n_queues], n_samples) < 0)
@@ -156,11 +175,16 @@ int pipeline_new(struct pipeline **out, const struct pipe_stage *stages, int n_s
         p->stages[i].in.n_workers = (size_t)stages[i].n_workers;
         if (stages[i].run && queue_make_pollable(&p->queues[i]) != 0)
             return -1;
+        p->stages[i].in.n_at = p->n_at;
+        p->stages[i].in.stage = i;
         p->stages[i].out.next = &p->queues[(i + 1) % n_stages];
+        p->stages[i].out.here = &p->n_at[i];
+        p->stages[i].out.there = &p->n_at[(i + 1) % n_stages];
         atomic_init(&p->stages[i].n_running, stages[i].n_workers);
     }
     for (size_t i = 0; i < n_samples; i++)
         queue_put(&p->queues[0], samples[i]);
+    atomic_init(&p->n_at[0], n_samples);
     return 0;
 }
 
@@ -213,6 +237,7 @@ void pipeline_free(struct pipeline *p)
         queue_free(&p->queues[i]);
     free(p->threads);
     free(p->queues);
+    free(p->n_at);
     free(p->stages);
     free(p);
 }

@@ -63,6 +63,10 @@ int pipe_poll_fd(const struct pipe_in *in);
  * *ended: there will be none any more, or the run is being stopped. */
 size_t pipe_take(struct pipe_in *in, struct sample **s, size_t max, bool *ended);
 
+/* Whether no sample is free or at an earlier stage: none comes before this stage or a
+ * later one has passed some on. */
+bool pipe_is_dry(const struct pipe_in *in);
+
 /* To be called in run(): so long it was busy. */
 void pipe_busy(struct pipe_in *in, uint64_t ns);
 

@@ -4,7 +4,9 @@
  * The folder and all below it are one data set. Finished shards are those that a manifest
  * names, with the size it says: a name alone may be left over from a run that was killed.
  * Where neither a manifest nor a dataset.json is, somebody has put shards alone there,
- * and each of them counts as finished. The package's data_set.py judges the same way.
+ * and each of them counts as finished, unless they are of two tries of one unit. A try's
+ * shard that its unit's manifest does not name is no more than a temporary. The package's
+ * data_set.py judges the same way.
  *
  * `prepare` may be at work in the folder meanwhile: what was listed is looked at again
  * before it is called missing, unfinished or foreign.
@@ -49,10 +51,11 @@ struct data_set_missing {
     uint64_t there_bytes; /* that it has */
 };
 
-/* A manifest or a folder that could not be read, or a shard not even looked at. */
+/* A manifest or a folder that could not be read, or a shard not even looked at or without
+ * the manifest that would say whether it counts. */
 struct data_set_unreadable {
     char *path;
-    int error;     /* errno; 0: it was read, but is damaged or no manifest */
+    int error;     /* errno; 0: it was read, but is of no use as `why` says */
     bool may_pass; /* as a lack of rights does; not that it links to nothing */
     char *why;     /* in words, without the path */
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ingest/hash_set.h"
 #include "tools/store/folder_walk.h"
 #include "tools/store/manifest.h"
 #include "tools/store/path.h"
@@ -481,6 +482,38 @@ static int sort_temporaries(struct search *s)
     return 0;
 }
 
+/* The length of NAME, with its folder, in a shard's path, and in *len that of the try's
+ * name: the same where it has none. */
+static size_t name_length(const char *path, size_t *len)
+{
+    const size_t name = publication_shard_base(path, strlen(path), NULL);
+
+    *len = path[name] == '~' ? name + PUBLISH_TRY_CAP - 1 : name;
+    return name;
+}
+
+/* Gives the NAMEs of which shards of several tries are there. */
+static int find_tries(const struct found_list *list, struct hash_set *several)
+{
+    struct hash_set names = {0}, tries = {0};
+    int rc = 0;
+
+    for (size_t i = 0; i < list->n && rc >= 0; i++) {
+        const char *path = list->found[i].path;
+        size_t len;
+        const size_t name = name_length(path, &len);
+
+        rc = list->found[i].bytes > 0 ? hash_set_add(&tries, path, len) : 0;
+        if (rc > 0)
+            rc = hash_set_add(&names, path, name) == 0;
+        if (rc > 0)
+            rc = hash_set_add(several, path, name);
+    }
+    hash_set_free(&names);
+    hash_set_free(&tries);
+    return rc < 0 ? ENOMEM : 0;
+}
+
 /* Moves f->path. */
 static void add_shard(struct data_set *d, struct found *f)
 {
@@ -505,17 +538,33 @@ static bool list_unread(const struct data_set *d, struct path_list *unread)
     return true;
 }
 
-/* A shard that no manifest names, unless its unit's is `unread`, which is said. */
-static int add_foreign(struct data_set *d, const char *path,
-                       const struct path_list *unread)
+/* A shard that no manifest names, unless its unit's is `unread`, which is said, or it is
+ * of a try that has lost and as good as a temporary. */
+static int add_foreign(struct search *s, const char *path, const struct path_list *unread)
 {
     char *manifest = manifest_of(path, strlen(path));
+    size_t len;
 
     if (manifest == NULL)
         return ENOMEM;
-    const bool said = path_list_has(unread, manifest, manifest_suffix);
+    const bool said = path_list_has(unread, manifest, manifest_suffix) ||
+                      (name_length(path, &len) < len &&
+                       path_list_has(&s->manifests, manifest, manifest_suffix));
     free(manifest);
-    return said || path_list_add(&d->foreign, strdup(path)) ? 0 : ENOMEM;
+    return said || path_list_add(&s->d->foreign, strdup(path)) ? 0 : ENOMEM;
+}
+
+/* A shard that stands for itself, but not beside another try of its unit. */
+static int add_alone(struct search *s, struct found *f, const struct hash_set *several)
+{
+    size_t len;
+
+    if (hash_set_has(several, f->path, name_length(f->path, &len)))
+        return add_unreadable(s, f->path, 0,
+                              "shards of two tries of its unit are here, and no manifest "
+                              "says which counts; leave those of one, or bring it back");
+    add_shard(s->d, f);
+    return 0;
 }
 
 static int by_shard(const void *left, const void *right)
@@ -529,7 +578,11 @@ static int sort_shards(struct search *s, bool shards_alone)
 {
     struct data_set *d = s->d;
     struct path_list unread = {0};
+    struct hash_set several = {0};
     int rc = list_unread(d, &unread) ? 0 : ENOMEM;
+
+    if (rc == 0 && shards_alone)
+        rc = find_tries(&s->listed, &several);
 
     d->shards = calloc(s->listed.n + s->late.n + 1, sizeof(*d->shards));
     if (d->shards == NULL)
@@ -537,11 +590,14 @@ static int sort_shards(struct search *s, bool shards_alone)
     for (size_t i = 0; i < s->listed.n && rc == 0; i++) {
         struct found *f = &s->listed.found[i];
 
-        if (f->finished || (shards_alone && f->bytes > 0))
+        if (f->finished)
             add_shard(d, f);
+        else if (shards_alone && f->bytes > 0)
+            rc = add_alone(s, f, &several);
         else if (f->manifest == NULL)
-            rc = add_foreign(d, f->path, &unread);
+            rc = add_foreign(s, f->path, &unread);
     }
+    hash_set_free(&several);
     path_list_clear(&unread);
     for (size_t i = 0; i < s->late.n && rc == 0; i++)
         add_shard(d, &s->late.found[i]);

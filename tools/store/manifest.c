@@ -157,6 +157,26 @@ int manifest_check_files(struct manifest *m, const char *dir, bool hashes)
     return json_is_object(m->rejects) ? check_file(m, dir, m->rejects, hashes) : 0;
 }
 
+static bool is_called(const json_t *entry, const char *file)
+{
+    const char *name = json_string_value(json_object_get(entry, "name"));
+
+    return name && strcmp(name, file) == 0;
+}
+
+bool manifest_names(const struct manifest *m, const char *file)
+{
+    const json_t *shard;
+    size_t i;
+
+    json_array_foreach(m->shards, i, shard)
+    {
+        if (is_called(shard, file))
+            return true;
+    }
+    return is_called(m->rejects, file);
+}
+
 static bool input_is(const struct manifest *m, const char *what)
 {
     const json_t *input = json_array_get(json_object_get(m->result, "inputs"), 0);

@@ -54,6 +54,10 @@ bool manifest_is_ungrouped(const struct manifest *m);
  * damaged where that counts: exit status 42. */
 bool manifest_is_bad(const struct manifest *m, bool damage_counts);
 
+/* Whether `file`, without a folder, is one of its shards or the rejects. Looks at these
+ * two of *m alone. */
+bool manifest_names(const struct manifest *m, const char *file);
+
 /* Whether the shards and rejects that it names are in `dir` with the bytes it says, and
  * with the SHA-256 where `hashes`. Returns 0, MANIFEST_WRONG where one is not, or
  * MANIFEST_UNREADABLE where that could not be found out, with m->why. Only `shards` and

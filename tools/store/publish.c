@@ -73,22 +73,36 @@ void publication_free(struct publication *p)
     p->files = NULL;
 }
 
-static char *join(const struct publication *p, const char *suffix, const char *temporary)
+void publication_name_try(struct publication *p)
+{
+    snprintf(p->try_name, sizeof(p->try_name), "~%s",
+             p->temporary + strlen(p->temporary) - 8);
+}
+
+static char *join(const struct publication *p, const char *try_name, const char *suffix,
+                  const char *temporary)
 {
     char *path;
 
-    return asprintf(&path, "%s/%s%s%s", p->dir, p->base, suffix, temporary) < 0 ? NULL
-                                                                                : path;
+    return asprintf(&path, "%s/%s%s%s%s", p->dir, p->base, try_name, suffix, temporary) <
+                   0
+               ? NULL
+               : path;
+}
+
+static const char *try_of(const struct publication *p, const char *suffix)
+{
+    return strcmp(suffix, p->kind->manifest) == 0 ? "" : p->try_name;
 }
 
 char *publication_final(const struct publication *p, const char *suffix)
 {
-    return join(p, suffix, "");
+    return join(p, try_of(p, suffix), suffix, "");
 }
 
 char *publication_temporary(const struct publication *p, const char *suffix)
 {
-    return join(p, suffix, p->temporary);
+    return join(p, try_of(p, suffix), suffix, p->temporary);
 }
 
 void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part)
@@ -227,9 +241,9 @@ static int check_one(struct publication *p, const char *suffix)
     return rc;
 }
 
-static int remove_final(struct publication *p, const char *suffix)
+static int remove_plain(struct publication *p, const char *suffix)
 {
-    char *path = publication_final(p, suffix);
+    char *path = join(p, "", suffix, "");
     int rc = PUBLISH_OK;
 
     if (!path || (p->store->remove(path) != 0 && errno != ENOENT))
@@ -238,11 +252,11 @@ static int remove_final(struct publication *p, const char *suffix)
     return rc;
 }
 
-static bool final_exists(const struct publication *p, const char *suffix)
+static bool plain_exists(const struct publication *p, const char *suffix)
 {
-    char *path = publication_final(p, suffix);
+    char *path = join(p, "", suffix, "");
     struct store_entry entry;
-    /* Without memory remove_final() says so. */
+    /* Without memory remove_plain() says so. */
     bool there = !path || p->store->look(path, &entry) == 0;
 
     free(path);
@@ -258,14 +272,14 @@ int publication_remove_beyond(struct publication *p, unsigned n_parts, bool has_
     int rc = PUBLISH_OK;
 
     p->kind->part(suffix, end);
-    while (final_exists(p, suffix) && end < MAX_PARTS)
+    while (plain_exists(p, suffix) && end < MAX_PARTS)
         p->kind->part(suffix, ++end);
     while (end-- > n_parts && rc == PUBLISH_OK) {
         p->kind->part(suffix, end);
-        rc = remove_final(p, suffix);
+        rc = remove_plain(p, suffix);
     }
     return rc == PUBLISH_OK && p->kind->rejects && !has_rejects
-               ? remove_final(p, p->kind->rejects)
+               ? remove_plain(p, p->kind->rejects)
                : rc;
 }
 
@@ -290,6 +304,7 @@ static int put_manifest(struct publication *p, const char *manifest, size_t len)
 int publication_publish(struct publication *p, unsigned n_parts, bool has_rejects,
                         const char *manifest, size_t len, bool *renamed)
 {
+    const bool plain = !p->try_name[0];
     bool exists;
     int rc;
 
@@ -305,7 +320,7 @@ int publication_publish(struct publication *p, unsigned n_parts, bool has_reject
         rc = each_file(p, n_parts, has_rejects, rename_one);
     }
     if (rc == PUBLISH_OK) {
-        rc = publication_remove_beyond(p, n_parts, has_rejects);
+        rc = publication_remove_beyond(p, plain ? n_parts : 0, plain && has_rejects);
         if (rc == PUBLISH_OK && p->store->sync(p->dir) != 0)
             rc = fail(p, "fsync", p->dir);
     }
@@ -386,7 +401,20 @@ static bool is_number(const char *digits, size_t n)
     return true;
 }
 
-/* "base.lms" and "base+00001.lms". */
+/* Of what stands before a try's "~8hex". */
+static size_t before_try(const char *name, size_t len)
+{
+    const size_t n = PUBLISH_TRY_CAP - 1;
+
+    if (len <= n || name[len - n] != '~' || name[len - n - 1] == '/')
+        return len;
+    for (const char *c = name + len - n + 1; c < name + len; c++)
+        if (!memchr("0123456789abcdef", *c, 16))
+            return len;
+    return len - n;
+}
+
+/* "base.lms", "base+00001.lms", and "base~8hex" for "base". */
 size_t publication_shard_base(const char *path, size_t len, uint32_t *part)
 {
     enum { DIGITS = 5 };
@@ -404,7 +432,7 @@ size_t publication_shard_base(const char *path, size_t len, uint32_t *part)
     }
     if (part)
         *part = number;
-    return len;
+    return before_try(path, len);
 }
 
 static size_t shard_base(const char *name, size_t len)
@@ -412,15 +440,13 @@ static size_t shard_base(const char *name, size_t len)
     return publication_shard_base(name, len, NULL);
 }
 
-/* Length of the unit's base in a final name such as "base+00001.lms"; 0: no unit's file.
- */
-static size_t base_length(const struct publication_kind *kind, const char *name,
-                          size_t len)
+size_t publication_base_length(const struct publication_kind *kind, const char *name,
+                               size_t len)
 {
     if (ends_in(name, len, kind->manifest))
         return len - strlen(kind->manifest);
     if (kind->rejects && ends_in(name, len, kind->rejects))
-        return len - strlen(kind->rejects);
+        return before_try(name, len - strlen(kind->rejects));
     return kind->part_base(name, len);
 }
 
@@ -428,6 +454,7 @@ struct sweep {
     const struct store *store;
     const char *dir;
     const struct publication_kind *kind;
+    const char *base; /* of this unit alone; NULL: of all */
 };
 
 struct sweep_folder {
@@ -470,17 +497,52 @@ static void sweep_temporary(const struct sweep *s, const char *final, const char
     free(path);
 }
 
+/* Removes a try's file where a manifest is there that does not name it: that try has
+ * lost, or will when it comes to put its own. (A redo may take the manifest away at the
+ * very moment. Then the try may be published, looks at its files once more, and is
+ * withdrawn.)
+ */
+static int sweep_try(void *ctx, const char *name, bool is_folder)
+{
+    const struct sweep *s = ctx;
+    const size_t base = publication_base_length(s->kind, name, strlen(name));
+    char *manifest, *path = NULL;
+    struct manifest m = {0};
+
+    if (is_folder || base == 0 || name[base] != '~' ||
+        (s->base && (strlen(s->base) != base || memcmp(name, s->base, base) != 0)) ||
+        asprintf(&manifest, "%s/%.*s%s", s->dir, (int)base, name, s->kind->manifest) < 0)
+        return 0;
+    if (asprintf(&path, "%s/%s", s->dir, name) < 0)
+        path = NULL;
+    if (path && manifest_read(&m, manifest) == 0 && !manifest_names(&m, name))
+        s->store->remove(path);
+    manifest_free(&m);
+    free(path);
+    free(manifest);
+    return 0;
+}
+
+void publication_sweep_tries(const struct publication *p)
+{
+    struct sweep sweep = {p->store, p->dir, p->kind, p->base};
+
+    p->store->list(p->dir, sweep_try, &sweep);
+}
+
 /* Removes a temporary whose unit, or file, is complete. */
 static int sweep_one(void *ctx, const char *name, bool is_folder)
 {
     const struct sweep *s = ctx;
     const size_t len = temporary_final_length(name);
-    const size_t base = base_length(s->kind, name, len);
+    const size_t base = publication_base_length(s->kind, name, len);
     char *final;
     bool complete = false;
 
-    if (len == 0 || asprintf(&final, "%s/%.*s%s", s->dir, (int)(base > 0 ? base : len),
-                             name, base > 0 ? s->kind->manifest : "") < 0)
+    if (len == 0)
+        return sweep_try(ctx, name, is_folder);
+    if (asprintf(&final, "%s/%.*s%s", s->dir, (int)(base > 0 ? base : len), name,
+                 base > 0 ? s->kind->manifest : "") < 0)
         return 0;
     store_has(s->store, final, &complete);
     if (complete)
@@ -491,7 +553,7 @@ static int sweep_one(void *ctx, const char *name, bool is_folder)
 
 void publish_sweep(const char *dir, const struct publication_kind *kind)
 {
-    struct sweep sweep = {store_at(dir), dir, kind};
+    struct sweep sweep = {store_at(dir), dir, kind, NULL};
 
     sweep.store->list(dir, sweep_one, &sweep);
 }

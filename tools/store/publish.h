@@ -6,7 +6,11 @@
  * puts the manifest last: whoever sees NAME.manifest.json sees a complete unit.
  * Several processes may work on the same unit; the first manifest wins and the others
  * drop their work. A kill at any instant leaves temporaries, which the next run removes
- * once the unit has its manifest. */
+ * once the unit has its manifest.
+ *
+ * Where two tries of a unit may give different bytes, each calls its files by a name of
+ * its own (publication_name_try()), so that none ever replaces what another's manifest
+ * names. What no manifest names is removed as temporaries are. */
 #ifndef TOOLS_STORE_PUBLISH_H
 #define TOOLS_STORE_PUBLISH_H
 
@@ -31,7 +35,7 @@ enum publish_status {
     PUBLISH_FAILED = -1
 };
 
-enum { PUBLISH_SUFFIX_CAP = 32 };
+enum { PUBLISH_SUFFIX_CAP = 32, PUBLISH_TRY_CAP = 10 };
 
 /* What the files of a unit are called behind its NAME. */
 struct publication_kind {
@@ -52,6 +56,7 @@ struct publication {
     char *base; /* the last component of NAME */
     const struct store *store;
     char temporary[TEMPORARY_SUFFIX_CAP]; /* ".tmp.<host>.<pid>.<random>" */
+    char try_name[PUBLISH_TRY_CAP];       /* "", or "~8hex" behind the base */
     struct store_entry *files; /* this process's own, noted while they are published */
     size_t n_files;
     char why[600];
@@ -63,17 +68,28 @@ int publication_init(struct publication *p, const struct publication_kind *kind,
                      const char *out, const char *name);
 void publication_free(struct publication *p);
 
-/* dir/base + suffix (".lms", "+00001.lms", ...), final or temporary. Give memory (release
- * with free()) or NULL. */
+/* Calls its files, but for the manifest, NAME~8hex.lms, NAME~8hex+00001.lms,
+ * NAME~8hex.rejects.jsonl. The digits are the random ones of its temporaries and not the
+ * content's: a file has its name before its first byte, and all of one try have the same.
+ */
+void publication_name_try(struct publication *p);
+
+/* dir/base[~8hex] + suffix (".lms", "+00001.lms", ...), final or temporary. Give memory
+ * (release with free()) or NULL. */
 char *publication_final(const struct publication *p, const char *suffix);
 char *publication_temporary(const struct publication *p, const char *suffix);
 
 /* ".lms" for part 0, "+00001.lms" for part 1: always five digits. */
 void publication_shard_suffix(char suffix[PUBLISH_SUFFIX_CAP], unsigned part);
 
-/* The length of what stands before that in `path`, of `len` bytes, and which part it is
- * (*part, unless NULL). 0: it is no shard's. */
+/* The length of what stands before that and before a try's "~8hex" in `path`, of `len`
+ * bytes, and which part it is (*part, unless NULL). 0: it is no shard's. */
 size_t publication_shard_base(const char *path, size_t len, uint32_t *part);
+
+/* The length of the base in the final name of a unit's file; 0: it is none. Behind it
+ * stands '~' if the name is a try's own. */
+size_t publication_base_length(const struct publication_kind *kind, const char *name,
+                               size_t len);
 
 /* Whether the manifest is there: the unit is complete. Returns PUBLISH_OK, or
  * PUBLISH_FAILED where that could not be found out. */
@@ -89,7 +105,8 @@ int publication_look(struct publication *p, bool *exists);
 int publication_publish(struct publication *p, unsigned n_parts, bool has_rejects,
                         const char *manifest, size_t len, bool *renamed);
 
-/* Removes parts from n_parts on and, unless has_rejects, the rejects. */
+/* Removes parts from n_parts on and, unless has_rejects, the rejects: those whose names
+ * are no try's own. */
 int publication_remove_beyond(struct publication *p, unsigned n_parts, bool has_rejects);
 
 /* Removes this process's temporaries. */
@@ -102,7 +119,11 @@ int publication_withdraw(struct publication *p);
  * there by now. */
 int publication_restore(struct publication *p);
 
-/* Removes temporaries in `dir` whose unit, of this kind, or file is complete. */
+/* Removes what other tries of this unit, which its manifest does not name, have left. */
+void publication_sweep_tries(const struct publication *p);
+
+/* Removes temporaries in `dir` whose unit, of this kind, or file is complete, and what
+ * tries have left that the manifest does not name. */
 void publish_sweep(const char *dir, const struct publication_kind *kind);
 
 /* The same, unless `dir` is among those swept (all zero: none; release with

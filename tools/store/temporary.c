@@ -9,8 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* So many characters of the host's name. */
-enum { HOST_LEN = 32 };
+/* So many characters of the host's name: a NAME of 180 bytes, a try's own name and the
+ * rejects' suffix before it fit NAME_MAX. */
+enum { HOST_LEN = 28 };
 
 const char temporary_claim[] = ".tmp.claim.0.00000000";
 

@@ -21,6 +21,7 @@ NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 OF_OTHERS = (".ipynb_checkpoints", ".snapshot", "lost+found")
 TEMPORARY = re.compile(r"(.+\.lms)\.tmp\.[^.]+\.[0-9]+\.[0-9a-f]{8}", re.DOTALL)
 PART = re.compile(r"(?<=[^/])\+[0-9]{5}\Z")
+TRY = re.compile(r"(?<=[^/])~[0-9a-f]{8}\Z")  # where two tries of a unit may give different bytes
 DISTURBING = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
                         "\udc80-\udcff]")
 NO_MANIFEST = "its members are not those of a manifest"
@@ -69,21 +70,38 @@ class DataSet:
         alone = not manifests and not any(os.path.basename(file) == "dataset.json" for file in files)
         lost = self._read_all(manifests, there)
         if alone:
-            self._finished.update(shard for shard, size in there.items() if size > 0)
+            self._add_alone([shard for shard, size in there.items() if size > 0])
         else:
             late = self._late_manifests(manifests, [*there, *temporaries])
             lost |= self._read_all(late, there)
             manifests |= late
         self.missing = [lost[shard] for shard in sorted(lost, key=in_order)]
-        foreign = there.keys() - self._named - self._finished
+        foreign = there.keys() - self._named - self._finished - self._unread
+        done = manifests - self._claimed
         self.foreign = [shown(f"{self.folder / shard}: no manifest names it, its unit is unfinished")
                         for shard in sorted(foreign, key=in_order)
-                        if manifest_of(shard) not in self._unread]
+                        if manifest_of(shard) not in self._unread
+                        # What a try has left that lost is as good as a temporary.
+                        and not (_is_of_try(shard) and manifest_of(shard) in done)]
         self.shards = sorted(self._finished, key=in_order)
         unfinished = [file for file in temporaries
-                      if manifest_of(file) not in manifests - self._claimed]
+                      if manifest_of(file) not in done]
         self.unfinished = [shown(f"{self.folder / file}: its unit is unfinished")
                            for file in sorted([*unfinished, *self._claimed], key=_by_stem)]
+
+    def _add_alone(self, shards: list[str]) -> None:
+        """Each stands for itself, but not beside another try of its unit."""
+        tries: dict[str, set[str]] = {}
+        for shard in shards:
+            tries.setdefault(manifest_of(shard), set()).add(PART.sub("", shard.removesuffix(".lms")))
+        for shard in sorted(shards, key=in_order):
+            if len(tries[manifest_of(shard)]) == 1:
+                self._finished.add(shard)
+            else:
+                self._unread.add(shard)
+                self.unreadable.append(shown(
+                    f"{self.folder / shard}: shards of two tries of its unit are here, and no manifest "
+                    "says which counts; leave those of one, or bring it back"))
 
     def _late_manifests(self, manifests: set[str], files: list[str]) -> set[str]:
         """Those that came since the folder was listed: the units of these files may be finished
@@ -223,7 +241,11 @@ def in_order(shard: str) -> bytes:
 
 def manifest_of(file: str) -> str:
     """That of a shard or its temporary."""
-    return PART.sub("", (_shard_of(file) or file).removesuffix(".lms")) + MANIFEST
+    return TRY.sub("", PART.sub("", (_shard_of(file) or file).removesuffix(".lms"))) + MANIFEST
+
+
+def _is_of_try(shard: str) -> bool:
+    return TRY.search(PART.sub("", shard.removesuffix(".lms"))) is not None
 
 
 def shown(text: str) -> str:
