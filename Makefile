@@ -95,6 +95,10 @@ VAE_SRC := \
     vae_encode/cpu/cpu_winograd.c \
     vae_encode/child/child_frames.c \
     vae_encode/encoder.c \
+    vae_encode/pixels/pixels.c \
+    vae_encode/pixels/picture_jpeg.c \
+    vae_encode/pixels/picture_png.c \
+    vae_encode/pixels/picture_webp.c \
     vae_encode/model/families.c \
     vae_encode/model/graph_build.c \
     vae_encode/model/layers.c \
@@ -230,6 +234,7 @@ TOOLS_SRC := \
     tools/dump/dump_sample.c \
     tools/dump/dump_text.c \
     tools/dump/dump_tokenizer.c \
+    tools/run/code_ids.c \
     tools/run/encode_hash.c \
     tools/run/encoding.c \
     tools/export/export.c \
@@ -353,6 +358,8 @@ UNIT_TESTS := \
     tests/unit/test_configuration.c \
     tests/unit/test_encode_hash.c \
     tests/unit/test_encoder.c \
+    tests/unit/test_code_ids.c \
+    tests/unit/test_pixels.c \
     tests/unit/test_encoding.c \
     tests/unit/test_encode_stage.c \
     tests/unit/test_gather.c \
@@ -427,6 +434,7 @@ PYTHON_TESTS := \
     tests/python/test_encoder_protocol.py \
     tests/python/test_reader.py \
     tests/python/test_export.py \
+    tests/python/test_encoders.py \
     tests/python/test_export_parts.py \
     tests/python/test_export_view.py \
     tests/python/test_pairs.py \
@@ -491,6 +499,7 @@ CLI_TESTS := \
     tests/cli/make.sh \
     tests/cli/memory.sh \
     tests/cli/prepare_bytes.sh \
+    tests/cli/prepare_encoders.sh \
     tests/cli/prepare_claims.sh \
     tests/cli/prepare_faults.sh \
     tests/cli/prepare_groups.sh \

@@ -26,6 +26,7 @@
     X(TOO_MANY_PIXELS, "too_many_pixels")                                                \
     X(TOO_MANY_BYTES, "too_many_bytes")                                                  \
     X(NOT_FINITE, "not_finite")                                                          \
+    X(BAD_CODE, "bad_code")                                                              \
     X(BAD_JSON, "bad_json")                                                              \
     X(NO_TEXT, "no_text")                                                                \
     X(EMPTY_TEXT, "empty_text")                                                          \

@@ -218,6 +218,16 @@ static json_t *kind_to_json(const struct shard_encoder *e)
     }
 }
 
+/* What of everything else in the file need not be so of its tensors. Returns 0, or -1: no
+ * memory. */
+static int add_not_promised(json_t *encoder, const struct shard_encoder *e)
+{
+    if (e->reproducible)
+        return 0;
+    return json_object_set_new(encoder, "not_promised",
+                               json_pack("[s, s]", "same_bytes", "batch_invariance"));
+}
+
 static json_t *encoder_to_json(const struct shard_encoder *e)
 {
     json_t *encoder = json_pack(
@@ -229,7 +239,8 @@ static json_t *encoder_to_json(const struct shard_encoder *e)
         (int)e->reproducible);
     json_t *of_kind = kind_to_json(e);
 
-    if (encoder == NULL || of_kind == NULL || json_object_update(encoder, of_kind) != 0) {
+    if (encoder == NULL || of_kind == NULL || json_object_update(encoder, of_kind) != 0 ||
+        add_not_promised(encoder, e) != 0) {
         json_decref(encoder);
         encoder = NULL;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The table of encoders, and the VAE as its only entry. */
+ * The table of encoders, and the VAE as its first entry. */
 #include "vae_encode/encoder.h"
 
 #include <stdlib.h>
@@ -124,7 +124,7 @@ static void close_vae(void *worker)
     free(w);
 }
 
-static const struct encoder encoders[] = {{.scheme = "vae",
+static const struct encoder encoder_vae = {.scheme = "vae",
                                            .load = load_vae,
                                            .load_why = load_why,
                                            .unload = unload_vae,
@@ -132,13 +132,15 @@ static const struct encoder encoders[] = {{.scheme = "vae",
                                            .open = open_vae,
                                            .encode = encode_vae,
                                            .why = vae_worker_why,
-                                           .close = close_vae}};
+                                           .close = close_vae};
+
+static const struct encoder *const encoders[] = {&encoder_vae, &encoder_pixels};
 
 const struct encoder *encoder_find(const char *scheme)
 {
     for (size_t i = 0; i < sizeof(encoders) / sizeof(*encoders); i++)
-        if (strcmp(encoders[i].scheme, scheme) == 0)
-            return &encoders[i];
+        if (strcmp(encoders[i]->scheme, scheme) == 0)
+            return encoders[i];
     return NULL;
 }
 
@@ -146,14 +148,17 @@ size_t encoder_tensor_values(const struct encoder_tensor *tensor)
 {
     size_t n = 1;
 
-    for (int i = 0; i < tensor->n_dims; i++)
+    for (int i = 0; tensor->element != ENCODER_FILE && i < tensor->n_dims; i++)
         n *= tensor->dims[i];
     return n;
 }
 
 size_t encoder_tensor_bytes(const struct encoder_tensor *tensor)
 {
-    return encoder_tensor_values(tensor) * 4; /* of either element */
+    const size_t width =
+        tensor->element == ENCODER_FILE ? sizeof(struct encoder_file) : 4;
+
+    return encoder_tensor_values(tensor) * width;
 }
 
 bool encoder_has_floats(const struct encoder_description *about)

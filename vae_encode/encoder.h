@@ -24,11 +24,17 @@
 enum { ENCODER_MAX_TENSORS = 8, ENCODER_MAX_DIMS = 8 };
 
 enum encoder_input { ENCODER_OF_IMAGE, ENCODER_OF_TEXT }; /* encode() is of images */
-enum encoder_kind { ENCODER_LATENT, ENCODER_CODES, ENCODER_FEATURES };
-enum encoder_element { ENCODER_FP32, ENCODER_U32 }; /* as computed */
+enum encoder_kind { ENCODER_LATENT, ENCODER_CODES, ENCODER_FEATURES, ENCODER_PIXELS };
+enum encoder_element { ENCODER_FP32, ENCODER_U32, ENCODER_FILE }; /* as computed */
 
-/* One of the tensors that an encoder can give of each image. Each image's has these dims:
- * there is no place for one whose size depends on what is in the image. */
+/* An image file, as long as what is in the image makes it. */
+struct encoder_file {
+    void *bytes; /* to be released with free() */
+    size_t len;
+};
+
+/* One of the tensors that an encoder can give of each image. Each image's has these dims,
+ * a file's (H, W, 3) are those of its picture. */
 struct encoder_tensor {
     enum encoder_kind kind;
     unsigned output; /* number of the network's output */
@@ -83,6 +89,10 @@ struct encoder_description {
     /* of features: one for each output, or none */
     size_t n_features;
     const struct encoder_features *features;
+
+    /* of pixels: */
+    const char *codec; /* "jpeg", "png", "webp" */
+    int quality;       /* -1: none */
 };
 
 struct encoder_options {
@@ -117,21 +127,23 @@ struct encoder {
 
     /* Encodes in->n >= 1 images of the worker's size. out[i] is memory of the caller's
      * for the description's tensor i of all images, (n, dims); NULL leaves out a
-     * log-variance.
+     * log-variance. Of files it is n struct encoder_file, all zeros: gives their bytes,
+     * those that were made also where it fails.
      * Values that are not finite are left in place for the caller to find: they reject
-     * the image's sample, and are the only way to say that one image cannot be encoded.
-     * Codes must be below the codebook: the caller does not look at them, and writing one
-     * that is not fails the run. Returns VAE_OK, VAE_CANCELLED (what is in out is then
-     * worthless), or < 0, which fails the run. */
+     * the image's sample, as codes do that are not below the codebook, and are the only
+     * way to say that one image cannot be encoded. Returns VAE_OK, VAE_CANCELLED (what is
+     * in out is then worthless), or < 0, which fails the run. */
     int (*encode)(void *worker, const struct image_batch *in, void *const *out);
     const char *(*why)(const void *worker); /* lent; accepts NULL */
     void (*close)(void *worker);            /* accepts NULL */
 };
 
+extern const struct encoder encoder_pixels; /* files of the images themselves */
+
 /* NULL: there is no such scheme. */
 const struct encoder *encoder_find(const char *scheme);
 
-/* Of one image, as computed. */
+/* Of one image, as computed; a file is one value, of the size of its struct. */
 size_t encoder_tensor_values(const struct encoder_tensor *tensor);
 size_t encoder_tensor_bytes(const struct encoder_tensor *tensor);
 

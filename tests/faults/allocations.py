@@ -170,6 +170,10 @@ CASES = {
     "text": (None, prepare("@IN/list.txt", *PACKED)),
     "pairs": (None, prepare("IN/pairs.tar",
                             options=PAIR_OPTIONS)),
+    # env: not in the encoder itself, which would only be started again
+    "child": (None, prepare("IN/pairs.tar", options=[
+        "--size", "32", "--encoder", "null=cmd:env -u LD_PRELOAD "
+        f"{BUILD}/tests/programs/null_encoder 4"])),
     "text again": ("text", prepare("@IN/list.txt", *PACKED)),
     "text redone": ("text", prepare("@IN/list.txt", options=["--redo"])),
     "export mds": ("pairs", ["export", *FAST, "--format", "mds", "--scaled", "--compression",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An encoder in a process of its own that fails as it is told, for test_child_encoders.py.
 
-Each value of an image's latent, (1, height / 8, width / 8), is the red of its first pixel.
+Each value of an image's latent, (1, height / 8, width / 8), is the red of its first pixel,
+and so are codes and features (`kind`), which come as u16 and fp16.
 Arguments are WHAT or WHAT=NUMBER: `at` an image of that red, or `once`, at its second
 request and never again (the folder STATE remembers).
 """
@@ -12,6 +13,8 @@ import sys
 import time
 
 ARGS = dict(arg.partition("=")[::2] for arg in sys.argv[1:])
+KIND = ARGS.get("kind", "latent")
+DIMS = {"codes": [[2, 2]], "features": [[2, 3], [3]]}
 FRAMES = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)
 
@@ -67,7 +70,15 @@ def hello(said):
     numerics = "another" if "other_hello" in ARGS and n_starts > 1 else "scripted-1"
     encoder = {"kind": "latent", "of": "image", "family": "Scripted", "numerics": numerics,
                "reproducible": True, "channels": 1, "f": 8, "scale": [1.0], "shift": [0.0]}
-    tensors = [{"output": 0, "logvar": False, "dims": [[1, h // 8, w // 8]]}]
+    if KIND == "codes":
+        encoder = {**encoder, "kind": "codes", "codebook": 40}
+    if KIND == "features":
+        encoder = {**encoder, "kind": "features", "outputs": ["all", "pooled"],
+                   "reproducible": False,
+                   "features": [{"what": "patches", "dims": [2, 3], "mean": None, "std": None},
+                                {"what": "pooled", "dims": [3], "mean": None, "std": None}]}
+    tensors = [{"output": i, "logvar": False, "dims": [dims]}
+               for i, dims in enumerate(DIMS.get(KIND) or [[1, h // 8, w // 8]])]
     answer = {"protocol": int(ARGS.get("protocol", 1)), "encoder": encoder, "tensors": tensors,
               "batch": int(ARGS.get("batch", 4)), "wait_ms": int(ARGS.get("wait_ms", 20))}
     if "bad_hello" in ARGS:
@@ -80,6 +91,18 @@ def die(signal=False):
     if signal:
         os.abort()
     os._exit(3)
+
+
+def answer_other(ident, reds):
+    """Codes in u16, features in fp16."""
+    code, form = (1, "<H") if KIND == "codes" else (4, "<e")
+    heads, data = b"", b""
+    for dims in DIMS[KIND]:
+        cells = dims[0] * (dims[1] if len(dims) > 1 else 1)
+        made = b"".join(struct.pack(form, red) * cells for red in reds)
+        heads += struct.pack("<II8IQ", code, len(dims), *dims, *[0] * (8 - len(dims)), len(made))
+        data += made
+    write_frame(4, struct.pack("<QII", ident, len(reds), len(DIMS[KIND])) + heads + data)
 
 
 def answer(ident, reds, dims, n_requests):
@@ -110,6 +133,8 @@ def answer(ident, reds, dims, n_requests):
     if len(reds) > int(ARGS.get("memory_for", 1 << 30)):
         return error(ident, 1, "CUDA out of memory")
     n, code, values = len(reds), 6, [float(red) for red in reds]
+    if KIND != "latent":
+        return answer_other(ident, reds)
     if "count" in ARGS and second and first_time("count"):
         n, values = n - 1, values[1:]
     if "shape" in ARGS and second and first_time("shape"):
@@ -132,8 +157,15 @@ def main():
         sys.stderr.write(line)
         sys.stderr.flush()
     n_requests = 0
+    if "early" in ARGS and first_time("early"):
+        _, ident, n, w, h, _ = struct.unpack("<16sQIIII", read(40))
+        answer(ident, [0] * n, [1, h // 8, w // 8], 1)
+        time.sleep(1000)
+    ahead = []
     while True:
-        _, payload = read_frame()
+        if not ahead:
+            ahead = [read_frame() for _ in range(2 if "ahead" in ARGS else 1)]
+        _, payload = ahead.pop(0)
         ident, n, w, h, _ = struct.unpack_from("<QIIII", payload)
         n_requests += 1
         reds = [payload[24 + i * w * h * 3] for i in range(n)]

@@ -43,13 +43,16 @@ def write_pairs(path, greys=GREYS, side=16):
 class Run:
     """One run of prepare in a folder of its own."""
 
-    def __init__(self, folder, script="", options=(), path=None, status=0, name="run"):
+    def __init__(self, folder, script="", options=(), path=None, status=0, name="run",
+                 latent="fp32"):
         self.out = os.path.join(folder, "out-" + name)
         self.state = os.path.join(folder, "state-" + name)
         os.makedirs(self.state, exist_ok=True)
         command = f"{sys.executable} '{SCRIPT}' i={{i}} 'STATE={self.state}' {script}"
-        self.argv = [PROGRAM, "prepare", "--out", self.out, "--size", "16", "--latent", "fp32",
-                     "--tokenizer", "none", "--workers", "2", "--max-reject-rate", "1",
+        if latent:
+            options = ["--latent", latent, *options]
+        self.argv = [PROGRAM, "prepare", "--out", self.out, "--size", "16", "--tokenizer",
+                     "none", "--workers", "2", "--max-reject-rate", "1",
                      "--encoder", "it=cmd:" + command, *options,
                      path or os.path.join(folder, "pairs.tar")]
         if status is None:
@@ -124,6 +127,13 @@ def test_company(folder):
     assert sorted(int(line.split()[1]) for line in run.lines("requests")) == [3, 7, 7, 7]
 
 
+def test_ahead(folder):
+    """The second request is sent before the first is answered."""
+    run = Run(folder, "ahead batch=4 wait_ms=30000", ["--encoder-timeout", "10"], name="ahead")
+    run.check()
+    assert len(run.lines("requests")) == 6 and len(run.lines("starts")) == 1
+
+
 FAULTS = {
     "die": r"it has ended with exit status 3, at batch [0-9]+: 4 images of 16 x 16, the first "
            r"pairs/[0-9]{3}; starting it again \(1 of 5\)$",
@@ -144,6 +154,14 @@ def test_once(folder):
         run.says("^encoder it 0: " + words)
         run.check()
         assert len(run.lines("starts")) == 2, fault
+
+
+def test_early(folder):
+    """It answers a batch while that is still being written."""
+    large = ["--size", "512"]
+    run = Run(folder, "early batch=8", large, name="early")
+    run.says(r"^encoder it 0: it answers a batch that it has not read, at batch 1: ")
+    run.check()
 
 
 def test_guilty(folder):
@@ -208,6 +226,8 @@ def test_refused(folder):
         r'^error: encoder it 0: its hello has no "protocol" of 1 to 1$')
     Run(folder, "bad_hello", name="bad-hello", status=2).says(
         r'^error: encoder it 0: the "encoder" of its hello cannot stand in a shard')
+    Run(folder, options=["--vae", "builtin", "--encoder-processes", "vae=2"], name="none",
+        status=2).says(r"^error: --encoder vae=vae: it has no processes of its own$")
     Run(folder, "silent", ["--encoder-timeout", "1"], name="silent", status=2).says(
         r"^error: encoder it 0: it has said no hello for 1 s \(--encoder-timeout\)$")
     for command, words in {
@@ -301,6 +321,52 @@ def test_page(folder):
     refused = subprocess.run(argv + ["--size", "20", "--redo"], stderr=subprocess.PIPE, text=True)
     assert refused.returncode == 2
     assert "error: encoder tiny 0: sizes must be multiples of 8\n" in refused.stderr
+
+
+def tensors_in(run):
+    dump = subprocess.run([PROGRAM, "dump", "--json", "--latents", "full", run.out],
+                          stdout=subprocess.PIPE, check=True)
+    for line in dump.stdout.splitlines():
+        record = json.loads(line)
+        yield int(record["key"]), tensors_of(record)
+
+
+def header_of(run):
+    dump = subprocess.run([PROGRAM, "dump", "--header", os.path.join(run.out, "pairs.lms")],
+                          stdout=subprocess.PIPE, check=True)
+    return json.loads(dump.stdout)
+
+
+def test_kinds(folder):
+    """Codes and features, in other types than the stored ones, and a code too large."""
+    run = Run(folder, "kind=codes", name="codes", latent=None)
+    encoder, = header_of(run)["encoders"]
+    assert encoder["kind"] == "codes" and encoder["codebook"] == 40, encoder
+    assert "not_promised" not in encoder, encoder
+    greys = []
+    for grey, (tensor,) in tensors_in(run):
+        greys.append(grey)
+        assert tensor["shape"] == [2, 2] and set(flat(tensor["values"])) == {grey}, tensor
+    assert greys == list(GREYS)[:30], greys
+    path = os.path.join(folder, "more", "pairs.tar")
+    os.makedirs(os.path.dirname(path))
+    write_pairs(path, range(38, 42))
+    run = Run(folder, "kind=codes", name="beyond", path=path, latent=None)
+    assert {k: r["reason"] for k, r in run.rejects().items()} == \
+        {40: "bad_code", 41: "bad_code"}, run.rejects()
+
+    run = Run(folder, "kind=features", name="features", latent="fp16")
+    encoder, = header_of(run)["encoders"]
+    assert encoder["outputs"] == ["all", "pooled"], encoder
+    assert encoder["not_promised"] == ["same_bytes", "batch_invariance"], encoder
+    for grey, tensors in tensors_in(run):
+        assert [t["shape"] for t in tensors] == [[2, 3], [3]], tensors
+        assert all(set(flat(t["values"])) == {float(grey)} for t in tensors), tensors
+    with open(os.path.join(run.out, "dataset.json"), encoding="utf-8") as f:
+        said = json.load(f)["encode"]["encoders"]["it"]["hello"]
+    assert said["features"][1]["what"] == "pooled" and said["reproducible"] is False, said
+    other = Run(folder, "kind=codes", name="features", latent=None, status=2)
+    other.says(r"^error: .*features")
 
 
 def test_log(folder):

@@ -23,6 +23,8 @@
 
 enum { SIDE = 16, VALUES = 4, N_ENCODERS = 2, N_IN_FLIGHT = 7, MOST_SAMPLES = 16 };
 
+enum { CODEBOOK = 253 };
+
 /* The gray of images that an encoder makes NaN of. */
 enum { NAN_OF_0 = 250, NAN_OF_1 = 251, NAN_OF_BOTH = 252 };
 
@@ -39,7 +41,8 @@ static void expect(bool right)
 
 struct fake {
     int number;
-    int side;      /* of its images */
+    int side; /* of its images */
+    enum encoder_element element;
     size_t stride; /* floats from one image to the next */
     int largest;   /* batch that was seen */
 };
@@ -54,6 +57,26 @@ static int fake_open(void **worker, const void *model, int width, int height,
     return VAE_OK;
 }
 
+/* Codes that are the gray, or a file with as many bytes as that, and one more. */
+static void fake_encode_other(const struct fake *fake, int gray, bool bad, void *out,
+                              int i)
+{
+    struct encoder_file *files = out;
+    uint32_t *codes = (uint32_t *)out + (size_t)i * fake->stride;
+
+    if (fake->element == ENCODER_FILE) {
+        expect(!files[i].bytes && files[i].len == 0);
+        files[i].len = (size_t)gray + 1;
+        files[i].bytes = malloc(files[i].len);
+        if (!files[i].bytes)
+            abort();
+        memset(files[i].bytes, gray, files[i].len);
+        return;
+    }
+    for (int k = 0; k < VALUES; k++)
+        codes[k] = bad && k > 1 ? CODEBOOK : (uint32_t)gray;
+}
+
 static int fake_encode(void *worker, const struct image_batch *in, void *const *out)
 {
     struct fake *fake = worker;
@@ -65,6 +88,10 @@ static int fake_encode(void *worker, const struct image_batch *in, void *const *
         const int gray = in->rgb[i][3 * fake->side * fake->side - 1];
         const bool bad = gray == NAN_OF_BOTH || gray == NAN_OF_0 + fake->number;
 
+        if (fake->element != ENCODER_FP32) {
+            fake_encode_other(fake, gray, bad, out[0], i);
+            continue;
+        }
         for (int k = 0; k < VALUES; k++)
             ((float *)out[0])[(size_t)i * fake->stride + (size_t)k] =
                 bad ? NAN : (float)(1000 * fake->number + gray);
@@ -110,6 +137,15 @@ static struct encoding fake_encoding(struct fake *fake, uint32_t side)
                                .n_values = VALUES,
                                .n_bytes = VALUES * sizeof(float)};
     fake->stride = encoder_tensor_values(&e.about.tensors[0]);
+    if (fake->element == ENCODER_FP32)
+        return e;
+    e.about.codebook = CODEBOOK;
+    e.about.tensors[0].element = fake->element;
+    e.tensors[0].kind = fake->element == ENCODER_U32 ? SHARD_CODES : SHARD_PIXELS;
+    e.tensors[0].dtype = fake->element == ENCODER_U32 ? SHARD_U16 : SHARD_FILE;
+    e.tensors[0].codebook = CODEBOOK;
+    if (fake->element == ENCODER_FILE)
+        e.tensors[0].n_bytes = e.tensors[0].n_values = 0;
     return e;
 }
 
@@ -127,6 +163,7 @@ struct world {
     size_t n_read;
     int sides[N_ENCODERS]; /* 0: SIDE */
     enum resize_filter filters[N_ENCODERS];
+    enum encoder_element elements[N_ENCODERS];
     bool elsewhere; /* the first encoder is at work in another stage */
     bool uncounted; /* nothing is held for images, as where parse() adds them */
     char outcomes[MOST_SAMPLES][400];
@@ -236,6 +273,19 @@ static void check_ids(const struct world *w, const struct sample *s)
         }
 }
 
+/* Of a file its length. */
+static double last_value(const struct shard_tensor *t)
+{
+    if (t->dtype == SHARD_FILE) {
+        const unsigned char *bytes = t->data;
+
+        expect(bytes[t->n_bytes - 1] == t->n_bytes - 1);
+        return (double)t->n_bytes;
+    }
+    return t->dtype == SHARD_U16 ? ((const uint16_t *)t->data)[VALUES - 1]
+                                 : ((const float *)t->data)[VALUES - 1];
+}
+
 /* "reason: detail", or the renditions' parts and then each tensor as
  * "encoder.part.owner=value". */
 static void describe(const struct sample *s, char *text, size_t cap)
@@ -254,7 +304,7 @@ static void describe(const struct sample *s, char *text, size_t cap)
         const struct shard_tensor *t = &s->tensors[i];
 
         len += (size_t)snprintf(text + len, cap - len, "%u.%u.%u=%g ", t->encoder,
-                                t->part, t->owner, ((const float *)t->data)[VALUES - 1]);
+                                t->part, t->owner, last_value(t));
     }
 }
 
@@ -285,6 +335,7 @@ static void open_job(struct world *w, const char *const *samples, int batch,
     w->unit.input = &w->input;
     for (int i = 0; i < N_ENCODERS; i++) {
         w->fakes[i].number = i;
+        w->fakes[i].element = w->elements[i];
         w->fakes[i].side = w->sides[i] > 0 ? w->sides[i] : SIDE;
         w->encodings[i] = fake_encoding(&w->fakes[i], tensor_side);
         w->encodings[i].filter = w->filters[i];
@@ -299,7 +350,7 @@ static void open_job(struct world *w, const char *const *samples, int batch,
     w->job.encodings = w->encodings;
     w->job.n_encodings = N_ENCODERS;
     w->job.room = (struct sample_room){N_ENCODERS, N_ENCODERS,
-                                       N_ENCODERS * VALUES * sizeof(float), 0};
+                                       N_ENCODERS * VALUES * sizeof(float), 0, 0};
 }
 
 /* Sends the samples through the stage. */
@@ -449,6 +500,28 @@ static void geometries_are_renditions(void **state)
         }
 }
 
+/* A code that is not in the codebook rejects its sample; files are as long as they are,
+ * and are freed with samples that are rejected. */
+static void codes_and_files_are_stored(void **state)
+{
+    static const char *const images[] = {"t12", "N1", "2M", "1X", "2BX", "345", NULL};
+
+    (void)state;
+    for (int batch = 1; batch <= 4; batch++) {
+        struct world w = {.elements = {ENCODER_U32, ENCODER_FILE}};
+
+        run_held(&w, images, batch, 2, false);
+        assert_string_equal(w.outcomes[0], "r1 r2 0.1.0=1 0.2.1=2 1.1.0=2 1.2.1=3 ");
+        assert_string_equal(w.outcomes[1],
+                            "bad_code: 2 of 4 codes of zero are not below 253");
+        assert_string_equal(w.outcomes[2], "r0 r1 0.0.0=2 0.1.1=251 1.0.0=3 1.1.1=252 ");
+        assert_string_equal(w.outcomes[3], NOT_IMAGE);
+        assert_string_equal(w.outcomes[4], w.outcomes[1]);
+        assert_string_equal(w.outcomes[5], "r0 r1 r2 0.0.0=3 0.1.1=4 0.2.2=5 1.0.0=4 "
+                                           "1.1.1=5 1.2.2=6 ");
+    }
+}
+
 /* This stage leaves it alone. */
 static void an_encoder_may_be_elsewhere(void **state)
 {
@@ -466,6 +539,7 @@ int main(void)
         cmocka_unit_test(the_outcome_does_not_depend_on_the_batch),
         cmocka_unit_test(memory_is_that_of_all_encoders),
         cmocka_unit_test(geometries_are_renditions),
+        cmocka_unit_test(codes_and_files_are_stored),
         cmocka_unit_test(an_encoder_may_be_elsewhere),
         cmocka_unit_test(images_of_parse_leave_the_budget_alone),
     };

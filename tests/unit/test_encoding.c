@@ -136,11 +136,11 @@ static void the_header_has_what_each_kind_needs(void **state)
                                          .outputs = outputs,
                                          .scale_window = 2,
                                          .codebook = 3,
-                                         .id_offset = 5,
                                          .n_id_map = 3,
                                          .id_map = map,
                                          .n_features = 1,
                                          .features = features},
+                               .id_offset = 5,
                                .n_features = 1,
                                .features = &of_header,
                                .tensors = {{.kind = SHARD_CODES}}};
@@ -177,13 +177,31 @@ static void what_is_not_finite_as_stored_is_counted(void **state)
 static void small_codes_are_stored_in_two_bytes(void **state)
 {
     const uint32_t codes[] = {0, 65535, 258};
-    const struct stored_tensor t = {.dtype = SHARD_U16, .n_values = 3, .n_bytes = 6};
+    struct stored_tensor t = {
+        .dtype = SHARD_U16, .n_values = 3, .n_bytes = 6, .codebook = 65536};
     uint16_t stored[3];
 
     (void)state;
     assert_int_equal(encoding_store(&t, codes, stored), 0);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(stored[i], codes[i]);
+    t.codebook = 65535;
+    assert_int_equal(encoding_store(&t, codes, stored), 1);
+    t.codebook = 258;
+    assert_int_equal(encoding_store(&t, codes, stored), 2);
+}
+
+/* Codes that need four bytes are compared with the codebook, too. */
+static void large_codes_are_stored_in_four_bytes(void **state)
+{
+    const uint32_t codes[] = {0, 70000, 70001, UINT32_MAX};
+    const struct stored_tensor t = {
+        .dtype = SHARD_U32, .n_values = 4, .n_bytes = 16, .codebook = 70001};
+    uint32_t stored[4];
+
+    (void)state;
+    assert_int_equal(encoding_store(&t, codes, stored), 2);
+    assert_memory_equal(codes, stored, sizeof(codes));
 }
 
 int main(void)
@@ -196,6 +214,7 @@ int main(void)
         cmocka_unit_test(an_unknown_scheme_is_refused),
         cmocka_unit_test(a_model_is_shared),
         cmocka_unit_test(the_header_has_what_each_kind_needs),
+        cmocka_unit_test(large_codes_are_stored_in_four_bytes),
         cmocka_unit_test(small_codes_are_stored_in_two_bytes),
         cmocka_unit_test(what_is_not_finite_as_stored_is_counted),
     };

@@ -254,7 +254,7 @@ static int middle_work(void *worker, struct sample **s, int n, struct pipe_out *
     return PIPE_OK;
 }
 
-/* Keeps two samples, until there are no more. */
+/* Keeps one sample, until there are no more. */
 static int middle_run(void *worker, struct pipe_in *in, struct pipe_out *out)
 {
     struct pollfd fd = {.fd = pipe_poll_fd(in), .events = POLLIN};
@@ -264,11 +264,11 @@ static int middle_run(void *worker, struct pipe_in *in, struct pipe_out *out)
     int rc = PIPE_OK;
 
     while (rc == PIPE_OK && (!ended || n > 0)) {
-        if (!ended && n < 2)
+        if (!ended)
             poll(&fd, 1, -1);
         if (!ended)
             n += pipe_take(in, kept + n, 2, &ended);
-        if (n > 2 || ended) {
+        if (n > 1 || ended) {
             rc = n > 0 ? middle_work(worker, kept, (int)n, out) : PIPE_OK;
             n = 0;
         }

@@ -121,7 +121,7 @@ static void tensors_of_many_images_are_counted(void **state)
     job.select = &select;
     job.units = &unit;
     job.n_units = 1;
-    job.room = (struct sample_room){1, 1, TENSOR_BYTES, 0};
+    job.room = (struct sample_room){1, 1, TENSOR_BYTES, 0, 0};
     samples[0] = sample_new(&job.room);
     samples[1] = sample_new(&job.room);
     const struct pipe_stage stages[] = {read_stage(&job),

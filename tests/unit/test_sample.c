@@ -18,7 +18,7 @@
 
 enum { TENSOR_BYTES = 12 };
 
-static const struct sample_room room = {1, 2, 2 * TENSOR_BYTES, 0};
+static const struct sample_room room = {1, 2, 2 * TENSOR_BYTES, 0, 0};
 
 static void set_text(struct sample *s, size_t part, size_t n)
 {

@@ -5,41 +5,81 @@
 #include <string.h>
 
 /* Those that hold for one encoder, or for all. */
-static const char *const of_one[] = {
-    "size", "resize", "scale", "latent", "moments", "encoder-processes", "encoder-args"};
+static const char *const of_one[] = {"size",
+                                     "resize",
+                                     "scale",
+                                     "latent",
+                                     "moments",
+                                     "id-offset",
+                                     "encoder-processes",
+                                     "encoder-args"};
 
 enum { N_OF_ONE = sizeof(of_one) / sizeof(*of_one) };
+
+static struct option id_offset_option(int64_t *value)
+{
+    return (struct option){"id-offset",
+                           OPTION_INT,
+                           value,
+                           "N",
+                           "token id of code 0 (the first behind pieces, BOI and EOI)",
+                           NULL,
+                           0,
+                           INT32_MAX};
+}
+
+/* Those of an encoder in processes that hold for each of them. */
+enum { N_EACH_PROCESS = 2 };
+static void list_each_process(struct process_options *o,
+                              struct option list[N_EACH_PROCESS])
+{
+    list[0] = (struct option){"encoder-processes",
+                              OPTION_INT,
+                              &o->processes,
+                              "N",
+                              "processes of an encoder that has its own (one a device)",
+                              NULL,
+                              1,
+                              64};
+    list[1] = (struct option){
+        "encoder-args",
+        OPTION_STRING,
+        &o->args,
+        "ARGS",
+        "more words for the command of such a one that ships: '--dtype bf16'",
+        NULL,
+        0,
+        0};
+}
 
 void encoder_options_list(struct option_list *given,
                           struct option list[N_ENCODER_OPTIONS])
 {
     struct latent_options none;
+    struct process_options no_process;
+    int64_t nowhere;
     const struct option options[] = {
         {.type = OPTION_HEADING, .help = "Encoders"},
         {"encoder", OPTION_LIST, given, "[LABEL=]SCHEME:REST",
          "what makes tensors of images; may be repeated. --size, --resize, --scale,\n"
-         "--latent and --moments hold for all, or as LABEL=VALUE for one",
+         "--latent, --moments and --id-offset hold for all, or as LABEL=VALUE for one",
          NULL, 0, 0},
         {"vae", OPTION_LIST, given, "PATH",
          "short for --encoder vae:PATH: diffusers AutoencoderKL folder, .safetensors\n"
          "file, or TAESD encoder (builtin: a small demonstration model)",
          NULL, 0, 0},
-        {"encoder-processes", OPTION_LIST, given, "[LABEL=]N",
-         "processes of an encoder that works in processes of its own (one for each\n"
-         "device)",
-         NULL, 0, 0},
-        {"encoder-args", OPTION_LIST, given, "[LABEL=]ARGS",
-         "more words for the command of an encoder that ships, as '--dtype bf16'", NULL,
-         0, 0},
     };
 
     _Static_assert(sizeof(options) ==
-                       (N_ENCODER_OPTIONS - N_LATENT_OPTIONS) * sizeof(*options),
+                       (N_ENCODER_OPTIONS - N_LATENT_OPTIONS - 1 - N_EACH_PROCESS) *
+                           sizeof(*options),
                    "its number");
     memcpy(list, options, sizeof(options));
-    list += N_ENCODER_OPTIONS - N_LATENT_OPTIONS;
+    list += sizeof(options) / sizeof(*options);
     latent_options_list(&none, list);
-    encoder_options_collect(given, list, N_LATENT_OPTIONS);
+    list[N_LATENT_OPTIONS] = id_offset_option(&nowhere);
+    list_each_process(&no_process, list + N_LATENT_OPTIONS + 1);
+    encoder_options_collect(given, list, N_LATENT_OPTIONS + 1 + N_EACH_PROCESS);
 }
 
 struct process_options process_options_default(void)
@@ -180,18 +220,13 @@ static int add_encoders(const struct option_list *given, struct encoder_requests
 
 static int set(struct encoder_request *r, const char *option, const char *text)
 {
-    struct option options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS + 2];
+    struct option options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS + 1 + N_EACH_PROCESS];
+    struct option *next = options;
 
-    image_options_list_pixels(&r->image, options);
-    latent_options_list(&r->latent, options + N_PIXEL_OPTIONS);
-    options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS] =
-        (struct option){.name = "encoder-processes",
-                        .type = OPTION_INT,
-                        .value = &r->process.processes,
-                        .min = 1,
-                        .max = 64};
-    options[N_PIXEL_OPTIONS + N_LATENT_OPTIONS + 1] = (struct option){
-        .name = "encoder-args", .type = OPTION_STRING, .value = &r->process.args};
+    image_options_list_pixels(&r->image, next);
+    latent_options_list(&r->latent, next += N_PIXEL_OPTIONS);
+    *(next += N_LATENT_OPTIONS) = id_offset_option(&r->id_offset);
+    list_each_process(&r->process, next + 1);
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
         if (strcmp(options[i].name, option) == 0)
             return options_set(&options[i], text);
@@ -250,6 +285,7 @@ int encoder_options_resolve(const struct option_list *given,
         requests->at[i].image = *image;
         requests->at[i].latent = latent_options_default();
         requests->at[i].process = *process;
+        requests->at[i].id_offset = -1;
         requests->at[i].given = given;
     }
     if (rc == OPTIONS_OK)

@@ -36,6 +36,7 @@ struct encoder_request {
     struct image_options image;
     struct latent_options latent;
     struct process_options process;
+    int64_t id_offset; /* token of code 0; -1: what the encoder or the vocabulary says */
     const struct option_list *given; /* by the user, for all encoders; lent */
 };
 
@@ -54,8 +55,8 @@ void process_options_list(struct process_options *o,
                           struct option list[N_PROCESS_OPTIONS]);
 
 /* Fills the list with the options that name encoders, which write to *given, and with
- * what they store of latents, under their heading. */
-enum { N_ENCODER_OPTIONS = 5 + N_LATENT_OPTIONS };
+ * what is made of their tensors, under their heading. */
+enum { N_ENCODER_OPTIONS = 6 + N_LATENT_OPTIONS };
 void encoder_options_list(struct option_list *given,
                           struct option list[N_ENCODER_OPTIONS]);
 

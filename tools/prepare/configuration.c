@@ -32,17 +32,82 @@ static json_t *real_array(const double *values, size_t n)
     return array;
 }
 
-static json_t *describe_encoder(const struct encoding *e)
+static json_t *id_array(const uint32_t *ids, size_t n)
+{
+    json_t *array = n > 0 ? json_array() : json_null();
+
+    for (size_t i = 0; i < n; i++)
+        json_put_element(&array, json_integer(ids[i]));
+    return array;
+}
+
+static json_t *feature_array(const struct encoding *e)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < e->n_features; i++) {
+        const struct shard_features *f = &e->features[i];
+        const size_t width = f->dims[f->n_dims - 1];
+
+        json_put_element(
+            &array, json_pack("{s:s, s:o, s:o, s:o}", "what", f->what, "dims",
+                              id_array(f->dims, f->n_dims), "mean",
+                              f->mean ? real_array(f->mean, width) : json_null(), "std",
+                              f->std ? real_array(f->std, width) : json_null()));
+    }
+    return array;
+}
+
+/* What its first tensor's kind has beside all others. */
+static json_t *describe_kind(const struct encoding *e)
 {
     const struct encoder_description *about = &e->about;
 
-    return json_pack("{s:s, s:s?, s:o, s:o, s:s*, s:s*, s:s, s:o, s:o}", "family",
-                     about->family, "sha256", about->weights_sha256, "config",
-                     about->config ? json_loads(about->config, 0, NULL) : json_null(),
-                     "geometry", json_loads(e->geometry, 0, NULL), "latent", e->dtype,
-                     "moments", e->moments, "numerics", about->numerics, "scale",
-                     real_array(about->scale, about->n_scale), "shift",
-                     real_array(about->shift, about->n_scale));
+    switch (about->tensors[0].kind) {
+    case ENCODER_LATENT:
+        return json_pack(
+            "{s:o, s:o, s:o*}", "scale", real_array(about->scale, about->n_scale),
+            "shift", real_array(about->shift, about->n_scale), "scale_window",
+            about->scale_window > 1 ? json_integer(about->scale_window) : NULL);
+    case ENCODER_CODES:
+        return json_pack("{s:I, s:I, s:o}", "codebook", (json_int_t)about->codebook,
+                         "id_offset", (json_int_t)e->id_offset, "id_map",
+                         id_array(about->id_map, about->n_id_map));
+    case ENCODER_FEATURES:
+        return json_pack("{s:o}", "features", feature_array(e));
+    default: /* pixels: `config` says it */
+        return json_object();
+    }
+}
+
+/* What an encoder in processes of its own says of itself, whole. Returns 0, or -1: no
+ * memory. */
+static int add_hello(json_t *encoder, const struct encoding *e)
+{
+    return e->children
+               ? json_object_set(encoder, "hello",
+                                 json_object_get(e->children->hello.json, "encoder"))
+               : 0;
+}
+
+static json_t *describe_encoder(const struct encoding *e)
+{
+    const struct encoder_description *about = &e->about;
+    json_t *of_kind = describe_kind(e);
+    json_t *encoder =
+        json_pack("{s:s, s:s?, s:o, s:o, s:s*, s:s*, s:s}", "family", about->family,
+                  "sha256", about->weights_sha256, "config",
+                  about->config ? json_loads(about->config, 0, NULL) : json_null(),
+                  "geometry", json_loads(e->geometry, 0, NULL), "latent", e->dtype,
+                  "moments", e->moments, "numerics", about->numerics);
+
+    if (!encoder || !of_kind || json_object_update(encoder, of_kind) != 0 ||
+        add_hello(encoder, e) != 0) {
+        json_decref(encoder);
+        encoder = NULL;
+    }
+    json_decref(of_kind);
+    return encoder;
 }
 
 /* How pixels are decoded, and by its label each encoder. */
@@ -311,6 +376,7 @@ static const char *option_of(const char *path)
         {"boi", "--boi"},
         {"eoi", "--eoi"},
         {"tokenizer", "--tokenizer"},
+        {"id_offset", "--id-offset"},
         {"size", "--size"},
         {"resize", "--resize"},
         {"icc", "--icc"},

@@ -39,16 +39,6 @@ static uint32_t code_at(const struct child_tensor *t, size_t i)
     return wide;
 }
 
-static const char *check_codes(const struct encoding *e, const struct child_tensor *t)
-{
-    const size_t n = t->n_bytes / child_dtype_width(t->dtype);
-
-    for (size_t i = 0; i < n; i++)
-        if (code_at(t, i) >= e->about.codebook)
-            return "a code of its answer is not below the codebook";
-    return NULL;
-}
-
 static const char *check_tensor(const struct encoding *e, const struct encoder_tensor *t,
                                 const struct child_tensor *got)
 {
@@ -59,7 +49,7 @@ static const char *check_tensor(const struct encoding *e, const struct encoder_t
     if (got->n_dims != (uint32_t)t->n_dims ||
         memcmp(got->dims, t->dims, got->n_dims * sizeof(got->dims[0])) != 0)
         return "a tensor of its answer has another shape than its hello says";
-    return t->element == ENCODER_U32 ? check_codes(e, got) : NULL;
+    return NULL;
 }
 
 static const char *check_answer(const struct device_worker *w,
@@ -127,12 +117,20 @@ static void store_image(struct device_worker *w, const struct device_request *r,
 
     for (size_t k = 0; k < e->n_tensors; k++) {
         const struct stored_tensor *t = &e->tensors[k];
+        const struct shard_tensor tensor =
+            sample_tensor(s, e, w->stage->number, k, rendition);
 
-        bad += store_tensor(w, t, &got->tensors[t->from], i,
-                            sample_add_encoded(s, e, w->stage->number, k, rendition));
+        bad +=
+            store_tensor(w, t, &got->tensors[t->from], i, sample_add_tensor(s, &tensor));
     }
     if (bad > 0)
-        sample_reject_not_finite(s, e, part, bad);
+        sample_reject_values(s, e, part, bad);
+}
+
+/* Whether it answers what is not all written: its pixels are still lent. */
+static bool is_early(const struct device_worker *w)
+{
+    return w->n_under_way == 1 && w->child->n_out > 0;
 }
 
 static int take_answer(struct device_worker *w, const struct child_tensors *got)
@@ -160,6 +158,8 @@ static int take_tensors(struct device_worker *w)
     struct child_tensors got;
     const char *wrong = child_read_tensors(c->payload, (size_t)c->frame.len, &got);
 
+    if (!wrong && is_early(w))
+        wrong = "it answers a batch that it has not read";
     if (!wrong)
         wrong = w->n_under_way > 0 ? check_answer(w, w->under_way[0], &got)
                                    : "it answers what nobody has asked";
@@ -174,6 +174,8 @@ static int take_error(struct device_worker *w)
 
     if (!wrong && (w->n_under_way == 0 || error.id != w->under_way[0]->id))
         wrong = "its ERROR is of another batch than the first that was sent";
+    if (!wrong && is_early(w))
+        wrong = "its ERROR is of a batch that it has not read";
     return wrong ? device_child_failed(w, wrong) : device_take_error(w, &error);
 }
 

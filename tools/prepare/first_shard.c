@@ -16,10 +16,10 @@ static const uint64_t LOOK_BYTES = 4 << 20, LOOK_SAMPLES = 16;
 
 static const uint64_t MOST = (uint64_t)1 << 30; /* a shard is never much larger */
 
-/* Of a sample's tensors; their planes are compressed. */
+/* Of an image's tensors: their planes are compressed, and so are files' pixels. */
 static uint64_t need_of_tensors(const struct job *job)
 {
-    return job->room.tensor_bytes * 2 / 3;
+    return job->room.tensor_bytes * 2 / 3 + job->room.file_bytes / 4;
 }
 
 struct look {

@@ -335,6 +335,7 @@ static void fill_job(struct job *job, const struct prepare_options *o,
         job->room.n_tensors += m->encodings[i].n_tensors;
         job->room.tensor_bytes += m->encodings[i].n_bytes;
         job->has_devices |= m->encodings[i].children != NULL;
+        job->room.file_bytes += m->encodings[i].n_file_bytes;
     }
     job->room.pixel_bytes = job->has_devices ? fittings.n_bytes : 0;
 }

@@ -79,16 +79,29 @@ int sample_make_room(struct sample *s, const struct sample_room *room)
                : -1;
 }
 
-void *sample_add_tensor(struct sample *s, const struct shard_tensor *t)
+/* At its place in a row. Returns it. */
+static struct shard_tensor *insert(struct sample *s, const struct shard_tensor *t)
 {
-    void *data = take(&s->tensor_memory, t->n_bytes);
     struct shard_tensor *at = &s->tensors[s->n_tensors++];
 
     for (; at > s->tensors && shard_tensor_compare(at - 1, t) > 0; at--)
         *at = at[-1];
     *at = *t;
-    at->data = data;
+    return at;
+}
+
+void *sample_add_tensor(struct sample *s, const struct shard_tensor *t)
+{
+    void *data = take(&s->tensor_memory, t->n_bytes);
+
+    insert(s, t)->data = data;
     return data;
+}
+
+void sample_take_file(struct sample *s, const struct shard_tensor *t)
+{
+    assert(t->dtype == SHARD_FILE);
+    insert(s, t);
 }
 
 uint8_t *sample_add_pixels(struct sample *s, size_t n_bytes)
@@ -102,6 +115,13 @@ void sample_reject(struct sample *s, uint32_t part, const struct reject *why)
         return;
     s->in.reject = *why;
     s->rejected_part = part;
+}
+
+static void free_files(struct sample *s)
+{
+    for (size_t i = 0; i < s->n_tensors; i++)
+        if (s->tensors[i].dtype == SHARD_FILE)
+            free((void *)s->tensors[i].data);
 }
 
 static void free_ids(struct sample_part *part, size_t n)
@@ -118,6 +138,7 @@ void sample_clear(struct sample *s)
         free_ids(&s->parts[i], s->in.parts[i].n_alternatives);
     free(s->parts);
     free(s->renditions);
+    free_files(s);
     free(s->tensors);
     ingest_sample_clear(&s->in);
     shrink(&s->tensor_memory);

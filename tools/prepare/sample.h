@@ -39,8 +39,10 @@ struct sample_part {
 /* What is made of one image at most: of all samples of a run. */
 struct sample_room {
     size_t n_renditions, n_tensors;
-    size_t tensor_bytes; /* of the tensors together, as stored */
-    size_t pixel_bytes;  /* of what it is given to later stages as; 0: no such stage */
+    /* of the tensors together, as stored, but those that are files, and about what those
+     * have at most: */
+    size_t tensor_bytes, file_bytes;
+    size_t pixel_bytes; /* of what it is given to later stages as; 0: no such stage */
 };
 
 /* What one image needs lives as long as the sample, so that it does not grow while
@@ -68,7 +70,7 @@ struct sample {
     size_t n_renditions;
     struct shard_rendition *renditions;
     size_t n_tensors;
-    struct shard_tensor *tensors; /* data is in tensor_memory */
+    struct shard_tensor *tensors; /* data is in tensor_memory, but files own theirs */
     struct sample_memory tensor_memory, pixel_memory;
 
     /* device (stage_device.c), of the one that has it: */
@@ -90,6 +92,9 @@ int sample_make_room(struct sample *s, const struct sample_room *room);
  * caller to write to. sample_make_room() has made room for it. They may be added in any
  * order, as batches end, and stand in that of a row. */
 void *sample_add_tensor(struct sample *s, const struct shard_tensor *t);
+
+/* Adds a file, whose `data` it takes: it was malloc'ed, and goes with the sample. */
+void sample_take_file(struct sample *s, const struct shard_tensor *t);
 
 /* Room for the pixels of one image: sample_make_room() has made it. */
 uint8_t *sample_add_pixels(struct sample *s, size_t n_bytes);

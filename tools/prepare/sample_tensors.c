@@ -6,8 +6,8 @@
 #include "shard/parts.h"
 #include "tools/prepare/unit.h"
 
-void *sample_add_encoded(struct sample *s, const struct encoding *e, uint32_t encoder,
-                         size_t k, uint32_t rendition)
+struct shard_tensor sample_tensor(const struct sample *s, const struct encoding *e,
+                                  uint32_t encoder, size_t k, uint32_t rendition)
 {
     const struct stored_tensor *t = &e->tensors[k];
     const struct encoder_tensor *computed = &e->about.tensors[t->from];
@@ -21,19 +21,24 @@ void *sample_add_encoded(struct sample *s, const struct encoding *e, uint32_t en
                                   .n_bytes = t->n_bytes};
 
     memcpy(tensor.dims, computed->dims, sizeof(computed->dims));
-    return sample_add_tensor(s, &tensor);
+    return tensor;
 }
 
-void sample_reject_not_finite(struct sample *s, const struct encoding *e, uint32_t part,
-                              size_t bad)
+void sample_reject_values(struct sample *s, const struct encoding *e, uint32_t part,
+                          size_t bad)
 {
     struct reject reject;
     size_t n = 0;
 
     for (size_t k = 0; k < e->n_tensors; k++)
         n += e->tensors[k].n_values;
-    reject_set(&reject, REJECT_NOT_FINITE, "%zu of %zu %s values are not finite in %s",
-               bad, n, shard_kind_name(e->tensors[0].kind), e->dtype);
+    if (e->tensors[0].kind == SHARD_CODES)
+        reject_set(&reject, REJECT_BAD_CODE, "%zu of %zu codes of %s are not below %u",
+                   bad, n, e->label, e->about.codebook);
+    else
+        reject_set(&reject, REJECT_NOT_FINITE,
+                   "%zu of %zu %s values are not finite in %s", bad, n,
+                   shard_kind_name(e->tensors[0].kind), e->dtype);
     sample_reject(s, part, &reject);
 }
 

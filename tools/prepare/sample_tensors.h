@@ -9,14 +9,14 @@
 
 #include "tools/prepare/job.h"
 
-/* Adds tensor `k` of those that the job's encoder number `encoder` stores of a rendition:
- * all but its bytes, which the caller writes to what is returned. */
-void *sample_add_encoded(struct sample *s, const struct encoding *e, uint32_t encoder,
-                         size_t k, uint32_t rendition);
+/* Tensor `k` of those that the job's encoder number `encoder` stores of a rendition, but
+ * for its data (and of a file its length). */
+struct shard_tensor sample_tensor(const struct sample *s, const struct encoding *e,
+                                  uint32_t encoder, size_t k, uint32_t rendition);
 
-/* `bad` > 0 of the values that an encoder stores of an image are not finite. */
-void sample_reject_not_finite(struct sample *s, const struct encoding *e, uint32_t part,
-                              size_t bad);
+/* `bad` > 0 of the values that an encoder gave of an image cannot be stored. */
+void sample_reject_values(struct sample *s, const struct encoding *e, uint32_t part,
+                          size_t bad);
 
 /* Counts a sample that leaves the last stage of encoders. */
 void sample_encoded(const struct sample *s, struct job *job);

@@ -143,32 +143,34 @@ int device_image_done(struct device_worker *w, struct sample *s)
     return --s->n_unanswered == 0 ? device_pass(w, s) : PIPE_OK;
 }
 
+/* Returns 0, or -1: no memory. */
+static int add_image(struct device_worker *w, struct sample *s,
+                     const struct sample_part *part)
+{
+    const struct device_stage *stage = w->stage;
+    const struct shard_rendition *r = &stage->encoding->rendition;
+    const struct company_image image = {.sample = s,
+                                        .rendition =
+                                            part->first_rendition + stage->rendition,
+                                        .rgb = part->pixels + stage->at,
+                                        .width = r->target_width,
+                                        .height = r->target_height,
+                                        .since_ns = clock_ns()};
+
+    s->n_unanswered++;
+    return company_add(&w->company, &image);
+}
+
 /* Its images wait for company; without any it goes on at once. */
 static int take_sample(struct device_worker *w, struct sample *s)
 {
-    const struct encoding *e = w->stage->encoding;
-    const uint64_t now = clock_ns();
-
     s->n_unanswered = 0;
     if (s->end_of_unit || !s->parts || s->in.reject.reason != REJECT_NONE ||
         atomic_load(&s->unit->progress.dropped))
         return device_pass(w, s);
-    for (uint32_t i = 0; i < s->in.n_parts; i++) {
-        const struct sample_part *part = &s->parts[i];
-        const struct company_image image = {.sample = s,
-                                            .rendition = part->first_rendition +
-                                                         w->stage->rendition,
-                                            .rgb = part->pixels + w->stage->at,
-                                            .width = e->rendition.target_width,
-                                            .height = e->rendition.target_height,
-                                            .since_ns = now};
-
-        if (!part->pixels)
-            continue;
-        if (company_add(&w->company, &image) != 0)
+    for (uint32_t i = 0; i < s->in.n_parts; i++)
+        if (s->parts[i].pixels && add_image(w, s, &s->parts[i]) != 0)
             return job_fail(w->job, "out of memory");
-        s->n_unanswered++;
-    }
     return s->n_unanswered == 0 ? device_pass(w, s) : PIPE_OK;
 }
 
@@ -185,7 +187,9 @@ static int take_samples(struct device_worker *w)
     int rc = PIPE_OK;
 
     while (rc == PIPE_OK && n > 0 && wants_samples(w)) {
-        n = pipe_take(w->in, taken, TAKE, &w->ended);
+        const size_t room = 2 * w->most - w->company.n;
+
+        n = pipe_take(w->in, taken, room < TAKE ? room : TAKE, &w->ended);
         for (size_t i = 0; i < n && rc == PIPE_OK; i++)
             rc = take_sample(w, taken[i]);
     }
@@ -220,7 +224,7 @@ static uint64_t wait_ns(const struct device_worker *w)
 /* Gives the batch that is to go now, or NULL where there is none; -1: no memory. */
 static int next_batch(struct device_worker *w, struct device_request **r)
 {
-    const bool go = w->ended || !wants_samples(w);
+    const bool go = !wants_samples(w);
     size_t first;
     const size_t n =
         company_ready(&w->company, w->most, clock_ns(), wait_ns(w), go, &first);

@@ -61,7 +61,7 @@ static void close_encoding(struct encoding_worker *w)
     if (w->encoding && w->encoding->encoder)
         w->encoding->encoder->close(w->encoder);
     for (size_t i = 0; i < ENCODER_MAX_TENSORS; i++)
-        free(w->computed[i]);
+        free(w->computed[i]); /* no files: each batch's have been taken or freed */
 }
 
 static void close_worker(void *worker)
@@ -90,7 +90,7 @@ static bool is_stopping(void *job)
 /* Of the tensors of one image that are stored, before they are. */
 static uint64_t computed_bytes(const struct encoding *e)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = e->n_file_bytes;
 
     for (size_t i = 0; e->encoder && i < e->n_tensors; i++)
         bytes += encoder_tensor_bytes(&e->about.tensors[e->tensors[i].from]);
@@ -259,6 +259,42 @@ static int decode(struct encode_worker *w, struct sample *s, uint32_t part,
     return 0;
 }
 
+/* Those that no sample has taken. */
+static void free_files(const struct encoding_worker *w, size_t n)
+{
+    const struct encoding *e = w->encoding;
+
+    for (size_t k = 0; k < e->n_tensors; k++) {
+        struct encoder_file *files = w->computed[e->tensors[k].from];
+
+        for (size_t i = 0; e->tensors[k].dtype == SHARD_FILE && i < n; i++) {
+            free(files[i].bytes);
+            files[i] = (struct encoder_file){0};
+        }
+    }
+}
+
+/* Puts tensor `from` of image `i` of a batch into the sample. Returns how many of its
+ * values cannot be stored. */
+static size_t put(const struct encoding_worker *w, size_t i, struct sample *s,
+                  const struct stored_tensor *t, struct shard_tensor *tensor)
+{
+    const struct encoder_tensor *computed = &w->encoding->about.tensors[t->from];
+    char *values = w->computed[t->from];
+
+    values += i * encoder_tensor_bytes(computed);
+    if (t->dtype == SHARD_FILE) {
+        struct encoder_file *file = (struct encoder_file *)values;
+
+        tensor->data = file->bytes;
+        tensor->n_bytes = file->len;
+        *file = (struct encoder_file){0};
+        sample_take_file(s, tensor);
+        return 0;
+    }
+    return encoding_store(t, values, sample_add_tensor(s, tensor));
+}
+
 /* Of the image in `slot`, number `i` of its batch. */
 static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
                   const struct slot *slot)
@@ -269,15 +305,12 @@ static void store(const struct encoding_worker *w, uint32_t encoder, size_t i,
     size_t bad = 0;
 
     for (size_t k = 0; k < e->n_tensors; k++) {
-        const struct stored_tensor *t = &e->tensors[k];
-        const struct encoder_tensor *computed = &e->about.tensors[t->from];
-        const char *values = w->computed[t->from];
+        struct shard_tensor tensor = sample_tensor(s, e, encoder, k, rendition);
 
-        bad += encoding_store(t, values + i * encoder_tensor_bytes(computed),
-                              sample_add_encoded(s, e, encoder, k, rendition));
+        bad += put(w, i, s, &e->tensors[k], &tensor);
     }
     if (bad > 0)
-        sample_reject_not_finite(s, e, s->renditions[rendition].part, bad);
+        sample_reject_values(s, e, s->renditions[rendition].part, bad);
 }
 
 /* Of the n images in w->batch. Returns as decode() does. */
@@ -296,12 +329,13 @@ static int encode_batch(struct encode_worker *w, size_t encoder, size_t n)
     for (size_t i = 0; i < n; i++)
         w->rgb_of[i] = ((struct slot *)w->batch[i])->rgb + e->fitting->at;
     rc = e->encoding->encoder->encode(e->encoder, &in, e->computed);
+    for (size_t i = 0; i < n && rc == VAE_OK; i++)
+        store(e, (uint32_t)encoder, i, w->batch[i]);
+    free_files(e, n);
     if (rc == VAE_CANCELLED)
         return 1;
     if (rc != VAE_OK)
         return job_fail(job, "%s", e->encoding->encoder->why(e->encoder));
-    for (size_t i = 0; i < n; i++)
-        store(e, (uint32_t)encoder, i, w->batch[i]);
     atomic_fetch_add(&job->count.encode_ns[encoder], clock_ns() - start);
     return 0;
 }

@@ -192,12 +192,14 @@ static bool take_memory(struct job *job, uint64_t bytes, struct pipe_out *out)
 
 static int pass_sample(struct read_worker *w, struct sample *s, struct pipe_out *out)
 {
+    const struct sample_room *room = &w->job->room;
+
     s->unit = w->unit;
     s->seq = w->seq++;
     s->end_of_unit = false;
     s->held_images = image_bytes(&s->in);
-    s->held = s->held_images +
-              memory_of(&s->in, w->job->room.tensor_bytes + w->job->room.pixel_bytes);
+    s->held = s->held_images + memory_of(&s->in, room->tensor_bytes + room->file_bytes +
+                                                     room->pixel_bytes);
     if (s->held > 0 && !take_memory(w->job, s->held, out)) {
         s->held = s->held_images = 0;
         return PIPE_END;

@@ -141,6 +141,15 @@ static json_t *input_path(const struct input *in)
     return string;
 }
 
+/* The instruction set that encoders use, or NULL. */
+static const char *isa_of(const struct job *job)
+{
+    for (size_t i = 0; i < job->n_encodings; i++)
+        if (job->encodings[i].about.isa)
+            return job->encodings[i].about.isa;
+    return NULL;
+}
+
 static json_t *describe_run(const struct unit *u, const struct job *job)
 {
     const struct input *in = u->input;
@@ -154,8 +163,7 @@ static json_t *describe_run(const struct unit *u, const struct job *job)
         "size", in->regular ? json_integer((json_int_t)in->bytes) : json_null(),
         "started", time_text(u->output->started), "finished", time_text(now),
         "samples_per_second", (double)u->output->n_samples / (seconds > 1 ? seconds : 1),
-        "host", json_any_string(host), "workers", job->n_workers, "isa",
-        job->n_encodings > 0 ? job->encodings[0].about.isa : NULL);
+        "host", json_any_string(host), "workers", job->n_workers, "isa", isa_of(job));
 }
 
 /* What depends on the input's bytes, its NAME, the configuration and versions alone. */

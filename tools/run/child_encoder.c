@@ -16,6 +16,7 @@
 
 enum {
     PIPE_BYTES = 1 << 20, /* asked for: fewer changes between us and the child */
+    MOST_READS = 64,      /* of its standard error at once */
     LAST_WORDS_MS = 1000  /* that a child may take to end after it closed its output */
 };
 
@@ -59,6 +60,14 @@ __attribute__((format(printf, 2, 3))) static int fail(struct child_encoder *c,
     va_start(ap, fmt);
     vsnprintf(c->why, sizeof(c->why), fmt, ap);
     va_end(ap);
+    c->lacking = false;
+    return -1;
+}
+
+static int out_of_memory(struct child_encoder *c)
+{
+    fail(c, "out of memory");
+    c->lacking = true;
     return -1;
 }
 
@@ -74,8 +83,11 @@ int child_encoder_start(struct child_encoder *c)
     struct child_process *p = &c->process;
     int rc = child_process_start(p, c->argv, &streams);
 
-    if (rc != 0)
-        return fail(c, "%s: %s", c->argv[0], strerror(rc));
+    if (rc != 0) {
+        fail(c, "%s: %s", c->argv[0], strerror(rc));
+        c->lacking = rc == ENOMEM || rc == EAGAIN || rc == EMFILE || rc == ENFILE;
+        return -1;
+    }
     if (!never_wait(p->in) || !never_wait(p->out) || !never_wait(p->err))
         return fail(c, "fcntl: %s", strerror(errno));
     (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_BYTES);
@@ -146,12 +158,16 @@ static void take_words(struct child_encoder *c, const char *words, size_t n)
 static void read_words(struct child_encoder *c)
 {
     char words[4096];
-    ssize_t n;
+    ssize_t n = -1;
 
-    while ((n = read(c->process.err, words, sizeof(words))) > 0 ||
-           (n < 0 && errno == EINTR))
+    /* One that never stops talking must not keep us from its answers. */
+    for (int i = 0; i < MOST_READS; i++) {
+        n = read(c->process.err, words, sizeof(words));
         if (n > 0)
             take_words(c, words, (size_t)n);
+        else if (n == 0 || errno != EINTR)
+            break;
+    }
     if (n == 0) {
         say_line(c);
         close(c->process.err);
@@ -197,7 +213,7 @@ static int make_room(struct child_encoder *c, size_t len)
         return 0;
     grown = realloc(c->payload, len);
     if (!grown)
-        return fail(c, "out of memory");
+        return out_of_memory(c);
     c->payload = grown;
     c->payload_cap = len;
     return 0;
@@ -285,6 +301,11 @@ static enum child_greeting take_hello(struct child_encoder *c)
                    ? json_loadb((const char *)c->payload, (size_t)c->frame.len,
                                 JSON_REJECT_DUPLICATES, &where)
                    : NULL;
+    if (!c->hello && c->frame.type == CHILD_HELLO &&
+        json_error_code(&where) == json_error_out_of_memory) {
+        out_of_memory(c);
+        return GREETING_FAILED;
+    }
     if (!json_is_object(c->hello)) {
         fail(c, "its first frame is no hello (ENCODER.md)%s%s",
              c->frame.type == CHILD_HELLO ? ": " : "",
@@ -339,7 +360,7 @@ enum child_greeting child_encoder_greet(struct child_encoder *c, int cancel_fd)
         rc = await_hello(c, cancel_fd);
         c->n_out = 0;
     } else {
-        fail(c, "out of memory");
+        out_of_memory(c);
     }
     free(text);
     json_decref(open);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/run/child_group.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,17 @@ static json_t *open_json(const struct child_group_options *o, unsigned n)
                      (json_int_t)o->height, "dtype", o->dtype, "moments", o->moments);
 }
 
+/* The user must act, but where it is this machine that lacks something. */
+static int cannot_start(const struct child_encoder *c, const char *what)
+{
+    if (!c->lacking)
+        return usage_error("encoder %s %u: %s%s", c->setup->label, c->number, what,
+                           c->why);
+    print_to_stderr("error: encoder %s %u: %s%s", c->setup->label, c->number, what,
+                    c->why);
+    return EXIT_FAILED;
+}
+
 static int start_all(struct child_group *g, const struct device_list *devices)
 {
     const struct child_group_options *o = g->options;
@@ -122,8 +134,7 @@ static int start_all(struct child_group *g, const struct device_list *devices)
         if (rc == 0 && !g->children[i])
             rc = out_of_memory();
         if (rc == 0 && child_encoder_start(g->children[i]) != 0)
-            rc = usage_error("encoder %s %u cannot start: %s", o->label, i,
-                             g->children[i]->why);
+            rc = cannot_start(g->children[i], "cannot start: ");
     }
     free(command);
     return rc;
@@ -138,7 +149,7 @@ static int greet_all(struct child_group *g)
         const char *other;
 
         if (child_encoder_greet(c, -1) != GREETING_OK)
-            return usage_error("encoder %s %u: %s", o->label, i, c->why);
+            return cannot_start(c, "");
         other = child_hello_difference(g->children[0]->hello, c->hello);
         if (other)
             return usage_error(
@@ -170,11 +181,13 @@ static int copy_features(struct child_group *g)
 static int read_hello(struct child_group *g)
 {
     char why[600];
-    const char *wrong = child_hello_read(&g->hello, g->children[0]->hello,
-                                         g->options->moments, why, sizeof(why));
+    const int rc = child_hello_read(&g->hello, g->children[0]->hello, g->options->moments,
+                                    why, sizeof(why));
 
-    if (wrong)
-        return usage_error("encoder %s 0: %s", g->options->label, wrong);
+    if (rc == ENOMEM)
+        return out_of_memory();
+    if (rc != 0)
+        return usage_error("encoder %s 0: %s", g->options->label, why);
     return copy_features(g) == 0 ? 0 : out_of_memory();
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/run/child_hello.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ struct reading {
     char *why;
     size_t cap;
     bool bad;
+    bool no_memory;
 };
 
 __attribute__((format(printf, 2, 3))) static void refuse(struct reading *r,
@@ -27,6 +29,11 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct reading *r,
     va_start(ap, fmt);
     vsnprintf(r->why, r->cap, fmt, ap);
     va_end(ap);
+}
+
+static void out_of_memory(struct reading *r)
+{
+    r->no_memory = r->bad = true;
 }
 
 static int64_t get_integer(struct reading *r, const json_t *object, const char *key,
@@ -86,13 +93,13 @@ static void parse_header(struct reading *r, struct child_hello *h, const json_t 
                   "patch", 1, "tokenizer", "config", "encoders", encoder);
     char *text = header ? json_dumps(header, JSON_COMPACT) : NULL;
 
+    const int rc =
+        text ? shard_header_from_json(text, strlen(text), &h->parsed, why, sizeof(why))
+             : SHARD_ENOMEM;
     json_decref(header);
-    if (!text) {
-        refuse(r, "out of memory");
-        return;
-    }
-    if (shard_header_from_json(text, strlen(text), &h->parsed, why, sizeof(why)) !=
-        SHARD_OK)
+    if (rc == SHARD_ENOMEM)
+        out_of_memory(r);
+    else if (rc != SHARD_OK)
         refuse(r, "the \"encoder\" of its hello cannot stand in a shard's header: %s",
                why);
     else
@@ -124,7 +131,7 @@ static void read_encoder(struct reading *r, struct child_hello *h, const char *m
     if (!json_is_object(said))
         refuse(r, "its hello has no object \"encoder\"");
     else if (!encoder || complete(encoder, moments) != 0)
-        refuse(r, "out of memory");
+        out_of_memory(r);
     else
         parse_header(r, h, encoder);
     h->places_codes = json_is_integer(json_object_get(said, "id_offset")) ||
@@ -203,8 +210,8 @@ static void read_tensors(struct reading *r, struct child_hello *h)
     check_moments(r, h);
 }
 
-const char *child_hello_read(struct child_hello *h, json_t *json, const char *moments,
-                             char *why, size_t cap)
+int child_hello_read(struct child_hello *h, json_t *json, const char *moments, char *why,
+                     size_t cap)
 {
     struct reading r = {.why = why, .cap = cap};
     const char *device = json_string_value(json_object_get(json, "device"));
@@ -218,8 +225,11 @@ const char *child_hello_read(struct child_hello *h, json_t *json, const char *mo
     h->batch = (uint32_t)get_integer(&r, json, "batch", 1, CHILD_MAX_BATCH);
     h->wait_ms = (int)get_integer(&r, json, "wait_ms", 0, CHILD_MAX_WAIT_MS);
     h->decodes = get_flag(&r, json, "decode", false);
-    h->wants_memory = get_flag(&r, json, "memory", false);
-    return r.bad ? why : NULL;
+    if (get_flag(&r, json, "memory", false))
+        refuse(&r, "its hello asks for shared memory, which OPEN has not offered");
+    if (r.no_memory)
+        return ENOMEM;
+    return r.bad ? EINVAL : 0;
 }
 
 void child_hello_free(struct child_hello *h)

@@ -34,15 +34,15 @@ struct child_hello {
     struct child_hello_tensor tensors[ENCODER_MAX_TENSORS]; /* at the size asked for */
     uint32_t batch;
     int wait_ms;
-    bool decodes, wants_memory;
+    bool decodes;
     const char *device; /* for people; "": not said */
 };
 
 /* Reads `json`, of which a reference is kept, said to OPEN with one size and these
- * moments ("mean"). Returns NULL, or what is wrong with it, in `why`. Release with
- * child_hello_free() in either case. */
-const char *child_hello_read(struct child_hello *h, json_t *json, const char *moments,
-                             char *why, size_t cap);
+ * moments ("mean"). Returns 0, or EINVAL with what is wrong with it in `why`, or ENOMEM.
+ * Release with child_hello_free() in either case. */
+int child_hello_read(struct child_hello *h, json_t *json, const char *moments, char *why,
+                     size_t cap);
 void child_hello_free(struct child_hello *h);
 
 /* The first member that must be the same from every child and after every restart, and is

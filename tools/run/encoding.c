@@ -32,12 +32,6 @@ static int load_failed(const struct encoding *e, int rc)
     return EXIT_FAILED;
 }
 
-static void describe(struct encoding *e)
-{
-    e->encoder->describe(e->model, (int)e->rendition.target_width,
-                         (int)e->rendition.target_height, &e->about);
-}
-
 /* Starts the processes that it works in. */
 static int start_children(struct encoding *e)
 {
@@ -71,16 +65,9 @@ static int load(struct encoding *e, const struct encoding *same, const char *isa
     const struct encoder_options options = {.scale = r->latent.scale, .isa = isa};
     int rc = 0;
 
-    e->encoder = encoder_find(r->scheme);
-    if (!e->encoder)
-        return usage_error("--encoder %s=%s:%s: there is no such scheme; there are vae, "
-                           "%s",
-                           r->label, r->scheme, r->rest ? r->rest : "builtin",
-                           child_group_schemes());
     if (same) {
         e->model = same->model;
         e->borrowed = true;
-        describe(e);
         return 0;
     }
     if (strcmp(r->scheme, "vae") == 0 && r->rest)
@@ -88,10 +75,33 @@ static int load(struct encoding *e, const struct encoding *same, const char *isa
     if (rc != 0)
         return rc;
     rc = e->encoder->load(&e->model, r->rest, &options);
-    if (rc != VAE_OK)
-        return load_failed(e, rc);
-    describe(e);
-    return 0;
+    return rc == VAE_OK ? 0 : load_failed(e, rc);
+}
+
+/* Fills `about`: by the scheme, an encoder of this process, whose model it loads. What
+ * works in another stage leaves `encoder` NULL, and says the same of itself. */
+static int choose(struct encoding *e, const struct encoding *same, const char *isa)
+{
+    const struct encoder_request *r = e->request;
+    int rc;
+
+    if (child_group_has(r->scheme))
+        return start_children(e);
+    if (encoder_request_is_named(r, "encoder-processes") ||
+        encoder_request_is_named(r, "encoder-args"))
+        return usage_error("--encoder %s=%s: it has no processes of its own", r->label,
+                           r->scheme);
+    e->encoder = encoder_find(r->scheme);
+    if (!e->encoder)
+        return usage_error("--encoder %s:%s: there is no such scheme; there are vae, "
+                           "pixels, %s",
+                           r->scheme, r->rest ? r->rest : "builtin",
+                           child_group_schemes());
+    rc = load(e, same, isa);
+    if (rc == 0)
+        e->encoder->describe(e->model, (int)e->rendition.target_width,
+                             (int)e->rendition.target_height, &e->about);
+    return rc;
 }
 
 static bool has_logvar(const struct encoder_description *about)
@@ -149,34 +159,48 @@ static uint32_t stored_dtype(const struct encoder_tensor *t, enum latent_dtype d
 
     if (t->element == ENCODER_FP32)
         return floats[dtype];
+    if (t->element == ENCODER_FILE)
+        return SHARD_FILE;
     return codebook > 0 && codebook <= UINT16_MAX + 1 ? SHARD_U16 : SHARD_U32;
 }
 
 static const uint32_t stored_kind[] = {[ENCODER_LATENT] = SHARD_LATENT,
                                        [ENCODER_CODES] = SHARD_CODES,
-                                       [ENCODER_FEATURES] = SHARD_FEATURES};
+                                       [ENCODER_FEATURES] = SHARD_FEATURES,
+                                       [ENCODER_PIXELS] = SHARD_PIXELS};
 
-static void choose_tensors(struct encoding *e, const struct latent_options *o)
+static struct stored_tensor store_as(const struct encoding *e, size_t from)
 {
+    const struct encoder_tensor *t = &e->about.tensors[from];
+    const uint32_t dtype = stored_dtype(t, e->request->latent.dtype, e->about.codebook);
+    const size_t n = t->element == ENCODER_FILE ? 0 : encoder_tensor_values(t);
+
+    return (struct stored_tensor){.from = from,
+                                  .kind = stored_kind[t->kind],
+                                  .slot = t->output << SHARD_SLOT_OUTPUT_SHIFT |
+                                          (t->logvar ? SHARD_SLOT_LOGVAR : 0),
+                                  .dtype = dtype,
+                                  .n_values = n,
+                                  .n_bytes = n * shard_dtype_width(dtype),
+                                  .codebook =
+                                      t->kind == ENCODER_CODES ? e->about.codebook : 0};
+}
+
+static void choose_tensors(struct encoding *e)
+{
+    const struct latent_options *o = &e->request->latent;
+
     e->dtype = encoder_has_floats(&e->about) ? latent_dtype_names[o->dtype] : NULL;
     e->moments = encoder_has_latents(&e->about) ? moments_names[o->moments] : NULL;
     for (size_t i = 0; i < e->about.n_tensors; i++) {
         const struct encoder_tensor *t = &e->about.tensors[i];
-        const uint32_t dtype = stored_dtype(t, o->dtype, e->about.codebook);
-        const size_t n = encoder_tensor_values(t);
-        const size_t width = shard_dtype_width(dtype);
 
         if (t->logvar && o->moments == MOMENTS_MEAN)
             continue;
-        e->tensors[e->n_tensors++] =
-            (struct stored_tensor){.from = i,
-                                   .kind = stored_kind[t->kind],
-                                   .slot = t->output << SHARD_SLOT_OUTPUT_SHIFT |
-                                           (t->logvar ? SHARD_SLOT_LOGVAR : 0),
-                                   .dtype = dtype,
-                                   .n_values = n,
-                                   .n_bytes = n * width};
-        e->n_bytes += n * width;
+        e->tensors[e->n_tensors] = store_as(e, i);
+        e->n_bytes += e->tensors[e->n_tensors++].n_bytes;
+        if (t->element == ENCODER_FILE)
+            e->n_file_bytes += (size_t)t->dims[0] * t->dims[1] * t->dims[2];
     }
 }
 
@@ -251,16 +275,13 @@ int encoding_open(struct encoding *e, const struct encoder_request *request,
                            .request = request,
                            .rendition = crop_to((uint32_t)request->image.size),
                            .filter = request->image.resize};
-    if (child_group_has(request->scheme))
-        rc = start_children(e);
-    else
-        rc = load(e, same, isa);
+    rc = choose(e, same, isa);
+    if (rc == 0)
+        rc = check(e);
     if (rc != 0)
         return rc;
-    rc = check(e);
-    if (rc != 0)
-        return rc;
-    choose_tensors(e, &request->latent);
+    choose_tensors(e);
+    e->id_offset = e->about.id_offset;
     return derive_texts(e) == 0 ? 0 : out_of_memory();
 }
 
@@ -290,11 +311,13 @@ struct shard_encoder encoding_header(const struct encoding *e)
         .scale = about->scale,
         .shift = about->shift,
         .codebook = about->codebook,
-        .id_offset = about->id_offset,
+        .id_offset = e->id_offset,
         .n_id_map = about->n_id_map,
         .id_map = about->id_map,
         .n_features = e->n_features,
-        .features = e->features};
+        .features = e->features,
+        .codec = about->codec,
+        .quality = about->quality};
 }
 
 void encoding_close(struct encoding *e)
@@ -318,14 +341,20 @@ static size_t count_not_finite(const float *values, size_t n)
     return bad;
 }
 
-/* Codes are below the codebook, and so fit. */
-static size_t store_u16(const uint32_t *codes, void *out, size_t n)
+static size_t count_beyond(const uint32_t *codes, size_t n, uint32_t codebook)
 {
-    uint16_t *stored = out;
+    size_t bad = 0;
 
+    for (size_t i = 0; codebook > 0 && i < n; i++)
+        bad += codes[i] >= codebook;
+    return bad;
+}
+
+/* What is below the codebook fits. */
+static void store_u16(const uint32_t *codes, uint16_t *out, size_t n)
+{
     for (size_t i = 0; i < n; i++)
-        stored[i] = (uint16_t)codes[i];
-    return 0;
+        out[i] = (uint16_t)codes[i];
 }
 
 size_t encoding_store(const struct stored_tensor *t, const void *values, void *out)
@@ -335,10 +364,14 @@ size_t encoding_store(const struct stored_tensor *t, const void *values, void *o
         return shard_fp32_to_fp16(values, out, t->n_values);
     case SHARD_BF16:
         return shard_fp32_to_bf16(values, out, t->n_values);
+    case SHARD_FP32:
+        memcpy(out, values, t->n_bytes);
+        return count_not_finite(values, t->n_values);
     case SHARD_U16:
-        return store_u16(values, out, t->n_values);
+        store_u16(values, out, t->n_values);
+        return count_beyond(values, t->n_values, t->codebook);
     default:
         memcpy(out, values, t->n_bytes);
-        return t->dtype == SHARD_FP32 ? count_not_finite(values, t->n_values) : 0;
+        return count_beyond(values, t->n_values, t->codebook);
     }
 }

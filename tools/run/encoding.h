@@ -21,7 +21,8 @@
 struct stored_tensor {
     size_t from;                /* its place in the encoder's description */
     uint32_t kind, slot, dtype; /* as in shard/record.h */
-    size_t n_values, n_bytes;
+    size_t n_values, n_bytes;   /* of files 0: each has its own */
+    uint32_t codebook;          /* codes are below it; 0: of no codes, or not known */
 };
 
 struct encoding {
@@ -36,7 +37,9 @@ struct encoding {
     struct encoder_description about;
     size_t n_tensors;
     struct stored_tensor tensors[ENCODER_MAX_TENSORS];
-    size_t n_bytes;              /* of all tensors of one image, as stored */
+    size_t n_bytes;              /* of all tensors of one image, as stored, but files */
+    size_t n_file_bytes;         /* of files: about what they have at most */
+    uint32_t id_offset;          /* of codes; code_ids.h */
     const char *dtype;           /* name of the type of floats; NULL: it has none */
     const char *moments;         /* name of what is stored of latents; NULL: none */
     char encode[SHA256_HEX_CAP]; /* encode_hash.h */
@@ -58,7 +61,8 @@ void encoding_close(struct encoding *e);
 struct shard_encoder encoding_header(const struct encoding *e);
 
 /* Turns the n_values values that the encoder computed of one image into the n_bytes that
- * are stored. Returns how many of them are not finite in the stored type. */
+ * are stored. Returns how many of them cannot be: not finite in the stored type, or not
+ * below the codebook. Not for files. */
 size_t encoding_store(const struct stored_tensor *t, const void *values, void *out);
 
 #endif

@@ -11,6 +11,7 @@
 #include "shard/canonical_json.h"
 #include "shard/status.h"
 #include "tools/cli/exit_code.h"
+#include "tools/run/code_ids.h"
 #include "tools/run/model_advice.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
@@ -64,10 +65,48 @@ static int open_encoder(struct models *m, const struct encoder_request *r)
     struct encoding *e = &m->encodings[m->n_encodings];
     int rc = encoding_open(e, r, find_same(m, r), m->isa);
 
-    if (rc == 0)
-        m->headers[m->n_encodings] = encoding_header(e);
     m->n_encodings++;
     return rc;
+}
+
+static bool makes_codes(const struct encoder_description *about)
+{
+    return about->tensors[0].kind == ENCODER_CODES;
+}
+
+static bool is_given(const struct encoder_requests *requests, const char *option)
+{
+    const struct option_list *given = requests->at[0].given;
+
+    for (size_t i = 0; i < given->n; i++)
+        if (strcmp(given->given[i].option, option) == 0)
+            return true;
+    return false;
+}
+
+/* An option for all encoders concerns those that make what it is about, but it must have
+ * one. */
+static int check_concerned(const struct models *m,
+                           const struct encoder_requests *requests)
+{
+    static const struct {
+        const char *option, *what;
+        bool (*makes)(const struct encoder_description *about);
+    } options[] = {{"scale", "latents", encoder_has_latents},
+                   {"moments", "latents", encoder_has_latents},
+                   {"latent", "floats", encoder_has_floats},
+                   {"id-offset", "codes", makes_codes}};
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        bool any = false;
+
+        for (size_t k = 0; k < m->n_encodings; k++)
+            any |= options[i].makes(&m->encodings[k].about);
+        if (!any && is_given(requests, options[i].option))
+            return usage_error("--%s: no encoder of this run makes %s", options[i].option,
+                               options[i].what);
+    }
+    return 0;
 }
 
 int models_open_encoders(struct models *m, const struct encoder_requests *requests,
@@ -80,6 +119,12 @@ int models_open_encoders(struct models *m, const struct encoder_requests *reques
         if (rc == 0)
             rc = check_patch(&m->encodings[i], text->patch);
     }
+    if (rc == 0)
+        rc = check_concerned(m, requests);
+    if (rc == 0)
+        rc = code_ids_choose(m->encodings, m->n_encodings, &m->described);
+    for (size_t i = 0; i < m->n_encodings && rc == 0; i++)
+        m->headers[i] = encoding_header(&m->encodings[i]);
     return rc;
 }
 
