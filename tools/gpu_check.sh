@@ -79,7 +79,7 @@ with tarfile.open(tar, "w") as out:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             out.addfile(info, io.BytesIO(content))
-Path(tar + ".rate").write_text(f"{n / took} {wanted}")
+Path(tar + ".rate").write_text(f"{n / took} {wanted}\n")
 sys.exit(int(not error.max() <= bound * spread))
 PYTHON
 

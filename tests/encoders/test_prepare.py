@@ -15,16 +15,28 @@ import package
 from latentmill import ShardReader
 
 PROGRAM = os.path.abspath(f"{package.BUILD}/latentmill")
-PROVENANCE = {"config", "encode", "numerics", "reproducible"}
+PROVENANCE = {"config", "encode", "not_promised", "numerics", "reproducible"}
 LIMIT = 1e-4
+ENVIRONMENT = {"LATENTMILL_PYTHON": sys.executable, "PYTHONPATH": os.path.abspath(f"{package.BUILD}/python")}
 
 
 def prepare(out, *options):
-    env = {**os.environ, "LATENTMILL_PYTHON": sys.executable, "PYTHONPATH": os.path.abspath(f"{package.BUILD}/python")}
     command = [PROGRAM, "prepare", "--out", str(out), "--size", "64", "--latent", "fp32", *options,
                "tests/data/scenes-000.tar", "tests/data/scenes-001.tar"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def page_command(model):
+    """The page's command of prepare, with a model of these tests and less to do."""
+    page = pathlib.Path("shard/python/README.md").read_text()
+    command = next(line.strip() for line in page.splitlines() if "--encoder flux=" in line)
+    words = command.replace("FLUX.1-dev", str(model)).replace("build/latentmill", PROGRAM)
+    words = words.replace("pairs/*.tar", os.path.abspath("tests/data/scenes-001.tar"))
+    env = {**os.environ, **ENVIRONMENT}
+    subprocess.run(words + " --limit 2", shell=True, cwd=model.parent, env=env, check=True)
+    header = ShardReader(model.parent / "flux" / "scenes-001.lms").header
+    assert header["encoders"][0]["name"] == "flux" and header["encoders"][0]["numerics"].endswith(" bfloat16")
 
 
 def dump(folder):
@@ -35,7 +47,7 @@ def dump(folder):
 def same_but_provenance(a, b):
     for mine, theirs in zip(a["encoders"], b["encoders"], strict=True):
         for key in mine.keys() | theirs.keys():
-            assert (mine[key] == theirs[key]) is (key not in PROVENANCE), key
+            assert (mine.get(key) == theirs.get(key)) is (key not in PROVENANCE), key
     assert b["encoders"][0]["numerics"].startswith("torch-") and b["encoders"][0]["reproducible"] is False
     for key in a.keys() - {"encoders", "config"}:
         assert a[key] == b[key], key
@@ -76,3 +88,4 @@ with tempfile.TemporaryDirectory() as folder_name:
     prepare(top / "built-in", "--moments", "mean+logvar", "--vae", str(top / "sd"))
     prepare(top / "child", "--moments", "mean+logvar", "--encoder", f"vae=diffusers:{top}/sd", "--devices", "cpu")
     compare(top / "built-in", top / "child")
+    page_command(top / "sd")

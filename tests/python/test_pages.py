@@ -34,6 +34,8 @@ NOT_RUN = {
     "pip ": "installs packages from PyPI",
     ".ci/run": "it runs this test",
     "python shard/python/examples/train_tiny.py": "needs torch: tests/trainer/test_train_tiny.py runs it",
+    "build/latentmill prepare --out flux": "needs encoders on torch: tests/encoders/test_prepare.py runs it",
+    "build/latentmill dump --limit 1 flux": "the same",
     "build/latentmill export --format mds --out new-mds": "tests/python/test_readme.py runs it",
     "import os, torch": "needs torch: tests/trainer/test_readme.py runs it",
     "StreamingDataset(": "needs what people train with: tests/trainer/test_export_mds.py",

@@ -46,7 +46,7 @@ static void list_each_process(struct process_options *o,
         OPTION_STRING,
         &o->args,
         "ARGS",
-        "more words for the command of such a one that ships: '--dtype bf16'",
+        "more words for the command of such a one that ships: '--dtype bfloat16'",
         NULL,
         0,
         0};
