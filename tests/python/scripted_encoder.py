@@ -122,13 +122,18 @@ def answer(ident, reds, dims, n_requests):
         die(signal=True)
     if int(ARGS.get("die_at", -1)) in reds or int(ARGS.get("die_too_at", -1)) in reds:
         die()
+    if set(ARGS.get("die_of", "").split(",")) & set(map(str, reds)):
+        die()
     if "die_always" in ARGS:
         die()
+    for red in {17, 128} & set(reds):
+        if any(first_time(f"{red}-{i}") for i in range(int(ARGS.get(f"times_at_{red}", 0)))):
+            die()
     if int(ARGS.get("broken_after", 1 << 30)) < n_requests or "broken" in ARGS and \
             os.path.exists(os.path.join(ARGS["STATE"], "broken")):
         note("broken")
         die()
-    if int(ARGS.get("cannot_at", -1)) in reds:
+    if int(ARGS.get("cannot_at", -1)) in reds or "cannot_always" in ARGS:
         return error(ident, 2, "I do not like it")
     if len(reds) > int(ARGS.get("memory_for", 1 << 30)):
         return error(ident, 1, "CUDA out of memory")
