@@ -156,10 +156,36 @@ def test_once(folder):
         assert len(run.lines("starts")) == 2, fault
 
 
+def test_left_behind(folder):
+    """What it has started holds its output, and does not hide that it has died."""
+    run = Run(folder, "leave", ["--encoder-timeout", "50"], name="leave")
+    run.says("^encoder it 0: " + FAULTS["die"])
+    run.check()
+    wait_until(lambda: not lives(int(run.lines("left")[0])))
+
+
+def test_stalled(folder):
+    """Nobody reads what prepare says for longer than the timeout: not the child's fault."""
+    run = Run(folder, "chat", ["--encoder-timeout", "1"], status=None, name="stalled")
+    with subprocess.Popen(run.argv, stderr=subprocess.PIPE, text=True) as program:
+        wait_until(lambda: os.path.exists(os.path.join(run.state, "once-chat")))
+        time.sleep(2)
+        words = program.communicate(timeout=30)[1]
+    assert program.returncode == 0 and words.count("yyy\n") == 400, words
+    run.check()
+    assert len(run.lines("starts")) == 1, words
+
+
+def test_words(folder):
+    run = Run(folder, "odd_words", name="words")
+    run.says(r"^encoder it 0: 10 %\nencoder it 0: 20 %\n"
+             r"encoder it 0: nul \\x00 and\\u001b\[2J\n(?!encoder it 0: *\n)")
+
+
 def test_early(folder):
-    """It answers a batch while that is still being written."""
+    """It answers a batch while that is still being written: more than a pipe holds."""
     large = ["--size", "512"]
-    run = Run(folder, "early batch=8", large, name="early")
+    run = Run(folder, "early batch=8 wait_ms=60000", large, name="early")
     run.says(r"^encoder it 0: it answers a batch that it has not read, at batch 1: ")
     run.check()
 
@@ -246,6 +272,10 @@ def test_refused(folder):
     assert not os.path.exists(run.out)
     Run(folder, "protocol=2", name="protocol", status=2).says(
         r'^error: encoder it 0: its hello has no "protocol" of 1 to 1$')
+    for name, words in {"encoder": r'no object "encoder"', "tensors": r'no array "tensors" with',
+                        "protocol": r'no "protocol" of 1 to 1$'}.items():
+        Run(folder, f"without={name}", name="without", status=2).says(
+            r"^error: encoder it 0: its hello has " + words)
     Run(folder, "bad_hello", name="bad-hello", status=2).says(
         r'^error: encoder it 0: the "encoder" of its hello cannot stand in a shard')
     Run(folder, options=["--vae", "builtin", "--encoder-processes", "vae=2"], name="none",

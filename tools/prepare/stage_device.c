@@ -320,6 +320,8 @@ static int wait_and_step(struct device_worker *w)
     if (fds[CANCEL].revents)
         return PIPE_END;
     event = child_encoder_step(w->child, fds);
+    w->since_ns += w->child->stalled_ns;
+    w->child->stalled_ns = 0;
     if (event == CHILD_HAS_FRAME)
         return device_take_frame(w);
     if (event == CHILD_FAILED)

@@ -225,8 +225,6 @@ int child_hello_read(struct child_hello *h, json_t *json, const char *moments, c
     h->batch = (uint32_t)get_integer(&r, json, "batch", 1, CHILD_MAX_BATCH);
     h->wait_ms = (int)get_integer(&r, json, "wait_ms", 0, CHILD_MAX_WAIT_MS);
     h->decodes = get_flag(&r, json, "decode", false);
-    if (get_flag(&r, json, "memory", false))
-        refuse(&r, "its hello asks for shared memory, which OPEN has not offered");
     if (r.no_memory)
         return ENOMEM;
     return r.bad ? EINVAL : 0;
@@ -242,8 +240,12 @@ const char *child_hello_difference(const json_t *a, const json_t *b)
 {
     static const char *const same[] = {"protocol", "encoder", "tensors"};
 
-    for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++)
-        if (!json_equal(json_object_get(a, same[i]), json_object_get(b, same[i])))
+    for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++) {
+        const json_t *of_a = json_object_get(a, same[i]);
+        const json_t *of_b = json_object_get(b, same[i]);
+
+        if ((of_a || of_b) && !json_equal(of_a, of_b))
             return same[i];
+    }
     return NULL;
 }
