@@ -82,6 +82,11 @@ def hello(said):
                for i, dims in enumerate(DIMS.get(KIND) or [[1, h // 8, w // 8]])]
     answer = {"protocol": int(ARGS.get("protocol", 1)), "encoder": encoder, "tensors": tensors,
               "batch": int(ARGS.get("batch", 4)), "wait_ms": int(ARGS.get("wait_ms", 20))}
+    change = json.loads(ARGS.get("change", "{}"))
+    encoder.update(change.get("encoder", {}))
+    tensors[0].update(change.get("tensors", {}))
+    if "twice" in change:
+        tensors.append(tensors[0])
     if "without" in ARGS:
         del answer[ARGS["without"]]
     if "bad_hello" in ARGS:

@@ -276,6 +276,23 @@ def test_refused(folder):
                         "protocol": r'no "protocol" of 1 to 1$'}.items():
         Run(folder, f"without={name}", name="without", status=2).says(
             r"^error: encoder it 0: its hello has " + words)
+    for change, words in {
+            '"encoder": {"f": 0}': r'the "f" of its hello is 0$',
+            '"encoder": {"f": 4}': r'a latent of its hello has "dims" of 2 x 2 cells, but its "f" .* 4 x 4 ',
+            '"encoder": {"scale": [0.0]}': r'the "scale" of its hello has a 0$',
+            '"tensors": {"dims": [[1, 4, 2]]}': r'a latent of its hello has "dims" of 4 x 2 cells, ',
+            '"encoder": {"kind": "codes", "codebook": 0}': r'the "codebook" of its hello is 0$',
+            '"encoder": {"kind": "codes", "codebook": 3, "id_map": [7, 5, 7]}':
+                r'the "id_map" of its hello gives two codes the id 7$',
+            '"encoder": {"kind": "codes", "codebook": 3}, "tensors": {"dims": [[16384, 4097]]}':
+                r'the "tensors" of its hello have more than 134217728 bytes an image',
+            '"encoder": {"kind": "features", "outputs": ["p"], "features": [{"what": "pooled", '
+            '"dims": [4], "mean": null, "std": null}]}, "tensors": {"dims": [[3]]}':
+                r'the "features" of its hello have other "dims" of output 0 than its "tensors"$',
+            '"twice": true': r'the "tensors" of its hello are not in the order of their outputs, '}.items():
+        run = Run(folder, "'change={" + change + "}'", name="change", status=2, latent=None)
+        run.says("^error: encoder it 0: " + words)
+        assert not os.path.exists(run.out)
     Run(folder, "bad_hello", name="bad-hello", status=2).says(
         r'^error: encoder it 0: the "encoder" of its hello cannot stand in a shard')
     Run(folder, options=["--vae", "builtin", "--encoder-processes", "vae=2"], name="none",

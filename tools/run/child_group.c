@@ -181,8 +181,9 @@ static int copy_features(struct child_group *g)
 static int read_hello(struct child_group *g)
 {
     char why[600];
-    const int rc = child_hello_read(&g->hello, g->children[0]->hello, g->options->moments,
-                                    why, sizeof(why));
+    const int rc =
+        child_hello_read(&g->hello, g->children[0]->hello, g->options->width,
+                         g->options->height, g->options->moments, why, sizeof(why));
 
     if (rc == ENOMEM)
         return out_of_memory();
