@@ -46,6 +46,9 @@ expect "labels and order" [ "$(jq -c '[.encoders[].name]' "$T/.stdout")" = '["p"
 expect "codec and quality" [ "$(jq -c '.encoders[0] | [.kind, .codec, .quality, .config.sampling]' \
     "$T/.stdout")" = '["pixels","jpeg",90,"4:4:4"]' ]
 
+expect "the order is of the configuration" \
+    [ "$(jq -c .encode.encoder_order "$T/both/dataset.json")" = '["p","vae"]' ]
+
 # Each figure of the report has its encoder's label.
 run latentmill prepare --limit 1 --size 64 --out "$T/report" --encoder p=pixels:png --vae builtin $scenes
 expect_status 0
@@ -70,3 +73,11 @@ expect_match stderr '^    p \(JPEG\)$'
 run latentmill prepare "$@" --out "$T/both" --encoder p=pixels:jpeg:90 --vae builtin --latent bf16 \
     --moments mean+logvar $scenes
 expect_status 0
+# The first encoder is what images are seen by: another order is another data set.
+run latentmill prepare "$@" --out "$T/both" --vae builtin --encoder p=pixels:jpeg:90 --latent bf16 \
+    --moments mean+logvar $scenes
+expect_status 2
+expect_stderr <<'END'
+error: $T/both/dataset.json was made with another configuration; use another --out folder, or these values:
+  encode.encoder_order (--encoder): ["p","vae"] there, ["vae","p"] here
+END

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the child with diffusers' autoencoders refuses, its options and folders, a device without memory,
-and pixels in shared memory."""
+"""What the child with diffusers' autoencoders refuses, its options and folders, and a device without
+memory."""
 import hashlib
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
 
 from models import BOUND, command, images, make, near, preprocessed
@@ -130,19 +128,6 @@ def check_out_of_memory(top):
     assert "a word on" in log.read_text() and "cache is emptied" in log.read_text()
 
 
-def check_shared_memory(top):
-    rgb = images(4, 32, 32)
-    fd = os.memfd_create("pixels")
-    os.write(fd, bytes(4096) + rgb.tobytes())
-    offer = {"fd": fd, "bytes": 4096 + rgb.nbytes}
-    with Child(command(top / "tiny"), pass_fds=[fd], memory=offer, stderr=subprocess.PIPE) as child:
-        made = child.answer(child.ask(rgb, [4096 + i * 3072 for i in range(4)]))[0]
-        again = child.answer(child.ask(rgb[::-1], [4096 + i * 3072 for i in (3, 2, 1, 0)]))[0]
-    near(made[::-1], again)
-    near(made, diffusers.AutoencoderTiny.from_pretrained(top / "tiny").encode(preprocessed(rgb)).latents.detach())
-    os.close(fd)
-
-
 with tempfile.TemporaryDirectory() as top_name:
     top_folder = pathlib.Path(top_name)
     for each in ("sd", "playground", "flux", "flux2", "wan", "dc", "tiny"):
@@ -151,4 +136,3 @@ with tempfile.TemporaryDirectory() as top_name:
     check_pipeline_folder(top_folder)
     check_options(top_folder)
     check_out_of_memory(top_folder)
-    check_shared_memory(top_folder)

@@ -31,9 +31,9 @@ def float_of(dtype, data):
 class Child:
     """`hello` is its answer to OPENING, changed by `opening`; an error raises EncoderError."""
 
-    def __init__(self, command, stderr=None, pass_fds=(), **opening):
+    def __init__(self, command, stderr=None, **opening):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=stderr, pass_fds=pass_fds, bufsize=0)
+                                        stderr=stderr, bufsize=0)
         self._ids = 0
         try:
             self.send(OPEN, json.dumps({**OPENING, **opening}).encode())
@@ -85,12 +85,11 @@ class Child:
             raise EncoderError(request, code, payload[16:].decode())
         return kind, payload
 
-    def ask(self, rgb, offsets=None):
+    def ask(self, rgb):
         """Sends a batch (n, height, width, 3); its number."""
         n, height, width, _ = rgb.shape
         self._ids += 1
-        body = rgb.tobytes() if offsets is None else struct.pack(f"<{n}Q", *offsets)
-        self.send(ENCODE, struct.pack("<QIIII", self._ids, n, width, height, 0), body)
+        self.send(ENCODE, struct.pack("<QIIII", self._ids, n, width, height, 0), rgb.tobytes())
         return self._ids
 
     def answer(self, request):

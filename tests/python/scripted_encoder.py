@@ -9,6 +9,7 @@ request and never again (the folder STATE remembers).
 import json
 import os
 import struct
+import subprocess
 import sys
 import time
 
@@ -81,8 +82,18 @@ def hello(said):
                for i, dims in enumerate(DIMS.get(KIND) or [[1, h // 8, w // 8]])]
     answer = {"protocol": int(ARGS.get("protocol", 1)), "encoder": encoder, "tensors": tensors,
               "batch": int(ARGS.get("batch", 4)), "wait_ms": int(ARGS.get("wait_ms", 20))}
+    change = json.loads(ARGS.get("change", "{}"))
+    encoder.update(change.get("encoder", {}))
+    tensors[0].update(change.get("tensors", {}))
+    if "twice" in change:
+        tensors.append(tensors[0])
+    if "without" in ARGS:
+        del answer[ARGS["without"]]
     if "bad_hello" in ARGS:
         del encoder["channels"]
+    for line in ("first line\nsecond ", "line\n"):
+        sys.stderr.write(line)
+        sys.stderr.flush()
     write_frame(2, json.dumps(answer).encode())
 
 
@@ -109,6 +120,13 @@ def answer(ident, reds, dims, n_requests):
     second = n_requests == 2
     if "die" in ARGS and second and first_time("die"):
         die()
+    if "leave" in ARGS and second and first_time("leave"):
+        note("left", str(subprocess.Popen(["sleep", "1000"], stdout=FRAMES).pid))
+        die()
+    if "chat" in ARGS and second and first_time("chat"):
+        print(400 * (500 * "y" + "\n"), file=sys.stderr, flush=True)
+    if "odd_words" in ARGS and second:
+        print("10 %\r20 %\rnul \0 and\033[2J\r", file=sys.stderr, flush=True)
     if "hang" in ARGS and second and first_time("hang"):
         time.sleep(1000)
     if "print" in ARGS and second and first_time("print"):
@@ -122,13 +140,18 @@ def answer(ident, reds, dims, n_requests):
         die(signal=True)
     if int(ARGS.get("die_at", -1)) in reds or int(ARGS.get("die_too_at", -1)) in reds:
         die()
+    if set(ARGS.get("die_of", "").split(",")) & set(map(str, reds)):
+        die()
     if "die_always" in ARGS:
         die()
+    for red in {17, 128} & set(reds):
+        if any(first_time(f"{red}-{i}") for i in range(int(ARGS.get(f"times_at_{red}", 0)))):
+            die()
     if int(ARGS.get("broken_after", 1 << 30)) < n_requests or "broken" in ARGS and \
             os.path.exists(os.path.join(ARGS["STATE"], "broken")):
         note("broken")
         die()
-    if int(ARGS.get("cannot_at", -1)) in reds:
+    if int(ARGS.get("cannot_at", -1)) in reds or "cannot_always" in ARGS:
         return error(ident, 2, "I do not like it")
     if len(reds) > int(ARGS.get("memory_for", 1 << 30)):
         return error(ident, 1, "CUDA out of memory")
@@ -153,9 +176,6 @@ def answer(ident, reds, dims, n_requests):
 
 def main():
     hello(json.loads(read_frame()[1]))
-    for line in ("first line\nsecond ", "line\n"):
-        sys.stderr.write(line)
-        sys.stderr.flush()
     n_requests = 0
     if "early" in ARGS and first_time("early"):
         _, ident, n, w, h, _ = struct.unpack("<16sQIIII", read(40))

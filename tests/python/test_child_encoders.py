@@ -76,18 +76,18 @@ class Run:
         with open(path, encoding="utf-8") as f:
             return {int(r["key"]): r for r in map(json.loads, f)}
 
-    def check(self, rejected=()):
+    def check(self, rejected=(), greys=GREYS):
         """Every other sample is there, once, in order, with its own latent."""
         dump = subprocess.run([PROGRAM, "dump", "--json", "--latents", "full",
                                os.path.join(self.out, "pairs.lms")],
                               stdout=subprocess.PIPE, check=True)
-        greys = []
+        made = []
         for line in dump.stdout.splitlines():
             record = json.loads(line)
-            greys.append(int(record["key"]))
+            made.append(int(record["key"]))
             values = set(flat(record["latent"]["values"]))
             assert values == {float(record["key"])}, (record["key"], values)
-        assert greys == [g for g in GREYS if g not in rejected], greys
+        assert made == [g for g in greys if g not in rejected], made
         assert sorted(self.rejects()) == sorted(rejected), self.rejects()
 
 
@@ -156,10 +156,36 @@ def test_once(folder):
         assert len(run.lines("starts")) == 2, fault
 
 
+def test_left_behind(folder):
+    """What it has started holds its output, and does not hide that it has died."""
+    run = Run(folder, "leave", ["--encoder-timeout", "50"], name="leave")
+    run.says("^encoder it 0: " + FAULTS["die"])
+    run.check()
+    wait_until(lambda: not lives(int(run.lines("left")[0])))
+
+
+def test_stalled(folder):
+    """Nobody reads what prepare says for longer than the timeout: not the child's fault."""
+    run = Run(folder, "chat", ["--encoder-timeout", "1"], status=None, name="stalled")
+    with subprocess.Popen(run.argv, stderr=subprocess.PIPE, text=True) as program:
+        wait_until(lambda: os.path.exists(os.path.join(run.state, "once-chat")))
+        time.sleep(2)
+        words = program.communicate(timeout=30)[1]
+    assert program.returncode == 0 and words.count("yyy\n") == 400, words
+    run.check()
+    assert len(run.lines("starts")) == 1, words
+
+
+def test_words(folder):
+    run = Run(folder, "odd_words", name="words")
+    run.says(r"^encoder it 0: 10 %\nencoder it 0: 20 %\n"
+             r"encoder it 0: nul \\x00 and\\u001b\[2J\n(?!encoder it 0: *\n)")
+
+
 def test_early(folder):
-    """It answers a batch while that is still being written."""
+    """It answers a batch while that is still being written: more than a pipe holds."""
     large = ["--size", "512"]
-    run = Run(folder, "early batch=8", large, name="early")
+    run = Run(folder, "early batch=8 wait_ms=60000", large, name="early")
     run.says(r"^encoder it 0: it answers a batch that it has not read, at batch 1: ")
     run.check()
 
@@ -180,6 +206,27 @@ def test_guilty(folder):
     run.check([20])
     assert run.rejects()[20]["detail"] == "it: I do not like it", run.rejects()
     assert len(run.lines("starts")) == 1
+
+
+def test_many_guilty(folder):
+    """Of a batch of 64 eight kill it, neighbours among them: it is never out of restarts."""
+    path, guilty = os.path.join(folder, "guilty64", "pairs.tar"), [10, 11, 12, 13, 40, 41, 72, 73]
+    os.makedirs(os.path.dirname(path))
+    write_pairs(path, range(10, 210))
+    run = Run(folder, f"die_of={','.join(map(str, guilty))} batch=64 wait_ms=60000", name="guilty64",
+              path=path)
+    assert "64" in {line.split()[1] for line in run.lines("requests")}
+    run.check(guilty, range(10, 210))
+
+
+def test_innocent(folder):
+    """Ended from outside where it has one image, and where it has the grey one: it is kept."""
+    for batch, times in (1, 2), (4, 4):
+        run = Run(folder, f"times_at_17={times} times_at_128=2 batch={batch} wait_ms=60000",
+                  name=f"innocent{batch}")
+        run.check()
+        assert len(run.lines("starts")) == times + 3, batch
+        run.says(r", at a grey image of 16 x 16; starting it again \(3 of 5\)$")
 
 
 def test_not_finite(folder):
@@ -208,9 +255,10 @@ def test_broken(folder):
              r"again 5 times without an answer between \(--encoder-restarts\)$")
     assert not os.path.exists(os.path.join(run.out, "pairs.rejects.jsonl"))
     assert len(run.lines("starts")) == 6
-    run = Run(folder, "die_always batch=1", ["--encoder-restarts", "50"], name="grey", status=1)
-    run.says(r"^error: encoder it 0 is broken: it cannot even encode a grey image \(it has ended "
-             r"with exit status 3\), nor ")
+    run.says(r"^error: .*, at a grey image of 16 x 16; ")
+    run = Run(folder, "cannot_always", name="grey", status=1)
+    run.says(r"^error: encoder it 0 is broken: it cannot even encode a grey image \(I do not like "
+             r"it\)$")
     assert not os.path.exists(os.path.join(run.out, "pairs.rejects.jsonl"))
     run = Run(folder, "die other_hello", name="other", status=1)
     run.says(r'^error: encoder it 0: after its restart its hello has another "encoder" than '
@@ -224,6 +272,27 @@ def test_refused(folder):
     assert not os.path.exists(run.out)
     Run(folder, "protocol=2", name="protocol", status=2).says(
         r'^error: encoder it 0: its hello has no "protocol" of 1 to 1$')
+    for name, words in {"encoder": r'no object "encoder"', "tensors": r'no array "tensors" with',
+                        "protocol": r'no "protocol" of 1 to 1$'}.items():
+        Run(folder, f"without={name}", name="without", status=2).says(
+            r"^error: encoder it 0: its hello has " + words)
+    for change, words in {
+            '"encoder": {"f": 0}': r'the "f" of its hello is 0$',
+            '"encoder": {"f": 4}': r'a latent of its hello has "dims" of 2 x 2 cells, but its "f" .* 4 x 4 ',
+            '"encoder": {"scale": [0.0]}': r'the "scale" of its hello has a 0$',
+            '"tensors": {"dims": [[1, 4, 2]]}': r'a latent of its hello has "dims" of 4 x 2 cells, ',
+            '"encoder": {"kind": "codes", "codebook": 0}': r'the "codebook" of its hello is 0$',
+            '"encoder": {"kind": "codes", "codebook": 3, "id_map": [7, 5, 7]}':
+                r'the "id_map" of its hello gives two codes the id 7$',
+            '"encoder": {"kind": "codes", "codebook": 3}, "tensors": {"dims": [[16384, 4097]]}':
+                r'the "tensors" of its hello have more than 134217728 bytes an image',
+            '"encoder": {"kind": "features", "outputs": ["p"], "features": [{"what": "pooled", '
+            '"dims": [4], "mean": null, "std": null}]}, "tensors": {"dims": [[3]]}':
+                r'the "features" of its hello have other "dims" of output 0 than its "tensors"$',
+            '"twice": true': r'the "tensors" of its hello are not in the order of their outputs, '}.items():
+        run = Run(folder, "'change={" + change + "}'", name="change", status=2, latent=None)
+        run.says("^error: encoder it 0: " + words)
+        assert not os.path.exists(run.out)
     Run(folder, "bad_hello", name="bad-hello", status=2).says(
         r'^error: encoder it 0: the "encoder" of its hello cannot stand in a shard')
     Run(folder, options=["--vae", "builtin", "--encoder-processes", "vae=2"], name="none",

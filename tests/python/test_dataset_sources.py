@@ -314,6 +314,11 @@ def contracts(pairs):
         for name, value in changes.items():
             told = of().differences(of(**{what: {name: value}}))
             assert len(told) == 1 and f" {name}: " in f" {told[0]}", (name, told)
+    unhashed = {"weights_sha256": None}
+    for name, value in ("name", "x"), ("family", "x"), ("numerics", "x"), ("config", {"x": 1}):
+        assert of().differences(of({name: value})) == []
+        told = of(unhashed).differences(of({**unhashed, name: value}))
+        assert len(told) == 1 and f" {name}: " in told[0], (name, told)
 
 
 def default_patch(folder, pairs, texts):

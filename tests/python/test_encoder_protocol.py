@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """latentmill.encoders.protocol: requests in order with the next one read ahead, every dtype, errors
-of all codes, shared memory, pictures; and nothing that a library prints gets among the replies."""
-import mmap
+of all codes, pictures; and nothing that a library prints gets among the replies."""
 import os
 import pathlib
 import subprocess
@@ -99,7 +98,7 @@ def error_of(call, *arguments):
 
 def in_order(command):
     with Child(command, label="flux", sizes=[[4, 3], [8, 3]]) as child:
-        assert child.hello == {"protocol": 1, "memory": False, "encoder": {"family": "flux"}, "tensors": [],
+        assert child.hello == {"protocol": 1, "encoder": {"family": "flux"}, "tensors": [],
                                "batch": 2, "decode": True, "sizes": [[4, 3], [8, 3]]}
         a, b, c = batch(2, 252), batch(3), batch(1, width=8)
         requests = [child.ask(a), child.ask(b)]
@@ -148,27 +147,6 @@ def endings(command, log):
         assert child.close() == 1
 
 
-def shared_memory(command):
-    rgb = batch(6)
-    size = rgb[0].nbytes
-    fd = os.memfd_create("pixels")
-    os.ftruncate(fd, 8192)
-    with mmap.mmap(fd, 8192) as memory:
-        with Child(command, pass_fds=[fd], memory={"fd": fd, "bytes": 8192}) as child:
-            assert child.hello["memory"] is True
-            for offsets in ([99 + i * size for i in range(6)], [4096 - 48 * i * i for i in range(6)]):
-                for offset, image in zip(offsets, rgb):
-                    memory[offset:offset + size] = image.tobytes()
-                check(child.answer(child.ask(rgb, offsets)), rgb)
-        child = Child(command, pass_fds=[fd], memory={"fd": fd, "bytes": 8192}, stderr=subprocess.DEVNULL)
-        child.ask(rgb[:1], [8192 - size + 1])
-        assert child.close() == 1
-    os.close(fd)
-    with Child(command, memory={"fd": 77, "bytes": 8192}) as child:
-        assert child.hello["memory"] is False
-        check(child.encode(rgb), rgb)
-
-
 def pictures(command):
     values = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
     with Child(command) as child:
@@ -185,7 +163,6 @@ with tempfile.TemporaryDirectory() as folder:
         in_order(command)
         failures(command, log)
         endings(command, log)
-        shared_memory(command)
         pictures(command)
     said = log_path.read_text()
     for words in ("a library says hello", "so does a program", "Opening(", "memory was freed", "ValueError: this one",

@@ -109,7 +109,7 @@ static void devices_are_found(void **state)
 static void start(struct child_process *c, const char *script, bool in)
 {
     char *argv[] = {"sh", "-c", (char *)script, NULL};
-    const struct child_streams streams = {.in = in, .err = false, .shared = -1};
+    const struct child_streams streams = {.in = in, .err = false};
 
     assert_int_equal(child_process_start(c, argv, &streams), 0);
 }
@@ -159,23 +159,6 @@ static void has_no_descriptor_of_ours(void **state)
     close(leak);
 }
 
-static void shared_memory_is_3(void **state)
-{
-    char *argv[] = {"sh", "-c", "cat <&3", NULL};
-    struct child_process c;
-    char text[20];
-
-    (void)state;
-    write_file("shared", "words");
-    const int fd = open("shared", O_RDONLY | O_CLOEXEC);
-    const struct child_streams streams = {.in = true, .err = true, .shared = fd};
-    assert_int_equal(child_process_start(&c, argv, &streams), 0);
-    read_all(c.out, text, sizeof(text));
-    assert_string_equal(text, "words");
-    child_process_stop(&c, 0);
-    close(fd);
-}
-
 static void signals_are_as_at_first(void **state)
 {
     struct child_process c;
@@ -195,7 +178,7 @@ static void signals_are_as_at_first(void **state)
 static void exec_failures_are_told(void **state)
 {
     char *missing[] = {"/nonexistent/encoder", NULL}, *folder[] = {"/tmp", NULL};
-    const struct child_streams streams = {.in = true, .err = true, .shared = -1};
+    const struct child_streams streams = {.in = true, .err = true};
     struct child_process c;
 
     (void)state;
@@ -257,6 +240,30 @@ static void a_group_is_stopped(void **state)
     assert_false(lives(grandchild));
 }
 
+/* Its end is seen though another holds its output, and what it left is stopped too. */
+static void an_end_is_seen_at_once(void **state)
+{
+    struct child_process c;
+    struct pollfd fd = {.events = POLLIN};
+    pid_t left;
+    int status;
+
+    (void)state;
+    start(&c, "sleep 100 & echo $!; read x; exit 7", true);
+    left = read_pid(c.out);
+    assert_false(child_process_is_gone(&c, &status));
+    assert_int_equal(write(c.in, "\n", 1), 1);
+    fd.fd = c.gone;
+    assert_int_equal(poll(&fd, 1, 5000), 1);
+    assert_true(child_process_is_gone(&c, &status));
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    child_process_stop(&c, 0);
+    assert_int_equal(c.gone, -1);
+    for (int i = 0; i < 200 && lives(left); i++)
+        poll(NULL, 0, 10);
+    assert_false(lives(left));
+}
+
 static void who_ignores_sigterm_is_killed(void **state)
 {
     struct child_process c;
@@ -305,10 +312,10 @@ int main(void)
         cmocka_unit_test(devices_are_found),
         cmocka_unit_test(streams_are_its_own),
         cmocka_unit_test(has_no_descriptor_of_ours),
-        cmocka_unit_test(shared_memory_is_3),
         cmocka_unit_test(signals_are_as_at_first),
         cmocka_unit_test(exec_failures_are_told),
         cmocka_unit_test(a_group_is_stopped),
+        cmocka_unit_test(an_end_is_seen_at_once),
         cmocka_unit_test(who_ignores_sigterm_is_killed),
         cmocka_unit_test(dies_with_its_parent),
     };

@@ -110,7 +110,18 @@ static json_t *describe_encoder(const struct encoding *e)
     return encoder;
 }
 
-/* How pixels are decoded, and by its label each encoder. */
+/* The first one with latents or codes is what images are seen by: what a member's place in
+ * an object does not say. */
+static json_t *label_array(const struct configuration_parts *p)
+{
+    json_t *labels = json_array();
+
+    for (size_t i = 0; i < p->n_encodings; i++)
+        json_put_element(&labels, json_string(p->encodings[i].label));
+    return labels;
+}
+
+/* How pixels are decoded, by its label each encoder, and the order of several. */
 static json_t *encode_group(const struct configuration_parts *p)
 {
     json_t *encoders = json_object(), *group;
@@ -122,6 +133,8 @@ static json_t *encode_group(const struct configuration_parts *p)
                       encoders);
     if (p->image->jpeg_scale)
         json_put_member(&group, "jpeg_scale", json_integer(p->image->jpeg_scale));
+    if (p->n_encodings > 1)
+        json_put_member(&group, "encoder_order", label_array(p));
     return group;
 }
 
@@ -417,6 +430,7 @@ static const char *option_of(const char *path)
         {"max_reject_rate", "--max-reject-rate"},
         {"limit", "--limit"},
         {"encoders", "--encoder"},
+        {"encoder_order", "--encoder"},
     };
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {

@@ -17,7 +17,6 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "ingest/reject.h"
 #include "tools/prepare/company.h"
 #include "tools/prepare/job.h"
 #include "tools/run/child_group.h"
@@ -30,10 +29,8 @@ struct device_request {
     struct device_request *next; /* of the suspects */
     uint64_t id;                 /* of its last sending */
     uint32_t width, height;
-    int kills;            /* how often the child has failed at it or at what it was of */
-    bool probe;           /* one grey image, to see whether the child works at all */
-    struct reject reject; /* REJECT_NONE, or of its one image: if a probe is answered */
-    uint8_t *grey;        /* a probe's pixels; owned */
+    int kills;     /* how often the child has failed at it or at what it was of */
+    uint8_t *grey; /* of a probe, to see whether the child works at all; owned; or NULL */
     unsigned char head[CHILD_FRAME_HEAD + CHILD_REQUEST_HEAD];
     struct iovec *iov; /* n + 1 */
     size_t n;
@@ -66,8 +63,9 @@ struct device_worker {
     size_t most; /* images of a batch: the hello's, or fewer where the device is full */
     struct device_request *under_way[DEVICE_UNDER_WAY]; /* in order of sending */
     size_t n_under_way;
-    uint64_t since_ns; /* that the child is at the first of them */
-    struct device_request *suspects;
+    uint64_t since_ns;               /* that the child is at the first of them */
+    struct device_request *suspects; /* the next one first */
+    bool unproven;                   /* it has failed, and answered nothing since */
     uint64_t next_id;
     int64_t n_failures; /* of the child in a row, without any answer */
     /* of one image: */
@@ -111,10 +109,8 @@ int device_child_failed(struct device_worker *w, const char *why);
 /* It says that it cannot encode the first that is under way. */
 int device_take_error(struct device_worker *w, const struct child_error *error);
 
-/* The probe has been answered: rejects the sample that it was for. Takes r. */
-int device_probe_answered(struct device_worker *w, struct device_request *r);
-
-/* The next request that is to be sent alone, taken from the suspects; NULL: no memory. */
+/* The next request that is to be sent alone: a probe, or the first of the suspects, taken
+ * from them. NULL: no memory. */
 struct device_request *device_next_suspect(struct device_worker *w);
 
 /* Says a line about the child, on stderr and in the log. */

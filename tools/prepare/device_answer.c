@@ -140,15 +140,14 @@ static int take_answer(struct device_worker *w, const struct child_tensors *got)
 
     w->under_way[0] = w->under_way[1];
     w->n_under_way--;
-    w->since_ns = clock_ns();
     w->n_failures = 0;
-    if (r->probe)
-        return device_probe_answered(w, r);
-    for (size_t i = 0; i < r->n; i++)
+    w->unproven = false;
+    for (size_t i = 0; i < r->n && !r->grey; i++)
         store_image(w, r, i, got);
-    for (size_t i = 0; i < r->n && rc == PIPE_OK; i++)
+    for (size_t i = 0; i < r->n && !r->grey && rc == PIPE_OK; i++)
         rc = device_image_done(w, r->images[i].sample);
     device_request_free(r);
+    w->since_ns = clock_ns(); /* not before: the next stage may have let us wait */
     return rc;
 }
 

@@ -2,10 +2,11 @@
  * tools/prepare/device_faults.c - what follows where a child fails: it is started again,
  * and its batches are sent again, one at a time.
  *
- * A batch at which it has failed twice is halved until the image that is to blame is
- * alone. Halves go behind the other suspects, so that good ones are answered between bad
- * ones. Before an image is given up, the child must answer a grey one: if it cannot, the
- * child is broken, and no sample is rejected for that. */
+ * After each failure the child must answer a grey image first: if it cannot, the child is
+ * broken, and no sample is rejected for that. Then it gets what it failed at again. A
+ * batch at which it has failed twice is halved, and its halves go before all else, until
+ * the image that is to blame is alone; that one has a trial more, as whoever ends
+ * processes from outside knows nothing of images. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,24 +15,22 @@
 #include "tools/prepare/unit.h"
 #include "tools/run/clock.h"
 
-enum { KILLS = 2 }; /* failures at a batch before it is halved */
+/* Failures at a batch before it is halved, and at one image before it is rejected. */
+enum { KILLS_TO_HALVE = 2, KILLS_TO_REJECT = 3 };
 
-static void append_suspect(struct device_worker *w, struct device_request *r)
+/* The next one to be sent. */
+static void add_suspect(struct device_worker *w, struct device_request *r)
 {
-    struct device_request **at = &w->suspects;
-
-    while (*at)
-        at = &(*at)->next;
-    r->next = NULL;
-    *at = r;
+    r->next = w->suspects;
+    w->suspects = r;
 }
 
 /* "batch 12 of 16 images from NAME/KEY on" */
 static void describe(const struct device_request *r, char *out, size_t cap)
 {
-    const struct sample *s = r->n > 0 ? r->images[0].sample : NULL;
+    const struct sample *s = r->images[0].sample;
 
-    if (!s || r->probe)
+    if (r->grey)
         snprintf(out, cap, "a grey image of %u x %u", r->width, r->height);
     else
         snprintf(out, cap, "batch %llu: %zu image%s of %u x %u, %s%s/%s",
@@ -44,52 +43,52 @@ static void describe(const struct device_request *r, char *out, size_t cap)
  * -1. */
 static int split(struct device_worker *w, struct device_request *r, size_t most)
 {
-    for (size_t at = 0; at < r->n; at += most) {
-        const size_t n = r->n - at < most ? r->n - at : most;
+    for (size_t end = r->n; end > 0;) { /* the first part is the next */
+        const size_t n = (end - 1) % most + 1;
         struct device_request *part = device_request_new(n, r->width, r->height);
 
         if (!part) {
             device_request_free(r);
             return job_fail(w->job, "out of memory");
         }
-        memcpy(part->images, r->images + at, n * sizeof(part->images[0]));
+        end -= n;
+        memcpy(part->images, r->images + end, n * sizeof(part->images[0]));
         part->kills = r->kills;
-        append_suspect(w, part);
+        add_suspect(w, part);
     }
     device_request_free(r);
     return PIPE_OK;
 }
 
-static int broken(struct device_worker *w, const struct device_request *r,
-                  const char *why)
+/* Its one image is to blame. Takes r. */
+static int reject_image(struct device_worker *w, struct device_request *r,
+                        const char *why)
 {
-    return job_fail(w->job,
-                    "encoder %s %u is broken: it cannot even encode a grey image (%s), "
-                    "nor what it was tried for (%s)",
-                    w->child->setup->label, w->child->number, why, r->reject.detail);
+    struct sample *s = r->images[0].sample;
+    struct reject reject = {0};
+
+    reject_set(&reject, REJECT_ENCODER_FAILED, "%s: %s", w->child->setup->label, why);
+    sample_reject(s, s->renditions[r->images[0].rendition].part, &reject);
+    device_request_free(r);
+    return device_image_done(w, s);
 }
 
 /* It has failed at r alone, or r was the first of those under way. Takes r. */
 static int blame(struct device_worker *w, struct device_request *r, const char *why)
 {
-    if (r->probe) {
-        const int rc = broken(w, r, why);
-
+    w->unproven = true;
+    if (r->grey) { /* the next one is made anew */
         device_request_free(r);
-        return rc;
-    }
-    r->kills++;
-    if (r->kills < KILLS) {
-        r->next = w->suspects; /* it was at this one */
-        w->suspects = r;
         return PIPE_OK;
     }
-    if (r->n > 1) {
-        r->kills = KILLS - 1; /* once more is enough for a part of it */
+    r->kills++;
+    if (r->n == 1 && r->kills >= KILLS_TO_REJECT)
+        return reject_image(w, r, why);
+    if (r->n > 1 && r->kills >= KILLS_TO_HALVE) {
+        r->kills = KILLS_TO_HALVE - 1; /* once more is enough for a part of it */
         return split(w, r, (r->n + 1) / 2);
     }
-    reject_set(&r->reject, REJECT_ENCODER_FAILED, "%s: %s", w->child->setup->label, why);
-    append_suspect(w, r);
+    add_suspect(w, r);
     return PIPE_OK;
 }
 
@@ -162,7 +161,7 @@ int device_child_failed(struct device_worker *w, const char *why)
     w->n_under_way = 0;
     child_encoder_stop(w->child, 0); /* so that nothing of these is lent any more */
     if (n > 1)
-        append_suspect(w, w->under_way[1]);
+        add_suspect(w, w->under_way[1]);
     if (n > 0)
         rc = blame(w, w->under_way[0], words);
     return rc == PIPE_OK ? restart(w, words, what) : rc;
@@ -172,23 +171,35 @@ int device_child_failed(struct device_worker *w, const char *why)
 static int shrink(struct device_worker *w, struct device_request *r, const char *why)
 {
     char what[400];
-    int rc;
 
     describe(r, what, sizeof(what));
     if (r->n == 1) {
-        rc = r->probe ? broken(w, r, why)
-                      : job_fail(w->job,
-                                 "encoder %s %u: a single image is too large for its "
-                                 "device (%s), at %s",
-                                 w->child->setup->label, w->child->number, why, what);
         device_request_free(r);
-        return rc;
+        return job_fail(w->job,
+                        "encoder %s %u: a single image is too large for its device (%s), "
+                        "at %s",
+                        w->child->setup->label, w->child->number, why, what);
     }
     if (w->most > r->n / 2)
         w->most = r->n / 2;
     device_say(w, "no memory on its device (%s), at %s; from now on %zu at once", why,
                what, w->most);
     return split(w, r, w->most);
+}
+
+/* It says that it cannot encode r. Takes r. */
+static int cannot_encode(struct device_worker *w, struct device_request *r,
+                         const char *why)
+{
+    if (r->grey) {
+        device_request_free(r);
+        return job_fail(
+            w->job, "encoder %s %u is broken: it cannot even encode a grey image (%s)",
+            w->child->setup->label, w->child->number, why);
+    }
+    if (r->kills == 0)
+        r->kills = 1; /* it says so: trying the same once more would tell nothing */
+    return blame(w, r, why);
 }
 
 int device_take_error(struct device_worker *w, const struct child_error *error)
@@ -208,41 +219,35 @@ int device_take_error(struct device_worker *w, const struct child_error *error)
     if (error->code == CHILD_NO_MEMORY)
         return shrink(w, r, why);
     device_say(w, "%s, at %s", why, what);
-    r->kills = KILLS - 1; /* it says so: no need to try the same again */
-    return blame(w, r, why);
+    return cannot_encode(w, r, why);
 }
 
-int device_probe_answered(struct device_worker *w, struct device_request *r)
-{
-    struct sample *s = r->images[0].sample;
-
-    sample_reject(s, s->renditions[r->images[0].rendition].part, &r->reject);
-    device_request_free(r);
-    return device_image_done(w, s);
-}
-
-/* What a probe sends. */
-static uint8_t *grey_image(uint32_t width, uint32_t height)
+static struct device_request *grey_request(uint32_t width, uint32_t height)
 {
     const size_t len = (size_t)width * height * 3;
-    uint8_t *grey = malloc(len);
+    struct device_request *r = device_request_new(1, width, height);
 
-    if (grey)
-        memset(grey, 128, len);
-    return grey;
+    if (!r)
+        return NULL;
+    r->grey = malloc(len);
+    if (!r->grey) {
+        device_request_free(r);
+        return NULL;
+    }
+    memset(r->grey, 128, len);
+    r->images[0].rgb = r->grey;
+    return r;
 }
 
 struct device_request *device_next_suspect(struct device_worker *w)
 {
     struct device_request *r = w->suspects;
 
-    if (r->reject.reason != REJECT_NONE && !r->probe) {
-        r->grey = grey_image(r->width, r->height);
-        if (!r->grey)
-            return NULL;
-        r->images[0].rgb = r->grey;
-        r->probe = true;
-    }
+    if (w->unproven)
+        return grey_request(r->width, r->height);
     w->suspects = r->next;
-    return r;
+    if (r->n <= w->most)
+        return r;
+    /* made before its device was known to be full */
+    return split(w, r, w->most) == PIPE_OK ? device_next_suspect(w) : NULL;
 }

@@ -265,7 +265,7 @@ static int send_what_can(struct device_worker *w)
         if (!r)
             return PIPE_OK;
         send_request(w, r);
-        if (w->suspects || r->kills > 0 || r->probe)
+        if (w->suspects || r->kills > 0 || r->grey)
             return PIPE_OK;
     }
     return PIPE_OK;
@@ -330,6 +330,8 @@ static int wait_and_step(struct device_worker *w)
     if (fds[CANCEL].revents)
         return PIPE_END;
     event = child_encoder_step(w->child, fds);
+    w->since_ns += w->child->stalled_ns;
+    w->child->stalled_ns = 0;
     if (event == CHILD_HAS_FRAME)
         return device_take_frame(w);
     if (event == CHILD_FAILED)

@@ -17,6 +17,7 @@
 enum {
     PIPE_BYTES = 1 << 20, /* asked for: fewer changes between us and the child */
     MOST_READS = 64,      /* of its standard error at once */
+    STALL_MS = 100,       /* to print these takes less, unless somebody holds us up */
     LAST_WORDS_MS = 1000  /* that a child may take to end after it closed its output */
 };
 
@@ -36,7 +37,7 @@ struct child_encoder *child_encoder_new(const struct child_setup *setup, unsigne
     c->setup = setup;
     c->number = number;
     c->argv = argv;
-    c->process = (struct child_process){.in = -1, .out = -1, .err = -1};
+    c->process = (struct child_process){.in = -1, .out = -1, .err = -1, .gone = -1};
     c->say = say_on_stderr;
     return c;
 }
@@ -78,8 +79,7 @@ static bool never_wait(int fd)
 
 int child_encoder_start(struct child_encoder *c)
 {
-    const struct child_streams streams = {
-        .in = true, .err = true, .shared = c->setup->shared};
+    const struct child_streams streams = {.in = true, .err = true};
     struct child_process *p = &c->process;
     int rc = child_process_start(p, c->argv, &streams);
 
@@ -136,22 +136,27 @@ void child_encoder_send(struct child_encoder *c, struct iovec *iov, size_t n)
 
 static void say_line(struct child_encoder *c)
 {
-    if (c->line_len > 0 && c->line[c->line_len - 1] == '\r')
-        c->line_len--;
     c->line[c->line_len] = '\0';
     if (c->line_len > 0)
         c->say(c->ctx, c, c->line);
     c->line_len = 0;
 }
 
-/* Longer lines go on in several. */
+/* A progress bar's states are lines too. Longer lines go on in several. */
 static void take_words(struct child_encoder *c, const char *words, size_t n)
 {
+    static const char nul[] = "\\x00";
+
     for (size_t i = 0; i < n; i++) {
-        if (words[i] == '\n' || c->line_len == sizeof(c->line) - 1)
+        const size_t len = words[i] ? 1 : strlen(nul);
+        const bool ends = words[i] == '\n' || words[i] == '\r';
+
+        if (ends || c->line_len + len >= sizeof(c->line))
             say_line(c);
-        if (words[i] != '\n')
-            c->line[c->line_len++] = words[i];
+        if (ends)
+            continue;
+        memcpy(c->line + c->line_len, words[i] ? &words[i] : nul, len);
+        c->line_len += len;
     }
 }
 
@@ -175,13 +180,23 @@ static void read_words(struct child_encoder *c)
     }
 }
 
-/* Its output has ended. Its last words come before ours about it. */
+/* Where nobody reads our standard error we wait, and may not blame the child for it. */
+static void hear_words(struct child_encoder *c)
+{
+    const uint64_t start = clock_ns();
+
+    read_words(c);
+    if (clock_ns() - start > STALL_MS * (uint64_t)1000000)
+        c->stalled_ns += clock_ns() - start;
+}
+
+/* It, or its output, has ended. Its last words come before ours about it. */
 static enum child_event ended(struct child_encoder *c)
 {
     const uint64_t start = clock_ns();
     int status = 0;
 
-    while (!child_process_ended(&c->process, &status)) {
+    while (!child_process_is_gone(&c->process, &status)) {
         if (clock_ns() - start > LAST_WORDS_MS * (uint64_t)1000000) {
             fail(c, "it has closed its standard output");
             return CHILD_FAILED;
@@ -261,22 +276,28 @@ static enum child_event read_frame(struct child_encoder *c)
     }
 }
 
-/* In the order: its input, its output, its standard error. */
+/* In the order: its input, its output, its standard error, its end. */
 void child_encoder_poll(const struct child_encoder *c, struct pollfd fds[CHILD_N_POLL])
 {
     fds[0] = (struct pollfd){.fd = c->n_out > 0 ? c->process.in : -1, .events = POLLOUT};
     fds[1] = (struct pollfd){.fd = c->process.out, .events = POLLIN};
     fds[2] = (struct pollfd){.fd = c->process.err, .events = POLLIN};
+    fds[3] = (struct pollfd){.fd = c->process.gone, .events = POLLIN};
 }
 
 enum child_event child_encoder_step(struct child_encoder *c,
                                     const struct pollfd fds[CHILD_N_POLL])
 {
+    enum child_event event = CHILD_NOTHING;
+
     if (fds[2].revents && c->process.err >= 0)
-        read_words(c);
+        hear_words(c);
     if (fds[0].revents && c->process.in >= 0)
         write_some(c);
-    return fds[1].revents ? read_frame(c) : CHILD_NOTHING;
+    if (fds[1].revents || fds[3].revents)
+        event = read_frame(c);
+    /* What it has started may still hold its output: that does not end. */
+    return event == CHILD_NOTHING && fds[3].revents ? ended(c) : event;
 }
 
 /* Keeps what came as its hello. */
@@ -317,7 +338,7 @@ static enum child_greeting take_hello(struct child_encoder *c)
 
 static enum child_greeting await_hello(struct child_encoder *c, int cancel_fd)
 {
-    const uint64_t end = clock_ns() + (uint64_t)c->setup->timeout_ms * 1000000;
+    uint64_t end = clock_ns() + (uint64_t)c->setup->timeout_ms * 1000000;
     struct pollfd fds[CHILD_N_POLL + 1];
 
     for (;;) {
@@ -335,6 +356,8 @@ static enum child_greeting await_hello(struct child_encoder *c, int cancel_fd)
         if (fds[CHILD_N_POLL].revents)
             return GREETING_CANCELLED;
         event = child_encoder_step(c, fds);
+        end += c->stalled_ns;
+        c->stalled_ns = 0;
         if (event == CHILD_FAILED)
             return GREETING_FAILED;
         if (event == CHILD_HAS_FRAME)

@@ -30,11 +30,10 @@ struct child_setup {
     const char *label;
     json_t *open; /* OPEN's JSON, but for "child" */
     int64_t timeout_ms;
-    int shared; /* descriptor of shared memory; -1: none */
 };
 
 enum child_event { CHILD_NOTHING, CHILD_HAS_FRAME, CHILD_FAILED };
-enum { CHILD_N_POLL = 3, CHILD_LINE_CAP = 1000 };
+enum { CHILD_N_POLL = 4, CHILD_LINE_CAP = 1000 };
 
 struct child_encoder {
     const struct child_setup *setup;
@@ -58,6 +57,7 @@ struct child_encoder {
 
     char line[CHILD_LINE_CAP]; /* of standard error, unfinished */
     size_t line_len;
+    uint64_t stalled_ns; /* that say() has held us up; who has allowed for it sets 0 */
 
     json_t *hello; /* owned */
     char why[512]; /* what CHILD_FAILED or a failed greeting means */

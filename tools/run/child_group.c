@@ -181,8 +181,9 @@ static int copy_features(struct child_group *g)
 static int read_hello(struct child_group *g)
 {
     char why[600];
-    const int rc = child_hello_read(&g->hello, g->children[0]->hello, g->options->moments,
-                                    why, sizeof(why));
+    const int rc =
+        child_hello_read(&g->hello, g->children[0]->hello, g->options->width,
+                         g->options->height, g->options->moments, why, sizeof(why));
 
     if (rc == ENOMEM)
         return out_of_memory();
@@ -209,10 +210,9 @@ int child_group_open(struct child_group *g, const struct child_group_options *op
     struct device_list devices;
     int rc;
 
-    *g = (struct child_group){.options = options,
-                              .setup = {.label = options->label,
-                                        .timeout_ms = options->timeout_s * 1000,
-                                        .shared = -1}};
+    *g = (struct child_group){
+        .options = options,
+        .setup = {.label = options->label, .timeout_ms = options->timeout_s * 1000}};
     rc = choose_devices(options, &devices);
     if (rc != 0)
         return rc;

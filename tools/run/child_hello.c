@@ -122,6 +122,44 @@ static void check_kind(struct reading *r, const struct shard_encoder *e)
            e->kind);
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Two codes of one id could not be told apart again. */
+static void check_id_map(struct reading *r, const struct shard_encoder *e)
+{
+    uint32_t *ids = malloc(e->n_id_map * sizeof(*ids) + 1);
+
+    if (!ids) {
+        out_of_memory(r);
+        return;
+    }
+    if (e->n_id_map > 0)
+        memcpy(ids, e->id_map, e->n_id_map * sizeof(*ids));
+    qsort(ids, e->n_id_map, sizeof(*ids), compare_ids);
+    for (size_t i = 1; i < e->n_id_map; i++)
+        if (ids[i] == ids[i - 1])
+            refuse(r, "the \"id_map\" of its hello gives two codes the id %u", ids[i]);
+    free(ids);
+}
+
+/* What a header may say, but no encoder can mean. */
+static void check_numbers(struct reading *r, const struct shard_encoder *e)
+{
+    if (strcmp(e->kind, "codes") == 0 && e->codebook == 0)
+        refuse(r, "the \"codebook\" of its hello is 0");
+    if (strcmp(e->kind, "latent") == 0 && e->downscale == 0)
+        refuse(r, "the \"f\" of its hello is 0");
+    for (size_t i = 0; i < e->n_scale; i++)
+        if (e->scale[i] == 0)
+            refuse(r, "the \"scale\" of its hello has a 0");
+    check_id_map(r, e);
+}
+
 static void read_encoder(struct reading *r, struct child_hello *h, const char *moments)
 {
     const json_t *said = json_object_get(h->json, "encoder");
@@ -140,8 +178,10 @@ static void read_encoder(struct reading *r, struct child_hello *h, const char *m
     h->multiple = json_object_get(input, "multiple")
                       ? (uint32_t)get_integer(r, input, "multiple", 1, 65536)
                       : 1;
-    if (h->encoder)
+    if (h->encoder) {
         check_kind(r, h->encoder);
+        check_numbers(r, h->encoder);
+    }
     json_decref(encoder);
 }
 
@@ -166,6 +206,37 @@ static void read_tensor(struct reading *r, const json_t *said,
     }
 }
 
+static void check_grid(struct reading *r, const struct child_hello *h,
+                       const struct child_hello_tensor *t)
+{
+    const uint32_t f = h->encoder->downscale;
+
+    if (t->n_dims != 3 || t->dims[0] != h->encoder->channels)
+        refuse(r, "a latent of its hello is not (channels, rows, columns)");
+    else if ((uint64_t)t->dims[1] * f != h->height ||
+             (uint64_t)t->dims[2] * f != h->width)
+        refuse(r,
+               "a latent of its hello has \"dims\" of %u x %u cells, but its \"f\" says "
+               "that each is of %u x %u pixels, and images are %u x %u",
+               t->dims[1], t->dims[2], f, f, h->height, h->width);
+}
+
+/* Where dims are said of an output's features they are these; 0: any. */
+static void check_features(struct reading *r, const struct child_hello *h,
+                           const struct child_hello_tensor *t)
+{
+    const struct shard_features *said = &h->encoder->features[t->output];
+    bool same = said->n_dims == t->n_dims;
+
+    for (uint32_t i = 0; same && i < t->n_dims; i++)
+        same = said->dims[i] == 0 || said->dims[i] == t->dims[i];
+    if (!same)
+        refuse(r,
+               "the \"features\" of its hello have other \"dims\" of output %u than its "
+               "\"tensors\"",
+               t->output);
+}
+
 /* Whether it fits what is said of the encoder. */
 static void check_tensor(struct reading *r, const struct child_hello *h,
                          const struct child_hello_tensor *t)
@@ -178,8 +249,40 @@ static void check_tensor(struct reading *r, const struct child_hello *h,
                n_outputs);
     if (t->logvar && (!latent || strcmp(h->encoder->moments, "mean+logvar") != 0))
         refuse(r, "its hello has a log-variance, which nobody has asked for");
-    if (latent && (t->n_dims != 3 || t->dims[0] != h->encoder->channels))
-        refuse(r, "a latent of its hello is not (channels, rows, columns)");
+    if (latent)
+        check_grid(r, h, t);
+    if (t->output < h->encoder->n_features)
+        check_features(r, h, t);
+}
+
+/* In the order of outputs, each once, a log-variance behind its mean. */
+static void check_order(struct reading *r, const struct child_hello *h, size_t i)
+{
+    const struct child_hello_tensor *t = &h->tensors[i], *before = t - 1;
+    const bool behind_mean = i > 0 && before->output == t->output && !before->logvar;
+
+    if (t->logvar ? !behind_mean : i > 0 && t->output <= before->output)
+        refuse(r,
+               "the \"tensors\" of its hello are not in the order of their outputs, each "
+               "once and a log-variance behind its mean");
+}
+
+static void check_bytes(struct reading *r, const struct child_hello *h)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < h->n_tensors; i++) {
+        uint64_t n = sizeof(float);
+
+        for (uint32_t k = 0; k < h->tensors[i].n_dims; k++)
+            n = n > CHILD_MAX_IMAGE ? n : n * h->tensors[i].dims[k]; /* 27 + 24 bits */
+        sum += n;
+    }
+    if (sum > CHILD_MAX_IMAGE)
+        refuse(r,
+               "the \"tensors\" of its hello have more than %d bytes an image, of four a "
+               "value",
+               CHILD_MAX_IMAGE);
 }
 
 static void check_moments(struct reading *r, const struct child_hello *h)
@@ -206,17 +309,22 @@ static void read_tensors(struct reading *r, struct child_hello *h)
     for (size_t i = 0; i < h->n_tensors && !r->bad; i++) {
         read_tensor(r, json_array_get(list, i), &h->tensors[i]);
         check_tensor(r, h, &h->tensors[i]);
+        check_order(r, h, i);
     }
+    check_bytes(r, h);
     check_moments(r, h);
 }
 
-int child_hello_read(struct child_hello *h, json_t *json, const char *moments, char *why,
-                     size_t cap)
+int child_hello_read(struct child_hello *h, json_t *json, uint32_t width, uint32_t height,
+                     const char *moments, char *why, size_t cap)
 {
     struct reading r = {.why = why, .cap = cap};
     const char *device = json_string_value(json_object_get(json, "device"));
 
-    *h = (struct child_hello){.json = json_incref(json), .device = device ? device : ""};
+    *h = (struct child_hello){.json = json_incref(json),
+                              .width = width,
+                              .height = height,
+                              .device = device ? device : ""};
     get_integer(&r, json, "protocol", CHILD_PROTOCOL, CHILD_PROTOCOL);
     if (!r.bad)
         read_encoder(&r, h, moments);
@@ -225,8 +333,6 @@ int child_hello_read(struct child_hello *h, json_t *json, const char *moments, c
     h->batch = (uint32_t)get_integer(&r, json, "batch", 1, CHILD_MAX_BATCH);
     h->wait_ms = (int)get_integer(&r, json, "wait_ms", 0, CHILD_MAX_WAIT_MS);
     h->decodes = get_flag(&r, json, "decode", false);
-    if (get_flag(&r, json, "memory", false))
-        refuse(&r, "its hello asks for shared memory, which OPEN has not offered");
     if (r.no_memory)
         return ENOMEM;
     return r.bad ? EINVAL : 0;
@@ -242,8 +348,12 @@ const char *child_hello_difference(const json_t *a, const json_t *b)
 {
     static const char *const same[] = {"protocol", "encoder", "tensors"};
 
-    for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++)
-        if (!json_equal(json_object_get(a, same[i]), json_object_get(b, same[i])))
+    for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++) {
+        const json_t *of_a = json_object_get(a, same[i]);
+        const json_t *of_b = json_object_get(b, same[i]);
+
+        if ((of_a || of_b) && !json_equal(of_a, of_b))
             return same[i];
+    }
     return NULL;
 }

@@ -15,7 +15,11 @@
 #include "shard/header.h"
 #include "vae_encode/encoder.h"
 
-enum { CHILD_MAX_BATCH = 4096, CHILD_MAX_WAIT_MS = 60000 };
+enum {
+    CHILD_MAX_BATCH = 4096,
+    CHILD_MAX_WAIT_MS = 60000,
+    CHILD_MAX_IMAGE = 1 << 27 /* bytes of an image's tensors, of four a value */
+};
 
 struct child_hello_tensor {
     uint32_t output;
@@ -25,7 +29,8 @@ struct child_hello_tensor {
 };
 
 struct child_hello {
-    json_t *json; /* owned; all texts are lent by it or by `parsed` */
+    json_t *json;           /* owned; all texts are lent by it or by `parsed` */
+    uint32_t width, height; /* that OPEN asked for */
     struct shard_header *parsed;
     const struct shard_encoder *encoder; /* in it; name, encode, geometry are not known */
     bool places_codes;                   /* it says where ids begin, or maps them */
@@ -38,11 +43,11 @@ struct child_hello {
     const char *device; /* for people; "": not said */
 };
 
-/* Reads `json`, of which a reference is kept, said to OPEN with one size and these
+/* Reads `json`, of which a reference is kept, said to OPEN with this size and these
  * moments ("mean"). Returns 0, or EINVAL with what is wrong with it in `why`, or ENOMEM.
  * Release with child_hello_free() in either case. */
-int child_hello_read(struct child_hello *h, json_t *json, const char *moments, char *why,
-                     size_t cap);
+int child_hello_read(struct child_hello *h, json_t *json, uint32_t width, uint32_t height,
+                     const char *moments, char *why, size_t cap);
 void child_hello_free(struct child_hello *h);
 
 /* The first member that must be the same from every child and after every restart, and is

@@ -15,14 +15,14 @@
 
 enum {
     WAIT_MS = 5,
-    SHARED = 3,        /* the child's descriptor of the shared memory */
+    N_STREAMS = 3,
     ABOVE_STREAMS = 10 /* where descriptors wait that dup2() must not overwrite */
 };
 
 /* What the child gets, and the pipe that ends, empty, when it has exec'ed. */
 struct spawn {
     char *const *argv;
-    int fds[SHARED + 1]; /* by their numbers in the child; -1: /dev/null, ours, none */
+    int fds[N_STREAMS]; /* by their numbers in the child; -1: /dev/null or ours */
     int report;
     pid_t parent;
     int n_descriptors; /* that may be open */
@@ -42,7 +42,7 @@ static void report_and_exit(const struct spawn *s)
 
 static void keep_descriptors(struct spawn *s)
 {
-    int *const mine[] = {&s->fds[0], &s->fds[1], &s->fds[2], &s->fds[SHARED], &s->report};
+    int *const mine[] = {&s->fds[0], &s->fds[1], &s->fds[2], &s->report};
 
     for (size_t i = 0; i < sizeof(mine) / sizeof(*mine); i++) {
         if (*mine[i] < 0)
@@ -51,7 +51,7 @@ static void keep_descriptors(struct spawn *s)
         if (*mine[i] < 0)
             report_and_exit(s);
     }
-    for (int i = 0; i <= SHARED; i++)
+    for (int i = 0; i < N_STREAMS; i++)
         if (s->fds[i] >= 0 && dup2(s->fds[i], i) < 0)
             report_and_exit(s);
 }
@@ -95,7 +95,7 @@ _Noreturn static void exec_child(struct spawn *s)
     if (s->fds[0] < 0)
         s->fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
     keep_descriptors(s);
-    close_others(s, s->fds[SHARED] >= 0 ? SHARED + 1 : SHARED);
+    close_others(s, N_STREAMS);
     reset_signals();
     execvp(s->argv[0], s->argv);
     report_and_exit(s);
@@ -135,6 +135,10 @@ static int fork_child(struct child_process *c, struct spawn *s)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error)
         c->pid = 0;
+#ifdef SYS_pidfd_open
+    else
+        c->gone = (int)syscall(SYS_pidfd_open, c->pid, 0);
+#endif
     return error;
 }
 
@@ -153,10 +157,10 @@ int child_process_start(struct child_process *c, char *const argv[],
                         const struct child_streams *streams)
 {
     struct rlimit limit;
-    struct spawn s = {.argv = argv, .fds = {-1, -1, -1, streams->shared}, .report = -1};
+    struct spawn s = {.argv = argv, .fds = {-1, -1, -1}, .report = -1};
     int report = -1, rc;
 
-    *c = (struct child_process){.in = -1, .out = -1, .err = -1};
+    *c = (struct child_process){.in = -1, .out = -1, .err = -1, .gone = -1};
     s.parent = getpid();
     s.n_descriptors = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20
                           ? (int)limit.rlim_cur
@@ -170,7 +174,7 @@ int child_process_start(struct child_process *c, char *const argv[],
         rc = make_pipe(&c->err, &s.fds[2], false);
     if (rc == 0)
         rc = fork_child(c, &s);
-    for (int i = 0; i < SHARED; i++)
+    for (int i = 0; i < N_STREAMS; i++)
         close_end(&s.fds[i]);
     close_end(&s.report);
     if (rc == 0)
@@ -197,20 +201,26 @@ bool child_process_ended(struct child_process *c, int *status)
     return true;
 }
 
-/* Waits, but leaves it unreaped: until then nobody else has its number. */
-static bool wait_ended(const struct child_process *c, int ms)
+/* Leaves it unreaped: until then nobody else has its number. */
+bool child_process_is_gone(const struct child_process *c, int *status)
 {
-    siginfo_t info;
+    siginfo_t info = {.si_pid = 0};
 
-    for (;; ms -= WAIT_MS) {
-        info.si_pid = 0;
-        if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT | WNOHANG) != 0 ||
-            info.si_pid != 0)
-            return true;
-        if (ms <= 0)
-            return false;
+    if (c->pid <= 0)
+        return false;
+    *status = 127 << 8; /* nobody knows */
+    if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOWAIT | WNOHANG) != 0)
+        return true;
+    *status = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status;
+    return info.si_pid != 0;
+}
+
+static void wait_gone(const struct child_process *c, int ms)
+{
+    int status;
+
+    for (; !child_process_is_gone(c, &status) && ms > 0; ms -= WAIT_MS)
         poll(NULL, 0, WAIT_MS);
-    }
 }
 
 void child_process_stop(struct child_process *c, int grace_ms)
@@ -219,9 +229,9 @@ void child_process_stop(struct child_process *c, int grace_ms)
 
     close_end(&c->in);
     if (c->pid > 0) {
-        if (grace_ms > 0 && !wait_ended(c, 0)) {
+        if (grace_ms > 0 && !child_process_is_gone(c, &status)) {
             kill(-c->pid, SIGTERM);
-            wait_ended(c, grace_ms);
+            wait_gone(c, grace_ms);
         }
         kill(-c->pid, SIGKILL);
         while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
@@ -230,4 +240,5 @@ void child_process_stop(struct child_process *c, int grace_ms)
     }
     close_end(&c->out);
     close_end(&c->err);
+    close_end(&c->gone);
 }

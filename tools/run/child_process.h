@@ -14,12 +14,12 @@
 struct child_process {
     pid_t pid;        /* 0: none */
     int in, out, err; /* our ends of its standard streams; -1: none */
+    int gone;         /* readable once it has ended; -1: this Linux has no such thing */
 };
 
 struct child_streams {
-    bool in;    /* a pipe; else it reads nothing */
-    bool err;   /* a pipe; else it has ours */
-    int shared; /* becomes its descriptor 3; -1: none */
+    bool in;  /* a pipe; else it reads nothing */
+    bool err; /* a pipe; else it has ours */
 };
 
 /* Looks argv[0] up in PATH. Returns 0 or an errno, of exec too; *c is then empty. */
@@ -28,6 +28,10 @@ int child_process_start(struct child_process *c, char *const argv[],
 
 /* Whether it has ended, which gives *status as waitpid() does. Does not wait. */
 bool child_process_ended(struct child_process *c, int *status);
+
+/* The same, but leaves it to child_process_stop(), which also kills what it has left
+ * behind in its group. */
+bool child_process_is_gone(const struct child_process *c, int *status);
 
 /* Closes its standard input and asks it to end; after grace_ms it and its whole group are
  * killed. Waits until it is gone, and closes our ends. Accepts an empty one. */

@@ -96,7 +96,7 @@ static const char *callback_why(void *ctx)
 static int start_command(struct source *s)
 {
     char *argv[] = {"/bin/sh", "-c", s->input->text, NULL};
-    const struct child_streams streams = {.shared = -1};
+    const struct child_streams streams = {0};
     const int rc = child_process_start(&s->child, argv, &streams);
 
     s->fd = s->child.out;
@@ -139,7 +139,7 @@ int source_open(struct source **out, const struct input *in, int cancel_fd)
     s->input = in;
     s->fd = -1;
     s->cancel_fd = cancel_fd;
-    s->child = (struct child_process){.in = -1, .out = -1, .err = -1};
+    s->child = (struct child_process){.in = -1, .out = -1, .err = -1, .gone = -1};
     s->callback = (struct ingest_source){
         .ctx = s,
         .read = read_bytes,

@@ -17,7 +17,6 @@ specified in vae_encode/child/ENCODER.md. numpy is all that this module needs.
 from __future__ import annotations
 
 import json
-import mmap
 import os
 import queue
 import signal
@@ -87,7 +86,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def describe(self, opening: Opening) -> dict[str, Any]:
-        """The hello's members but "protocol" and "memory". Runs first. May raise Refused."""
+        """The hello's members but "protocol". Runs first. May raise Refused."""
 
     def receive(self, rgb: npt.NDArray[np.uint8]) -> Any:
         """Makes what encode() gets of pixels (n, height, width, 3), on the thread that reads while
@@ -205,7 +204,6 @@ def _said(error: Exception) -> str:
 class _Session:
     def __init__(self, channel: _Channel) -> None:
         self._channel = channel
-        self._memory: Array | None = None
         # One that waits, beside the one that is read and the one that is computed.
         self._requests: queue.Queue[_Request | Exception | None] = queue.Queue(maxsize=1)
 
@@ -231,8 +229,7 @@ class _Session:
             traceback.print_exc()
             self._channel.send_error(0, REFUSED, _said(error))
             return None
-        self._memory = _map(asked.get("memory"))
-        self._channel.send_json(HELLO, {"protocol": PROTOCOL, "memory": self._memory is not None, **hello})
+        self._channel.send_json(HELLO, {"protocol": PROTOCOL, **hello})
         return encoder
 
     def run(self, encoder: Encoder) -> None:
@@ -296,15 +293,11 @@ class _Session:
             return _Request(kind, request, n, None, error)
 
     def _read_images(self, n: int, height: int, width: int, n_bytes: int) -> npt.NDArray[np.uint8]:
-        size = height * width * 3
-        if n_bytes != n * (size if self._memory is None else 8):
+        if n_bytes != n * height * width * 3:
             raise ProtocolError(f"{n} images of {width}x{height} in {n_bytes} bytes")
-        if self._memory is None:
-            rgb = np.empty((n, height, width, 3), np.uint8)
-            self._channel.read_into(_bytes_of(rgb))
-            return rgb
-        offsets = np.frombuffer(self._channel.read(n_bytes), "<u8").tolist()
-        return _gather(self._memory, offsets, size).reshape(n, height, width, 3)
+        rgb = np.empty((n, height, width, 3), np.uint8)
+        self._channel.read_into(_bytes_of(rgb))
+        return rgb
 
     def _read_tensor(self, n: int, n_bytes: int) -> Array:
         code, n_dims, *dims, size = _TENSOR.unpack(self._channel.read(_TENSOR.size))
@@ -315,27 +308,6 @@ class _Session:
             raise ProtocolError(f"a tensor of {values.nbytes} bytes in {size}")
         self._channel.read_into(_bytes_of(values))
         return values
-
-
-def _gather(memory: Array, offsets: list[int], size: int) -> Array:
-    """(n, size): of images that follow each other without a copy."""
-    if not all(offset + size <= len(memory) for offset in offsets):
-        raise ProtocolError("an image's offset lies outside of the shared memory")
-    first = offsets[0] if offsets else 0
-    if offsets == [first + i * size for i in range(len(offsets))]:
-        return memory[first:first + len(offsets) * size].reshape(len(offsets), size)
-    return np.stack([memory[offset:offset + size] for offset in offsets])
-
-
-def _map(offer: dict[str, int] | None) -> Array | None:
-    """The shared memory that was offered, for reading; None: there is none, or it cannot be had."""
-    if offer is None:
-        return None
-    try:
-        return np.frombuffer(mmap.mmap(offer["fd"], offer["bytes"], access=mmap.ACCESS_READ), np.uint8)
-    except (OSError, ValueError) as error:
-        print(f"the shared memory is not used: {error}", file=sys.stderr)
-        return None
 
 
 def _opening(asked: dict[str, Any]) -> Opening:

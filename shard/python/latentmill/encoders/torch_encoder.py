@@ -6,7 +6,6 @@ import argparse
 import hashlib
 import json
 import os
-import warnings
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
@@ -78,8 +77,6 @@ class TorchEncoder(Encoder):
         self.dtype = getattr(torch, options.dtype.replace("tf32", "float32"))
         self.device = self._open_device(options.device)
         self.stored = "fp32"
-        # Pixels in shared memory are read-only; nothing writes to them.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = options.dtype == "tf32"
         torch.use_deterministic_algorithms(options.deterministic)
         self._copying = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None

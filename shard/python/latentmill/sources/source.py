@@ -297,12 +297,14 @@ def _refuse_missing_ids(reader: ShardReader, texts: Texts) -> None:
 # Members of an encoder that its sources must share, by its kind.
 _SHARED = {"latent": ("weights_sha256", "scale", "shift", "moments"),
            "codes": ("weights_sha256", "codebook", "id_offset", "id_map")}
+# And of one whose weights have no hash.
+_UNHASHED = ("name", "family", "numerics", "config")
 
 
 class Seen(NamedTuple):
     """What images are seen by."""
     kind: str  # "latent" or "codes"
-    encoder: tuple[Any, ...]  # its members by _SHARED
+    encoder: tuple[Any, ...]  # its members by _SHARED, and maybe by _UNHASHED
     dtype: str | int | None  # of latents
 
 
@@ -331,6 +333,8 @@ class Contract:
             return Contract(tokenizer, None)
         described = header["encoders"][encoder]
         shared = tuple(described.get(name) for name in _SHARED[described["kind"]])
+        if described.get("weights_sha256") is None:  # all else that tells one from another
+            shared += tuple(described.get(name) for name in _UNHASHED)
         if described["kind"] == "codes":
             return Contract(tokenizer, Seen("codes", shared, None))
         if len(dtypes) > 1:
@@ -349,7 +353,7 @@ class Contract:
         if mine.kind != theirs.kind:
             return [*out, f"images seen as: {mine.kind} and {theirs.kind}"]
         out += [f"{'VAE' if mine.kind == 'latent' else 'encoder'}'s {name}: {_short(a)} and {_short(b)}"
-                for name, a, b in zip(_SHARED[mine.kind], mine.encoder, theirs.encoder) if a != b]
+                for name, a, b in zip(_SHARED[mine.kind] + _UNHASHED, mine.encoder, theirs.encoder) if a != b]
         if mine.dtype != theirs.dtype:
             out.append(f"dtype of latents: {mine.dtype} and {theirs.dtype}")
         return out
