@@ -92,6 +92,16 @@ def check_modes(folder, lines):
     assert done.returncode == 2 and "--special-tokens" in done.stderr and "--bos" in done.stderr, done.stderr
 
 
+def check_left_out(folder, lines):
+    """What a pattern does not match costs the sample, not a word of it."""
+    out = folder / "left"
+    run("prepare", "--quiet", "--out", out, "--tokenizer", folder / "t.tiktoken", "--pattern", "[a-z<|>]+", "--special-token", "<|b|>=300", "--bos", "<|b|>",
+        "--special-token", "<|e|>=301", "--eos", "<|e|>", "--max-reject-rate", "1", lines)
+    rejects = [json.loads(line) for line in (out / "lines.rejects.jsonl").read_text().splitlines()]
+    assert [(one["index"], one["reason"]) for one in rejects] == [(0, "not_matched"), (1, "not_matched"), (3, "not_matched")], rejects
+    assert "U+0020" in rejects[0]["detail"], rejects
+
+
 def check_class(folder):
     t = Tokenizer(folder / "model", **MARKERS)
     assert t.id("ab") == 256 and t.id("none") is None and t.shown(258) == "\u732b" and t.piece(258) != "\u732b"
@@ -120,6 +130,7 @@ def main():
                                "--tokenizer", folder / "t.tiktoken", "--pattern", "gpt2", *named)
         assert about["options"] == {"pattern": "gpt2", "special_tokens": SPECIAL}
         check_modes(folder, lines)
+        check_left_out(folder, lines)
         check_class(folder)
 
 
