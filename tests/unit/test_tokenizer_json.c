@@ -314,6 +314,14 @@ static void refuses_by_path(void **state)
         {"{\"added_tokens\":[" TOKEN(10, "<x>", PLAIN) "," TOKEN(10, "<x>",
                                                                  SPECIAL) "]," MODEL "}",
          "added_tokens: [0] and [1] are the same token"},
+        {"{\"normalizer\":{\"type\":\"Lowercase\"},\"added_tokens\":[" TOKEN(
+             10, "THE",
+             FLAGS(false, false, false, true,
+                   false)) "," TOKEN(11, "the",
+                                     FLAGS(false, false, false, true, true)) "]," MODEL
+                                                                             "}",
+         "added_tokens: [0] and [1] are the same once they are normalized, and "
+         "tokenizers finds one of them by chance"},
         {"{\"model\":{\"type\":\"WordPiece\"}}",
          "model.type: \"WordPiece\" is not supported"},
         {"{\"model\":{\"type\":\"BPE\",\"dropout\":0.1," VOCAB ",\"merges\":[]}}",
