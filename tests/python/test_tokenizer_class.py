@@ -107,13 +107,16 @@ def check_class(folder):
     assert t.id("ab") == 256 and t.id("none") is None and t.shown(258) == "\u732b" and t.piece(258) != "\u732b"
     assert len(t) == 264 and t.decode([258, SPECIAL["<|end|>"]]) == "\u732b<|end|>" and t.decode([257]) == "\ufffd"
     assert t.decode_bytes([257]) == "\u732b".encode()[:2] and t("ab") == t.encode(b"ab") == [256]
-    for make, kind in ((lambda: t.decode([264]), ValueError), (lambda: t.piece(264), IndexError), (lambda: t.decode([-1]), Exception),
+    for make, kind in ((lambda: t.decode([264]), ValueError), (lambda: t.piece(264), IndexError), (lambda: t.decode([-1]), ValueError),
+                       (lambda: t.decode([1 << 70]), ValueError), (lambda: Tokenizer(folder / "t.tiktoken", pattern="gpt2", named={"<|a|>": -1}), ValueError),
+                       (lambda: Tokenizer(folder / "t.tiktoken", pattern="gpt2", named={"<|a|>": 1 << 40}), ValueError),
                        (lambda: Tokenizer(folder / "model", bos="none"), ValueError), (lambda: Tokenizer(folder), FileNotFoundError if len(
                            list(folder.glob("*.tiktoken"))) != 1 else ValueError), (lambda: t.encode("\ud800"), UnicodeEncodeError),
                        (lambda: Tokenizer(folder / "model", special_tokens="x"), ValueError)):
         try:
             make()
-        except kind:
+        except kind as error:
+            assert kind is not ValueError or str(error), error
             continue
         raise AssertionError(f"no {kind.__name__}")
 

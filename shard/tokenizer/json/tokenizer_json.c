@@ -59,14 +59,30 @@ struct worker {
     struct tokenizer_why *why;
 };
 
+static bool begins_with_mark(const void *bytes, size_t len)
+{
+    return len >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0;
+}
+
 static bool takes(const void *bytes, size_t len)
 {
     const char *text = bytes;
-    size_t i = 0;
+    size_t i = begins_with_mark(bytes, len) ? 3 : 0;
 
     while (i < len && text[i] != '\0' && strchr(" \t\r\n", text[i]) != NULL)
         i++;
     return i < len && text[i] == '{';
+}
+
+static void refuse_text(struct json_config *c, const json_error_t *error)
+{
+    if (json_error_code(error) == json_error_null_byte_in_key)
+        json_config_refuse(c,
+                           "a piece, or another name, with the character NUL is not "
+                           "supported, at byte %d",
+                           error->position);
+    else
+        json_config_refuse(c, "not JSON: %s at byte %d", error->text, error->position);
 }
 
 /* Gives the file's object (release with json_decref()); NULL: c has the fault. */
@@ -78,6 +94,11 @@ static json_t *parse_file(struct json_config *c, const char *text, size_t len)
         json_config_refuse(c, "larger than %d MiB", MAX_FILE >> 20);
         return NULL;
     }
+    if (begins_with_mark(text, len)) {
+        json_config_refuse(c, "it begins with a byte order mark (EF BB BF), which "
+                              "tokenizers refuses too: remove it");
+        return NULL;
+    }
     if (shard_json_depth(text, len) > MAX_NESTING) {
         json_config_refuse(c, "nested deeper than %d", MAX_NESTING);
         return NULL;
@@ -86,9 +107,8 @@ static json_t *parse_file(struct json_config *c, const char *text, size_t len)
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (root == NULL ? errno == ENOMEM : !json_whole(root, text, len))
         json_config_no_memory(c);
-    else if (!json_is_object(root))
-        json_config_refuse(c, "not a JSON object: %s at byte %d",
-                           root == NULL ? error.text : "another value", error.position);
+    else if (root == NULL)
+        refuse_text(c, &error);
     if (c->rc == SHARD_OK)
         return root;
     json_decref(root);
