@@ -139,6 +139,7 @@ extra_resize_avx512   := -O3 -mavx512f -mavx512bw -mavx512vl -mavx512vnni
 
 # SentencePiece does not tell its version at run time.
 extra_manifest := -DSENTENCEPIECE_VERSION='"$(shell pkg-config --modversion sentencepiece 2>/dev/null)"'
+extra_tokenizer_spm := $(extra_manifest)
 
 SHARD_SRC := \
     shard/status.c \
@@ -619,7 +620,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 
 $(BUILD)/%.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CXX) $(lm_cxxflags) -MMD -MP -c -o $@ $<
+	$(CXX) $(lm_cxxflags) $(extra_$(basename $(notdir $<))) -MMD -MP -c -o $@ $<
 
 $(BUILD)/shard/tokenizer/tokenizer_builtin.o: shard/default/tokenizer.model
 $(BUILD)/vae_encode/default/vae_builtin.o: vae_encode/default/diffusion_pytorch_model.safetensors \
@@ -654,7 +655,8 @@ $(python_package)/_tokenizer.abi3.so: $(BUILD)/python/obj/shard/python/native/py
 
 $(BUILD)/python/obj/%.o: %.cc $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CXX) $(lm_cxxflags) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+	$(CXX) $(lm_cxxflags) $(extra_$(basename $(notdir $<))) -fPIC -fvisibility=hidden -MMD -MP \
+	    -c -o $@ $<
 
 $(BUILD)/python/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)

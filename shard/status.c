@@ -28,6 +28,8 @@ const char *shard_strerror(int status)
         return "special token in a text";
     case SHARD_EMATCH:
         return "match limit of a regular expression";
+    case SHARD_EUNMATCHED:
+        return "text that the tokenizer's pattern leaves out";
     default:
         return "unknown status";
     }

@@ -48,8 +48,8 @@ struct tokenizer_options {
     size_t n_named;
 };
 
-/* Opens the file of `len` bytes (not kept): a SentencePiece model or a tiktoken file,
- * which it finds out. `what` names it in messages; options may be NULL.
+/* Opens the file of `len` bytes (not kept): a tokenizer.json, a tiktoken file or a
+ * SentencePiece model, which it finds out. `what` names it in messages; options may be NULL.
  * Gives *out, even on failure, so that tokenizer_why() can explain; NULL only for
  * SHARD_ENOMEM. SHARD_EMODEL: not a file of these kinds, or one that asks for what is
  * not supported. SHARD_EINVAL: the options do not fit it. */
@@ -63,8 +63,9 @@ void tokenizer_worker_free(struct tokenizer_worker *w); /* accepts NULL */
 
 /* Token ids of text, without BOS or EOS. Gives *ids (release with free(); NULL where
  * *n_ids is 0). Returns SHARD_OK, SHARD_ENOMEM, SHARD_EINVAL (too long; for all but
- * SentencePiece also text that is not UTF-8), SHARD_ESPECIAL, or SHARD_EMATCH (a regular
- * expression met its match limit). The worker can go on after any of them. */
+ * SentencePiece also text that is not UTF-8), SHARD_ESPECIAL, SHARD_EMATCH (a regular
+ * expression met its match limit), or SHARD_EUNMATCHED (options.pattern does not cover
+ * it). The worker can go on after any of them. */
 int tokenizer_encode(struct tokenizer_worker *w, const char *text, size_t len,
                      uint32_t **ids, uint32_t *n_ids);
 

@@ -15,8 +15,11 @@ except ImportError:
     print("the sentencepiece package is not installed")
     sys.exit(77)
 
+import package  # noqa: F401 - where latentmill is
 import tokenizing
 from tokenizing import encode, tell
+
+import latentmill
 
 SPM = tokenizing.DATA / "spm"
 EMBEDDED = pathlib.Path("shard/default/tokenizer.model")
@@ -135,6 +138,8 @@ def test_other_types():
                 assert refusal in encode(prefix + ".model", [], check=False)
             else:
                 compare(prefix + ".model", prefix + ".model", ODD_LINES + [b"some more words"])
+                assert latentmill.Tokenizer(prefix + ".model")._native.versions.startswith("SentencePiece 0.")
+    assert latentmill.Tokenizer(EMBEDDED)._native.versions == ""  # its ids do not depend on the library's version
 
 
 def test_training():

@@ -92,18 +92,31 @@ def check_modes(folder, lines):
     assert done.returncode == 2 and "--special-tokens" in done.stderr and "--bos" in done.stderr, done.stderr
 
 
+def check_left_out(folder, lines):
+    """What a pattern does not match costs the sample, not a word of it."""
+    out = folder / "left"
+    run("prepare", "--quiet", "--out", out, "--tokenizer", folder / "t.tiktoken", "--pattern", "[a-z<|>]+", "--special-token", "<|b|>=300", "--bos", "<|b|>",
+        "--special-token", "<|e|>=301", "--eos", "<|e|>", "--max-reject-rate", "1", lines)
+    rejects = [json.loads(line) for line in (out / "lines.rejects.jsonl").read_text().splitlines()]
+    assert [(one["index"], one["reason"]) for one in rejects] == [(0, "not_matched"), (1, "not_matched"), (3, "not_matched")], rejects
+    assert "U+0020" in rejects[0]["detail"], rejects
+
+
 def check_class(folder):
     t = Tokenizer(folder / "model", **MARKERS)
     assert t.id("ab") == 256 and t.id("none") is None and t.shown(258) == "\u732b" and t.piece(258) != "\u732b"
     assert len(t) == 264 and t.decode([258, SPECIAL["<|end|>"]]) == "\u732b<|end|>" and t.decode([257]) == "\ufffd"
     assert t.decode_bytes([257]) == "\u732b".encode()[:2] and t("ab") == t.encode(b"ab") == [256]
-    for make, kind in ((lambda: t.decode([264]), ValueError), (lambda: t.piece(264), IndexError), (lambda: t.decode([-1]), Exception),
+    for make, kind in ((lambda: t.decode([264]), ValueError), (lambda: t.piece(264), IndexError), (lambda: t.decode([-1]), ValueError),
+                       (lambda: t.decode([1 << 70]), ValueError), (lambda: Tokenizer(folder / "t.tiktoken", pattern="gpt2", named={"<|a|>": -1}), ValueError),
+                       (lambda: Tokenizer(folder / "t.tiktoken", pattern="gpt2", named={"<|a|>": 1 << 40}), ValueError),
                        (lambda: Tokenizer(folder / "model", bos="none"), ValueError), (lambda: Tokenizer(folder), FileNotFoundError if len(
                            list(folder.glob("*.tiktoken"))) != 1 else ValueError), (lambda: t.encode("\ud800"), UnicodeEncodeError),
                        (lambda: Tokenizer(folder / "model", special_tokens="x"), ValueError)):
         try:
             make()
-        except kind:
+        except kind as error:
+            assert kind is not ValueError or str(error), error
             continue
         raise AssertionError(f"no {kind.__name__}")
 
@@ -120,6 +133,7 @@ def main():
                                "--tokenizer", folder / "t.tiktoken", "--pattern", "gpt2", *named)
         assert about["options"] == {"pattern": "gpt2", "special_tokens": SPECIAL}
         check_modes(folder, lines)
+        check_left_out(folder, lines)
         check_class(folder)
 
 

@@ -54,7 +54,7 @@ PUNCTUATION = [{"type": "Punctuation", "behavior": each} for each in BEHAVIOURS]
 
 NORMALIZERS = [
     None, *({"type": form} for form in ("NFC", "NFD", "NFKC", "NFKD", "Lowercase")),
-    replace(" ", "▁"), replace(r"\s+", " ", "Regex"), replace(r"[aeiou]+|\p{N}", "<$0>", "Regex"), replace("a", ""), replace("aa", "a"),
+    replace(" ", "▁"), replace(r"\s+", " ", "Regex"), replace(r"[aeiou]+|\p{N}", "<$0>", "Regex"), replace("a", ""), replace("aa", "a"), replace("``", '"'),
     PREPEND, STRIP, {**STRIP, "strip_left": False}, {**STRIP, "strip_right": False},
     normalizers(PREPEND, replace(" ", "▁")), normalizers({"type": "NFC"}, replace(r"\s+", " ", "Regex"), LOWER),
     normalizers({"type": "NFD"}, STRIP, LOWER, replace(r"\p{M}", "", "Regex")), normalizers({"type": "NFKC"}, replace(" {2,}", "▁", "Regex")),
@@ -78,7 +78,7 @@ PRE_TEXT = [
     *(split(" ", behaviour, invert, "String") for behaviour in BEHAVIOURS for invert in (False, True)),
     sequence({"type": "WhitespaceSplit"}, DIGITS[1], PUNCTUATION[1]), sequence(metaspace(), DIGITS[1]), sequence(DIGITS[0], metaspace("always", False)),
     sequence(PUNCTUATION[1], metaspace("always", False)), sequence({"type": "Whitespace"}, split("[aeiou]", "MergedWithNext")),
-    sequence(),
+    sequence(), *(sequence(one, metaspace("first", splits)) for one, splits in ((DIGITS[1], True), ({"type": "WhitespaceSplit"}, False), (metaspace(), True))),
 ]
 
 
@@ -185,6 +185,16 @@ def combinations(seed=1, everything=False):
             name = json.dumps([base, normalizer, pre_tokenizer, {f: model[f] for f in ("ignore_merges", "fuse_unk", "byte_fallback")},
                                [one["content"] for one in file["added_tokens"]]], ensure_ascii=False)
             yield name, file
+
+
+def of_word_ends(pre_tokenizer):
+    """A file whose ids tell where a text is cut: a character at the end of a word is another piece."""
+    vocabulary = {"<unk>": 0}
+    for character in "ab1- ":
+        for piece in (character, character + "</w>"):
+            vocabulary[piece] = len(vocabulary)
+    file = json.loads(Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>", end_of_word_suffix="</w>")).to_str())
+    return {**file, "pre_tokenizer": pre_tokenizer}
 
 
 def typical(name):

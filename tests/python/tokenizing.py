@@ -35,11 +35,15 @@ POINTS = (  # characters of punctuation that tokenizers' own, older list lacks, 
     "061D 09FD 0A76 0C77 0C84 166D 1B7D-1B7E 2E43-2E4F 2E52-2E5D 10EAD 10F55-10F59 10F86-10F89 111C9 1144B-1144F "
     "1145A-1145B 1145D 11660-1166C 116B9 1183B 11944-11946 119E2 11A3F-11A46 11A9A-11A9C 11A9E-11AA2 11C41-11C45 "
     "11C70-11C71 11EF7-11EF8 11FFF 12FF1-12FF2 16E97-16E9A 16FE2 1E95E-1E95F")
+ALPHABETIC = "0363-036F 0C04 0F82-0F83 1DD3-1DE6 11080-11081"  # marks that became so
 DIFFERENT = {
     "NFC": FORMS, "NFD": FORMS, "NFKC": f"{FORMS} {WIDE}", "NFKD": f"{FORMS} {WIDE}",
     "Lowercase": "1C89 A7CB-A7CC A7CE A7D2 A7D4 A7DA A7DC 10D50-10D65 16EA0-16EB8",
-    **dict.fromkeys(("letters", "numbers", "punctuation", "symbols", "marks", "upper", "lower", "words", "digits"), NEWER),
-    "Digits": NEWER, "Punctuation": f"{NEWER} {POINTS}", "Whitespace": NEWER,
+    **dict.fromkeys(("letters", "numbers", "punctuation", "symbols", "marks", "upper", "lower", "words", "digits", "uppercase"), NEWER),
+    **dict.fromkeys("Lt Lm Lo Nd Nl No Pc Pd Po Sm Sc So Han Hiragana Katakana Latin Greek Cyrillic".split(), NEWER),
+    "Mn": f"{NEWER} 1171E", "Mc": f"{NEWER} 1171E", "Cf": f"{NEWER} 13439-1343F",
+    "alphabetic": f"{NEWER} {ALPHABETIC}", "alnum": f"{NEWER} {ALPHABETIC}", "lowercase": f"{NEWER} 10FC A7F2-A7F4 AB69",
+    "Digits": f"{NEWER} 11DE0-11DE9 16FF4-16FF6", "Punctuation": f"{NEWER} {POINTS}", "Whitespace": NEWER,
 }
 
 
@@ -149,12 +153,17 @@ def is_one_of_many(point):
 
 
 def around(c):
-    """A text that tells how a character is cut off from others, and how it is ordered among marks."""
+    """A text that tells what becomes of a character, and how it is ordered among marks."""
     return f"a{c}b {c}1{c}{c} a\u0345{c}\u0323{c}\u0301{c}"
 
 
-def code_points():
-    """All that may be treated differently, some in a text."""
+def between(c):
+    """A text that tells how a character is cut off from a letter, a number and a sign."""
+    return f"a{c}b -{c}- 1{c}1{c}{c} "
+
+
+def code_points(around):
+    """All that may be treated differently, some in a text; around(character): what tells of it."""
     for start in range(0, 0x110000, 32):
         some = [chr(c) for c in range(start, start + 32) if not 0xd800 <= c < 0xe000 and not is_one_of_many(c)]
         if some:

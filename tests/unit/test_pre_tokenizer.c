@@ -156,6 +156,16 @@ static const char *const cut[][3] = {
      "b"},
     {"{\"type\":\"Metaspace\",\"replacement\":\"_\",\"add_prefix_space\":true}", "_a b",
      "_a|_b"},
+    {"{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\","
+     "\"individual_digits\":true},{\"type\":\"Metaspace\",\"replacement\":\"_\","
+     "\"prepend_scheme\":\"first\"}]}",
+     "1a b", "_1|a|_b"},
+    {"{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\","
+     "\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":false},{\"type\":"
+     "\"Split\",\"pattern\":{\"Regex\":\".\"},\"behavior\":\"Isolated\",\"invert\":"
+     "false},{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":"
+     "\"first\"}]}",
+     "ab", "_\xc4\xa0|_a|b"},
     {"{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{"
      "\"Regex\":\"\\\\p{N}{1,3}\"},\"behavior\":\"Isolated\",\"invert\":false},{\"type\":"
      "\"Digits\",\"individual_digits\":true},{\"type\":\"WhitespaceSplit\"}]}",
@@ -182,11 +192,11 @@ static void normalizes_as_tokenizers(void **state)
         struct normalizer_worker *w = normalizer_worker_new(n);
         const char *out;
         size_t len;
-        bool first_is_gone;
+        size_t head;
         for (int twice = 0; twice < 2; twice++) {
             assert_int_equal(normalizer_apply(w, normalized[i][1],
                                               strlen(normalized[i][1]), &out, &len,
-                                              &first_is_gone),
+                                              &head),
                              SHARD_OK);
             assert_int_equal(len, strlen(normalized[i][2]));
             assert_memory_equal(out, normalized[i][2], len);
@@ -195,6 +205,51 @@ static void normalizes_as_tokenizers(void **state)
         normalizer_free(n);
         json_decref(value);
     }
+}
+
+/* What of a normalized text comes from the first character of all. */
+static void finds_the_head(void **state)
+{
+#define REPLACE(from, to)                                                                \
+    "{\"type\":\"Replace\",\"pattern\":{\"String\":\"" from "\"},\"content\":\"" to "\"" \
+                                                                                    "}"
+    static const struct {
+        const char *normalizer, *text;
+        size_t head;
+    } cases[] = {
+        {REPLACE("``", "'"), "``a", 0},
+        {REPLACE("`", "xyz"), "``a", 3},
+        {REPLACE("a", "b"), "ca", 1},
+        {REPLACE("``", "``"), "``a", 0},
+        {REPLACE("a", ""), "ab", 0},
+        {"{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}", " a", 0},
+        {"{\"type\":\"Prepend\",\"prepend\":\"xx\"}", "ab", 3},
+        {"{\"type\":\"NFKD\"}", "\xef\xac\x81x", 2},
+        {"{\"type\":\"NFC\"}", "e\xcc\x81x", 2},
+        {"{\"type\":\"Lowercase\"}", "\xc4\xb0x", 3},
+        {"{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":"
+         "\"x\"}," REPLACE("xa", "y") "]}",
+         "ab", 1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char why[256] = "";
+        struct json_config c = {.why = why, .cap = sizeof(why)};
+        json_t *value = json_of(cases[i].normalizer);
+        struct normalizer *n = normalizer_read(&c, value);
+        struct normalizer_worker *w = normalizer_worker_new(n);
+        const char *out;
+        size_t len, head;
+        assert_int_equal(
+            normalizer_apply(w, cases[i].text, strlen(cases[i].text), &out, &len, &head),
+            SHARD_OK);
+        assert_int_equal(head, cases[i].head);
+        normalizer_worker_free(w);
+        normalizer_free(n);
+        json_decref(value);
+    }
+#undef REPLACE
 }
 
 /* What is normal already is not copied. */
@@ -210,12 +265,11 @@ static void normal_text_is_lent(void **state)
     struct normalizer_worker *w = normalizer_worker_new(n);
     const char *out;
     size_t len;
-    bool first_is_gone;
+    size_t head;
 
     (void)state;
-    assert_int_equal(
-        normalizer_apply(w, text, sizeof(text) - 1, &out, &len, &first_is_gone),
-        SHARD_OK);
+    assert_int_equal(normalizer_apply(w, text, sizeof(text) - 1, &out, &len, &head),
+                     SHARD_OK);
     assert_ptr_equal(out, text);
     normalizer_worker_free(w);
     normalizer_free(n);
@@ -234,13 +288,12 @@ static void many_marks_are_sorted(void **state)
     char *text = malloc(2 * N);
     const char *out;
     size_t len;
-    bool first_is_gone;
+    size_t head;
 
     (void)state;
     for (size_t i = 0; i < N; i++)
         memcpy(text + 2 * i, i % 2 == 0 ? "\xcc\x81" : "\xcc\xa3", 2);
-    assert_int_equal(normalizer_apply(w, text, 2 * N, &out, &len, &first_is_gone),
-                     SHARD_OK);
+    assert_int_equal(normalizer_apply(w, text, 2 * N, &out, &len, &head), SHARD_OK);
     assert_int_equal(len, 2 * N);
     assert_memory_equal(out, "\xcc\xa3\xcc\xa3", 4);
     assert_memory_equal(out + len - 4, "\xcc\x81\xcc\x81", 4);
@@ -271,7 +324,7 @@ static void cuts_as_tokenizers(void **state)
         assert_string_equal(why, "");
         struct pre_tokenizer_worker *w = pre_tokenizer_worker_new(p);
         assert_int_equal(
-            pre_tokenizer_cut(w, cut[i][1], strlen(cut[i][1]), true, join, &words),
+            pre_tokenizer_cut(w, cut[i][1], strlen(cut[i][1]), 1, join, &words),
             SHARD_OK);
         assert_int_equal(shard_buffer_add(&words, "", 1), SHARD_OK);
         assert_string_equal((const char *)words.data, cut[i][2]);
@@ -286,6 +339,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(normalizes_as_tokenizers),
+        cmocka_unit_test(finds_the_head),
         cmocka_unit_test(normal_text_is_lent),
         cmocka_unit_test(many_marks_are_sorted),
         cmocka_unit_test(cuts_as_tokenizers),

@@ -222,6 +222,10 @@ static void names_patterns(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         assert_non_null(split_known(split_pattern_named(names[i])));
+    assert_ptr_equal(split_pattern_named("cl100k_base"), split_pattern_named("cl100k"));
+    assert_ptr_equal(split_pattern_named("o200k_base"), split_pattern_named("o200k"));
+    assert_ptr_equal(split_pattern_named("r50k_base"), split_pattern_named("gpt2"));
+    assert_ptr_equal(split_pattern_named("p50k_base"), split_pattern_named("gpt2"));
     assert_null(split_pattern_named("gpt3"));
     assert_null(split_known("\\s"));
 }

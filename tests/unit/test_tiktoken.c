@@ -234,6 +234,31 @@ static void special_tokens_have_three_modes(void **state)
     free(file);
 }
 
+/* Where tiktoken loses text: before the first match, between two, behind the last. */
+static void loses_no_text(void **state)
+{
+    static const char *const texts[] = {"\nab", "ab\nab", "abab \n"};
+    struct tokenizer_options o = {.pattern = "[a-z ]+"};
+    char *file = small_file();
+    struct tokenizer *t = open_file(file, &o);
+    struct tokenizer_worker *w = tokenizer_worker_new(t);
+    uint32_t *ids, n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+        assert_int_equal(tokenizer_encode(w, texts[i], strlen(texts[i]), &ids, &n),
+                         SHARD_EUNMATCHED);
+        assert_null(ids);
+        assert_string_equal(
+            tokenizer_worker_why(w),
+            "the pattern leaves out text, of which tiktoken makes no token: U+000A");
+    }
+    becomes(t, "ab ab", "ab| |ab|");
+    tokenizer_worker_free(w);
+    tokenizer_close(t);
+    free(file);
+}
+
 static void refused(const char *file, const struct tokenizer_options *o, int status,
                     const char *why)
 {
@@ -282,6 +307,10 @@ static void refuses_what_is_damaged(void **state)
             "f: is a tiktoken file, which does not say how text is cut into words: name "
             "its pattern (gpt2, cl100k, o200k, llama3, qwen2, emu3, or a regular "
             "expression)");
+    o.pattern = "gpt-2";
+    refused(file, &o, SHARD_EINVAL,
+            "f: \"gpt-2\" is the name of no pattern: they are gpt2, cl100k, o200k, llama3, "
+            "qwen2, emu3, or write a regular expression");
     end[-1] = 'x';
     o.pattern = "gpt2";
     refused(file, &o, SHARD_EMODEL, "f: line 259 is not a piece in base64 and its rank");
@@ -293,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(merges_as_tiktoken),
         cmocka_unit_test(special_tokens_have_three_modes),
+        cmocka_unit_test(loses_no_text),
         cmocka_unit_test(refuses_what_is_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,7 +111,10 @@ static void refuses_what_is_no_model(void **state)
 
     (void)state;
     refused("", 0, "m: empty");
-    refused(text, sizeof(text) - 1, "m: no SentencePiece model: bad field at byte 0");
+    refused(
+        text, sizeof(text) - 1,
+        "m: no tokenizer.json, no tiktoken file and no SentencePiece model: bad field "
+        "at byte 0");
     refused("\x02\x00", 2, "bad field at byte 0");
     refused(endless, sizeof(endless) - 1, "bad number at byte 1");
     refused(huge, sizeof(huge) - 1,

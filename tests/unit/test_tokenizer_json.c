@@ -271,12 +271,24 @@ static void names_markers_and_pieces(void **state)
     tokenizer_close(t);
 }
 
+static void dropout_of_0_is_none(void **state)
+{
+    (void)state;
+    assert_string_equal(encoded("{\"model\":{\"type\":\"BPE\",\"dropout\":0.0," VOCAB
+                                "," MERGES "}}",
+                                TOKENIZER_SPECIAL_PLAIN, "abc"),
+                        "2 3");
+}
+
 static void refuses_by_path(void **state)
 {
     static const struct {
         const char *file, *why;
     } cases[] = {
-        {"{", "not a JSON object"},
+        {"{", "not JSON: "},
+        {"\xef\xbb\xbf{" MODEL "}", "it begins with a byte order mark"},
+        {"{\"model\":{\"vocab\":{\"a\\u0000b\":0}}}",
+         "a piece, or another name, with the character NUL is not supported, at byte 29"},
         {"{\"a\":1,\"a\":2}", "duplicate"},
         {"{}", "model: must be an object"},
         {"{\"x\":1," MODEL "}", "x: this member is not known"},
@@ -314,6 +326,14 @@ static void refuses_by_path(void **state)
         {"{\"added_tokens\":[" TOKEN(10, "<x>", PLAIN) "," TOKEN(10, "<x>",
                                                                  SPECIAL) "]," MODEL "}",
          "added_tokens: [0] and [1] are the same token"},
+        {"{\"normalizer\":{\"type\":\"Lowercase\"},\"added_tokens\":[" TOKEN(
+             10, "THE",
+             FLAGS(false, false, false, true,
+                   false)) "," TOKEN(11, "the",
+                                     FLAGS(false, false, false, true, true)) "]," MODEL
+                                                                             "}",
+         "added_tokens: [0] and [1] are the same once they are normalized, and "
+         "tokenizers finds one of them by chance"},
         {"{\"model\":{\"type\":\"WordPiece\"}}",
          "model.type: \"WordPiece\" is not supported"},
         {"{\"model\":{\"type\":\"BPE\",\"dropout\":0.1," VOCAB ",\"merges\":[]}}",
@@ -469,6 +489,7 @@ int main(void)
         cmocka_unit_test(models_encode),
         cmocka_unit_test(decodes),
         cmocka_unit_test(names_markers_and_pieces),
+        cmocka_unit_test(dropout_of_0_is_none),
         cmocka_unit_test(refuses_by_path),
         cmocka_unit_test(refuses_deep_nesting),
         cmocka_unit_test(mutations_do_no_harm),

@@ -33,19 +33,33 @@ static void give_back_for_text(struct job *job, uint64_t taken)
         budget_give_back(&job->decode_mem, taken);
 }
 
+static enum reject_reason reason_for(int status)
+{
+    switch (status) {
+    case SHARD_ESPECIAL:
+        return REJECT_SPECIAL_TOKEN;
+    case SHARD_EMATCH:
+        return REJECT_MATCH_LIMIT;
+    case SHARD_EUNMATCHED:
+        return REJECT_NOT_MATCHED;
+    default:
+        return REJECT_NONE;
+    }
+}
+
 /* A text that is not to be tokenized rejects its sample; all else ends the run. */
 static int refuse_text(struct job *job, struct sample *s, size_t part,
                        const struct ingest_alternative *a, int status, const char *why)
 {
+    const enum reject_reason reason = reason_for(status);
     struct reject reject;
 
-    if (status != SHARD_ESPECIAL && status != SHARD_EMATCH)
+    if (reason == REJECT_NONE)
         return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
                         s->unit->input->name, a->name, s->in.key,
                         status == SHARD_ENOMEM ? ": out of memory" : "");
-    reject_set(&reject,
-               status == SHARD_ESPECIAL ? REJECT_SPECIAL_TOKEN : REJECT_MATCH_LIMIT,
-               "%s: %s", a->name, *why != '\0' ? why : shard_strerror(status));
+    reject_set(&reject, reason, "%s: %s", a->name,
+               *why != '\0' ? why : shard_strerror(status));
     sample_reject(s, (uint32_t)part, &reject);
     return 0;
 }

@@ -111,7 +111,7 @@ class Tokenizer:
 
     def encode(self, text: str | bytes) -> list[int]:
         """Token ids of a text, without BOS or EOS. ValueError where it spells a special token and
-        these are rejected, or where it is too hard for a regular expression of the tokenizer."""
+        these are rejected, is too hard for a regular expression of the tokenizer, or is not covered by `pattern`."""
         return self._native.encode(text)
 
     __call__ = encode

@@ -45,13 +45,19 @@ static int take_named(PyObject *dict, struct tokenizer_named *named, size_t *n)
 
     *n = 0;
     while (PyDict_Next(dict, &at, &piece, &id)) {
-        const unsigned long value = PyLong_AsUnsignedLong(id);
+        int beyond;
+        const long long value = PyLong_AsLongLongAndOverflow(id, &beyond);
         const char *name = PyUnicode_AsUTF8AndSize(piece, &len);
 
-        if (name == NULL || (value == (unsigned long)-1 && PyErr_Occurred()))
+        if (name == NULL || (value == -1 && PyErr_Occurred()))
             return -1;
-        if (value > INT32_MAX || strlen(name) != (size_t)len) {
-            PyErr_SetString(PyExc_ValueError, "a special token is not as it may be");
+        if (beyond != 0 || value < 0 || value > INT32_MAX ||
+            strlen(name) != (size_t)len) {
+            PyErr_Format(
+                PyExc_ValueError,
+                "the special token %R: %R is not as it may be: a text without NUL, "
+                "and an id from 0 to %d",
+                piece, id, INT32_MAX);
             return -1;
         }
         named[(*n)++] = (struct tokenizer_named){name, (uint32_t)value};
@@ -160,14 +166,15 @@ static uint32_t *ids_of(PyObject *list, size_t *n)
         return NULL;
     }
     for (size_t i = 0; i < *n; i++) {
-        const unsigned long id =
-            PyLong_AsUnsignedLong(PyList_GetItem(list, (Py_ssize_t)i));
+        int beyond;
+        const long long id =
+            PyLong_AsLongLongAndOverflow(PyList_GetItem(list, (Py_ssize_t)i), &beyond);
 
         if (PyErr_Occurred()) {
             free(ids);
             return NULL;
         }
-        ids[i] = id > UINT32_MAX ? UINT32_MAX : (uint32_t)id;
+        ids[i] = id < 0 || id > UINT32_MAX ? UINT32_MAX : (uint32_t)id;
     }
     return ids;
 }

@@ -130,15 +130,22 @@ static void add_to_trie(struct json_config *c, struct added_tokens *a, size_t i,
     const struct added_token *t = &a->tokens[i];
     const char *content = t->content;
     size_t len = t->len;
-    bool cut;
+    uint32_t other = 0;
+    size_t head;
     int rc = SHARD_OK;
 
     if (t->normalized)
-        rc = normalizer_apply(normalizer, content, len, &content, &len, &cut);
+        rc = normalizer_apply(normalizer, content, len, &content, &len, &head);
     if (rc == SHARD_OK && len > 0)
-        rc = token_trie_add(&a->tries[t->normalized], content, len, (uint32_t)i + 1);
+        rc = token_trie_add(&a->tries[t->normalized], content, len, (uint32_t)i + 1,
+                            &other);
     if (rc == SHARD_ENOMEM)
         json_config_no_memory(c);
+    else if (other != 0)
+        json_config_refuse(c,
+                           "[%u] and [%zu] are the same once they are normalized, and "
+                           "tokenizers finds one of them by chance",
+                           other - 1, i);
     else if (rc < 0 || len == 0) {
         const size_t path = json_config_enter_at(c, i);
         json_config_refuse(c, "content \"%s\" is nothing once it is normalized",
@@ -148,7 +155,6 @@ static void add_to_trie(struct json_config *c, struct added_tokens *a, size_t i,
     a->n_plain[t->normalized] += !t->special;
 }
 
-/* Special ones first: of two that normalize alike, those are found. */
 static void build(struct json_config *c, struct added_tokens *a,
                   const struct normalizer *normalizer)
 {
@@ -156,10 +162,8 @@ static void build(struct json_config *c, struct added_tokens *a,
 
     if (worker == NULL)
         json_config_no_memory(c);
-    for (int special = 1; special >= 0; special--)
-        for (size_t i = 0; c->rc == SHARD_OK && i < a->n; i++)
-            if (a->tokens[i].special == (special == 1))
-                add_to_trie(c, a, i, worker);
+    for (size_t i = 0; c->rc == SHARD_OK && i < a->n; i++)
+        add_to_trie(c, a, i, worker);
     normalizer_worker_free(worker);
 }
 

@@ -249,8 +249,10 @@ void bpe_json_read(struct json_config *c, const json_t *object, bool byte_level,
     /* Old files do not say their type. */
     if (json_object_get(object, "type") != NULL)
         (void)json_config_type(c, object, types);
-    json_config_null(c, object, "dropout",
-                     "ids would depend on chance; must be null for data");
+    if (!(json_number_value(json_object_get(object, "dropout")) == 0.0 &&
+          json_is_number(json_object_get(object, "dropout"))))
+        json_config_null(c, object, "dropout",
+                         "ids would depend on chance; must be null or 0 for data");
     m->object = object;
     m->prefix = read_affix(c, object, "continuing_subword_prefix");
     m->suffix = read_affix(c, object, "end_of_word_suffix");

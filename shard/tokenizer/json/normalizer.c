@@ -211,7 +211,7 @@ void normalizer_worker_free(struct normalizer_worker *w)
 struct passage {
     const char *text;
     size_t len;
-    bool cut;
+    size_t head; /* as normalizer_apply() gives it */
 };
 
 static bool equal(const struct step *s, const char *text, size_t len)
@@ -219,10 +219,36 @@ static bool equal(const struct step *s, const char *text, size_t len)
     return len == s->content_len && memcmp(text, s->content, len) == 0;
 }
 
-/* Matches that are the content already change nothing. */
+/* The head of a text of which matches are replaced, one behind the other. */
+struct new_head {
+    size_t old, done;    /* of the text: its head, the end of the match before */
+    size_t added, taken; /* bytes of contents and of matches */
+    size_t head;
+};
+
+static void head_up_to(struct new_head *h, size_t start)
+{
+    if (h->done < h->old)
+        h->head = (start < h->old ? start : h->old) + h->added - h->taken;
+}
+
+static void head_replace(struct new_head *h, size_t start, size_t end, size_t content_len)
+{
+    const bool inserted = start == end && (start == 0 || start <= h->old);
+
+    head_up_to(h, start);
+    if (content_len > 0 && (inserted || (start < end && end <= h->old)))
+        h->head = start + h->added - h->taken + content_len;
+    h->added += content_len;
+    h->taken += end - start;
+    h->done = end;
+}
+
+/* Matches that are the content already change nothing but the head. */
 static int replace(const struct step *s, struct split_worker *pattern, struct passage *p,
                    struct shard_buffer *into)
 {
+    struct new_head head = {.old = p->head};
     size_t start = 0, end = 0, done = 0;
     bool changed = false, room = true;
     int rc = SHARD_EOF;
@@ -230,14 +256,16 @@ static int replace(const struct step *s, struct split_worker *pattern, struct pa
     into->len = 0;
     while (p->len > 0 &&
            (rc = split_next(pattern, p->text, p->len, &start, &end)) == SHARD_OK) {
+        head_replace(&head, start, end, s->content_len);
         if (!room || equal(s, p->text + start, end - start))
             continue;
         changed = true;
         room = shard_buffer_add(into, p->text + done, start - done) == SHARD_OK &&
                shard_buffer_add(into, s->content, s->content_len) == SHARD_OK;
-        p->cut = p->cut || (into->len == 0 && end > 0);
         done = end;
     }
+    head_up_to(&head, p->len);
+    p->head = head.head;
     if (rc < 0 || !changed)
         return rc < 0 ? rc : SHARD_OK;
     if (!room || shard_buffer_add(into, p->text + done, p->len - done) < 0)
@@ -257,6 +285,7 @@ static int prepend(const struct step *s, struct passage *p, struct shard_buffer 
         return SHARD_ENOMEM;
     p->text = (const char *)into->data;
     p->len = into->len;
+    p->head += p->head > 0 ? s->content_len : 0;
     return SHARD_OK;
 }
 
@@ -274,27 +303,63 @@ static void strip(const struct step *s, struct passage *p)
             break;
         to -= n;
     }
-    p->cut = p->cut || from > 0;
+    p->head = p->head > from ? p->head - from : 0;
     p->text += from;
     p->len = to - from;
 }
 
-int normalizer_apply(struct normalizer_worker *w, const char *text, size_t len,
-                     const char **out, size_t *out_len, bool *cut)
+static int lower(struct passage *p, struct shard_buffer *into)
 {
-    struct passage p = {text, len, false};
+    const char *head = p->text;
+    const int rc = lower_case_apply(head, p->head, into, &head, &p->head);
+
+    return rc < 0 ? rc : lower_case_apply(p->text, p->len, into, &p->text, &p->len);
+}
+
+static size_t count_characters(const char *text, size_t len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++)
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return n;
+}
+
+/* The head has as many characters as it has alone: what they are composed with is part
+ * of them. */
+static int apply_form(const struct step *s, struct normal_form_scratch *scratch,
+                      struct passage *p, struct shard_buffer *into)
+{
+    const char *head = p->text;
+    int rc = normal_form_apply(s->form, scratch, head, p->head, into, &head, &p->head);
+    size_t left = rc < 0 ? 0 : count_characters(head, p->head), n;
+
+    if (rc >= 0)
+        rc =
+            normal_form_apply(s->form, scratch, p->text, p->len, into, &p->text, &p->len);
+    for (p->head = 0; rc >= 0 && left > 0 && p->head < p->len; left--, p->head += n)
+        (void)code_point_at((const unsigned char *)p->text + p->head, &n);
+    return rc;
+}
+
+int normalizer_apply(struct normalizer_worker *w, const char *text, size_t len,
+                     const char **out, size_t *out_len, size_t *head)
+{
+    struct passage p = {text, len, 0};
     int rc = SHARD_OK, other = 0; /* the buffer that does not hold the text */
+
+    if (len > 0)
+        (void)code_point_at((const unsigned char *)text, &p.head);
 
     for (size_t i = 0; i < w->normalizer->n && rc == SHARD_OK; i++) {
         const struct step *s = &w->normalizer->steps[i];
         struct shard_buffer *into = &w->buffers[other];
         switch (s->kind) {
         case STEP_FORM:
-            rc = normal_form_apply(s->form, &w->scratch, p.text, p.len, into, &p.text,
-                                   &p.len);
+            rc = apply_form(s, &w->scratch, &p, into);
             break;
         case STEP_LOWER:
-            rc = lower_case_apply(p.text, p.len, into, &p.text, &p.len);
+            rc = lower(&p, into);
             break;
         case STEP_REPLACE:
             rc = replace(s, w->patterns[i], &p, into);
@@ -311,6 +376,6 @@ int normalizer_apply(struct normalizer_worker *w, const char *text, size_t len,
     }
     *out = p.text;
     *out_len = p.len;
-    *cut = p.cut;
+    *head = p.head;
     return rc;
 }

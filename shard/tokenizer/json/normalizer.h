@@ -27,9 +27,10 @@ struct normalizer_worker *normalizer_worker_new(const struct normalizer *n);
 void normalizer_worker_free(struct normalizer_worker *w); /* accepts NULL */
 
 /* Normalizes len bytes of UTF-8. *out is lent until the next call, or is the text.
- * *cut: whether the first character does not come from the text's first one, which was
- * taken away. SHARD_OK, SHARD_ENOMEM or SHARD_EMATCH. */
+ * *head: so many bytes at its beginning come from the text's first character, as
+ * `tokenizers` counts offsets: what replaces several characters comes from the last one,
+ * what is put in front from the first. SHARD_OK, SHARD_ENOMEM or SHARD_EMATCH. */
 int normalizer_apply(struct normalizer_worker *w, const char *text, size_t len,
-                     const char **out, size_t *out_len, bool *cut);
+                     const char **out, size_t *out_len, size_t *head);
 
 #endif

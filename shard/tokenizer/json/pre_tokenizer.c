@@ -160,8 +160,7 @@ static enum prepending read_scheme(struct json_config *c, const json_t *object)
     return scheme;
 }
 
-static void read_metaspace(struct json_config *c, const json_t *object, struct step *s,
-                           bool is_first)
+static void read_metaspace(struct json_config *c, const json_t *object, struct step *s)
 {
     static const char *const members[] = {
         "type",    "replacement", "prepend_scheme", "add_prefix_space", "split",
@@ -179,9 +178,6 @@ static void read_metaspace(struct json_config *c, const json_t *object, struct s
     memcpy(s->mark, mark, s->mark_len);
     s->replace = true;
     s->prepend = read_scheme(c, object);
-    if (s->prepend == FIRST && !is_first)
-        json_config_refuse(c, "prepend_scheme \"first\" is not supported behind other "
-                              "pre-tokenizers");
     if (json_config_bool_or(c, object, "split", true)) {
         char regex[16];
         snprintf(regex, sizeof(regex), "\\x{%X}",
@@ -265,7 +261,7 @@ static void read_step(struct json_config *c, struct pre_tokenizer *p,
     else if (type == PUNCTUATION)
         read_punctuation(c, object, s);
     else if (type == METASPACE)
-        read_metaspace(c, object, s, p->n == 1);
+        read_metaspace(c, object, s);
     else
         read_whitespace(c, object, s, type == WHITESPACE_SPLIT);
 }
@@ -341,7 +337,7 @@ void pre_tokenizer_worker_free(struct pre_tokenizer_worker *w)
 struct span {
     const char *text;
     size_t len;
-    bool first; /* it begins where the whole text does */
+    size_t head; /* so many bytes come from the whole text's first character */
 };
 
 static int run_step(struct pre_tokenizer_worker *w, size_t i, struct span span);
@@ -353,6 +349,7 @@ static int give(struct pre_tokenizer_worker *w, size_t i, struct span span)
         return SHARD_OK;
     if (w->pre_tokenizer->steps[i].letters) {
         struct shard_buffer *into = &w->steps[i].spelled;
+        const size_t head = span.head;
         into->len = 0;
         for (size_t at = 0; at < span.len; at++) {
             unsigned char letter[4];
@@ -360,6 +357,8 @@ static int give(struct pre_tokenizer_worker *w, size_t i, struct span span)
                 code_point_put(byte_letter((unsigned char)span.text[at]), letter);
             if (shard_buffer_add(into, letter, n) < 0)
                 return SHARD_ENOMEM;
+            if (at < head)
+                span.head = into->len;
         }
         span.text = (const char *)into->data;
         span.len = into->len;
@@ -391,7 +390,9 @@ static bool joins(enum behaviour b, const struct pending *p, bool match)
 
 static struct span part(struct span of, size_t start, size_t end)
 {
-    return (struct span){of.text + start, end - start, of.first && start == 0};
+    const size_t head = of.head < end ? of.head : end;
+
+    return (struct span){of.text + start, end - start, head > start ? head - start : 0};
 }
 
 /* The next of the spans, matches and what lies between them, that make up the text. */
@@ -443,9 +444,13 @@ static int cut(struct pre_tokenizer_worker *w, size_t i, struct span text)
 static int change(const struct step *s, struct shard_buffer *into, struct span *span,
                   bool prepend)
 {
+    size_t head = prepend && span->head > 0 ? s->mark_len : 0;
+
     into->len = 0;
     if (prepend && shard_buffer_add(into, s->mark, s->mark_len) < 0)
         return SHARD_ENOMEM;
+    for (size_t at = 0; at < span->head; at++)
+        head += s->replace && span->text[at] == ' ' ? s->mark_len : 1;
     for (size_t at = 0; at < span->len;) {
         const char *space =
             s->replace ? memchr(span->text + at, ' ', span->len - at) : NULL;
@@ -457,6 +462,7 @@ static int change(const struct step *s, struct shard_buffer *into, struct span *
     }
     span->text = (const char *)into->data;
     span->len = into->len;
+    span->head = head;
     return SHARD_OK;
 }
 
@@ -470,8 +476,9 @@ static bool begins_with_mark(const struct step *s, const struct span *span)
 static int run_step(struct pre_tokenizer_worker *w, size_t i, struct span span)
 {
     const struct step *s = &w->pre_tokenizer->steps[i];
-    const bool prepend = (s->prepend == ALWAYS || (s->prepend == FIRST && span.first)) &&
-                         !begins_with_mark(s, &span);
+    const bool prepend =
+        (s->prepend == ALWAYS || (s->prepend == FIRST && span.head > 0)) &&
+        !begins_with_mark(s, &span);
 
     if (prepend || (s->replace && memchr(span.text, ' ', span.len) != NULL))
         if (change(s, &w->steps[i].changed, &span, prepend) < 0)
@@ -480,7 +487,7 @@ static int run_step(struct pre_tokenizer_worker *w, size_t i, struct span span)
 }
 
 int pre_tokenizer_cut(struct pre_tokenizer_worker *w, const char *text, size_t len,
-                      bool first, pre_tokenizer_word *word, void *to)
+                      size_t head, pre_tokenizer_word *word, void *to)
 {
     w->word = word;
     w->to = to;
@@ -488,5 +495,5 @@ int pre_tokenizer_cut(struct pre_tokenizer_worker *w, const char *text, size_t l
         return SHARD_OK;
     if (w->pre_tokenizer->n == 0)
         return word(to, text, len);
-    return run_step(w, 0, (struct span){text, len, first});
+    return run_step(w, 0, (struct span){text, len, head});
 }

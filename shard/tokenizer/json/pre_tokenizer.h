@@ -35,9 +35,10 @@ void pre_tokenizer_use_letters(struct pre_tokenizer *p);
 struct pre_tokenizer_worker *pre_tokenizer_worker_new(const struct pre_tokenizer *p);
 void pre_tokenizer_worker_free(struct pre_tokenizer_worker *w); /* accepts NULL */
 
-/* Cuts len bytes of UTF-8. `first`: they begin where the whole text does. Returns
- * SHARD_OK, SHARD_ENOMEM, SHARD_EMATCH, or what `word` returned instead of SHARD_OK. */
+/* Cuts len bytes of UTF-8. `head`: so many of them come from the first character
+ * of the whole text (normalizer_apply()). Returns SHARD_OK, SHARD_ENOMEM, SHARD_EMATCH,
+ * or what `word` returned instead of SHARD_OK. */
 int pre_tokenizer_cut(struct pre_tokenizer_worker *w, const char *text, size_t len,
-                      bool first, pre_tokenizer_word *word, void *to);
+                      size_t head, pre_tokenizer_word *word, void *to);
 
 #endif

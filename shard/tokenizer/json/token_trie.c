@@ -55,7 +55,8 @@ static uint32_t add_root(struct token_trie *t, unsigned char byte)
     return root;
 }
 
-int token_trie_add(struct token_trie *t, const char *string, size_t len, uint32_t value)
+int token_trie_add(struct token_trie *t, const char *string, size_t len, uint32_t value,
+                   uint32_t *before)
 {
     const unsigned char *s = (const unsigned char *)string;
     uint32_t node = t->roots[s[0]];
@@ -68,7 +69,8 @@ int token_trie_add(struct token_trie *t, const char *string, size_t len, uint32_
     }
     if (node == 0)
         return SHARD_ENOMEM;
-    if (t->nodes[node].value == 0)
+    *before = t->nodes[node].value;
+    if (*before == 0)
         t->nodes[node].value = value;
     return SHARD_OK;
 }

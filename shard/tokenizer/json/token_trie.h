@@ -22,9 +22,10 @@ struct token_trie {
     size_t n_roots;
 };
 
-/* Adds a string of len >= 1 bytes with value >= 1; one that is there already keeps its
- * value. SHARD_OK or SHARD_ENOMEM. */
-int token_trie_add(struct token_trie *t, const char *string, size_t len, uint32_t value);
+/* Adds a string of len >= 1 bytes with value >= 1. *before: the value that it has and
+ * keeps, 0: it is new. SHARD_OK or SHARD_ENOMEM. */
+int token_trie_add(struct token_trie *t, const char *string, size_t len, uint32_t value,
+                   uint32_t *before);
 void token_trie_free(struct token_trie *t);
 
 /* The first string at or behind `from`: its value, and [*start, *end); 0: there is none.

@@ -59,14 +59,30 @@ struct worker {
     struct tokenizer_why *why;
 };
 
+static bool begins_with_mark(const void *bytes, size_t len)
+{
+    return len >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0;
+}
+
 static bool takes(const void *bytes, size_t len)
 {
     const char *text = bytes;
-    size_t i = 0;
+    size_t i = begins_with_mark(bytes, len) ? 3 : 0;
 
     while (i < len && text[i] != '\0' && strchr(" \t\r\n", text[i]) != NULL)
         i++;
     return i < len && text[i] == '{';
+}
+
+static void refuse_text(struct json_config *c, const json_error_t *error)
+{
+    if (json_error_code(error) == json_error_null_byte_in_key)
+        json_config_refuse(c,
+                           "a piece, or another name, with the character NUL is not "
+                           "supported, at byte %d",
+                           error->position);
+    else
+        json_config_refuse(c, "not JSON: %s at byte %d", error->text, error->position);
 }
 
 /* Gives the file's object (release with json_decref()); NULL: c has the fault. */
@@ -78,6 +94,11 @@ static json_t *parse_file(struct json_config *c, const char *text, size_t len)
         json_config_refuse(c, "larger than %d MiB", MAX_FILE >> 20);
         return NULL;
     }
+    if (begins_with_mark(text, len)) {
+        json_config_refuse(c, "it begins with a byte order mark (EF BB BF), which "
+                              "tokenizers refuses too: remove it");
+        return NULL;
+    }
     if (shard_json_depth(text, len) > MAX_NESTING) {
         json_config_refuse(c, "nested deeper than %d", MAX_NESTING);
         return NULL;
@@ -86,9 +107,8 @@ static json_t *parse_file(struct json_config *c, const char *text, size_t len)
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     if (root == NULL ? errno == ENOMEM : !json_whole(root, text, len))
         json_config_no_memory(c);
-    else if (!json_is_object(root))
-        json_config_refuse(c, "not a JSON object: %s at byte %d",
-                           root == NULL ? error.text : "another value", error.position);
+    else if (root == NULL)
+        refuse_text(c, &error);
     if (c->rc == SHARD_OK)
         return root;
     json_decref(root);
@@ -252,11 +272,12 @@ static int add_token(struct worker *w, const struct added_token *t)
     return SHARD_ESPECIAL;
 }
 
-/* What is done with the text between added tokens. `first`: it begins where all does. */
-typedef int between(struct worker *w, const char *text, size_t len, bool first);
+/* What is done with the text between added tokens. `head`: so many bytes of it come from
+ * the first character of all. */
+typedef int between(struct worker *w, const char *text, size_t len, size_t head);
 
 /* Added tokens of one set, and what lies between them. */
-static int walk(struct worker *w, const char *text, size_t len, bool first,
+static int walk(struct worker *w, const char *text, size_t len, size_t head,
                 bool normalized, between *rest)
 {
     const bool plain = w->state->special == TOKENIZER_SPECIAL_PLAIN;
@@ -266,29 +287,31 @@ static int walk(struct worker *w, const char *text, size_t len, bool first,
     int rc = SHARD_OK;
 
     if (!added_tokens_any(w->state->added, normalized, plain))
-        return rest(w, text, len, first);
+        return rest(w, text, len, head);
     while (rc == SHARD_OK && (t = added_tokens_next(w->state->added, &s)) != NULL) {
         if (s.start > s.before)
-            rc = rest(w, text + s.before, s.start - s.before, first && s.before == 0);
+            rc = rest(w, text + s.before, s.start - s.before,
+                      head > s.before ? head - s.before : 0);
         if (rc == SHARD_OK)
             rc = add_token(w, t);
     }
     if (rc == SHARD_OK && s.done < len)
-        rc = rest(w, text + s.done, len - s.done, first && s.done == 0);
+        rc = rest(w, text + s.done, len - s.done, head > s.done ? head - s.done : 0);
     return rc;
 }
 
-static int encode_normalized(struct worker *w, const char *text, size_t len, bool first)
+static int encode_normalized(struct worker *w, const char *text, size_t len, size_t head)
 {
-    return pre_tokenizer_cut(w->pre_tokenizer, text, len, first, add_word, w);
+    return pre_tokenizer_cut(w->pre_tokenizer, text, len, head, add_word, w);
 }
 
-static int encode_raw(struct worker *w, const char *text, size_t len, bool first)
+static int encode_raw(struct worker *w, const char *text, size_t len, size_t head)
 {
-    bool cut;
-    const int rc = normalizer_apply(w->normalizer, text, len, &text, &len, &cut);
+    size_t head_made;
+    const int rc = normalizer_apply(w->normalizer, text, len, &text, &len, &head_made);
 
-    return rc < 0 ? rc : walk(w, text, len, first && !cut, true, encode_normalized);
+    return rc < 0 ? rc
+                  : walk(w, text, len, head > 0 ? head_made : 0, true, encode_normalized);
 }
 
 static int encode(void *worker, const char *text, size_t len, struct token_ids *ids,
@@ -303,7 +326,7 @@ static int encode(void *worker, const char *text, size_t len, struct token_ids *
                  len > MAX_TEXT ? "longer than 1 GiB" : "not UTF-8");
         return SHARD_EINVAL;
     }
-    const int rc = walk(w, text, len, true, false, encode_raw);
+    const int rc = walk(w, text, len, 1, false, encode_raw);
     if (rc == SHARD_EMATCH)
         snprintf(why->text, sizeof(why->text),
                  "a regular expression of the tokenizer takes too long on it");

@@ -407,6 +407,14 @@ split_matcher *split_known(const char *pattern)
 
 const char *split_pattern_named(const char *name)
 {
+    static const char *const aliases[][2] = {{"r50k_base", "gpt2"},
+                                             {"p50k_base", "gpt2"},
+                                             {"cl100k_base", "cl100k"},
+                                             {"o200k_base", "o200k"}};
+
+    for (size_t i = 0; i < sizeof(aliases) / sizeof(*aliases); i++)
+        if (strcmp(aliases[i][0], name) == 0)
+            name = aliases[i][1];
     for (size_t i = 0; i < N_PATTERNS; i++)
         if (patterns[i].name != NULL && strcmp(patterns[i].name, name) == 0)
             return patterns[i].pattern;

@@ -21,7 +21,11 @@ split_matcher *split_known(const char *pattern);
 /* Spelling number i of those that have a matcher; NULL: there are no more. */
 const char *split_known_pattern(size_t i);
 
-/* The pattern that --pattern names ("gpt2", "cl100k", "llama3", ...); NULL: unknown. */
+/* Of patterns, for people. */
+#define SPLIT_PATTERN_NAMES "gpt2, cl100k, o200k, llama3, qwen2, emu3"
+
+/* The pattern that one of those names, or of tiktoken's own (cl100k_base, o200k_base,
+ * r50k_base, p50k_base), stands for; NULL: unknown. */
 const char *split_pattern_named(const char *name);
 
 #endif

@@ -23,6 +23,9 @@
 #include "shard/status.h"
 #include "shard/tokenizer/spm/tokenizer_charsmap.h"
 
+/* A file of no kind at all ends up here. */
+#define NO_MODEL "no tokenizer.json, no tiktoken file and no SentencePiece model"
+
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 enum { MODEL_PIECE = 1, MODEL_TRAINER_SPEC = 2, MODEL_NORMALIZER_SPEC = 3 };
 enum { PIECE_TEXT = 1, PIECE_SCORE = 2, PIECE_TYPE = 3 };
@@ -77,7 +80,7 @@ static int read_varint(struct cursor *c, uint64_t *value)
         if (byte < 0x80)
             return SHARD_OK;
     }
-    return fail(c, "no SentencePiece model: bad number at byte %zu", offset);
+    return fail(c, NO_MODEL ": bad number at byte %zu", offset);
 }
 
 static int take(struct cursor *c, struct field *f, uint64_t len)
@@ -108,7 +111,7 @@ static int read_field(struct cursor *c, struct field *f)
     f->number = tag >> 3;
     f->wire = (unsigned)(tag & 7);
     if (f->number == 0)
-        return fail(c, "no SentencePiece model: bad field at byte %zu", f->offset);
+        return fail(c, NO_MODEL ": bad field at byte %zu", f->offset);
     switch (f->wire) {
     case WIRE_VARINT:
         return read_varint(c, &f->value);
@@ -120,7 +123,7 @@ static int read_field(struct cursor *c, struct field *f)
         rc = read_varint(c, &len);
         return rc < 0 ? rc : take(c, f, len);
     default:
-        return fail(c, "no SentencePiece model: bad field at byte %zu", f->offset);
+        return fail(c, NO_MODEL ": bad field at byte %zu", f->offset);
     }
 }
 
@@ -245,7 +248,7 @@ int tokenizer_model_read(const void *model, size_t len, struct tokenizer_model *
             return rc;
     }
     if (out->n_pieces == 0)
-        return fail(&c, "no SentencePiece model: it has no pieces");
+        return fail(&c, NO_MODEL ": it has no pieces");
     return SHARD_OK;
 }
 

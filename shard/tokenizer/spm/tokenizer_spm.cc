@@ -65,8 +65,11 @@ static std::string copy_of(const unsigned char *bytes, size_t len)
     return {reinterpret_cast<const char *>(bytes), len};
 }
 
-static void describe(const spm *s, struct tokenizer_about *about)
+static void describe(const spm *s, uint64_t type, struct tokenizer_about *about)
 {
+    /* Of Unigram's ways of equal score the library's versions take different ones. */
+    if (type == TOKENIZER_UNIGRAM)
+        about->versions = "SentencePiece " SENTENCEPIECE_VERSION;
     about->n_pieces = static_cast<uint32_t>(s->processor.GetPieceSize());
     about->bos = s->processor.bos_id();
     about->eos = s->processor.eos_id();
@@ -97,7 +100,7 @@ static int load(spm *s, const struct tokenizer_model &info, const void *model, s
     if (info.type == TOKENIZER_BPE &&
         spm_words_new(&s->words, &info, model, len, s->charsmap.data()) != SHARD_OK)
         return SHARD_ENOMEM;
-    describe(s, about);
+    describe(s, info.type, about);
     return SHARD_OK;
 }
 

@@ -5,7 +5,8 @@
  * Ids are those of PyPI's tiktoken.Encoding with the same pattern, ranks and special
  * tokens: encode_ordinary() for plain special tokens, encode() with all of them allowed,
  * or none, for the others. Of special tokens that begin at the same place the longest is
- * found; tiktoken does not say which. */
+ * found; tiktoken does not say which. What the pattern leaves out of a text is lost there
+ * without a word; here such a text is refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "shard/tokenizer/bpe/bpe.h"
 #include "shard/tokenizer/bpe/piece_text.h"
 #include "shard/tokenizer/bpe/pieces.h"
+#include "shard/tokenizer/code_point.h"
 #include "shard/tokenizer/split/split.h"
 #include "shard/tokenizer/split/split_known.h"
 #include "shard/tokenizer/tiktoken/tiktoken_file.h"
@@ -50,6 +52,16 @@ static void close_tiktoken(void *state)
     free(t);
 }
 
+/* A misspelled name, not a regular expression. */
+static bool is_bare_word(const char *pattern)
+{
+    static const char alphabet[] = "_.-0123456789abcdefghijklmnopqrstuvwxyz"
+                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    return pattern[strspn(pattern, alphabet)] == '\0' &&
+           strcspn(pattern, alphabet + 3) < strlen(pattern);
+}
+
 static int open_split(struct tiktoken *t, const char *pattern, struct tokenizer_why *why)
 {
     char reason[400];
@@ -58,11 +70,17 @@ static int open_split(struct tiktoken *t, const char *pattern, struct tokenizer_
         snprintf(
             why->text, sizeof(why->text),
             "is a tiktoken file, which does not say how text is cut into words: name "
-            "its pattern (gpt2, cl100k, o200k, llama3, qwen2, emu3, or a regular "
-            "expression)");
+            "its pattern (" SPLIT_PATTERN_NAMES ", or a regular expression)");
         return SHARD_EINVAL;
     }
     const char *named = split_pattern_named(pattern);
+    if (named == NULL && is_bare_word(pattern)) {
+        snprintf(why->text, sizeof(why->text),
+                 "\"%.100s\" is the name of no pattern: they are " SPLIT_PATTERN_NAMES
+                 ", or write a regular expression",
+                 pattern);
+        return SHARD_EINVAL;
+    }
     const int rc =
         split_open(&t->split, named != NULL ? named : pattern, reason, sizeof(reason));
     if (rc == SHARD_EMODEL) {
@@ -173,17 +191,25 @@ static int open_worker(void **worker, const void *state)
 }
 
 static int encode_plain(struct tiktoken_worker *w, const char *text, size_t len,
-                        struct token_ids *ids)
+                        struct token_ids *ids, struct tokenizer_why *why)
 {
-    size_t start = 0, end = 0;
+    size_t start = 0, end = 0, done = 0;
     int rc;
 
     while ((rc = split_next(w->split, text, len, &start, &end)) == SHARD_OK) {
+        if (start > done)
+            break;
+        done = end;
         rc = bpe_encode(w->bpe, text + start, end - start, ids);
         if (rc != SHARD_OK)
             return rc;
     }
-    return rc == SHARD_EOF ? SHARD_OK : rc;
+    if (rc < 0 || done == len)
+        return rc < 0 ? rc : SHARD_OK;
+    const unsigned c = code_point_at((const unsigned char *)text + done, &end);
+    snprintf(why->text, sizeof(why->text),
+             "the pattern leaves out text, of which tiktoken makes no token: U+%04X", c);
+    return SHARD_EUNMATCHED;
 }
 
 /* The longest special token at the beginning of text; -1: none. */
@@ -224,7 +250,7 @@ static int encode(void *worker, const char *text, size_t len, struct token_ids *
     if (!shard_utf8_valid(text, len))
         return SHARD_EINVAL;
     if (w->t->mode == TOKENIZER_SPECIAL_PLAIN)
-        return encode_plain(w, text, len, ids);
+        return encode_plain(w, text, len, ids, why);
     for (size_t from = 0; from < len && rc == SHARD_OK;) {
         size_t at = from, named_len = 0;
         const int64_t id = find_named(w->t, text, len, &at, &named_len);
@@ -234,7 +260,7 @@ static int encode(void *worker, const char *text, size_t len, struct token_ids *
                      (int)(named_len < 100 ? named_len : 100), text + at, at);
             return SHARD_ESPECIAL;
         }
-        rc = encode_plain(w, text + from, at - from, ids);
+        rc = encode_plain(w, text + from, at - from, ids, why);
         if (rc == SHARD_OK && id >= 0)
             rc = token_ids_add(ids, (uint32_t)id);
         from = at + named_len;
