@@ -63,8 +63,10 @@ void tokenizer_worker_free(struct tokenizer_worker *w); /* accepts NULL */
 
 /* Token ids of text, without BOS or EOS. Gives *ids (release with free(); NULL where
  * *n_ids is 0). Returns SHARD_OK, SHARD_ENOMEM, SHARD_EINVAL (too long; for all but
- * SentencePiece also text that is not UTF-8), SHARD_ESPECIAL, or SHARD_EMATCH (a regular
- * expression met its match limit). The worker can go on after any of them. */
+ * SentencePiece also text that is not UTF-8), SHARD_ESPECIAL, SHARD_EMATCH (a regular
+ * expression met its match limit), or SHARD_EGROWTH (a tokenizer.json's normalizer makes
+ * more than 16 times as much of it, and 4096 bytes). The worker can go on after any of
+ * them. */
 int tokenizer_encode(struct tokenizer_worker *w, const char *text, size_t len,
                      uint32_t **ids, uint32_t *n_ids);
 

@@ -12,7 +12,7 @@
 
 /* What needs less than SMALL_TEXT_NEED does not ask: a worker has one text in hand. No
  * text of SMALL_TEXT bytes needs as much. */
-enum { SMALL_TEXT_NEED = 1 << 20, SMALL_TEXT = 1 << 12 };
+enum { SMALL_TEXT_NEED = 1 << 20, SMALL_TEXT = 1 << 10 };
 
 /* Bytes that parsing JSON holds for one byte of it, and for each comma and open bracket,
  * of which each may have a value behind it: measured are 2 of a text, and up to 179 for
@@ -38,14 +38,16 @@ static int refuse_text(struct job *job, struct sample *s, size_t part,
                        const struct ingest_alternative *a, int status, const char *why)
 {
     struct reject reject;
+    const enum reject_reason reason = status == SHARD_ESPECIAL ? REJECT_SPECIAL_TOKEN
+                                      : status == SHARD_EMATCH ? REJECT_MATCH_LIMIT
+                                                               : REJECT_TOO_LONG;
 
-    if (status != SHARD_ESPECIAL && status != SHARD_EMATCH)
+    if (status != SHARD_ESPECIAL && status != SHARD_EMATCH && status != SHARD_EGROWTH)
         return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
                         s->unit->input->name, a->name, s->in.key,
                         status == SHARD_ENOMEM ? ": out of memory" : "");
-    reject_set(&reject,
-               status == SHARD_ESPECIAL ? REJECT_SPECIAL_TOKEN : REJECT_MATCH_LIMIT,
-               "%s: %s", a->name, *why != '\0' ? why : shard_strerror(status));
+    reject_set(&reject, reason, "%s: %s", a->name,
+               *why != '\0' ? why : shard_strerror(status));
     sample_reject(s, (uint32_t)part, &reject);
     return 0;
 }
