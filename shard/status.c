@@ -27,9 +27,11 @@ const char *shard_strerror(int status)
     case SHARD_ESPECIAL:
         return "special token in a text";
     case SHARD_EMATCH:
-        return "match limit of a regular expression";
+        return "match limit of a tokenizer";
     case SHARD_EUNMATCHED:
         return "text that the tokenizer's pattern leaves out";
+    case SHARD_EGROWTH:
+        return "too long once it is normalized";
     default:
         return "unknown status";
     }

@@ -15,8 +15,9 @@ enum shard_status {
     SHARD_EINVAL = -6,   /* the caller's record or option breaks a limit of FORMAT.md */
     SHARD_EMODEL = -7,   /* a tokenizer model that is not what it should be */
     SHARD_ESPECIAL = -8, /* a text spells a special token, and is not to */
-    SHARD_EMATCH = -9, /* a text is too hard for a regular expression: its match limit */
-    SHARD_EUNMATCHED = -10 /* a tokenizer's pattern leaves a part of a text out */
+    SHARD_EMATCH = -9,   /* a text is too hard for a tokenizer: its limit of steps */
+    SHARD_EUNMATCHED = -10, /* a tokenizer's pattern leaves a part of a text out */
+    SHARD_EGROWTH = -11     /* a tokenizer's file makes too much of a text */
 };
 
 /* A short English name of `status`. Static; never NULL. */

@@ -49,8 +49,8 @@ struct tokenizer_options {
 };
 
 /* Opens the file of `len` bytes (not kept): a tokenizer.json, a tiktoken file or a
- * SentencePiece model, which it finds out. `what` names it in messages; options may be NULL.
- * Gives *out, even on failure, so that tokenizer_why() can explain; NULL only for
+ * SentencePiece model, which it finds out. `what` names it in messages; options may be
+ * NULL. Gives *out, even on failure, so that tokenizer_why() can explain; NULL only for
  * SHARD_ENOMEM. SHARD_EMODEL: not a file of these kinds, or one that asks for what is
  * not supported. SHARD_EINVAL: the options do not fit it. */
 int tokenizer_open(struct tokenizer **out, const void *bytes, size_t len,
@@ -64,8 +64,9 @@ void tokenizer_worker_free(struct tokenizer_worker *w); /* accepts NULL */
 /* Token ids of text, without BOS or EOS. Gives *ids (release with free(); NULL where
  * *n_ids is 0). Returns SHARD_OK, SHARD_ENOMEM, SHARD_EINVAL (too long; for all but
  * SentencePiece also text that is not UTF-8), SHARD_ESPECIAL, SHARD_EMATCH (a regular
- * expression met its match limit), or SHARD_EUNMATCHED (options.pattern does not cover
- * it). The worker can go on after any of them. */
+ * expression met its match limit), SHARD_EUNMATCHED (options.pattern does not cover it),
+ * or SHARD_EGROWTH (a tokenizer.json's normalizer makes more than 16 times as much of
+ * it, and 4096 bytes). The worker can go on after any of them. */
 int tokenizer_encode(struct tokenizer_worker *w, const char *text, size_t len,
                      uint32_t **ids, uint32_t *n_ids);
 

@@ -170,6 +170,135 @@ static void models_encode(void **state)
     }
 }
 
+/* The status of a text of n times `unit`, for a file of these members. */
+static int status_of(const char *members, const char *unit, size_t n)
+{
+    const size_t unit_len = strlen(unit);
+    char file[8192], *text = malloc(n * unit_len);
+    struct tokenizer *t;
+    uint32_t *ids = NULL, n_ids = 0;
+
+    assert_non_null(text);
+    for (size_t i = 0; i < n; i++)
+        memcpy(text + i * unit_len, unit, unit_len);
+    snprintf(file, sizeof(file), "{%s," MODEL "}", members);
+    if (open_text(&t, file, TOKENIZER_SPECIAL_PARSE) != SHARD_OK)
+        fail_msg("%s", tokenizer_why(t));
+    struct tokenizer_worker *w = tokenizer_worker_new(t);
+    assert_non_null(w);
+    const int rc = tokenizer_encode(w, text, n * unit_len, &ids, &n_ids);
+    assert_true((rc < 0) == (*tokenizer_worker_why(w) != '\0'));
+    free(ids);
+    free(text);
+    tokenizer_worker_free(w);
+    tokenizer_close(t);
+    return rc;
+}
+
+#define REPLACE(pattern, content)                                                        \
+    "{\"type\":\"Replace\",\"pattern\":{" pattern "},\"content\":\"" content "\"}"
+#define DOUBLE REPLACE("\"String\":\"a\"", "aa")
+#define EIGHT_DOUBLES                                                                    \
+    DOUBLE "," DOUBLE "," DOUBLE "," DOUBLE "," DOUBLE "," DOUBLE "," DOUBLE "," DOUBLE
+#define SIXTEEN "cccccccccccccccc"
+#define STEPS(steps) "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[" steps "]}"
+
+/* Of a text no more is made than 16 times as much, and 4096 bytes: in one step, by many,
+ * and by many texts between added tokens. */
+static void growth_is_bounded(void **state)
+{
+    static const char prepend[] =
+        STEPS("{\"type\":\"Prepend\",\"prepend\":\"" SIXTEEN
+              "\"}") ",\"added_tokens\":[" TOKEN(10, "<x>", PLAIN) "]";
+
+    (void)state;
+    assert_int_equal(status_of(STEPS(REPLACE("\"String\":\"a\"", SIXTEEN)), "a", 100000),
+                     SHARD_OK);
+    assert_int_equal(
+        status_of(STEPS(REPLACE("\"String\":\"a\"", SIXTEEN "c")), "a", 100000),
+        SHARD_EGROWTH);
+    assert_int_equal(
+        status_of(STEPS(REPLACE("\"String\":\"a\"", SIXTEEN "c")), "a", 4096), SHARD_OK);
+    assert_int_equal(status_of(STEPS(EIGHT_DOUBLES "," EIGHT_DOUBLES "," EIGHT_DOUBLES
+                                                   "," EIGHT_DOUBLES "," EIGHT_DOUBLES),
+                               "a", 1000),
+                     SHARD_EGROWTH);
+    assert_int_equal(status_of(STEPS(EIGHT_DOUBLES), "a", 10), SHARD_OK);
+    assert_int_equal(status_of(prepend, "a<x>", 1000), SHARD_OK);
+    assert_int_equal(
+        status_of(STEPS("{\"type\":\"Prepend\",\"prepend\":\"" SIXTEEN SIXTEEN SIXTEEN
+                            SIXTEEN SIXTEEN SIXTEEN
+                        "\"}") ",\"added_tokens\":[" TOKEN(10, "<x>", PLAIN) "]",
+                  "a<x>", 1000),
+        SHARD_EGROWTH);
+}
+
+/* What a step that lengthens texts makes tokenizing take is reckoned. */
+static void growth_is_reckoned(void **state)
+{
+    static const char *const files[] = {
+        "{" MODEL "}", "{" STEPS(DOUBLE) "," MODEL "}",
+        "{" STEPS(REPLACE("\"Regex\":\"a\"", SIXTEEN)) "," MODEL "}",
+        "{" STEPS(DOUBLE "," DOUBLE "," DOUBLE) "," MODEL "}"};
+    static const uint64_t need[] = {256, 256, 1024, 512};
+    struct tokenizer *t;
+
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(open_text(&t, files[i], TOKENIZER_SPECIAL_PLAIN), SHARD_OK);
+        assert_int_equal(tokenizer_memory(t, "a", 1), need[i]);
+        tokenizer_close(t);
+    }
+}
+
+/* A long token that nearly begins everywhere costs a text, not the hour; one of white
+ * space that takes more of it away is found in a million of them at once. */
+static void searches_end(void **state)
+{
+    char a[1001], token[2048];
+
+    (void)state;
+    memset(a, 'a', sizeof(a));
+    a[1000] = '\0';
+    snprintf(token, sizeof(token),
+             "\"added_tokens\":[{\"id\":10,\"content\":\"%sb\"," PLAIN "}]", a);
+    assert_int_equal(status_of(token, "a", 100000), SHARD_EMATCH);
+    assert_int_equal(status_of(token, "a", 1000), SHARD_OK);
+    assert_int_equal(status_of(token, "aaab", 100000), SHARD_OK);
+    assert_int_equal(status_of("\"added_tokens\":[" TOKEN(
+                                   4, " ", FLAGS(false, true, true, false, false)) "]",
+                               " ", 1000000),
+                     SHARD_OK);
+}
+
+/* A text of which nothing is a piece has no ids. */
+static void nothing_has_no_ids(void **state)
+{
+    static const char file[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},"
+                               "\"merges\":[]}}";
+
+    (void)state;
+    assert_string_equal(encoded(file, TOKENIZER_SPECIAL_PLAIN, "zz"), "");
+    assert_string_equal(encoded(file, TOKENIZER_SPECIAL_PLAIN, "zaz"), "0");
+}
+
+/* An empty pattern matches before every character, and at the end. */
+static void empty_patterns_match(void **state)
+{
+    (void)state;
+    assert_string_equal(encoded("{" STEPS(REPLACE("\"String\":\"\"", "c")) "," MODEL "}",
+                                TOKENIZER_SPECIAL_PLAIN, "ab"),
+                        "3 0 3 1 3");
+    assert_string_equal(encoded("{" STEPS(REPLACE("\"Regex\":\"\"", "c")) "," MODEL "}",
+                                TOKENIZER_SPECIAL_PLAIN, "ab"),
+                        "3 0 3 1 3");
+    assert_string_equal(
+        encoded("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\"},"
+                "\"behavior\":\"Isolated\",\"invert\":false}," MODEL "}",
+                TOKENIZER_SPECIAL_PLAIN, "ab"),
+        "0 1");
+}
+
 static void decodes(void **state)
 {
     static const struct {
@@ -487,6 +616,11 @@ int main(void)
         cmocka_unit_test(normalized_tokens_are_found),
         cmocka_unit_test(special_tokens_are_text),
         cmocka_unit_test(models_encode),
+        cmocka_unit_test(growth_is_bounded),
+        cmocka_unit_test(growth_is_reckoned),
+        cmocka_unit_test(searches_end),
+        cmocka_unit_test(nothing_has_no_ids),
+        cmocka_unit_test(empty_patterns_match),
         cmocka_unit_test(decodes),
         cmocka_unit_test(names_markers_and_pieces),
         cmocka_unit_test(dropout_of_0_is_none),

@@ -12,7 +12,7 @@
 
 /* What needs less than SMALL_TEXT_NEED does not ask: a worker has one text in hand. No
  * text of SMALL_TEXT bytes needs as much. */
-enum { SMALL_TEXT_NEED = 1 << 20, SMALL_TEXT = 1 << 12 };
+enum { SMALL_TEXT_NEED = 1 << 20, SMALL_TEXT = 1 << 10 };
 
 /* Bytes that parsing JSON holds for one byte of it, and for each comma and open bracket,
  * of which each may have a value behind it: measured are 2 of a text, and up to 179 for
@@ -42,6 +42,8 @@ static enum reject_reason reason_for(int status)
         return REJECT_MATCH_LIMIT;
     case SHARD_EUNMATCHED:
         return REJECT_NOT_MATCHED;
+    case SHARD_EGROWTH:
+        return REJECT_TOO_LONG;
     default:
         return REJECT_NONE;
     }

@@ -322,7 +322,7 @@ static int encode_part(struct bpe_worker *w, const char *part, size_t len,
     if (rc != 0)
         return rc < 0 ? rc : SHARD_OK;
     rc = encode_uncut(w, part, len, ids);
-    if (rc == SHARD_OK)
+    if (rc == SHARD_OK && ids->n > from)
         word_cache_put(w->cache, part, len, ids->at + from, ids->n - from);
     return rc;
 }
@@ -357,7 +357,7 @@ int bpe_encode(struct bpe_worker *w, const char *word, size_t len, struct token_
     if (rc != 0)
         return rc < 0 ? rc : SHARD_OK;
     rc = encode_unseen(w, word, len, ids);
-    if (rc == SHARD_OK && len <= MAX_CACHED)
+    if (rc == SHARD_OK && len <= MAX_CACHED && ids->n > from)
         word_cache_put(w->cache, word, len, ids->at + from, ids->n - from);
     return rc;
 }

@@ -10,8 +10,8 @@
 #include "shard/tokenizer/code_point.h"
 #include "shard/tokenizer/json/token_trie.h"
 
-/* Longer ones are refused: a search may walk as far from each place of a text. */
 enum { MAX_TOKENS = 1 << 20, MAX_CONTENT = 1024 };
+enum { STEPS_PER_BYTE = 256, FREE_STEPS = 1 << 20 };
 
 struct added_tokens {
     size_t n;
@@ -129,13 +129,13 @@ static void add_to_trie(struct json_config *c, struct added_tokens *a, size_t i,
 {
     const struct added_token *t = &a->tokens[i];
     const char *content = t->content;
-    size_t len = t->len;
+    size_t len = t->len, room = normalizer_room(len);
     uint32_t other = 0;
     size_t head;
     int rc = SHARD_OK;
 
     if (t->normalized)
-        rc = normalizer_apply(normalizer, content, len, &content, &len, &head);
+        rc = normalizer_apply(normalizer, content, len, &room, &content, &len, &head);
     if (rc == SHARD_OK && len > 0)
         rc = token_trie_add(&a->tries[t->normalized], content, len, (uint32_t)i + 1,
                             &other);
@@ -148,8 +148,8 @@ static void add_to_trie(struct json_config *c, struct added_tokens *a, size_t i,
                            other - 1, i);
     else if (rc < 0 || len == 0) {
         const size_t path = json_config_enter_at(c, i);
-        json_config_refuse(c, "content \"%s\" is nothing once it is normalized",
-                           t->content);
+        json_config_refuse(c, "content \"%s\" is %s once it is normalized", t->content,
+                           rc < 0 ? "too long" : "nothing");
         json_config_leave(c, path);
     }
     a->n_plain[t->normalized] += !t->special;
@@ -216,6 +216,11 @@ const struct added_token *added_tokens_at(const struct added_tokens *a, size_t i
     return &a->tokens[i];
 }
 
+size_t added_tokens_steps(size_t len)
+{
+    return len * STEPS_PER_BYTE + FREE_STEPS;
+}
+
 static bool within_word(const struct added_search *s, size_t start, size_t end)
 {
     const unsigned char *t = (const unsigned char *)s->text;
@@ -226,26 +231,28 @@ static bool within_word(const struct added_search *s, size_t start, size_t end)
            (end < s->len && is_word(code_point_at(t + end, &n)));
 }
 
-/* Where the white space before `start` begins. */
+/* Where the white space before `start`, and behind the last token, begins. */
 static size_t strip_left(const struct added_search *s, size_t start)
 {
     const unsigned char *t = (const unsigned char *)s->text;
 
-    while (start > 0) {
+    while (start > s->done) {
         const size_t n = code_point_before(t, start);
         size_t same;
         if (!code_point_is_white(code_point_at(t + start - n, &same)))
             break;
         start -= n;
     }
-    return start;
+    return start > s->done ? start : s->done;
 }
 
+/* Where the white space behind `end` ends: the last token may have come as far. */
 static size_t strip_right(const struct added_search *s, size_t end)
 {
     const unsigned char *t = (const unsigned char *)s->text;
     size_t n;
 
+    end = end > s->done ? end : s->done;
     while (end < s->len && code_point_is_white(code_point_at(t + end, &n)))
         end += n;
     return end;
@@ -262,15 +269,13 @@ const struct added_token *added_tokens_next(const struct added_tokens *a,
     uint32_t value;
 
     while ((value = token_trie_find(&a->tries[s->normalized], s->text, s->len,
-                                    s->searched, &start, &end)) != 0) {
+                                    s->searched, s->steps, &start, &end)) != 0) {
         const struct added_token *t = &a->tokens[value - 1];
         s->searched = end;
         if ((s->plain && t->special) || (t->single_word && within_word(s, start, end)))
             continue;
-        if (t->lstrip) {
-            const size_t from = strip_left(s, start);
-            start = from > s->done ? from : s->done;
-        }
+        if (t->lstrip)
+            start = strip_left(s, start);
         if (t->rstrip)
             end = strip_right(s, end);
         if (start >= end)

@@ -40,12 +40,18 @@ void added_tokens_free(struct added_tokens *a); /* accepts NULL */
 size_t added_tokens_count(const struct added_tokens *a);
 const struct added_token *added_tokens_at(const struct added_tokens *a, size_t i);
 
-/* A walk through a text. Begins with text, len, normalized and plain set, the rest 0. */
+/* Bytes that a search may look at in a text of len bytes, one of them many times. No text
+ * but one made for it comes near: of each of its bytes, that many would begin a token
+ * that is not there. */
+size_t added_tokens_steps(size_t len);
+
+/* A walk through a text. Begins with all down to `steps` set, the rest 0. */
 struct added_search {
     const char *text;
     size_t len;
     bool normalized;      /* which set */
     bool plain;           /* special tokens are text */
+    size_t *steps;        /* what is left of them; 0: the search has ended too early */
     size_t searched;      /* up to here */
     size_t done;          /* where the token found last ends, with its white space */
     size_t before, start; /* text before the token: [before, start), if that is any */

@@ -14,7 +14,8 @@
 #include "shard/tokenizer/json/normal_form.h"
 #include "shard/tokenizer/split/split.h"
 
-enum { MAX_STEPS = 64 };
+/* A short text may be lengthened by so much, whatever its length. */
+enum { MAX_STEPS = 64, ROOM = 4096 };
 
 enum step_kind { STEP_FORM, STEP_LOWER, STEP_REPLACE, STEP_PREPEND, STEP_STRIP };
 
@@ -24,6 +25,7 @@ struct step {
     struct split *pattern;
     char *content; /* of replace and prepend */
     size_t content_len;
+    uint32_t growth;  /* of replace: at most so many bytes of one */
     bool left, right; /* of strip */
 };
 
@@ -61,6 +63,19 @@ static void read_content(struct json_config *c, const json_t *object, const char
         memcpy(s->content, content, s->content_len + 1);
 }
 
+/* A string's matches are as long as it is; those of an expression may be empty, before
+ * each byte. */
+static uint32_t growth_of(const json_t *object, size_t content_len)
+{
+    const size_t len =
+        json_string_length(json_object_get(json_object_get(object, "pattern"), "String"));
+    const size_t growth = len > 0 ? (content_len + len - 1) / len : content_len + 1;
+
+    if (growth > NORMALIZER_GROWTH)
+        return NORMALIZER_GROWTH;
+    return growth > 1 ? (uint32_t)growth : 1;
+}
+
 static void read_replace(struct json_config *c, const json_t *object, struct step *s)
 {
     static const char *const members[] = {"type", "pattern", "content", NULL};
@@ -69,6 +84,7 @@ static void read_replace(struct json_config *c, const json_t *object, struct ste
     json_config_only(c, object, members);
     s->pattern = json_pattern_open(c, object);
     read_content(c, object, "content", s);
+    s->growth = growth_of(object, s->content_len);
 }
 
 static void read_prepend(struct json_config *c, const json_t *object, struct step *s)
@@ -207,16 +223,37 @@ void normalizer_worker_free(struct normalizer_worker *w)
     free(w);
 }
 
+size_t normalizer_room(size_t len)
+{
+    return (NORMALIZER_GROWTH - 1) * len + ROOM;
+}
+
+uint32_t normalizer_growth(const struct normalizer *n)
+{
+    uint32_t growth = 1;
+
+    for (size_t i = 0; i < n->n && growth < NORMALIZER_GROWTH; i++)
+        if (n->steps[i].kind == STEP_REPLACE)
+            growth *= n->steps[i].growth;
+    return growth < NORMALIZER_GROWTH ? growth : NORMALIZER_GROWTH;
+}
+
 /* A text on its way. */
 struct passage {
     const char *text;
     size_t len;
     size_t head; /* as normalizer_apply() gives it */
+    size_t room; /* by so many bytes it may become longer */
 };
 
 static bool equal(const struct step *s, const char *text, size_t len)
 {
     return len == s->content_len && memcmp(text, s->content, len) == 0;
+}
+
+static int put(struct shard_buffer *into, size_t most, const char *bytes, size_t len)
+{
+    return len > most - into->len ? SHARD_EGROWTH : shard_buffer_add(into, bytes, len);
 }
 
 /* The head of a text of which matches are replaced, one behind the other. */
@@ -244,32 +281,37 @@ static void head_replace(struct new_head *h, size_t start, size_t end, size_t co
     h->done = end;
 }
 
-/* Matches that are the content already change nothing but the head. */
+/* Matches that are the content already change nothing but the head. All are looked for,
+ * since the pattern begins anew only behind the last. */
 static int replace(const struct step *s, struct split_worker *pattern, struct passage *p,
                    struct shard_buffer *into)
 {
     struct new_head head = {.old = p->head};
+    const size_t most = p->len + p->room;
     size_t start = 0, end = 0, done = 0;
-    bool changed = false, room = true;
-    int rc = SHARD_EOF;
+    bool changed = false;
+    int rc = SHARD_EOF, added = SHARD_OK;
 
     into->len = 0;
     while (p->len > 0 &&
            (rc = split_next(pattern, p->text, p->len, &start, &end)) == SHARD_OK) {
         head_replace(&head, start, end, s->content_len);
-        if (!room || equal(s, p->text + start, end - start))
+        if (added != SHARD_OK || equal(s, p->text + start, end - start))
             continue;
         changed = true;
-        room = shard_buffer_add(into, p->text + done, start - done) == SHARD_OK &&
-               shard_buffer_add(into, s->content, s->content_len) == SHARD_OK;
+        added = put(into, most, p->text + done, start - done);
+        if (added == SHARD_OK)
+            added = put(into, most, s->content, s->content_len);
         done = end;
     }
     head_up_to(&head, p->len);
     p->head = head.head;
     if (rc < 0 || !changed)
         return rc < 0 ? rc : SHARD_OK;
-    if (!room || shard_buffer_add(into, p->text + done, p->len - done) < 0)
-        return SHARD_ENOMEM;
+    if (added == SHARD_OK)
+        added = put(into, most, p->text + done, p->len - done);
+    if (added != SHARD_OK)
+        return added;
     p->text = (const char *)into->data;
     p->len = into->len;
     return SHARD_OK;
@@ -279,6 +321,8 @@ static int prepend(const struct step *s, struct passage *p, struct shard_buffer 
 {
     if (p->len == 0 || s->content_len == 0)
         return SHARD_OK;
+    if (s->content_len > p->room)
+        return SHARD_EGROWTH;
     into->len = 0;
     if (shard_buffer_add(into, s->content, s->content_len) < 0 ||
         shard_buffer_add(into, p->text, p->len) < 0)
@@ -342,40 +386,58 @@ static int apply_form(const struct step *s, struct normal_form_scratch *scratch,
     return rc;
 }
 
-int normalizer_apply(struct normalizer_worker *w, const char *text, size_t len,
-                     const char **out, size_t *out_len, size_t *head)
+static int apply(struct normalizer_worker *w, size_t i, struct passage *p,
+                 struct shard_buffer *into)
 {
-    struct passage p = {text, len, 0};
+    const struct step *s = &w->normalizer->steps[i];
+
+    switch (s->kind) {
+    case STEP_FORM:
+        return apply_form(s, &w->scratch, p, into);
+    case STEP_LOWER:
+        return lower(p, into);
+    case STEP_REPLACE:
+        return replace(s, w->patterns[i], p, into);
+    case STEP_PREPEND:
+        return prepend(s, p, into);
+    default:
+        strip(s, p);
+        return SHARD_OK;
+    }
+}
+
+/* Takes what a step has added to a text of `before` bytes. */
+static int take_room(struct passage *p, size_t before)
+{
+    const size_t added = p->len > before ? p->len - before : 0;
+
+    if (added > p->room)
+        return SHARD_EGROWTH;
+    p->room -= added;
+    return SHARD_OK;
+}
+
+int normalizer_apply(struct normalizer_worker *w, const char *text, size_t len,
+                     size_t *room, const char **out, size_t *out_len, size_t *head)
+{
+    struct passage p = {text, len, 0, *room};
     int rc = SHARD_OK, other = 0; /* the buffer that does not hold the text */
 
     if (len > 0)
         (void)code_point_at((const unsigned char *)text, &p.head);
 
     for (size_t i = 0; i < w->normalizer->n && rc == SHARD_OK; i++) {
-        const struct step *s = &w->normalizer->steps[i];
         struct shard_buffer *into = &w->buffers[other];
-        switch (s->kind) {
-        case STEP_FORM:
-            rc = apply_form(s, &w->scratch, &p, into);
-            break;
-        case STEP_LOWER:
-            rc = lower(&p, into);
-            break;
-        case STEP_REPLACE:
-            rc = replace(s, w->patterns[i], &p, into);
-            break;
-        case STEP_PREPEND:
-            rc = prepend(s, &p, into);
-            break;
-        case STEP_STRIP:
-            strip(s, &p);
-            break;
-        }
+        const size_t before = p.len;
+        rc = apply(w, i, &p, into);
+        if (rc == SHARD_OK)
+            rc = take_room(&p, before);
         if (into->data != NULL && p.text == (const char *)into->data)
             other = !other;
     }
     *out = p.text;
     *out_len = p.len;
     *head = p.head;
+    *room = p.room;
     return rc;
 }

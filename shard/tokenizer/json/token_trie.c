@@ -81,9 +81,10 @@ void token_trie_free(struct token_trie *t)
     *t = (struct token_trie){.nodes = NULL};
 }
 
-/* The longest string at `at`; 0: none. */
+/* The longest string at `at`, which ends at *end; 0: none. *reached: behind what was
+ * looked at. */
 static uint32_t match(const struct token_trie *t, const unsigned char *text, size_t len,
-                      size_t at, size_t *end)
+                      size_t at, size_t *reached, size_t *end)
 {
     uint32_t node = t->roots[text[at++]], found = 0;
 
@@ -94,6 +95,7 @@ static uint32_t match(const struct token_trie *t, const unsigned char *text, siz
         }
         node = at < len ? find_child(t, node, text[at++]) : 0;
     }
+    *reached = at;
     return found;
 }
 
@@ -112,7 +114,7 @@ static size_t candidate(const struct token_trie *t, const unsigned char *text, s
 }
 
 uint32_t token_trie_find(const struct token_trie *t, const char *text, size_t len,
-                         size_t from, size_t *start, size_t *end)
+                         size_t from, size_t *steps, size_t *start, size_t *end)
 {
     const unsigned char *s = (const unsigned char *)text;
 
@@ -120,7 +122,11 @@ uint32_t token_trie_find(const struct token_trie *t, const char *text, size_t le
         return 0;
     for (size_t at = candidate(t, s, len, from); at < len;
          at = candidate(t, s, len, at + 1)) {
-        const uint32_t value = match(t, s, len, at, end);
+        size_t reached;
+        const uint32_t value = match(t, s, len, at, &reached, end);
+        *steps -= reached - at < *steps ? reached - at : *steps;
+        if (*steps == 0)
+            return 0;
         if (value != 0) {
             *start = at;
             return value;

@@ -28,9 +28,9 @@ int token_trie_add(struct token_trie *t, const char *string, size_t len, uint32_
                    uint32_t *before);
 void token_trie_free(struct token_trie *t);
 
-/* The first string at or behind `from`: its value, and [*start, *end); 0: there is none.
- */
+/* The first string at or behind `from`: its value, and [*start, *end); 0: there is none,
+ * or *steps, from which each byte that is compared is taken, has come to 0. */
 uint32_t token_trie_find(const struct token_trie *t, const char *text, size_t len,
-                         size_t from, size_t *start, size_t *end);
+                         size_t from, size_t *steps, size_t *start, size_t *end);
 
 #endif

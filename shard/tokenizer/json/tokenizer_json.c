@@ -37,6 +37,9 @@
 
 enum { MAX_FILE = 1 << 28, MAX_NESTING = 32, MAX_TEXT = 1 << 30 };
 
+/* Of a normalized text, as measured: a word as long as the text. */
+enum { MEMORY_PER_BYTE = 64 };
+
 struct state {
     struct pieces *pieces; /* of the model, and added ones */
     struct normalizer *normalizer;
@@ -57,6 +60,8 @@ struct worker {
     /* Of the text in hand. */
     struct token_ids *ids;
     struct tokenizer_why *why;
+    size_t room;  /* for what the normalizer adds */
+    size_t steps; /* for the search of added tokens */
 };
 
 static bool begins_with_mark(const void *bytes, size_t len)
@@ -206,6 +211,9 @@ static int open_json(void **state, const void *bytes, size_t len,
     about->n_pieces = pieces_end(s->pieces);
     about->special = modes[s->special];
     about->versions = s->versions;
+    if (s->normalizer != NULL &&
+        normalizer_growth(s->normalizer) > TOKENIZER_MEMORY_PER_BYTE / MEMORY_PER_BYTE)
+        about->memory_per_byte = MEMORY_PER_BYTE * normalizer_growth(s->normalizer);
     return c.rc;
 }
 
@@ -281,8 +289,11 @@ static int walk(struct worker *w, const char *text, size_t len, size_t head,
                 bool normalized, between *rest)
 {
     const bool plain = w->state->special == TOKENIZER_SPECIAL_PLAIN;
-    struct added_search s = {
-        .text = text, .len = len, .normalized = normalized, .plain = plain};
+    struct added_search s = {.text = text,
+                             .len = len,
+                             .normalized = normalized,
+                             .plain = plain,
+                             .steps = &w->steps};
     const struct added_token *t;
     int rc = SHARD_OK;
 
@@ -295,6 +306,8 @@ static int walk(struct worker *w, const char *text, size_t len, size_t head,
         if (rc == SHARD_OK)
             rc = add_token(w, t);
     }
+    if (rc == SHARD_OK && w->steps == 0)
+        return SHARD_EMATCH;
     if (rc == SHARD_OK && s.done < len)
         rc = rest(w, text + s.done, len - s.done, head > s.done ? head - s.done : 0);
     return rc;
@@ -308,7 +321,8 @@ static int encode_normalized(struct worker *w, const char *text, size_t len, siz
 static int encode_raw(struct worker *w, const char *text, size_t len, size_t head)
 {
     size_t head_made;
-    const int rc = normalizer_apply(w->normalizer, text, len, &text, &len, &head_made);
+    const int rc =
+        normalizer_apply(w->normalizer, text, len, &w->room, &text, &len, &head_made);
 
     return rc < 0 ? rc
                   : walk(w, text, len, head > 0 ? head_made : 0, true, encode_normalized);
@@ -321,6 +335,8 @@ static int encode(void *worker, const char *text, size_t len, struct token_ids *
 
     w->ids = ids;
     w->why = why;
+    w->room = normalizer_room(len);
+    w->steps = added_tokens_steps(len);
     if (len > MAX_TEXT || !shard_utf8_valid(text, len)) {
         snprintf(why->text, sizeof(why->text), "it is %s",
                  len > MAX_TEXT ? "longer than 1 GiB" : "not UTF-8");
@@ -328,8 +344,12 @@ static int encode(void *worker, const char *text, size_t len, struct token_ids *
     }
     const int rc = walk(w, text, len, 1, false, encode_raw);
     if (rc == SHARD_EMATCH)
+        snprintf(why->text, sizeof(why->text), "the tokenizer's %s too long on it",
+                 w->steps == 0 ? "added tokens take" : "regular expression takes");
+    if (rc == SHARD_EGROWTH)
         snprintf(why->text, sizeof(why->text),
-                 "a regular expression of the tokenizer takes too long on it");
+                 "the tokenizer's normalizer makes more than %d times as much of it",
+                 NORMALIZER_GROWTH);
     return rc;
 }
 

@@ -56,12 +56,15 @@ static int compile(struct split_regex *r, const struct shard_buffer *spelled, ch
                    size_t cap)
 {
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    /* A pattern of no bytes is one, too, but not at no address. */
+    const unsigned char *pattern =
+        spelled->data != NULL ? spelled->data : (PCRE2_SPTR) "";
     int error = PCRE2_ERROR_NOMEMORY;
     PCRE2_SIZE at;
 
     if (context != NULL && pcre2_set_newline(context, PCRE2_NEWLINE_LF) == 0)
-        r->code = pcre2_compile(spelled->data, spelled->len, PCRE2_UTF | PCRE2_UCP,
-                                &error, &at, context);
+        r->code = pcre2_compile(pattern, spelled->len, PCRE2_UTF | PCRE2_UCP, &error, &at,
+                                context);
     pcre2_compile_context_free(context);
     if (r->code == NULL)
         return fail(why, cap, error);
