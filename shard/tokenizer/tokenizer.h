@@ -49,8 +49,8 @@ struct tokenizer_options {
 };
 
 /* Opens the file of `len` bytes (not kept): a tokenizer.json, a tiktoken file or a
- * SentencePiece model, which it finds out. `what` names it in messages; options may be NULL.
- * Gives *out, even on failure, so that tokenizer_why() can explain; NULL only for
+ * SentencePiece model, which it finds out. `what` names it in messages; options may be
+ * NULL. Gives *out, even on failure, so that tokenizer_why() can explain; NULL only for
  * SHARD_ENOMEM. SHARD_EMODEL: not a file of these kinds, or one that asks for what is
  * not supported. SHARD_EINVAL: the options do not fit it. */
 int tokenizer_open(struct tokenizer **out, const void *bytes, size_t len,

@@ -212,7 +212,7 @@ static void finds_the_head(void **state)
 {
 #define REPLACE(from, to)                                                                \
     "{\"type\":\"Replace\",\"pattern\":{\"String\":\"" from "\"},\"content\":\"" to "\"" \
-                                                                                    "}"
+    "}"
     static const struct {
         const char *normalizer, *text;
         size_t head;
