@@ -93,7 +93,7 @@ def check_combinations(folder):
     path = folder / "some.json"
     n = 0
     every = list(combinations(everything=LONG))
-    for name, file in dice.sample(every, min(len(every), 1200 if LONG else 40)):
+    for name, file in dice.sample(every, min(len(every), 600 if LONG else 40)):
         dump_json(path, file)
         texts = corpus(special_of(path), 60 if LONG else 40, dice.randrange(1000))
         try:
