@@ -766,7 +766,8 @@ check-encoders: all python
 	    tests/run.sh $(ENCODER_TESTS)
 
 ## check-tokenizers: ids against PyPI's tokenizers, tiktoken and sentencepiece, on every code point and much more (5 minutes)
-TOKENIZER_TESTS := tests/python/test_tokenizer_json.py tests/python/test_tokenizer_tiktoken.py tests/python/test_tokenizer.py
+TOKENIZER_TESTS := tests/python/test_tokenizer_json.py tests/python/test_code_points.py tests/python/test_tokenizer_tiktoken.py \
+                   tests/python/test_tokenizer.py
 .PHONY: check-tokenizers
 check-tokenizers: everything
 	@tests/venv.sh $(VENV)

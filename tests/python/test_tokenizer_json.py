@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ids by tokenizer.json equal those of PyPI's tokenizers: over Qwen2.5's and CLIP's files, and over files in every
 combination of components, trained here; in all modes of special tokens; on texts of all kinds. With TOKENIZERS_LONG
-(make check-tokenizers) on more of them, and on every code point."""
+(make check-tokenizers) on more of them."""
 import json
-import os
 import pathlib
 import random
 import sys
 import tempfile
 
 try:
-    import tokenizers
+    import tokenizers  # noqa: F401
     from hypothesis import HealthCheck, given, settings
     from hypothesis import strategies as st
 except ImportError as missing:
@@ -18,37 +17,11 @@ except ImportError as missing:
     sys.exit(77)
 
 import tokenizing
-from tokenizer_files import (DIGITS, LOWER, NORMALIZERS, PRE_BYTE, PUNCTUATION, SPECIAL, TYPICAL, assembled, byte_level, combinations, flags_of, of_word_ends, replace, split,
-                             typical)
+from tokenizer_files import SPECIAL, TYPICAL, combinations, typical
+from tokenizers_referee import REJECTED, Referee
 from tokenizing import DATA, LONG, corpus, dump_json, encode, shortest, tell
 
-REJECTED = -1  # any status below 0
 findings = []
-
-
-class Referee:
-    """PyPI's tokenizers over one file."""
-
-    def __init__(self, path):
-        self.tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        decoder = self.tokenizer.get_added_tokens_decoder()
-        self.special = {i: token.content for i, token in decoder.items() if token.special}
-        model = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["model"]
-        self.unknown = model.get("unk_token")
-        # Of a word that is a special token whole, the referee makes it though it is to be text.
-        self.never = [content for content in self.special.values() if model.get("ignore_merges") and content in model["vocab"]]
-
-    def ids(self, texts, special):
-        self.tokenizer.encode_special_tokens = special == "plain"
-        found = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        if special == "reject":
-            return [REJECTED if self._spells(text, one) else one.ids for text, one in zip(texts, found)]
-        return [one.ids for one in found]
-
-    def _spells(self, text, encoding):
-        """Whether a special token was found in a text; unknown characters become one, too."""
-        return any(i in self.special and (self.special[i] != self.unknown or self.unknown.lower() in text[start:end].lower())
-                   for i, (start, end) in zip(encoding.ids, encoding.offsets))
 
 
 def tell_finding(text):
@@ -120,7 +93,7 @@ def check_combinations(folder):
     path = folder / "some.json"
     n = 0
     every = list(combinations(everything=LONG))
-    for name, file in dice.sample(every, min(len(every), 1200 if LONG else 40)):
+    for name, file in dice.sample(every, min(len(every), 600 if LONG else 40)):
         dump_json(path, file)
         texts = corpus(special_of(path), 60 if LONG else 40, dice.randrange(1000))
         try:
@@ -147,62 +120,6 @@ def check_hypothesis(folder):
         compare(f"{name}, hypothesis", dump_json(folder / "h.json", typical(name)), texts, "parse")
 
 
-# Classes of characters that regular expressions name, each as a pattern: its own, or one that holds it.
-CLASSES = {
-    "letters": r"\p{L}", "numbers": r"\p{N}", "spaces": r"\s", "punctuation": r"\p{P}", "symbols": r"\p{S}", "marks": r"\p{M}", "upper": r"\p{Lu}",
-    "lower": r"\p{Ll}", "words": r"\w", "digits": r"\d", "no case": r"(?i:k|s|x)", "alphabetic": "[[:alpha:]]", "alnum": "[[:alnum:]]",
-    "uppercase": "[[:upper:]]", "lowercase": r"\p{Lower}",
-    **{name: f"\\p{{{name}}}" for name in ("Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Z Cc Cf Co "
-                                            "Han Hiragana Katakana Latin Greek Cyrillic").split()},
-}
-
-
-def kinds_of_points():
-    """(name, what tells of a character, file): normalizers by pieces of bytes, cuts by pieces of ends of words."""
-    dice = random.Random(1)
-    plain = {"ignore_merges": False, "fuse_unk": False}
-    for normalizer in [*NORMALIZERS[1:6], {"type": "Strip", "strip_left": True, "strip_right": True}, replace(r"\s+", " ", "Regex")]:
-        yield normalizer["type"], tokenizing.around, assembled("across", normalizer, byte_level(True), plain, dice, 0)
-    for name, pattern in CLASSES.items():
-        yield name, tokenizing.between, of_word_ends(split(pattern))
-    for one in (DIGITS[1], PUNCTUATION[1], {"type": "Whitespace"}, {"type": "WhitespaceSplit"}):
-        yield one["type"], tokenizing.between, of_word_ends(one)
-
-
-def as_ranges(points):
-    ranges = []
-    for point in sorted(points):
-        if ranges and ranges[-1][1] == point - 1:
-            ranges[-1][1] = point
-        else:
-            ranges.append([point, point])
-    return [tuple(one) for one in ranges]
-
-
-def check_code_points(folder):
-    """Every code point that may differ: alone, between others, doubled."""
-    for name, around, file in kinds_of_points():
-        path = dump_json(folder / "points.json", file)
-        referee = Referee(path)
-        known = tokenizing.known_points(name)
-        texts = list(tokenizing.code_points(around))
-        ours = encode(path, texts, check=False)
-        if isinstance(ours, str):
-            tell_finding(f"{name}: refused: {ours}")
-            continue
-        bad = [text for text, _, _ in tokenizing.differing(texts, ours, referee.ids(texts, "plain"))]
-        singles = [(c, around(c)) for text in bad for c in sorted(set(text) - set("ab1- \u0345\u0323\u0301"))]
-        points = {ord(c) for (c, text), a, b in zip(singles, encode(path, [text for _, text in singles]), referee.ids(
-            [text for _, text in singles], "plain")) if a != b}
-        if bad and not points:
-            tell_finding(f"{name}: texts of code points differ, though none does alone: {bad[0]!a}")
-        new = points - known
-        print(f"{name}: {len(points)} code points differ, {len(new)} of them not listed")
-        if new:
-            tell_finding(f"{name}: code points that are not listed differ: " + " ".join(
-                f"{a:04X}" if a == b else f"{a:04X}-{b:04X}" for a, b in as_ranges(new)))
-
-
 def main():
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
@@ -210,8 +127,6 @@ def main():
         check_typical(folder)
         check_combinations(folder)
         check_hypothesis(folder)
-        if LONG:
-            check_code_points(folder)
     return len(findings) > 0
 
 

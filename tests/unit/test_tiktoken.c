@@ -308,9 +308,10 @@ static void refuses_what_is_damaged(void **state)
             "its pattern (gpt2, cl100k, o200k, llama3, qwen2, emu3, or a regular "
             "expression)");
     o.pattern = "gpt-2";
-    refused(file, &o, SHARD_EINVAL,
-            "f: \"gpt-2\" is the name of no pattern: they are gpt2, cl100k, o200k, llama3, "
-            "qwen2, emu3, or write a regular expression");
+    refused(
+        file, &o, SHARD_EINVAL,
+        "f: \"gpt-2\" is the name of no pattern: they are gpt2, cl100k, o200k, llama3, "
+        "qwen2, emu3, or write a regular expression");
     end[-1] = 'x';
     o.pattern = "gpt2";
     refused(file, &o, SHARD_EMODEL, "f: line 259 is not a piece in base64 and its rank");
