@@ -355,6 +355,43 @@ static void decodes(void **state)
     }
 }
 
+/* Added tokens come back as texts spell them, though a letter of theirs be that of a
+ * byte; one that merges make, and that is not special, as merges do. */
+static void decodes_added_tokens(void **state)
+{
+    static const char file[] =
+        "{\"decoder\":{\"type\":\"ByteLevel\"},\"added_tokens\":[" TOKEN(
+            3, "<\xc3\xa9>",
+            SPECIAL) "," TOKEN(1, "\xc3\xab",
+                               SPECIAL) "," TOKEN(4, "\xc3\xbc",
+                                                  PLAIN) ","
+                                                         "" TOKEN(
+                                                             2,
+                                                             "\xc3"
+                                                             "\xaf",
+                                                             PLAIN) "],"
+                                                                    "\"model\":{\"type\":"
+                                                                    "\"BPE\",\"vocab\":{"
+                                                                    "\"\xc3\xa9\":0,"
+                                                                    "\"\xc3\xab\":1,"
+                                                                    "\"\xc3\xaf\":2},"
+                                                                    "\"merges\":[]}}";
+    static const uint32_t ids[] = {0, 3, 1, 4, 2};
+    struct tokenizer *t;
+    char *text, shown[32];
+    size_t len;
+
+    (void)state;
+    if (open_text(&t, file, TOKENIZER_SPECIAL_PARSE) != SHARD_OK)
+        fail_msg("%s", tokenizer_why(t));
+    assert_int_equal(tokenizer_decode(t, ids, 5, &text, &len), SHARD_OK);
+    assert_string_equal(text, "\xe9<\xc3\xa9>\xc3\xab\xc3\xbc\xef");
+    (void)tokenizer_piece_shown(t, 1, shown, sizeof(shown));
+    assert_string_equal(shown, "\xc3\xab");
+    free(text);
+    tokenizer_close(t);
+}
+
 static void names_markers_and_pieces(void **state)
 {
     static const char *const processors[] = {
@@ -470,6 +507,9 @@ static void refuses_by_path(void **state)
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", "it has no pieces"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}",
          "model.vocab: \"b\": its id must be"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":65545},"
+         "\"merges\":[]}}",
+         "model.vocab: \"b\": its id must be a number of 0 to 65544"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}",
          "model.vocab: \"a\": its id must be"},
         {"{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":[\"a b\",\"a z\"]}}",
@@ -622,6 +662,7 @@ int main(void)
         cmocka_unit_test(nothing_has_no_ids),
         cmocka_unit_test(empty_patterns_match),
         cmocka_unit_test(decodes),
+        cmocka_unit_test(decodes_added_tokens),
         cmocka_unit_test(names_markers_and_pieces),
         cmocka_unit_test(dropout_of_0_is_none),
         cmocka_unit_test(refuses_by_path),

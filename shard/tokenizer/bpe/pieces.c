@@ -27,6 +27,13 @@ struct pieces {
     size_t n;
 };
 
+uint32_t pieces_highest_id(size_t n_pieces)
+{
+    const size_t id = n_pieces < PIECES_MAX_ID ? 4 * n_pieces + 65536 : PIECES_MAX_ID;
+
+    return id < PIECES_MAX_ID ? (uint32_t)id : PIECES_MAX_ID;
+}
+
 struct pieces *pieces_new(void)
 {
     return calloc(1, sizeof(struct pieces));

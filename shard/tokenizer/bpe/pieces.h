@@ -14,6 +14,10 @@ struct pieces;
 /* More ids than any vocabulary in use has: 16 million. */
 enum { PIECES_MAX_ID = (1 << 24) - 1 };
 
+/* The highest id that a file of so many pieces may have: each takes memory, also those
+ * that have none. */
+uint32_t pieces_highest_id(size_t n_pieces);
+
 /* NULL: no memory. */
 struct pieces *pieces_new(void);
 void pieces_free(struct pieces *p); /* accepts NULL */

@@ -16,7 +16,8 @@ enum { STEPS_PER_BYTE = 256, FREE_STEPS = 1 << 20 };
 struct added_tokens {
     size_t n;
     struct added_token *tokens;
-    uint32_t highest;           /* id */
+    uint64_t *ids;    /* in order: the id, and in the low half the token's place */
+    uint32_t highest; /* id */
     struct token_trie tries[2]; /* by `normalized`; values are a token's place + 1 */
     size_t n_plain[2];          /* of them, those that are not special */
 };
@@ -50,12 +51,13 @@ static uint32_t next_id(const struct added_tokens *a, size_t n_model)
 }
 
 static void place(struct json_config *c, const struct added_tokens *a,
-                  const struct added_token *t, struct pieces *pieces, size_t n_model)
+                  struct added_token *t, struct pieces *pieces, size_t n_model)
 {
     const int64_t piece = pieces_find(pieces, t->content, t->len);
     const uint32_t id = piece >= 0 ? (uint32_t)piece : next_id(a, n_model);
     const size_t path = json_config_enter(c, "id");
 
+    t->in_model = piece >= 0;
     if (t->id != id)
         json_config_refuse(c, "%u, where tokenizers takes the token for %u", t->id, id);
     json_config_leave(c, path);
@@ -106,9 +108,9 @@ static int by_id(const void *a, const void *b)
 }
 
 /* Two tokens of one id are two of one content. */
-static void refuse_twice(struct json_config *c, const struct added_tokens *a)
+static void refuse_twice(struct json_config *c, struct added_tokens *a)
 {
-    uint64_t *ids = calloc(a->n + 1, sizeof(*ids)); /* and places, in the low half */
+    uint64_t *ids = a->ids = calloc(a->n + 1, sizeof(*ids));
 
     if (ids == NULL) {
         json_config_no_memory(c);
@@ -121,7 +123,6 @@ static void refuse_twice(struct json_config *c, const struct added_tokens *a)
         if (ids[i] >> 32 == ids[i - 1] >> 32)
             json_config_refuse(c, "[%u] and [%u] are the same token",
                                (unsigned)ids[i - 1], (unsigned)ids[i]);
-    free(ids);
 }
 
 static void add_to_trie(struct json_config *c, struct added_tokens *a, size_t i,
@@ -201,6 +202,7 @@ void added_tokens_free(struct added_tokens *a)
     for (size_t i = 0; i < a->n; i++)
         free(a->tokens[i].content);
     free(a->tokens);
+    free(a->ids);
     token_trie_free(&a->tries[0]);
     token_trie_free(&a->tries[1]);
     free(a);
@@ -214,6 +216,22 @@ size_t added_tokens_count(const struct added_tokens *a)
 const struct added_token *added_tokens_at(const struct added_tokens *a, size_t i)
 {
     return &a->tokens[i];
+}
+
+const struct added_token *added_tokens_of(const struct added_tokens *a, uint32_t id)
+{
+    size_t from = 0, to = a->n;
+
+    while (from < to) {
+        const size_t middle = from + (to - from) / 2;
+        if (a->ids[middle] >> 32 == id)
+            return &a->tokens[(uint32_t)a->ids[middle]];
+        if (a->ids[middle] >> 32 < id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return NULL;
 }
 
 size_t added_tokens_steps(size_t len)

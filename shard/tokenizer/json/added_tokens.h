@@ -25,6 +25,7 @@ struct added_token {
     bool single_word;    /* not within a word */
     bool lstrip, rstrip; /* with the white space before, behind it */
     bool normalized, special;
+    bool in_model; /* it is a piece of the model, too */
 };
 
 struct added_tokens; /* immutable, shared */
@@ -39,6 +40,9 @@ void added_tokens_free(struct added_tokens *a); /* accepts NULL */
 
 size_t added_tokens_count(const struct added_tokens *a);
 const struct added_token *added_tokens_at(const struct added_tokens *a, size_t i);
+
+/* The token of an id; NULL: none has it. */
+const struct added_token *added_tokens_of(const struct added_tokens *a, uint32_t id);
 
 /* Bytes that a search may look at in a text of len bytes, one of them many times. No text
  * but one made for it comes near: of each of its bytes, that many would begin a token

@@ -14,6 +14,7 @@ enum { MAX_AFFIX = 64, N_FORMS = 4 };
 
 static void read_vocab(struct json_config *c, const json_t *vocab, struct pieces *pieces)
 {
+    const json_int_t highest = pieces_highest_id(json_object_size(vocab));
     const char *piece;
     size_t len;
     json_t *id;
@@ -26,13 +27,15 @@ static void read_vocab(struct json_config *c, const json_t *vocab, struct pieces
     {
         const json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
         int rc = SHARD_EINVAL;
-        if (value >= 0 && value <= PIECES_MAX_ID)
+        if (value >= 0 && value <= highest)
             rc = pieces_add(pieces, (uint32_t)value, piece, len);
         if (rc == SHARD_ENOMEM)
             json_config_no_memory(c);
         else if (rc < 0)
-            json_config_refuse(c, "\"%s\": its id must be a number of 0 to %d of its own",
-                               piece, PIECES_MAX_ID);
+            json_config_refuse(c,
+                               "\"%s\": its id must be a number of 0 to %d of its own "
+                               "(of so many pieces)",
+                               piece, (int)highest);
         if (c->rc < 0)
             return;
     }

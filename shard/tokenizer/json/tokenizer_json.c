@@ -20,6 +20,7 @@
 #include "shard/buffer.h"
 #include "shard/json_depth.h"
 #include "shard/status.h"
+#include "shard/tokenizer/code_point.h"
 #include "shard/tokenizer/json/added_tokens.h"
 #include "shard/tokenizer/bpe/bpe.h"
 #include "shard/tokenizer/json/bpe_json.h"
@@ -366,6 +367,41 @@ static int give(struct shard_buffer *b, char **text, size_t *len)
     return SHARD_OK;
 }
 
+/* Whether a piece is in letters of bytes, as those are that merges make; added tokens
+ * stand as they are found in texts. */
+static bool has_letters(const struct state *s, uint32_t id)
+{
+    const struct added_token *t = added_tokens_of(s->added, id);
+
+    return text_decoder_is_byte_level(s->decoder) &&
+           (t == NULL || (t->in_model && !t->special));
+}
+
+/* A piece for the decoder, which reads letters: those of the bytes of one that has
+ * none. */
+static int add_piece(const struct state *s, uint32_t id,
+                     struct text_decoder_strings *pieces)
+{
+    size_t len;
+    const char *piece = pieces_get(s->pieces, id, &len);
+    struct shard_buffer letters = {NULL, 0, 0};
+    unsigned char letter[4];
+    int rc = SHARD_OK;
+
+    if (piece == NULL)
+        return SHARD_EINVAL;
+    if (!text_decoder_is_byte_level(s->decoder) || has_letters(s, id))
+        return text_decoder_strings_add(pieces, piece, len);
+    for (size_t i = 0; i < len && rc == SHARD_OK; i++)
+        rc = shard_buffer_add(
+            &letters, letter,
+            code_point_put(byte_letter((unsigned char)piece[i]), letter));
+    if (rc == SHARD_OK)
+        rc = text_decoder_strings_add(pieces, letters.data, letters.len);
+    shard_buffer_free(&letters);
+    return rc;
+}
+
 static int decode(const void *state, const uint32_t *ids, size_t n, char **text,
                   size_t *len)
 {
@@ -374,12 +410,8 @@ static int decode(const void *state, const uint32_t *ids, size_t n, char **text,
     struct shard_buffer out = {NULL, 0, 0};
     int rc = SHARD_OK;
 
-    for (size_t i = 0; i < n && rc == SHARD_OK; i++) {
-        size_t piece_len;
-        const char *piece = pieces_get(s->pieces, ids[i], &piece_len);
-        rc = piece != NULL ? text_decoder_strings_add(&pieces, piece, piece_len)
-                           : SHARD_EINVAL;
-    }
+    for (size_t i = 0; i < n && rc == SHARD_OK; i++)
+        rc = add_piece(s, ids[i], &pieces);
     if (rc == SHARD_OK)
         rc = text_decoder_apply(s->decoder, &pieces, &out);
     if (rc == SHARD_OK)
@@ -412,8 +444,7 @@ static size_t piece_shown(const void *state, uint32_t id, char *out, size_t cap)
     const struct state *s = state;
     size_t len, n;
     const char *piece = piece_of(s, id, &len);
-    unsigned char *bytes =
-        text_decoder_is_byte_level(s->decoder) ? malloc(len + 1) : NULL;
+    unsigned char *bytes = has_letters(s, id) ? malloc(len + 1) : NULL;
     size_t shown;
 
     if (bytes != NULL && byte_letters_read(piece, len, bytes, &n))

@@ -19,7 +19,7 @@
 #include "shard/tokenizer/bpe/merge_table.h"
 #include "shard/tokenizer/bpe/merge_word.h"
 
-enum { MAX_PIECE = 1 << 16, MAX_DIGITS = 8 };
+enum { MAX_PIECE = 1 << 16, MAX_DIGITS = 8, MIN_LINE = 7 };
 
 /* One line, without its line feed. */
 struct line {
@@ -81,8 +81,8 @@ bool tiktoken_file_like(const void *bytes, size_t len)
            shard_base64_decode(piece, line.n_bytes, line.base64, line.base64_len);
 }
 
-static int read_line(const char *at, const char *end, size_t number, struct pieces *p,
-                     char *why, size_t cap)
+static int read_line(const char *at, const char *end, size_t number, uint32_t highest,
+                     struct pieces *p, char *why, size_t cap)
 {
     unsigned char bytes[MAX_PIECE];
     struct line line;
@@ -92,20 +92,23 @@ static int read_line(const char *at, const char *end, size_t number, struct piec
         snprintf(why, cap, "line %zu is not a piece in base64 and its rank", number);
         return SHARD_EMODEL;
     }
+    if (line.rank > highest) {
+        snprintf(why, cap, "line %zu: the rank is above %u, too far for so few lines",
+                 number, highest);
+        return SHARD_EMODEL;
+    }
     const int rc = pieces_add(p, line.rank, (const char *)bytes, line.n_bytes);
     if (rc != SHARD_EINVAL)
         return rc;
-    if (line.rank > PIECES_MAX_ID)
-        snprintf(why, cap, "line %zu: the rank is above %d", number, PIECES_MAX_ID);
-    else
-        snprintf(why, cap, "line %zu: its piece or its rank stands on an earlier line",
-                 number);
+    snprintf(why, cap, "line %zu: its piece or its rank stands on an earlier line",
+             number);
     return SHARD_EMODEL;
 }
 
 int tiktoken_file_read(const void *bytes, size_t len, struct pieces *p, char *why,
                        size_t cap)
 {
+    const uint32_t highest = pieces_highest_id(len / MIN_LINE);
     const char *at = bytes, *const end = at + len;
     int rc = SHARD_OK;
 
@@ -113,7 +116,7 @@ int tiktoken_file_read(const void *bytes, size_t len, struct pieces *p, char *wh
         const char *feed = end_of_line(at, end);
 
         if (without_return(at, feed) > at)
-            rc = read_line(at, without_return(at, feed), number, p, why, cap);
+            rc = read_line(at, without_return(at, feed), number, highest, p, why, cap);
         at = feed + (feed < end);
     }
     return rc;
