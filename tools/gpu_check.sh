@@ -72,7 +72,7 @@ for path in sorted(Path("tests/data").glob("scenes-*.tar")):
             if member.name.endswith(".jpg") and member.size > 8000:
                 pictures[path.name, member.name] = scenes.extractfile(member).read()
 with tarfile.open(tar, "w") as out:
-    wanted = max(4 * len(batch), int(n / took * seconds))
+    wanted = max(4, round(n / took * seconds / len(batch))) * len(batch)  # whole batches, as the loop's
     for i in range(wanted):
         data = list(pictures.values())[i % len(pictures)]
         for name, content in ((f"{i:08d}.jpg", data), (f"{i:08d}.txt", b"a scene")):
@@ -87,10 +87,12 @@ status=0
 "$LATENTMILL_PYTHON" "$work/loop.py" "$SIZE" "$SECONDS_EACH" "$work/check.tar" --model "$model" --device "$device" "$@" || status=$?
 [ -e "$work/check.tar.rate" ] || exit 1
 read -r rate wanted <"$work/check.tar.rate"
+[ $# = 0 ] || set -- --encoder-args "$*"
 "$PROGRAM" prepare --out "$work/out" --size "$SIZE" --encoder "check=diffusers:$model" --devices "${device#cuda:}" \
-    --encoder-args "${*:-}" --tokenizer none "$work/check.tar" 2>"$work/log" || { cat "$work/log"; exit 1; }
+    "$@" --tokenizer none "$work/check.tar" 2>"$work/log" || { cat "$work/log"; exit 1; }
 tail -n 12 "$work/log"
-# The child's start, seconds of a run that is short, is not counted: what it says of itself is.
+# The child's start, seconds of a run that is short, is not counted: prepare's own figure begins at its hello, before
+# which it has encoded a batch, as the loop has.
 sed -nE 's/.* process(es)?, ([0-9.]+) images\/s.*/\2/p' "$work/log" |
     awk -v rate="$rate" '{ printf "prepare: %.1f images/s, %.0f %% of the loop\n", $1, 100 * $1 / rate }'
 exit $status

@@ -35,6 +35,14 @@ refused '--latent: no encoder of this run makes floats' --encoder pixels:png --l
 refused '--id-offset: no encoder of this run makes codes' --vae builtin --id-offset 7
 refused 'pixels:jpeg: must be jpeg:QUALITY, png, webp:QUALITY or webp:lossless, with QUALITY from 1 to 100' \
     --encoder pixels:jpeg
+refused '--devices: the encoder vae (vae) has no processes of its own' --vae builtin --devices cpu
+refused '--encoder-processes: the encoder p (pixels) has no processes of its own' \
+    --encoder p=pixels:png --encoder c=cmd:true --encoder-processes p=2
+refused '--encoder-args: the encoder vae (vae) has no processes of its own' --vae builtin --encoder-args '--dtype tf32'
+refused '--encoder-args: the encoder c (cmd) has all its words in COMMAND' \
+    --encoder c=cmd:true --encoder-args '--dtype=tf32'
+refused '--encoder-args: the encoder c (cmd) has all its words in COMMAND' \
+    --encoder c=cmd:true --encoder s=siglip:/nowhere --encoder-args c=--fast
 
 # One for all concerns those that it can concern.
 set -- --quiet --limit 1 --size 64

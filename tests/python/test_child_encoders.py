@@ -261,8 +261,8 @@ def test_broken(folder):
              r"it\)$")
     assert not os.path.exists(os.path.join(run.out, "pairs.rejects.jsonl"))
     run = Run(folder, "die other_hello", name="other", status=1)
-    run.says(r'^error: encoder it 0: after its restart its hello has another "encoder" than '
-             r"before$")
+    run.says(r'^error: encoder it 0: after its restart its hello has another "numerics" than '
+             r"before; it had failed at batch [0-9]+: 4 images of 16 x 16, the first pairs/[0-9]{3}$")
 
 
 def test_refused(folder):
@@ -296,12 +296,13 @@ def test_refused(folder):
     Run(folder, "bad_hello", name="bad-hello", status=2).says(
         r'^error: encoder it 0: the "encoder" of its hello cannot stand in a shard')
     Run(folder, options=["--vae", "builtin", "--encoder-processes", "vae=2"], name="none",
-        status=2).says(r"^error: --encoder vae=vae: it has no processes of its own$")
+        status=2).says(r"^error: --encoder-processes: the encoder vae \(vae\) has no processes of its own$")
     Run(folder, "silent", ["--encoder-timeout", "1"], name="silent", status=2).says(
         r"^error: encoder it 0: it has said no hello for 1 s \(--encoder-timeout\)$")
     for command, words in {
             "/nonexistent/program": r"cannot start: /nonexistent/program: No such file or dir",
             "true": r"it has ended with exit status 0$",
+            "echo hello": r"exit status 0; its standard output is for frames: print to standard error$",
             "echo hello, world, and more": r"its output is none of the protocol's",
             "sh -c 'kill -9 $$'": r"it was ended by signal 9$",
             "sh 'c": r"a quote is not closed$"}.items():

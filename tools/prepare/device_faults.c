@@ -92,8 +92,9 @@ static int blame(struct device_worker *w, struct device_request *r, const char *
     return PIPE_OK;
 }
 
-/* Starts the child again. *again: it has failed anew, and may be tried once more. */
-static int start_again(struct device_worker *w, bool *again)
+/* Starts the child again, which failed at `what`. *again: it has failed anew, and may be
+ * tried once more. */
+static int start_again(struct device_worker *w, const char *what, bool *again)
 {
     struct child_encoder *c = w->child;
     const json_t *said = w->stage->encoding->children->hello.json;
@@ -118,8 +119,8 @@ static int start_again(struct device_worker *w, bool *again)
     if (other)
         return job_fail(w->job,
                         "encoder %s %u: after its restart its hello has another \"%s\" "
-                        "than before",
-                        c->setup->label, c->number, other);
+                        "than before; it had failed at %s",
+                        c->setup->label, c->number, other, what);
     return PIPE_OK;
 }
 
@@ -127,6 +128,7 @@ static int start_again(struct device_worker *w, bool *again)
 static int restart(struct device_worker *w, const char *why, const char *what)
 {
     const int64_t most = w->stage->encoding->children->options->restarts;
+    const char *const batch = what;
     bool again = true;
     int rc = PIPE_OK;
 
@@ -141,7 +143,7 @@ static int restart(struct device_worker *w, const char *why, const char *what)
         device_say(w, "%s, at %s; starting it again (%lld of %lld)", why, what,
                    (long long)w->n_failures, (long long)most);
         atomic_fetch_add(&w->stage->restarts, 1);
-        rc = start_again(w, &again);
+        rc = start_again(w, batch, &again);
         why = w->child->why;
         what = "its start";
     }

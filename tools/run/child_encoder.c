@@ -190,6 +190,17 @@ static void hear_words(struct child_encoder *c)
         c->stalled_ns += clock_ns() - start;
 }
 
+/* What is to be said besides of one that ended amid what is no frame's head. */
+static const char *hint(const struct child_encoder *c)
+{
+    static const char magic[] = "LME1";
+    const size_t n = c->head_len < 4 ? c->head_len : 4;
+
+    return memcmp(c->head, magic, n) == 0
+               ? ""
+               : "; its standard output is for frames: print to standard error";
+}
+
 /* It, or its output, has ended. Its last words come before ours about it. */
 static enum child_event ended(struct child_encoder *c)
 {
@@ -208,9 +219,9 @@ static enum child_event ended(struct child_encoder *c)
     if (c->line_len > 0)
         say_line(c);
     if (WIFSIGNALED(status))
-        fail(c, "it was ended by signal %d", WTERMSIG(status));
+        fail(c, "it was ended by signal %d%s", WTERMSIG(status), hint(c));
     else
-        fail(c, "it has ended with exit status %d", WEXITSTATUS(status));
+        fail(c, "it has ended with exit status %d%s", WEXITSTATUS(status), hint(c));
     return CHILD_FAILED;
 }
 

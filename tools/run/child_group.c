@@ -47,6 +47,11 @@ bool child_group_has(const char *scheme)
     return find(scheme) < N_COMMANDS;
 }
 
+bool child_group_ships(const char *scheme)
+{
+    return child_group_has(scheme) && commands[find(scheme)].command;
+}
+
 const char *child_group_schemes(void)
 {
     return "cmd, diffusers, clip, siglip, dinov2, chameleon";
@@ -76,7 +81,7 @@ static int make_words(const struct child_group_options *o, const char *command,
                       unsigned i, const char *device, char ***words)
 {
     const char *python = getenv("LATENTMILL_PYTHON");
-    const bool ships = commands[find(o->scheme)].command != NULL;
+    const bool ships = child_group_ships(o->scheme);
     char number[16];
     const struct command_value values[] = {
         {"{i}", number},

@@ -344,16 +344,31 @@ void child_hello_free(struct child_hello *h)
     json_decref(h->json);
 }
 
+/* The first member that differs; NULL: none does. Lent by a or b. */
+static const char *different_member(json_t *a, json_t *b)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(
+        a, key, value) if (!json_equal(value, json_object_get(b, key))) return key;
+    json_object_foreach(b, key, value) if (!json_object_get(a, key)) return key;
+    return NULL;
+}
+
 const char *child_hello_difference(const json_t *a, const json_t *b)
 {
     static const char *const same[] = {"protocol", "encoder", "tensors"};
 
     for (size_t i = 0; i < sizeof(same) / sizeof(*same); i++) {
-        const json_t *of_a = json_object_get(a, same[i]);
-        const json_t *of_b = json_object_get(b, same[i]);
+        json_t *mine = json_object_get(a, same[i]);
+        json_t *other = json_object_get(b, same[i]);
+        const char *member;
 
-        if ((of_a || of_b) && !json_equal(of_a, of_b))
-            return same[i];
+        if ((!mine && !other) || json_equal(mine, other))
+            continue;
+        member = different_member(mine, other);
+        return member ? member : same[i];
     }
     return NULL;
 }

@@ -51,7 +51,7 @@ int child_hello_read(struct child_hello *h, json_t *json, uint32_t width, uint32
 void child_hello_free(struct child_hello *h);
 
 /* The first member that must be the same from every child and after every restart, and is
- * not; NULL: they are. Static. */
+ * not, of "encoder" the one in it; NULL: they are. Lent by a or b. */
 const char *child_hello_difference(const json_t *a, const json_t *b);
 
 #endif

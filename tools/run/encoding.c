@@ -87,10 +87,6 @@ static int choose(struct encoding *e, const struct encoding *same, const char *i
 
     if (child_group_has(r->scheme))
         return start_children(e);
-    if (encoder_request_is_named(r, "encoder-processes") ||
-        encoder_request_is_named(r, "encoder-args"))
-        return usage_error("--encoder %s=%s: it has no processes of its own", r->label,
-                           r->scheme);
     e->encoder = encoder_find(r->scheme);
     if (!e->encoder)
         return usage_error("--encoder %s:%s: there is no such scheme; there are vae, "

@@ -92,10 +92,56 @@ static int check_concerned(const struct models *m,
     return 0;
 }
 
+/* An encoder that cannot take the option: which has it by its label, or of which none can
+ * take what is `given`; NULL: there is none. */
+static const struct encoder_request *find_unable(const struct encoder_requests *requests,
+                                                 const char *option, bool given,
+                                                 bool (*takes)(const char *scheme))
+{
+    const struct encoder_request *first = given ? &requests->at[0] : NULL;
+
+    for (size_t i = 0; i < requests->n; i++) {
+        const struct encoder_request *r = &requests->at[i];
+
+        if (takes(r->scheme))
+            first = NULL;
+        else if (encoder_request_is_named(r, option))
+            return r;
+    }
+    return first;
+}
+
+/* The same of options of encoders in processes of their own. */
+static int check_processes(const struct encoder_requests *requests)
+{
+    static const struct {
+        const char *option;
+        bool (*takes)(const char *scheme);
+    } options[] = {{"encoder-args", child_group_ships},
+                   {"encoder-processes", child_group_has},
+                   {"devices", child_group_has}};
+    const bool devices = requests->at[0].process.devices != NULL;
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+        const char *option = options[i].option;
+        const bool given =
+            is_given(requests, option) || (devices && strcmp(option, "devices") == 0);
+        const struct encoder_request *r =
+            find_unable(requests, option, given, options[i].takes);
+
+        if (r)
+            return usage_error("--%s: the encoder %s (%s) has %s", option, r->label,
+                               r->scheme,
+                               child_group_has(r->scheme) ? "all its words in COMMAND"
+                                                          : "no processes of its own");
+    }
+    return 0;
+}
+
 int models_open_encoders(struct models *m, const struct encoder_requests *requests,
                          const struct text_options *text)
 {
-    int rc = 0;
+    int rc = check_processes(requests);
 
     for (size_t i = 0; i < requests->n && rc == 0; i++) {
         rc = open_encoder(m, &requests->at[i]);

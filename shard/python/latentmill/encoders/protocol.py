@@ -88,6 +88,9 @@ class Encoder(ABC):
     def describe(self, opening: Opening) -> dict[str, Any]:
         """The hello's members but "protocol". Runs first. May raise Refused."""
 
+    def warm_up(self, opening: Opening) -> None:
+        """Does before the hello is sent what would make the first batch slow."""
+
     def receive(self, rgb: npt.NDArray[np.uint8]) -> Any:
         """Makes what encode() gets of pixels (n, height, width, 3), on the thread that reads while
         another batch is computed: a copy on the device, say. rgb may not be written to."""
@@ -221,7 +224,9 @@ class _Session:
                 raise Refused(f"this encoder speaks protocol {PROTOCOL}, latentmill {asked['protocol']}: "
                               "install the package of the same version")
             encoder = start()
-            hello = encoder.describe(_opening(asked))
+            opening = _opening(asked)
+            hello = encoder.describe(opening)
+            encoder.warm_up(opening)
         except Refused as error:
             self._channel.send_error(0, REFUSED, _message(error))
             return None

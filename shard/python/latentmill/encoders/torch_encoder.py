@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import os
+import sys
 from abc import abstractmethod
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,18 @@ class TorchEncoder(Encoder):
         self.stored = opening.dtype
         if self.device.type == "cpu":  # shared by all children
             self.torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // opening.children))
+
+    def warm_up(self, opening: Opening) -> None:
+        """A whole batch of each size where kernels are compiled, or chosen and loaded; on a CPU, where it would take
+        as long as it saves, an image."""
+        n = self.options.batch if self.options.compile or self.device.type == "cuda" else 1
+        try:
+            for width, height in opening.sizes:
+                self.encode(self.receive(np.zeros((n, height, width, 3), np.uint8)))
+        except Exception as error:  # judged when it happens to a batch; not after what ends the process
+            if self.judge(error) != OUT_OF_MEMORY:
+                print(f"warming up: {error}", file=sys.stderr)
+        self.free()
 
     @property
     def numerics(self) -> str:
