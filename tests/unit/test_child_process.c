@@ -109,7 +109,7 @@ static void devices_are_found(void **state)
 static void start(struct child_process *c, const char *script, bool in)
 {
     char *argv[] = {"sh", "-c", (char *)script, NULL};
-    const struct child_streams streams = {.in = in, .err = false, .shared = -1};
+    const struct child_streams streams = {.in = in, .err = false};
 
     assert_int_equal(child_process_start(c, argv, &streams), 0);
 }
@@ -159,23 +159,6 @@ static void has_no_descriptor_of_ours(void **state)
     close(leak);
 }
 
-static void shared_memory_is_3(void **state)
-{
-    char *argv[] = {"sh", "-c", "cat <&3", NULL};
-    struct child_process c;
-    char text[20];
-
-    (void)state;
-    write_file("shared", "words");
-    const int fd = open("shared", O_RDONLY | O_CLOEXEC);
-    const struct child_streams streams = {.in = true, .err = true, .shared = fd};
-    assert_int_equal(child_process_start(&c, argv, &streams), 0);
-    read_all(c.out, text, sizeof(text));
-    assert_string_equal(text, "words");
-    child_process_stop(&c, 0);
-    close(fd);
-}
-
 static void signals_are_as_at_first(void **state)
 {
     struct child_process c;
@@ -195,7 +178,7 @@ static void signals_are_as_at_first(void **state)
 static void exec_failures_are_told(void **state)
 {
     char *missing[] = {"/nonexistent/encoder", NULL}, *folder[] = {"/tmp", NULL};
-    const struct child_streams streams = {.in = true, .err = true, .shared = -1};
+    const struct child_streams streams = {.in = true, .err = true};
     struct child_process c;
 
     (void)state;
@@ -305,7 +288,6 @@ int main(void)
         cmocka_unit_test(devices_are_found),
         cmocka_unit_test(streams_are_its_own),
         cmocka_unit_test(has_no_descriptor_of_ours),
-        cmocka_unit_test(shared_memory_is_3),
         cmocka_unit_test(signals_are_as_at_first),
         cmocka_unit_test(exec_failures_are_told),
         cmocka_unit_test(a_group_is_stopped),

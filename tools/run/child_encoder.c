@@ -78,8 +78,7 @@ static bool never_wait(int fd)
 
 int child_encoder_start(struct child_encoder *c)
 {
-    const struct child_streams streams = {
-        .in = true, .err = true, .shared = c->setup->shared};
+    const struct child_streams streams = {.in = true, .err = true};
     struct child_process *p = &c->process;
     int rc = child_process_start(p, c->argv, &streams);
 

@@ -31,10 +31,10 @@ struct child_group {
     struct child_encoder **children; /* n; NULL: not started */
 };
 
-/* Whether encoders of that scheme work in processes of their own; and all that do:
- * "cmd, diffusers, ...". */
+/* Whether encoders of that scheme work in processes of their own; and the names of all
+ * that do, as much as fits: "cmd, diffusers, ...". */
 bool child_group_has(const char *scheme);
-const char *child_group_schemes(void);
+void child_group_schemes(char *out, size_t cap);
 
 /* Starts all of them and hears their hellos. `options` are kept until it is closed.
  * Returns 0, or EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with

@@ -214,9 +214,8 @@ int child_hello_read(struct child_hello *h, json_t *json, const char *moments, c
                      size_t cap)
 {
     struct reading r = {.why = why, .cap = cap};
-    const char *device = json_string_value(json_object_get(json, "device"));
 
-    *h = (struct child_hello){.json = json_incref(json), .device = device ? device : ""};
+    *h = (struct child_hello){.json = json_incref(json)};
     get_integer(&r, json, "protocol", CHILD_PROTOCOL, CHILD_PROTOCOL);
     if (!r.bad)
         read_encoder(&r, h, moments);
@@ -224,7 +223,7 @@ int child_hello_read(struct child_hello *h, json_t *json, const char *moments, c
         read_tensors(&r, h);
     h->batch = (uint32_t)get_integer(&r, json, "batch", 1, CHILD_MAX_BATCH);
     h->wait_ms = (int)get_integer(&r, json, "wait_ms", 0, CHILD_MAX_WAIT_MS);
-    h->decodes = get_flag(&r, json, "decode", false);
+    (void)get_flag(&r, json, "decode", false);
     if (get_flag(&r, json, "memory", false))
         refuse(&r, "its hello asks for shared memory, which OPEN has not offered");
     if (r.no_memory)

@@ -15,14 +15,14 @@
 
 enum {
     WAIT_MS = 5,
-    SHARED = 3,        /* the child's descriptor of the shared memory */
+    N_STREAMS = 3,
     ABOVE_STREAMS = 10 /* where descriptors wait that dup2() must not overwrite */
 };
 
 /* What the child gets, and the pipe that ends, empty, when it has exec'ed. */
 struct spawn {
     char *const *argv;
-    int fds[SHARED + 1]; /* by their numbers in the child; -1: /dev/null, ours, none */
+    int fds[N_STREAMS]; /* by their numbers in the child; -1: /dev/null, ours */
     int report;
     pid_t parent;
     int n_descriptors; /* that may be open */
@@ -42,7 +42,7 @@ static void report_and_exit(const struct spawn *s)
 
 static void keep_descriptors(struct spawn *s)
 {
-    int *const mine[] = {&s->fds[0], &s->fds[1], &s->fds[2], &s->fds[SHARED], &s->report};
+    int *const mine[] = {&s->fds[0], &s->fds[1], &s->fds[2], &s->report};
 
     for (size_t i = 0; i < sizeof(mine) / sizeof(*mine); i++) {
         if (*mine[i] < 0)
@@ -51,21 +51,21 @@ static void keep_descriptors(struct spawn *s)
         if (*mine[i] < 0)
             report_and_exit(s);
     }
-    for (int i = 0; i <= SHARED; i++)
+    for (int i = 0; i < N_STREAMS; i++)
         if (s->fds[i] >= 0 && dup2(s->fds[i], i) < 0)
             report_and_exit(s);
 }
 
-/* What is behind `first` closes at exec. */
-static void close_others(const struct spawn *s, int first)
+/* What is behind the streams closes at exec. */
+static void close_others(const struct spawn *s)
 {
 #ifdef SYS_close_range
     const unsigned at_exec = 1u << 2; /* CLOSE_RANGE_CLOEXEC */
 
-    if (syscall(SYS_close_range, (unsigned)first, ~0u, at_exec) == 0)
+    if (syscall(SYS_close_range, (unsigned)N_STREAMS, ~0u, at_exec) == 0)
         return;
 #endif
-    for (int fd = first; fd < s->n_descriptors; fd++)
+    for (int fd = N_STREAMS; fd < s->n_descriptors; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
@@ -95,7 +95,7 @@ _Noreturn static void exec_child(struct spawn *s)
     if (s->fds[0] < 0)
         s->fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
     keep_descriptors(s);
-    close_others(s, s->fds[SHARED] >= 0 ? SHARED + 1 : SHARED);
+    close_others(s);
     reset_signals();
     execvp(s->argv[0], s->argv);
     report_and_exit(s);
@@ -153,7 +153,7 @@ int child_process_start(struct child_process *c, char *const argv[],
                         const struct child_streams *streams)
 {
     struct rlimit limit;
-    struct spawn s = {.argv = argv, .fds = {-1, -1, -1, streams->shared}, .report = -1};
+    struct spawn s = {.argv = argv, .fds = {-1, -1, -1}, .report = -1};
     int report = -1, rc;
 
     *c = (struct child_process){.in = -1, .out = -1, .err = -1};
@@ -170,7 +170,7 @@ int child_process_start(struct child_process *c, char *const argv[],
         rc = make_pipe(&c->err, &s.fds[2], false);
     if (rc == 0)
         rc = fork_child(c, &s);
-    for (int i = 0; i < SHARED; i++)
+    for (int i = 0; i < N_STREAMS; i++)
         close_end(&s.fds[i]);
     close_end(&s.report);
     if (rc == 0)

@@ -17,9 +17,8 @@ struct child_process {
 };
 
 struct child_streams {
-    bool in;    /* a pipe; else it reads nothing */
-    bool err;   /* a pipe; else it has ours */
-    int shared; /* becomes its descriptor 3; -1: none */
+    bool in;  /* a pipe; else it reads nothing */
+    bool err; /* a pipe; else it has ours */
 };
 
 /* Looks argv[0] up in PATH. Returns 0 or an errno, of exec too; *c is then empty. */

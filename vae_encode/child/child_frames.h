@@ -83,8 +83,8 @@ size_t child_dtype_width(uint32_t dtype);
 void child_pack_frame(unsigned char out[CHILD_FRAME_HEAD], enum child_frame_type type,
                       uint64_t len);
 
-/* The frame's head and the request's, for n images of width x height whose pixels, or
- * `offsets` in the shared memory, follow: `len` bytes. */
+/* The frame's head and the request's, for n images of width x height whose pixels
+ * follow: `len` bytes. */
 void child_pack_encode(unsigned char out[CHILD_FRAME_HEAD + CHILD_REQUEST_HEAD],
                        uint64_t id, uint32_t n, uint32_t width, uint32_t height,
                        uint64_t len);

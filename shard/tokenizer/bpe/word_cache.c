@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 2 MiB each: what a core's second cache holds of the first, where most words are. */
+/* 2 MiB each. Most words are in the first, which a core's second cache holds. */
 enum { N_SHORT = 1 << 15, N_LONG = 1 << 14 };
 enum { MAX_SHORT_WORD = 26, MAX_SHORT_IDS = 9 };
 
