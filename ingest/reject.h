@@ -34,7 +34,8 @@
     X(TOO_LONG, "too_long")                                                              \
     X(ENCODER_FAILED, "encoder_failed")                                                  \
     X(SPECIAL_TOKEN, "special_token")                                                    \
-    X(MATCH_LIMIT, "match_limit")
+    X(MATCH_LIMIT, "match_limit")                                                        \
+    X(NOT_TOKENIZED, "not_tokenized")
 
 enum reject_reason {
     REJECT_NONE = 0,

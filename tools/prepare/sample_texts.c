@@ -33,18 +33,21 @@ static void give_back_for_text(struct job *job, uint64_t taken)
         budget_give_back(&job->decode_mem, taken);
 }
 
-/* A text that is not to be tokenized rejects its sample; all else ends the run. */
+/* A text that is not to be tokenized, or cannot be, rejects its sample; a lack of memory
+ * ends the run. */
 static int refuse_text(struct job *job, struct sample *s, size_t part,
                        const struct ingest_alternative *a, int status, const char *why)
 {
     struct reject reject;
 
-    if (status != SHARD_ESPECIAL && status != SHARD_EMATCH)
-        return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
-                        s->unit->input->name, a->name, s->in.key,
-                        status == SHARD_ENOMEM ? ": out of memory" : "");
+    if (status == SHARD_ENOMEM)
+        return job_fail(job,
+                        "%s: caption %s of '%s' could not be tokenized: out of memory",
+                        s->unit->input->name, a->name, s->in.key);
     reject_set(&reject,
-               status == SHARD_ESPECIAL ? REJECT_SPECIAL_TOKEN : REJECT_MATCH_LIMIT,
+               status == SHARD_ESPECIAL ? REJECT_SPECIAL_TOKEN
+               : status == SHARD_EMATCH ? REJECT_MATCH_LIMIT
+                                        : REJECT_NOT_TOKENIZED,
                "%s: %s", a->name, *why != '\0' ? why : shard_strerror(status));
     sample_reject(s, (uint32_t)part, &reject);
     return 0;
