@@ -580,6 +580,7 @@ CLI_TESTS := \
 
 # tests/fuzz/X.c; tests/fuzz/corpus/X/ is its corpus.
 FUZZ_TARGETS := \
+    tests/fuzz/fuzz_child.c \
     tests/fuzz/fuzz_dataset_index.c \
     tests/fuzz/fuzz_decode.c \
     tests/fuzz/fuzz_documents.c \

@@ -35,7 +35,8 @@
     X(ENCODER_FAILED, "encoder_failed")                                                  \
     X(SPECIAL_TOKEN, "special_token")                                                    \
     X(MATCH_LIMIT, "match_limit")                                                        \
-    X(NOT_MATCHED, "not_matched")
+    X(NOT_MATCHED, "not_matched")                                                        \
+    X(NOT_TOKENIZED, "not_tokenized")
 
 enum reject_reason {
     REJECT_NONE = 0,

@@ -7,7 +7,8 @@
  *     rc = e->open(&worker, model, 256, 256, &cancel);
  *     rc = e->encode(worker, &images, tensors);
  *
- * The table has one entry for each scheme of `SCHEME:REST`. A model is immutable once
+ * The table has one entry for each scheme of `SCHEME:REST` whose encoders work in this
+ * process. A model is immutable once
  * loaded and may be shared by any number of threads; a worker belongs to one thread, and
  * is for images of one size. An image's tensors depend neither on its neighbours in the
  * batch nor on the number of workers. What a shard calls them, and the type it stores

@@ -26,6 +26,9 @@ extern "C" {
 struct tokenizer;
 struct tokenizer_worker;
 
+/* Longer files are refused. */
+enum { TOKENIZER_MAX_FILE = 1 << 28 };
+
 /* What becomes of special tokens that a text spells. */
 enum tokenizer_special_tokens {
     TOKENIZER_SPECIAL_PLAIN, /* they are text like any other */

@@ -65,6 +65,10 @@ struct tokenizer_kind {
     int64_t (*piece_id)(const void *state, const char *piece);
 };
 
+/* What tokenizer_special() says of files whose special tokens are up to the options.
+ * Static. */
+const char *tokenizer_word(enum tokenizer_special_tokens mode);
+
 extern const struct tokenizer_kind tokenizer_kind_json;
 extern const struct tokenizer_kind tokenizer_kind_spm;
 extern const struct tokenizer_kind tokenizer_kind_tiktoken;

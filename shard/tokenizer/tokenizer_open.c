@@ -60,8 +60,13 @@ int tokenizer_open(struct tokenizer **out, const void *bytes, size_t len,
         return SHARD_ENOMEM;
     t->kind = kind_of(bytes, len);
     t->about = nothing;
-    const int rc = t->kind->open(&t->state, bytes, len,
-                                 options != NULL ? options : &defaults, &t->about, &why);
+    int rc = SHARD_EMODEL;
+    if (len > TOKENIZER_MAX_FILE)
+        snprintf(why.text, sizeof(why.text), "is larger than %d MiB",
+                 TOKENIZER_MAX_FILE >> 20);
+    else
+        rc = t->kind->open(&t->state, bytes, len, options != NULL ? options : &defaults,
+                           &t->about, &why);
     if (rc == SHARD_OK)
         return rc;
     snprintf(t->why, sizeof(t->why), "%s: %s", what,
@@ -214,6 +219,15 @@ int64_t tokenizer_bos(const struct tokenizer *t)
 int64_t tokenizer_eos(const struct tokenizer *t)
 {
     return t->about.eos;
+}
+
+const char *tokenizer_word(enum tokenizer_special_tokens mode)
+{
+    static const char *const words[] = {[TOKENIZER_SPECIAL_PLAIN] = "plain",
+                                        [TOKENIZER_SPECIAL_PARSE] = "parsed",
+                                        [TOKENIZER_SPECIAL_REJECT] = "rejected"};
+
+    return words[mode];
 }
 
 const char *tokenizer_kind(const struct tokenizer *t)

@@ -15,7 +15,8 @@ refused()
     expect "nothing is made" test ! -e "$T/o"
 }
 
-refused '--encoder nothing:x: there is no such scheme; there are vae, pixels, cmd, diffusers, clip, siglip, dinov2, chameleon' --encoder a=nothing:x
+refused '--encoder a=nothing:x: there is no such scheme; there are vae, pixels, cmd, diffusers, clip, siglip, dinov2, chameleon' \
+    --encoder a=nothing:x --encoder-processes a=2
 refused '--encoder a:b=c: there is no such scheme; there are vae, pixels, cmd, diffusers, clip, siglip, dinov2, chameleon' --encoder a:b=c
 refused '--encoder vae: must be [LABEL=]SCHEME:REST, as vae:PATH is' --encoder vae
 refused '--encoder mirrored=: shards use that name for something else; take another label' \
@@ -33,6 +34,8 @@ refused '--latent p=...: PNG makes no floats' --encoder p=pixels:png --vae built
 refused '--moments: no encoder of this run makes latents' --encoder pixels:png --moments mean+logvar
 refused '--latent: no encoder of this run makes floats' --encoder pixels:png --latent fp32
 refused '--id-offset: no encoder of this run makes codes' --vae builtin --id-offset 7
+LATENTMILL_PYTHON=false refused "encoder diffusers 0: it has ended with exit status 1 (has the Python that is started, \
+python3 or LATENTMILL_PYTHON, the package? pip install './shard/python[encoders]')" --encoder diffusers:. --devices cpu
 refused 'pixels:jpeg: must be jpeg:QUALITY, png, webp:QUALITY or webp:lossless, with QUALITY from 1 to 100' \
     --encoder pixels:jpeg
 refused '--devices: the encoder vae (vae) has no processes of its own' --vae builtin --devices cpu

@@ -173,6 +173,13 @@ refused --out "$T/o" --special-token a=1 --special-token a=2 $scenes
 expect_match stderr '^error: --special-token a: is given twice$'
 refused --out "$T/o" --tokenizer none --special-tokens reject $scenes
 expect_match stderr '^error: --special-tokens, --special-token and --pattern need a tokenizer$'
+for mode in parse reject; do
+    refused --out "$T/o" --special-tokens $mode $scenes
+    expect_match stderr '^error: --tokenizer builtin: is a SentencePiece model: .*; special tokens must be plain$'
+done
+truncate -s 268435457 "$T/large.model"
+refused --out "$T/o" --tokenizer "$T/large.model" $scenes
+expect_match stderr '^error: --tokenizer .T/large.model: is larger than 256 MiB$'
 refused --out "$T/o" --special-tokens perhaps $scenes
 expect_match stderr 'must be one of plain|parse|reject'
 

@@ -71,6 +71,8 @@ def hello(said):
     numerics = "another" if "other_hello" in ARGS and n_starts > 1 else "scripted-1"
     encoder = {"kind": "latent", "of": "image", "family": "Scripted", "numerics": numerics,
                "reproducible": True, "channels": 1, "f": 8, "scale": [1.0], "shift": [0.0]}
+    if "multiple" in ARGS:
+        encoder["input"] = {"multiple": int(ARGS["multiple"])}
     if KIND == "codes":
         encoder = {**encoder, "kind": "codes", "codebook": 40}
     if KIND == "features":
@@ -136,6 +138,8 @@ def answer(ident, reds, dims, n_requests):
     if "close" in ARGS and second and first_time("close"):
         FRAMES.close()
         time.sleep(1000)
+    if "memory_first" in ARGS and first_time("memory_first"):
+        return error(ident, 1, "CUDA out of memory")
     if int(ARGS.get("abort_at", -1)) in reds:
         die(signal=True)
     if int(ARGS.get("die_at", -1)) in reds or int(ARGS.get("die_too_at", -1)) in reds:
@@ -184,7 +188,8 @@ def main():
     ahead = []
     while True:
         if not ahead:
-            ahead = [read_frame() for _ in range(2 if "ahead" in ARGS else 1)]
+            two = "ahead" in ARGS or "ahead_once" in ARGS and first_time("ahead")
+            ahead = [read_frame() for _ in range(2 if two else 1)]
         _, payload = ahead.pop(0)
         ident, n, w, h, _ = struct.unpack_from("<QIIII", payload)
         n_requests += 1

@@ -243,9 +243,34 @@ def test_device_memory(folder):
              r"images .*; from now on 8 at once$")
     sizes = [int(line.split()[1]) for line in run.lines("requests")]
     assert 2 in sizes and all(n <= 2 for n in sizes[-6:]), sizes
+    # a batch of before, longer than those of now, is sent again and answered
+    run = Run(folder, "ahead_once memory_first die batch=12 wait_ms=30000", ["--size", "512"],
+              name="longer")
+    run.check()
+    run.says(r"from now on 6 at once$")
+    assert sorted(int(line.split()[1]) for line in run.lines("requests")) == [6, 6, 12, 12, 12]
+    assert len(run.lines("starts")) == 2, run.words
     run = Run(folder, "memory_for=0", name="no-memory", status=1)
     run.says(r"^error: encoder it 0: a single image is too large for its device \(CUDA out of "
              r"memory\), at batch [0-9]+: 1 image of 16 x 16, pairs/")
+
+
+def test_multiple(folder):
+    """Sides are multiples of more than a latent's cell: its grid is what it says."""
+    Run(folder, "multiple=16", ["--size", "48", "--patch", "2"], name="multiple").check()
+    Run(folder, "multiple=16", ["--size", "48", "--patch", "4"], name="patch", status=2).says(
+        r"^error: --patch 4: does not divide the latent grid of 6 x 6 that is made by it$")
+    Run(folder, "multiple=16", ["--size", "40"], name="side", status=2).says(
+        r"^error: --size 40: must be a multiple of 16 for the encoder it$")
+
+
+def test_scale(folder):
+    """It says its own."""
+    Run(folder, options=["--scale", "it=0.5"], name="scale", status=2).says(
+        r"^error: --scale it=...: it works in processes of its own, which say their scale "
+        r"themselves$")
+    Run(folder, options=["--scale", "0.5"], name="scale", status=2).says(
+        r"^error: --scale: no encoder of this run makes latents in this process$")
 
 
 def test_broken(folder):

@@ -74,6 +74,7 @@ static struct shard_buffer matches(const char *pattern, const char *in, size_t l
     assert_int_equal(split_regex_open(&r, pattern, why, sizeof(why)), SHARD_OK);
     struct split_regex_worker *w = split_regex_worker_new(r);
     assert_non_null(w);
+    split_regex_begin(w);
     while ((rc = split_regex_next(w, in, len, &start, &end)) == SHARD_OK) {
         if (start == end)
             continue;
@@ -186,6 +187,7 @@ static void backtracking_ends(void **state)
     assert_int_equal(split_regex_next(w, long_text, sizeof(long_text) - 1, &start, &end),
                      SHARD_EMATCH);
     start = end = 0;
+    split_regex_begin(w);
     assert_int_equal(split_regex_next(w, "xaab", 4, &start, &end), SHARD_OK);
     assert_int_equal(start, 1);
     assert_int_equal(end, 4);
@@ -212,6 +214,7 @@ static void a_text_has_a_limit(void **state)
     while ((rc = split_regex_next(w, digits, N, &start, &end)) == SHARD_OK)
         ;
     assert_int_equal(rc, SHARD_EMATCH);
+    split_regex_begin(w);
     for (start = end = 0; split_regex_next(w, digits, FEW, &start, &end) == SHARD_OK; n++)
         ;
     assert_int_equal(n, FEW / 3);
@@ -221,6 +224,27 @@ static void a_text_has_a_limit(void **state)
 }
 
 /* A million equal characters are one match for each of the usual patterns. */
+/* Nothing is left of a text that was not gone through. */
+static void a_text_may_be_left(void **state)
+{
+    struct split_regex *r;
+    char why[256];
+    size_t start = 0, end = 0;
+
+    (void)state;
+    assert_int_equal(split_regex_open(&r, "x*", why, sizeof(why)), SHARD_OK);
+    struct split_regex_worker *w = split_regex_worker_new(r);
+    split_regex_begin(w);
+    assert_int_equal(split_regex_next(w, "ab", 2, &start, &end), SHARD_OK);
+    assert_int_equal(end, 0);
+    split_regex_begin(w);
+    assert_int_equal(split_regex_next(w, "xa", 2, &start, &end), SHARD_OK);
+    assert_int_equal(start, 0);
+    assert_int_equal(end, 1);
+    split_regex_worker_free(w);
+    split_regex_close(r);
+}
+
 static void long_runs_match(void **state)
 {
     enum { N = 1000000 };
@@ -252,6 +276,7 @@ int main(void)
         cmocka_unit_test(matches_as_oniguruma), cmocka_unit_test(refuses_what_may_differ),
         cmocka_unit_test(refuses_deep_nesting), cmocka_unit_test(backtracking_ends),
         cmocka_unit_test(a_text_has_a_limit),   cmocka_unit_test(long_runs_match),
+        cmocka_unit_test(a_text_may_be_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

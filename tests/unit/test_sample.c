@@ -12,9 +12,13 @@
 
 #include "ingest/status.h"
 #include "shard/draw.h"
+#include "shard/status.h"
+#include "shard/tokenizer/tokenizer.h"
 #include "tools/cli/text_options.h"
+#include "tools/prepare/job.h"
 #include "tools/prepare/sample.h"
 #include "tools/prepare/sample_record.h"
+#include "tools/prepare/sample_texts.h"
 
 enum { TENSOR_BYTES = 12 };
 
@@ -207,6 +211,37 @@ static void memory_of_many_images_goes(void **state)
     sample_free(s);
 }
 
+/* Longer than SentencePiece takes: nothing else ends. */
+static void a_text_that_is_too_long_is_rejected(void **state)
+{
+    const size_t len = ((size_t)1 << 28) + 1;
+    struct sample *s = sample_new(&room);
+    struct tokenizer *tokenizer;
+    struct job job;
+    size_t model_len;
+    const void *model = tokenizer_builtin(&model_len);
+
+    (void)state;
+    assert_int_equal(tokenizer_open(&tokenizer, model, model_len, "m", NULL), SHARD_OK);
+    assert_int_equal(job_init(&job, 1 << 20), 0);
+    job.tokenizer = tokenizer;
+    struct tokenizer_worker *worker = tokenizer_worker_new(tokenizer);
+    assert_int_equal(ingest_sample_set_parts(&s->in, 1), INGEST_OK);
+    s->in.parts[0].kind = INGEST_TEXT;
+    set_text(s, 0, 1);
+    free(s->in.parts[0].alternatives[0].text);
+    s->in.parts[0].alternatives[0].text = calloc(len, 1); /* pages that are never made */
+    s->in.parts[0].alternatives[0].text_len = len;
+    assert_int_equal(sample_make_room(s, &room), 0);
+    assert_int_equal(sample_tokenize(s, &job, worker), 0);
+    assert_int_equal(s->in.reject.reason, REJECT_NOT_TOKENIZED);
+    assert_string_equal(s->in.reject.detail, "txt: it is longer than 256 MiB");
+    sample_free(s);
+    tokenizer_worker_free(worker);
+    job_free(&job);
+    tokenizer_close(tokenizer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +249,7 @@ int main(void)
         cmocka_unit_test(tensors_stand_in_a_rows_order),
         cmocka_unit_test(memory_stays),
         cmocka_unit_test(memory_of_many_images_goes),
+        cmocka_unit_test(a_text_that_is_too_long_is_rejected),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

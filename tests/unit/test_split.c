@@ -101,6 +101,7 @@ static void compare(const struct referee *r, const char *text, size_t len)
     size_t start = 0, end = 0, at = 0;
 
     memcpy(copy, text, len);
+    split_begin(r->worker);
     for (int rc = SHARD_OK; rc == SHARD_OK; at = end) {
         const int n = pcre2_match(r->code, (const unsigned char *)copy, len, at,
                                   PCRE2_NO_UTF_CHECK, r->data, NULL);

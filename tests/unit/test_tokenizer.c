@@ -353,6 +353,13 @@ static void describes_itself(void **state)
     assert_string_equal(tokenizer_special(t), "user_defined");
     assert_string_equal(tokenizer_normalizer(t), "identity");
     tokenizer_close(t);
+    for (int mode = TOKENIZER_SPECIAL_PARSE; mode <= TOKENIZER_SPECIAL_REJECT; mode++) {
+        const struct tokenizer_options o = {.special_tokens = mode};
+
+        assert_int_equal(tokenizer_open(&t, model, len, "m", &o), SHARD_EINVAL);
+        assert_non_null(strstr(tokenizer_why(t), "special tokens must be plain"));
+        tokenizer_close(t);
+    }
 
     put_field(&b, 1, "\x0a\x05<unk>\x18\x02", 9);
     put_piece(&b, "a", 1);

@@ -12,8 +12,6 @@
 #include "tools/cli/print.h"
 #include "tools/store/store.h"
 
-enum { MAX_MODEL = 1 << 28 };
-
 /* What follows returns 1 where the model was found, 0 where not, -1: no memory. */
 
 static int has_sha256(const void *data, size_t len, const char *wanted)
@@ -97,7 +95,7 @@ static int open_model(struct dump_tokenizer *d, const void *model, size_t len,
 /* Gives *bytes, the whole file (release with free()). */
 static int read_file(const char *path, char **bytes, size_t *len)
 {
-    if (store_read(store_at(path), path, MAX_MODEL, bytes, len) == 0)
+    if (store_read(store_at(path), path, TOKENIZER_MAX_FILE, bytes, len) == 0)
         return 1;
     return errno == ENOMEM ? -1 : 0;
 }

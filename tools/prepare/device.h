@@ -99,7 +99,8 @@ int device_image_done(struct device_worker *w, struct sample *s);
 /* device_answer.c. A frame has come from the child. */
 int device_take_frame(struct device_worker *w);
 
-/* Bytes of the longest payload that may come. */
+/* Bytes of the longest payload that may come: batches of before w->most shrank may still
+ * be under way. */
 uint64_t device_longest_answer(const struct device_worker *w);
 
 /* device_faults.c. The child has failed, as `why` says: starts it again, and blames what

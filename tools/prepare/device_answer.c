@@ -11,6 +11,13 @@
 #include "tools/prepare/sample_tensors.h"
 #include "tools/run/clock.h"
 
+_Static_assert((int)CHILD_U16 == (int)SHARD_U16 && (int)CHILD_U32 == (int)SHARD_U32 &&
+                   (int)CHILD_I32 == (int)SHARD_I32 &&
+                   (int)CHILD_FP16 == (int)SHARD_FP16 &&
+                   (int)CHILD_BF16 == (int)SHARD_BF16 &&
+                   (int)CHILD_FP32 == (int)SHARD_FP32,
+               "types of answers are held against those that are stored");
+
 /* Whether the tensor may come so; NULL, or what is wrong. */
 static const char *check_dtype(const struct encoding *e, const struct encoder_tensor *t,
                                uint32_t dtype)
@@ -197,6 +204,7 @@ uint64_t device_longest_answer(const struct device_worker *w)
 
     for (size_t i = 0; i < e->about.n_tensors; i++)
         bytes += encoder_tensor_values(&e->about.tensors[i]) * sizeof(float);
-    bytes = CHILD_TENSORS_HEAD + w->most * bytes + e->about.n_tensors * CHILD_DESCRIPTOR;
+    bytes = CHILD_TENSORS_HEAD + e->children->hello.batch * bytes +
+            e->about.n_tensors * CHILD_DESCRIPTOR;
     return bytes > CHILD_MAX_ERROR ? bytes : CHILD_MAX_ERROR;
 }

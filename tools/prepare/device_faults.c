@@ -25,7 +25,7 @@ static void add_suspect(struct device_worker *w, struct device_request *r)
     w->suspects = r;
 }
 
-/* "batch 12 of 16 images from NAME/KEY on" */
+/* "batch 12: 16 images of 256 x 256, the first NAME/KEY" */
 static void describe(const struct device_request *r, char *out, size_t cap)
 {
     const struct sample *s = r->images[0].sample;

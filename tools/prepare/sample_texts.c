@@ -33,9 +33,12 @@ static void give_back_for_text(struct job *job, uint64_t taken)
         budget_give_back(&job->decode_mem, taken);
 }
 
+/* SHARD_ENOMEM alone has none. */
 static enum reject_reason reason_for(int status)
 {
     switch (status) {
+    case SHARD_ENOMEM:
+        return REJECT_NONE;
     case SHARD_ESPECIAL:
         return REJECT_SPECIAL_TOKEN;
     case SHARD_EMATCH:
@@ -45,11 +48,12 @@ static enum reject_reason reason_for(int status)
     case SHARD_EGROWTH:
         return REJECT_TOO_LONG;
     default:
-        return REJECT_NONE;
+        return REJECT_NOT_TOKENIZED;
     }
 }
 
-/* A text that is not to be tokenized rejects its sample; all else ends the run. */
+/* A text that is not to be tokenized, or cannot be, rejects its sample; a lack of memory
+ * ends the run. */
 static int refuse_text(struct job *job, struct sample *s, size_t part,
                        const struct ingest_alternative *a, int status, const char *why)
 {
@@ -57,9 +61,9 @@ static int refuse_text(struct job *job, struct sample *s, size_t part,
     struct reject reject;
 
     if (reason == REJECT_NONE)
-        return job_fail(job, "%s: caption %s of '%s' could not be tokenized%s",
-                        s->unit->input->name, a->name, s->in.key,
-                        status == SHARD_ENOMEM ? ": out of memory" : "");
+        return job_fail(job,
+                        "%s: caption %s of '%s' could not be tokenized: out of memory",
+                        s->unit->input->name, a->name, s->in.key);
     reject_set(&reject, reason, "%s: %s", a->name,
                *why != '\0' ? why : shard_strerror(status));
     sample_reject(s, (uint32_t)part, &reject);

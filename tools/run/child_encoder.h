@@ -7,7 +7,7 @@
  *     rc = child_encoder_greet(c, cancel_fd);         its hello is in c->hello then
  *     child_encoder_send(c, iov, n_iov);              when c->n_out is 0
  *     child_encoder_poll(c, fds); poll(fds, ...);
- *     event = child_encoder_step(c, fds);             CHILD_HAS_FRAME: c->frame,
+ *     event = child_encoder_step(c, fds);             its frame is in c->frame,
  * c->payload child_encoder_stop(c, grace_ms);
  *
  * What it says on standard error goes on to say(), a line at a time. It belongs to one

@@ -52,9 +52,14 @@ bool child_group_ships(const char *scheme)
     return child_group_has(scheme) && commands[find(scheme)].command;
 }
 
-const char *child_group_schemes(void)
+void child_group_schemes(char *out, size_t cap)
 {
-    return "cmd, diffusers, clip, siglip, dinov2, chameleon";
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < N_COMMANDS && len < cap; i++)
+        len += (size_t)snprintf(out + len, cap - len, "%s%s", i > 0 ? ", " : "",
+                                commands[i].scheme);
 }
 
 static int out_of_memory(void)
@@ -111,12 +116,20 @@ static json_t *open_json(const struct child_group_options *o, unsigned n)
                      (json_int_t)o->height, "dtype", o->dtype, "moments", o->moments);
 }
 
-/* The user must act, but where it is this machine that lacks something. */
-static int cannot_start(const struct child_encoder *c, const char *what)
+/* The user must act, but where it is this machine that lacks something. One that ships
+ * and ends without a word of the protocol has most likely not been found. */
+static int cannot_start(const struct child_group *g, const struct child_encoder *c,
+                        const char *what)
 {
+    const bool ships = commands[find(g->options->scheme)].command != NULL;
+
     if (!c->lacking)
-        return usage_error("encoder %s %u: %s%s", c->setup->label, c->number, what,
-                           c->why);
+        return usage_error(
+            "encoder %s %u: %s%s%s", c->setup->label, c->number, what, c->why,
+            ships && c->process.pid == 0 ? " (has the Python that is started, python3 or "
+                                           "LATENTMILL_PYTHON, the package? pip install "
+                                           "'./shard/python[encoders]')"
+                                         : "");
     print_to_stderr("error: encoder %s %u: %s%s", c->setup->label, c->number, what,
                     c->why);
     return EXIT_FAILED;
@@ -139,7 +152,7 @@ static int start_all(struct child_group *g, const struct device_list *devices)
         if (rc == 0 && !g->children[i])
             rc = out_of_memory();
         if (rc == 0 && child_encoder_start(g->children[i]) != 0)
-            rc = cannot_start(g->children[i], "cannot start: ");
+            rc = cannot_start(g, g->children[i], "cannot start: ");
     }
     free(command);
     return rc;
@@ -154,7 +167,7 @@ static int greet_all(struct child_group *g)
         const char *other;
 
         if (child_encoder_greet(c, -1) != GREETING_OK)
-            return cannot_start(c, "");
+            return cannot_start(g, c, "");
         other = child_hello_difference(g->children[0]->hello, c->hello);
         if (other)
             return usage_error(

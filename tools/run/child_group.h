@@ -31,10 +31,10 @@ struct child_group {
     struct child_encoder **children; /* n; NULL: not started */
 };
 
-/* Whether encoders of that scheme work in processes of their own; and all that do:
- * "cmd, diffusers, ...". */
+/* Whether encoders of that scheme work in processes of their own; and the names of all
+ * that do, as much as fits: "cmd, diffusers, ...". */
 bool child_group_has(const char *scheme);
-const char *child_group_schemes(void);
+void child_group_schemes(char *out, size_t cap);
 
 /* Whether the command of encoders of that scheme ships, so that words can stand behind. */
 bool child_group_ships(const char *scheme);

@@ -319,12 +319,9 @@ int child_hello_read(struct child_hello *h, json_t *json, uint32_t width, uint32
                      const char *moments, char *why, size_t cap)
 {
     struct reading r = {.why = why, .cap = cap};
-    const char *device = json_string_value(json_object_get(json, "device"));
 
-    *h = (struct child_hello){.json = json_incref(json),
-                              .width = width,
-                              .height = height,
-                              .device = device ? device : ""};
+    *h =
+        (struct child_hello){.json = json_incref(json), .width = width, .height = height};
     get_integer(&r, json, "protocol", CHILD_PROTOCOL, CHILD_PROTOCOL);
     if (!r.bad)
         read_encoder(&r, h, moments);
@@ -332,7 +329,7 @@ int child_hello_read(struct child_hello *h, json_t *json, uint32_t width, uint32
         read_tensors(&r, h);
     h->batch = (uint32_t)get_integer(&r, json, "batch", 1, CHILD_MAX_BATCH);
     h->wait_ms = (int)get_integer(&r, json, "wait_ms", 0, CHILD_MAX_WAIT_MS);
-    h->decodes = get_flag(&r, json, "decode", false);
+    (void)get_flag(&r, json, "decode", false);
     if (r.no_memory)
         return ENOMEM;
     return r.bad ? EINVAL : 0;

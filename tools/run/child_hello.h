@@ -39,8 +39,6 @@ struct child_hello {
     struct child_hello_tensor tensors[ENCODER_MAX_TENSORS]; /* at the size asked for */
     uint32_t batch;
     int wait_ms;
-    bool decodes;
-    const char *device; /* for people; "": not said */
 };
 
 /* Reads `json`, of which a reference is kept, said to OPEN with this size and these

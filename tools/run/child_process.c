@@ -56,16 +56,16 @@ static void keep_descriptors(struct spawn *s)
             report_and_exit(s);
 }
 
-/* What is behind `first` closes at exec. */
-static void close_others(const struct spawn *s, int first)
+/* What is behind the streams closes at exec. */
+static void close_others(const struct spawn *s)
 {
 #ifdef SYS_close_range
     const unsigned at_exec = 1u << 2; /* CLOSE_RANGE_CLOEXEC */
 
-    if (syscall(SYS_close_range, (unsigned)first, ~0u, at_exec) == 0)
+    if (syscall(SYS_close_range, (unsigned)N_STREAMS, ~0u, at_exec) == 0)
         return;
 #endif
-    for (int fd = first; fd < s->n_descriptors; fd++)
+    for (int fd = N_STREAMS; fd < s->n_descriptors; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
@@ -95,7 +95,7 @@ _Noreturn static void exec_child(struct spawn *s)
     if (s->fds[0] < 0)
         s->fds[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
     keep_descriptors(s);
-    close_others(s, N_STREAMS);
+    close_others(s);
     reset_signals();
     execvp(s->argv[0], s->argv);
     report_and_exit(s);

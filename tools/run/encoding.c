@@ -83,16 +83,19 @@ static int load(struct encoding *e, const struct encoding *same, const char *isa
 static int choose(struct encoding *e, const struct encoding *same, const char *isa)
 {
     const struct encoder_request *r = e->request;
+    const bool labelled = strcmp(r->label, r->scheme) != 0;
+    char schemes[100];
     int rc;
 
     if (child_group_has(r->scheme))
         return start_children(e);
+    child_group_schemes(schemes, sizeof(schemes));
     e->encoder = encoder_find(r->scheme);
     if (!e->encoder)
-        return usage_error("--encoder %s:%s: there is no such scheme; there are vae, "
+        return usage_error("--encoder %s%s%s:%s: there is no such scheme; there are vae, "
                            "pixels, %s",
-                           r->scheme, r->rest ? r->rest : "builtin",
-                           child_group_schemes());
+                           labelled ? r->label : "", labelled ? "=" : "", r->scheme,
+                           r->rest ? r->rest : "builtin", schemes);
     rc = load(e, same, isa);
     if (rc == 0)
         e->encoder->describe(e->model, (int)e->rendition.target_width,
@@ -116,6 +119,10 @@ static int check_latent(const struct encoding *e)
     static const char *const of_latents[] = {"scale", "moments"};
     const bool latents = encoder_has_latents(&e->about);
 
+    if (e->children && encoder_request_is_named(r, "scale"))
+        return usage_error("--scale %s=...: it works in processes of its own, which say "
+                           "their scale themselves",
+                           r->label);
     for (size_t i = 0; i < 2 && !latents; i++)
         if (encoder_request_is_named(r, of_latents[i]))
             return usage_error("--%s %s=...: %s makes no latents", of_latents[i],

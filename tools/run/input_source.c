@@ -96,7 +96,7 @@ static const char *callback_why(void *ctx)
 static int start_command(struct source *s)
 {
     char *argv[] = {"/bin/sh", "-c", s->input->text, NULL};
-    const struct child_streams streams = {0};
+    const struct child_streams streams = {.in = false, .err = false};
     const int rc = child_process_start(&s->child, argv, &streams);
 
     s->fd = s->child.out;

@@ -9,18 +9,21 @@
 #include "tools/cli/options.h"
 #include "vae_encode/vae.h"
 
-/* Readers make patches of whole windows of a latent. */
+/* Readers make patches of whole windows of a latent, (C, H, W). */
 static int check_patch(const struct encoding *e, int64_t patch)
 {
-    const int64_t w = (int64_t)e->rendition.target_width / e->about.multiple;
-    const int64_t h = (int64_t)e->rendition.target_height / e->about.multiple;
+    for (size_t i = 0; i < e->about.n_tensors; i++) {
+        const struct encoder_tensor *t = &e->about.tensors[i];
+        const uint32_t h = t->dims[1], w = t->dims[2];
 
-    if (!encoder_has_latents(&e->about) || (w % patch == 0 && h % patch == 0))
-        return 0;
-    return usage_error("--patch %lld: does not divide the latent grid of %lld x %lld%s%s",
-                       (long long)patch, (long long)w, (long long)h,
-                       strcmp(e->label, "vae") == 0 ? "" : " that is made by ",
-                       strcmp(e->label, "vae") == 0 ? "" : e->label);
+        if (t->kind == ENCODER_LATENT && (w % patch != 0 || h % patch != 0))
+            return usage_error("--patch %lld: does not divide the latent grid of %u x "
+                               "%u%s%s",
+                               (long long)patch, w, h,
+                               strcmp(e->label, "vae") == 0 ? "" : " that is made by ",
+                               strcmp(e->label, "vae") == 0 ? "" : e->label);
+    }
+    return 0;
 }
 
 static bool is_equal(const char *a, const char *b)
@@ -52,9 +55,25 @@ static int open_encoder(struct models *m, const struct encoder_request *r)
     return rc;
 }
 
-static bool makes_codes(const struct encoder_description *about)
+static bool makes_latents(const struct encoding *e)
 {
-    return about->tensors[0].kind == ENCODER_CODES;
+    return encoder_has_latents(&e->about);
+}
+
+static bool makes_floats(const struct encoding *e)
+{
+    return encoder_has_floats(&e->about);
+}
+
+static bool makes_codes(const struct encoding *e)
+{
+    return e->about.tensors[0].kind == ENCODER_CODES;
+}
+
+/* One in processes of its own says its scale itself. */
+static bool takes_scale(const struct encoding *e)
+{
+    return makes_latents(e) && !e->children;
 }
 
 static bool is_given(const struct encoder_requests *requests, const char *option)
@@ -74,19 +93,19 @@ static int check_concerned(const struct models *m,
 {
     static const struct {
         const char *option, *what;
-        bool (*makes)(const struct encoder_description *about);
-    } options[] = {{"scale", "latents", encoder_has_latents},
-                   {"moments", "latents", encoder_has_latents},
-                   {"latent", "floats", encoder_has_floats},
-                   {"id-offset", "codes", makes_codes}};
+        bool (*concerns)(const struct encoding *e);
+    } options[] = {{"scale", "makes latents in this process", takes_scale},
+                   {"moments", "makes latents", makes_latents},
+                   {"latent", "makes floats", makes_floats},
+                   {"id-offset", "makes codes", makes_codes}};
 
     for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
         bool any = false;
 
         for (size_t k = 0; k < m->n_encodings; k++)
-            any |= options[i].makes(&m->encodings[k].about);
+            any |= options[i].concerns(&m->encodings[k]);
         if (!any && is_given(requests, options[i].option))
-            return usage_error("--%s: no encoder of this run makes %s", options[i].option,
+            return usage_error("--%s: no encoder of this run %s", options[i].option,
                                options[i].what);
     }
     return 0;

@@ -16,8 +16,6 @@
 #include "tools/cli/print.h"
 #include "tools/run/model_advice.h"
 
-enum { MAX_FILE_BYTES = 64 << 20 };
-
 static int no_memory(void)
 {
     print_to_stderr("error: out of memory");
@@ -33,8 +31,11 @@ static int read_file(struct tokenization *t, const char *path)
 
     if (!f || fstat(fileno(f), &st) != 0)
         rc = model_cannot_open("--tokenizer", path, errno);
-    else if (!S_ISREG(st.st_mode) || st.st_size > MAX_FILE_BYTES)
+    else if (!S_ISREG(st.st_mode))
         rc = usage_error("--tokenizer %s: is not a tokenizer's file", path);
+    else if (st.st_size > TOKENIZER_MAX_FILE)
+        rc = usage_error("--tokenizer %s: is larger than %d MiB", path,
+                         TOKENIZER_MAX_FILE >> 20);
     else if (!(t->owned_bytes = malloc((size_t)st.st_size + 1)))
         rc = no_memory();
     else if (fread(t->owned_bytes, 1, (size_t)st.st_size, f) != (size_t)st.st_size)

@@ -3,8 +3,8 @@
 
 static const uint32_t MAGIC = 0x31454d4c; /* "LME1" */
 
-/* A descriptor has room for more dims than any encoder gives. */
-enum { DIMS = 8 };
+_Static_assert(CHILD_DESCRIPTOR == 8 + 4 * ENCODER_MAX_DIMS + 8,
+               "a descriptor has room for as many dims as an encoder gives");
 
 static void put32(unsigned char *out, uint32_t v)
 {
@@ -80,7 +80,7 @@ static const char *read_tensor(const unsigned char *in, size_t len, size_t *at,
 
     out->dtype = get32(descriptor);
     out->n_dims = get32(descriptor + 4);
-    out->n_bytes = get64(descriptor + 8 + 4 * DIMS);
+    out->n_bytes = get64(descriptor + 8 + 4 * ENCODER_MAX_DIMS);
     bytes = child_dtype_width(out->dtype);
     if (bytes == 0)
         return "a tensor's type is none of the protocol's";

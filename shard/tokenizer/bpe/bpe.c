@@ -17,7 +17,7 @@
 #include "shard/tokenizer/bpe/word_cache.h"
 #include "shard/tokenizer/bpe/word_cuts.h"
 
-enum { MAX_KEPT_SYMBOLS = 1 << 16, MAX_CACHED = 26 };
+enum { MAX_KEPT_SYMBOLS = 1 << 16 };
 enum { FIRST = 0, WITHIN = 1, LAST = 2, ALONE = 3 };
 
 struct bpe {
@@ -357,7 +357,7 @@ int bpe_encode(struct bpe_worker *w, const char *word, size_t len, struct token_
     if (rc != 0)
         return rc < 0 ? rc : SHARD_OK;
     rc = encode_unseen(w, word, len, ids);
-    if (rc == SHARD_OK && len <= MAX_CACHED && ids->n > from)
+    if (rc == SHARD_OK && len <= WORD_CACHE_SHORT_WORD && ids->n > from)
         word_cache_put(w->cache, word, len, ids->at + from, ids->n - from);
     return rc;
 }

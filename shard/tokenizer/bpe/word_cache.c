@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 2 MiB each: what a core's second cache holds of the first, where most words are. */
+/* 2 MiB each. Most words are in the first, which a core's second cache holds. */
 enum { N_SHORT = 1 << 15, N_LONG = 1 << 14 };
-enum { MAX_SHORT_WORD = 26, MAX_SHORT_IDS = 9 };
+enum { MAX_SHORT_IDS = 9 };
 
 /* A cache line: the word's length (0: free), the number of its ids, both. */
 struct short_line {
     uint8_t len, n;
-    char word[MAX_SHORT_WORD];
+    char word[WORD_CACHE_SHORT_WORD];
     uint32_t ids[MAX_SHORT_IDS];
 };
 
@@ -131,7 +131,7 @@ static size_t find_long(const struct word_cache *c, const char *word, size_t len
 size_t word_cache_find(const struct word_cache *c, const char *word, size_t len,
                        const uint32_t **ids)
 {
-    if (len <= MAX_SHORT_WORD) {
+    if (len <= WORD_CACHE_SHORT_WORD) {
         const struct short_line *line = &c->short_lines[place_of(word, len, N_SHORT)];
 
         for (int i = 0; i < 2; i++, line++)
@@ -172,7 +172,7 @@ void word_cache_put(struct word_cache *c, const char *word, size_t len,
 {
     if (len == 0 || len > WORD_CACHE_MAX_WORD || n_ids == 0 || n_ids > WORD_CACHE_MAX_IDS)
         return;
-    if (len <= MAX_SHORT_WORD && n_ids <= MAX_SHORT_IDS)
+    if (len <= WORD_CACHE_SHORT_WORD && n_ids <= MAX_SHORT_IDS)
         put_short(c, word, len, ids, n_ids);
     else
         put_long(c, word, len, ids, n_ids);

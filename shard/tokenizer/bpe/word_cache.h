@@ -17,6 +17,8 @@ extern "C" {
 
 /* Longer ones, and words of more ids, are not kept. */
 enum { WORD_CACHE_MAX_WORD = 62, WORD_CACHE_MAX_IDS = 16 };
+/* Those up to here have a table of their own, unless they have many ids. */
+enum { WORD_CACHE_SHORT_WORD = 26 };
 
 struct word_cache;
 

@@ -188,6 +188,29 @@ const json_t *json_config_array(struct json_config *c, const json_t *object,
     return NULL;
 }
 
+void json_config_sequence(struct json_config *c, const json_t *object, const char *key,
+                          void (*read)(struct json_config *c, const json_t *value,
+                                       void *to),
+                          void *to)
+{
+    const char *const members[] = {"type", key, NULL};
+    size_t i;
+    json_t *value;
+
+    json_config_only(c, object, members);
+    const json_t *list = json_config_array(c, object, key);
+    const size_t path = json_config_enter(c, key);
+    json_array_foreach((json_t *)list, i, value)
+    {
+        const size_t element = json_config_enter_at(c, i);
+        read(c, value, to);
+        json_config_leave(c, element);
+        if (c->rc < 0)
+            break;
+    }
+    json_config_leave(c, path);
+}
+
 void json_config_null(struct json_config *c, const json_t *object, const char *key,
                       const char *advice)
 {

@@ -54,6 +54,12 @@ uint32_t json_config_integer(struct json_config *c, const json_t *object, const 
                              uint32_t max);
 const json_t *json_config_array(struct json_config *c, const json_t *object,
                                 const char *key);
+/* Reads with read() all elements of array `key` of an object that has beside it only its
+ * type, up to the first fault. */
+void json_config_sequence(struct json_config *c, const json_t *object, const char *key,
+                          void (*read)(struct json_config *c, const json_t *value,
+                                       void *to),
+                          void *to);
 /* Faults a member that is there and not null. */
 void json_config_null(struct json_config *c, const json_t *object, const char *key,
                       const char *advice);

@@ -106,32 +106,10 @@ static void read_strip(struct json_config *c, const json_t *object, struct step 
     s->right = json_config_bool(c, object, "strip_right");
 }
 
-static void read_step(struct json_config *c, struct normalizer *n, const json_t *object);
-
-static void read_sequence(struct json_config *c, struct normalizer *n,
-                          const json_t *object)
-{
-    static const char *const members[] = {"type", "normalizers", NULL};
-    size_t i;
-    json_t *value;
-
-    json_config_only(c, object, members);
-    const json_t *list = json_config_array(c, object, "normalizers");
-    const size_t path = json_config_enter(c, "normalizers");
-    json_array_foreach((json_t *)list, i, value)
-    {
-        const size_t element = json_config_enter_at(c, i);
-        read_step(c, n, value);
-        json_config_leave(c, element);
-        if (c->rc < 0)
-            break;
-    }
-    json_config_leave(c, path);
-}
-
 /* One step, or all of a sequence. */
-static void read_step(struct json_config *c, struct normalizer *n, const json_t *object)
+static void read_step(struct json_config *c, const json_t *object, void *to)
 {
+    struct normalizer *n = to;
     static const char *const types[] = {"NFC",       "NFD",     "NFKC",    "NFKD",
                                         "Lowercase", "Replace", "Prepend", "Strip",
                                         "Sequence",  NULL};
@@ -139,7 +117,7 @@ static void read_step(struct json_config *c, struct normalizer *n, const json_t 
     const int type = json_config_type(c, object, types);
 
     if (type == 8) {
-        read_sequence(c, n, object);
+        json_config_sequence(c, object, "normalizers", read_step, n);
         return;
     }
     if (n->n == MAX_STEPS)
@@ -173,7 +151,7 @@ struct normalizer *normalizer_read(struct json_config *c, const json_t *value)
     }
     if (value != NULL && !json_is_null(value)) {
         const size_t path = json_config_enter(c, "normalizer");
-        read_step(c, n, value);
+        read_step(c, value, n);
         json_config_leave(c, path);
     }
     if (c->rc == SHARD_OK)
@@ -293,6 +271,7 @@ static int replace(const struct step *s, struct split_worker *pattern, struct pa
     int rc = SHARD_EOF, added = SHARD_OK;
 
     into->len = 0;
+    split_begin(pattern);
     while (p->len > 0 &&
            (rc = split_next(pattern, p->text, p->len, &start, &end)) == SHARD_OK) {
         head_replace(&head, start, end, s->content_len);

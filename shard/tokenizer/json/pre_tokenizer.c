@@ -187,30 +187,6 @@ static void read_metaspace(struct json_config *c, const json_t *object, struct s
     }
 }
 
-static void read_step(struct json_config *c, struct pre_tokenizer *p,
-                      const json_t *object);
-
-static void read_sequence(struct json_config *c, struct pre_tokenizer *p,
-                          const json_t *object)
-{
-    static const char *const members[] = {"type", "pretokenizers", NULL};
-    size_t i;
-    json_t *value;
-
-    json_config_only(c, object, members);
-    const json_t *list = json_config_array(c, object, "pretokenizers");
-    const size_t path = json_config_enter(c, "pretokenizers");
-    json_array_foreach((json_t *)list, i, value)
-    {
-        const size_t element = json_config_enter_at(c, i);
-        read_step(c, p, value);
-        json_config_leave(c, element);
-        if (c->rc < 0)
-            break;
-    }
-    json_config_leave(c, path);
-}
-
 enum {
     BYTE_LEVEL,
     SPLIT,
@@ -223,9 +199,9 @@ enum {
 };
 
 /* One step, or all of a sequence. */
-static void read_step(struct json_config *c, struct pre_tokenizer *p,
-                      const json_t *object)
+static void read_step(struct json_config *c, const json_t *object, void *to)
 {
+    struct pre_tokenizer *p = to;
     static const char *const types[] = {
         [BYTE_LEVEL] = "ByteLevel",
         [SPLIT] = "Split",
@@ -240,7 +216,7 @@ static void read_step(struct json_config *c, struct pre_tokenizer *p,
     const int type = json_config_type(c, object, types);
 
     if (type == SEQUENCE) {
-        read_sequence(c, p, object);
+        json_config_sequence(c, object, "pretokenizers", read_step, p);
         return;
     }
     if (p->n == MAX_STEPS)
@@ -276,7 +252,7 @@ struct pre_tokenizer *pre_tokenizer_read(struct json_config *c, const json_t *va
     }
     if (value != NULL && !json_is_null(value)) {
         const size_t path = json_config_enter(c, "pre_tokenizer");
-        read_step(c, p, value);
+        read_step(c, value, p);
         json_config_leave(c, path);
     }
     if (c->rc == SHARD_OK)
@@ -424,6 +400,7 @@ static int cut(struct pre_tokenizer_worker *w, size_t i, struct span text)
     size_t done = 0, start = 0, end = 0;
     int rc = SHARD_OK, found;
 
+    split_begin(pattern);
     while ((found = split_next(pattern, text.text, text.len, &start, &end)) == SHARD_OK) {
         if (rc == SHARD_OK && start > done)
             rc = add_span(w, i, text, &p, done, start, false);

@@ -137,32 +137,9 @@ static void read_bpe_decoder(struct json_config *c, const json_t *object, struct
     read_content(c, object, "suffix", s);
 }
 
-static void read_step(struct json_config *c, struct text_decoder *d,
-                      const json_t *object);
-
-static void read_sequence(struct json_config *c, struct text_decoder *d,
-                          const json_t *object)
+static void read_step(struct json_config *c, const json_t *object, void *to)
 {
-    static const char *const members[] = {"type", "decoders", NULL};
-    size_t i;
-    json_t *value;
-
-    json_config_only(c, object, members);
-    const json_t *list = json_config_array(c, object, "decoders");
-    const size_t path = json_config_enter(c, "decoders");
-    json_array_foreach((json_t *)list, i, value)
-    {
-        const size_t element = json_config_enter_at(c, i);
-        read_step(c, d, value);
-        json_config_leave(c, element);
-        if (c->rc < 0)
-            break;
-    }
-    json_config_leave(c, path);
-}
-
-static void read_step(struct json_config *c, struct text_decoder *d, const json_t *object)
-{
+    struct text_decoder *d = to;
     static const char *const types[] = {
         [BYTE_LEVEL] = "ByteLevel",
         [BYTE_FALLBACK] = "ByteFallback",
@@ -177,7 +154,7 @@ static void read_step(struct json_config *c, struct text_decoder *d, const json_
     const int type = json_config_type(c, object, types);
 
     if (type == SEQUENCE) {
-        read_sequence(c, d, object);
+        json_config_sequence(c, object, "decoders", read_step, d);
         return;
     }
     if (d->n == MAX_STEPS)
@@ -213,7 +190,7 @@ struct text_decoder *text_decoder_read(struct json_config *c, const json_t *valu
     d->none = value == NULL || json_is_null(value);
     if (!d->none) {
         const size_t path = json_config_enter(c, "decoder");
-        read_step(c, d, value);
+        read_step(c, value, d);
         json_config_leave(c, path);
     }
     if (c->rc == SHARD_OK)
@@ -338,6 +315,7 @@ static int replace_in(const struct step *step, struct split_worker *pattern,
     size_t start = 0, end = 0, done = 0;
     int rc;
 
+    split_begin(pattern);
     while ((rc = split_next(pattern, s.text, s.len, &start, &end)) == SHARD_OK) {
         if (shard_buffer_add(into, s.text + done, start - done) < 0 ||
             shard_buffer_add(into, step->content, step->content_len) < 0)

@@ -12,9 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include <jansson.h>
-#include <pcre2.h>
 #include <utf8proc.h>
 
 #include "shard/buffer.h"
@@ -33,10 +31,11 @@
 #include "shard/tokenizer/json/post_processor.h"
 #include "shard/tokenizer/json/pre_tokenizer.h"
 #include "shard/tokenizer/json/text_decoder.h"
+#include "shard/tokenizer/split/split.h"
 #include "shard/tokenizer/tokenizer_kinds.h"
 #include "shard/valid_utf8.h"
 
-enum { MAX_FILE = 1 << 28, MAX_NESTING = 32, MAX_TEXT = 1 << 30 };
+enum { MAX_NESTING = 32, MAX_TEXT = 1 << 30 };
 
 /* Of a normalized text, as measured: a word as long as the text. */
 enum { MEMORY_PER_BYTE = 64 };
@@ -50,7 +49,7 @@ struct state {
     struct bpe *bpe;
     struct text_decoder *decoder;
     enum tokenizer_special_tokens special;
-    char versions[160];
+    char versions[SPLIT_VERSIONS_CAP + 64];
 };
 
 struct worker {
@@ -96,10 +95,6 @@ static json_t *parse_file(struct json_config *c, const char *text, size_t len)
 {
     json_error_t error;
 
-    if (len > MAX_FILE) {
-        json_config_refuse(c, "larger than %d MiB", MAX_FILE >> 20);
-        return NULL;
-    }
     if (begins_with_mark(text, len)) {
         json_config_refuse(c, "it begins with a byte order mark (EF BB BF), which "
                               "tokenizers refuses too: remove it");
@@ -158,14 +153,10 @@ static void read_model(struct json_config *c, const json_t *root, struct state *
 
 static void name_versions(struct state *s)
 {
-    char unicode[32] = "?", pcre2[64] = "?";
+    char split[SPLIT_VERSIONS_CAP];
 
-    if (pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, NULL) < (int)sizeof(unicode))
-        (void)pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, unicode);
-    if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) < (int)sizeof(pcre2))
-        (void)pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
-    snprintf(s->versions, sizeof(s->versions),
-             "PCRE2 %s (Unicode %s), utf8proc %s (Unicode %s)", pcre2, unicode,
+    split_versions(split);
+    snprintf(s->versions, sizeof(s->versions), "%s, utf8proc %s (Unicode %s)", split,
              utf8proc_version(), utf8proc_unicode_version());
 }
 
@@ -192,7 +183,6 @@ static int open_json(void **state, const void *bytes, size_t len,
                      const struct tokenizer_options *options,
                      struct tokenizer_about *about, struct tokenizer_why *why)
 {
-    static const char *const modes[] = {"plain", "parsed", "rejected"};
     struct json_config c = {.why = why->text, .cap = sizeof(why->text)};
     struct state *s = *state = calloc(1, sizeof(*s));
 
@@ -210,7 +200,7 @@ static int open_json(void **state, const void *bytes, size_t len,
     json_decref(root);
     name_versions(s);
     about->n_pieces = pieces_end(s->pieces);
-    about->special = modes[s->special];
+    about->special = tokenizer_word(s->special);
     about->versions = s->versions;
     if (s->normalizer != NULL &&
         normalizer_growth(s->normalizer) > TOKENIZER_MEMORY_PER_BYTE / MEMORY_PER_BYTE)

@@ -22,14 +22,15 @@ struct split_worker {
     struct split_regex_worker *regex;
 };
 
-void split_versions(char *out, size_t cap)
+void split_versions(char out[SPLIT_VERSIONS_CAP])
 {
-    char version[64] = "", unicode[64] = "";
+    char version[64] = "?", unicode[32] = "?";
 
-    (void)pcre2_config(PCRE2_CONFIG_VERSION, version);
-    (void)pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, unicode);
-    version[strcspn(version, " ")] = '\0';
-    snprintf(out, cap, "PCRE2 %s, its Unicode %s", version, unicode);
+    if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) < (int)sizeof(version))
+        (void)pcre2_config(PCRE2_CONFIG_VERSION, version);
+    if (pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, NULL) < (int)sizeof(unicode))
+        (void)pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, unicode);
+    snprintf(out, SPLIT_VERSIONS_CAP, "PCRE2 %s (Unicode %s)", version, unicode);
 }
 
 int split_open(struct split **out, const char *pattern, char *why, size_t cap)
@@ -76,6 +77,12 @@ void split_worker_free(struct split_worker *w)
         return;
     split_regex_worker_free(w->regex);
     free(w);
+}
+
+void split_begin(struct split_worker *w)
+{
+    if (w->regex != NULL)
+        split_regex_begin(w->regex);
 }
 
 int split_next(struct split_worker *w, const char *text, size_t len, size_t *start,

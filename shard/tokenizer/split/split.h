@@ -13,8 +13,10 @@
 struct split;
 struct split_worker;
 
-/* The version of PCRE2, and that of Unicode that it and the matchers by hand know. */
-void split_versions(char *out, size_t cap);
+/* "PCRE2 10.42 2022-12-11 (Unicode 14.0.0)": its version, and that of Unicode that it and
+ * the matchers by hand know. */
+enum { SPLIT_VERSIONS_CAP = 128 };
+void split_versions(char out[SPLIT_VERSIONS_CAP]);
 
 /* Opens a pattern, a regular expression as Oniguruma or Rust's fancy-regex spells it.
  * Gives *out (release with split_close()), NULL on failure. SHARD_EMODEL: it cannot be
@@ -26,6 +28,10 @@ void split_close(struct split *s); /* accepts NULL */
 /* NULL: no memory. Release with split_worker_free() before the split is closed. */
 struct split_worker *split_worker_new(const struct split *s);
 void split_worker_free(struct split_worker *w); /* accepts NULL */
+
+/* Before the first split_next() of a text: forgets the one before, which need not have
+ * been gone through. */
+void split_begin(struct split_worker *w);
 
 /* The next match in a text of len bytes of UTF-8, that begins at or behind *end (0 at
  * first): [*start, *end). Returns SHARD_OK, SHARD_EOF where there is none, SHARD_EMATCH
@@ -42,6 +48,7 @@ int split_regex_open(struct split_regex **out, const char *pattern, char *why,
 void split_regex_close(struct split_regex *r);
 struct split_regex_worker *split_regex_worker_new(const struct split_regex *r);
 void split_regex_worker_free(struct split_regex_worker *w);
+void split_regex_begin(struct split_regex_worker *w);
 int split_regex_next(struct split_regex_worker *w, const char *text, size_t len,
                      size_t *start, size_t *end);
 

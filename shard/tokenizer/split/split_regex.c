@@ -189,6 +189,12 @@ static size_t behind(const char *text, size_t len, size_t at)
     return at + n;
 }
 
+void split_regex_begin(struct split_regex_worker *w)
+{
+    w->after_empty = w->pass_empty = false;
+    w->steps = 0;
+}
+
 int split_regex_next(struct split_regex_worker *w, const char *text, size_t len,
                      size_t *start, size_t *end)
 {
@@ -208,7 +214,5 @@ int split_regex_next(struct split_regex_worker *w, const char *text, size_t len,
         at = behind(text, len, found[1]);
         rc = SHARD_EOF;
     }
-    w->after_empty = w->pass_empty = false; /* of the next text */
-    w->steps = 0;
     return rc;
 }

@@ -124,6 +124,13 @@ static int open_spm(void **state, const void *model, size_t len,
                  "tokens");
         return SHARD_EINVAL;
     }
+    if (options->special_tokens != TOKENIZER_SPECIAL_PLAIN) {
+        snprintf(
+            why->text, sizeof(why->text),
+            "is a SentencePiece model: its control pieces never come from a text, its "
+            "user-defined ones always do; special tokens must be plain");
+        return SHARD_EINVAL;
+    }
     try {
         spm *s = new spm();
         *state = s;
@@ -195,12 +202,14 @@ bool tokenizer_spm_has_words(const void *state)
 }
 
 static int encode(void *worker, const char *text, size_t len, struct token_ids *ids,
-                  struct tokenizer_why *)
+                  struct tokenizer_why *why)
 {
     const spm_worker *w = static_cast<const spm_worker *>(worker);
 
-    if (len > max_text)
+    if (len > max_text) {
+        snprintf(why->text, sizeof(why->text), "it is longer than 256 MiB");
         return SHARD_EINVAL;
+    }
     return w->words != nullptr ? spm_words_encode(w->words, text, len, ids)
                                : tokenizer_spm_by_library(w->model, text, len, ids);
 }

@@ -30,7 +30,7 @@ struct tiktoken {
     enum tokenizer_special_tokens mode;
     bool begins_named[256]; /* a special token begins with this byte */
     size_t longest_named;
-    char versions[100];
+    char versions[SPLIT_VERSIONS_CAP];
 };
 
 struct tiktoken_worker {
@@ -149,13 +149,6 @@ static int make_bpe(struct tiktoken *t, struct tokenizer_why *why)
     return rc;
 }
 
-static const char *word_for(enum tokenizer_special_tokens mode)
-{
-    return mode == TOKENIZER_SPECIAL_PLAIN   ? "plain"
-           : mode == TOKENIZER_SPECIAL_PARSE ? "parsed"
-                                             : "rejected";
-}
-
 static int open_tiktoken(void **state, const void *bytes, size_t len,
                          const struct tokenizer_options *o, struct tokenizer_about *about,
                          struct tokenizer_why *why)
@@ -175,8 +168,8 @@ static int open_tiktoken(void **state, const void *bytes, size_t len,
         rc = make_bpe(t, why);
     const uint32_t end = pieces_end(t->pieces), named_end = pieces_end(t->named);
     about->n_pieces = end > named_end ? end : named_end;
-    about->special = word_for(t->mode);
-    split_versions(t->versions, sizeof(t->versions));
+    about->special = tokenizer_word(t->mode);
+    split_versions(t->versions);
     about->versions = t->versions;
     return rc;
 }
@@ -210,6 +203,7 @@ static int encode_plain(struct tiktoken_worker *w, const char *text, size_t len,
     size_t start = 0, end = 0, done = 0;
     int rc;
 
+    split_begin(w->split);
     while ((rc = split_next(w->split, text, len, &start, &end)) == SHARD_OK) {
         if (start > done)
             break;
