@@ -135,6 +135,10 @@ static void errors_are_read(void **state)
     assert_memory_equal(error.message, "bad", 3);
     assert_non_null(child_read_error(in, sizeof(in) - 1, &error));
     assert_non_null(child_read_error(in, 15, &error));
+    in[12] = 0;
+    assert_null(child_read_error(in, 16, &error));
+    assert_int_equal(error.message_len, strlen("it does not say why"));
+    in[12] = 3;
     in[8] = 4;
     assert_non_null(child_read_error(in, sizeof(in), &error));
 }

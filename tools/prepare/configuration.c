@@ -110,8 +110,8 @@ static json_t *describe_encoder(const struct encoding *e)
     return encoder;
 }
 
-/* The first one with latents or codes is what images are seen by: what a member's place in
- * an object does not say. */
+/* The first one with latents or codes is what images are seen by: what a member's place
+ * in an object does not say. */
 static json_t *label_array(const struct configuration_parts *p)
 {
     json_t *labels = json_array();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vae_encode/child/child_frames.h"
 
+#include <string.h>
+
 static const uint32_t MAGIC = 0x31454d4c; /* "LME1" */
 
 _Static_assert(CHILD_DESCRIPTOR == 8 + 4 * ENCODER_MAX_DIMS + 8,
@@ -138,6 +140,11 @@ const char *child_read_error(const unsigned char *in, size_t len, struct child_e
                                 .message_len = get32(in + 12)};
     if (out->code < CHILD_NO_MEMORY || out->code > CHILD_REFUSED)
         return "an ERROR has an unknown code";
-    return out->message_len == len - CHILD_ERROR_HEAD ? NULL
-                                                      : "an ERROR's length is wrong";
+    if (out->message_len != len - CHILD_ERROR_HEAD)
+        return "an ERROR's length is wrong";
+    if (out->message_len == 0 || *out->message == '\0') {
+        out->message = "it does not say why";
+        out->message_len = strlen(out->message);
+    }
+    return NULL;
 }

@@ -57,7 +57,8 @@ struct child_frame {
 struct child_error {
     uint64_t id; /* 0: about OPEN */
     uint32_t code;
-    const char *message; /* lent by the payload; not terminated, any bytes */
+    const char *message; /* lent by the payload, or where it has none static; not
+                            terminated, any bytes */
     size_t message_len;
 };
 
