@@ -36,7 +36,7 @@ def page_command(model):
     env = {**os.environ, **ENVIRONMENT}
     subprocess.run(words + " --limit 2", shell=True, cwd=model.parent, env=env, check=True)
     header = ShardReader(model.parent / "flux" / "scenes-001.lms").header
-    assert header["encoders"][0]["name"] == "flux" and header["encoders"][0]["numerics"].endswith(" bfloat16")
+    assert header["encoders"][0]["name"] == "flux" and header["encoders"][0]["numerics"].split()[2] == "bfloat16"
 
 
 def dump(folder):
