@@ -20,6 +20,11 @@ import package
 from PIL import Image
 from diffusers.image_processor import VaeImageProcessor
 
+from encoder_child import float_of
+from latentmill.encoders.diffusers import DiffusersEncoder
+from latentmill.encoders.protocol import BF16, Opening
+from latentmill.encoders.torch_encoder import parser
+
 BOUND = 1e-5  # of differences between two runs of one network, of its largest value
 KL = {"block_out_channels": (8, 16, 16), "norm_num_groups": 4, "layers_per_block": 1, "sample_size": 32,
       "down_block_types": ("DownEncoderBlock2D",) * 3, "up_block_types": ("UpDecoderBlock2D",) * 3}
@@ -72,6 +77,31 @@ def command(folder, *options):
     code = f"import sys; sys.path.insert(0, {os.path.abspath(package.BUILD + '/python')!r}); " \
            "from latentmill.encoders.diffusers import main; main()"
     return [sys.executable, "-c", code, "--model", str(folder), *options]
+
+
+class Here:
+    """What encoder_child.Child is, without a process, which takes many seconds to start."""
+
+    def __init__(self, folder, *options, **opening):
+        asked = {"label": "test", "child": 0, "children": 1, "dtype": "fp32", "moments": "mean", **opening}
+        self.encoder = DiffusersEncoder(parser("test", 8, 50).parse_args(["--model", str(folder), *options]))
+        self.hello = self.encoder.describe(Opening(**asked))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def encode(self, rgb, n):
+        made = [self.encoder.encode(self.encoder.receive(rgb[i:i + n])) for i in range(0, len(rgb), n)]
+        whole = [np.concatenate(parts) for parts in zip(*made)]
+        return [float_of("bf16", one.tobytes()).reshape(one.shape) if one.dtype == BF16 else one for one in whole]
+
+    def decode(self, values, width, height):
+        made = self.encoder.decode(values)
+        assert made.shape[1:] == (height, width, 3)
+        return made
 
 
 def images(n, width, height):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The child with diffusers' autoencoders, each class with small random weights: its tensors are those of
 diffusers' own code on the same images, and with the hello's scale and shift, used as shard/FORMAT.md says,
-those that the model's own pipelines go on with."""
+those that the model's own pipelines go on with. Two are asked in a child process, the others in this one."""
 import base64
 import hashlib
 import json
@@ -10,7 +10,8 @@ import sys
 import tempfile
 import types
 
-from models import BOUND, MODELS, command, images, make, near, preprocessed
+from models import BOUND, MODELS, Here, command, images, make, near, preprocessed
+import diffusers
 import numpy as np
 import torch
 from diffusers.image_processor import VaeImageProcessor
@@ -106,7 +107,8 @@ def check_hello(name, folder, hello, moments):
     data = (folder / "diffusion_pytorch_model.safetensors").read_bytes()
     said = {"kind": "latent", "of": "image", "family": kind, "weights_sha256": hashlib.sha256(data).hexdigest(),
             "input": {"range": [-1, 1], "multiple": multiple}, "outputs": [], "reproducible": False,
-            "numerics": f"torch-{torch.__version__.split('+')[0]} cpu float32", "channels": channels, "f": f}
+            "numerics": f"torch-{torch.__version__.split('+')[0]} cpu float32 diffusers-{diffusers.__version__}",
+            "channels": channels, "f": f}
     assert {key: encoder[key] for key in said} == said, encoder
     assert set(encoder) == {*said, "config", "scale", "shift"}
     stated = json.loads((folder / "config.json").read_text())
@@ -118,12 +120,18 @@ def check_hello(name, folder, hello, moments):
     assert (hello["batch"], hello["wait_ms"], hello["decode"], hello["device"]) == (3, 7, True, "cpu")
 
 
+def start(name, folder, **opening):
+    options = ("--batch", "3", "--wait-ms", "7")
+    if name in ("sd", "flux2"):
+        return Child(command(folder, *options), **opening)
+    return Here(folder, *options, **opening)
+
+
 def check_model(name, top):
     model, folder = make(name, top), top / name
     moments = "mean" if name in ("dc", "tiny", "sd") else "mean+logvar"
     stored = STORED.get(name, "fp32")
-    options = ("--batch", "3", "--wait-ms", "7")
-    with Child(command(folder, *options), sizes=SIZES, moments=moments, dtype=stored) as child:
+    with start(name, folder, sizes=SIZES, moments=moments, dtype=stored) as child:
         check_hello(name, folder, child.hello, moments)
         for width, height in SIZES:
             rgb = images(5, width, height)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the child with diffusers' autoencoders refuses, its options and folders, and a device without
 memory."""
+import contextlib
 import hashlib
+import io
 import json
 import pathlib
 import shutil
@@ -76,6 +78,15 @@ def check_pipeline_folder(top):
     near(encoder.encode(encoder.receive(rgb))[0], model.encode(preprocessed(rgb)).latent_dist.mode())
 
 
+def check_upcast(top):
+    """Of a network that is stated to overflow, a word; of others, none."""
+    for stated, dtype, said in ((True, "float16", True), (True, "bfloat16", False), (False, "float16", False)):
+        words = ["--model", str(edited(top, "sd", force_upcast=stated)), "--dtype", dtype]
+        with contextlib.redirect_stderr(io.StringIO()) as log:
+            DiffusersEncoder(parser("test", 8, 50).parse_args(words))
+        assert ("force_upcast" in log.getvalue()) is said, (stated, dtype, log.getvalue())
+
+
 def check_options(top):
     """Networks in bfloat16, channels last."""
     model = make("flux", top)
@@ -87,7 +98,7 @@ def check_options(top):
         near(encoder.encode(encoder.receive(rgb))[0], exact, bound)
         words = " ".join(option.strip("-").replace("-", "_") for option in options if option[:2] == "--")
         assert hello["encoder"]["numerics"].endswith(
-            "bfloat16" if "bfloat16" in options else f"float32 {words}"), hello["encoder"]["numerics"]
+            f" {'bfloat16' if 'bfloat16' in options else f'float32 {words}'} diffusers-{diffusers.__version__}")
     torch.use_deterministic_algorithms(False)
 
 
@@ -134,5 +145,6 @@ with tempfile.TemporaryDirectory() as top_name:
         make(each, top_folder)
     check_refusals(top_folder)
     check_pipeline_folder(top_folder)
+    check_upcast(top_folder)
     check_options(top_folder)
     check_out_of_memory(top_folder)

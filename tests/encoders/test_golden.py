@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The golden networks through the child: its latents are those of tests/golden/, which the built-in engine's
+"""The golden networks through the child's code: its latents are those of tests/golden/, which the built-in engine's
 are compared with too."""
 import json
 import os
@@ -7,14 +7,13 @@ import pathlib
 import sys
 import tempfile
 
-from models import command
+from models import Here
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
 sys.path.insert(0, "tests/golden")
 import make_golden
-from encoder_child import Child
 
 LIMIT = 1e-4  # that of tests/unit/test_vae_golden.c
 CASES = {"odd": (40, 24), "attention": (32, 48), "clamp": (16, 16), "sd": (64, 64)}
@@ -39,7 +38,7 @@ def golden(case, size, n):
 
 
 def check(case, size, folder, parts):
-    with Child(command(folder), sizes=[size], moments="mean+logvar" if parts == 2 else "mean") as child:
+    with Here(folder, sizes=[size], moments="mean+logvar" if parts == 2 else "mean") as child:
         assert child.hello["decode"] is (parts == 1)
         rgb = make_golden.image(*size)
         found = child.encode(np.stack([rgb, 255 - rgb, rgb]), 2)

@@ -37,7 +37,7 @@ def page_command(model):
     subprocess.run(words + " --limit 2", shell=True, cwd=model.parent, env=env, check=True)
     shard, = (model.parent / "flux").glob("scenes-001~*.lms")
     header = ShardReader(shard).header
-    assert header["encoders"][0]["name"] == "flux" and header["encoders"][0]["numerics"].endswith(" bfloat16")
+    assert header["encoders"][0]["name"] == "flux" and header["encoders"][0]["numerics"].split()[2] == "bfloat16"
 
 
 def dump(folder):

@@ -67,7 +67,7 @@ def codes(where):
     assert "id_map" not in said and "id_offset" not in said  # behind the vocabulary of whoever asks
     assert hello["tensors"] == [{"output": 0, "logvar": False, "dims": [[6, 6], [6, 8]]}]
     assert said["input"] == {"range": [-1.0, 0.989], "rescale": 0.0078, "mean": [1.0] * 3, "std": [1.0] * 3,
-                             "multiple": 16}
+                             "multiple": 16, "processor": {"resample": "lanczos"}}
     for rgb in (RGB, np.ascontiguousarray(RGB[:, :, :SIDE])):
         pixels = processed("ChameleonImageProcessor", alone, rgb)
         made, = encoder.encode(encoder.receive(rgb))
@@ -150,7 +150,7 @@ def refused(message, folder, *arguments, **opening):
 with tempfile.TemporaryDirectory() as temporary:
     where = pathlib.Path(temporary)
     alone, model = codes(where)
-    refused("ChameleonVQVAE takes multiples of 16; --size vq=WxH", alone, sizes=((100, 96),))
+    refused("ChameleonVQVAE takes multiples of 16: --size vq=96", alone, sizes=((100, 96),))
     refused("--output is of features", alone, "--output", "pooled")
     folder, said, made = whole(where, model, alone)
     mapping(folder, said, made)

@@ -19,6 +19,7 @@ sys.path.insert(0, "tests/python")
 import numpy as np
 import package
 import small_transformers
+from PIL import Image
 from encoder_child import Child, float_of
 from small_transformers import processed
 
@@ -183,7 +184,22 @@ def levels(where):
     for name, folder, rescale in (("CLIPImageProcessor", "clip", 1 / 255), ("SiglipImageProcessor", "siglip", 1 / 255),
                                   ("BitImageProcessor", "dinov2-0", 1 / 255)):
         wanted = processed(name, where / folder, rgb).numpy()[0, :, ::2, ::2].reshape(3, 256)
-        assert np.array_equal(ours.Processor.of(where / folder, rescale).levels(), wanted), name
+        assert np.array_equal(ours.Processor.of(where / folder, rescale, "bicubic").levels(), wanted), name
+
+
+def fits(where):
+    """How the model's own processor would have fitted the image: as the folder says, or its class."""
+    for kind, name in ((ours.CLIP, "CLIPImageProcessor"), (ours.SIGLIP, "SiglipImageProcessor"),
+                       (ours.NAFLEX, "Siglip2ImageProcessor"), (ours.DINOV2, "BitImageProcessor")):
+        own = int(getattr(transformers, name)().resample)
+        assert kind.resample == Image.Resampling(own).name.lower(), name
+    clip = where / "clip"
+    hello = ours.start(options(clip)).describe(opened())
+    assert hello["encoder"]["input"]["processor"] == {"size": {"height": 32, "width": 32}, "resample": "bicubic"}
+    said = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}, "do_center_crop": True, "resample": 1}
+    hello = ours.start(options(copy_of(clip, "fits", preprocessor_config=said))).describe(opened())
+    assert hello["encoder"]["input"]["processor"] == {"size": said["size"], "crop_size": said["crop_size"],
+                                                      "resample": "lanczos"}
 
 
 def refused(message, folder, *arguments, **opening):
@@ -211,9 +227,9 @@ def copy_of(folder, name, **files):
 
 def refusals(where):
     clip, dino = where / "clip", where / "dinov2-0"
-    refused("images of 64x32 pixels: CLIPVisionModelWithProjection has learned positions for 32x32 alone; "
-            "--size eye=WxH", clip, sizes=((32, 32), (64, 32)))
-    refused("takes multiples of 14; --size eye=WxH", dino, sizes=((75, 70),))
+    refused("images of 64x32 pixels: CLIPVisionModelWithProjection has learned positions for 32x32 alone: "
+            "--size eye=32", clip, sizes=((32, 32), (64, 32)))
+    refused("takes multiples of 14: --size eye=70", dino, sizes=((75, 75),))
     refused("config.json: model_type 'bert' is none of clip, ", copy_of(clip, "bert", config={"model_type": "bert"}))
     refused("no preprocessor_config.json", copy_of(clip, "bare", preprocessor_config=None))
     refused("no model.safetensors", copy_of(clip, "light", model=None))
@@ -253,5 +269,6 @@ with tempfile.TemporaryDirectory() as temporary:
     siglip2(where)
     dinov2(where)
     levels(where)
+    fits(where)
     refusals(where)
     alternatives(where)

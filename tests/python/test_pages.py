@@ -140,10 +140,10 @@ def bring(folder):
     for name in ("tests", "shard", "README.md"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "build").symlink_to(dataset_shards.BUILD)
-    vae = folder / "sdxl-vae"
-    vae.mkdir()
-    for path in (ROOT / "vae_encode/default").glob("*.[js]*"):
-        shutil.copy(path, vae)
+    for vae in (folder / "sdxl-vae", folder / "FLUX.1-dev/vae"):
+        vae.mkdir(parents=True)
+        for path in (ROOT / "vae_encode/default").glob("*.[js]*"):
+            shutil.copy(path, vae)
     shutil.copy(ROOT / "shard/default/tokenizer.model", folder)
     test_tokenizer_class.write_files(folder, {"<|im_start|>": 260, "<|im_end|>": 261, "<|vision_start|>": 262, "<|vision_end|>": 263})
     (folder / "model").rename(folder / "Qwen2.5-7B")

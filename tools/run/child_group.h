@@ -36,7 +36,8 @@ struct child_group {
 bool child_group_has(const char *scheme);
 void child_group_schemes(char *out, size_t cap);
 
-/* Whether the command of encoders of that scheme ships, so that words can stand behind. */
+/* Whether the command of encoders of that scheme ships, so that words can stand behind.
+ */
 bool child_group_ships(const char *scheme);
 
 /* Starts all of them and hears their hellos. `options` are kept until it is closed.

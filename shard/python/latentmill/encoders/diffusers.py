@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import base64
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -121,6 +122,9 @@ class DiffusersEncoder(TorchEncoder):
         if not (folder / "config.json").exists() and (folder / "vae" / "config.json").exists():
             folder /= "vae"
         self._stated = read_json(folder / "config.json")
+        if self._stated.get("force_upcast") and options.dtype == "float16":
+            print(f"warning: {folder}/config.json has force_upcast: in float16 this network may overflow, which rejects "
+                  "images as not_finite; --dtype bfloat16 has the range", file=sys.stderr)
         name = self._stated.get("_class_name")
         if name not in _FAMILIES:
             raise Refused(f"{folder}/config.json: _class_name {name!r}, not one of {', '.join(_FAMILIES)}")
@@ -152,6 +156,11 @@ class DiffusersEncoder(TorchEncoder):
         model.disable_tiling()
         model.disable_slicing()
         return model
+
+    @property
+    def numerics(self) -> str:
+        import diffusers
+        return f"{super().numerics} diffusers-{diffusers.__version__}"
 
     @property
     def _f(self) -> int:

@@ -33,6 +33,7 @@ from .torch_encoder import TorchEncoder, parser, read_json, sha256, weight_files
 F32 = npt.NDArray[np.float32]
 
 CHAMELEON = ("chameleon", "chameleon_vqgan")
+FITS = {"size": "do_resize", "crop_size": "do_center_crop", "max_num_patches": "do_resize"}  # and what turns them off
 CODEBOOK = "quantize.embedding.weight"  # of each ChameleonVQVAE
 # What config.json has besides the network.
 FOREIGN = ("_name_or_path", "_commit_hash", "architectures", "dtype", "torch_dtype", "transformers_version",
@@ -45,16 +46,20 @@ class Family(NamedTuple):
     pooled: str         # of its output
     output: str         # what is taken where nothing is asked for
     before: int         # tokens before the patches, without registers
+    resample: str       # of its image processor, where the folder does not say
     interpolates: str | None  # its positions, and how; None: it has one size
 
 
-CLIP = Family("CLIPVisionModelWithProjection", "image_embeds", "pooled", 1, None)
-SIGLIP = Family("SiglipVisionModel", "pooler_output", "patches", 0, None)
-NAFLEX = Family("Siglip2VisionModel", "pooler_output", "patches", 0, "bilinear with antialias")
-DINOV2 = Family("Dinov2Model", "pooler_output", "patches", 1, "bicubic")
+CLIP = Family("CLIPVisionModelWithProjection", "image_embeds", "pooled", 1, "bicubic", None)
+SIGLIP = Family("SiglipVisionModel", "pooler_output", "patches", 0, "bicubic", None)
+NAFLEX = Family("Siglip2VisionModel", "pooler_output", "patches", 0, "bilinear", "bilinear with antialias")
+DINOV2 = Family("Dinov2Model", "pooler_output", "patches", 1, "bicubic", "bicubic")
 REGISTERS = DINOV2._replace(name="Dinov2WithRegistersModel", interpolates="bicubic with antialias")
 FAMILIES = {"clip": CLIP, "clip_vision_model": CLIP, "siglip": SIGLIP, "siglip_vision_model": SIGLIP,
             "siglip2": NAFLEX, "siglip2_vision_model": NAFLEX, "dinov2": DINOV2, "dinov2_with_registers": REGISTERS}
+
+
+RESAMPLE = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # Pillow's, by their numbers
 
 
 class Processor(NamedTuple):
@@ -62,18 +67,23 @@ class Processor(NamedTuple):
     rescale: float
     mean: list[float]
     std: list[float]
+    fits: dict[str, Any]
+    """How it would have fitted the image, which prepare has done: its sizes and its filter."""
 
     @staticmethod
-    def of(folder: Path, rescale: float) -> Processor:
-        """rescale: of the processor's class, where the folder does not say."""
+    def of(folder: Path, rescale: float, resample: str) -> Processor:
+        """rescale, resample: of the processor's class, where the folder does not say."""
         said = _processor_json(folder)
+        fits = {name: said[name] for name, switch in FITS.items() if said.get(name) and said.get(switch, True)}
+        number = said.get("resample")
+        fits["resample"] = RESAMPLE[number] if isinstance(number, int) and 0 <= number < 6 else number or resample
         mean, std = [0.0] * 3, [1.0] * 3
         if said.get("do_normalize", True):
             if "image_mean" not in said or "image_std" not in said:
                 raise Refused(f"{folder}: the image processor's configuration has no image_mean and image_std: take "
                               "the model's own")
             mean, std = _three(said["image_mean"]), _three(said["image_std"])
-        return Processor(said.get("rescale_factor", rescale) if said.get("do_rescale", True) else 1.0, mean, std)
+        return Processor(said.get("rescale_factor", rescale) if said.get("do_rescale", True) else 1.0, mean, std, fits)
 
     def levels(self) -> F32:
         """What each value becomes, as transformers computes it in NumPy. (3, 256)"""
@@ -84,12 +94,12 @@ class Processor(NamedTuple):
 
     def as_input(self, multiple: int) -> dict[str, Any]:
         """The hello's "input". mean and std are of pixels of 0 to 1; where rescale is not 1/255, the range says it."""
+        said = {"mean": self.mean, "std": self.std, "multiple": multiple, "processor": self.fits}
         if abs(self.rescale * 255 - 1) < 1e-6:
-            return {"mean": self.mean, "std": self.std, "multiple": multiple}
+            return said
         ends = [[round((value * self.rescale - mean) / std, 9) for value in (0, 255)]
                 for mean, std in zip(self.mean, self.std)]
-        return {"range": ends[0] if ends[0] == ends[1] == ends[2] else ends, "rescale": self.rescale,
-                "mean": self.mean, "std": self.std, "multiple": multiple}
+        return {"range": ends[0] if ends[0] == ends[1] == ends[2] else ends, "rescale": self.rescale, **said}
 
 
 def _processor_json(folder: Path) -> dict[str, Any]:
@@ -147,8 +157,14 @@ class Transformers(TorchEncoder):
         common = {"of": "image", "config": self.config, "numerics": self.numerics, "reproducible": False}
         return {"encoder": {**common, **encoder}, "tensors": tensors, "decode": False, **self.run_members()}
 
-    def refuse_size(self, opening: Opening, size: tuple[int, int], why: str) -> None:
-        raise Refused(f"{self.folder}: images of {size[0]}x{size[1]} pixels: {why}; --size {opening.label}=WxH")
+    def refuse_size(self, opening: Opening, size: tuple[int, int], why: str, side: int) -> None:
+        """side: that would do."""
+        raise Refused(f"{self.folder}: images of {size[0]}x{size[1]} pixels: {why}: --size {opening.label}={side}")
+
+    def check_multiple(self, opening: Opening, size: tuple[int, int], of: int, name: str) -> None:
+        if size[0] % of or size[1] % of:
+            nearest = max(1, round(size[0] / of)) * of
+            self.refuse_size(opening, size, f"{name} takes multiples of {of}", nearest)
 
 
 class Tower(Transformers):
@@ -157,7 +173,7 @@ class Tower(Transformers):
     def __init__(self, options: Namespace, config: dict[str, Any], family: Family):
         super().__init__(options, config)
         import transformers
-        self.use(Processor.of(self.folder, 1 / 255))
+        self.use(Processor.of(self.folder, 1 / 255, family.resample))
         self.family = family
         self.weights = sha256(weight_files(self.folder, "model"))
         model, loading = getattr(transformers, family.name).from_pretrained(
@@ -194,7 +210,8 @@ class Tower(Transformers):
     def _input(self) -> dict[str, Any]:
         said = self.processor.as_input(self._patch)
         if self.family.interpolates is None:
-            return said
+            side = int(self._vision.image_size)
+            return {**said, "processor": {"size": {"height": side, "width": side}, **said["processor"]}}
         side = int(self._positions() ** 0.5)
         return {**said, "positions": f"of {side}x{side} patches; of other grids interpolated, {self.family.interpolates}"}
 
@@ -208,9 +225,9 @@ class Tower(Transformers):
         if self.family.interpolates is None:
             side = int(self._vision.image_size)
             if size != (side, side):
-                self.refuse_size(opening, size, f"{self.family.name} has learned positions for {side}x{side} alone")
-        elif size[0] % self._patch or size[1] % self._patch:
-            self.refuse_size(opening, size, f"{self.family.name} takes multiples of {self._patch}")
+                self.refuse_size(opening, size, f"{self.family.name} has learned positions for {side}x{side} alone", side)
+        else:
+            self.check_multiple(opening, size, self._patch, self.family.name)
 
     def _width(self, what: str) -> int:
         projected = what == "pooled" and self.family is CLIP
@@ -265,7 +282,7 @@ class Chameleon(Transformers):
         from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAE, ChameleonVQVAEConfig
         if options.output is not None:
             raise Refused("--output is of features: Chameleon's VQ model has codes alone")
-        self.use(Processor.of(self.folder, 0.0078))
+        self.use(Processor.of(self.folder, 0.0078, "lanczos"))
         whole = config["model_type"] == "chameleon"
         if whole:
             self.config = {"model_type": "chameleon", "vq_config": config.get("vq_config", {})}
@@ -318,8 +335,7 @@ class Chameleon(Transformers):
         self.prepare(opening)
         factor = self._factor
         for size in opening.sizes:
-            if size[0] % factor or size[1] % factor:
-                self.refuse_size(opening, size, f"ChameleonVQVAE takes multiples of {factor}")
+            self.check_multiple(opening, size, factor, "ChameleonVQVAE")
         encoder = {"kind": "codes", "family": "ChameleonVQVAE", "weights_sha256": self.weights, "outputs": [],
                    "input": self.processor.as_input(factor), "codebook": self._codebook}
         if self._ids is not None:
