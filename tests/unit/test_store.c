@@ -430,7 +430,7 @@ static void temporary_names_say_the_host(void **state)
     expect_host("a-b-c-d");
     host_name = "pod-of-a-cluster-with-a-long-name-as-they-have-7d9f8b6c5d-x2x4z9";
     assert_int_equal(strlen(host_name), 64);
-    expect_host("pod-of-a-cluster-with-a-long-nam");
+    expect_host("pod-of-a-cluster-with-a-long");
     host_name = NULL;
     expect_host("host");
     host_name = "host";
