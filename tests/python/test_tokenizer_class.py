@@ -102,6 +102,25 @@ def check_left_out(folder, lines):
     assert "U+0020" in rejects[0]["detail"], rejects
 
 
+def check_placed_file(out):
+    """The data set's file is the one of its exact name; what stands in its place is told of."""
+    file, = out.glob("tokenizer-*.json")
+    (out / (file.stem + ".bak")).write_bytes(b"old")
+    assert Tokenizer(out).path == str(file)
+    file.rename(out / "kept")
+    for put, take, kind in ((lambda: None, lambda: None, FileNotFoundError), (file.mkdir, file.rmdir, ValueError),
+                            (lambda: file.symlink_to("nowhere"), file.unlink, FileNotFoundError)):
+        put()
+        try:
+            Tokenizer(out)
+        except kind as error:
+            assert file.name in str(error), error
+        else:
+            raise AssertionError(f"no {kind.__name__}")
+        take()
+    (out / "kept").rename(file)
+
+
 def check_class(folder):
     t = Tokenizer(folder / "model", **MARKERS)
     assert t.id("ab") == 256 and t.id("none") is None and t.shown(258) == "\u732b" and t.piece(258) != "\u732b"
@@ -112,7 +131,11 @@ def check_class(folder):
                        (lambda: Tokenizer(folder / "t.tiktoken", pattern="gpt2", named={"<|a|>": 1 << 40}), ValueError),
                        (lambda: Tokenizer(folder / "model", bos="none"), ValueError), (lambda: Tokenizer(folder), FileNotFoundError if len(
                            list(folder.glob("*.tiktoken"))) != 1 else ValueError), (lambda: t.encode("\ud800"), UnicodeEncodeError),
-                       (lambda: Tokenizer(folder / "model", special_tokens="x"), ValueError)):
+                       (lambda: Tokenizer(folder / "model", special_tokens="x"), ValueError),
+                       (lambda: t.decode([1.9]), TypeError), (lambda: t.decode("12"), TypeError), (lambda: t.decode(b"12"), TypeError),
+                       (lambda: t.encode(5), TypeError), (lambda: t.encode(["a"]), TypeError),
+                       (lambda: Tokenizer(os.fsencode(folder / "model")), TypeError),
+                       (lambda: Tokenizer(t.path, header={}), ValueError)):
         try:
             make()
         except kind as error:
@@ -134,6 +157,7 @@ def main():
         assert about["options"] == {"pattern": "gpt2", "special_tokens": SPECIAL}
         check_modes(folder, lines)
         check_left_out(folder, lines)
+        check_placed_file(folder / "json")
         check_class(folder)
 
 

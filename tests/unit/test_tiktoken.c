@@ -305,9 +305,6 @@ static void refuses_what_is_damaged(void **state)
     o.named = &(struct tokenizer_named){"<|e|>", 16777216};
     refused(file, &o, SHARD_EINVAL,
             "f: the special token <|e|>=16777216 is too large: at most 66572");
-    o.named = &(struct tokenizer_named){"a", 300};
-    refused(file, &o, SHARD_EINVAL,
-            "f: the special token a=300 is an ordinary piece, of id 97");
     o = (struct tokenizer_options){.pattern = NULL};
     refused(file, &o, SHARD_EINVAL,
             "f: is a tiktoken file, which does not say how text is cut into words: name "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -50,6 +51,8 @@ class Tokenizer:
                                  "bos": bos, "eos": eos, "boi": boi, "eoi": eoi}
         if special_tokens not in _MODES:
             raise ValueError(f"special_tokens is one of {', '.join(_MODES)}; not {special_tokens!r}")
+        if not isinstance(os.fspath(path), str):
+            raise TypeError(f"path is a str or a path of str; not {path!r}")
         self._made_of = (os.fspath(path), {**given, "header": header})
         folder = Path(path)
         if header is not None:
@@ -64,7 +67,7 @@ class Tokenizer:
             self._open_data_set(folder)
             return
         file = _find(folder)
-        self._open(file, file.read_bytes(), special_tokens, pattern, given["named"])
+        self._open(file, _read(file), special_tokens, pattern, given["named"])
         self._choose_markers({name: given[name] for name in _MARKERS})
 
     def _open(self, path: Path, data: bytes, special_tokens: str, pattern: str | None, named: dict[str, int]) -> None:
@@ -72,7 +75,10 @@ class Tokenizer:
         self._native = _Native(data, self.path, _MODES.index(special_tokens), pattern, named)
 
     def _open_as_described(self, path: Path, about: Mapping[str, Any]) -> None:
-        data = path.read_bytes()
+        missing = [name for name in ("sha256", "special", "boi", "eoi") if name not in about]
+        if missing:
+            raise ValueError(f"the header is not what a shard says of its tokenizer: no {', '.join(missing)} in it")
+        data = _read(path)
         if hashlib.sha256(data).hexdigest() != about["sha256"]:
             raise ValueError(f"{path} is damaged, or not the tokenizer of the shards beside it: copy that one there again")
         options = about.get("options") or {}
@@ -86,11 +92,11 @@ class Tokenizer:
         about = json.loads((folder / "dataset.json").read_text())["text"]["tokenizer"]
         if about is None:
             raise ValueError(f"{folder} was made without a tokenizer (--tokenizer none)")
-        stem = f"tokenizer-{about['sha256'][:12]}"
-        for path in folder.glob(stem + ".*"):
-            self._open_as_described(path, about)
-            return
-        raise FileNotFoundError(f"{folder / stem}.*, the tokenizer of the data set, is not there: copy it there again")
+        suffix = {"sentencepiece": "model", "tiktoken": "tiktoken"}.get(about["kind"], "json")
+        path = folder / f"tokenizer-{about['sha256'][:12]}.{suffix}"
+        if not path.exists():
+            raise FileNotFoundError(f"{path}, the tokenizer of the data set, is not there: copy it there again")
+        self._open_as_described(path, about)
 
     def _choose_markers(self, pieces: Mapping[str, str | None]) -> None:
         ids = {name: None if piece is None else self._native.piece_id(piece) for name, piece in pieces.items()}
@@ -112,13 +118,17 @@ class Tokenizer:
     def encode(self, text: str | bytes) -> list[int]:
         """Token ids of a text, without BOS or EOS. ValueError where it spells a special token and
         these are rejected, is too hard for a regular expression of the tokenizer, or is not covered by `pattern`."""
+        if not isinstance(text, (str, bytes)):
+            raise TypeError(f"a text is a str or bytes; not {type(text).__name__}")
         return self._native.encode(text)
 
     __call__ = encode
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The text of ids, of which some may be cut within a character. ValueError: an id has no piece."""
-        return self._native.decode([int(i) for i in ids])
+        if isinstance(ids, (str, bytes)):
+            raise TypeError(f"ids are integers; not {type(ids).__name__}")
+        return self._native.decode([operator.index(i) for i in ids])
 
     def decode(self, ids: Iterable[int]) -> str:
         """The same, with U+FFFD for what is no UTF-8."""
@@ -163,6 +173,12 @@ _NOTHING: dict[str, Any] = {"special_tokens": "plain", "pattern": None, "named":
 def _again(path: str, given: dict[str, Any]) -> Tokenizer:
     """For pickle."""
     return Tokenizer(path, **given)
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, where a tokenizer's file belongs")
+    return path.read_bytes()
 
 
 def _find(path: Path) -> Path:
