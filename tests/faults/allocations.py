@@ -163,6 +163,8 @@ def prepare(*inputs, options=()):
 PACKED = ["IN/text-{1..1}.jsonl.gz", "IN/text-2.jsonl.bz2", "IN/text-3.jsonl.xz",
           "IN/text-4.jsonl.zst"]
 PAIR_OPTIONS = ["--size", "64", "--max-reject-rate", "1", "--vae", "builtin"]
+SEVERAL = ["--encoder", "large=vae:builtin", "--encoder", "j=pixels:jpeg:90", "--encoder", "p=pixels:png",
+           "--encoder", "w=pixels:webp:90", "--size", "large=128", "--resize", "large=area"]
 
 # Name: the case whose files are there before it (in OUT, or in SHARDS where that is named),
 # and the command.
@@ -170,6 +172,8 @@ CASES = {
     "text": (None, prepare("@IN/list.txt", *PACKED)),
     "pairs": (None, prepare("IN/pairs.tar",
                             options=PAIR_OPTIONS)),
+    "encoders": (None, prepare("IN/pairs.tar",
+                               options=[*PAIR_OPTIONS, *SEVERAL])),
     "text again": ("text", prepare("@IN/list.txt", *PACKED)),
     "text redone": ("text", prepare("@IN/list.txt", options=["--redo"])),
     "export mds": ("pairs", ["export", *FAST, "--format", "mds", "--scaled", "--compression",
