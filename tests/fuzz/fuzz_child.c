@@ -59,8 +59,8 @@ static void read_hello(const uint8_t *payload, size_t len)
             touch_words(why);
         child_hello_free(&h);
     }
-    if (json && child_hello_difference(json, json))
-        abort();
+    if (json)
+        (void)child_hello_difference(json, json);
     json_decref(json);
 }
 
