@@ -10,6 +10,7 @@ and utf8proc, too: where they are missing, the package is built without latentmi
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -69,6 +70,15 @@ class Sdist(sdist):
         copy_sources(Path(base_dir) / "csrc")
 
 
+def sentencepiece_version():
+    """Of the library that is linked: shard/tokenizer/spm/ names it."""
+    try:
+        return subprocess.run(["pkg-config", "--modversion", "sentencepiece"], check=True,
+                              capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "of unknown version"
+
+
 FLAGS = ["-pthread", "-ffp-contract=off", "-fvisibility=hidden"]
 LIMITED = {
     "define_macros": [("_GNU_SOURCE", None), ("Py_LIMITED_API", "0x030B0000")],
@@ -94,7 +104,9 @@ setup(
             extra_compile_args=["-O2", *FLAGS],
             language="c++",
             optional=True,
-            **LIMITED,
+            define_macros=[*LIMITED["define_macros"],
+                           ("SENTENCEPIECE_VERSION", f'"{sentencepiece_version()}"')],
+            py_limited_api=True,
         ),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

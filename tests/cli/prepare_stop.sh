@@ -150,7 +150,7 @@ expect_status 75
 (
     trap '' HUP
     name=nohup
-    start nohup --size 512 "$T/s01.tar"
+    start nohup --size 512 "$T/long.tar"
     wait_for some_done
     kill -HUP $!
     wait $!

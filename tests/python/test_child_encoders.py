@@ -243,12 +243,13 @@ def test_device_memory(folder):
              r"images .*; from now on 8 at once$")
     sizes = [int(line.split()[1]) for line in run.lines("requests")]
     assert 2 in sizes and all(n <= 2 for n in sizes[-6:]), sizes
-    # a batch of before, longer than those of now, is sent again and answered
+    # a batch of before, longer than those of now, is sent again in halves
     run = Run(folder, "ahead_once memory_first die batch=12 wait_ms=30000", ["--size", "512"],
               name="longer")
     run.check()
     run.says(r"from now on 6 at once$")
-    assert sorted(int(line.split()[1]) for line in run.lines("requests")) == [6, 6, 12, 12, 12]
+    sizes = sorted(int(line.split()[1]) for line in run.lines("requests"))
+    assert sizes == [1, 6, 6, 6, 6, 12, 12], sizes
     assert len(run.lines("starts")) == 2, run.words
     run = Run(folder, "memory_for=0", name="no-memory", status=1)
     run.says(r"^error: encoder it 0: a single image is too large for its device \(CUDA out of "

@@ -288,7 +288,7 @@ static void refuses_what_is_damaged(void **state)
     refused("YQ== 0\nYQ== 1\n", &o, SHARD_EMODEL,
             "f: line 2: its piece or its rank stands on an earlier line");
     refused("YQ== 0\nYg== 16777216\n", &o, SHARD_EMODEL,
-            "f: line 2: the rank is above 65548, too far for so few lines");
+            "f: line 2: the rank is above 262156, too far for so few lines");
     refused("YQ== 0\nYh== 1\n", &o, SHARD_EMODEL,
             "f: line 2 is not a piece in base64 and its rank");
     refused("YQ== 0\n\nYg==  1", &o, SHARD_EMODEL,
@@ -304,7 +304,7 @@ static void refuses_what_is_damaged(void **state)
         "f: the special token <|e|>=256 is empty or has an id or a name that is taken");
     o.named = &(struct tokenizer_named){"<|e|>", 16777216};
     refused(file, &o, SHARD_EINVAL,
-            "f: the special token <|e|>=16777216 is too large: at most 66572");
+            "f: the special token <|e|>=16777216 is too large: at most 263180");
     o = (struct tokenizer_options){.pattern = NULL};
     refused(file, &o, SHARD_EINVAL,
             "f: is a tiktoken file, which does not say how text is cut into words: name "

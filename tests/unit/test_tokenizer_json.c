@@ -507,9 +507,9 @@ static void refuses_by_path(void **state)
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", "it has no pieces"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}",
          "model.vocab: \"b\": its id must be"},
-        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":65545},"
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":262153},"
          "\"merges\":[]}}",
-         "model.vocab: \"b\": its id must be a number of 0 to 65544"},
+         "model.vocab: \"b\": its id must be a number of 0 to 262152"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}",
          "model.vocab: \"a\": its id must be"},
         {"{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":[\"a b\",\"a z\"]}}",

@@ -61,7 +61,7 @@ __attribute__((format(printf, 2, 3))) static int fail(struct child_encoder *c,
     va_start(ap, fmt);
     vsnprintf(c->why, sizeof(c->why), fmt, ap);
     va_end(ap);
-    c->lacking = false;
+    c->lacking = c->is_gone = false;
     return -1;
 }
 
@@ -222,6 +222,7 @@ static enum child_event ended(struct child_encoder *c)
         fail(c, "it was ended by signal %d%s", WTERMSIG(status), hint(c));
     else
         fail(c, "it has ended with exit status %d%s", WEXITSTATUS(status), hint(c));
+    c->is_gone = true;
     return CHILD_FAILED;
 }
 

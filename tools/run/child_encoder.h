@@ -62,6 +62,7 @@ struct child_encoder {
     json_t *hello; /* owned */
     char why[512]; /* what CHILD_FAILED or a failed greeting means */
     bool lacking;  /* it is that memory, processes or descriptors were short */
+    bool is_gone;  /* it is that the process has ended */
 };
 
 /* Gives a child that is not started, or NULL: no memory. Takes `argv`, one block. */

@@ -126,10 +126,10 @@ static int cannot_start(const struct child_group *g, const struct child_encoder 
     if (!c->lacking)
         return usage_error(
             "encoder %s %u: %s%s%s", c->setup->label, c->number, what, c->why,
-            ships && c->process.pid == 0 ? " (has the Python that is started, python3 or "
-                                           "LATENTMILL_PYTHON, the package? pip install "
-                                           "'./shard/python[encoders]')"
-                                         : "");
+            ships && c->is_gone ? " (has the Python that is started, python3 or "
+                                  "LATENTMILL_PYTHON, the package? pip install "
+                                  "'./shard/python[encoders]')"
+                                : "");
     print_to_stderr("error: encoder %s %u: %s%s", c->setup->label, c->number, what,
                     c->why);
     return EXIT_FAILED;

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tools/run/child_group.h"
 #include "tools/run/code_ids.h"
 #include "tools/cli/options.h"
+#include "vae_encode/encoder.h"
 #include "vae_encode/vae.h"
 
 /* Readers make patches of whole windows of a latent, (C, H, W). */
@@ -122,8 +124,8 @@ static const struct encoder_request *find_unable(const struct encoder_requests *
     for (size_t i = 0; i < requests->n; i++) {
         const struct encoder_request *r = &requests->at[i];
 
-        if (takes(r->scheme))
-            first = NULL;
+        if (takes(r->scheme) || !(encoder_find(r->scheme) || child_group_has(r->scheme)))
+            first = NULL; /* what no scheme names is told of when it is opened */
         else if (encoder_request_is_named(r, option))
             return r;
     }

@@ -29,7 +29,7 @@ struct pieces {
 
 uint32_t pieces_highest_id(size_t n_pieces)
 {
-    const size_t id = n_pieces < PIECES_MAX_ID ? 4 * n_pieces + 65536 : PIECES_MAX_ID;
+    const size_t id = n_pieces < PIECES_MAX_ID ? 4 * n_pieces + (1 << 18) : PIECES_MAX_ID;
 
     return id < PIECES_MAX_ID ? (uint32_t)id : PIECES_MAX_ID;
 }
