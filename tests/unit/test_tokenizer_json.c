@@ -401,8 +401,8 @@ static void names_markers_and_pieces(void **state)
         "\"<s>\",\"ids\":[8],\"tokens\":[\"<s>\"]},\"c\":{\"id\":\"c\",\"ids\":[3],"
         "\"tokens\":[\"c\"]}}}",
         "{\"type\":\"RobertaProcessing\",\"sep\":[\"c\",3],\"cls\":[\"<s>\",8]}",
-        "{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},{\"type\":"
-        "\"BertProcessing\",\"sep\":[\"c\",3],\"cls\":[\"<s>\",8]}]}",
+        ("{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},{\"type\":"
+         "\"BertProcessing\",\"sep\":[\"c\",3],\"cls\":[\"<s>\",8]}]}"),
     };
     struct tokenizer *t;
     char file[2048], shown[32];
