@@ -90,7 +90,7 @@ def test_kinds():
                 compare(path, path, texts)
 
 
-def compare_unigram(path, lines, most=0.002):
+def compare_unigram(path, lines, most=0.01):
     """Versions of the library choose differently where the same pieces in another order have the same score, in
     rows of dots: such lines are counted."""
     processor = sentencepiece.SentencePieceProcessor(model_file=str(path))
