@@ -63,7 +63,11 @@ def refusals(folder, pair):
         kinds = [part.kind for part in record.parts]
         if set(kinds) <= {"text", "image", "data"} and kinds.count("text") <= 1 and kinds.count("image") <= 1:
             if record.images and record.latent is None:
-                refused("has an image without a latent", record)
+                try:
+                    to_transfusion_pytorch(record)
+                    assert any(tensor.kind == "codes" for part in record.parts for tensor in part.tensors), record
+                except ValueError as error:
+                    assert "has an image without a latent" in str(error) or "has no token ids" in str(error), error
             else:
                 taken += 1
         else:
