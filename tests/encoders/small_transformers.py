@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
+import package
 import torch
 import transformers
 from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAE, ChameleonVQVAEConfig
@@ -17,6 +19,12 @@ HALVES = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "rescale_factor": 1 /
 ONES = {"image_mean": [1.0] * 3, "image_std": [1.0] * 3, "rescale_factor": 0.0078}
 MARGIN = 1e-5  # of two distances, by the squares that they are differences of: another order of additions
 TOWER = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4}
+
+
+def command(folder, *options):
+    """What starts the child on a model's folder."""
+    path = f"PYTHONPATH={package.BUILD}/python:{os.environ.get('PYTHONPATH', '')}"
+    return ["env", path, sys.executable, "-m", "latentmill.encoders.transformers", "--model", str(folder), *options]
 
 
 @torch.no_grad()

@@ -4,7 +4,6 @@ processor makes them, and their ids those of its vocabulary. A code may be anoth
 are as near as rounding lets them be."""
 import base64
 import json
-import os
 import pathlib
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import numpy as np
 import package
 import small_transformers
 from encoder_child import Child
-from small_transformers import processed, same_codes
+from small_transformers import command, processed, same_codes
 from transformers.models.chameleon.modeling_chameleon import ChameleonVQVAE, ChameleonVQVAEConfig
 
 sys.path.insert(0, f"{package.BUILD}/python")
@@ -31,11 +30,6 @@ from latentmill.encoders.protocol import Opening
 SIDE = 96
 DICE = np.random.default_rng(0)
 RGB = DICE.integers(0, 256, (5, SIDE // 16, SIDE // 16 + 2, 3), np.uint8).repeat(16, 1).repeat(16, 2)
-
-
-def command(folder):
-    path = f"PYTHONPATH={package.BUILD}/python:{os.environ.get('PYTHONPATH', '')}"
-    return ["env", path, sys.executable, "-m", "latentmill.encoders.transformers", "--model", str(folder)]
 
 
 def started(folder, *arguments):

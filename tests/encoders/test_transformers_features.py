@@ -3,7 +3,6 @@
 what they are, and what cannot be is refused. Two are asked in a child process, the others, since it
 takes long to start, in this one."""
 import json
-import os
 import pathlib
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import package
 import small_transformers
 from PIL import Image
 from encoder_child import Child, float_of
-from small_transformers import processed
+from small_transformers import command, processed
 
 sys.path.insert(0, f"{package.BUILD}/python")
 from latentmill.encoders import transformers as ours
@@ -29,11 +28,6 @@ from latentmill.encoders.protocol import BF16, Opening
 
 RGB = np.random.default_rng(0).integers(0, 256, (5, 70, 84, 3), np.uint8)
 CLOSE = 2e-6  # of values of size 1: batches and threads add in another order
-
-
-def command(folder, *options):
-    path = f"PYTHONPATH={package.BUILD}/python:{os.environ.get('PYTHONPATH', '')}"
-    return ["env", path, sys.executable, "-m", "latentmill.encoders.transformers", "--model", str(folder), *options]
 
 
 class Here:
