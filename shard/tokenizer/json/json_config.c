@@ -188,6 +188,17 @@ const json_t *json_config_array(struct json_config *c, const json_t *object,
     return NULL;
 }
 
+void json_config_step(struct json_config *c, const char *name, const json_t *value,
+                      void (*read)(struct json_config *c, const json_t *value, void *to),
+                      void *to)
+{
+    if (value == NULL || json_is_null(value))
+        return;
+    const size_t path = json_config_enter(c, name);
+    read(c, value, to);
+    json_config_leave(c, path);
+}
+
 void json_config_sequence(struct json_config *c, const json_t *object, const char *key,
                           void (*read)(struct json_config *c, const json_t *value,
                                        void *to),

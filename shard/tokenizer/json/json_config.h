@@ -60,6 +60,10 @@ void json_config_sequence(struct json_config *c, const json_t *object, const cha
                           void (*read)(struct json_config *c, const json_t *value,
                                        void *to),
                           void *to);
+/* Reads with read() what the file has under `name`, unless it is not there or null. */
+void json_config_step(struct json_config *c, const char *name, const json_t *value,
+                      void (*read)(struct json_config *c, const json_t *value, void *to),
+                      void *to);
 /* Faults a member that is there and not null. */
 void json_config_null(struct json_config *c, const json_t *object, const char *key,
                       const char *advice);

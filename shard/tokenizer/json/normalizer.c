@@ -149,11 +149,7 @@ struct normalizer *normalizer_read(struct json_config *c, const json_t *value)
         json_config_no_memory(c);
         return NULL;
     }
-    if (value != NULL && !json_is_null(value)) {
-        const size_t path = json_config_enter(c, "normalizer");
-        read_step(c, value, n);
-        json_config_leave(c, path);
-    }
+    json_config_step(c, "normalizer", value, read_step, n);
     if (c->rc == SHARD_OK)
         return n;
     normalizer_free(n);

@@ -250,11 +250,7 @@ struct pre_tokenizer *pre_tokenizer_read(struct json_config *c, const json_t *va
         json_config_no_memory(c);
         return NULL;
     }
-    if (value != NULL && !json_is_null(value)) {
-        const size_t path = json_config_enter(c, "pre_tokenizer");
-        read_step(c, value, p);
-        json_config_leave(c, path);
-    }
+    json_config_step(c, "pre_tokenizer", value, read_step, p);
     if (c->rc == SHARD_OK)
         return p;
     pre_tokenizer_free(p);

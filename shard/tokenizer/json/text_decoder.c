@@ -188,11 +188,7 @@ struct text_decoder *text_decoder_read(struct json_config *c, const json_t *valu
         return NULL;
     }
     d->none = value == NULL || json_is_null(value);
-    if (!d->none) {
-        const size_t path = json_config_enter(c, "decoder");
-        read_step(c, value, d);
-        json_config_leave(c, path);
-    }
+    json_config_step(c, "decoder", value, read_step, d);
     if (c->rc == SHARD_OK)
         return d;
     text_decoder_free(d);
