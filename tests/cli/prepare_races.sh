@@ -16,7 +16,7 @@ wait_for()
     expect "$1 is reached" false
 }
 
-# start RUN OPTION...: in the background, stopped at its first rename and link.
+# start RUN OPTION...: in the background, stopped at its first rename and link (GATE_AT: from there).
 start()
 {
     local run=$1
@@ -167,13 +167,13 @@ expect_one_failed()
     expect "the others go on" test -s "$T/o/more.manifest.json"
 }
 begin
-FAULT="open $T/o/n.manifest.json 2" start a --workers 1 "$T/a/n.jsonl" "$T/more.jsonl"
+GATE_AT=$T/o/n. FAULT="open $T/o/n.manifest.json 2" start a "$T/a/n.jsonl" "$T/more.jsonl"
 wait_for "$T/a.rename.ready"
 run latentmill prepare --quiet --out "$T/o" "$T/b/n.jsonl"
 expect_status 0
 expect_one_failed manifest
 begin
-start a --workers 1 "$T/a/n.jsonl" "$T/more.jsonl"
+GATE_AT=$T/o/n. start a "$T/a/n.jsonl" "$T/more.jsonl"
 wait_for "$T/a.rename.ready"
 rm "$T"/o/n.lms.tmp.*
 expect_one_failed temporaries

@@ -3,7 +3,7 @@
  *
  *     LD_PRELOAD=interpose.so GATE=PREFIX latentmill ...
  *         The first rename() makes PREFIX.rename.ready and waits for PREFIX.rename.go; so
- *         does the first link().
+ *         does the first link(). With GATE_AT=/a/b: the first from a path that begins so.
  *     LD_PRELOAD=interpose.so FAULT="mkdir /a/b 28" latentmill ...
  *         mkdir() of that path fails with errno 28; also stat, access, open and statvfs.
  *     LD_PRELOAD=interpose.so NO_LINKS=1 NO_NOREPLACE=22 latentmill ...
@@ -33,14 +33,15 @@
 /* The C library's own. */
 #define NEXT(call) ((__typeof__(&call))dlsym(RTLD_NEXT, #call))
 
-static void wait_at_gate(const char *call, atomic_flag *passed)
+static void wait_at_gate(const char *call, const char *from, atomic_flag *passed)
 {
-    const char *prefix = getenv("GATE");
+    const char *prefix = getenv("GATE"), *at = getenv("GATE_AT");
     const struct timespec pause = {.tv_nsec = 5000000};
     char path[4096];
     int fd;
 
-    if (!prefix || atomic_flag_test_and_set(passed))
+    if (!prefix || (at && strncmp(from, at, strlen(at)) != 0) ||
+        atomic_flag_test_and_set(passed))
         return;
     snprintf(path, sizeof(path), "%s.%s.ready", prefix, call);
     fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -89,7 +90,7 @@ int rename(const char *from, const char *to)
 {
     static atomic_flag passed = ATOMIC_FLAG_INIT;
 
-    wait_at_gate("rename", &passed);
+    wait_at_gate("rename", from, &passed);
     count_change();
     return NEXT(rename)(from, to);
 }
@@ -98,7 +99,7 @@ int link(const char *from, const char *to)
 {
     static atomic_flag passed = ATOMIC_FLAG_INIT;
 
-    wait_at_gate("link", &passed);
+    wait_at_gate("link", from, &passed);
     count_change();
     return is_unknown("NO_LINKS") ? -1 : NEXT(link)(from, to);
 }
