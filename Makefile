@@ -55,6 +55,7 @@ INGEST_SRC := \
     ingest/readers.c \
     ingest/archive/reader_tar.c \
     ingest/text/json_member.c \
+    ingest/text/json_scan.c \
     ingest/text/foreign_text.c \
     ingest/text/line_reader.c \
     ingest/text/reader_jsonl.c \
@@ -394,6 +395,7 @@ UNIT_TESTS := \
     tests/unit/test_company.c \
     tests/unit/test_read_stage.c \
     tests/unit/test_reader_jsonl.c \
+    tests/unit/test_json_scan.c \
     tests/unit/test_reader_jsonl_faults.c \
     tests/unit/test_key.c \
     tests/unit/test_parallel.c \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One line -> key, text, metadata. jansson says whether it is JSON and unescapes the
- * text; what is kept as it stands (numbers as keys, metadata) is taken from the line
- * itself. */
+ * One line -> key, text, metadata. json_scan.c knows nearly every line; jansson says of
+ * the others whether they are JSON, and what is wrong with them. What is kept as it
+ * stands (numbers as keys, metadata) is taken from the line itself. */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -13,6 +13,7 @@
 
 #include "ingest/text/document_parse.h"
 #include "ingest/text/json_member.h"
+#include "ingest/text/json_scan.h"
 #include "ingest/archive/key.h"
 #include "ingest/text/plain_json.h"
 #include "ingest/status.h"
@@ -113,96 +114,115 @@ static int use_line_number(struct ingest_sample *s)
 }
 
 static int use_string(struct ingest_sample *s, const struct reader_options *o,
-                      const json_t *id)
+                      const struct json_value *id)
 {
-    const char *key = json_string_value(id);
-    size_t len = json_string_length(id);
-    const char *problem = key_problem(key, len);
+    char *key = malloc(id->len + 1), *escaped = NULL;
+    const char *problem;
 
-    if (len == 0) {
+    if (!key)
+        return INGEST_ENOMEM;
+    json_value_copy(id, key);
+    key[id->len] = '\0';
+    problem = key_problem(key, id->len);
+    if (id->len > 0 && !problem) {
+        s->key = key;
+        return INGEST_OK;
+    }
+    if (id->len > 0)
+        escaped = key_escape(key, id->len);
+    free(key);
+    if (id->len == 0) {
         reject_line(s, REJECT_BAD_KEY, "'%s' is empty", o->id_field);
         return use_line_number(s);
     }
-    if (problem)
-        reject_line(s, REJECT_BAD_KEY, "'%s': %s", o->id_field, problem);
-    s->key = problem ? key_escape(key, len) : strdup(key);
+    reject_line(s, REJECT_BAD_KEY, "'%s': %s", o->id_field, problem);
+    s->key = escaped;
     return s->key ? INGEST_OK : INGEST_ENOMEM;
 }
 
 /* A whole number's digits are the key, as they stand in the line. */
-static int use_number(struct ingest_sample *s, const struct reader_options *o)
+static int use_number(struct ingest_sample *s, const struct reader_options *o,
+                      const struct json_value *id)
 {
-    struct json_member m;
-    int rc = find_member(&s->raw, o->id_field, &m);
     size_t n = 0;
     bool whole;
 
-    if (rc < 0)
-        return rc;
-    while (n < m.value_len && memchr("-0123456789", m.value[n], 11))
+    while (n < id->n_bytes && memchr("-0123456789", id->bytes[n], 11))
         n++;
-    whole = n > 0 && n == m.value_len;
+    whole = n > 0 && n == id->n_bytes;
     if (whole && n <= KEY_MAX_BYTES) {
-        s->key = strndup(m.value, n);
+        s->key = strndup(id->bytes, n);
         return s->key ? INGEST_OK : INGEST_ENOMEM;
     }
     if (whole)
-        reject_line(s, REJECT_BAD_KEY, "'%s': %s", o->id_field, key_problem(m.value, n));
+        reject_line(s, REJECT_BAD_KEY, "'%s': %s", o->id_field,
+                    key_problem(id->bytes, n));
     else
         reject_line(s, REJECT_BAD_KEY, "'%s' is not a whole number", o->id_field);
     return use_line_number(s);
 }
 
 static int find_key(struct ingest_sample *s, const struct reader_options *o,
-                    const json_t *root)
+                    const struct json_value *id)
 {
-    const json_t *id = json_object_get(root, o->id_field);
-
-    if (json_is_string(id))
+    if (id->kind == JSON_IS_STRING)
         return use_string(s, o, id);
-    if (json_is_number(id))
-        return use_number(s, o);
-    if (id && !json_is_null(id))
+    if (id->kind == JSON_IS_NUMBER)
+        return use_number(s, o, id);
+    if (id->kind == JSON_IS_OTHER)
         reject_line(s, REJECT_BAD_KEY, "'%s' is neither a string nor a number",
                     o->id_field);
     return use_line_number(s);
 }
 
-static int find_text(struct ingest_sample *s, const struct reader_options *o,
-                     const json_t *root)
+/* The one part, of text[0..len), which is taken also on failure. */
+static int set_text(struct ingest_sample *s, const struct reader_options *o, char *text,
+                    size_t len)
 {
-    const json_t *value = json_object_get(root, o->text_field);
-    const char *text = json_string_value(value);
-    size_t len = json_string_length(value);
-    size_t marks = utf8_marks(text, len);
-    struct ingest_alternative *c;
+    struct ingest_alternative *c = calloc(1, sizeof(*c));
 
-    if (!json_is_string(value)) {
-        reject_line(s, REJECT_NO_TEXT, "'%s' is %s", o->text_field,
-                    value ? "not a string" : "not there");
-        return INGEST_OK;
-    }
-    text += marks;
-    len -= marks;
-    if (is_blank_or_nul(text, len)) {
-        reject_line(s, REJECT_EMPTY_TEXT, "'%s' is nothing but white space%s",
-                    o->text_field, memchr(text, '\0', len) ? " and NULs" : "");
-        return INGEST_OK;
-    }
-    if (ingest_sample_set_parts(s, 1) != INGEST_OK)
+    if (!c || ingest_sample_set_parts(s, 1) != INGEST_OK) {
+        free(c);
+        free(text);
         return INGEST_ENOMEM;
-    c = s->parts[0].alternatives = calloc(1, sizeof(*c));
-    if (!c)
-        return INGEST_ENOMEM;
+    }
+    s->parts[0].alternatives = c;
     s->parts[0].n_alternatives = 1;
+    c->text = text;
     c->text_len = len;
-    c->text = malloc(len + 1);
     c->name = malloc(sizeof("json.") + strlen(o->text_field));
-    if (!c->text || !c->name)
+    if (!c->name)
         return INGEST_ENOMEM;
-    memcpy(c->text, text, len + 1);
     memcpy(c->name, "json.", 5);
     memcpy(c->name + 5, o->text_field, strlen(o->text_field) + 1);
+    return INGEST_OK;
+}
+
+static int find_text(struct ingest_sample *s, const struct reader_options *o,
+                     const struct json_value *value)
+{
+    size_t marks, len = value->len;
+    char *text;
+
+    if (value->kind != JSON_IS_STRING) {
+        reject_line(s, REJECT_NO_TEXT, "'%s' is %s", o->text_field,
+                    value->kind == JSON_IS_ABSENT ? "not there" : "not a string");
+        return INGEST_OK;
+    }
+    text = malloc(len + 1);
+    if (!text)
+        return INGEST_ENOMEM;
+    json_value_copy(value, text);
+    marks = utf8_marks(text, len);
+    len -= marks;
+    if (marks > 0)
+        memmove(text, text + marks, len);
+    text[len] = '\0';
+    if (!is_blank_or_nul(text, len))
+        return set_text(s, o, text, len);
+    reject_line(s, REJECT_EMPTY_TEXT, "'%s' is nothing but white space%s", o->text_field,
+                memchr(text, '\0', len) ? " and NULs" : "");
+    free(text);
     return INGEST_OK;
 }
 
@@ -246,12 +266,13 @@ static int64_t copy_without(const struct ingest_raw *line, const char *name, cha
     return to - out;
 }
 
-static int find_metadata(struct ingest_sample *s, const struct reader_options *o)
+static int find_metadata(struct ingest_sample *s, const struct reader_options *o,
+                         const struct json_document *d)
 {
     int64_t len;
     char *shrunk;
 
-    if (!o->keep_metadata)
+    if (!o->keep_metadata || !d->has_others)
         return INGEST_OK;
     s->metadata = malloc(s->raw.len + 1);
     if (!s->metadata)
@@ -274,34 +295,73 @@ static int find_metadata(struct ingest_sample *s, const struct reader_options *o
     return INGEST_OK;
 }
 
+/* What jansson has found. */
+static struct json_value value_of(const json_t *value)
+{
+    struct json_value v = {.kind = JSON_IS_OTHER};
+
+    if (!value)
+        v.kind = JSON_IS_ABSENT;
+    else if (json_is_null(value))
+        v.kind = JSON_IS_NULL;
+    else if (json_is_number(value))
+        v.kind = JSON_IS_NUMBER;
+    else if (json_is_string(value))
+        v = (struct json_value){JSON_IS_STRING, json_string_value(value),
+                                json_string_length(value), json_string_length(value)};
+    return v;
+}
+
+/* Fills *d, whose strings *root lends, or rejects. */
+static int parse_by_jansson(struct ingest_sample *s, const struct reader_options *o,
+                            json_t **root, struct json_document *d)
+{
+    struct json_member m;
+    int rc = parse(s, root);
+
+    if (rc != INGEST_OK || s->reject.reason != REJECT_NONE)
+        return rc;
+    *d = (struct json_document){.text = value_of(json_object_get(*root, o->text_field)),
+                                .id = value_of(json_object_get(*root, o->id_field)),
+                                .has_others = true}; /* or not */
+    if (d->id.kind == JSON_IS_NUMBER) {
+        rc = find_member(&s->raw, o->id_field, &m);
+        d->id.bytes = m.value;
+        d->id.n_bytes = m.value_len;
+    }
+    return rc;
+}
+
 /* Key, text and metadata of what is JSON. A bad key is only shown: it is nobody's. */
 static int fill(struct ingest_sample *s, const struct reader_options *o,
-                const json_t *root)
+                const struct json_document *d)
 {
-    int rc = find_key(s, o, root);
+    int rc = find_key(s, o, &d->id);
 
     if (rc != INGEST_OK || s->reject.reason != REJECT_NONE)
         return rc;
     s->unchecked_key = true;
-    rc = find_text(s, o, root);
+    rc = find_text(s, o, &d->text);
     if (rc == INGEST_OK && s->reject.reason == REJECT_NONE)
-        rc = find_metadata(s, o);
+        rc = find_metadata(s, o, d);
     return rc;
 }
 
 int document_parse(struct ingest_sample *s, const struct reader_options *options)
 {
+    const struct reader_options *o = options;
+    struct json_document d;
     json_t *root = NULL;
     int rc = INGEST_OK;
 
     if (!s->raw.bytes)
         reject_line(s, REJECT_TOO_LONG,
                     "more than %zu bytes; --max-doc-bytes is the limit",
-                    options->max_doc_bytes);
-    else
-        rc = parse(s, &root);
+                    o->max_doc_bytes);
+    else if (!json_scan(s->raw.bytes, s->raw.len, o->text_field, o->id_field, &d))
+        rc = parse_by_jansson(s, o, &root, &d);
     if (rc == INGEST_OK && s->reject.reason == REJECT_NONE)
-        rc = fill(s, options, root);
+        rc = fill(s, o, &d);
     else if (rc == INGEST_OK)
         rc = use_line_number(s);
     json_decref(root);

@@ -13,13 +13,21 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Behind the string that begins at `at`. */
+/* Behind the string that begins at `at`: at a quote with no backslash before it, or with
+ * an even number of them. */
 static const char *skip_string(const char *at, const char *end)
 {
-    for (at++; at < end && *at != '"'; at++)
-        if (*at == '\\' && end - at > 1)
-            at++;
-    return at < end ? at + 1 : end;
+    const char *quote = at;
+
+    while ((quote = memchr(quote + 1, '"', (size_t)(end - quote - 1)))) {
+        const char *p = quote;
+
+        while (p[-1] == '\\')
+            p--;
+        if ((quote - p) % 2 == 0)
+            return quote + 1;
+    }
+    return end;
 }
 
 /* Behind the value that begins at `at`: to the comma or bracket of the object around it.

@@ -99,10 +99,8 @@ static bool is_closed(const char *json, size_t len)
 /* A last line without a newline may be whole; else it is cut, and with it the file. */
 static int check_end(struct jsonl_samples *r, struct line *l)
 {
-    bool closed =
-        l->bytes ? is_closed(l->bytes, l->len) : strchr("} \t\r", l->last) != NULL;
-
-    if (!l->unended || closed)
+    if (!l->unended ||
+        (l->bytes ? is_closed(l->bytes, l->len) : strchr("} \t\r", l->last) != NULL))
         return INGEST_OK;
     free(l->bytes);
     damage_set(&r->damage, line_reader_offset(r->lines),

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "ingest/readers.h"
-#include "ingest/text/plain_json.h"
 #include "ingest/status.h"
+#include "tests/unit/json_referee.h"
 #include "tests/unit/memory_input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -84,6 +84,8 @@ static struct seen read_all(const uint8_t *data, size_t size, size_t chunk, int 
 
         must(!line.bytes ||
              (line.len <= o.max_doc_bytes && line.bytes[line.len] == '\0'));
+        if (line.bytes)
+            referee_check(line.bytes, line.len, o.text_field, o.id_field);
         must(reader_jsonl.parse(&p, &o) == INGEST_OK);
         must(ingest_sample_check_key(&p, &keys) == INGEST_OK);
         check_document(&p, &o);
