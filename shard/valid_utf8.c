@@ -51,15 +51,32 @@ static size_t character_len(const unsigned char *p, size_t len)
     return n;
 }
 
+/* Whether three bytes at p are a character, of those that nearly all of Asia's are. */
+static bool is_common(const unsigned char *p, size_t len)
+{
+    return len >= 3 && (p[0] & 0xF0) == 0xE0 && p[0] != 0xE0 && p[0] != 0xED &&
+           (p[1] & 0xC0) == 0x80 && (p[2] & 0xC0) == 0x80;
+}
+
+/* Bytes of the characters at p that are not ASCII; *valid: no other follows. */
+static size_t others_len(const unsigned char *p, size_t len, bool *valid)
+{
+    size_t i = 0, n = 1;
+
+    while (i < len && p[i] >= 0x80 && n > 0) {
+        n = is_common(p + i, len - i) ? 3 : character_len(p + i, len - i);
+        i += n;
+    }
+    *valid = n > 0;
+    return i;
+}
+
 bool shard_utf8_valid(const char *s, size_t len)
 {
     const unsigned char *p = (const unsigned char *)s;
+    bool valid = true;
 
-    for (size_t i = 0; (i += ascii_len(p + i, len - i)) < len;) {
-        const size_t n = character_len(p + i, len - i);
-        if (n == 0)
-            return false;
-        i += n;
-    }
-    return true;
+    for (size_t i = 0; valid && (i += ascii_len(p + i, len - i)) < len;)
+        i += others_len(p + i, len - i, &valid);
+    return valid;
 }

@@ -58,12 +58,22 @@ static void skip_plain(struct scan *s)
         s->at++;
 }
 
+/* Whether three bytes are a character, of those that nearly all of Asia's are. */
+static bool is_common(const char *at, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)at;
+
+    return len >= 3 && (p[0] & 0xF0) == 0xE0 && p[0] != 0xE0 && p[0] != 0xED &&
+           (p[1] & 0xC0) == 0x80 && (p[2] & 0xC0) == 0x80;
+}
+
 static bool skip_characters(struct scan *s)
 {
     uint32_t c;
 
     while ((unsigned char)peek(s) >= 0x80) {
-        size_t n = utf8_decode(s->at, (size_t)(s->end - s->at), &c);
+        const size_t left = (size_t)(s->end - s->at);
+        const size_t n = is_common(s->at, left) ? 3 : utf8_decode(s->at, left, &c);
 
         if (n == 0)
             return false;
@@ -97,14 +107,15 @@ static int32_t code_unit(const char *at, const char *end)
  * for none. */
 static int32_t escaped(const char **at, const char *end)
 {
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    static const char simple[128] = {
+        ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+        ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
     const char *p = *at + 1;
-    const char *simple = p < end && *p != '\0' ? strchr(from, *p) : NULL;
     int32_t c, low;
 
-    if (simple) {
+    if (p < end && (unsigned char)*p < 128 && simple[(unsigned char)*p] != '\0') {
         *at = p + 1;
-        return to[simple - from];
+        return simple[(unsigned char)*p];
     }
     if (p == end || *p != 'u' || (c = code_unit(p + 1, end)) < 0)
         return -1;

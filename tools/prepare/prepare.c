@@ -116,6 +116,8 @@ static struct sample **samples_new(const struct job *job, size_t *n)
     struct sample **samples;
 
     *n = (size_t)job->n_workers * (size_t)job->options->batch * 4 + 16;
+    if (job->n_encodings == 0) /* texts alone: those that a block takes, and more */
+        *n += 64;
     for (size_t i = 0; i < job->n_encodings; i++)
         if (job->encodings[i].children)
             *n += device_samples(job->encodings[i].children);

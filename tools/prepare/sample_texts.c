@@ -111,12 +111,28 @@ static uint64_t need_to_tokenize(const struct job *job, const struct sample *s)
     return most;
 }
 
+/* Of 64 bytes: as many as one vector or a few have, which the compiler makes of it. */
+static unsigned count_marks(const char *bytes)
+{
+    unsigned char n = 0;
+
+    for (size_t i = 0; i < 64; i++)
+        n += (unsigned char)((bytes[i] == ',') | ((bytes[i] & 0xDF) == '['));
+    return n;
+}
+
 static uint64_t need_to_parse(const struct ingest_raw *raw)
 {
     uint64_t n_marks = 0;
+    size_t at = 0;
 
-    for (size_t i = 0; raw->len >= SMALL_TEXT && i < raw->len; i++)
-        n_marks += raw->bytes[i] == ',' || raw->bytes[i] == '[' || raw->bytes[i] == '{';
+    if (raw->len < SMALL_TEXT)
+        return 0;
+    for (; raw->len - at >= 64; at += 64)
+        n_marks += count_marks(raw->bytes + at);
+    for (; at < raw->len; at++)
+        n_marks +=
+            raw->bytes[at] == ',' || raw->bytes[at] == '[' || raw->bytes[at] == '{';
     return raw->len * JSON_PER_BYTE + n_marks * JSON_PER_MARK;
 }
 
