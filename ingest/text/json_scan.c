@@ -38,20 +38,40 @@ static void skip_space(struct scan *s)
 
 /* ---- strings ---- */
 
+static const uint64_t ONES = UINT64_C(0x0101010101010101);
+
+/* Eight bytes, the first one lowest. */
+static uint64_t load8(const char *at)
+{
+    uint64_t word;
+
+    memcpy(&word, at, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+/* How many of eight bytes stand before the first whose high bit is set; 8: none is. */
+static unsigned count_before(uint64_t high)
+{
+    return high == 0 ? 8 : (unsigned)__builtin_ctzll(high) / 8;
+}
+
 /* Passes ASCII that stands for itself: eight at a time, as most of a text is such. */
 static void skip_plain(struct scan *s)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t word, odd = 0;
-
-    for (; s->end - s->at >= 8; s->at += 8) {
-        memcpy(&word, s->at, 8);
+    while (s->end - s->at >= 8) {
+        const uint64_t word = load8(s->at);
         /* A byte's high bit: it is not ASCII, or below ' ', or a quote, or a backslash.
-         * What is borrowed reaches only bytes above one of those. */
-        odd = word | (word - ones * ' ') | ((word ^ ones * '"') - ones) |
-              ((word ^ ones * '\\') - ones);
-        if ((odd & ones * 0x80) != 0)
-            break;
+         * What is borrowed reaches only bytes behind one of those. */
+        const uint64_t odd = word | (word - ONES * ' ') | ((word ^ ONES * '"') - ONES) |
+                             ((word ^ ONES * '\\') - ONES);
+        const unsigned n = count_before(odd & ONES * 0x80);
+
+        s->at += n;
+        if (n < 8)
+            return;
     }
     while (s->at < s->end && (unsigned char)*s->at >= ' ' &&
            (unsigned char)*s->at < 0x80 && *s->at != '"' && *s->at != '\\')
@@ -183,19 +203,36 @@ static char *put_utf8(char *out, int32_t c)
     return out + n;
 }
 
+/* Copies up to the next backslash, or eight bytes where both have as many. */
+static size_t copy_some(const char *at, const char *end, char *out, const char *out_end)
+{
+    uint64_t word, slash;
+
+    if (end - at < 8 || out_end - out < 8) {
+        *out = *at;
+        return *at != '\\';
+    }
+    memcpy(out, at, 8);
+    word = load8(at) ^ ONES * '\\';
+    slash = (word - ONES) & ~word & ONES * 0x80;
+    return count_before(slash);
+}
+
 void json_value_copy(const struct json_value *v, char *out)
 {
-    const char *at = v->bytes, *end = at + v->n_bytes;
+    const char *at = v->bytes, *end = at + v->n_bytes, *out_end = out + v->len;
 
+    if (v->len == v->n_bytes) {
+        if (v->len > 0)
+            memcpy(out, at, v->len);
+        return;
+    }
     while (at < end) {
-        const char *escape =
-            v->len < v->n_bytes ? memchr(at, '\\', (size_t)(end - at)) : NULL;
-        const size_t n = (size_t)((escape ? escape : end) - at);
+        const size_t n = copy_some(at, end, out, out_end);
 
-        memcpy(out, at, n);
-        out += n;
         at += n;
-        if (escape)
+        out += n;
+        if (n < 8 && at < end && *at == '\\')
             out = put_utf8(out, escaped(&at, end));
     }
 }

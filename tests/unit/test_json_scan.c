@@ -213,6 +213,25 @@ static void bytes_in_a_string(void **state)
         }
 }
 
+/* Escapes at each place, near each end, one behind the other and apart. */
+static void escapes_in_a_string(void **state)
+{
+    static const char *const escapes[] = {"\\n", "\\\\\\\"", "\\u00e9", "\\ud83d\\ude00",
+                                          "\\u3042\\t"};
+
+    (void)state;
+    for (size_t kind = 0; kind < sizeof(escapes) / sizeof(*escapes); kind++)
+        for (int before = 0; before < 20; before++)
+            for (int behind = 0; behind < 20; behind++) {
+                char line[128];
+                int n = snprintf(line, sizeof(line), "{\"text\":\"%.*s%s%.*s%s\"}",
+                                 before, "abcdefghijklmnopqrst", escapes[kind], behind,
+                                 "ABCDEFGHIJKLMNOPQRST", escapes[kind]);
+
+                assert_true(is_taken(line, (size_t)n));
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +241,7 @@ int main(void)
         cmocka_unit_test(cuts_and_changes),
         cmocka_unit_test(any_mixture),
         cmocka_unit_test(bytes_in_a_string),
+        cmocka_unit_test(escapes_in_a_string),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
