@@ -17,10 +17,12 @@ except ImportError as missing:
     sys.exit(77)
 
 import tokenizing
-from tokenizer_files import SPECIAL, TYPICAL, combinations, typical
+from tokenizer_files import SPECIAL, TYPICAL, combinations, of_word_ends, replace, split, typical
 from tokenizers_referee import REJECTED, Referee
 from tokenizing import DATA, LONG, corpus, dump_json, encode, shortest, tell
 
+EMPTY = (  # patterns that match nothing at some places, there and behind what they do match
+    r"\d+|(?<=[a-z])(?=[A-Z])", "[ ]+|(?=[A-Z])", " |$", r"1|\B", r"\Z| ", r"\P{L}|\B", "x*", "", r"\b|\d", "(?=a)|a", "a?b??", "(?<=b)|[aB]", "^| ", "$|\n")
 findings = []
 
 
@@ -105,6 +107,15 @@ def check_combinations(folder):
     print(f"{n} combinations", flush=True)
 
 
+def check_empty_matches(folder):
+    dice = random.Random(12)
+    texts = ["12 camelCase fooBar", "a bCamelCase", "a b", "1xyz", "1 xyz", *("".join(dice.choices("abB1 \n\u732b", k=9)) for _ in range(60))]
+    for pattern in EMPTY:
+        for name, file in ((f"Split {pattern}", of_word_ends(split(pattern), "abCB1x \n\u732b")),
+                           (f"Replace {pattern}", of_word_ends(None, "abCB1x \n\u732b_", replace(pattern, "_", "Regex")))):
+            compare(name, dump_json(folder / "empty.json", file), texts)
+
+
 def check_hypothesis(folder):
     """Texts that hypothesis finds."""
     texts = []
@@ -126,6 +137,7 @@ def main():
         check_real(folder)
         check_typical(folder)
         check_combinations(folder)
+        check_empty_matches(folder)
         check_hypothesis(folder)
     return len(findings) > 0
 

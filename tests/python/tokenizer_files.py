@@ -187,14 +187,14 @@ def combinations(seed=1, everything=False):
             yield name, file
 
 
-def of_word_ends(pre_tokenizer):
+def of_word_ends(pre_tokenizer, characters="ab1- ", normalizer=None):
     """A file whose ids tell where a text is cut: a character at the end of a word is another piece."""
     vocabulary = {"<unk>": 0}
-    for character in "ab1- ":
+    for character in characters:
         for piece in (character, character + "</w>"):
             vocabulary[piece] = len(vocabulary)
     file = json.loads(Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>", end_of_word_suffix="</w>")).to_str())
-    return {**file, "pre_tokenizer": pre_tokenizer}
+    return {**file, "pre_tokenizer": pre_tokenizer, "normalizer": normalizer}
 
 
 def typical(name):

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * shard/tokenizer/split/split_regex.c - a split by PCRE2 (shard/tokenizer/split/split.h).
  *
- * Matches are those that Oniguruma finds for `tokenizers`: of empty ones, the first
- * behind one that is not is passed over. A match is limited in steps, stack and memory,
+ * Matches are those that Oniguruma finds for `tokenizers`: an empty one at the end of the
+ * match before is passed over. A match is limited in steps, stack and memory,
  * so that an expression which backtracks for ever costs one text. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -36,8 +36,8 @@ struct split_regex_worker {
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
     size_t steps;     /* counted for this text */
-    bool after_empty; /* the match before was empty: go on one character behind */
-    bool pass_empty;  /* pass over the next one that is */
+    bool after_match; /* there was one before in this text */
+    bool after_empty; /* and it was empty: go on one character behind */
 };
 
 static int fail(char *why, size_t cap, int error)
@@ -191,7 +191,7 @@ static size_t behind(const char *text, size_t len, size_t at)
 
 void split_regex_begin(struct split_regex_worker *w)
 {
-    w->after_empty = w->pass_empty = false;
+    w->after_match = w->after_empty = false;
     w->steps = 0;
 }
 
@@ -204,15 +204,15 @@ int split_regex_next(struct split_regex_worker *w, const char *text, size_t len,
 
     while (at <= len && (rc = match(w, text, len, at)) == SHARD_OK) {
         w->after_empty = found[0] == found[1];
-        if (!w->after_empty || !w->pass_empty) {
-            w->pass_empty = w->pass_empty || !w->after_empty;
-            *start = found[0];
-            *end = found[1];
-            return SHARD_OK;
+        if (w->after_empty && w->after_match && found[0] == *end) {
+            at = behind(text, len, at);
+            rc = SHARD_EOF;
+            continue;
         }
-        w->pass_empty = false;
-        at = behind(text, len, found[1]);
-        rc = SHARD_EOF;
+        w->after_match = true;
+        *start = found[0];
+        *end = found[1];
+        break;
     }
     return rc;
 }
