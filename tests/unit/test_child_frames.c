@@ -19,7 +19,7 @@ static void a_request_is_packed(void **state)
     unsigned char out[CHILD_FRAME_HEAD + CHILD_REQUEST_HEAD];
 
     (void)state;
-    child_pack_encode(out, (UINT64_C(1) << 56) + 9, 2, 3, 2, 36);
+    child_pack_encode(out, (UINT64_C(1) << 56) + 9, 2, 3, 2, CHILD_PIXELS_FOLLOW, 36);
     assert_int_equal(sizeof(out), sizeof(want));
     assert_memory_equal(out, want, sizeof(want));
 }

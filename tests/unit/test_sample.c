@@ -130,7 +130,7 @@ static void check_record(const struct sample *s, const char *kinds)
 static void any_number_of_texts_and_images(void **state)
 {
     static const char *const kinds[] = {"ti", "t", "iitt", "it", "tititi", "i", "tt"};
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
 
     (void)state;
     assert_non_null(s);
@@ -150,7 +150,7 @@ static void tensors_stand_in_a_rows_order(void **state)
 {
     static const uint32_t added[][2] = {
         {1, 1}, {0, 1}, {1, 0}, {0, 0}}; /* encoder, part */
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
 
     (void)state;
     assert_non_null(s);
@@ -177,7 +177,7 @@ static void tensors_stand_in_a_rows_order(void **state)
 /* One image's tensors need no memory but that of the start. */
 static void memory_stays(void **state)
 {
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
     const void *memory = s->tensor_memory.bytes;
 
     (void)state;
@@ -196,7 +196,7 @@ static void memory_stays(void **state)
 /* More images have more, which goes with them. */
 static void memory_of_many_images_goes(void **state)
 {
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
 
     (void)state;
     assert_non_null(s);
@@ -215,7 +215,7 @@ static void memory_of_many_images_goes(void **state)
 static void a_text_that_is_too_long_is_rejected(void **state)
 {
     const size_t len = ((size_t)1 << 28) + 1;
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
     struct tokenizer *tokenizer;
     struct job job;
     size_t model_len;
