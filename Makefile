@@ -342,6 +342,7 @@ TOOLS_SRC := \
     tools/prepare/progress.c \
     tools/store/publish.c \
     tools/run/queue.c \
+    tools/run/shared_memory.c \
     tools/run/child_process.c \
     tools/run/command_words.c \
     tools/run/child_encoder.c \

@@ -3,19 +3,24 @@
  * once: what is left is prepare's own work. Its latents are zeros, (4, height / 8,
  * width / 8) in fp16.
  *
- *     null_encoder [BATCH [WAIT_MS [random]]]
- *         random: no two runs give the same, which the hello says. */
+ *     null_encoder [BATCH [WAIT_MS [random] [pipe] [sum]]]
+ *         random: no two runs give the same, which the hello says.
+ *         pipe: it wants no memory.
+ *         sum: values are made of all pixels, wherever those are. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include "vae_encode/child/child_frames.h"
 
 static unsigned char *buffer; /* a request's payload, or an answer's */
 static size_t buffer_cap;
-static int is_random;
+static int is_random, is_sum, wants_memory = 1;
+static const unsigned char *memory; /* NULL: not mapped yet */
 
 static void read_bytes(void *out, size_t n)
 {
@@ -67,8 +72,9 @@ static void say_hello(const char *batch, const char *wait_ms)
              "\"family\":\"Null\",\"numerics\":\"null-1\",\"reproducible\":%s,"
              "\"channels\":4,\"f\":8,\"scale\":[1.0],\"shift\":[0.0]},"
              "\"tensors\":[{\"output\":0,\"logvar\":false,\"dims\":[[4,%u,%u]]}],"
-             "\"batch\":%s,\"wait_ms\":%s}",
-             is_random ? "false" : "true", height / 8, width / 8, batch, wait_ms);
+             "\"batch\":%s,\"wait_ms\":%s,\"memory\":%s}",
+             is_random ? "false" : "true", height / 8, width / 8, batch, wait_ms,
+             wants_memory ? "true" : "false");
     write_frame(CHILD_HELLO, text, strlen(text));
 }
 
@@ -95,6 +101,46 @@ static void fill(unsigned char *values, size_t bytes)
     }
 }
 
+static const unsigned char *memory_at(uint64_t offset)
+{
+    struct stat st;
+
+    if (!memory) {
+        if (fstat(CHILD_MEMORY_FD, &st) != 0)
+            exit(3);
+        memory =
+            mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, CHILD_MEMORY_FD, 0);
+        if (memory == MAP_FAILED)
+            exit(3);
+    }
+    return memory + offset;
+}
+
+/* Of image `i` of the request, of `len` bytes. */
+static const unsigned char *pixels(size_t i, size_t len)
+{
+    const unsigned char *data = buffer + CHILD_REQUEST_HEAD;
+
+    if (get32(buffer + 20) == CHILD_PIXELS_FOLLOW)
+        return data + i * len;
+    data += i * CHILD_OFFSET;
+    return memory_at(get32(data) | (uint64_t)get32(data + 4) << 32);
+}
+
+/* Halves from 1 to 2, all of them what is left of the image's pixels. */
+static void sum_up(unsigned char *values, size_t bytes, const unsigned char *rgb,
+                   size_t len)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < len; i++)
+        sum = sum * 31 + rgb[i];
+    for (size_t i = 0; i < bytes; i += 2) {
+        values[i] = sum >> 8 & 0xff;
+        values[i + 1] = 0x3c | (sum >> 16 & 3);
+    }
+}
+
 /* The request's id and number of images are the first 12 bytes of both. */
 static void answer(void)
 {
@@ -116,6 +162,8 @@ static void answer(void)
     put32(out + 56, (uint32_t)bytes);
     if (is_random)
         fill(out + head, bytes);
+    for (size_t i = 0, len = (size_t)w * 8 * h * 8 * 3; is_sum && i < n; i++)
+        sum_up(out + head + i * (bytes / n), bytes / n, pixels(i, len), len);
     write_frame(CHILD_TENSORS, out, head + bytes);
     free(out);
 }
@@ -123,7 +171,11 @@ static void answer(void)
 int main(int argc, char **argv)
 {
     setvbuf(stdin, NULL, _IONBF, 0);
-    is_random = argc > 3 && strcmp(argv[3], "random") == 0;
+    for (int i = 3; i < argc; i++) {
+        is_random |= strcmp(argv[i], "random") == 0;
+        is_sum |= strcmp(argv[i], "sum") == 0;
+        wants_memory &= strcmp(argv[i], "pipe") != 0;
+    }
     say_hello(argc > 1 ? argv[1] : "32", argc > 2 ? argv[2] : "100");
     for (;;) {
         if (read_frame().type != CHILD_ENCODE)

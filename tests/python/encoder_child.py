@@ -29,11 +29,13 @@ def float_of(dtype, data):
 
 
 class Child:
-    """`hello` is its answer to OPENING, changed by `opening`; an error raises EncoderError."""
+    """`hello` is its answer to OPENING, changed by `opening`; an error raises EncoderError.
+    `memory` is a descriptor that it is offered."""
 
     def __init__(self, command, stderr=None, **opening):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=stderr, bufsize=0)
+                                        stderr=stderr, bufsize=0,
+                                        pass_fds=[opening["memory"]] if "memory" in opening else ())
         self._ids = 0
         try:
             self.send(OPEN, json.dumps({**OPENING, **opening}).encode())
@@ -90,6 +92,13 @@ class Child:
         n, height, width, _ = rgb.shape
         self._ids += 1
         self.send(ENCODE, struct.pack("<QIIII", self._ids, n, width, height, 0), rgb.tobytes())
+        return self._ids
+
+    def ask_for(self, offsets, height, width):
+        """The same of images in the memory."""
+        self._ids += 1
+        self.send(ENCODE, struct.pack("<QIIII", self._ids, len(offsets), width, height, 1),
+                  struct.pack(f"<{len(offsets)}Q", *offsets))
         return self._ids
 
     def answer(self, request):

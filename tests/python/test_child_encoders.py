@@ -112,10 +112,31 @@ def test_plain(folder):
     many = Run(folder, "batch=100 wait_ms=1", name="many")
     for other in (one, many):
         other.check()
-        for file in ("pairs.lms", "dataset.json"):
-            with open(os.path.join(run.out, file), "rb") as a, \
-                    open(os.path.join(other.out, file), "rb") as b:
-                assert a.read() == b.read(), file
+        check_same(run.out, other.out)
+
+
+def test_memory(folder):
+    """Pixels that a child finds in memory: the same bytes, and the same whatever happens to it."""
+    piped = Run(folder, name="piped")
+    assert {line.split()[2] for line in piped.lines("requests")} == {"0"}
+    for name, script, words in (("plain", "", None), ("die", "die", "exit status 3"),
+                                ("hang", "hang", "has not answered for 1 s"),
+                                ("guilty", "abort_at=17", "signal 6")):
+        run = Run(folder, "mapped " + script, ["--encoder-timeout", "1"], name="mapped-" + name)
+        run.check([17] if name == "guilty" else [])
+        if words:
+            run.says(words)
+        kinds = [line.split()[2] for line in run.lines("requests")]
+        assert "1" in kinds and ("0" in kinds) == bool(words), kinds  # the grey image has no place there
+        assert not os.path.exists(os.path.join(run.state, "spoiled"))
+        if name != "guilty":
+            check_same(piped.out, run.out)
+
+
+def check_same(a, b):
+    for file in ("pairs.lms", "dataset.json"):
+        with open(os.path.join(a, file), "rb") as one, open(os.path.join(b, file), "rb") as other:
+            assert one.read() == other.read(), file
 
 
 def test_company(folder):
@@ -372,8 +393,9 @@ def test_ends(folder):
     for child in children:
         links = {fd: os.readlink(f"/proc/{child}/fd/{fd}")
                  for fd in os.listdir(f"/proc/{child}/fd")}
-        # 3 is its own copy of its standard output
-        assert sorted(links) == ["0", "1", "2", "3"], links
+        # 4 is its own copy of its standard output
+        assert sorted(links) == ["0", "1", "2", "3", "4"], links
+        assert links.pop("3").startswith("/memfd:latentmill pixels"), links
         assert all(link.startswith("pipe:") for link in links.values()), links
         assert os.getpgid(child) == child
     program.send_signal(signal.SIGTERM)

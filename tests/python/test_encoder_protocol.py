@@ -110,6 +110,24 @@ def in_order(command):
         check(child.encode(large, 3), large)
 
 
+def in_memory(command, log):
+    """Its size is known when the first batch comes; images may come either way."""
+    memory = os.memfd_create("pixels")
+    with Child(command, memory=memory) as child:
+        assert child.hello["memory"] is True
+        rgb = batch(4)
+        os.pwrite(memory, b"".join(bytes(5) + image.tobytes() for image in rgb), 0)
+        size = 5 + rgb[0].nbytes
+        check(child.answer(child.ask_for([5 + i * size for i in (2, 0)], 3, 4)), rgb[[2, 0]])
+        check(child.encode(batch(3)), batch(3))
+        check(child.answer(child.ask_for([3 * size + 5], 3, 4)), rgb[3:])
+    for offsets, memories in (([6 + 3 * size], {"memory": memory}), ([5], {})):
+        child = Child(command, stderr=log, **memories)
+        child.ask_for(offsets, 3, 4)
+        assert child.close() == 1
+    os.close(memory)
+
+
 def failures(command, log):
     with Child(command, stderr=log) as child:
         bad, good = child.ask(batch(2, 255)), child.ask(batch(1))
@@ -161,10 +179,12 @@ with tempfile.TemporaryDirectory() as folder:
     log_path = pathlib.Path(folder, "log")
     with log_path.open("w") as log:
         in_order(command)
+        in_memory(command, log)
         failures(command, log)
         endings(command, log)
         pictures(command)
     said = log_path.read_text()
     for words in ("a library says hello", "so does a program", "Opening(", "memory was freed", "ValueError: this one",
-                  "b'LME2'", "the input ends within a frame", "type 9"):
+                  "b'LME2'", "the input ends within a frame", "type 9",
+                  "behind the memory's end", "offsets of 1 images"):
         assert words in said, (words, said[-2000:])

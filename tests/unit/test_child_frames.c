@@ -19,9 +19,22 @@ static void a_request_is_packed(void **state)
     unsigned char out[CHILD_FRAME_HEAD + CHILD_REQUEST_HEAD];
 
     (void)state;
-    child_pack_encode(out, (UINT64_C(1) << 56) + 9, 2, 3, 2, 36);
+    child_pack_encode(out, (UINT64_C(1) << 56) + 9, 2, 3, 2, CHILD_PIXELS_FOLLOW, 36);
     assert_int_equal(sizeof(out), sizeof(want));
     assert_memory_equal(out, want, sizeof(want));
+}
+
+static void offsets_are_packed(void **state)
+{
+    static const unsigned char want[] = {3, 0, 0, 0, 0, 0, 1, 0};
+    unsigned char out[CHILD_FRAME_HEAD + CHILD_REQUEST_HEAD], offset[CHILD_OFFSET];
+
+    (void)state;
+    child_pack_encode(out, 9, 2, 3, 2, CHILD_PIXELS_IN_MEMORY, 16);
+    assert_int_equal(out[8], 24 + 16);
+    assert_int_equal(out[36], 1);
+    child_pack_offset(offset, (UINT64_C(1) << 48) + 3);
+    assert_memory_equal(offset, want, sizeof(want));
 }
 
 static void heads_are_read(void **state)
@@ -147,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_packed),
+        cmocka_unit_test(offsets_are_packed),
         cmocka_unit_test(heads_are_read),
         cmocka_unit_test(tensors_are_read),
         cmocka_unit_test(errors_are_read),

@@ -159,6 +159,24 @@ static void has_no_descriptor_of_ours(void **state)
     close(leak);
 }
 
+static void memory_is_given(void **state)
+{
+    const int memory = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    char *argv[] = {"sh", "-c", "ls /proc/$$/fd; readlink /proc/$$/fd/3", NULL};
+    const struct child_streams streams = {.memory = memory};
+    struct child_process c;
+    char text[400];
+
+    (void)state;
+    assert_true(memory > 2);
+    assert_int_equal(child_process_start(&c, argv, &streams), 0);
+    read_all(c.out, text, sizeof(text));
+    assert_string_equal(text, "0\n1\n2\n3\n/dev/zero\n");
+    child_process_stop(&c, 0);
+    assert_true(fcntl(memory, F_GETFD) >= 0); /* it stays ours */
+    close(memory);
+}
+
 static void signals_are_as_at_first(void **state)
 {
     struct child_process c;
@@ -312,6 +330,7 @@ int main(void)
         cmocka_unit_test(devices_are_found),
         cmocka_unit_test(streams_are_its_own),
         cmocka_unit_test(has_no_descriptor_of_ours),
+        cmocka_unit_test(memory_is_given),
         cmocka_unit_test(signals_are_as_at_first),
         cmocka_unit_test(exec_failures_are_told),
         cmocka_unit_test(a_group_is_stopped),

@@ -371,7 +371,7 @@ static void run_held(struct world *w, const char *const *samples, int batch,
     open_job(w, samples, batch, tensor_side, tokenizer);
     w->uncounted = uncounted;
     for (size_t i = 0; i < N_IN_FLIGHT; i++)
-        flight[i] = sample_new(&w->job.room);
+        flight[i] = sample_new(&w->job.room, NULL);
     const struct pipe_stage around = {.name = "around",
                                       .n_workers = 1,
                                       .batch = 1,

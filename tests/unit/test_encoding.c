@@ -23,7 +23,7 @@ static int open_at(struct encoding *e, int64_t size, enum latent_dtype dtype,
     request.image.size = size;
     request.latent =
         (struct latent_options){.scale = NAN, .dtype = dtype, .moments = moments};
-    return encoding_open(e, &request, NULL, NULL);
+    return encoding_open(e, &request, NULL, NULL, NULL);
 }
 
 static void a_latent_is_stored_as_asked(void **state)
@@ -104,7 +104,7 @@ static void an_unknown_scheme_is_refused(void **state)
     struct encoding e;
 
     (void)state;
-    assert_int_equal(encoding_open(&e, &request, NULL, NULL), EXIT_USAGE);
+    assert_int_equal(encoding_open(&e, &request, NULL, NULL, NULL), EXIT_USAGE);
     encoding_close(&e);
 }
 
@@ -115,7 +115,7 @@ static void a_model_is_shared(void **state)
 
     (void)state;
     assert_int_equal(open_at(&a, SIDE, LATENT_FP16, MOMENTS_MEAN), 0);
-    assert_int_equal(encoding_open(&b, a.request, &a, NULL), 0);
+    assert_int_equal(encoding_open(&b, a.request, &a, NULL, NULL), 0);
     assert_ptr_equal(a.model, b.model);
     assert_string_equal(a.encode, b.encode);
     encoding_close(&b);

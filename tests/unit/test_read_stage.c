@@ -122,8 +122,8 @@ static void tensors_of_many_images_are_counted(void **state)
     job.units = &unit;
     job.n_units = 1;
     job.room = (struct sample_room){1, 1, TENSOR_BYTES, 0, 0};
-    samples[0] = sample_new(&job.room);
-    samples[1] = sample_new(&job.room);
+    samples[0] = sample_new(&job.room, NULL);
+    samples[1] = sample_new(&job.room, NULL);
     const struct pipe_stage stages[] = {read_stage(&job),
                                         {.name = "end",
                                          .n_workers = 1,

@@ -130,7 +130,7 @@ static void check_record(const struct sample *s, const char *kinds)
 static void any_number_of_texts_and_images(void **state)
 {
     static const char *const kinds[] = {"ti", "t", "iitt", "it", "tititi", "i", "tt"};
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
 
     (void)state;
     assert_non_null(s);
@@ -150,7 +150,7 @@ static void tensors_stand_in_a_rows_order(void **state)
 {
     static const uint32_t added[][2] = {
         {1, 1}, {0, 1}, {1, 0}, {0, 0}}; /* encoder, part */
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
 
     (void)state;
     assert_non_null(s);
@@ -177,7 +177,7 @@ static void tensors_stand_in_a_rows_order(void **state)
 /* One image's tensors need no memory but that of the start. */
 static void memory_stays(void **state)
 {
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
     const void *memory = s->tensor_memory.bytes;
 
     (void)state;
@@ -196,7 +196,7 @@ static void memory_stays(void **state)
 /* More images have more, which goes with them. */
 static void memory_of_many_images_goes(void **state)
 {
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
 
     (void)state;
     assert_non_null(s);
@@ -211,11 +211,40 @@ static void memory_of_many_images_goes(void **state)
     sample_free(s);
 }
 
+/* Lent memory has one image's pixels; those of more are elsewhere, as long as it needs
+ * them. */
+static void pixels_stand_in_memory_that_is_lent(void **state)
+{
+    enum { PIXELS = 48 };
+    const struct sample_room with_pixels = {.n_renditions = 1, .pixel_bytes = PIXELS};
+    unsigned char lent[PIXELS];
+    struct sample *s = sample_new(&with_pixels, lent);
+
+    (void)state;
+    assert_non_null(s);
+    for (size_t n = 1; n <= 4; n++) {
+        s->in.key = strdup("k");
+        assert_int_equal(ingest_sample_set_parts(&s->in, n % 3 + 1), INGEST_OK);
+        for (size_t i = 0; i < s->in.n_parts; i++)
+            s->in.parts[i].kind = INGEST_IMAGE;
+        assert_int_equal(sample_make_room(s, &with_pixels), 0);
+        for (size_t i = 0; i < s->in.n_parts; i++) {
+            uint8_t *pixels = sample_add_pixels(s, PIXELS);
+
+            memset(pixels, 1, PIXELS);
+            assert_int_equal(pixels == lent, s->in.n_parts == 1);
+        }
+        sample_clear(s);
+        assert_ptr_equal(s->pixel_memory.bytes, lent);
+    }
+    sample_free(s);
+}
+
 /* Longer than SentencePiece takes: nothing else ends. */
 static void a_text_that_is_too_long_is_rejected(void **state)
 {
     const size_t len = ((size_t)1 << 28) + 1;
-    struct sample *s = sample_new(&room);
+    struct sample *s = sample_new(&room, NULL);
     struct tokenizer *tokenizer;
     struct job job;
     size_t model_len;
@@ -248,6 +277,7 @@ int main(void)
         cmocka_unit_test(any_number_of_texts_and_images),
         cmocka_unit_test(tensors_stand_in_a_rows_order),
         cmocka_unit_test(memory_stays),
+        cmocka_unit_test(pixels_stand_in_memory_that_is_lent),
         cmocka_unit_test(memory_of_many_images_goes),
         cmocka_unit_test(a_text_that_is_too_long_is_rejected),
     };

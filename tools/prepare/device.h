@@ -32,7 +32,8 @@ struct device_request {
     int kills;     /* how often the child has failed at it or at what it was of */
     uint8_t *grey; /* of a probe, to see whether the child works at all; owned; or NULL */
     unsigned char head[CHILD_FRAME_HEAD + CHILD_REQUEST_HEAD];
-    struct iovec *iov; /* n + 1 */
+    struct iovec *iov;      /* n + 1 */
+    unsigned char *offsets; /* n, of images in the memory */
     size_t n;
     struct company_image images[];
 };

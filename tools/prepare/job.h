@@ -60,9 +60,10 @@ struct job {
     const char *isa;                  /* NULL: the best */
     const struct encoding *encodings; /* in the order of the header's encoders */
     size_t n_encodings;               /* ENCODERS_MAX at most; 0: no input has images */
-    bool has_devices;            /* some of them are at work in stages of their own */
-    struct tokenizer *tokenizer; /* NULL: --tokenizer none */
-    struct sample_room room;     /* for what is made of one image */
+    bool has_devices;             /* some of them are at work in stages of their own */
+    struct shared_memory *memory; /* that they may read pixels from */
+    struct tokenizer *tokenizer;  /* NULL: --tokenizer none */
+    struct sample_room room;      /* for what is made of one image */
     /* of units whose samples may have images, and of others, which have no encoder: */
     struct job_description with_images, without_images;
 

@@ -108,12 +108,31 @@ static void samples_free(struct sample **samples, size_t n)
     free(samples);
 }
 
+/* Whether a process would read pixels from memory. */
+static bool takes_memory(const struct job *job)
+{
+    bool takes = false;
+
+    for (size_t i = 0; i < job->n_encodings; i++)
+        takes |= job->encodings[i].children && job->encodings[i].children->hello.memory;
+    return takes;
+}
+
+/* Of a sample, in that memory: whole cache lines. */
+static size_t slot_bytes(const struct sample_room *room)
+{
+    enum { LINE = 64 };
+
+    return (room->pixel_bytes + LINE - 1) / LINE * LINE;
+}
+
 /* The conveyor's whole population: enough for each worker to have a batch in hand, one
  * waiting, and as many behind it that wait for an earlier sample; and for each process of
  * an encoder to have its batches, and as many more that wait for those or are made. */
 static struct sample **samples_new(const struct job *job, size_t *n)
 {
     struct sample **samples;
+    unsigned char *pixels = NULL;
 
     *n = (size_t)job->n_workers * (size_t)job->options->batch * 4 + 16;
     if (job->n_encodings == 0) /* texts alone: those that a block takes, and more */
@@ -121,9 +140,12 @@ static struct sample **samples_new(const struct job *job, size_t *n)
     for (size_t i = 0; i < job->n_encodings; i++)
         if (job->encodings[i].children)
             *n += device_samples(job->encodings[i].children);
+    if (takes_memory(job) && shared_memory_size(job->memory, *n * slot_bytes(&job->room)))
+        pixels = job->memory->base;
     samples = calloc(*n, sizeof(*samples));
     for (size_t i = 0; samples && i < *n; i++) {
-        samples[i] = sample_new(&job->room);
+        samples[i] =
+            sample_new(&job->room, pixels ? pixels + i * slot_bytes(&job->room) : NULL);
         if (!samples[i]) {
             samples_free(samples, *n);
             return NULL;
@@ -315,8 +337,7 @@ static int prepare_folder(struct job *job, struct work_list *list,
 }
 
 /* Lends the run what it works with. */
-static void fill_job(struct job *job, const struct prepare_options *o,
-                     const struct models *m)
+static void fill_job(struct job *job, const struct prepare_options *o, struct models *m)
 {
     struct fittings fittings;
 
@@ -329,6 +350,7 @@ static void fill_job(struct job *job, const struct prepare_options *o,
     job->isa = m->isa;
     job->encodings = m->encodings;
     job->n_encodings = m->n_encodings;
+    job->memory = &m->memory;
     job->reading = select_options_reading(&o->select);
     job->reading.unpack_memory = (uint64_t)o->image.decode_mem;
     fittings_plan(&fittings, m->encodings, m->n_encodings);
@@ -347,7 +369,7 @@ static void fill_job(struct job *job, const struct prepare_options *o,
 
 /* Everything from the opened models to the end of the run. */
 static int prepare(const struct prepare_options *o, const struct input_list *inputs,
-                   const struct models *m)
+                   struct models *m)
 {
     const struct configuration_parts parts = {.image = &o->image,
                                               .encoder_assumed = o->encoders.assumed,

@@ -12,7 +12,7 @@ static int grow(struct sample_memory *m, size_t bytes)
 
     if (bytes <= m->cap)
         return 0;
-    grown = realloc(m->bytes, bytes);
+    grown = realloc(m->bytes == m->lent ? NULL : m->bytes, bytes);
     if (!grown)
         return -1;
     m->bytes = grown;
@@ -34,16 +34,25 @@ static void shrink(struct sample_memory *m)
 {
     if (m->cap > m->kept) {
         free(m->bytes); /* as much as is kept comes back when it is needed */
-        m->bytes = NULL;
-        m->cap = 0;
+        m->bytes = m->lent;
+        m->cap = m->lent ? m->kept : 0;
     }
     m->used = 0;
 }
 
-struct sample *sample_new(const struct sample_room *room)
+static void free_memory(struct sample_memory *m)
+{
+    if (m->bytes != m->lent)
+        free(m->bytes);
+}
+
+struct sample *sample_new(const struct sample_room *room, unsigned char *pixels)
 {
     struct sample *s = calloc(1, sizeof(*s));
 
+    if (s && pixels)
+        s->pixel_memory = (struct sample_memory){
+            .bytes = pixels, .lent = pixels, .cap = room->pixel_bytes};
     if (s && (grow(&s->tensor_memory, room->tensor_bytes) != 0 ||
               grow(&s->pixel_memory, room->pixel_bytes) != 0)) {
         sample_free(s);
@@ -152,7 +161,7 @@ void sample_free(struct sample *s)
     if (!s)
         return;
     sample_clear(s);
-    free(s->tensor_memory.bytes);
-    free(s->pixel_memory.bytes);
+    free_memory(&s->tensor_memory);
+    free_memory(&s->pixel_memory);
     free(s);
 }

@@ -51,7 +51,8 @@ struct sample_room {
 struct sample_memory {
     unsigned char *bytes;
     size_t used, cap;
-    size_t kept; /* cap for one image */
+    size_t kept;         /* cap for one image */
+    unsigned char *lent; /* those bytes, where they are not its own; NULL: they are */
 };
 
 struct sample {
@@ -81,8 +82,9 @@ struct sample {
 };
 
 /* Gives a sample with room for what is made of one image (release with sample_free()), or
- * NULL: no memory. */
-struct sample *sample_new(const struct sample_room *room);
+ * NULL: no memory. Keeps `pixels`, room->pixel_bytes for those of one image; NULL: it
+ * makes room itself. */
+struct sample *sample_new(const struct sample_room *room, unsigned char *pixels);
 
 /* To be called once, when the parts of s->in are known: gives each of them a struct
  * sample_part, and room for what is made of all images. Returns 0, or -1: no memory. */

@@ -65,7 +65,8 @@ struct device_request *device_request_new(size_t n, uint32_t width, uint32_t hei
     r->width = width;
     r->height = height;
     r->iov = calloc(n + 1, sizeof(*r->iov));
-    if (!r->iov) {
+    r->offsets = calloc(n, CHILD_OFFSET);
+    if (!r->iov || !r->offsets) {
         device_request_free(r);
         return NULL;
     }
@@ -77,6 +78,7 @@ void device_request_free(struct device_request *r)
     if (!r)
         return;
     free(r->iov);
+    free(r->offsets);
     free(r->grey);
     free(r);
 }
@@ -202,23 +204,46 @@ static int take_samples(struct device_worker *w)
     return rc;
 }
 
-static void send_request(struct device_worker *w, struct device_request *r)
+/* Whether the child can find all of its pixels: of several images of one sample it can
+ * not. */
+static bool is_in_memory(const struct device_worker *w, const struct device_request *r)
 {
-    uint64_t bytes = 0;
+    const struct shared_memory *m = w->job->memory;
+    bool in = w->stage->encoding->children->hello.memory && m->base;
+
+    for (size_t i = 0; i < r->n && in; i++)
+        in = r->images[i].rgb >= m->base && r->images[i].rgb < m->base + m->len;
+    return in;
+}
+
+/* Returns how many parts r has to be written. */
+static size_t pack_request(const struct device_worker *w, struct device_request *r)
+{
+    const bool in_memory = is_in_memory(w, r);
+    const size_t len = (size_t)r->width * r->height * 3;
 
     for (size_t i = 0; i < r->n; i++) {
-        const size_t len = (size_t)r->width * r->height * 3;
-
+        if (in_memory)
+            child_pack_offset(r->offsets + i * CHILD_OFFSET,
+                              (uint64_t)(r->images[i].rgb - w->job->memory->base));
         r->iov[i + 1] = (struct iovec){(void *)r->images[i].rgb, len};
-        bytes += len;
     }
-    r->id = ++w->next_id;
-    child_pack_encode(r->head, r->id, (uint32_t)r->n, r->width, r->height, bytes);
+    if (in_memory)
+        r->iov[1] = (struct iovec){r->offsets, r->n * CHILD_OFFSET};
+    child_pack_encode(r->head, r->id, (uint32_t)r->n, r->width, r->height,
+                      in_memory ? CHILD_PIXELS_IN_MEMORY : CHILD_PIXELS_FOLLOW,
+                      r->n * (in_memory ? CHILD_OFFSET : len));
     r->iov[0] = (struct iovec){r->head, sizeof(r->head)};
+    return in_memory ? 2 : r->n + 1;
+}
+
+static void send_request(struct device_worker *w, struct device_request *r)
+{
+    r->id = ++w->next_id;
     if (w->n_under_way == 0)
         w->since_ns = clock_ns();
     w->under_way[w->n_under_way++] = r;
-    child_encoder_send(w->child, r->iov, r->n + 1);
+    child_encoder_send(w->child, r->iov, pack_request(w, r));
     atomic_fetch_add(&w->stage->requests, 1);
 }
 

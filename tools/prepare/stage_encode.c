@@ -4,7 +4,7 @@
  *
  * One worker decodes its batch and then encodes it, so that there are as many busy
  * threads as workers, and pixels never leave the core that made them. */
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,6 +46,7 @@ struct encode_worker {
     struct job *job;
     struct encoder_cancel cancel;
     struct fittings fittings;
+    EVP_MD_CTX *sha; /* of images */
     struct image_decoder *decoder;
     struct encoding_worker *encodings; /* job->n_encodings */
     size_t n_slots;
@@ -72,6 +73,7 @@ static void close_worker(void *worker)
     if (!w)
         return;
     tokenizer_worker_free(w->tokenizer);
+    EVP_MD_CTX_free(w->sha);
     image_decoder_close(w->decoder);
     for (size_t i = 0; w->encodings && i < w->job->n_encodings; i++)
         close_encoding(&w->encodings[i]);
@@ -157,7 +159,8 @@ static int open_encoders(struct encode_worker *w)
     w->cancel = (struct encoder_cancel){is_stopping, job};
     fittings_plan(&w->fittings, job->encodings, job->n_encodings);
     w->encodings = calloc(job->n_encodings, sizeof(*w->encodings));
-    if (!w->encodings || make_slots(w) != 0 ||
+    w->sha = EVP_MD_CTX_new();
+    if (!w->encodings || !w->sha || make_slots(w) != 0 ||
         image_decoder_open(&w->decoder, &d) != INGEST_OK)
         return job_fail(job, "out of memory");
     for (size_t i = 0; i < job->n_encodings && rc == PIPE_OK; i++) {
@@ -222,6 +225,24 @@ static void add_renditions(const struct fittings *f, struct sample *s, uint32_t 
     s->n_renditions += f->n_renditions;
 }
 
+/* Another core has written the image: its lines are asked for ahead, a few at a time, so
+ * that they come while others are hashed. Returns 0, or -1. */
+static int hash_image(EVP_MD_CTX *sha, const unsigned char *image, size_t len,
+                      unsigned char sha256[32])
+{
+    enum { LINE = 64, STEP = 16 * LINE, AHEAD = 4 * STEP };
+
+    if (EVP_DigestInit_ex(sha, EVP_sha256(), NULL) != 1)
+        return -1;
+    for (size_t at = 0; at < len; at += STEP) {
+        for (size_t i = at + AHEAD; i < at + AHEAD + STEP && i < len; i += LINE)
+            __builtin_prefetch(image + i);
+        if (EVP_DigestUpdate(sha, image + at, len - at < STEP ? len - at : STEP) != 1)
+            return -1;
+    }
+    return EVP_DigestFinal_ex(sha, sha256, NULL) == 1 ? 0 : -1;
+}
+
 /* Decodes an image into the slot, once for all fittings. A bad one sets *bad. Returns 0,
  * 1 where the run is being stopped, or -1. */
 static int decode(struct encode_worker *w, struct sample *s, uint32_t part,
@@ -235,8 +256,8 @@ static int decode(struct encode_worker *w, struct sample *s, uint32_t part,
     struct decoded decoded;
     int rc;
 
-    if (SHA256(image->image, image->image_len, s->parts[part].sha256) == NULL)
-        return job_fail(job, "out of memory");
+    if (hash_image(w->sha, image->image, image->image_len, s->parts[part].sha256) != 0)
+        return job_fail(job, "SHA-256 failed");
     if (image_header_read(image->image, image->image_len, &header, bad) != REJECT_NONE)
         return 0;
     if (header.need > total) {

@@ -26,11 +26,19 @@ static bool fits_locked(const struct budget *b, uint64_t bytes)
 
 /* malloc() keeps what a thread frees in that thread's arena, where no other finds it:
  * eight workers that tokenized texts of 1 MiB, three at a time, held 1.4 GB. So memory
- * given back counts until it has gone back to the system, which is asked for only when
- * the total would be passed: that takes milliseconds. */
+ * given back counts until it has gone back to the system, or is used again. Whether it is
+ * is looked at only when the total would be passed, and what is free then given up only
+ * where it is too much: that takes milliseconds, and each page has to be made again. */
 static void trim_locked(struct budget *b, uint64_t bytes)
 {
+    uint64_t kept;
+
     if (b->loose == 0 || b->used + b->loose + bytes <= b->total)
+        return;
+    kept = mallinfo2().fordblks; /* all that malloc() has and nobody uses */
+    if (b->loose > kept)
+        b->loose = kept;
+    if (b->used + b->loose + bytes <= b->total)
         return;
     malloc_trim(0);
     b->loose = 0;

@@ -79,7 +79,8 @@ static bool never_wait(int fd)
 
 int child_encoder_start(struct child_encoder *c)
 {
-    const struct child_streams streams = {.in = true, .err = true};
+    const struct child_streams streams = {
+        .in = true, .err = true, .memory = c->setup->memory};
     struct child_process *p = &c->process;
     int rc = child_process_start(p, c->argv, &streams);
 

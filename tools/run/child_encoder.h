@@ -30,6 +30,7 @@ struct child_setup {
     const char *label;
     json_t *open; /* OPEN's JSON, but for "child" */
     int64_t timeout_ms;
+    int memory; /* a descriptor of memory that it is offered; 0: none */
 };
 
 enum child_event { CHILD_NOTHING, CHILD_HAS_FRAME, CHILD_FAILED };

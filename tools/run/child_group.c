@@ -110,10 +110,11 @@ static int make_words(const struct child_group_options *o, const char *command,
 
 static json_t *open_json(const struct child_group_options *o, unsigned n)
 {
-    return json_pack("{s:i, s:s, s:s, s:I, s:[[I, I]], s:s, s:s}", "protocol",
+    return json_pack("{s:i, s:s, s:s, s:I, s:[[I, I]], s:s, s:s, s:o*}", "protocol",
                      CHILD_PROTOCOL, "latentmill", LATENTMILL_VERSION, "label", o->label,
                      "children", (json_int_t)n, "sizes", (json_int_t)o->width,
-                     (json_int_t)o->height, "dtype", o->dtype, "moments", o->moments);
+                     (json_int_t)o->height, "dtype", o->dtype, "moments", o->moments,
+                     "memory", o->memory > 0 ? json_integer(CHILD_MEMORY_FD) : NULL);
 }
 
 /* The user must act, but where it is this machine that lacks something. One that ships
@@ -228,9 +229,10 @@ int child_group_open(struct child_group *g, const struct child_group_options *op
     struct device_list devices;
     int rc;
 
-    *g = (struct child_group){
-        .options = options,
-        .setup = {.label = options->label, .timeout_ms = options->timeout_s * 1000}};
+    *g = (struct child_group){.options = options,
+                              .setup = {.label = options->label,
+                                        .timeout_ms = options->timeout_s * 1000,
+                                        .memory = options->memory}};
     rc = choose_devices(options, &devices);
     if (rc != 0)
         return rc;

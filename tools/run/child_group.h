@@ -20,6 +20,7 @@ struct child_group_options {
     int64_t restarts;            /* in a row without any answer */
     uint32_t width, height;      /* of the images that it will get */
     const char *dtype, *moments; /* that are stored: "fp16", "mean" */
+    int memory;                  /* a descriptor that they are offered; 0: none */
 };
 
 struct child_group {

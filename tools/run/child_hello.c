@@ -330,6 +330,7 @@ int child_hello_read(struct child_hello *h, json_t *json, uint32_t width, uint32
     h->batch = (uint32_t)get_integer(&r, json, "batch", 1, CHILD_MAX_BATCH);
     h->wait_ms = (int)get_integer(&r, json, "wait_ms", 0, CHILD_MAX_WAIT_MS);
     (void)get_flag(&r, json, "decode", false);
+    h->memory = get_flag(&r, json, "memory", false);
     if (r.no_memory)
         return ENOMEM;
     return r.bad ? EINVAL : 0;

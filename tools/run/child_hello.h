@@ -39,6 +39,7 @@ struct child_hello {
     struct child_hello_tensor tensors[ENCODER_MAX_TENSORS]; /* at the size asked for */
     uint32_t batch;
     int wait_ms;
+    bool memory; /* it takes pixels from memory that it was offered */
 };
 
 /* Reads `json`, of which a reference is kept, said to OPEN with this size and these

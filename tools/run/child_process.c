@@ -16,13 +16,14 @@
 enum {
     WAIT_MS = 5,
     N_STREAMS = 3,
+    N_GIVEN,           /* and memory */
     ABOVE_STREAMS = 10 /* where descriptors wait that dup2() must not overwrite */
 };
 
 /* What the child gets, and the pipe that ends, empty, when it has exec'ed. */
 struct spawn {
     char *const *argv;
-    int fds[N_STREAMS]; /* by their numbers in the child; -1: /dev/null or ours */
+    int fds[N_GIVEN]; /* by their numbers in the child; -1: /dev/null, ours or none */
     int report;
     pid_t parent;
     int n_descriptors; /* that may be open */
@@ -42,7 +43,7 @@ static void report_and_exit(const struct spawn *s)
 
 static void keep_descriptors(struct spawn *s)
 {
-    int *const mine[] = {&s->fds[0], &s->fds[1], &s->fds[2], &s->report};
+    int *const mine[] = {&s->fds[0], &s->fds[1], &s->fds[2], &s->fds[3], &s->report};
 
     for (size_t i = 0; i < sizeof(mine) / sizeof(*mine); i++) {
         if (*mine[i] < 0)
@@ -51,21 +52,22 @@ static void keep_descriptors(struct spawn *s)
         if (*mine[i] < 0)
             report_and_exit(s);
     }
-    for (int i = 0; i < N_STREAMS; i++)
+    for (int i = 0; i < N_GIVEN; i++)
         if (s->fds[i] >= 0 && dup2(s->fds[i], i) < 0)
             report_and_exit(s);
 }
 
-/* What is behind the streams closes at exec. */
+/* What is behind those that it is given closes at exec. */
 static void close_others(const struct spawn *s)
 {
+    const int first = s->fds[N_STREAMS] >= 0 ? N_GIVEN : N_STREAMS;
 #ifdef SYS_close_range
     const unsigned at_exec = 1u << 2; /* CLOSE_RANGE_CLOEXEC */
 
-    if (syscall(SYS_close_range, (unsigned)N_STREAMS, ~0u, at_exec) == 0)
+    if (syscall(SYS_close_range, (unsigned)first, ~0u, at_exec) == 0)
         return;
 #endif
-    for (int fd = N_STREAMS; fd < s->n_descriptors; fd++)
+    for (int fd = first; fd < s->n_descriptors; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
@@ -157,11 +159,13 @@ int child_process_start(struct child_process *c, char *const argv[],
                         const struct child_streams *streams)
 {
     struct rlimit limit;
-    struct spawn s = {.argv = argv, .fds = {-1, -1, -1}, .report = -1};
+    struct spawn s = {.argv = argv, .fds = {-1, -1, -1, -1}, .report = -1};
     int report = -1, rc;
 
     *c = (struct child_process){.in = -1, .out = -1, .err = -1, .gone = -1};
     s.parent = getpid();
+    if (streams->memory > 0)
+        s.fds[N_STREAMS] = streams->memory;
     s.n_descriptors = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20
                           ? (int)limit.rlim_cur
                           : 1 << 20;

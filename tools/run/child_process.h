@@ -18,8 +18,9 @@ struct child_process {
 };
 
 struct child_streams {
-    bool in;  /* a pipe; else it reads nothing */
-    bool err; /* a pipe; else it has ours */
+    bool in;    /* a pipe; else it reads nothing */
+    bool err;   /* a pipe; else it has ours */
+    int memory; /* of ours, which becomes its descriptor 3; 0: none */
 };
 
 /* Looks argv[0] up in PATH. Returns 0 or an errno, of exec too; *c is then empty. */

@@ -33,23 +33,24 @@ static int load_failed(const struct encoding *e, int rc)
 }
 
 /* Starts the processes that it works in. */
-static int start_children(struct encoding *e)
+static int start_children(struct encoding *e, struct shared_memory *memory)
 {
     const struct encoder_request *r = e->request;
 
-    e->of_children =
-        (struct child_group_options){.label = r->label,
-                                     .scheme = r->scheme,
-                                     .rest = r->rest ? r->rest : "builtin",
-                                     .args = r->process.args,
-                                     .processes = r->process.processes,
-                                     .devices = r->process.devices,
-                                     .timeout_s = r->process.timeout,
-                                     .restarts = r->process.restarts,
-                                     .width = e->rendition.target_width,
-                                     .height = e->rendition.target_height,
-                                     .dtype = latent_dtype_names[r->latent.dtype],
-                                     .moments = moments_names[r->latent.moments]};
+    e->of_children = (struct child_group_options){
+        .label = r->label,
+        .scheme = r->scheme,
+        .rest = r->rest ? r->rest : "builtin",
+        .args = r->process.args,
+        .processes = r->process.processes,
+        .devices = r->process.devices,
+        .timeout_s = r->process.timeout,
+        .restarts = r->process.restarts,
+        .width = e->rendition.target_width,
+        .height = e->rendition.target_height,
+        .dtype = latent_dtype_names[r->latent.dtype],
+        .moments = moments_names[r->latent.moments],
+        .memory = shared_memory_open(memory) ? memory->fd : 0};
     e->children = calloc(1, sizeof(*e->children));
     if (!e->children)
         return out_of_memory();
@@ -80,7 +81,8 @@ static int load(struct encoding *e, const struct encoding *same, const char *isa
 
 /* Fills `about`: by the scheme, an encoder of this process, whose model it loads. What
  * works in another stage leaves `encoder` NULL, and says the same of itself. */
-static int choose(struct encoding *e, const struct encoding *same, const char *isa)
+static int choose(struct encoding *e, const struct encoding *same, const char *isa,
+                  struct shared_memory *memory)
 {
     const struct encoder_request *r = e->request;
     const bool labelled = strcmp(r->label, r->scheme) != 0;
@@ -88,7 +90,7 @@ static int choose(struct encoding *e, const struct encoding *same, const char *i
     int rc;
 
     if (child_group_has(r->scheme))
-        return start_children(e);
+        return start_children(e, memory);
     child_group_schemes(schemes, sizeof(schemes));
     e->encoder = encoder_find(r->scheme);
     if (!e->encoder)
@@ -270,7 +272,8 @@ static struct shard_rendition crop_to(uint32_t size)
 }
 
 int encoding_open(struct encoding *e, const struct encoder_request *request,
-                  const struct encoding *same, const char *isa)
+                  const struct encoding *same, const char *isa,
+                  struct shared_memory *memory)
 {
     int rc;
 
@@ -278,7 +281,7 @@ int encoding_open(struct encoding *e, const struct encoder_request *request,
                            .request = request,
                            .rendition = crop_to((uint32_t)request->image.size),
                            .filter = request->image.resize};
-    rc = choose(e, same, isa);
+    rc = choose(e, same, isa, memory);
     if (rc == 0)
         rc = check(e);
     if (rc != 0)

@@ -14,6 +14,7 @@
 #include "shard/header.h"
 #include "tools/cli/encoder_options.h"
 #include "tools/run/child_group.h"
+#include "tools/run/shared_memory.h"
 #include "tools/store/sha256.h"
 #include "vae_encode/encoder.h"
 
@@ -50,11 +51,13 @@ struct encoding {
 };
 
 /* Loads the encoder that is asked for, or takes the model of `same`, which was asked for
- * in the same words, unless that is NULL. Keeps `request` and `same`. Returns 0, or
+ * in the same words, unless that is NULL. Processes are offered `memory`, which is
+ * opened for the first of them. Keeps `request`, `same` and `memory`. Returns 0, or
  * EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with encoding_close() in
  * either case. */
 int encoding_open(struct encoding *e, const struct encoder_request *request,
-                  const struct encoding *same, const char *isa);
+                  const struct encoding *same, const char *isa,
+                  struct shared_memory *memory);
 void encoding_close(struct encoding *e);
 
 /* What headers say of an open encoding: all of it lent, so that *e is not to be moved. */

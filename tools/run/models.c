@@ -51,7 +51,7 @@ static const struct encoding *find_same(const struct models *m,
 static int open_encoder(struct models *m, const struct encoder_request *r)
 {
     struct encoding *e = &m->encodings[m->n_encodings];
-    int rc = encoding_open(e, r, find_same(m, r), m->isa);
+    int rc = encoding_open(e, r, find_same(m, r), m->isa, &m->memory);
 
     m->n_encodings++;
     return rc;
@@ -217,4 +217,5 @@ void models_close(struct models *m)
     tokenization_close(&m->text);
     for (size_t i = 0; i < m->n_encodings; i++)
         encoding_close(&m->encodings[i]);
+    shared_memory_close(&m->memory);
 }

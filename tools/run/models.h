@@ -17,6 +17,7 @@ struct models {
     struct encoding encodings[ENCODERS_MAX];
     struct shard_encoder headers[ENCODERS_MAX]; /* lent by the encodings */
     size_t n_encodings;
+    struct shared_memory memory; /* of processes of their own, until they are gone */
     struct tokenization text;
 };
 

@@ -48,7 +48,7 @@ void child_pack_frame(unsigned char out[CHILD_FRAME_HEAD], enum child_frame_type
 
 void child_pack_encode(unsigned char out[CHILD_FRAME_HEAD + CHILD_REQUEST_HEAD],
                        uint64_t id, uint32_t n, uint32_t width, uint32_t height,
-                       uint64_t len)
+                       enum child_pixels where, uint64_t len)
 {
     unsigned char *request = out + CHILD_FRAME_HEAD;
 
@@ -57,7 +57,12 @@ void child_pack_encode(unsigned char out[CHILD_FRAME_HEAD + CHILD_REQUEST_HEAD],
     put32(request + 8, n);
     put32(request + 12, width);
     put32(request + 16, height);
-    put32(request + 20, 0);
+    put32(request + 20, where);
+}
+
+void child_pack_offset(unsigned char out[CHILD_OFFSET], uint64_t offset)
+{
+    put64(out, offset);
 }
 
 const char *child_read_frame(const unsigned char in[CHILD_FRAME_HEAD],

@@ -14,8 +14,10 @@
 
 enum {
     CHILD_PROTOCOL = 1,
+    CHILD_MEMORY_FD = 3,       /* the child's descriptor of the memory it is offered */
     CHILD_FRAME_HEAD = 16,     /* bytes in front of every payload */
     CHILD_REQUEST_HEAD = 24,   /* of ENCODE, before the pixels */
+    CHILD_OFFSET = 8,          /* of one image in the memory, in their place */
     CHILD_TENSORS_HEAD = 16,   /* of TENSORS, before the descriptors */
     CHILD_DESCRIPTOR = 48,     /* of one tensor */
     CHILD_ERROR_HEAD = 16,     /* of ERROR, before the message */
@@ -31,6 +33,12 @@ enum child_frame_type {
     CHILD_ERROR = 5,
     CHILD_DECODE = 6,
     CHILD_IMAGES = 7
+};
+
+/* Where an ENCODE has its pixels. */
+enum child_pixels {
+    CHILD_PIXELS_FOLLOW = 0,
+    CHILD_PIXELS_IN_MEMORY = 1 /* an offset of each image follows */
 };
 
 /* As in FORMAT.md. */
@@ -84,11 +92,12 @@ size_t child_dtype_width(uint32_t dtype);
 void child_pack_frame(unsigned char out[CHILD_FRAME_HEAD], enum child_frame_type type,
                       uint64_t len);
 
-/* The frame's head and the request's, for n images of width x height whose pixels follow:
- * `len` bytes. */
+/* The frame's head and the request's, for n images of width x height: `len` bytes follow,
+ * pixels or offsets. */
 void child_pack_encode(unsigned char out[CHILD_FRAME_HEAD + CHILD_REQUEST_HEAD],
                        uint64_t id, uint32_t n, uint32_t width, uint32_t height,
-                       uint64_t len);
+                       enum child_pixels where, uint64_t len);
+void child_pack_offset(unsigned char out[CHILD_OFFSET], uint64_t offset);
 
 /* Read what came. NULL, or what is wrong with it: a static string, for a message. */
 const char *child_read_frame(const unsigned char in[CHILD_FRAME_HEAD],

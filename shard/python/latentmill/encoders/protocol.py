@@ -17,6 +17,7 @@ specified in vae_encode/child/ENCODER.md. numpy is all that this module needs.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import queue
 import signal
@@ -47,10 +48,11 @@ DTYPES: dict[int, np.dtype[Any]] = {
 
 _MAGIC = b"LME1"
 _FRAME = struct.Struct("<4sIQ")       # magic, type, bytes of the payload
-_REQUEST = struct.Struct("<QIIII")    # id, n, width, height, 0
+_REQUEST = struct.Struct("<QIIII")    # id, n, width, height, 0 or _IN_MEMORY
 _REPLY = struct.Struct("<QII")        # id, n, number of tensors
 _TENSOR = struct.Struct("<II8IQ")     # dtype, number of dims, dims, bytes
 _ERROR = struct.Struct("<QII")        # id, code, bytes of the message
+_IN_MEMORY = 1
 _MAX_JSON = 1 << 24
 _MAX_MESSAGE = 4096
 
@@ -209,6 +211,8 @@ class _Session:
         self._channel = channel
         # One that waits, beside the one that is read and the one that is computed.
         self._requests: queue.Queue[_Request | Exception | None] = queue.Queue(maxsize=1)
+        self._memory_fd: int | None = None
+        self._memory: npt.NDArray[np.uint8] | None = None
 
     def open(self, start: Callable[[], Encoder]) -> Encoder | None:
         """Answers OPEN. None: there is nothing to do any more, it was refused or nobody asks."""
@@ -234,7 +238,9 @@ class _Session:
             traceback.print_exc()
             self._channel.send_error(0, REFUSED, _said(error))
             return None
-        self._channel.send_json(HELLO, {"protocol": PROTOCOL, **hello})
+        self._memory_fd = asked.get("memory")
+        memory = {} if self._memory_fd is None else {"memory": True}
+        self._channel.send_json(HELLO, {"protocol": PROTOCOL, **hello, **memory})
         return encoder
 
     def run(self, encoder: Encoder) -> None:
@@ -287,22 +293,31 @@ class _Session:
     def _read(self, encoder: Encoder, kind: int, n_bytes: int) -> _Request:
         if kind not in (ENCODE, DECODE) or n_bytes < _REQUEST.size:
             raise ProtocolError(f"a frame of type {kind} and {n_bytes} bytes is no request")
-        request, n, width, height, _ = _REQUEST.unpack(self._channel.read(_REQUEST.size))
+        request, n, width, height, where = _REQUEST.unpack(self._channel.read(_REQUEST.size))
         n_bytes -= _REQUEST.size
         if kind == DECODE:
             return _Request(kind, request, n, self._read_tensor(n, n_bytes), None)
-        rgb = self._read_images(n, height, width, n_bytes)
+        rgb = np.empty((n, height, width, 3), np.uint8)
+        (self._find_images if where == _IN_MEMORY else self._read_images)(rgb, n_bytes)
         try:
             return _Request(kind, request, n, encoder.receive(rgb), None)
         except Exception as error:  # the batch's, not the thread's
             return _Request(kind, request, n, None, error)
 
-    def _read_images(self, n: int, height: int, width: int, n_bytes: int) -> npt.NDArray[np.uint8]:
-        if n_bytes != n * height * width * 3:
-            raise ProtocolError(f"{n} images of {width}x{height} in {n_bytes} bytes")
-        rgb = np.empty((n, height, width, 3), np.uint8)
+    def _read_images(self, rgb: npt.NDArray[np.uint8], n_bytes: int) -> None:
+        if n_bytes != rgb.nbytes:
+            raise ProtocolError(f"{rgb.shape} of pixels in {n_bytes} bytes")
         self._channel.read_into(_bytes_of(rgb))
-        return rgb
+
+    def _find_images(self, rgb: npt.NDArray[np.uint8], n_bytes: int) -> None:
+        if n_bytes != 8 * len(rgb) or self._memory_fd is None:
+            raise ProtocolError(f"offsets of {len(rgb)} images in {n_bytes} bytes")
+        if self._memory is None:  # it has no size before the hello
+            self._memory = np.frombuffer(mmap.mmap(self._memory_fd, 0, prot=mmap.PROT_READ), np.uint8)
+        for image, at in zip(rgb, struct.unpack(f"<{len(rgb)}Q", self._channel.read(n_bytes))):
+            if at + image.nbytes > len(self._memory):
+                raise ProtocolError(f"an image at {at}, behind the memory's end")
+            image.reshape(-1)[:] = self._memory[at:at + image.nbytes]
 
     def _read_tensor(self, n: int, n_bytes: int) -> Array:
         code, n_dims, *dims, size = _TENSOR.unpack(self._channel.read(_TENSOR.size))
