@@ -4,7 +4,8 @@
 Each value of an image's latent, (1, height / 8, width / 8), is the red of its first pixel,
 and so are codes and features (`kind`), which come as u16 and fp16.
 Arguments are WHAT or WHAT=NUMBER: `at` an image of that red, or `once`, at its second
-request and never again (the folder STATE remembers).
+request and never again (the folder STATE remembers), or the processes that are `sick`: all
+but the grey image kill them.
 """
 import json
 import os
@@ -146,7 +147,8 @@ def answer(ident, reds, dims, n_requests):
         die()
     if set(ARGS.get("die_of", "").split(",")) & set(map(str, reds)):
         die()
-    if "die_always" in ARGS:
+    if "die_always" in ARGS or ARGS.get("i") in ARGS.get("sick", "").split(",") and \
+            reds != [128]:
         die()
     for red in {17, 128} & set(reds):
         if any(first_time(f"{red}-{i}") for i in range(int(ARGS.get(f"times_at_{red}", 0)))):

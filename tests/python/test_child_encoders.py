@@ -229,6 +229,26 @@ def test_innocent(folder):
         run.says(r", at a grey image of 16 x 16; starting it again \(3 of 5\)$")
 
 
+def test_sick(folder):
+    """Processes that only the grey image does not kill: no sample is rejected for them."""
+    path = os.path.join(folder, "sick", "pairs.tar")
+    os.makedirs(os.path.dirname(path))
+    write_pairs(path, range(10, 18))
+    for sick, n, guilty in ("1", 2, 15), ("0,1", 3, 0):
+        # one that kills all of them still is
+        run = Run(folder, f"sick={sick} slow=0.02 die_at={guilty} batch=2",
+                  ["--encoder-processes", str(n), "--encoder-restarts", "100"],
+                  name="sick" + sick, path=path)
+        run.check([guilty] if guilty else [], range(10, 18))
+        assert len(run.lines("starts")) > n, run.words
+    run = Run(folder, "sick=0", name="sick-alone", status=1)
+    run.says(r"^error: encoder it 0 is taken to be broken: it has failed at 6 images alone without "
+             r"another answered between \(--encoder-restarts\); the last, pairs/[0-9]{3}: it has "
+             r"ended with exit status 3$")
+    assert not os.path.exists(os.path.join(run.out, "pairs.rejects.jsonl"))
+    assert len(run.lines("starts")) < 20, run.lines("starts")
+
+
 def test_not_finite(folder):
     run = Run(folder, "nan_at=12", name="nan")
     run.check([12])

@@ -270,6 +270,9 @@ static int run_conveyor(struct job *job, const struct work_list *list)
     console_tell_end(job, status < 0 ? NULL : pipeline, progress.start_ns, &list->before,
                      code);
     pipeline_free(pipeline);
+    for (size_t i = 0; i < job->n_encodings; i++)
+        if (job->encodings[i].children)
+            device_stage_free(&devices[i]);
     samples_free(samples, n_samples);
     return code;
 }

@@ -6,7 +6,8 @@
  * its child and for the end of the run at once, and never for anything else: what it
  * keeps is limited by its batches, so that of the fixed number of samples enough go
  * round, and an image waits for company no longer than the child's hello says, nor where
- * all the samples there are wait for it. */
+ * all the samples there are wait for it. It stays until its stage has no sample any more:
+ * another process's suspect may be offered to it. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 enum {
     STOP_MS = 2000, /* between SIGTERM and SIGKILL */
     TAKE = 16,      /* samples at once */
-    DRY_MS = 10,    /* between looks whether any sample can still come */
+    LOOK_MS = 10,   /* between looks at what wakes nobody */
     N_BATCHES = 5   /* of samples that go round for each process */
 };
 
@@ -115,6 +116,16 @@ static int open_worker(void **out, void *shared)
     return make_room(w) == 0 ? PIPE_OK : job_fail(stage->job, "out of memory");
 }
 
+static void free_requests(struct device_request *r)
+{
+    while (r) {
+        struct device_request *next = r->next;
+
+        device_request_free(r);
+        r = next;
+    }
+}
+
 static void close_worker(void *worker)
 {
     struct device_worker *w = worker;
@@ -124,12 +135,7 @@ static void close_worker(void *worker)
     child_encoder_stop(w->child, STOP_MS);
     for (size_t i = 0; i < w->n_under_way; i++)
         device_request_free(w->under_way[i]);
-    while (w->suspects) {
-        struct device_request *next = w->suspects->next;
-
-        device_request_free(w->suspects);
-        w->suspects = next;
-    }
+    free_requests(w->suspects);
     company_free(&w->company);
     free(w->values);
     free(w->codes);
@@ -143,10 +149,27 @@ int device_pass(struct device_worker *w, struct sample *s)
     return pipe_pass(w->out, s);
 }
 
+bool device_lock(struct device_worker *w, const struct sample *s)
+{
+    if (s->is_shared)
+        pthread_mutex_lock(&w->stage->lock);
+    return s->is_shared;
+}
+
+void device_unlock(struct device_worker *w, bool locked)
+{
+    if (locked)
+        pthread_mutex_unlock(&w->stage->lock);
+}
+
 int device_image_done(struct device_worker *w, struct sample *s)
 {
+    const bool locked = device_lock(w, s);
+    const size_t n_left = --s->n_unanswered;
+
+    device_unlock(w, locked);
     atomic_fetch_add(&w->stage->images, 1);
-    return --s->n_unanswered == 0 ? device_pass(w, s) : PIPE_OK;
+    return n_left == 0 ? device_pass(w, s) : PIPE_OK;
 }
 
 /* Returns 0, or -1: no memory. */
@@ -171,6 +194,7 @@ static int add_image(struct device_worker *w, struct sample *s,
 static int take_sample(struct device_worker *w, struct sample *s)
 {
     s->n_unanswered = 0;
+    s->is_shared = false;
     if (s->end_of_unit || !s->parts || s->in.reject.reason != REJECT_NONE ||
         atomic_load(&s->unit->progress.dropped))
         return device_pass(w, s);
@@ -250,6 +274,7 @@ static int next_batch(struct device_worker *w, struct device_request **r)
 /* Suspects go alone, so that it is known who was to blame. */
 static int send_what_can(struct device_worker *w)
 {
+    device_take_offers(w);
     while (w->child->n_out == 0 && w->n_under_way < DEVICE_UNDER_WAY) {
         struct device_request *r = NULL;
 
@@ -277,7 +302,8 @@ static uint64_t timeout_ns(const struct device_worker *w)
 }
 
 /* Until the first of: an image has waited long enough; an answer is overdue; the last
- * sample may have come through, perhaps to another worker, which wakes nobody. */
+ * sample may have come through, perhaps to another worker, or that may have offered one,
+ * which wakes nobody. */
 static int wait_ms(const struct device_worker *w)
 {
     const uint64_t now = clock_ns();
@@ -288,8 +314,9 @@ static int wait_ms(const struct device_worker *w)
     if (w->company.n > 0 && w->n_under_way < DEVICE_UNDER_WAY && w->child->n_out == 0 &&
         !w->suspects && w->company.waiting[0].since_ns + wait_ns(w) < until)
         until = w->company.waiting[0].since_ns + wait_ns(w);
-    if (w->company.n > 0 && w->n_under_way == 0 && now + DRY_MS * 1000000 < until)
-        until = now + DRY_MS * 1000000;
+    if ((w->company.n > 0 || w->stage->encoding->children->n > 1) &&
+        w->n_under_way == 0 && now + LOOK_MS * 1000000 < until)
+        until = now + LOOK_MS * 1000000;
     if (until == UINT64_MAX)
         return -1;
     if (until <= now)
@@ -339,11 +366,6 @@ static int wait_and_step(struct device_worker *w)
     return check_timeout(w);
 }
 
-static bool has_work(const struct device_worker *w)
-{
-    return w->company.n > 0 || w->n_under_way > 0 || w->suspects;
-}
-
 static int run(void *worker, struct pipe_in *in, struct pipe_out *out)
 {
     struct device_worker *w = worker;
@@ -353,7 +375,7 @@ static int run(void *worker, struct pipe_in *in, struct pipe_out *out)
     w->out = out;
     while (rc == PIPE_OK) {
         rc = take_samples(w);
-        if (rc == PIPE_OK && w->ended && !has_work(w))
+        if (rc == PIPE_OK && w->ended && pipe_is_empty(in))
             return PIPE_END;
         if (rc == PIPE_OK)
             rc = send_what_can(w);
@@ -399,11 +421,18 @@ void device_stage_init(struct device_stage *stage, struct job *job, size_t i)
 
     *stage = (struct device_stage){
         .job = job, .encoding = &job->encodings[i], .number = (uint32_t)i, .last = true};
+    pthread_mutex_init(&stage->lock, NULL);
     fittings_plan(&f, job->encodings, job->n_encodings);
     stage->rendition = (uint32_t)f.fittings[f.of[i]].number;
     stage->at = f.fittings[f.of[i]].at;
     for (size_t k = i + 1; k < job->n_encodings; k++)
         stage->last &= !job->encodings[k].children;
+}
+
+void device_stage_free(struct device_stage *stage)
+{
+    free_requests(stage->offers);
+    pthread_mutex_destroy(&stage->lock);
 }
 
 size_t device_samples(const struct child_group *group)
