@@ -60,6 +60,11 @@ def first_time(name):
 
 
 def hello(said):
+    if "flood" in ARGS:
+        for i in range(20000):
+            print(f"loading {i}", file=sys.stderr)
+        print("no weights", file=sys.stderr, flush=True)
+        sys.exit(4)
     if "refuse" in ARGS:
         error(0, 3, "config.json has no scaling_factor: write it there")
         sys.exit(1)

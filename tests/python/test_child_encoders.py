@@ -518,6 +518,18 @@ def test_log(folder):
         events = [event for event in map(json.loads, f) if event["event"] == "encoder"]
     assert all(e["encoder"] == "it" and e["process"] == 0 for e in events), events
     assert "about to die" in [e["line"] for e in events], events
+    assert [e["line"] for e in events][:2] == ["first line", "second line"], events
+    # of one that is refused, where lines are many
+    early = os.path.join(folder, "early.jsonl")
+    run = Run(folder, "flood", ["--log", early], name="flood", status=2)
+    run.says(r"^error: encoder it 0: it has ended with exit status 4$")
+    with open(early, encoding="utf-8") as f:
+        lines = [json.loads(line)["line"] for line in f]
+    assert lines == [line[14:] for line in run.words.splitlines()
+                     if line.startswith("encoder it 0: ")]
+    assert lines[:2] == ["loading 0", "loading 1"] and lines[-1] == "no weights", lines[-9:]
+    assert 500 < len(lines) < 3000 and re.fullmatch(
+        r"\([0-9]+ lines more are left out, the last is:\)", lines[-2]), lines[-9:]
 
 
 def test_two(folder):

@@ -92,6 +92,9 @@ void device_stage_free(struct device_stage *stage); /* when its pipeline has end
  * each of which has that room, and says so. */
 void device_limit_batch(const struct encoding *e, const struct sample_room *room);
 
+/* Takes what a child says; ctx is the job. */
+void device_hear(void *ctx, const struct child_encoder *c, const char *line);
+
 /* So many samples go round for these processes, besides those of the workers. */
 size_t device_samples(const struct child_group *group);
 

@@ -33,8 +33,7 @@ enum {
 /* What these may take for each process. */
 static const uint64_t PROCESS_BYTES = (uint64_t)1 << 30;
 
-/* What the child says, on its worker's thread. */
-static void say(void *ctx, const struct child_encoder *c, const char *line)
+void device_hear(void *ctx, const struct child_encoder *c, const char *line)
 {
     struct job *job = ctx;
 
@@ -53,7 +52,7 @@ void device_say(const struct device_worker *w, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    say(w->job, w->child, line);
+    device_hear(w->job, w->child, line);
 }
 
 struct device_request *device_request_new(size_t n, uint32_t width, uint32_t height)
@@ -109,8 +108,6 @@ static int open_worker(void **out, void *shared)
     w->stage = stage;
     w->job = stage->job;
     w->child = group->children[atomic_fetch_add(&stage->next_child, 1)];
-    w->child->say = say;
-    w->child->ctx = stage->job;
     w->most = group->hello.batch;
     w->child->most_payload = device_longest_answer(w);
     return make_room(w) == 0 ? PIPE_OK : job_fail(stage->job, "out of memory");

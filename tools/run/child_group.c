@@ -228,9 +228,10 @@ int child_group_open(struct child_group *g, const struct child_group_options *op
     struct device_list devices;
     int rc;
 
-    *g = (struct child_group){
-        .options = options,
-        .setup = {.label = options->label, .timeout_ms = options->timeout_s * 1000}};
+    *g = (struct child_group){.options = options,
+                              .setup = {.label = options->label,
+                                        .hearer = options->hearer,
+                                        .timeout_ms = options->timeout_s * 1000}};
     rc = choose_devices(options, &devices);
     if (rc != 0)
         return rc;
