@@ -105,7 +105,7 @@ def test_plain(folder):
     run.says(r"^encoder it 0: first line$")
     run.says(r"^encoder it 1: second line$")
     run.says(r"^ +it .* busy +2 processes, .* images/s in batches of [0-9.]+, waited [0-9.]+ s "
-             r"for them; workers waited [0-9.]+ s for it$")
+             r"for images; images waited [0-9.]+ s for it$")
     sizes = [int(line.split()[1]) for line in run.lines("requests")]
     assert sum(sizes) == N and max(sizes) <= 4, sizes
     one = Run(folder, "batch=1", name="one")
@@ -116,6 +116,15 @@ def test_plain(folder):
             with open(os.path.join(run.out, file), "rb") as a, \
                     open(os.path.join(other.out, file), "rb") as b:
                 assert a.read() == b.read(), file
+
+
+def test_waits(folder):
+    """Which of two held the images up: the other one did not."""
+    run = Run(folder, "slow=0.1 batch=2 wait_ms=1", ["--encoder", f"fast=cmd:{sys.executable} "
+              f"'{SCRIPT}' STATE={folder}"], name="waits")
+    waits = dict(re.findall(r"^ +(it|fast) .*; images waited ([0-9.]+) s for it$", run.words,
+                            re.MULTILINE))
+    assert float(waits["it"]) > 0.5 and float(waits["fast"]) < 0.2, run.words
 
 
 def test_company(folder):

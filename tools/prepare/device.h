@@ -48,14 +48,14 @@ struct device_request {
 struct device_stage {
     struct job *job;
     const struct encoding *encoding;
-    uint32_t number;                 /* of the encoding, in the job's */
-    uint32_t rendition;              /* its images', of those of one image, */
-    size_t at;                       /* and where they stand in its pixels */
-    bool last;                       /* of the stages that encode */
-    const struct pipeline *pipeline; /* for reports; NULL before it runs */
+    uint32_t number;    /* of the encoding, in the job's */
+    uint32_t rendition; /* its images', of those of one image, */
+    size_t at;          /* and where they stand in its pixels */
+    bool last;          /* of the stages that encode */
     atomic_uint next_child;
     atomic_uint_fast64_t images, requests, restarts;
-    atomic_uint_fast64_t idle_ns;  /* of all children: nothing was under way */
+    /* of all children: nothing was under way; as much as can be, and a batch waited */
+    atomic_uint_fast64_t idle_ns, behind_ns;
     pthread_mutex_t lock;          /* guards samples that are shared, and: */
     struct device_request *offers; /* of one image, at which a process has failed */
 };

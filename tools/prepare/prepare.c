@@ -242,8 +242,6 @@ static int run_conveyor(struct job *job, const struct work_list *list)
     const bool made =
         samples && pipeline_new(&pipeline, stages, n_stages, samples, n_samples) == 0;
     progress_init(&progress, job, pipeline);
-    for (size_t i = 0; i < job->n_encodings; i++)
-        devices[i].pipeline = pipeline;
     if (progress_wanted(&progress))
         monitor.progress = show_progress;
     if (!made) {

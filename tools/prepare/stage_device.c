@@ -338,6 +338,7 @@ static int wait_and_step(struct device_worker *w)
     enum { CANCEL = CHILD_N_POLL, SAMPLES, N_FDS };
     struct pollfd fds[N_FDS];
     const bool idle = w->n_under_way == 0;
+    const bool behind = w->n_under_way == DEVICE_UNDER_WAY && w->company.n >= w->most;
     const uint64_t start = clock_ns();
     enum child_event event;
 
@@ -351,6 +352,8 @@ static int wait_and_step(struct device_worker *w)
         atomic_fetch_add(&w->stage->idle_ns, clock_ns() - start);
     else
         pipe_busy(w->in, clock_ns() - start);
+    if (behind)
+        atomic_fetch_add(&w->stage->behind_ns, clock_ns() - start);
     if (fds[CANCEL].revents)
         return PIPE_END;
     event = child_encoder_step(w->child, fds);
@@ -382,20 +385,6 @@ static int run(void *worker, struct pipe_in *in, struct pipe_out *out)
     return rc;
 }
 
-/* How long the workers before it had nothing to do though there was something to read:
- * nobody was busy enough to be what the others waited for. */
-static double waited_for_s(const struct device_stage *stage, uint64_t wall_ns)
-{
-    uint64_t busy = 0;
-
-    for (int i = 0; i < 2; i++) { /* read and encode */
-        const uint64_t ns = pipeline_busy_ns(stage->pipeline, i);
-
-        busy = ns > busy ? ns : busy;
-    }
-    return wall_ns > busy ? (double)(wall_ns - busy) * 1e-9 : 0;
-}
-
 static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
 {
     const struct device_stage *stage = shared;
@@ -403,13 +392,14 @@ static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
     const uint64_t requests = atomic_load(&stage->requests);
     const unsigned n = stage->encoding->children->n;
 
-    fprintf(out, "%u process%s, %.1f images/s in batches of %.1f, waited %.1f s for them",
+    fprintf(out,
+            "%u process%s, %.1f images/s in batches of %.1f, waited %.1f s for images; "
+            "images waited %.1f s for it",
             n, n == 1 ? "" : "es",
             wall_ns > 0 ? (double)images * 1e9 / (double)wall_ns : 0,
             requests > 0 ? (double)images / (double)requests : 0,
-            (double)atomic_load(&stage->idle_ns) * 1e-9 / n);
-    if (stage->pipeline)
-        fprintf(out, "; workers waited %.1f s for it", waited_for_s(stage, wall_ns));
+            (double)atomic_load(&stage->idle_ns) * 1e-9 / n,
+            (double)atomic_load(&stage->behind_ns) * 1e-9 / n);
 }
 
 void device_stage_init(struct device_stage *stage, struct job *job, size_t i)
