@@ -494,6 +494,22 @@ def test_kinds(folder):
     other.says(r"^error: .*features")
 
 
+def test_ids_of_pieces(folder):
+    """Codes with ids of the tokenizer's pieces: it is said, once, and where there are any."""
+    words = (r"^warning: encoder it: {} of the ids of its 40 codes are pieces of the tokenizer too, "
+             r"the first {}, \".+\": right only where these pieces stand for images \(--id-offset\)$")
+    tokenizer = ["--tokenizer", "builtin"]
+    run = Run(folder, "kind=codes", [*tokenizer, "--id-offset", "100"], name="ids", latent=None)
+    run.says(words.format(40, 100))
+    assert run.words.count("warning: encoder") == 1, run.words
+    ids = json.dumps([*range(340, 302, -1), 5000, 5001])
+    run = Run(folder, "kind=codes 'change={\"encoder\": {\"id_map\": %s}}'" % ids, tokenizer,
+              name="ids-map", latent=None)
+    run.says(words.format(38, 340))
+    run = Run(folder, "kind=codes", tokenizer, name="ids-behind", latent=None)
+    assert "warning: encoder" not in run.words, run.words
+
+
 def test_memory_of_batches(folder):
     """A child that asks for much gets less, and is told of once."""
     run = Run(folder, "batch=4096 wait_ms=1", ["--size", "it=512"], name="much")
