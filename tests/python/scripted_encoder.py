@@ -4,7 +4,8 @@
 Each value of an image's latent, (1, height / 8, width / 8), is the red of its first pixel,
 and so are codes and features (`kind`), which come as u16 and fp16.
 Arguments are WHAT or WHAT=NUMBER: `at` an image of that red, or `once`, at its second
-request and never again (the folder STATE remembers).
+request and never again (the folder STATE remembers), or the processes that are `sick`: all
+but the grey image kill them.
 """
 import json
 import mmap
@@ -60,6 +61,11 @@ def first_time(name):
 
 
 def hello(said):
+    if "flood" in ARGS:
+        for i in range(20000):
+            print(f"loading {i}", file=sys.stderr)
+        print("no weights", file=sys.stderr, flush=True)
+        sys.exit(4)
     if "refuse" in ARGS:
         error(0, 3, "config.json has no scaling_factor: write it there")
         sys.exit(1)
@@ -150,7 +156,8 @@ def answer(ident, reds, dims, n_requests):
         die()
     if set(ARGS.get("die_of", "").split(",")) & set(map(str, reds)):
         die()
-    if "die_always" in ARGS:
+    if "die_always" in ARGS or ARGS.get("i") in ARGS.get("sick", "").split(",") and \
+            reds != [128]:
         die()
     for red in {17, 128} & set(reds):
         if any(first_time(f"{red}-{i}") for i in range(int(ARGS.get(f"times_at_{red}", 0)))):

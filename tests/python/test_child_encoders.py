@@ -105,7 +105,7 @@ def test_plain(folder):
     run.says(r"^encoder it 0: first line$")
     run.says(r"^encoder it 1: second line$")
     run.says(r"^ +it .* busy +2 processes, .* images/s in batches of [0-9.]+, waited [0-9.]+ s "
-             r"for them; workers waited [0-9.]+ s for it$")
+             r"for images; images waited [0-9.]+ s for it$")
     sizes = [int(line.split()[1]) for line in run.lines("requests")]
     assert sum(sizes) == N and max(sizes) <= 4, sizes
     one = Run(folder, "batch=1", name="one")
@@ -137,6 +137,15 @@ def check_same(a, b):
     for file in ("pairs.lms", "dataset.json"):
         with open(os.path.join(a, file), "rb") as one, open(os.path.join(b, file), "rb") as other:
             assert one.read() == other.read(), file
+
+
+def test_waits(folder):
+    """Which of two held the images up: the other one did not."""
+    run = Run(folder, "slow=0.1 batch=2 wait_ms=1", ["--encoder", f"fast=cmd:{sys.executable} "
+              f"'{SCRIPT}' STATE={folder}"], name="waits")
+    waits = dict(re.findall(r"^ +(it|fast) .*; images waited ([0-9.]+) s for it$", run.words,
+                            re.MULTILINE))
+    assert float(waits["it"]) > 0.5 and float(waits["fast"]) < 0.2, run.words
 
 
 def test_company(folder):
@@ -248,6 +257,26 @@ def test_innocent(folder):
         run.check()
         assert len(run.lines("starts")) == times + 3, batch
         run.says(r", at a grey image of 16 x 16; starting it again \(3 of 5\)$")
+
+
+def test_sick(folder):
+    """Processes that only the grey image does not kill: no sample is rejected for them."""
+    path = os.path.join(folder, "sick", "pairs.tar")
+    os.makedirs(os.path.dirname(path))
+    write_pairs(path, range(10, 18))
+    for sick, n, guilty in ("1", 2, 15), ("0,1", 3, 0):
+        # one that kills all of them still is
+        run = Run(folder, f"sick={sick} slow=0.02 die_at={guilty} batch=2",
+                  ["--encoder-processes", str(n), "--encoder-restarts", "100"],
+                  name="sick" + sick, path=path)
+        run.check([guilty] if guilty else [], range(10, 18))
+        assert len(run.lines("starts")) > n, run.words
+    run = Run(folder, "sick=0", name="sick-alone", status=1)
+    run.says(r"^error: encoder it 0 is taken to be broken: it has failed at 6 images alone without "
+             r"another answered between \(--encoder-restarts\); the last, pairs/[0-9]{3}: it has "
+             r"ended with exit status 3$")
+    assert not os.path.exists(os.path.join(run.out, "pairs.rejects.jsonl"))
+    assert len(run.lines("starts")) < 20, run.lines("starts")
 
 
 def test_not_finite(folder):
@@ -487,6 +516,22 @@ def test_kinds(folder):
     other.says(r"^error: .*features")
 
 
+def test_ids_of_pieces(folder):
+    """Codes with ids of the tokenizer's pieces: it is said, once, and where there are any."""
+    words = (r"^warning: encoder it: {} of the ids of its 40 codes are pieces of the tokenizer too, "
+             r"the first {}, \".+\": right only where these pieces stand for images \(--id-offset\)$")
+    tokenizer = ["--tokenizer", "builtin"]
+    run = Run(folder, "kind=codes", [*tokenizer, "--id-offset", "100"], name="ids", latent=None)
+    run.says(words.format(40, 100))
+    assert run.words.count("warning: encoder") == 1, run.words
+    ids = json.dumps([*range(340, 302, -1), 5000, 5001])
+    run = Run(folder, "kind=codes 'change={\"encoder\": {\"id_map\": %s}}'" % ids, tokenizer,
+              name="ids-map", latent=None)
+    run.says(words.format(38, 340))
+    run = Run(folder, "kind=codes", tokenizer, name="ids-behind", latent=None)
+    assert "warning: encoder" not in run.words, run.words
+
+
 def test_memory_of_batches(folder):
     """A child that asks for much gets less, and is told of once."""
     run = Run(folder, "batch=4096 wait_ms=1", ["--size", "it=512"], name="much")
@@ -520,6 +565,18 @@ def test_log(folder):
         events = [event for event in map(json.loads, f) if event["event"] == "encoder"]
     assert all(e["encoder"] == "it" and e["process"] == 0 for e in events), events
     assert "about to die" in [e["line"] for e in events], events
+    assert [e["line"] for e in events][:2] == ["first line", "second line"], events
+    # of one that is refused, where lines are many
+    early = os.path.join(folder, "early.jsonl")
+    run = Run(folder, "flood", ["--log", early], name="flood", status=2)
+    run.says(r"^error: encoder it 0: it has ended with exit status 4$")
+    with open(early, encoding="utf-8") as f:
+        lines = [json.loads(line)["line"] for line in f]
+    assert lines == [line[14:] for line in run.words.splitlines()
+                     if line.startswith("encoder it 0: ")]
+    assert lines[:2] == ["loading 0", "loading 1"] and lines[-1] == "no weights", lines[-9:]
+    assert 500 < len(lines) < 3000 and re.fullmatch(
+        r"\([0-9]+ lines more are left out, the last is:\)", lines[-2]), lines[-9:]
 
 
 def test_two(folder):

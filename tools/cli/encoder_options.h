@@ -18,6 +18,8 @@
 
 enum { ENCODERS_MAX = 16, ENCODER_LABEL_CAP = 65 };
 
+struct child_hearer;
+
 /* Of an encoder that works in processes of its own. */
 struct process_options {
     int64_t processes;   /* 0: one for each device */
@@ -25,6 +27,8 @@ struct process_options {
     const char *devices; /* of all: tools/run/device_list.h; NULL: auto */
     int64_t timeout;     /* seconds for an answer */
     int64_t restarts;    /* in a row, without an answer between */
+    const struct child_hearer
+        *hearer; /* of what they say; the program's, not the user's */
 };
 
 /* One encoder as it was asked for. */

@@ -11,11 +11,15 @@
 #include "shard/canonical_json.h"
 #include "tools/prepare/unit_publish.h"
 #include "tools/run/clock.h"
+#include "tools/cli/options.h"
 #include "tools/store/json_text.h"
 #include "tools/cli/print.h"
 
-/* Bytes for all kinds of skipped members with their counts. */
-enum { SKIPPED_TEXT = 40 * N_SKIP_KINDS };
+enum {
+    SKIPPED_TEXT =
+        40 * N_SKIP_KINDS, /* bytes for all kinds of members with their counts */
+    UNLOGGED = 10000       /* events that are kept before the log is open */
+};
 
 /* By errno, once. */
 static void warn_of_log(struct job *job)
@@ -29,9 +33,41 @@ static void warn_of_log(struct job *job)
                     strerror(error));
 }
 
+static void keep(struct job *job, json_t *event)
+{
+    if (!job->unlogged)
+        job->unlogged = json_array();
+    if (json_array_size(job->unlogged) < UNLOGGED)
+        json_array_append(job->unlogged, event);
+}
+
+/* Returns 0, or -1 with errno. */
+static int open_log(struct job *job)
+{
+    json_t *events = job->unlogged, *event;
+    size_t i;
+
+    job->log = fopen(job->options->log, "ae");
+    job->unlogged = NULL;
+    if (job->log)
+        json_array_foreach(events, i, event) console_log(job, json_incref(event));
+    json_decref(events);
+    return job->log ? 0 : -1;
+}
+
+int console_open_log(struct job *job)
+{
+    const char *path = job->options->log;
+
+    return path && open_log(job) != 0 ? file_error(errno, "--log %s", path) : 0;
+}
+
 void console_log(struct job *job, json_t *event)
 {
     char *line = event && job->log ? shard_json_canonical(event) : NULL;
+
+    if (event && !job->log && job->options->log)
+        keep(job, event);
 
     if (line && (fprintf(job->log, "%s\n", line) < 0 || fflush(job->log) != 0))
         warn_of_log(job);
@@ -41,6 +77,8 @@ void console_log(struct job *job, json_t *event)
 
 void console_end_log(struct job *job)
 {
+    if (job->unlogged && open_log(job) != 0)
+        warn_of_log(job);
     if (job->log && fclose(job->log) != 0)
         warn_of_log(job);
     job->log = NULL;

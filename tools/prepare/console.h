@@ -24,11 +24,17 @@ struct finished_before {
  * Runs on the writer's thread, before the unit's totals are forgotten. */
 void console_tell_unit(struct job *job, const struct unit *u, enum unit_end end);
 
+/* Opens --log, which may be in the folder of the data set: it must be there. Returns 0,
+ * or an exit status after explaining on stderr. */
+int console_open_log(struct job *job);
+
 /* Takes `event`, perhaps NULL. The log is for people: a line that cannot be written is
- * not an error, but the first one is told of. Any thread may call it. */
+ * not an error, but the first one is told of. Any thread may call it, but before the log
+ * is open, when it keeps events, only one. */
 void console_log(struct job *job, json_t *event);
 
-/* Closes it, at the end. */
+/* Closes it, at the end. Where the run has ended before it was opened, but there is
+ * something to log, that is done first. */
 void console_end_log(struct job *job);
 
 /* What a run counts: samples out of the encoders, of which the writer may still reject

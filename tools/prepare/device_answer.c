@@ -120,6 +120,7 @@ static void store_image(struct device_worker *w, const struct device_request *r,
     struct sample *s = r->images[i].sample;
     const uint32_t rendition = r->images[i].rendition;
     const uint32_t part = s->renditions[rendition].part;
+    const bool locked = device_lock(w, s);
     size_t bad = 0;
 
     for (size_t k = 0; k < e->n_tensors; k++) {
@@ -132,6 +133,7 @@ static void store_image(struct device_worker *w, const struct device_request *r,
     }
     if (bad > 0)
         sample_reject_values(s, e, part, bad);
+    device_unlock(w, locked);
 }
 
 /* Whether it answers what is not all written: its pixels are still lent. */
@@ -148,6 +150,8 @@ static int take_answer(struct device_worker *w, const struct child_tensors *got)
     w->under_way[0] = w->under_way[1];
     w->n_under_way--;
     w->n_failures = 0;
+    if (!r->grey)
+        w->n_condemned = 0;
     w->unproven = false;
     for (size_t i = 0; i < r->n && !r->grey; i++)
         store_image(w, r, i, got);

@@ -6,7 +6,10 @@
  * broken, and no sample is rejected for that. Then it gets what it failed at again. A
  * batch at which it has failed twice is halved, and its halves go before all else, until
  * the image that is to blame is alone; that one has a trial more, as whoever ends
- * processes from outside knows nothing of images. */
+ * processes from outside knows nothing of images. Then the encoder's other processes, one
+ * after another, have a trial each: it is rejected where all fail, so that no sample is
+ * lost to a process that is sick. A process that fails at many images in a row, though it
+ * can make the grey one, ends the run. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,21 +57,70 @@ static int split(struct device_worker *w, struct device_request *r, size_t most)
         end -= n;
         memcpy(part->images, r->images + end, n * sizeof(part->images[0]));
         part->kills = r->kills;
+        part->n_failed = r->n_failed;
         add_suspect(w, part);
     }
     device_request_free(r);
     return PIPE_OK;
 }
 
-/* Its one image is to blame. Takes r. */
-static int reject_image(struct device_worker *w, struct device_request *r,
-                        const char *why)
+/* To the next process. Takes r. */
+static int offer(struct device_worker *w, struct device_request *r)
 {
+    struct device_stage *stage = w->stage;
+
+    r->images[0].sample->is_shared = true;
+    r->offered_to = (w->child->number + 1) % stage->encoding->children->n;
+    pthread_mutex_lock(&stage->lock);
+    r->next = stage->offers;
+    stage->offers = r;
+    pthread_mutex_unlock(&stage->lock);
+    return PIPE_OK;
+}
+
+void device_take_offers(struct device_worker *w)
+{
+    struct device_request **at = &w->stage->offers;
+
+    pthread_mutex_lock(&w->stage->lock);
+    while (*at) {
+        struct device_request *r = *at;
+
+        if (r->offered_to == w->child->number) {
+            *at = r->next;
+            add_suspect(w, r);
+        } else {
+            at = &r->next;
+        }
+    }
+    pthread_mutex_unlock(&w->stage->lock);
+}
+
+/* Its one image is to blame, if no process can make it. Takes r. */
+static int condemn(struct device_worker *w, struct device_request *r, const char *why)
+{
+    const struct child_group *group = w->stage->encoding->children;
     struct sample *s = r->images[0].sample;
     struct reject reject = {0};
+    bool locked;
 
+    /* What others have failed at says nothing of this one. */
+    if (r->n_failed == 0 && ++w->n_condemned > group->options->restarts) {
+        device_request_free(r);
+        return job_fail(
+            w->job,
+            "encoder %s %u is taken to be broken: it has failed at %lld images "
+            "alone without another answered between (--encoder-restarts); the "
+            "last, %s/%s: %s",
+            w->child->setup->label, w->child->number, (long long)w->n_condemned,
+            s->unit->input->name, s->in.key, why);
+    }
+    if (++r->n_failed < group->n)
+        return offer(w, r);
     reject_set(&reject, REJECT_ENCODER_FAILED, "%s: %s", w->child->setup->label, why);
+    locked = device_lock(w, s);
     sample_reject(s, s->renditions[r->images[0].rendition].part, &reject);
+    device_unlock(w, locked);
     device_request_free(r);
     return device_image_done(w, s);
 }
@@ -83,7 +135,7 @@ static int blame(struct device_worker *w, struct device_request *r, const char *
     }
     r->kills++;
     if (r->n == 1 && r->kills >= KILLS_TO_REJECT)
-        return reject_image(w, r, why);
+        return condemn(w, r, why);
     if (r->n > 1 && r->kills >= KILLS_TO_HALVE) {
         r->kills = KILLS_TO_HALVE - 1; /* once more is enough for a part of it */
         return split(w, r, (r->n + 1) / 2);

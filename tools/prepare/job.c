@@ -23,6 +23,7 @@ void job_free(struct job *job)
         close(job->cancel_fd);
     budget_free(&job->decode_mem);
     budget_free(&job->read_bytes);
+    json_decref(job->unlogged);
 }
 
 const struct job_description *job_description_of(const struct job *job,

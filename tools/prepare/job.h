@@ -80,6 +80,7 @@ struct job {
     atomic_bool progress_shown; /* the terminal's cursor stands behind a progress line */
 
     FILE *log;              /* --log, or NULL */
+    json_t *unlogged;       /* events of before it is open; NULL: none */
     atomic_bool log_failed; /* a line of it was lost */
     pthread_mutex_t lock;   /* guards: */
     char why[800];          /* the first error that ends the run */

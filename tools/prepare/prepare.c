@@ -266,8 +266,6 @@ static int run_conveyor(struct job *job, const struct work_list *list)
     const bool made =
         samples && pipeline_new(&pipeline, stages, n_stages, samples, n_samples) == 0;
     progress_init(&progress, job, pipeline);
-    for (size_t i = 0; i < job->n_encodings; i++)
-        devices[i].pipeline = pipeline;
     if (progress_wanted(&progress))
         monitor.progress = show_progress;
     if (!made) {
@@ -294,16 +292,11 @@ static int run_conveyor(struct job *job, const struct work_list *list)
     console_tell_end(job, status < 0 ? NULL : pipeline, progress.start_ns, &list->before,
                      code);
     pipeline_free(pipeline);
+    for (size_t i = 0; i < job->n_encodings; i++)
+        if (job->encodings[i].children)
+            device_stage_free(&devices[i]);
     samples_free(samples, n_samples);
     return code;
-}
-
-static int open_log(struct job *job)
-{
-    const char *path = job->options->log;
-
-    job->log = path ? fopen(path, "ae") : NULL;
-    return path && !job->log ? file_error(errno, "--log %s", path) : 0;
 }
 
 /* Of those that this run will use. */
@@ -328,7 +321,7 @@ static int prepare_folder(struct job *job, struct work_list *list,
     int rc = out_folder_make(out);
 
     if (rc == 0)
-        rc = open_log(job); /* which may be in that folder */
+        rc = console_open_log(job); /* which may be in that folder */
     if (rc == 0)
         rc = configuration_claim(out, parts, job->with_images.config);
     if (rc == 0 && m->text.tokenizer)
@@ -368,8 +361,8 @@ static void fill_job(struct job *job, const struct prepare_options *o, struct mo
 }
 
 /* Everything from the opened models to the end of the run. */
-static int prepare(const struct prepare_options *o, const struct input_list *inputs,
-                   struct models *m)
+static int prepare(struct job *job, const struct prepare_options *o,
+                   const struct input_list *inputs, struct models *m)
 {
     const struct configuration_parts parts = {.image = &o->image,
                                               .encoder_assumed = o->encoders.assumed,
@@ -378,34 +371,26 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
                                               .tokenizer = &m->text.described,
                                               .encodings = m->encodings,
                                               .n_encodings = m->n_encodings};
-    struct job job;
     struct work_list list = {0};
     int rc = EXIT_FAILED;
 
-    if (job_init(&job, (uint64_t)o->image.decode_mem) != 0) {
-        print_to_stderr("error: eventfd: %s", strerror(errno));
-        job_free(&job);
-        return EXIT_FAILED;
-    }
-    fill_job(&job, o, m);
-    if (describe_job(&job, m, &parts) == 0)
-        rc = prepare_folder(&job, &list, inputs, m, &parts);
+    fill_job(job, o, m);
+    if (describe_job(job, m, &parts) == 0)
+        rc = prepare_folder(job, &list, inputs, m, &parts);
     else
         print_to_stderr("error: out of memory");
-    job.units = list.units;
-    job.n_units = list.n_units;
+    job->units = list.units;
+    job->n_units = list.n_units;
     if (rc == 0 && list.n_units > 0)
-        rc = out_folder_check_room(o->run.out, first_shard_estimate(&job));
+        rc = out_folder_check_room(o->run.out, first_shard_estimate(job));
     if (rc == 0) {
         warn_of_demo(m, inputs);
-        rc = run_conveyor(&job, &list);
+        rc = run_conveyor(job, &list);
         work_list_sweep(&list, o->run.out);
     }
     work_list_free(&list);
-    undescribe(&job.without_images);
-    undescribe(&job.with_images);
-    console_end_log(&job);
-    job_free(&job);
+    undescribe(&job->without_images);
+    undescribe(&job->with_images);
     return rc;
 }
 
@@ -419,12 +404,36 @@ static int open_models(struct models *m, const struct prepare_options *o,
     return rc;
 }
 
+/* Opens what the run works with, whose words it logs, and works. */
+static int open_and_prepare(struct prepare_options *o, const struct input_list *inputs)
+{
+    struct models models = {0};
+    struct job job;
+    const struct child_hearer hearer = {.say = device_hear, .ctx = &job};
+    int rc = EXIT_FAILED;
+
+    if (job_init(&job, (uint64_t)o->image.decode_mem) != 0) {
+        print_to_stderr("error: eventfd: %s", strerror(errno));
+        goto out;
+    }
+    job.options = &o->run;
+    for (size_t i = 0; i < o->encoders.n; i++)
+        o->encoders.at[i].process.hearer = &hearer;
+    rc = open_models(&models, o, inputs);
+    if (rc == 0)
+        rc = prepare(&job, o, inputs, &models);
+out:
+    models_close(&models);
+    console_end_log(&job);
+    job_free(&job);
+    return rc;
+}
+
 int prepare_main(int argc, char **argv)
 {
     struct prepare_options o;
     struct input_list inputs = {0};
     struct input_options names;
-    struct models models = {0};
     int n = 0, rc = prepare_options_parse(&o, argc, argv, &n);
 
     if (rc != OPTIONS_OK)
@@ -440,10 +449,7 @@ int prepare_main(int argc, char **argv)
     if (rc == 0)
         rc = check_demo(&o, &inputs);
     if (rc == 0)
-        rc = open_models(&models, &o, &inputs);
-    if (rc == 0)
-        rc = prepare(&o, &inputs, &models);
-    models_close(&models);
+        rc = open_and_prepare(&o, &inputs);
     input_list_free(&inputs);
     return rc;
 }

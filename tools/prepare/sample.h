@@ -76,6 +76,7 @@ struct sample {
 
     /* device (stage_device.c), of the one that has it: */
     size_t n_unanswered; /* images */
+    bool is_shared;      /* several of its workers have some of these: device_lock() */
 
     /* write: */
     struct sample *next; /* in the unit's list of samples that wait for an earlier one */

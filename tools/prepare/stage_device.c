@@ -6,7 +6,8 @@
  * its child and for the end of the run at once, and never for anything else: what it
  * keeps is limited by its batches, so that of the fixed number of samples enough go
  * round, and an image waits for company no longer than the child's hello says, nor where
- * all the samples there are wait for it. */
+ * all the samples there are wait for it. It stays until its stage has no sample any more:
+ * another process's suspect may be offered to it. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -25,15 +26,14 @@
 enum {
     STOP_MS = 2000, /* between SIGTERM and SIGKILL */
     TAKE = 16,      /* samples at once */
-    DRY_MS = 10,    /* between looks whether any sample can still come */
+    LOOK_MS = 10,   /* between looks at what wakes nobody */
     N_BATCHES = 5   /* of samples that go round for each process */
 };
 
 /* What these may take for each process. */
 static const uint64_t PROCESS_BYTES = (uint64_t)1 << 30;
 
-/* What the child says, on its worker's thread. */
-static void say(void *ctx, const struct child_encoder *c, const char *line)
+void device_hear(void *ctx, const struct child_encoder *c, const char *line)
 {
     struct job *job = ctx;
 
@@ -52,7 +52,7 @@ void device_say(const struct device_worker *w, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof(line), fmt, ap);
     va_end(ap);
-    say(w->job, w->child, line);
+    device_hear(w->job, w->child, line);
 }
 
 struct device_request *device_request_new(size_t n, uint32_t width, uint32_t height)
@@ -110,11 +110,19 @@ static int open_worker(void **out, void *shared)
     w->stage = stage;
     w->job = stage->job;
     w->child = group->children[atomic_fetch_add(&stage->next_child, 1)];
-    w->child->say = say;
-    w->child->ctx = stage->job;
     w->most = group->hello.batch;
     w->child->most_payload = device_longest_answer(w);
     return make_room(w) == 0 ? PIPE_OK : job_fail(stage->job, "out of memory");
+}
+
+static void free_requests(struct device_request *r)
+{
+    while (r) {
+        struct device_request *next = r->next;
+
+        device_request_free(r);
+        r = next;
+    }
 }
 
 static void close_worker(void *worker)
@@ -126,12 +134,7 @@ static void close_worker(void *worker)
     child_encoder_stop(w->child, STOP_MS);
     for (size_t i = 0; i < w->n_under_way; i++)
         device_request_free(w->under_way[i]);
-    while (w->suspects) {
-        struct device_request *next = w->suspects->next;
-
-        device_request_free(w->suspects);
-        w->suspects = next;
-    }
+    free_requests(w->suspects);
     company_free(&w->company);
     free(w->values);
     free(w->codes);
@@ -145,10 +148,27 @@ int device_pass(struct device_worker *w, struct sample *s)
     return pipe_pass(w->out, s);
 }
 
+bool device_lock(struct device_worker *w, const struct sample *s)
+{
+    if (s->is_shared)
+        pthread_mutex_lock(&w->stage->lock);
+    return s->is_shared;
+}
+
+void device_unlock(struct device_worker *w, bool locked)
+{
+    if (locked)
+        pthread_mutex_unlock(&w->stage->lock);
+}
+
 int device_image_done(struct device_worker *w, struct sample *s)
 {
+    const bool locked = device_lock(w, s);
+    const size_t n_left = --s->n_unanswered;
+
+    device_unlock(w, locked);
     atomic_fetch_add(&w->stage->images, 1);
-    return --s->n_unanswered == 0 ? device_pass(w, s) : PIPE_OK;
+    return n_left == 0 ? device_pass(w, s) : PIPE_OK;
 }
 
 /* Returns 0, or -1: no memory. */
@@ -173,6 +193,7 @@ static int add_image(struct device_worker *w, struct sample *s,
 static int take_sample(struct device_worker *w, struct sample *s)
 {
     s->n_unanswered = 0;
+    s->is_shared = false;
     if (s->end_of_unit || !s->parts || s->in.reject.reason != REJECT_NONE ||
         atomic_load(&s->unit->progress.dropped))
         return device_pass(w, s);
@@ -275,6 +296,7 @@ static int next_batch(struct device_worker *w, struct device_request **r)
 /* Suspects go alone, so that it is known who was to blame. */
 static int send_what_can(struct device_worker *w)
 {
+    device_take_offers(w);
     while (w->child->n_out == 0 && w->n_under_way < DEVICE_UNDER_WAY) {
         struct device_request *r = NULL;
 
@@ -302,7 +324,8 @@ static uint64_t timeout_ns(const struct device_worker *w)
 }
 
 /* Until the first of: an image has waited long enough; an answer is overdue; the last
- * sample may have come through, perhaps to another worker, which wakes nobody. */
+ * sample may have come through, perhaps to another worker, or that may have offered one,
+ * which wakes nobody. */
 static int wait_ms(const struct device_worker *w)
 {
     const uint64_t now = clock_ns();
@@ -313,8 +336,9 @@ static int wait_ms(const struct device_worker *w)
     if (w->company.n > 0 && w->n_under_way < DEVICE_UNDER_WAY && w->child->n_out == 0 &&
         !w->suspects && w->company.waiting[0].since_ns + wait_ns(w) < until)
         until = w->company.waiting[0].since_ns + wait_ns(w);
-    if (w->company.n > 0 && w->n_under_way == 0 && now + DRY_MS * 1000000 < until)
-        until = now + DRY_MS * 1000000;
+    if ((w->company.n > 0 || w->stage->encoding->children->n > 1) &&
+        w->n_under_way == 0 && now + LOOK_MS * 1000000 < until)
+        until = now + LOOK_MS * 1000000;
     if (until == UINT64_MAX)
         return -1;
     if (until <= now)
@@ -339,6 +363,7 @@ static int wait_and_step(struct device_worker *w)
     enum { CANCEL = CHILD_N_POLL, SAMPLES, N_FDS };
     struct pollfd fds[N_FDS];
     const bool idle = w->n_under_way == 0;
+    const bool behind = w->n_under_way == DEVICE_UNDER_WAY && w->company.n >= w->most;
     const uint64_t start = clock_ns();
     enum child_event event;
 
@@ -352,6 +377,8 @@ static int wait_and_step(struct device_worker *w)
         atomic_fetch_add(&w->stage->idle_ns, clock_ns() - start);
     else
         pipe_busy(w->in, clock_ns() - start);
+    if (behind)
+        atomic_fetch_add(&w->stage->behind_ns, clock_ns() - start);
     if (fds[CANCEL].revents)
         return PIPE_END;
     event = child_encoder_step(w->child, fds);
@@ -364,11 +391,6 @@ static int wait_and_step(struct device_worker *w)
     return check_timeout(w);
 }
 
-static bool has_work(const struct device_worker *w)
-{
-    return w->company.n > 0 || w->n_under_way > 0 || w->suspects;
-}
-
 static int run(void *worker, struct pipe_in *in, struct pipe_out *out)
 {
     struct device_worker *w = worker;
@@ -378,7 +400,7 @@ static int run(void *worker, struct pipe_in *in, struct pipe_out *out)
     w->out = out;
     while (rc == PIPE_OK) {
         rc = take_samples(w);
-        if (rc == PIPE_OK && w->ended && !has_work(w))
+        if (rc == PIPE_OK && w->ended && pipe_is_empty(in))
             return PIPE_END;
         if (rc == PIPE_OK)
             rc = send_what_can(w);
@@ -388,20 +410,6 @@ static int run(void *worker, struct pipe_in *in, struct pipe_out *out)
     return rc;
 }
 
-/* How long the workers before it had nothing to do though there was something to read:
- * nobody was busy enough to be what the others waited for. */
-static double waited_for_s(const struct device_stage *stage, uint64_t wall_ns)
-{
-    uint64_t busy = 0;
-
-    for (int i = 0; i < 2; i++) { /* read and encode */
-        const uint64_t ns = pipeline_busy_ns(stage->pipeline, i);
-
-        busy = ns > busy ? ns : busy;
-    }
-    return wall_ns > busy ? (double)(wall_ns - busy) * 1e-9 : 0;
-}
-
 static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
 {
     const struct device_stage *stage = shared;
@@ -409,13 +417,14 @@ static void say_figures(FILE *out, const void *shared, uint64_t wall_ns)
     const uint64_t requests = atomic_load(&stage->requests);
     const unsigned n = stage->encoding->children->n;
 
-    fprintf(out, "%u process%s, %.1f images/s in batches of %.1f, waited %.1f s for them",
+    fprintf(out,
+            "%u process%s, %.1f images/s in batches of %.1f, waited %.1f s for images; "
+            "images waited %.1f s for it",
             n, n == 1 ? "" : "es",
             wall_ns > 0 ? (double)images * 1e9 / (double)wall_ns : 0,
             requests > 0 ? (double)images / (double)requests : 0,
-            (double)atomic_load(&stage->idle_ns) * 1e-9 / n);
-    if (stage->pipeline)
-        fprintf(out, "; workers waited %.1f s for it", waited_for_s(stage, wall_ns));
+            (double)atomic_load(&stage->idle_ns) * 1e-9 / n,
+            (double)atomic_load(&stage->behind_ns) * 1e-9 / n);
 }
 
 void device_stage_init(struct device_stage *stage, struct job *job, size_t i)
@@ -424,11 +433,18 @@ void device_stage_init(struct device_stage *stage, struct job *job, size_t i)
 
     *stage = (struct device_stage){
         .job = job, .encoding = &job->encodings[i], .number = (uint32_t)i, .last = true};
+    pthread_mutex_init(&stage->lock, NULL);
     fittings_plan(&f, job->encodings, job->n_encodings);
     stage->rendition = (uint32_t)f.fittings[f.of[i]].number;
     stage->at = f.fittings[f.of[i]].at;
     for (size_t k = i + 1; k < job->n_encodings; k++)
         stage->last &= !job->encodings[k].children;
+}
+
+void device_stage_free(struct device_stage *stage)
+{
+    free_requests(stage->offers);
+    pthread_mutex_destroy(&stage->lock);
 }
 
 size_t device_samples(const struct child_group *group)

@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tools/cli/print.h"
 #include "tools/run/clock.h"
 
 enum {
@@ -20,12 +19,6 @@ enum {
     STALL_MS = 100,       /* to print these takes less, unless somebody holds us up */
     LAST_WORDS_MS = 1000  /* that a child may take to end after it closed its output */
 };
-
-static void say_on_stderr(void *ctx, const struct child_encoder *c, const char *line)
-{
-    (void)ctx;
-    print_to_stderr("encoder %s %u: %s", c->setup->label, c->number, line);
-}
 
 struct child_encoder *child_encoder_new(const struct child_setup *setup, unsigned number,
                                         char **argv)
@@ -38,7 +31,6 @@ struct child_encoder *child_encoder_new(const struct child_setup *setup, unsigne
     c->number = number;
     c->argv = argv;
     c->process = (struct child_process){.in = -1, .out = -1, .err = -1, .gone = -1};
-    c->say = say_on_stderr;
     return c;
 }
 
@@ -135,11 +127,38 @@ void child_encoder_send(struct child_encoder *c, struct iovec *iov, size_t n)
     write_some(c);
 }
 
+static void say(const struct child_encoder *c, const char *line)
+{
+    c->setup->hearer->say(c->setup->hearer->ctx, c, line);
+}
+
+/* Of the second that ends. */
+static void say_left_out(struct child_encoder *c)
+{
+    char words[100];
+
+    if (c->n_lines > CHILD_LINES) {
+        snprintf(words, sizeof(words), "(%zu lines more are left out, the last is:)",
+                 c->n_lines - CHILD_LINES);
+        say(c, words);
+        say(c, c->left_out);
+    }
+    c->n_lines = 0;
+}
+
 static void say_line(struct child_encoder *c)
 {
+    if (c->line_len == 0)
+        return;
+    if (clock_ns() - c->second_ns >= 1000000000) {
+        say_left_out(c);
+        c->second_ns = clock_ns();
+    }
     c->line[c->line_len] = '\0';
-    if (c->line_len > 0)
-        c->say(c->ctx, c, c->line);
+    if (++c->n_lines <= CHILD_LINES)
+        say(c, c->line);
+    else
+        memcpy(c->left_out, c->line, c->line_len + 1);
     c->line_len = 0;
 }
 
@@ -217,8 +236,8 @@ static enum child_event ended(struct child_encoder *c)
     }
     if (c->process.err >= 0)
         read_words(c);
-    if (c->line_len > 0)
-        say_line(c);
+    say_line(c);
+    say_left_out(c);
     if (WIFSIGNALED(status))
         fail(c, "it was ended by signal %d%s", WTERMSIG(status), hint(c));
     else
@@ -406,5 +425,6 @@ enum child_greeting child_encoder_greet(struct child_encoder *c, int cancel_fd)
 void child_encoder_stop(struct child_encoder *c, int grace_ms)
 {
     child_process_stop(&c->process, grace_ms);
+    say_left_out(c);
     c->n_out = 0;
 }

@@ -10,7 +10,8 @@
  *     event = child_encoder_step(c, fds);             its frame is in c->frame,
  * c->payload child_encoder_stop(c, grace_ms);
  *
- * What it says on standard error goes on to say(), a line at a time. It belongs to one
+ * What it says on standard error goes on to its hearer, a line at a time, but not more
+ * than CHILD_LINES a second. It belongs to one
  * thread at a time; the one that starts it must live as long as it shall
  * (child_process.h). */
 #ifndef TOOLS_RUN_CHILD_ENCODER_H
@@ -25,26 +26,31 @@
 #include "tools/run/child_process.h"
 #include "vae_encode/child/child_frames.h"
 
+struct child_encoder;
+
+/* Takes a line of a child's standard error, or one about it. On the child's thread. */
+struct child_hearer {
+    void (*say)(void *ctx, const struct child_encoder *c, const char *line);
+    void *ctx;
+};
+
 /* What the children of one encoder share: lent. */
 struct child_setup {
     const char *label;
+    const struct child_hearer *hearer;
     json_t *open; /* OPEN's JSON, but for "child" */
     int64_t timeout_ms;
     int memory; /* a descriptor of memory that it is offered; 0: none */
 };
 
 enum child_event { CHILD_NOTHING, CHILD_HAS_FRAME, CHILD_FAILED };
-enum { CHILD_N_POLL = 4, CHILD_LINE_CAP = 1000 };
+enum { CHILD_N_POLL = 4, CHILD_LINE_CAP = 1000, CHILD_LINES = 500 };
 
 struct child_encoder {
     const struct child_setup *setup;
     unsigned number;
     char **argv; /* owned */
     struct child_process process;
-
-    /* Takes a line of its standard error, or one about it. On the child's thread. */
-    void (*say)(void *ctx, const struct child_encoder *c, const char *line);
-    void *ctx;
 
     struct iovec *out; /* what is still to be written; lent by child_encoder_send() */
     size_t n_out;
@@ -58,7 +64,12 @@ struct child_encoder {
 
     char line[CHILD_LINE_CAP]; /* of standard error, unfinished */
     size_t line_len;
-    uint64_t stalled_ns; /* that say() has held us up; who has allowed for it sets 0 */
+    uint64_t
+        second_ns;  /* since then it has said n_lines, of which the last is left_out: */
+    size_t n_lines; /* where these are more than CHILD_LINES */
+    char left_out[CHILD_LINE_CAP];
+    uint64_t
+        stalled_ns; /* that its hearer has held us up; who has allowed for it sets 0 */
 
     json_t *hello; /* owned */
     char why[512]; /* what CHILD_FAILED or a failed greeting means */

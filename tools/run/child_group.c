@@ -231,6 +231,7 @@ int child_group_open(struct child_group *g, const struct child_group_options *op
 
     *g = (struct child_group){.options = options,
                               .setup = {.label = options->label,
+                                        .hearer = options->hearer,
                                         .timeout_ms = options->timeout_s * 1000,
                                         .memory = options->memory}};
     rc = choose_devices(options, &devices);

@@ -12,10 +12,11 @@
 
 struct child_group_options {
     const char *label;
-    const char *scheme, *rest;   /* "cmd", "python3 mine.py" */
-    const char *args;            /* more words for one that ships; NULL: none */
-    int64_t processes;           /* 0: one for each device */
-    const char *devices;         /* device_list.h; NULL: auto */
+    const char *scheme, *rest; /* "cmd", "python3 mine.py" */
+    const char *args;          /* more words for one that ships; NULL: none */
+    int64_t processes;         /* 0: one for each device */
+    const char *devices;       /* device_list.h; NULL: auto */
+    const struct child_hearer *hearer;
     int64_t timeout_s;           /* that an answer or a hello may take */
     int64_t restarts;            /* in a row without any answer */
     uint32_t width, height;      /* of the images that it will get */

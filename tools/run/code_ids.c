@@ -240,3 +240,46 @@ int code_ids_choose(struct encoding *encodings, size_t n,
     }
     return rc;
 }
+
+static uint32_t id_of(const struct encoding *e, uint32_t code)
+{
+    return has_map(e) ? e->about.id_map[code] : e->id_offset + code;
+}
+
+static void warn_of_pieces(const struct encoding *e, const struct tokenizer *tokenizer)
+{
+    const uint32_t n_pieces = tokenizer_n_pieces(tokenizer);
+    const size_t n_codes = has_map(e) ? e->about.n_id_map : e->about.codebook;
+    uint32_t n = 0, first = 0;
+    char piece[100];
+
+    for (size_t i = n_codes; i > 0; i--) {
+        const uint32_t id = id_of(e, (uint32_t)(i - 1));
+
+        if (id < n_pieces && *tokenizer_piece(tokenizer, id, NULL)) {
+            n++;
+            first = id;
+        }
+    }
+    if (n == 0)
+        return;
+    tokenizer_piece_shown(tokenizer, first, piece, sizeof(piece));
+    print_to_stderr("warning: encoder %s: %" PRIu32 " of the ids of its %zu codes are "
+                    "pieces of the tokenizer too, the first %" PRIu32 ", \"%s\": right "
+                    "only where these pieces stand for images (--id-offset)",
+                    e->label, n, n_codes, first, piece);
+}
+
+void code_ids_warn(const struct encoding *encodings, size_t n,
+                   const struct tokenizer *tokenizer)
+{
+    for (size_t i = 0; i < n && tokenizer; i++) {
+        bool warned = false;
+
+        for (size_t k = 0; k < i; k++)
+            warned |= has_codes(&encodings[k]) &&
+                      is_same_network(&encodings[k], &encodings[i]);
+        if (has_codes(&encodings[i]) && !warned)
+            warn_of_pieces(&encodings[i], tokenizer);
+    }
+}

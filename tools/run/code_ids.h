@@ -4,6 +4,7 @@
 #define TOOLS_RUN_CODE_IDS_H
 
 #include "shard/header.h"
+#include "shard/tokenizer/tokenizer.h"
 #include "tools/run/encoding.h"
 
 /* Sets id_offset of those n encodings that have codes and no id map: what was asked for,
@@ -14,5 +15,10 @@
  * explaining on stderr. */
 int code_ids_choose(struct encoding *encodings, size_t n,
                     const struct shard_tokenizer *tokenizer);
+
+/* Warns of those whose ids are pieces of the tokenizer too, once for one network: only
+ * the user knows whether these pieces are the image's. */
+void code_ids_warn(const struct encoding *encodings, size_t n,
+                   const struct tokenizer *tokenizer);
 
 #endif

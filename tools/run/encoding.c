@@ -44,6 +44,7 @@ static int start_children(struct encoding *e, struct shared_memory *memory)
         .args = r->process.args,
         .processes = r->process.processes,
         .devices = r->process.devices,
+        .hearer = r->process.hearer,
         .timeout_s = r->process.timeout,
         .restarts = r->process.restarts,
         .width = e->rendition.target_width,

@@ -173,6 +173,8 @@ int models_open_encoders(struct models *m, const struct encoder_requests *reques
         rc = check_concerned(m, requests);
     if (rc == 0)
         rc = code_ids_choose(m->encodings, m->n_encodings, &m->text.described);
+    if (rc == 0)
+        code_ids_warn(m->encodings, m->n_encodings, m->text.tokenizer);
     for (size_t i = 0; i < m->n_encodings && rc == 0; i++)
         m->headers[i] = encoding_header(&m->encodings[i]);
     return rc;

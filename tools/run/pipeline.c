@@ -68,6 +68,11 @@ bool pipe_is_dry(const struct pipe_in *in)
     return true;
 }
 
+bool pipe_is_empty(const struct pipe_in *in)
+{
+    return atomic_load(&in->n_at[in->stage]) == 0;
+}
+
 int pipe_poll_fd(const struct pipe_in *in)
 {
     return in->queue->event_fd;

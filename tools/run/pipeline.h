@@ -67,6 +67,9 @@ size_t pipe_take(struct pipe_in *in, struct sample **s, size_t max, bool *ended)
  * later one has passed some on. */
 bool pipe_is_dry(const struct pipe_in *in);
 
+/* Whether no sample waits before this stage, and none of its workers has any. */
+bool pipe_is_empty(const struct pipe_in *in);
+
 /* To be called in run(): so long it was busy. */
 void pipe_busy(struct pipe_in *in, uint64_t ns);
 
