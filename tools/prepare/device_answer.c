@@ -149,6 +149,7 @@ static int take_answer(struct device_worker *w, const struct child_tensors *got)
     w->n_under_way--;
     w->n_failures = 0;
     w->unproven = false;
+    w->has_answered = true;
     for (size_t i = 0; i < r->n && !r->grey; i++)
         store_image(w, r, i, got);
     for (size_t i = 0; i < r->n && !r->grey && rc == PIPE_OK; i++)
