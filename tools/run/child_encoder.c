@@ -137,6 +137,7 @@ void child_encoder_send(struct child_encoder *c, struct iovec *iov, size_t n)
 static void say_line(struct child_encoder *c)
 {
     c->line[c->line_len] = '\0';
+    c->lacks_module |= strstr(c->line, "No module named ") != NULL;
     if (c->line_len > 0)
         c->say(c->ctx, c, c->line);
     c->line_len = 0;

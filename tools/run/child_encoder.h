@@ -4,11 +4,12 @@
  * waiting.
  *
  *     rc = child_encoder_start(c);
- *     rc = child_encoder_greet(c, cancel_fd);         its hello is in c->hello then
- *     child_encoder_send(c, iov, n_iov);              when c->n_out is 0
- *     child_encoder_poll(c, fds); poll(fds, ...);
- *     event = child_encoder_step(c, fds);             its frame is in c->frame,
- * c->payload child_encoder_stop(c, grace_ms);
+ *     rc = child_encoder_greet(c, cancel_fd);  its hello is in c->hello then
+ *     child_encoder_send(c, iov, n_iov);       when c->n_out is 0
+ *     child_encoder_poll(c, fds);
+ *     poll(fds, ...);
+ *     event = child_encoder_step(c, fds);      its frame is in c->frame and c->payload
+ *     child_encoder_stop(c, grace_ms);
  *
  * What it says on standard error goes on to say(), a line at a time. It belongs to one
  * thread at a time; the one that starts it must live as long as it shall
@@ -59,10 +60,11 @@ struct child_encoder {
     size_t line_len;
     uint64_t stalled_ns; /* that say() has held us up; who has allowed for it sets 0 */
 
-    json_t *hello; /* owned */
-    char why[512]; /* what CHILD_FAILED or a failed greeting means */
-    bool lacking;  /* it is that memory, processes or descriptors were short */
-    bool is_gone;  /* it is that the process has ended */
+    json_t *hello;     /* owned */
+    char why[512];     /* what CHILD_FAILED or a failed greeting means */
+    bool lacking;      /* it is that memory, processes or descriptors were short */
+    bool is_gone;      /* it is that the process has ended */
+    bool lacks_module; /* it is a Python, and has said that it has not found something */
 };
 
 /* Gives a child that is not started, or NULL: no memory. Takes `argv`, one block. */
