@@ -495,6 +495,7 @@ PYTHON_TESTS := \
     tests/python/test_encoder_protocol.py \
     tests/python/test_reader.py \
     tests/python/test_export.py \
+    tests/python/test_encoder_options.py \
     tests/python/test_encoders.py \
     tests/python/test_export_parts.py \
     tests/python/test_export_view.py \

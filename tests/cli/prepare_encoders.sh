@@ -34,8 +34,34 @@ refused '--latent p=...: PNG makes no floats' --encoder p=pixels:png --vae built
 refused '--moments: no encoder of this run makes latents' --encoder pixels:png --moments mean+logvar
 refused '--latent: no encoder of this run makes floats' --encoder pixels:png --latent fp32
 refused '--id-offset: no encoder of this run makes codes' --vae builtin --id-offset 7
-LATENTMILL_PYTHON=false refused "encoder diffusers 0: it has ended with exit status 1 (has the Python that is started, \
-python3 or LATENTMILL_PYTHON, the package? pip install './shard/python[encoders]')" --encoder diffusers:. --devices cpu
+# Of those that ship: a Python without the package, one that fails otherwise, and what is no model's folder.
+mkdir "$T/model" "$T/empty"
+echo '{}' >"$T/model/config.json"
+mkdir "$T/pipeline" && mv "$T/model" "$T/pipeline/vae"
+ln -s pipeline/vae "$T/model"
+printf '#!/bin/sh\necho "$0: No module named latentmill" >&2\nexit 1\n' >"$T/bare"
+chmod +x "$T/bare"
+for model in model pipeline; do
+    LATENTMILL_PYTHON=$T/bare run latentmill prepare --out "$T/o" --encoder "diffusers:$T/$model" --devices cpu $scenes
+    expect_status 2
+    expect_stderr <<'END'
+encoder diffusers 0: $T/bare: No module named latentmill
+error: encoder diffusers 0: it has ended with exit status 1 (has the Python that is started, python3 or LATENTMILL_PYTHON, the package? pip install './shard/python[encoders]')
+END
+done
+LATENTMILL_PYTHON=false refused 'encoder clip 0: it has ended with exit status 1' --encoder "clip:$T/model" --devices cpu
+refused "--encoder diffusers:stabilityai/sdxl-vae: No such file or directory; if it is a model of the Hugging Face hub, \
+download it first: pip install huggingface_hub && hf download stabilityai/sdxl-vae --local-dir sdxl-vae, then \
+--encoder diffusers:sdxl-vae" --encoder diffusers:stabilityai/sdxl-vae
+refused '--encoder dinov2:/nowhere: No such file or directory' --encoder d=dinov2:/nowhere
+refused '--encoder diffusers:README.md: is not a model'"'"'s folder, with a config.json' --encoder diffusers:README.md
+touch "$T/empty/weights"
+for scheme in siglip diffusers; do
+    run latentmill prepare --out "$T/o" --encoder "$scheme:$T/empty" $scenes
+    expect_status 2
+    [ $scheme = siglip ] && nor='' || nor=', nor in a vae/ of it'
+    expect_stderr <<<"error: --encoder $scheme:\$T/empty: there is no config.json in it$nor, but: weights"
+done
 refused 'pixels:jpeg: must be jpeg:QUALITY, png, webp:QUALITY or webp:lossless, with QUALITY from 1 to 100' \
     --encoder pixels:jpeg
 refused '--devices: the encoder vae (vae) has no processes of its own' --vae builtin --devices cpu

@@ -111,7 +111,7 @@ END
 # Models of other kinds: what to do instead.
 refused --out "$T/o" --vae stabilityai/sdxl-vae $scenes
 expect_stderr <<'END'
-error: --vae stabilityai/sdxl-vae: No such file or directory; a model of the Hugging Face hub is downloaded first: pip install huggingface_hub && hf download stabilityai/sdxl-vae --local-dir sdxl-vae, then --vae sdxl-vae
+error: --vae stabilityai/sdxl-vae: No such file or directory; if it is a model of the Hugging Face hub, download it first: pip install huggingface_hub && hf download stabilityai/sdxl-vae --local-dir sdxl-vae, then --vae sdxl-vae
 END
 refused --out "$T/o" --vae tests/missing $scenes
 expect_stderr <<'END'

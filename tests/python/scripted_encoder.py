@@ -166,7 +166,8 @@ def answer(ident, reds, dims, n_requests):
             os.path.exists(os.path.join(ARGS["STATE"], "broken")):
         note("broken")
         die()
-    if int(ARGS.get("cannot_at", -1)) in reds or "cannot_always" in ARGS:
+    if int(ARGS.get("cannot_at", -1)) in reds or "cannot_always" in ARGS or \
+            "cannot_but" in ARGS and int(ARGS["cannot_but"]) not in reds:
         return error(ident, 2, "I do not like it")
     if len(reds) > int(ARGS.get("memory_for", 1 << 30)):
         return error(ident, 1, "CUDA out of memory")

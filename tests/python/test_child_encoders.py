@@ -238,6 +238,26 @@ def test_guilty(folder):
     assert len(run.lines("starts")) == 1
 
 
+def test_cannot(folder):
+    """What it says it cannot encode is not asked for again, but for the proof that it can encode
+    anything: nothing was answered before, or a batch is to blame."""
+    run = Run(folder, "cannot_at=20 batch=1 wait_ms=60000", name="cannot-one")
+    run.check([20])
+    assert len(run.lines("requests")) == N, run.lines("requests")
+    run = Run(folder, "cannot_at=10 batch=1", name="cannot-first")
+    run.check([10])
+    assert N < len(run.lines("requests")) <= N + 2, run.lines("requests")
+    path = os.path.join(folder, "seven", "pairs.tar")
+    os.makedirs(os.path.dirname(path))
+    write_pairs(path, range(10, 17))
+    run = Run(folder, "cannot_but=128 batch=7 wait_ms=60000", name="cannot-but", path=path)
+    assert sorted(run.rejects()) == list(range(10, 17)), run.rejects()
+    # whole, grey, its halves and theirs
+    assert len(run.lines("requests")) == 14, run.lines("requests")
+    Run(folder, "cannot_always batch=1", name="cannot-any", status=1).says(
+        r"^error: encoder it 0 is broken: it cannot even encode a grey image ")
+
+
 def test_many_guilty(folder):
     """Of a batch of 64 eight kill it, neighbours among them: it is never out of restarts."""
     path, guilty = os.path.join(folder, "guilty64", "pairs.tar"), [10, 11, 12, 13, 40, 41, 72, 73]

@@ -33,7 +33,7 @@ struct device_request {
     struct device_request *next; /* of the suspects or the offers */
     uint64_t id;                 /* of its last sending */
     uint32_t width, height;
-    int kills; /* how often the child has failed at it or at what it was of */
+    int failures; /* how often the child has failed at it or at what it was of */
     unsigned
         n_failed; /* processes to which it has been given, one after another, in vain */
     unsigned offered_to; /* the number of the next one */
@@ -75,7 +75,8 @@ struct device_worker {
     size_t n_under_way;
     uint64_t since_ns;               /* that the child is at the first of them */
     struct device_request *suspects; /* the next one first */
-    bool unproven;                   /* it has failed, and answered nothing since */
+    bool unproven;     /* it has failed, and must encode a grey image before all else */
+    bool has_answered; /* since it has last failed or was started */
     uint64_t next_id;
     int64_t n_failures; /* of the child in a row, without any answer */
     int64_t

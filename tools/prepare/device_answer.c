@@ -153,6 +153,7 @@ static int take_answer(struct device_worker *w, const struct child_tensors *got)
     if (!r->grey)
         w->n_condemned = 0;
     w->unproven = false;
+    w->has_answered = true;
     for (size_t i = 0; i < r->n && !r->grey; i++)
         store_image(w, r, i, got);
     for (size_t i = 0; i < r->n && !r->grey && rc == PIPE_OK; i++)

@@ -19,7 +19,7 @@
 #include "tools/run/clock.h"
 
 /* Failures at a batch before it is halved, and at one image before it is rejected. */
-enum { KILLS_TO_HALVE = 2, KILLS_TO_REJECT = 3 };
+enum { FAILURES_TO_HALVE = 2, FAILURES_TO_REJECT = 3 };
 
 /* The next one to be sent. */
 static void add_suspect(struct device_worker *w, struct device_request *r)
@@ -56,7 +56,7 @@ static int split(struct device_worker *w, struct device_request *r, size_t most)
         }
         end -= n;
         memcpy(part->images, r->images + end, n * sizeof(part->images[0]));
-        part->kills = r->kills;
+        part->failures = r->failures;
         part->n_failed = r->n_failed;
         add_suspect(w, part);
     }
@@ -96,13 +96,27 @@ void device_take_offers(struct device_worker *w)
     pthread_mutex_unlock(&w->stage->lock);
 }
 
+/* Its one image is to blame. Takes r. */
+static int reject_image(struct device_worker *w, struct device_request *r,
+                        const char *why)
+{
+    struct sample *s = r->images[0].sample;
+    struct reject reject = {0};
+    bool locked;
+
+    reject_set(&reject, REJECT_ENCODER_FAILED, "%s: %s", w->child->setup->label, why);
+    locked = device_lock(w, s);
+    sample_reject(s, s->renditions[r->images[0].rendition].part, &reject);
+    device_unlock(w, locked);
+    device_request_free(r);
+    return device_image_done(w, s);
+}
+
 /* Its one image is to blame, if no process can make it. Takes r. */
 static int condemn(struct device_worker *w, struct device_request *r, const char *why)
 {
     const struct child_group *group = w->stage->encoding->children;
-    struct sample *s = r->images[0].sample;
-    struct reject reject = {0};
-    bool locked;
+    const struct sample *s = r->images[0].sample;
 
     /* What others have failed at says nothing of this one. */
     if (r->n_failed == 0 && ++w->n_condemned > group->options->restarts) {
@@ -115,29 +129,21 @@ static int condemn(struct device_worker *w, struct device_request *r, const char
             w->child->setup->label, w->child->number, (long long)w->n_condemned,
             s->unit->input->name, s->in.key, why);
     }
-    if (++r->n_failed < group->n)
-        return offer(w, r);
-    reject_set(&reject, REJECT_ENCODER_FAILED, "%s: %s", w->child->setup->label, why);
-    locked = device_lock(w, s);
-    sample_reject(s, s->renditions[r->images[0].rendition].part, &reject);
-    device_unlock(w, locked);
-    device_request_free(r);
-    return device_image_done(w, s);
+    return ++r->n_failed < group->n ? offer(w, r) : reject_image(w, r, why);
 }
 
 /* It has failed at r alone, or r was the first of those under way. Takes r. */
 static int blame(struct device_worker *w, struct device_request *r, const char *why)
 {
-    w->unproven = true;
     if (r->grey) { /* the next one is made anew */
         device_request_free(r);
         return PIPE_OK;
     }
-    r->kills++;
-    if (r->n == 1 && r->kills >= KILLS_TO_REJECT)
+    r->failures++;
+    if (r->n == 1 && r->failures >= FAILURES_TO_REJECT)
         return condemn(w, r, why);
-    if (r->n > 1 && r->kills >= KILLS_TO_HALVE) {
-        r->kills = KILLS_TO_HALVE - 1; /* once more is enough for a part of it */
+    if (r->n > 1 && r->failures >= FAILURES_TO_HALVE) {
+        r->failures = FAILURES_TO_HALVE - 1; /* once more is enough for a part of it */
         return split(w, r, (r->n + 1) / 2);
     }
     add_suspect(w, r);
@@ -176,11 +182,11 @@ static int start_again(struct device_worker *w, const char *what, bool *again)
     return PIPE_OK;
 }
 
-/* `what` it was at. */
-static int restart(struct device_worker *w, const char *why, const char *what)
+/* `batch` is what it was at. */
+static int restart(struct device_worker *w, const char *why, const char *batch)
 {
     const int64_t most = w->stage->encoding->children->options->restarts;
-    const char *const batch = what;
+    const char *what = batch; /* that it fails at: later its start */
     bool again = true;
     int rc = PIPE_OK;
 
@@ -213,6 +219,8 @@ int device_child_failed(struct device_worker *w, const char *why)
     if (n > 0)
         describe(w->under_way[0], what, sizeof(what));
     w->n_under_way = 0;
+    w->unproven = true;
+    w->has_answered = false;
     child_encoder_stop(w->child, 0); /* so that nothing of these is lent any more */
     if (n > 1)
         add_suspect(w, w->under_way[1]);
@@ -241,18 +249,26 @@ static int shrink(struct device_worker *w, struct device_request *r, const char 
     return split(w, r, w->most);
 }
 
-/* It says that it cannot encode r. Takes r. */
+/* It says that it cannot encode r. Takes r. To try the same once more would tell nothing,
+ * if it can encode anything: it can where it has answered just before, or a grey image,
+ * which comes before what it has failed at already. */
 static int cannot_encode(struct device_worker *w, struct device_request *r,
                          const char *why)
 {
+    const bool works = r->failures > 0 || (r->n == 1 && w->has_answered);
+
     if (r->grey) {
         device_request_free(r);
         return job_fail(
             w->job, "encoder %s %u is broken: it cannot even encode a grey image (%s)",
             w->child->setup->label, w->child->number, why);
     }
-    if (r->kills == 0)
-        r->kills = 1; /* it says so: trying the same once more would tell nothing */
+    w->has_answered = false;
+    w->unproven = !works;
+    if (r->n == 1 && works)
+        return reject_image(w, r, why);
+    if (r->n > 1 && r->failures == 0)
+        r->failures = 1; /* its halves are the next */
     return blame(w, r, why);
 }
 

@@ -312,7 +312,7 @@ static int send_what_can(struct device_worker *w)
         if (!r)
             return PIPE_OK;
         send_request(w, r);
-        if (w->suspects || r->kills > 0 || r->grey)
+        if (w->suspects || r->failures > 0 || r->grey)
             return PIPE_OK;
     }
     return PIPE_OK;

@@ -155,6 +155,7 @@ static void say_line(struct child_encoder *c)
         c->second_ns = clock_ns();
     }
     c->line[c->line_len] = '\0';
+    c->lacks_module |= strstr(c->line, "No module named ") != NULL;
     if (++c->n_lines <= CHILD_LINES)
         say(c, c->line);
     else

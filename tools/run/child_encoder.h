@@ -4,11 +4,12 @@
  * waiting.
  *
  *     rc = child_encoder_start(c);
- *     rc = child_encoder_greet(c, cancel_fd);         its hello is in c->hello then
- *     child_encoder_send(c, iov, n_iov);              when c->n_out is 0
- *     child_encoder_poll(c, fds); poll(fds, ...);
- *     event = child_encoder_step(c, fds);             its frame is in c->frame,
- * c->payload child_encoder_stop(c, grace_ms);
+ *     rc = child_encoder_greet(c, cancel_fd);  its hello is in c->hello then
+ *     child_encoder_send(c, iov, n_iov);       when c->n_out is 0
+ *     child_encoder_poll(c, fds);
+ *     poll(fds, ...);
+ *     event = child_encoder_step(c, fds);      its frame is in c->frame and c->payload
+ *     child_encoder_stop(c, grace_ms);
  *
  * What it says on standard error goes on to its hearer, a line at a time, but not more
  * than CHILD_LINES a second. It belongs to one
@@ -71,10 +72,11 @@ struct child_encoder {
     uint64_t
         stalled_ns; /* that its hearer has held us up; who has allowed for it sets 0 */
 
-    json_t *hello; /* owned */
-    char why[512]; /* what CHILD_FAILED or a failed greeting means */
-    bool lacking;  /* it is that memory, processes or descriptors were short */
-    bool is_gone;  /* it is that the process has ended */
+    json_t *hello;     /* owned */
+    char why[512];     /* what CHILD_FAILED or a failed greeting means */
+    bool lacking;      /* it is that memory, processes or descriptors were short */
+    bool is_gone;      /* it is that the process has ended */
+    bool lacks_module; /* it is a Python, and has said that it has not found something */
 };
 
 /* Gives a child that is not started, or NULL: no memory. Takes `argv`, one block. */

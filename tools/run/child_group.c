@@ -12,8 +12,12 @@
 #include "tools/cli/print.h"
 #include "tools/run/command_words.h"
 #include "tools/run/device_list.h"
+#include "tools/run/model_advice.h"
 
 enum { STOP_MS = 2000 }; /* between SIGTERM and SIGKILL */
+
+#define TRANSFORMERS                                                                     \
+    "{python} -m latentmill.encoders.transformers --model {model} --device {device}"
 
 /* What stands behind a scheme. {model} is what stands behind its colon. */
 static const struct {
@@ -22,14 +26,10 @@ static const struct {
     {"cmd", NULL},
     {"diffusers", "{python} -m latentmill.encoders.diffusers --model {model} "
                   "--device {device}"},
-    {"clip", "{python} -m latentmill.encoders.transformers --model {model} "
-             "--device {device}"},
-    {"siglip", "{python} -m latentmill.encoders.transformers --model {model} "
-               "--device {device}"},
-    {"dinov2", "{python} -m latentmill.encoders.transformers --model {model} "
-               "--device {device}"},
-    {"chameleon", "{python} -m latentmill.encoders.transformers --model {model} "
-                  "--device {device}"},
+    {"clip", TRANSFORMERS " --family clip"},
+    {"siglip", TRANSFORMERS " --family siglip"},
+    {"dinov2", TRANSFORMERS " --family dinov2"},
+    {"chameleon", TRANSFORMERS " --family chameleon"},
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
@@ -117,23 +117,35 @@ static json_t *open_json(const struct child_group_options *o, unsigned n)
                      "memory", o->memory > 0 ? json_integer(CHILD_MEMORY_FD) : NULL);
 }
 
-/* The user must act, but where it is this machine that lacks something. One that ships
- * and ends without a word of the protocol has most likely not been found. */
+/* The user must act, but where it is this machine that lacks something. */
 static int cannot_start(const struct child_group *g, const struct child_encoder *c,
                         const char *what)
 {
     const bool ships = commands[find(g->options->scheme)].command != NULL;
 
     if (!c->lacking)
-        return usage_error(
-            "encoder %s %u: %s%s%s", c->setup->label, c->number, what, c->why,
-            ships && c->is_gone ? " (has the Python that is started, python3 or "
-                                  "LATENTMILL_PYTHON, the package? pip install "
-                                  "'./shard/python[encoders]')"
-                                : "");
+        return usage_error("encoder %s %u: %s%s%s", c->setup->label, c->number, what,
+                           c->why,
+                           ships && c->is_gone && c->lacks_module
+                               ? " (has the Python that is started, python3 or "
+                                 "LATENTMILL_PYTHON, the package? pip install "
+                                 "'./shard/python[encoders]')"
+                               : "");
     print_to_stderr("error: encoder %s %u: %s%s", c->setup->label, c->number, what,
                     c->why);
     return EXIT_FAILED;
+}
+
+/* The folder of one that ships, before a Python that takes its time is started. */
+static int check_model(const struct child_group_options *o)
+{
+    const bool has_parts = strcmp(o->scheme, "diffusers") == 0;
+    char option[64];
+
+    if (!child_group_ships(o->scheme))
+        return 0;
+    snprintf(option, sizeof(option), "--encoder %s:", o->scheme);
+    return model_check_folder(option, o->rest, has_parts ? "vae" : NULL);
 }
 
 static int start_all(struct child_group *g, const struct device_list *devices)
@@ -234,7 +246,9 @@ int child_group_open(struct child_group *g, const struct child_group_options *op
                                         .hearer = options->hearer,
                                         .timeout_ms = options->timeout_s * 1000,
                                         .memory = options->memory}};
-    rc = choose_devices(options, &devices);
+    rc = check_model(options);
+    if (rc == 0)
+        rc = choose_devices(options, &devices);
     if (rc != 0)
         return rc;
     g->n = options->processes > 0 ? (unsigned)options->processes : (unsigned)devices.n;

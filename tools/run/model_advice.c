@@ -100,19 +100,19 @@ static char *list_names(const char *folder)
     return NULL;
 }
 
+/* option: with what stands between it and the path. */
 static int refuse_missing(const char *option, const char *path, const char *files)
 {
     const char *name = strrchr(path, '/');
 
     if (strstr(path, "://"))
-        return usage_error("%s %s: URLs are not opened; download it first", option, path);
+        return usage_error("%s%s: URLs are not opened; download it first", option, path);
     if (!name || !is_hub_id(path))
-        return usage_error("%s %s: %s", option, path, strerror(ENOENT));
-    return usage_error(
-        "%s %s: No such file or directory; a model of the Hugging Face hub "
-        "is downloaded first: pip install huggingface_hub && hf download "
-        "%s%s --local-dir %s, then %s %s",
-        option, path, path, files, name + 1, option, name + 1);
+        return usage_error("%s%s: %s", option, path, strerror(ENOENT));
+    return usage_error("%s%s: No such file or directory; if it is a model of the Hugging "
+                       "Face hub, download it first: pip install huggingface_hub && hf "
+                       "download %s%s --local-dir %s, then %s%s",
+                       option, path, path, files, name + 1, option, name + 1);
 }
 
 /* A pickle, which can run code and is not read. */
@@ -184,7 +184,7 @@ static int advise_vae(const char *path)
     static const char *const pickles[] = {".ckpt", ".pt", ".pth", ".bin"};
 
     if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
-        return refuse_missing("--vae", path, "");
+        return refuse_missing("--vae ", path, "");
     if (is_folder(path))
         return advise_vae_folder(path);
     for (size_t i = 0; i < sizeof(pickles) / sizeof(*pickles); i++)
@@ -211,6 +211,32 @@ int model_check_vae(const char *path)
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
         return usage_error("--vae %s: is neither a file nor a folder", path);
     return 0;
+}
+
+static int refuse_model_folder(const char *option, const char *path, const char *part)
+{
+    char *names = list_names(path);
+
+    usage_error("%s%s: there is no config.json in it%s%s%s, but: %s", option, path,
+                part ? ", nor in a " : "", part ? part : "", part ? "/ of it" : "",
+                names && *names ? names : "nothing");
+    free(names);
+    return EXIT_USAGE;
+}
+
+int model_check_folder(const char *option, const char *path, const char *part)
+{
+    char config[64];
+
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+        return refuse_missing(option, path, "");
+    if (!is_folder(path))
+        return usage_error("%s%s: is not a model's folder, with a config.json", option,
+                           path);
+    snprintf(config, sizeof(config), "%s/config.json", part ? part : ".");
+    return has_file(path, "config.json") || has_file(path, config)
+               ? 0
+               : refuse_model_folder(option, path, part);
 }
 
 /* The name of the only file of a folder that ends so. Gives memory, or NULL: there is
@@ -274,7 +300,7 @@ int model_find_tokenizer(const char *path, char **file)
 {
     *file = NULL;
     if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
-        return refuse_missing("--tokenizer", path, " tokenizer.json");
+        return refuse_missing("--tokenizer ", path, " tokenizer.json");
     if (is_folder(path))
         return find_in_folder(path, file);
     *file = strdup(path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * tools/run/model_advice.h - what to do about a --vae or --tokenizer that cannot be
- * opened as it is: said on stderr, with what works today instead. */
+ * tools/run/model_advice.h - what to do about a model that cannot be opened as
+ * it is: said on stderr, with what works today instead. */
 #ifndef TOOLS_RUN_MODEL_ADVICE_H
 #define TOOLS_RUN_MODEL_ADVICE_H
 
@@ -11,6 +11,10 @@ int model_cannot_open(const char *option, const char *path, int error);
 /* Returns 0 for a file or folder that can be read and in which nothing is wrong that its
  * name, its kind or its contents would tell; else EXIT_USAGE or EXIT_FAILED. */
 int model_check_vae(const char *path);
+
+/* The same of a folder that Python is to read: with a config.json in it, or in its folder
+ * `part` (NULL: none). `option` is what the path stands right behind. */
+int model_check_folder(const char *option, const char *path, const char *part);
 
 /* Gives the file (release with free()) that --tokenizer PATH means: itself, or of a
  * folder its tokenizer.json, else tokenizer.model, else its only .tiktoken file. Returns

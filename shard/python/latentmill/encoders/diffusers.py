@@ -11,7 +11,6 @@ model's own pipelines make of them what a diffusion model sees: latent = (raw - 
 from __future__ import annotations
 
 import argparse
-import base64
 import os
 import sys
 from collections.abc import Callable
@@ -21,8 +20,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .protocol import Array, Opening, Refused, serve
-from .torch_encoder import TorchEncoder, parser, read_json, sha256, weight_files
+from .protocol import Array, Opening, Refused, header_array
+from .torch_encoder import TorchEncoder, parser, read_json, serve_options, sha256, weight_files
 
 Pair = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]  # scale, shift
 
@@ -105,16 +104,6 @@ _FAMILIES = {
 }
 
 
-def _as_json(values: npt.NDArray[np.float64]) -> Any:
-    """FORMAT.md's array of fp32."""
-    rounded = values.astype("<f4")
-    if not np.isfinite(rounded).all():
-        raise Refused("the model's scale or shift is not finite")
-    if values.ndim == 1 and values.size <= 64:
-        return values.tolist()
-    return {"dims": list(rounded.shape), "fp32": base64.b64encode(rounded.tobytes()).decode()}
-
-
 class DiffusersEncoder(TorchEncoder):
     def __init__(self, options: argparse.Namespace) -> None:
         super().__init__(options)
@@ -185,7 +174,8 @@ class DiffusersEncoder(TorchEncoder):
             "config": {key: value for key, value in self._stated.items() if key[0] != "_" or key == "_class_name"},
             "input": {"range": [-1, 1], "multiple": multiple}, "outputs": [],
             "numerics": self.numerics, "reproducible": False, "channels": channels, "f": self._f,
-            "scale": _as_json(self._scale), "shift": _as_json(self._shift),
+            "scale": header_array(self._scale, "the model's scale"),
+            "shift": header_array(self._shift, "the model's shift"),
         }
         tensors = [{"output": 0, "logvar": logvar, "dims": dims} for logvar in (False, True)[:1 + self._logvar]]
         return {"encoder": encoder, "tensors": tensors, "decode": self._decodes, **self.run_members()}
@@ -212,8 +202,7 @@ class DiffusersEncoder(TorchEncoder):
 
 
 def main() -> None:
-    options = parser("latentmill.encoders.diffusers", batch=16, wait_ms=200).parse_args()
-    serve(lambda: DiffusersEncoder(options))
+    serve_options(parser("latentmill.encoders.diffusers", batch=16, wait_ms=200), DiffusersEncoder)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ specified in vae_encode/child/ENCODER.md. numpy is all that this module needs.
 """
 from __future__ import annotations
 
+import base64
 import json
 import mmap
 import os
@@ -184,6 +185,16 @@ class _Channel:
         tensors = [np.ascontiguousarray(tensor) for tensor in tensors]
         heads = [_describe(tensor, n) for tensor in tensors]
         self.send(TENSORS, _REPLY.pack(request, n, len(tensors)), *heads, *map(_bytes_of, tensors))
+
+
+def header_array(values: Array, name: str) -> Any:
+    """An array of the hello's "encoder", floats as fp32 and integers as u32 (FORMAT.md, section 2). name: in words."""
+    if not np.isfinite(values.astype("<f4")).all():
+        raise Refused(f"{name}: not finite")
+    if values.ndim == 1 and len(values) <= 64:
+        return values.tolist()
+    kind, dtype = ("fp32", "<f4") if values.dtype.kind == "f" else ("u32", "<u4")
+    return {"dims": list(values.shape), kind: base64.b64encode(values.astype(dtype).tobytes()).decode()}
 
 
 def _bytes_of(array: Array) -> memoryview:

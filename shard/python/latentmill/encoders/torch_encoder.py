@@ -8,30 +8,69 @@ import json
 import os
 import sys
 from abc import abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from .protocol import BF16, CANNOT_ENCODE, OUT_OF_MEMORY, Array, Encoder, Opening, Refused
+from .protocol import BF16, CANNOT_ENCODE, OUT_OF_MEMORY, Array, Encoder, Opening, Refused, serve
 
 PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
+SHORT = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+INSTALL = "pip install './shard/python[encoders]'"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"{message} ({self.prog} --help)")
+
+
+def _within(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {least} to {most}")
+        return int(text)
+    return number
 
 
 def parser(module: str, batch: int, wait_ms: int) -> argparse.ArgumentParser:
-    """The options of `python -m module`. An encoder may add its own."""
-    p = argparse.ArgumentParser(prog=f"python -m {module}", allow_abbrev=False,
-                                description="Encodes images for `latentmill prepare`, which starts it.")
+    """The options of `python3 -m module`. An encoder may add its own. parse_args() raises Refused."""
+    p = _Parser(prog=f"python3 -m {module}", allow_abbrev=False,
+                description="Encodes images for `latentmill prepare`, which starts it.")
     p.add_argument("--model", type=Path, required=True, metavar="DIR", help="folder with config.json and safetensors")
     p.add_argument("--device", default="cpu", metavar="cpu|cuda:N")
-    p.add_argument("--dtype", choices=PRECISIONS, default="float32", help="that it computes in (%(default)s)")
+    p.add_argument("--dtype", choices=PRECISIONS, type=lambda name: SHORT.get(name, name), default="float32",
+                   help="that it computes in (%(default)s); fp32, bf16 and fp16 are short for three")
     p.add_argument("--compile", action="store_true", help="torch.compile: minutes at first, then faster")
     p.add_argument("--channels-last", action="store_true", help="memory format, faster on most GPUs with halves")
     p.add_argument("--deterministic", action="store_true", help="the same bits each time on one machine; slower")
-    p.add_argument("--batch", type=int, default=batch, metavar="N", help="images at once (%(default)s)")
-    p.add_argument("--wait-ms", type=int, default=wait_ms, metavar="N", help="that they may wait for others (%(default)s)")
+    p.add_argument("--batch", type=_within(1, 4096), default=batch, metavar="N", help="images at once (%(default)s)")
+    p.add_argument("--wait-ms", type=_within(0, 60000), default=wait_ms, metavar="N",
+                   help="that they may wait for others (%(default)s)")
     return p
+
+
+def serve_options(known: argparse.ArgumentParser, start: Callable[[argparse.Namespace], Encoder]) -> None:
+    """serve() of what start() makes of the command line's options. What is wrong with these, and a package that is
+    missing, are refusals as others are. --help is printed at once."""
+    wrong = None
+    try:
+        options = known.parse_args()
+    except Refused as error:
+        if os.isatty(0):  # nobody asks
+            sys.exit(f"error: {error}")
+        wrong = error
+
+    def begin() -> Encoder:
+        if wrong is not None:
+            raise wrong
+        try:
+            return start(options)
+        except ImportError as error:
+            raise Refused(f"{error} (in {sys.executable}; LATENTMILL_PYTHON names another): {INSTALL}") from error
+    serve(begin)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -17,7 +17,6 @@ arithmetic of its NumPy (PIL) version. CLIP and SigLIP take images of the model'
 interpolate their positions to any other, as transformers does. Nothing is downloaded."""
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 from argparse import ArgumentParser, Namespace
@@ -27,8 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .protocol import Opening, Refused, serve
-from .torch_encoder import TorchEncoder, parser, read_json, sha256, weight_files
+from .protocol import Opening, Refused, header_array
+from .torch_encoder import TorchEncoder, parser, read_json, serve_options, sha256, weight_files
 
 F32 = npt.NDArray[np.float32]
 
@@ -115,14 +114,6 @@ def _processor_json(folder: Path) -> dict[str, Any]:
 
 def _three(value: float | list[float]) -> list[float]:
     return list(value) if isinstance(value, list) else [value] * 3
-
-
-def _array(values: npt.NDArray[Any]) -> Any:
-    """A header's array of fp32 or u32 (FORMAT.md, section 2)."""
-    if values.ndim == 1 and len(values) <= 64:
-        return values.tolist()
-    kind = "fp32" if values.dtype.kind == "f" else "u32"
-    return {"dims": list(values.shape), kind: base64.b64encode(values.tobytes()).decode()}
 
 
 class Transformers(TorchEncoder):
@@ -254,7 +245,7 @@ class Tower(Transformers):
             if what not in found or which not in found[what] or values.shape != (self._width(what),):
                 wanted = " and ".join(f"{one}_{two} ({self._width(one)})" for one in found for two in found[one])
                 raise Refused(f"--statistics {path}: {name} {values.shape} is none of {wanted}")
-            found[what][which] = _array(values)
+            found[what][which] = header_array(values, f"--statistics {path}: {name}")
         return found
 
     def compute(self, pixels: Any) -> list[Any]:
@@ -339,7 +330,7 @@ class Chameleon(Transformers):
         encoder = {"kind": "codes", "family": "ChameleonVQVAE", "weights_sha256": self.weights, "outputs": [],
                    "input": self.processor.as_input(factor), "codebook": self._codebook}
         if self._ids is not None:
-            encoder["id_map"] = _array(self._ids)
+            encoder["id_map"] = header_array(self._ids, "the map of ids")
         dims = [[height // factor, width // factor] for width, height in opening.sizes]
         return self.hello(encoder, [{"output": 0, "logvar": False, "dims": dims}])
 
@@ -372,6 +363,8 @@ def _tensors_sha256(tensors: dict[str, Any]) -> str:
 def start(options: Namespace) -> Transformers:
     config = read_json(options.model / "config.json")
     kind = config.get("model_type")
+    if options.family and not str(kind).startswith(options.family):
+        raise Refused(f"{options.model / 'config.json'}: model_type {kind!r} is none of {options.family}'s")
     if kind in CHAMELEON:
         return Chameleon(options, config)
     if kind not in FAMILIES:
@@ -382,16 +375,17 @@ def start(options: Namespace) -> Transformers:
 
 def options() -> ArgumentParser:
     known = parser("latentmill.encoders.transformers", batch=32, wait_ms=200)
+    known.add_argument("--family", choices=("clip", "siglip", "dinov2", "chameleon"),
+                       help="refuses a model of another; default: any")
     known.add_argument("--output", choices=("pooled", "patches", "both"),
-                         help="features: pooled by default of CLIP, patches of the others")
+                       help="features: pooled by default of CLIP, patches of the others")
     known.add_argument("--statistics", type=Path, metavar="NPZ",
-                         help="arrays patches_mean, patches_std, pooled_mean, pooled_std: go into the shards' header")
+                       help="arrays patches_mean, patches_std, pooled_mean, pooled_std: go into the shards' header")
     return known
 
 
 def main() -> None:
-    given = options().parse_args()
-    serve(lambda: start(given))
+    serve_options(options(), start)
 
 
 if __name__ == "__main__":
