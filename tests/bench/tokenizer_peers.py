@@ -7,7 +7,8 @@ usage: [ALTERNATIONS=3] [ROWS=qwen2,...] python3 tests/bench/tokenizer_peers.py
 Needs LATENTMILL_SHARED/data, and PyPI's tokenizers, tiktoken, sentencepiece (tests/requirements.txt), which run under
 this interpreter. A figure is the median of its alternations, of which each is the best of three passes after one to warm
 up. Rows: the patterns that have matchers by hand, over Qwen2.5's merges; a pattern that has none; CLIP; a SentencePiece
-model; and `prepare` on JSON Lines (.zst) with two workers, against what `bench tokenizer` does on one thread.
+model; and, as the row `prepare`, that on JSON Lines (.zst) with two workers, against what `bench tokenizer` does on one
+thread.
 """
 import base64
 import json
@@ -139,6 +140,14 @@ def prepare_rate(path, texts):
     return n_bytes / (times[None] - times["1"]) / 1e6
 
 
+def compare_prepare(texts):
+    qwen = DATA / "tokenizers/qwen2.5/tokenizer.json"
+    alone = statistics.harmonic_mean([our_rate(qwen, text) for text in texts.values()],
+                                     weights=[os.path.getsize(text) for text in texts.values()])
+    whole = statistics.median(prepare_rate(qwen, texts) for _ in range(ALTERNATIONS))
+    print(f"prepare, .jsonl.zst, two workers: {whole:.1f} MB/s; bench tokenizer, one thread: {alone:.1f}; {whole / alone:.2f} times")
+
+
 def main():
     SCRATCH.mkdir(parents=True, exist_ok=True)
     texts, rows = write_texts(), write_tokenizers()
@@ -155,11 +164,8 @@ def main():
             best = max((peer for peer in middle if peer != "latentmill"), key=middle.get)
             print(f"{row:9} {name:9} {middle['latentmill']:7.1f} MB/s, {middle['latentmill'] / middle[best]:5.2f} times {best} "
                   f"({', '.join(f'{peer} {rate:.1f}' for peer, rate in middle.items() if peer != 'latentmill')})", flush=True)
-    qwen = DATA / "tokenizers/qwen2.5/tokenizer.json"
-    alone = statistics.harmonic_mean([our_rate(qwen, text) for text in texts.values()],
-                                     weights=[os.path.getsize(text) for text in texts.values()])
-    whole = statistics.median(prepare_rate(qwen, texts) for _ in range(ALTERNATIONS))
-    print(f"prepare, .jsonl.zst, two workers: {whole:.1f} MB/s; bench tokenizer, one thread: {alone:.1f}; {whole / alone:.2f} times")
+    if chosen == [""] or "prepare" in chosen:
+        compare_prepare(texts)
 
 
 if __name__ == "__main__":

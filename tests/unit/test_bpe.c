@@ -385,6 +385,38 @@ static void cache_knows_words_by_their_bytes(void **state)
     word_cache_free(c);
 }
 
+/* Words that come again stay, whatever many others come once between. */
+static void cache_keeps_what_comes_again(void **state)
+{
+    enum { OFTEN = 300, ONCE = 40000 };
+    struct word_cache *c = word_cache_new();
+    const uint32_t *found, id = 1;
+    int n_found = 0, n_once = 0;
+    char word[32];
+
+    (void)state;
+    assert_non_null(c);
+    for (int round = 0; round < 5; round++) {
+        for (int again = 0; again < 2; again++)
+            for (int i = 0; i < OFTEN; i++) {
+                const size_t len = (size_t)snprintf(word, sizeof(word), "often%d", i);
+
+                if (word_cache_find(c, word, len, &found) > 0)
+                    n_found += again == 0;
+                else
+                    word_cache_put(c, word, len, &id, 1);
+            }
+        for (int i = 0; i < ONCE; i++) {
+            const size_t len = (size_t)snprintf(word, sizeof(word), "once%d", n_once++);
+
+            if (word_cache_find(c, word, len, &found) == 0)
+                word_cache_put(c, word, len, &id, 1);
+        }
+    }
+    assert_in_range(n_found, 4 * OFTEN * 9 / 10, 4 * OFTEN);
+    word_cache_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +425,7 @@ int main(void)
         cmocka_unit_test(treats_unknown_characters),
         cmocka_unit_test(adds_prefix_and_suffix),
         cmocka_unit_test(cache_knows_words_by_their_bytes),
+        cmocka_unit_test(cache_keeps_what_comes_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,7 +109,7 @@ static void deep_values_are_left_to_jansson(void **state)
 
     (void)state;
     for (int depth = 1; depth < 60; depth++) {
-        int n = sprintf(line, "{\"text\":\"x\",\"a\":");
+        int n = snprintf(line, sizeof(line), "{\"text\":\"x\",\"a\":");
 
         memset(line + n, '[', (size_t)depth);
         memset(line + n + depth, ']', (size_t)depth);
@@ -187,12 +187,12 @@ static void any_mixture(void **state)
         char line[400] = "{\"text\":\"";
         size_t n = draw(&seed, 3) > 0 ? 9 : 0;
 
-        line[n] = '\0';
         for (uint32_t k = draw(&seed, 12); k > 0; k--)
-            strcat(line, pieces[draw(&seed, sizeof(pieces) / sizeof(*pieces))]);
+            n += (size_t)snprintf(line + n, sizeof(line) - n, "%s",
+                                  pieces[draw(&seed, sizeof(pieces) / sizeof(*pieces))]);
         if (draw(&seed, 2))
-            strcat(line, "\"}");
-        is_taken(line, strlen(line));
+            n += (size_t)snprintf(line + n, sizeof(line) - n, "\"}");
+        is_taken(line, n);
     }
 }
 

@@ -8,6 +8,10 @@
 enum { N_SHORT = 1 << 15, N_LONG = 1 << 14 };
 enum { MAX_SHORT_IDS = 9 };
 
+/* Beside the number of a word's ids: it has been found since it was put, or since two of
+ * a pair were. */
+enum { FOUND = 0x80 };
+
 /* A cache line: the word's length (0: free), the number of its ids, both. */
 struct short_line {
     uint8_t len, n;
@@ -115,29 +119,50 @@ static size_t place_of(const char *word, size_t len, size_t n)
     return (size_t)(hash_of(word, len) >> 32) & (n - 1) & ~(size_t)1;
 }
 
-static size_t find_long(const struct word_cache *c, const char *word, size_t len,
+/* Of the number beside a word that has been found. Most are marked, so that most finds
+ * write nothing. */
+static size_t mark(uint8_t *n)
+{
+    if ((*n & FOUND) == 0)
+        *n |= FOUND;
+    return *n & ~FOUND;
+}
+
+/* Which of a pair makes room for another word: one that was not found. A text of many
+ * words that occur once so leaves in peace those that others have often. */
+static int victim_of(uint8_t *first, uint8_t *second)
+{
+    if ((*second & FOUND) == 0)
+        return 1;
+    if ((*first & FOUND) == 0)
+        return 0;
+    *first &= (uint8_t)~FOUND;
+    return 1;
+}
+
+static size_t find_long(struct word_cache *c, const char *word, size_t len,
                         const uint32_t **ids)
 {
-    const struct long_line *line = &c->long_lines[place_of(word, len, N_LONG)];
+    struct long_line *line = &c->long_lines[place_of(word, len, N_LONG)];
 
     for (int i = 0; i < 2; i++, line++)
         if (line->len == len && same(line->word, word, len)) {
             *ids = line->ids;
-            return line->n;
+            return mark(&line->n);
         }
     return 0;
 }
 
-size_t word_cache_find(const struct word_cache *c, const char *word, size_t len,
+size_t word_cache_find(struct word_cache *c, const char *word, size_t len,
                        const uint32_t **ids)
 {
     if (len <= WORD_CACHE_SHORT_WORD) {
-        const struct short_line *line = &c->short_lines[place_of(word, len, N_SHORT)];
+        struct short_line *line = &c->short_lines[place_of(word, len, N_SHORT)];
 
         for (int i = 0; i < 2; i++, line++)
             if (line->len == len && same(line->word, word, len)) {
                 *ids = line->ids;
-                return line->n;
+                return mark(&line->n);
             }
     }
     return len <= WORD_CACHE_MAX_WORD ? find_long(c, word, len, ids) : 0;
@@ -148,7 +173,7 @@ static void put_short(struct word_cache *c, const char *word, size_t len,
 {
     struct short_line *line = &c->short_lines[place_of(word, len, N_SHORT)];
 
-    line[1] = line[0];
+    line += victim_of(&line[0].n, &line[1].n);
     line->len = (uint8_t)len;
     line->n = (uint8_t)n_ids;
     memcpy(line->word, word, len);
@@ -160,7 +185,7 @@ static void put_long(struct word_cache *c, const char *word, size_t len,
 {
     struct long_line *line = &c->long_lines[place_of(word, len, N_LONG)];
 
-    line[1] = line[0];
+    line += victim_of(&line[0].n, &line[1].n);
     line->len = (uint8_t)len;
     line->n = (uint8_t)n_ids;
     memcpy(line->word, word, len);

@@ -3,8 +3,8 @@
  * of one thread, in memory of fixed size.
  *
  * A table of cache lines of 64 bytes that hold a word and its ids, and one of 128 bytes
- * for longer words; in pairs, of which the older is overwritten. It changes how long a
- * text takes, never its ids: a word is compared byte for byte. */
+ * for longer words; in pairs, of which one that was not found again is overwritten. It
+ * changes how long a text takes, never its ids: a word is compared byte for byte. */
 #ifndef SHARD_TOKENIZER_BPE_WORD_CACHE_H
 #define SHARD_TOKENIZER_BPE_WORD_CACHE_H
 
@@ -28,7 +28,7 @@ void word_cache_free(struct word_cache *c); /* accepts NULL */
 
 /* Any word of at least 1 byte. How many ids it has, with *ids lent until the next
  * word_cache_put(); 0: it is not there. */
-size_t word_cache_find(const struct word_cache *c, const char *word, size_t len,
+size_t word_cache_find(struct word_cache *c, const char *word, size_t len,
                        const uint32_t **ids);
 /* A word without ids, or too long, is not kept. */
 void word_cache_put(struct word_cache *c, const char *word, size_t len,
