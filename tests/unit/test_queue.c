@@ -23,6 +23,11 @@ struct sample {
     int seen; /* by the middle stage */
 };
 
+static bool put(struct queue *q, struct sample *item)
+{
+    return queue_put(q, &item, 1);
+}
+
 static void queue_keeps_order_and_drains_after_close(void **state)
 {
     struct queue q;
@@ -30,7 +35,7 @@ static void queue_keeps_order_and_drains_after_close(void **state)
 
     (void)state;
     assert_int_equal(queue_init(&q, 3), 0);
-    assert_true(queue_put(&q, &a) && queue_put(&q, &b) && queue_put(&q, &c));
+    assert_true(put(&q, &a) && put(&q, &b) && put(&q, &c));
     queue_close(&q);
     assert_int_equal(queue_get(&q, got, 2, 1), 2);
     assert_ptr_equal(got[0], &a);
@@ -48,7 +53,7 @@ static void queue_leaves_others_their_share(void **state)
 
     (void)state;
     assert_int_equal(queue_init(&q, 3), 0);
-    assert_true(queue_put(&q, &a) && queue_put(&q, &b) && queue_put(&q, &c));
+    assert_true(put(&q, &a) && put(&q, &b) && put(&q, &c));
     assert_int_equal(queue_get(&q, got, 3, 2), 2);
     assert_int_equal(queue_get(&q, got, 3, 2), 1);
     assert_ptr_equal(got[0], &c);
@@ -74,19 +79,78 @@ static void queue_says_when_it_need_not_wait(void **state)
     assert_false(is_readable(&q));
     assert_int_equal(queue_take(&q, got, 3, 1, &ended), 0);
     assert_false(ended);
-    assert_true(queue_put(&q, &a) && queue_put(&q, &b));
+    assert_true(put(&q, &a) && put(&q, &b));
     assert_true(is_readable(&q));
     assert_int_equal(queue_take(&q, got, 3, 2, &ended), 1);
     assert_true(is_readable(&q));
     assert_int_equal(queue_take(&q, got, 3, 2, &ended), 1);
     assert_ptr_equal(got[0], &b);
     assert_false(is_readable(&q) || ended);
-    assert_true(queue_put(&q, &a));
+    assert_true(put(&q, &a));
     queue_close(&q);
     assert_int_equal(queue_take(&q, got, 3, 1, &ended), 1);
     assert_false(ended);
     assert_int_equal(queue_take(&q, got, 3, 1, &ended), 0);
     assert_true(ended && is_readable(&q));
+    queue_free(&q);
+}
+
+static uint64_t n_shown(const struct queue *q)
+{
+    uint64_t n = 0;
+
+    assert_int_equal(read(q->event_fd, &n, sizeof(n)), sizeof(n));
+    return n;
+}
+
+/* Who polls is woken once for all of them. */
+static void queue_takes_several_at_once(void **state)
+{
+    struct queue q;
+    struct sample a[3] = {{1, 0}, {2, 0}, {3, 0}};
+    struct sample *const all[] = {&a[0], &a[1], &a[2]};
+    struct sample *got[3];
+
+    (void)state;
+    assert_int_equal(queue_init(&q, 3), 0);
+    assert_int_equal(queue_make_pollable(&q), 0);
+    assert_true(queue_put(&q, all, 3));
+    assert_int_equal(n_shown(&q), 1);
+    assert_int_equal(queue_get(&q, got, 3, 1), 3);
+    assert_memory_equal(got, all, sizeof(all));
+    assert_true(queue_put(&q, all, 0));
+    queue_free(&q);
+}
+
+static void *put_five(void *arg)
+{
+    static struct sample a[5];
+    struct sample *const all[] = {&a[0], &a[1], &a[2], &a[3], &a[4]};
+
+    return queue_put(arg, all, 5) ? &a[0] : NULL;
+}
+
+/* More than there is room for go in as others take some. */
+static void queue_puts_on_as_there_is_room(void **state)
+{
+    struct sample *first = NULL, *got[5];
+    struct queue q;
+    pthread_t thread;
+    void *put;
+
+    (void)state;
+    assert_int_equal(queue_init(&q, 2), 0);
+    assert_int_equal(pthread_create(&thread, NULL, put_five, &q), 0);
+    for (size_t n = 0; n < 5;) {
+        const size_t n_got = queue_get(&q, got, 5, 1);
+
+        assert_true(n_got > 0 && n_got <= 2);
+        first = n == 0 ? got[0] : first;
+        for (size_t i = 0; i < n_got; i++)
+            assert_ptr_equal(got[i], first + n++);
+    }
+    assert_int_equal(pthread_join(thread, &put), 0);
+    assert_ptr_equal(put, first);
     queue_free(&q);
 }
 
@@ -97,9 +161,9 @@ static void queue_cancel_refuses_and_empties(void **state)
 
     (void)state;
     assert_int_equal(queue_init(&q, 2), 0);
-    assert_true(queue_put(&q, &a));
+    assert_true(put(&q, &a));
     queue_cancel(&q);
-    assert_false(queue_put(&q, &a));
+    assert_false(put(&q, &a));
     assert_int_equal(queue_get(&q, got, 1, 1), 0);
     queue_free(&q);
 }
@@ -426,6 +490,8 @@ int main(void)
         cmocka_unit_test(queue_keeps_order_and_drains_after_close),
         cmocka_unit_test(queue_leaves_others_their_share),
         cmocka_unit_test(queue_says_when_it_need_not_wait),
+        cmocka_unit_test(queue_takes_several_at_once),
+        cmocka_unit_test(queue_puts_on_as_there_is_room),
         cmocka_unit_test(queue_cancel_refuses_and_empties),
         cmocka_unit_test(queue_cancel_wakes_a_waiter),
         cmocka_unit_test(budget_serves_in_order_of_asking),

@@ -457,12 +457,9 @@ static int work(void *worker, struct sample **s, int n, struct pipe_out *out)
         rc = encode_oldest(w);
     if (rc != 0)
         return rc < 0 ? rc : PIPE_END;
-    for (int i = 0; i < n && rc == PIPE_OK; i++) {
-        if (!w->job->has_devices) /* whose stages come behind this one */
-            sample_encoded(s[i], w->job);
-        rc = pipe_pass(out, s[i]);
-    }
-    return rc;
+    for (int i = 0; i < n && !w->job->has_devices; i++) /* whose stages come behind */
+        sample_encoded(s[i], w->job);
+    return pipe_pass_all(out, s, (size_t)n);
 }
 
 static double per_second(uint64_t n, uint64_t ns)

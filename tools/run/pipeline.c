@@ -51,13 +51,18 @@ struct pipeline {
     atomic_int status; /* the first error, or PIPE_END after a cancel */
 };
 
+int pipe_pass_all(struct pipe_out *out, struct sample *const *s, size_t n)
+{
+    atomic_fetch_add(out->there, n);
+    if (!queue_put(out->next, s, n))
+        return PIPE_END;
+    atomic_fetch_sub(out->here, n);
+    return PIPE_OK;
+}
+
 int pipe_pass(struct pipe_out *out, struct sample *s)
 {
-    atomic_fetch_add(out->there, 1);
-    if (!queue_put(out->next, s))
-        return PIPE_END;
-    atomic_fetch_sub(out->here, 1);
-    return PIPE_OK;
+    return pipe_pass_all(out, &s, 1);
 }
 
 bool pipe_is_dry(const struct pipe_in *in)
@@ -187,8 +192,7 @@ int pipeline_new(struct pipeline **out, const struct pipe_stage *stages, int n_s
         p->stages[i].out.there = &p->n_at[(i + 1) % n_stages];
         atomic_init(&p->stages[i].n_running, stages[i].n_workers);
     }
-    for (size_t i = 0; i < n_samples; i++)
-        queue_put(&p->queues[0], samples[i]);
+    queue_put(&p->queues[0], samples, n_samples);
     atomic_init(&p->n_at[0], n_samples);
     return 0;
 }

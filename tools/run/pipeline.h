@@ -55,6 +55,9 @@ struct pipe_stage {
  * PIPE_END where the run is being stopped: work() should return it at once. */
 int pipe_pass(struct pipe_out *out, struct sample *s);
 
+/* The same of n, which wakes the next stage once. */
+int pipe_pass_all(struct pipe_out *out, struct sample *const *s, size_t n);
+
 /* For run(): what pipe_take() need not wait for makes the descriptor readable, and so do
  * both ends. */
 int pipe_poll_fd(const struct pipe_in *in);

@@ -36,20 +36,37 @@ static void show_locked(struct queue *q)
         eventfd_read(q->event_fd, &ignored);
 }
 
-bool queue_put(struct queue *q, struct sample *item)
+/* As many as there is room for, which are told of once. Returns how many. */
+static size_t put_locked(struct queue *q, struct sample *const *items, size_t n)
+{
+    const bool was_empty = q->n == 0;
+    size_t n_put = 0;
+
+    while (n_put < n && q->n < q->cap)
+        q->items[(q->head + q->n++) % q->cap] = items[n_put++];
+    if (was_empty && n_put > 0)
+        show_locked(q);
+    if (n_put > 1)
+        pthread_cond_broadcast(&q->not_empty);
+    else if (n_put > 0)
+        pthread_cond_signal(&q->not_empty);
+    return n_put;
+}
+
+bool queue_put(struct queue *q, struct sample *const *items, size_t n)
 {
     bool taken;
 
     pthread_mutex_lock(&q->lock);
-    while (q->n == q->cap && !q->cancelled)
-        pthread_cond_wait(&q->not_full, &q->lock);
-    taken = !q->cancelled;
-    if (taken) {
-        q->items[(q->head + q->n++) % q->cap] = item;
-        if (q->n == 1)
-            show_locked(q);
-        pthread_cond_signal(&q->not_empty);
+    while (n > 0 && !q->cancelled) {
+        const size_t n_put = put_locked(q, items, n);
+
+        items += n_put;
+        n -= n_put;
+        if (n > 0)
+            pthread_cond_wait(&q->not_full, &q->lock);
     }
+    taken = !q->cancelled;
     pthread_mutex_unlock(&q->lock);
     return taken;
 }

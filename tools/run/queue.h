@@ -30,8 +30,9 @@ struct queue {
 /* Returns 0, or -1 where memory is short; then *q needs no queue_free(). */
 int queue_init(struct queue *q, size_t cap);
 
-/* Waits for room. Returns false after a cancel: the item is still the caller's. */
-bool queue_put(struct queue *q, struct sample *item);
+/* Puts n items in their order, and wakes getters once where there is room for all; else
+ * it waits for room. Returns false after a cancel, after which nobody takes any. */
+bool queue_put(struct queue *q, struct sample *const *items, size_t n);
 
 /* Waits for at least one item and takes up to max, but leaves the other `n_getters` - 1
  * their share of what is there. Returns how many: 0 is the end. */
