@@ -7,8 +7,8 @@ usage: [ALTERNATIONS=3] [ROWS=qwen2,...] python3 tests/bench/tokenizer_peers.py
 Needs LATENTMILL_SHARED/data, and PyPI's tokenizers, tiktoken, sentencepiece (tests/requirements.txt), which run under
 this interpreter. A figure is the median of its alternations, of which each is the best of three passes after one to warm
 up. Rows: the patterns that have matchers by hand, over Qwen2.5's merges; a pattern that has none; CLIP; a SentencePiece
-model; and, as the row `prepare`, that on JSON Lines (.zst) with two workers, against what `bench tokenizer` does on one
-thread.
+model; and, as the row `prepare`, that on JSON Lines (.zst) with two workers, against what `bench tokenizer` does with the
+same documents on one thread.
 """
 import base64
 import json
@@ -26,6 +26,7 @@ sys.path.insert(0, str(HERE.parent / "python"))
 DATA = pathlib.Path(os.environ.get("LATENTMILL_SHARED", "../shared")).resolve() / "data"
 SCRATCH = BUILD / "bench-tokenizers"
 DOCUMENT = 10000
+PREPARED = 60_000_000  # bytes of text at least, for a figure of prepare
 ALTERNATIONS = int(os.environ.get("ALTERNATIONS", "3"))
 
 
@@ -119,16 +120,15 @@ def write_tokenizers():
     return rows
 
 
-def prepare_rate(path, texts):
-    """MB/s of text that prepare makes shards of, from .jsonl.zst with two workers, its start not counted."""
-    lines = SCRATCH / "documents.jsonl"
+def prepare_rate(path, text):
+    """MB/s of a text, again and again, that prepare makes shards of, from .jsonl.zst with two workers, its start not counted."""
+    lines, texts = SCRATCH / "documents.jsonl", list(documents(text))
+    n_bytes = sum(len(one.encode()) for one in texts)
+    passes = -(-PREPARED // n_bytes)
     with open(lines, "w", encoding="utf-8") as out:
-        n_bytes = 0
-        for _ in range(12):
-            for text in texts.values():
-                for one in documents(text):
-                    out.write(json.dumps({"text": one}, ensure_ascii=False) + "\n")
-                    n_bytes += len(one.encode())
+        for _ in range(passes):
+            for one in texts:
+                out.write(json.dumps({"text": one}, ensure_ascii=False) + "\n")
     subprocess.run(["zstd", "-q", "-f", lines], check=True)
     with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
         times = {}
@@ -137,15 +137,17 @@ def prepare_rate(path, texts):
             subprocess.run([BUILD / "latentmill", "prepare", "--quiet", "--workers", "2", "--tokenizer", path, "--out", f"{folder}/{limit}",
                             *(["--limit", limit] if limit else []), f"{lines}.zst"], check=True, stderr=subprocess.DEVNULL)
             times[limit] = time.perf_counter() - start
-    return n_bytes / (times[None] - times["1"]) / 1e6
+    return passes * n_bytes / (times[None] - times["1"]) / 1e6
 
 
 def compare_prepare(texts):
-    qwen = DATA / "tokenizers/qwen2.5/tokenizer.json"
-    alone = statistics.harmonic_mean([our_rate(qwen, text) for text in texts.values()],
-                                     weights=[os.path.getsize(text) for text in texts.values()])
-    whole = statistics.median(prepare_rate(qwen, texts) for _ in range(ALTERNATIONS))
-    print(f"prepare, .jsonl.zst, two workers: {whole:.1f} MB/s; bench tokenizer, one thread: {alone:.1f}; {whole / alone:.2f} times")
+    """Of the same documents: each text's, and all of them in one input."""
+    qwen, joined = DATA / "tokenizers/qwen2.5/tokenizer.json", SCRATCH / "all.txt"
+    joined.write_bytes(b"".join(pathlib.Path(text).read_bytes() for text in texts.values()))
+    for name, text in {**texts, "all": str(joined)}.items():
+        pairs = [(our_rate(qwen, text), prepare_rate(qwen, text)) for _ in range(ALTERNATIONS)]
+        alone, whole = (statistics.median(some) for some in zip(*pairs))
+        print(f"prepare   {name:9} {whole:7.1f} MB/s, {whole / alone:5.2f} times bench tokenizer on one thread ({alone:.1f})", flush=True)
 
 
 def main():
