@@ -65,6 +65,7 @@ def hello(said):
             print(f"loading {i}", file=sys.stderr)
         print("no weights", file=sys.stderr, flush=True)
         sys.exit(4)
+    time.sleep(float(ARGS.get("load", 0)))
     if "refuse" in ARGS:
         error(0, 3, "config.json has no scaling_factor: write it there")
         sys.exit(1)

@@ -510,6 +510,17 @@ def test_ids_of_pieces(folder):
     assert "warning: encoder" not in run.words, run.words
 
 
+def test_start(folder):
+    """All processes of all encoders get ready at once, and each answers for itself."""
+    start = time.monotonic()
+    more = f"more=cmd:{sys.executable} '{SCRIPT}' STATE={folder} load=0.8"
+    run = Run(folder, "load=0.8", ["--encoder-processes", "3", "--encoder", more], name="start")
+    assert time.monotonic() - start < 2.6, time.monotonic() - start
+    run.check()
+    run = Run(folder, "load=0.2", ["--encoder", more + " refuse"], name="start-second", status=2)
+    run.says("^error: encoder more 0: config.json has no scaling_factor")
+
+
 def test_memory_of_batches(folder):
     """A child that asks for much gets less, and is told of once."""
     run = Run(folder, "batch=4096 wait_ms=1", ["--size", "it=512"], name="much")

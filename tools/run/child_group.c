@@ -240,9 +240,13 @@ int child_group_open(struct child_group *g, const struct child_group_options *op
     g->children = calloc(g->n, sizeof(struct child_encoder *));
     if (!g->setup.open || !g->children)
         return out_of_memory();
-    rc = start_all(g, &devices);
-    if (rc == 0)
-        rc = greet_all(g);
+    return start_all(g, &devices);
+}
+
+int child_group_greet(struct child_group *g)
+{
+    const int rc = greet_all(g);
+
     return rc == 0 ? read_hello(g) : rc;
 }
 

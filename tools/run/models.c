@@ -164,8 +164,11 @@ int models_open_encoders(struct models *m, const struct encoder_requests *reques
 {
     int rc = check_processes(requests);
 
-    for (size_t i = 0; i < requests->n && rc == 0; i++) {
+    /* All processes get ready at once. */
+    for (size_t i = 0; i < requests->n && rc == 0; i++)
         rc = open_encoder(m, &requests->at[i]);
+    for (size_t i = 0; i < m->n_encodings && rc == 0; i++) {
+        rc = encoding_greet(&m->encodings[i]);
         if (rc == 0)
             rc = check_patch(&m->encodings[i], text->patch);
     }
