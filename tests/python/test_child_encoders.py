@@ -510,6 +510,19 @@ def test_ids_of_pieces(folder):
     assert "warning: encoder" not in run.words, run.words
 
 
+def test_on_cpu(folder):
+    """Where there is no GPU that is said once, if somebody would have taken one."""
+    said = "no GPU is to be seen: encoders in processes of their own work on the CPU (--devices)\n"
+    more = ["--encoder", f"more=cmd:{sys.executable} '{SCRIPT}' STATE={folder} on={{device}}"]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    for i, (script, options, n) in enumerate((("on={device}", more, 1), ("", [], 0),
+                                              ("on={device}", ["--devices", "auto"], 1),
+                                              ("on={device}", ["--devices", "cpu"], 0))):
+        run = Run(folder, script, options, name=f"cpu{i}")
+        assert run.words.count(said) == n, run.words
+    del os.environ["CUDA_VISIBLE_DEVICES"]
+
+
 def test_start(folder):
     """All processes of all encoders get ready at once, and each answers for itself."""
     start = time.monotonic()

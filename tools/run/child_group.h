@@ -28,6 +28,7 @@ struct child_group {
     struct child_setup setup;
     struct child_hello hello;
     struct encoder_features *features; /* as it says; owned */
+    bool on_cpu;                       /* it would take any GPU, but there is none */
     unsigned n;
     struct child_encoder **children; /* n; NULL: not started */
 };
