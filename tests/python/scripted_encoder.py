@@ -103,7 +103,7 @@ def hello(said):
     for line in ("first line\nsecond ", "line\n"):
         sys.stderr.write(line)
         sys.stderr.flush()
-    write_frame(2, json.dumps(answer).encode())
+    write_frame(2, json.dumps([answer] if "array" in ARGS else answer).encode())
 
 
 def die(signal=False):

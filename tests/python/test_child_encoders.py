@@ -326,13 +326,21 @@ def test_refused(folder):
     run.says(r"^error: encoder it 0: config.json has no scaling_factor: write it there$")
     assert not os.path.exists(run.out)
     Run(folder, "protocol=2", name="protocol", status=2).says(
-        r'^error: encoder it 0: its hello has no "protocol" of 1 to 1$')
+        r"^error: encoder it 0: it speaks version 2 of the protocol, and this latentmill version 1 "
+        r"\(ENCODER.md\)$")
+    Run(folder, "array", name="array", status=2).says(
+        r"^error: encoder it 0: its first frame is no hello \(ENCODER.md\): its JSON is not an "
+        r"object$")
     for name, words in {"encoder": r'no object "encoder"', "tensors": r'no array "tensors" with',
-                        "protocol": r'no "protocol" of 1 to 1$'}.items():
+                        "protocol": r'no number "protocol"$'}.items():
         Run(folder, f"without={name}", name="without", status=2).says(
             r"^error: encoder it 0: its hello has " + words)
     for change, words in {
             '"encoder": {"f": 0}': r'the "f" of its hello is 0$',
+            '"encoder": {"weights_sha256": "xyz"}':
+                r'the "weights_sha256" of its hello is not 64 hex digits \(a-f\)$',
+            '"encoder": {"family": ""}': r'the "family" of its hello is empty$',
+            '"encoder": {"numerics": ""}': r'the "numerics" of its hello is empty$',
             '"encoder": {"f": 4}': r'a latent of its hello has "dims" of 2 x 2 cells, but its "f" .* 4 x 4 ',
             '"encoder": {"scale": [0.0]}': r'the "scale" of its hello has a 0$',
             '"tensors": {"dims": [[1, 4, 2]]}': r'a latent of its hello has "dims" of 4 x 2 cells, ',

@@ -383,7 +383,9 @@ static enum child_greeting take_hello(struct child_encoder *c)
     if (!json_is_object(c->hello)) {
         fail(c, "its first frame is no hello (ENCODER.md)%s%s",
              c->frame.type == CHILD_HELLO ? ": " : "",
-             c->frame.type == CHILD_HELLO ? where.text : "");
+             c->frame.type != CHILD_HELLO ? ""
+             : c->hello                   ? "its JSON is not an object"
+                                          : where.text);
         return GREETING_REFUSED;
     }
     return GREETING_OK;
