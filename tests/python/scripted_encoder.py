@@ -96,6 +96,9 @@ def hello(said):
     tensors[0].update(change.get("tensors", {}))
     if "twice" in change:
         tensors.append(tensors[0])
+    if "hello" in ARGS:
+        with open(ARGS["hello"], encoding="utf-8") as f:
+            answer.update(json.load(f))
     if "without" in ARGS:
         del answer[ARGS["without"]]
     if "bad_hello" in ARGS:

@@ -339,6 +339,8 @@ def test_refused(folder):
             '"encoder": {"f": 0}': r'the "f" of its hello is 0$',
             '"encoder": {"weights_sha256": "xyz"}':
                 r'the "weights_sha256" of its hello is not 64 hex digits \(a-f\)$',
+            '"encoder": {"kind": "features", "outputs": ["p"]}':
+                r'the "encoder" of its hello has no "features" that is an array or null$',
             '"encoder": {"family": ""}': r'the "family" of its hello is empty$',
             '"encoder": {"numerics": ""}': r'the "numerics" of its hello is empty$',
             '"encoder": {"f": 4}': r'a latent of its hello has "dims" of 2 x 2 cells, but its "f" .* 4 x 4 ',
@@ -357,7 +359,7 @@ def test_refused(folder):
         run.says("^error: encoder it 0: " + words)
         assert not os.path.exists(run.out)
     Run(folder, "bad_hello", name="bad-hello", status=2).says(
-        r'^error: encoder it 0: the "encoder" of its hello cannot stand in a shard')
+        r'^error: encoder it 0: the "encoder" of its hello has no integer "channels" in ')
     Run(folder, options=["--vae", "builtin", "--encoder-processes", "vae=2"], name="none",
         status=2).says(r"^error: --encoder-processes: the encoder vae \(vae\) has no processes of its own$")
     Run(folder, "silent", ["--encoder-timeout", "1"], name="silent", status=2).says(
@@ -454,6 +456,24 @@ def test_page(folder):
     refused = subprocess.run(argv + ["--size", "20", "--redo"], stderr=subprocess.PIPE, text=True)
     assert refused.returncode == 2
     assert "error: encoder tiny 0: sizes must be multiples of 8\n" in refused.stderr
+
+
+def test_page_hellos(folder):
+    """Those on the page are taken; what it answers then is another thing."""
+    with open(PAGE, encoding="utf-8") as f:
+        lines = re.search(r"^```json\n(.*?)^```", f.read(), re.DOTALL | re.MULTILINE)[1]
+    decoder, kinds = json.JSONDecoder(), []
+    while lines.strip():
+        hello, end = decoder.raw_decode(lines)
+        lines = lines[end:].lstrip()
+        kinds.append(hello["encoder"]["kind"])
+        path = os.path.join(folder, f"hello-{kinds[-1]}.json")
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(hello, f)
+        run = Run(folder, f"hello={path}", ["--size", "256", "--encoder-restarts", "0"],
+                  name=kinds[-1] + "-page", latent=None, status=1)
+        run.says(r"^error: encoder it 0: its (answer|codes) .*, at batch 1: ")
+    assert kinds == ["codes", "features"], kinds
 
 
 def tensors_in(run):

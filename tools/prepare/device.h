@@ -76,9 +76,8 @@ struct device_worker {
     struct device_request *suspects; /* the next one first */
     bool unproven;                   /* it has failed, and answered nothing since */
     uint64_t next_id;
-    int64_t n_failures; /* of the child in a row, without any answer */
-    int64_t
-        n_condemned; /* images that it alone has failed at, without one that it made */
+    int64_t n_failures;  /* of the child in a row, without any answer */
+    int64_t n_condemned; /* images that have ended it, without one that it made */
     /* of one image: */
     float *values;
     uint32_t *codes;

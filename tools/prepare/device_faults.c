@@ -104,17 +104,6 @@ static int condemn(struct device_worker *w, struct device_request *r, const char
     struct reject reject = {0};
     bool locked;
 
-    /* What others have failed at says nothing of this one. */
-    if (r->n_failed == 0 && ++w->n_condemned > group->options->restarts) {
-        device_request_free(r);
-        return job_fail(
-            w->job,
-            "encoder %s %u is taken to be broken: it has failed at %lld images "
-            "alone without another answered between (--encoder-restarts); the "
-            "last, %s/%s: %s",
-            w->child->setup->label, w->child->number, (long long)w->n_condemned,
-            s->unit->input->name, s->in.key, why);
-    }
     if (++r->n_failed < group->n)
         return offer(w, r);
     reject_set(&reject, REJECT_ENCODER_FAILED, "%s: %s", w->child->setup->label, why);
@@ -203,6 +192,31 @@ static int restart(struct device_worker *w, const char *why, const char *what)
     return rc;
 }
 
+/* Whether one image after another has ended it, which it never says it cannot encode.
+ * What others have failed at says nothing of this one. */
+static bool is_sick(struct device_worker *w, const struct device_request *r)
+{
+    const bool condemned =
+        r->n == 1 && !r->grey && r->n_failed == 0 && r->kills + 1 >= KILLS_TO_REJECT;
+
+    return condemned &&
+           ++w->n_condemned > w->stage->encoding->children->options->restarts;
+}
+
+/* Takes r, the last of the images that have ended it. */
+static int give_up(struct device_worker *w, struct device_request *r, const char *why)
+{
+    const struct sample *s = r->images[0].sample;
+
+    job_fail(w->job,
+             "encoder %s %u is taken to be broken: it has failed at %lld images alone "
+             "without another answered between (--encoder-restarts); the last, %s/%s: %s",
+             w->child->setup->label, w->child->number, (long long)w->n_condemned,
+             s->unit->input->name, s->in.key, why);
+    device_request_free(r);
+    return -1;
+}
+
 int device_child_failed(struct device_worker *w, const char *why)
 {
     char words[sizeof(w->child->why)], what[400] = "nothing";
@@ -217,7 +231,8 @@ int device_child_failed(struct device_worker *w, const char *why)
     if (n > 1)
         add_suspect(w, w->under_way[1]);
     if (n > 0)
-        rc = blame(w, w->under_way[0], words);
+        rc = is_sick(w, w->under_way[0]) ? give_up(w, w->under_way[0], words)
+                                         : blame(w, w->under_way[0], words);
     return rc == PIPE_OK ? restart(w, words, what) : rc;
 }
 

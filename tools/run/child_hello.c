@@ -84,6 +84,16 @@ static int complete(json_t *encoder, const char *moments)
     return rc;
 }
 
+/* `why` is about the header that would have it: the encoder is all of that but itself. */
+static void refuse_encoder(struct reading *r, const char *why)
+{
+    static const char subject[] = "an encoder of the header";
+    const bool about = strncmp(why, subject, sizeof(subject) - 1) == 0;
+
+    refuse(r, "the \"encoder\" of its hello%s%s", about ? "" : ": ",
+           about ? why + sizeof(subject) - 1 : why);
+}
+
 static void parse_header(struct reading *r, struct child_hello *h, const json_t *encoder)
 {
     char why[400] = "";
@@ -100,8 +110,7 @@ static void parse_header(struct reading *r, struct child_hello *h, const json_t 
     if (rc == SHARD_ENOMEM)
         out_of_memory(r);
     else if (rc != SHARD_OK)
-        refuse(r, "the \"encoder\" of its hello cannot stand in a shard's header: %s",
-               why);
+        refuse_encoder(r, why);
     else
         h->encoder = &h->parsed->encoders[0];
     free(text);
