@@ -66,6 +66,7 @@ def hello(said):
             print(f"loading {i}", file=sys.stderr)
         print("no weights", file=sys.stderr, flush=True)
         sys.exit(4)
+    time.sleep(float(ARGS.get("load", 0)))
     if "refuse" in ARGS:
         error(0, 3, "config.json has no scaling_factor: write it there")
         sys.exit(1)
@@ -99,6 +100,9 @@ def hello(said):
     tensors[0].update(change.get("tensors", {}))
     if "twice" in change:
         tensors.append(tensors[0])
+    if "hello" in ARGS:
+        with open(ARGS["hello"], encoding="utf-8") as f:
+            answer.update(json.load(f))
     if "without" in ARGS:
         del answer[ARGS["without"]]
     if "bad_hello" in ARGS:
@@ -106,7 +110,7 @@ def hello(said):
     for line in ("first line\nsecond ", "line\n"):
         sys.stderr.write(line)
         sys.stderr.flush()
-    write_frame(2, json.dumps(answer).encode())
+    write_frame(2, json.dumps([answer] if "array" in ARGS else answer).encode())
 
 
 def die(signal=False):

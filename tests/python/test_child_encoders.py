@@ -367,13 +367,23 @@ def test_refused(folder):
     run.says(r"^error: encoder it 0: config.json has no scaling_factor: write it there$")
     assert not os.path.exists(run.out)
     Run(folder, "protocol=2", name="protocol", status=2).says(
-        r'^error: encoder it 0: its hello has no "protocol" of 1 to 1$')
+        r"^error: encoder it 0: it speaks version 2 of the protocol, and this latentmill version 1 "
+        r"\(ENCODER.md\)$")
+    Run(folder, "array", name="array", status=2).says(
+        r"^error: encoder it 0: its first frame is no hello \(ENCODER.md\): its JSON is not an "
+        r"object$")
     for name, words in {"encoder": r'no object "encoder"', "tensors": r'no array "tensors" with',
-                        "protocol": r'no "protocol" of 1 to 1$'}.items():
+                        "protocol": r'no number "protocol"$'}.items():
         Run(folder, f"without={name}", name="without", status=2).says(
             r"^error: encoder it 0: its hello has " + words)
     for change, words in {
             '"encoder": {"f": 0}': r'the "f" of its hello is 0$',
+            '"encoder": {"weights_sha256": "xyz"}':
+                r'the "weights_sha256" of its hello is not 64 hex digits \(a-f\)$',
+            '"encoder": {"kind": "features", "outputs": ["p"]}':
+                r'the "encoder" of its hello has no "features" that is an array or null$',
+            '"encoder": {"family": ""}': r'the "family" of its hello is empty$',
+            '"encoder": {"numerics": ""}': r'the "numerics" of its hello is empty$',
             '"encoder": {"f": 4}': r'a latent of its hello has "dims" of 2 x 2 cells, but its "f" .* 4 x 4 ',
             '"encoder": {"scale": [0.0]}': r'the "scale" of its hello has a 0$',
             '"tensors": {"dims": [[1, 4, 2]]}': r'a latent of its hello has "dims" of 4 x 2 cells, ',
@@ -390,7 +400,7 @@ def test_refused(folder):
         run.says("^error: encoder it 0: " + words)
         assert not os.path.exists(run.out)
     Run(folder, "bad_hello", name="bad-hello", status=2).says(
-        r'^error: encoder it 0: the "encoder" of its hello cannot stand in a shard')
+        r'^error: encoder it 0: the "encoder" of its hello has no integer "channels" in ')
     Run(folder, options=["--vae", "builtin", "--encoder-processes", "vae=2"], name="none",
         status=2).says(r"^error: --encoder-processes: the encoder vae \(vae\) has no processes of its own$")
     Run(folder, "silent", ["--encoder-timeout", "1"], name="silent", status=2).says(
@@ -490,6 +500,24 @@ def test_page(folder):
     assert "error: encoder tiny 0: sizes must be multiples of 8\n" in refused.stderr
 
 
+def test_page_hellos(folder):
+    """Those on the page are taken; what it answers then is another thing."""
+    with open(PAGE, encoding="utf-8") as f:
+        lines = re.search(r"^```json\n(.*?)^```", f.read(), re.DOTALL | re.MULTILINE)[1]
+    decoder, kinds = json.JSONDecoder(), []
+    while lines.strip():
+        hello, end = decoder.raw_decode(lines)
+        lines = lines[end:].lstrip()
+        kinds.append(hello["encoder"]["kind"])
+        path = os.path.join(folder, f"hello-{kinds[-1]}.json")
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(hello, f)
+        run = Run(folder, f"hello={path}", ["--size", "256", "--encoder-restarts", "0"],
+                  name=kinds[-1] + "-page", latent=None, status=1)
+        run.says(r"^error: encoder it 0: its (answer|codes) .*, at batch 1: ")
+    assert kinds == ["codes", "features"], kinds
+
+
 def tensors_in(run):
     dump = subprocess.run([PROGRAM, "dump", "--json", "--latents", "full", run.out],
                           stdout=subprocess.PIPE, check=True)
@@ -550,6 +578,30 @@ def test_ids_of_pieces(folder):
     run.says(words.format(38, 340))
     run = Run(folder, "kind=codes", tokenizer, name="ids-behind", latent=None)
     assert "warning: encoder" not in run.words, run.words
+
+
+def test_on_cpu(folder):
+    """Where there is no GPU that is said once, if somebody would have taken one."""
+    said = "no GPU is to be seen: encoders in processes of their own work on the CPU (--devices)\n"
+    more = ["--encoder", f"more=cmd:{sys.executable} '{SCRIPT}' STATE={folder} on={{device}}"]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    for i, (script, options, n) in enumerate((("on={device}", more, 1), ("", [], 0),
+                                              ("on={device}", ["--devices", "auto"], 1),
+                                              ("on={device}", ["--devices", "cpu"], 0))):
+        run = Run(folder, script, options, name=f"cpu{i}")
+        assert run.words.count(said) == n, run.words
+    del os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_start(folder):
+    """All processes of all encoders get ready at once, and each answers for itself."""
+    start = time.monotonic()
+    more = f"more=cmd:{sys.executable} '{SCRIPT}' STATE={folder} load=0.8"
+    run = Run(folder, "load=0.8", ["--encoder-processes", "3", "--encoder", more], name="start")
+    assert time.monotonic() - start < 2.6, time.monotonic() - start
+    run.check()
+    run = Run(folder, "load=0.2", ["--encoder", more + " refuse"], name="start-second", status=2)
+    run.says("^error: encoder more 0: config.json has no scaling_factor")
 
 
 def test_memory_of_batches(folder):

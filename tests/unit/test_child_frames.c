@@ -136,6 +136,20 @@ static void huge_dims_are_refused(void **state)
     assert_non_null(child_read_tensors(in, ANSWER, &got));
 }
 
+static void dims_behind_the_last_are_zero(void **state)
+{
+    unsigned char in[ANSWER];
+    struct child_tensors got;
+
+    (void)state;
+    for (int i = 2; i < ENCODER_MAX_DIMS; i++) {
+        make_answer(in);
+        in[CHILD_TENSORS_HEAD + 8 + 4 * i] = 1;
+        assert_string_equal(child_read_tensors(in, ANSWER, &got),
+                            "a tensor has sizes behind its last dimension");
+    }
+}
+
 static void errors_are_read(void **state)
 {
     unsigned char in[] = {1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 'b', 'a', 'd'};
@@ -166,6 +180,7 @@ int main(void)
         cmocka_unit_test(errors_are_read),
         cmocka_unit_test(wrong_tensors_are_refused),
         cmocka_unit_test(huge_dims_are_refused),
+        cmocka_unit_test(dims_behind_the_last_are_zero),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

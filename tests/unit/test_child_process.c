@@ -90,6 +90,15 @@ static void devices_are_found(void **state)
     assert_string_equal(devices("auto", "-1", "./"), "cpu");
     assert_string_equal(devices("auto", "3", "./"), "cuda:0");
     assert_string_equal(devices("auto", "2,GPU-8932f937,-1,4", "./"), "cuda:0,cuda:1");
+    assert_string_equal(devices("auto", " 1 , 2 ", "./"), "cuda:0,cuda:1");
+    assert_string_equal(devices("auto", "0,0", "./"), "cuda:0");
+    assert_string_equal(devices("auto", "1, 10 ,1,2", "./"), "cuda:0,cuda:1");
+    assert_string_equal(devices("auto", "NoDevFiles", "./"), "cpu");
+    assert_string_equal(devices("auto", "0,1x,2", "./"), "cuda:0");
+    assert_string_equal(devices("auto", "0,1 2", "./"), "cuda:0");
+    assert_string_equal(devices("auto", "0,,1", "./"), "cuda:0");
+    assert_string_equal(devices("auto", "0,", "./"), "cuda:0");
+    assert_string_equal(devices("auto", "MIG-5c/1/0, GPU-89", "./"), "cuda:0,cuda:1");
     assert_string_equal(devices("0,3", "1", "./"), "cuda:0,cuda:3");
     assert_string_equal(devices("cpu", "1", "./"), "cpu");
     assert_string_equal(devices("cuda:1,xpu:0", NULL, "./"), "cuda:1,xpu:0");
@@ -102,6 +111,7 @@ static void devices_are_found(void **state)
     write_file("dev/nvidia-uvm", "");
     assert_string_equal(devices("auto", NULL, "./"), "cuda:0,cuda:1");
     assert_string_equal(devices("auto", "", "./"), "cpu");
+    assert_string_equal(devices("auto", "1,2,0", "./"), "cuda:0"); /* there is no 2 */
     assert_int_equal(system("mkdir -p proc/driver/nvidia/gpus/0000:01:00.0"), 0);
     assert_string_equal(devices("auto", NULL, "./"), "cuda:0");
 }

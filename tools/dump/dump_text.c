@@ -420,10 +420,22 @@ static void put_other_text(FILE *out, const struct dump_sample *s, size_t part,
     }
 }
 
+static size_t count_renditions(const struct dump_sample *s, size_t part)
+{
+    const struct shard_record *r = s->view.record;
+    const size_t first = s->of_parts.rendition[part];
+    size_t end = first;
+
+    while (end < r->n_renditions && r->renditions[end].part == part)
+        end++;
+    return end - first;
+}
+
 static void put_other_image(FILE *out, const struct dump_sample *s, size_t part)
 {
     const struct shard_record *r = s->view.record;
     const struct shard_part *image = &r->parts[part];
+    const size_t first = s->of_parts.rendition[part], n = count_renditions(s, part);
 
     if (image != s->view.image) {
         put_label_of(out, "image", part);
@@ -431,11 +443,12 @@ static void put_other_image(FILE *out, const struct dump_sample *s, size_t part)
         put_sha256(out, image);
         putc('\n', out);
     }
-    for (size_t i = s->of_parts.rendition[part];
-         i < r->n_renditions && r->renditions[i].part == part; i++) {
+    for (size_t i = first; i < first + n; i++) {
         if (&r->renditions[i] == s->view.rendition)
             continue;
         put_label_of(out, "rendition", part);
+        if (n > 1)
+            fprintf(out, "%zu, ", i - first);
         if (r->renditions[i].kind == 0)
             put_geometry(out, &r->renditions[i]);
         else
@@ -453,12 +466,17 @@ static void put_output(FILE *out, const struct shard_encoder *e, uint32_t output
     }
 }
 
-/* Of several alternatives, which one's it is. */
-static void put_owner(FILE *out, const struct shard_part *part, uint32_t owner)
+/* Of several alternatives or renditions, which one's it is. */
+static void put_owner(FILE *out, const struct dump_sample *s, size_t number,
+                      uint32_t owner)
 {
+    const struct shard_part *part = &s->view.record->parts[number];
+
     if (part->n_alternatives > 1) {
         fputs(" of ", out);
         put_string(out, part->alternatives[owner].name);
+    } else if (part->kind == SHARD_PART_IMAGE && count_renditions(s, number) > 1) {
+        fprintf(out, " of rendition %zu,", owner - s->of_parts.rendition[number]);
     }
 }
 
@@ -474,7 +492,7 @@ static void put_other_tensors(FILE *out, const struct dump_sample *s, size_t par
         put_output(out, e, shard_output_of(t));
         fputs(shard_is_mirrored(t) ? " mirrored" : "", out);
         fputs(shard_is_logvar(t) ? " logvar" : "", out);
-        put_owner(out, &s->view.record->parts[part], t->owner);
+        put_owner(out, s, part, t->owner);
         putc(' ', out);
         put_content(out, s, t);
     }

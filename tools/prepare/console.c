@@ -37,8 +37,11 @@ static void keep(struct job *job, json_t *event)
 {
     if (!job->unlogged)
         job->unlogged = json_array();
-    if (json_array_size(job->unlogged) < UNLOGGED)
-        json_array_append(job->unlogged, event);
+    if (json_array_size(job->unlogged) < UNLOGGED &&
+        json_array_append(job->unlogged, event) != 0) {
+        errno = ENOMEM;
+        warn_of_log(job);
+    }
 }
 
 /* Returns 0, or -1 with errno. */

@@ -78,9 +78,8 @@ struct device_worker {
     bool unproven;     /* it has failed, and must encode a grey image before all else */
     bool has_answered; /* since it has last failed or was started */
     uint64_t next_id;
-    int64_t n_failures; /* of the child in a row, without any answer */
-    int64_t
-        n_condemned; /* images that it alone has failed at, without one that it made */
+    int64_t n_failures;  /* of the child in a row, without any answer */
+    int64_t n_condemned; /* images that have ended it, without one that it made */
     /* of one image: */
     float *values;
     uint32_t *codes;

@@ -116,19 +116,7 @@ static int reject_image(struct device_worker *w, struct device_request *r,
 static int condemn(struct device_worker *w, struct device_request *r, const char *why)
 {
     const struct child_group *group = w->stage->encoding->children;
-    const struct sample *s = r->images[0].sample;
 
-    /* What others have failed at says nothing of this one. */
-    if (r->n_failed == 0 && ++w->n_condemned > group->options->restarts) {
-        device_request_free(r);
-        return job_fail(
-            w->job,
-            "encoder %s %u is taken to be broken: it has failed at %lld images "
-            "alone without another answered between (--encoder-restarts); the "
-            "last, %s/%s: %s",
-            w->child->setup->label, w->child->number, (long long)w->n_condemned,
-            s->unit->input->name, s->in.key, why);
-    }
     return ++r->n_failed < group->n ? offer(w, r) : reject_image(w, r, why);
 }
 
@@ -209,6 +197,31 @@ static int restart(struct device_worker *w, const char *why, const char *batch)
     return rc;
 }
 
+/* Whether one image after another has ended it, which it never says it cannot encode.
+ * What others have failed at says nothing of this one. */
+static bool is_sick(struct device_worker *w, const struct device_request *r)
+{
+    const bool condemned = r->n == 1 && !r->grey && r->n_failed == 0 &&
+                           r->failures + 1 >= FAILURES_TO_REJECT;
+
+    return condemned &&
+           ++w->n_condemned > w->stage->encoding->children->options->restarts;
+}
+
+/* Takes r, the last of the images that have ended it. */
+static int give_up(struct device_worker *w, struct device_request *r, const char *why)
+{
+    const struct sample *s = r->images[0].sample;
+
+    job_fail(w->job,
+             "encoder %s %u is taken to be broken: it has failed at %lld images alone "
+             "without another answered between (--encoder-restarts); the last, %s/%s: %s",
+             w->child->setup->label, w->child->number, (long long)w->n_condemned,
+             s->unit->input->name, s->in.key, why);
+    device_request_free(r);
+    return -1;
+}
+
 int device_child_failed(struct device_worker *w, const char *why)
 {
     char words[sizeof(w->child->why)], what[400] = "nothing";
@@ -225,7 +238,8 @@ int device_child_failed(struct device_worker *w, const char *why)
     if (n > 1)
         add_suspect(w, w->under_way[1]);
     if (n > 0)
-        rc = blame(w, w->under_way[0], words);
+        rc = is_sick(w, w->under_way[0]) ? give_up(w, w->under_way[0], words)
+                                         : blame(w, w->under_way[0], words);
     return rc == PIPE_OK ? restart(w, words, what) : rc;
 }
 
@@ -266,7 +280,7 @@ static int cannot_encode(struct device_worker *w, struct device_request *r,
     w->has_answered = false;
     w->unproven = !works;
     if (r->n == 1 && works)
-        return reject_image(w, r, why);
+        return condemn(w, r, why);
     if (r->n > 1 && r->failures == 0)
         r->failures = 1; /* its halves are the next */
     return blame(w, r, why);

@@ -69,25 +69,6 @@ static bool never_wait(int fd)
     return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0;
 }
 
-int child_encoder_start(struct child_encoder *c)
-{
-    const struct child_streams streams = {
-        .in = true, .err = true, .memory = c->setup->memory};
-    struct child_process *p = &c->process;
-    int rc = child_process_start(p, c->argv, &streams);
-
-    if (rc != 0) {
-        fail(c, "%s: %s", c->argv[0], strerror(rc));
-        c->lacking = rc == ENOMEM || rc == EAGAIN || rc == EMFILE || rc == ENFILE;
-        return -1;
-    }
-    if (!never_wait(p->in) || !never_wait(p->out) || !never_wait(p->err))
-        return fail(c, "fcntl: %s", strerror(errno));
-    (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_BYTES);
-    c->head_len = c->payload_len = c->line_len = c->n_out = 0;
-    return 0;
-}
-
 static void written(struct child_encoder *c, size_t len)
 {
     while (c->n_out > 0 && len >= c->out->iov_len) {
@@ -125,6 +106,47 @@ void child_encoder_send(struct child_encoder *c, struct iovec *iov, size_t n)
     c->out = iov;
     c->n_out = n;
     write_some(c);
+}
+
+/* It has an empty pipe, which takes that much at once. Returns 0 or -1. */
+static int send_open(struct child_encoder *c)
+{
+    unsigned char head[CHILD_FRAME_HEAD];
+    json_t *open = json_copy(c->setup->open);
+    char *text = NULL;
+
+    if (open && json_object_set_new(open, "child", json_integer(c->number)) == 0)
+        text = json_dumps(open, JSON_SORT_KEYS | JSON_COMPACT);
+    if (text) {
+        struct iovec iov[] = {{head, sizeof(head)}, {text, strlen(text)}};
+
+        child_pack_frame(head, CHILD_OPEN, strlen(text));
+        c->most_payload = CHILD_MAX_HELLO;
+        child_encoder_send(c, iov, 2);
+        c->n_out = 0;
+    }
+    free(text);
+    json_decref(open);
+    return text ? 0 : out_of_memory(c);
+}
+
+int child_encoder_start(struct child_encoder *c)
+{
+    const struct child_streams streams = {
+        .in = true, .err = true, .memory = c->setup->memory};
+    struct child_process *p = &c->process;
+    int rc = child_process_start(p, c->argv, &streams);
+
+    if (rc != 0) {
+        fail(c, "%s: %s", c->argv[0], strerror(rc));
+        c->lacking = rc == ENOMEM || rc == EAGAIN || rc == EMFILE || rc == ENFILE;
+        return -1;
+    }
+    if (!never_wait(p->in) || !never_wait(p->out) || !never_wait(p->err))
+        return fail(c, "fcntl: %s", strerror(errno));
+    (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_BYTES);
+    c->head_len = c->payload_len = c->line_len = c->n_out = 0;
+    return send_open(c);
 }
 
 static void say(const struct child_encoder *c, const char *line)
@@ -363,13 +385,15 @@ static enum child_greeting take_hello(struct child_encoder *c)
     if (!json_is_object(c->hello)) {
         fail(c, "its first frame is no hello (ENCODER.md)%s%s",
              c->frame.type == CHILD_HELLO ? ": " : "",
-             c->frame.type == CHILD_HELLO ? where.text : "");
+             c->frame.type != CHILD_HELLO ? ""
+             : c->hello                   ? "its JSON is not an object"
+                                          : where.text);
         return GREETING_REFUSED;
     }
     return GREETING_OK;
 }
 
-static enum child_greeting await_hello(struct child_encoder *c, int cancel_fd)
+enum child_greeting child_encoder_greet(struct child_encoder *c, int cancel_fd)
 {
     uint64_t end = clock_ns() + (uint64_t)c->setup->timeout_ms * 1000000;
     struct pollfd fds[CHILD_N_POLL + 1];
@@ -396,31 +420,6 @@ static enum child_greeting await_hello(struct child_encoder *c, int cancel_fd)
         if (event == CHILD_HAS_FRAME)
             return take_hello(c);
     }
-}
-
-enum child_greeting child_encoder_greet(struct child_encoder *c, int cancel_fd)
-{
-    unsigned char head[CHILD_FRAME_HEAD];
-    json_t *open = json_copy(c->setup->open);
-    char *text = NULL;
-    enum child_greeting rc = GREETING_FAILED;
-
-    if (open && json_object_set_new(open, "child", json_integer(c->number)) == 0)
-        text = json_dumps(open, JSON_SORT_KEYS | JSON_COMPACT);
-    if (text) {
-        struct iovec iov[] = {{head, sizeof(head)}, {text, strlen(text)}};
-
-        child_pack_frame(head, CHILD_OPEN, strlen(text));
-        c->most_payload = CHILD_MAX_HELLO;
-        child_encoder_send(c, iov, 2);
-        rc = await_hello(c, cancel_fd);
-        c->n_out = 0;
-    } else {
-        out_of_memory(c);
-    }
-    free(text);
-    json_decref(open);
-    return rc;
 }
 
 void child_encoder_stop(struct child_encoder *c, int grace_ms)

@@ -84,10 +84,10 @@ struct child_encoder *child_encoder_new(const struct child_setup *setup, unsigne
                                         char **argv);
 void child_encoder_free(struct child_encoder *c); /* stops it; accepts NULL */
 
-/* Starts the process. Returns 0, or -1 with c->why. */
+/* Starts the process and sends OPEN. Returns 0, or -1 with c->why. */
 int child_encoder_start(struct child_encoder *c);
 
-/* OPEN and HELLO. Waits for as long as setup->timeout_ms, or until cancel_fd (-1: none)
+/* Takes its HELLO. Waits for as long as setup->timeout_ms, or until cancel_fd (-1: none)
  * becomes readable. */
 enum child_greeting {
     GREETING_OK,

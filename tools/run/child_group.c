@@ -223,16 +223,18 @@ static int read_hello(struct child_group *g)
     return copy_features(g) == 0 ? 0 : out_of_memory();
 }
 
-static int choose_devices(const struct child_group_options *o, struct device_list *d)
+/* Sets on_cpu, too. */
+static int choose_devices(struct child_group *g, struct device_list *d)
 {
+    const struct child_group_options *o = g->options;
+    const bool asks = child_group_ships(o->scheme) || strstr(o->rest, "{device}");
+    const bool any = !o->devices || strcmp(o->devices, "auto") == 0;
     const char *wrong =
         device_list_make(d, o->devices, getenv("CUDA_VISIBLE_DEVICES"), "/");
 
     if (wrong)
         return usage_error("--devices %s: %s", o->devices, wrong);
-    if (strcmp(o->scheme, "cmd") != 0 && strcmp(d->names[0], "cpu") == 0 && !o->devices)
-        print_to_stderr("encoder %s: no GPU is to be seen; it works on the CPU",
-                        o->label);
+    g->on_cpu = any && asks && strcmp(d->names[0], "cpu") == 0;
     return 0;
 }
 
@@ -248,7 +250,7 @@ int child_group_open(struct child_group *g, const struct child_group_options *op
                                         .memory = options->memory}};
     rc = check_model(options);
     if (rc == 0)
-        rc = choose_devices(options, &devices);
+        rc = choose_devices(g, &devices);
     if (rc != 0)
         return rc;
     g->n = options->processes > 0 ? (unsigned)options->processes : (unsigned)devices.n;
@@ -256,9 +258,13 @@ int child_group_open(struct child_group *g, const struct child_group_options *op
     g->children = calloc(g->n, sizeof(struct child_encoder *));
     if (!g->setup.open || !g->children)
         return out_of_memory();
-    rc = start_all(g, &devices);
-    if (rc == 0)
-        rc = greet_all(g);
+    return start_all(g, &devices);
+}
+
+int child_group_greet(struct child_group *g)
+{
+    const int rc = greet_all(g);
+
     return rc == 0 ? read_hello(g) : rc;
 }
 

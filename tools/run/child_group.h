@@ -29,6 +29,7 @@ struct child_group {
     struct child_setup setup;
     struct child_hello hello;
     struct encoder_features *features; /* as it says; owned */
+    bool on_cpu;                       /* it would take any GPU, but there is none */
     unsigned n;
     struct child_encoder **children; /* n; NULL: not started */
 };
@@ -42,10 +43,13 @@ void child_group_schemes(char *out, size_t cap);
  */
 bool child_group_ships(const char *scheme);
 
-/* Starts all of them and hears their hellos. `options` are kept until it is closed.
- * Returns 0, or EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with
- * child_group_close() in either case. */
+/* Starts all of them. `options` are kept until it is closed. Returns 0, or EXIT_USAGE or
+ * EXIT_FAILED after explaining on stderr. Release with child_group_close() in either
+ * case. */
 int child_group_open(struct child_group *g, const struct child_group_options *options);
+
+/* Waits for their hellos. Returns as child_group_open() does. */
+int child_group_greet(struct child_group *g);
 
 /* Ends what still runs. */
 void child_group_close(struct child_group *g);

@@ -84,6 +84,16 @@ static int complete(json_t *encoder, const char *moments)
     return rc;
 }
 
+/* `why` is about the header that would have it: the encoder is all of that but itself. */
+static void refuse_encoder(struct reading *r, const char *why)
+{
+    static const char subject[] = "an encoder of the header";
+    const bool about = strncmp(why, subject, sizeof(subject) - 1) == 0;
+
+    refuse(r, "the \"encoder\" of its hello%s%s", about ? "" : ": ",
+           about ? why + sizeof(subject) - 1 : why);
+}
+
 static void parse_header(struct reading *r, struct child_hello *h, const json_t *encoder)
 {
     char why[400] = "";
@@ -100,8 +110,7 @@ static void parse_header(struct reading *r, struct child_hello *h, const json_t 
     if (rc == SHARD_ENOMEM)
         out_of_memory(r);
     else if (rc != SHARD_OK)
-        refuse(r, "the \"encoder\" of its hello cannot stand in a shard's header: %s",
-               why);
+        refuse_encoder(r, why);
     else
         h->encoder = &h->parsed->encoders[0];
     free(text);
@@ -147,6 +156,19 @@ static void check_id_map(struct reading *r, const struct shard_encoder *e)
     free(ids);
 }
 
+/* Those that tell one encoder from another. */
+static void check_texts(struct reading *r, const struct shard_encoder *e)
+{
+    const char *hash = e->weights_sha256;
+
+    if (hash && (strlen(hash) != 64 || strspn(hash, "0123456789abcdef") != 64))
+        refuse(r, "the \"weights_sha256\" of its hello is not 64 hex digits (a-f)");
+    if (*e->family == '\0')
+        refuse(r, "the \"family\" of its hello is empty");
+    if (*e->numerics == '\0')
+        refuse(r, "the \"numerics\" of its hello is empty");
+}
+
 /* What a header may say, but no encoder can mean. */
 static void check_numbers(struct reading *r, const struct shard_encoder *e)
 {
@@ -180,6 +202,7 @@ static void read_encoder(struct reading *r, struct child_hello *h, const char *m
                       : 1;
     if (h->encoder) {
         check_kind(r, h->encoder);
+        check_texts(r, h->encoder);
         check_numbers(r, h->encoder);
     }
     json_decref(encoder);
@@ -315,6 +338,19 @@ static void read_tensors(struct reading *r, struct child_hello *h)
     check_moments(r, h);
 }
 
+static void check_protocol(struct reading *r, const json_t *hello)
+{
+    const json_t *version = json_object_get(hello, "protocol");
+
+    if (!json_is_integer(version))
+        refuse(r, "its hello has no number \"protocol\"");
+    else if (json_integer_value(version) != CHILD_PROTOCOL)
+        refuse(r,
+               "it speaks version %lld of the protocol, and this latentmill version %d "
+               "(ENCODER.md)",
+               (long long)json_integer_value(version), CHILD_PROTOCOL);
+}
+
 int child_hello_read(struct child_hello *h, json_t *json, uint32_t width, uint32_t height,
                      const char *moments, char *why, size_t cap)
 {
@@ -322,7 +358,7 @@ int child_hello_read(struct child_hello *h, json_t *json, uint32_t width, uint32
 
     *h =
         (struct child_hello){.json = json_incref(json), .width = width, .height = height};
-    get_integer(&r, json, "protocol", CHILD_PROTOCOL, CHILD_PROTOCOL);
+    check_protocol(&r, json);
     if (!r.bad)
         read_encoder(&r, h, moments);
     if (!r.bad)

@@ -277,8 +277,8 @@ void code_ids_warn(const struct encoding *encodings, size_t n,
         bool warned = false;
 
         for (size_t k = 0; k < i; k++)
-            warned |= has_codes(&encodings[k]) &&
-                      is_same_network(&encodings[k], &encodings[i]);
+            warned |=
+                has_codes(&encodings[k]) && is_same_network(&encodings[k], &encodings[i]);
         if (has_codes(&encodings[i]) && !warned)
             warn_of_pieces(&encodings[i], tokenizer);
     }

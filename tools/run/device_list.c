@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void add_cuda(struct device_list *d, size_t number)
@@ -16,19 +17,6 @@ static void add_cudas(struct device_list *d, size_t n)
 {
     for (size_t i = 0; i < n && i < DEVICES_MAX; i++)
         add_cuda(d, i);
-}
-
-/* CUDA numbers anew those that stand in the list, up to one that is none. */
-static size_t count_visible(const char *visible)
-{
-    size_t n = 0;
-
-    while (isalnum((unsigned char)*visible)) {
-        n++;
-        visible += strcspn(visible, ",");
-        visible += *visible == ',';
-    }
-    return n;
 }
 
 static bool is_any(const char *name)
@@ -62,15 +50,65 @@ static size_t count_entries(const char *root, const char *folder,
     return n;
 }
 
+/* Of all that the driver shows; 0: it shows none, or is not there. */
+static size_t count_all(const char *root)
+{
+    const size_t n = count_entries(root, "proc/driver/nvidia/gpus", is_any);
+
+    return n > 0 ? n : count_entries(root, "dev", is_device);
+}
+
+/* Bytes of the identifier at the beginning of `id`: an index below n_all (0: any), or
+ * what begins as a UUID does; 0: it is none. */
+static size_t identifier_len(const char *id, size_t n_all)
+{
+    const size_t digits = strspn(id, "0123456789");
+    const size_t len = strcspn(id, ", \t");
+
+    if (digits > 0)
+        return digits == len && (n_all == 0 || strtoull(id, NULL, 10) < n_all) ? len : 0;
+    return strncmp(id, "GPU-", 4) == 0 || strncmp(id, "MIG-", 4) == 0 ? len : 0;
+}
+
+/* Whether this one stands in the list before, which ends at `id`. */
+static bool is_repeated(const char *list, const char *id, size_t len)
+{
+    for (;; list++) {
+        list += strspn(list, " \t");
+        if (list >= id)
+            return false;
+        if (strcspn(list, ", \t") == len && strncmp(list, id, len) == 0)
+            return true;
+        list += strcspn(list, ",");
+    }
+}
+
+/* CUDA numbers anew those that stand in the list, up to one that is none or was there. */
+static size_t count_visible(const char *visible, size_t n_all)
+{
+    const char *id = visible;
+    size_t n = 0;
+
+    for (;; id++) {
+        size_t len;
+
+        id += strspn(id, " \t");
+        len = identifier_len(id, n_all);
+        if (len == 0 || is_repeated(visible, id, len))
+            return n;
+        id += len;
+        id += strspn(id, " \t");
+        if (*id != ',')
+            return *id == '\0' ? n + 1 : n;
+        n++;
+    }
+}
+
 static void find_all(struct device_list *d, const char *visible, const char *root)
 {
-    if (visible) {
-        add_cudas(d, count_visible(visible));
-    } else {
-        const size_t n = count_entries(root, "proc/driver/nvidia/gpus", is_any);
+    const size_t n_all = count_all(root);
 
-        add_cudas(d, n > 0 ? n : count_entries(root, "dev", is_device));
-    }
+    add_cudas(d, visible ? count_visible(visible, n_all) : n_all);
     if (d->n == 0)
         memcpy(d->names[d->n++], "cpu", sizeof("cpu"));
 }

@@ -14,7 +14,8 @@ struct device_list {
 };
 
 /* `text` is "auto" (NULL too) or a list with commas of names and numbers: 2 is cuda:2.
- * auto is every GPU that CUDA_VISIBLE_DEVICES (`visible`; NULL: unset) lets one see, or
+ * auto is every GPU that CUDA_VISIBLE_DEVICES (`visible`; NULL: unset) lets one see, of
+ * which an invalid or repeated identifier ends the list, or
  * else that the driver shows below `root` ("/" but in tests); where there is none, the
  * CPU. Returns NULL, or what is wrong with the text. Static. */
 const char *device_list_make(struct device_list *out, const char *text,

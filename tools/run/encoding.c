@@ -55,10 +55,7 @@ static int start_children(struct encoding *e, struct shared_memory *memory)
     e->children = calloc(1, sizeof(*e->children));
     if (!e->children)
         return out_of_memory();
-    const int rc = child_group_open(e->children, &e->of_children);
-    if (rc == 0)
-        child_group_describe(e->children, &e->about);
-    return rc;
+    return child_group_open(e->children, &e->of_children);
 }
 
 static int load(struct encoding *e, const struct encoding *same, const char *isa)
@@ -272,6 +269,18 @@ static struct shard_rendition crop_to(uint32_t size)
                                     .content = {0, 0, size, size}};
 }
 
+/* By what it says of itself in `about`. */
+static int complete(struct encoding *e)
+{
+    const int rc = check(e);
+
+    if (rc != 0)
+        return rc;
+    choose_tensors(e);
+    e->id_offset = e->about.id_offset;
+    return derive_texts(e) == 0 ? 0 : out_of_memory();
+}
+
 int encoding_open(struct encoding *e, const struct encoder_request *request,
                   const struct encoding *same, const char *isa,
                   struct shared_memory *memory)
@@ -283,13 +292,20 @@ int encoding_open(struct encoding *e, const struct encoder_request *request,
                            .rendition = crop_to((uint32_t)request->image.size),
                            .filter = request->image.resize};
     rc = choose(e, same, isa, memory);
-    if (rc == 0)
-        rc = check(e);
+    return rc != 0 || e->children ? rc : complete(e);
+}
+
+int encoding_greet(struct encoding *e)
+{
+    int rc;
+
+    if (!e->children)
+        return 0;
+    rc = child_group_greet(e->children);
     if (rc != 0)
         return rc;
-    choose_tensors(e);
-    e->id_offset = e->about.id_offset;
-    return derive_texts(e) == 0 ? 0 : out_of_memory();
+    child_group_describe(e->children, &e->about);
+    return complete(e);
 }
 
 struct shard_encoder encoding_header(const struct encoding *e)

@@ -51,13 +51,18 @@ struct encoding {
 };
 
 /* Loads the encoder that is asked for, or takes the model of `same`, which was asked for
- * in the same words, unless that is NULL. Processes are offered `memory`, which is
- * opened for the first of them. Keeps `request`, `same` and `memory`. Returns 0, or
+ * in the same words, unless that is NULL. Starts the processes of one that works in such,
+ * which are offered `memory`, opened for the first of them: it is open when
+ * encoding_greet() has heard of them. Keeps `request`, `same` and `memory`. Returns 0, or
  * EXIT_USAGE or EXIT_FAILED after explaining on stderr. Release with encoding_close() in
  * either case. */
 int encoding_open(struct encoding *e, const struct encoder_request *request,
                   const struct encoding *same, const char *isa,
                   struct shared_memory *memory);
+
+/* Waits for what its processes, if it has any, say of it. Returns as encoding_open()
+ * does. */
+int encoding_greet(struct encoding *e);
 void encoding_close(struct encoding *e);
 
 /* What headers say of an open encoding: all of it lent, so that *e is not to be moved. */

@@ -8,6 +8,7 @@
 #include "tools/run/child_group.h"
 #include "tools/run/code_ids.h"
 #include "tools/cli/options.h"
+#include "tools/cli/print.h"
 #include "vae_encode/encoder.h"
 #include "vae_encode/vae.h"
 
@@ -159,13 +160,29 @@ static int check_processes(const struct encoder_requests *requests)
     return 0;
 }
 
+/* Once for all. */
+static void tell_of_cpu(const struct models *m)
+{
+    for (size_t i = 0; i < m->n_encodings; i++)
+        if (m->encodings[i].children && m->encodings[i].children->on_cpu) {
+            print_to_stderr("no GPU is to be seen: encoders in processes of their own "
+                            "work on the CPU (--devices)");
+            return;
+        }
+}
+
 int models_open_encoders(struct models *m, const struct encoder_requests *requests,
                          const struct text_options *text)
 {
     int rc = check_processes(requests);
 
-    for (size_t i = 0; i < requests->n && rc == 0; i++) {
+    /* All processes get ready at once. */
+    for (size_t i = 0; i < requests->n && rc == 0; i++)
         rc = open_encoder(m, &requests->at[i]);
+    if (rc == 0)
+        tell_of_cpu(m);
+    for (size_t i = 0; i < m->n_encodings && rc == 0; i++) {
+        rc = encoding_greet(&m->encodings[i]);
         if (rc == 0)
             rc = check_patch(&m->encodings[i], text->patch);
     }

@@ -100,6 +100,9 @@ static const char *read_tensor(const unsigned char *in, size_t len, size_t *at,
             return "a tensor is too large";
         bytes *= out->dims[i];
     }
+    for (size_t i = out->n_dims; i < ENCODER_MAX_DIMS; i++)
+        if (get32(descriptor + 8 + 4 * i) != 0)
+            return "a tensor has sizes behind its last dimension";
     if (bytes != out->n_bytes)
         return "a tensor's length does not follow from its dimensions";
     if (bytes > len - *at)
