@@ -111,3 +111,35 @@ run latentmill prepare --quiet --out "$T/m" --tokenizer builtin "@$T/list"
 expect_status 0
 expect "an empty file has no documents" test "$(field '.result.inputs[0] |
     [.status, .groups]' "$T/m/many1.manifest.json")" = '["complete",0]'
+
+# A file that names neither BOS nor EOS, as most tokenizer.json: said, with what may be meant.
+mkdir "$T/qwen"
+cat >"$T/qwen/tokenizer.json" <<'JSON'
+{"added_tokens": [{"id": 2, "content": "<|end|>", "single_word": false, "lstrip": false, "rstrip": false,
+                   "normalized": false, "special": true}],
+ "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+ "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+           "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": {"a": 0, "b": 1}, "merges": []}}
+JSON
+echo '{"text": "abba"}' >"$T/ab.jsonl"
+none='warning: the tokenizer'"'"'s file names no BOS and no EOS, so that nothing will part one text from the next'
+marked()
+{
+    rm -rf "$T/m"
+    run latentmill prepare --quiet --out "$T/m" --tokenizer "$@" "$T/ab.jsonl"
+    expect_status 0
+}
+marked "$T/qwen"
+expect_stderr <<<"$none (see --eos)"
+for eos in '"<|end|>"' '{"__type": "AddedToken", "content": "<|end|>"}'; do
+    echo "{\"eos_token\": $eos}" >"$T/qwen/tokenizer_config.json"
+    for path in "$T/qwen" "$T/qwen/tokenizer.json"; do
+        marked "$path"
+        expect_stderr <<<"$none: --eos '<|end|>' is what tokenizer_config.json, which is not read for it, ends texts with"
+    done
+done
+echo '{"eos_token": "<|other|>"}' >"$T/qwen/tokenizer_config.json"
+marked "$T/qwen"
+expect_stderr <<<"$none (see --eos)"
+marked "$T/qwen" --eos '<|end|>'
+expect_stderr </dev/null

@@ -374,6 +374,7 @@ static int prepare(const struct prepare_options *o, const struct input_list *inp
         rc = out_folder_check_room(o->run.out, first_shard_estimate(&job));
     if (rc == 0) {
         warn_of_demo(m, inputs);
+        tokenization_warn(&m->text, o->text.tokenizer.path);
         rc = run_conveyor(&job, &list);
         work_list_sweep(&list, o->run.out);
     }

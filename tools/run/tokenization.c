@@ -14,6 +14,7 @@
 #include "tools/cli/exit_code.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
+#include "tools/cli/shell_word.h"
 #include "tools/run/model_advice.h"
 
 static int no_memory(void)
@@ -266,6 +267,28 @@ int tokenization_open(struct tokenization *t, const struct text_options *o)
     t->described.tables = t->tables;
     t->described.options = t->options;
     return rc == 0 ? choose_markers(t, o) : rc;
+}
+
+void tokenization_warn(const struct tokenization *t, const char *path)
+{
+    char *eos, *word = NULL;
+
+    if (!t->tokenizer || t->described.bos >= 0 || t->described.eos >= 0)
+        return;
+    eos = path ? model_eos_token(path) : NULL;
+    if (eos && tokenizer_piece_id(t->tokenizer, eos) >= 0)
+        word = shell_word(eos);
+    if (word)
+        print_to_stderr(
+            "warning: the tokenizer's file names no BOS and no EOS, so that "
+            "nothing will part one text from the next: --eos %s is what "
+            "tokenizer_config.json, which is not read for it, ends texts with",
+            word);
+    else
+        print_to_stderr("warning: the tokenizer's file names no BOS and no EOS, so that "
+                        "nothing will part one text from the next (see --eos)");
+    free(word);
+    free(eos);
 }
 
 void tokenization_close(struct tokenization *t)
