@@ -143,3 +143,26 @@ marked "$T/qwen"
 expect_stderr <<<"$none (see --eos)"
 marked "$T/qwen" --eos '<|end|>'
 expect_stderr </dev/null
+
+# Options that are of the other kind of file say which they are.
+refused()
+{
+    run latentmill prepare --quiet --out "$T/other" "${@:2}" "$T/ab.jsonl"
+    expect_status 2
+    expect_stderr <<<"error: --tokenizer $1"
+}
+own='$T/qwen/tokenizer.json: is a tokenizer.json, which has its own pattern and special tokens: leave'
+refused "$own the pattern (--pattern) away" --tokenizer "$T/qwen" --pattern gpt2
+refused "$own those named (--special-token) away" --tokenizer "$T/qwen" --special-token 'x=1'
+for ((i = 0; i < 256; i++)); do
+    printf "\\x$(printf %02x $i)" | base64 | sed "s/$/ $i/"
+done >"$T/bytes.tiktoken"
+run latentmill prepare --quiet --out "$T/other" --tokenizer "$T/bytes.tiktoken" --pattern gpt2 --bos '<|b|>' "$T/ab.jsonl"
+expect_status 2
+expect_stderr <<<"error: --bos <|b|>: the tokenizer has no such piece; special tokens of a tiktoken file are named with \
+--special-token PIECE=ID"
+rm "$T"/m/tokenizer-*.json
+mkdir "$T/m/tokenizer-$(sha256sum "$T/qwen/tokenizer.json" | cut -c-12).json"
+run latentmill prepare --quiet --out "$T/m" --tokenizer "$T/qwen" --eos '<|end|>' "$T/ab.jsonl"
+expect_status 2
+expect_match stderr 'is damaged: it is not the tokenizer that its name says; remove it'

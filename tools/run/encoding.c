@@ -18,12 +18,6 @@
 #include "tools/cli/print.h"
 #include "vae_encode/status.h"
 
-static int out_of_memory(void)
-{
-    print_to_stderr("error: out of memory");
-    return EXIT_FAILED;
-}
-
 static int load_failed(const struct encoding *e, int rc)
 {
     if (rc != VAE_ENOMEM && rc != VAE_EIO)
@@ -52,7 +46,7 @@ static int start_children(struct encoding *e)
                                      .moments = moments_names[r->latent.moments]};
     e->children = calloc(1, sizeof(*e->children));
     if (!e->children)
-        return out_of_memory();
+        return print_out_of_memory();
     const int rc = child_group_open(e->children, &e->of_children);
     if (rc == 0)
         child_group_describe(e->children, &e->about);
@@ -285,7 +279,7 @@ int encoding_open(struct encoding *e, const struct encoder_request *request,
         return rc;
     choose_tensors(e);
     e->id_offset = e->about.id_offset;
-    return derive_texts(e) == 0 ? 0 : out_of_memory();
+    return derive_texts(e) == 0 ? 0 : print_out_of_memory();
 }
 
 struct shard_encoder encoding_header(const struct encoding *e)

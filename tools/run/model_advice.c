@@ -23,12 +23,6 @@ enum { MOST_NAMES = 12 };
 #define TOKENIZER_CONFIG "tokenizer_config.json"
 #define WEIGHTS "diffusion_pytorch_model.safetensors"
 
-static int no_memory(void)
-{
-    print_to_stderr("error: out of memory");
-    return EXIT_FAILED;
-}
-
 static bool ends_in(const char *path, const char *suffix)
 {
     size_t len = strlen(path), n = strlen(suffix);
@@ -291,11 +285,11 @@ static int find_in_folder(const char *path, char **file)
     if (!name)
         name = single = single_file(path, ".tiktoken", &n);
     if (!name)
-        return n == 1 ? no_memory() : refuse_tokenizer_folder(path, n);
+        return n == 1 ? print_out_of_memory() : refuse_tokenizer_folder(path, n);
     if (asprintf(file, "%s/%s", path, name) < 0)
         *file = NULL;
     free(single);
-    return *file ? 0 : no_memory();
+    return *file ? 0 : print_out_of_memory();
 }
 
 int model_find_tokenizer(const char *path, char **file)
@@ -306,7 +300,7 @@ int model_find_tokenizer(const char *path, char **file)
     if (is_folder(path))
         return find_in_folder(path, file);
     *file = strdup(path);
-    return *file ? 0 : no_memory();
+    return *file ? 0 : print_out_of_memory();
 }
 
 char *model_eos_token(const char *path)
