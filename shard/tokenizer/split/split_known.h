@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * shard/tokenizer/split/split_known.h - internal to shard/: patterns that are matched by
- * hand.
- */
+ * hand. Some have names for --pattern; the others are spelled in tokenizer.json files. */
 #ifndef SHARD_TOKENIZER_SPLIT_SPLIT_KNOWN_H
 #define SHARD_TOKENIZER_SPLIT_SPLIT_KNOWN_H
 
