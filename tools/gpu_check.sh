@@ -22,16 +22,23 @@ trap 'rm -rf "$work"' EXIT
 cat >"$work/loop.py" <<'PYTHON'
 import io, sys, tarfile, time
 from pathlib import Path
-import numpy as np
-from latentmill.encoders.diffusers import DiffusersEncoder
-from latentmill.encoders.protocol import Opening
-from latentmill.encoders.torch_encoder import parser
+try:
+    import numpy as np
+    import torch
+    from latentmill.encoders.diffusers import DiffusersEncoder
+    from latentmill.encoders.protocol import Opening, Refused
+    from latentmill.encoders.torch_encoder import parser
+except ImportError as error:
+    sys.exit(f"error: {error} (in {sys.executable}; LATENTMILL_PYTHON names another): pip install './shard/python[encoders]'")
 
 size, seconds, tar = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
 
 def opened(words):
-    encoder = DiffusersEncoder(parser("gpu_check", 16, 200).parse_args(words))
-    hello = encoder.describe(Opening("check", 0, 1, ((size, size),), "fp32", "mean"))
+    try:
+        encoder = DiffusersEncoder(parser("latentmill.encoders.diffusers", 16, 200).parse_args(words))
+        hello = encoder.describe(Opening("check", 0, 1, ((size, size),), "fp32", "mean"))
+    except Refused as error:
+        sys.exit(f"error: {error}")
     print(hello["encoder"]["family"], hello["encoder"]["numerics"], "on", hello["device"], flush=True)
     return encoder
 
@@ -44,7 +51,7 @@ def encode(encoder, rgb):
     return encoder.encode(encoder.receive(rgb))[0]
 
 encoder = opened(sys.argv[4:])
-options, torch = encoder.options, encoder.torch
+options = encoder.options
 few = pixels(4)[:, :size // 16 * 16, :size // 16 * 16]
 expected = encode(opened(["--model", str(options.model)]), few)
 error = np.abs(encode(encoder, few) - expected)

@@ -49,6 +49,13 @@ encoder diffusers 0: $T/bare: No module named latentmill
 error: encoder diffusers 0: it has ended with exit status 1 (has the Python that is started, python3 or LATENTMILL_PYTHON, the package? pip install './shard/python[encoders]')
 END
 done
+printf '#!/bin/sh\necho "$*" >&2\nexit 1\n' >"$T/echoes"
+chmod +x "$T/echoes"
+for scheme in clip siglip dinov2 chameleon; do # a model of another kind is refused there
+    LATENTMILL_PYTHON=$T/echoes run latentmill prepare --out "$T/o" --encoder "$scheme:$T/model" \
+        --encoder-args '--dtype fp16' --devices cpu $scenes
+    expect_match stderr "^encoder $scheme 0: -m latentmill.encoders.transformers --model .*/model --device cpu --family $scheme --dtype fp16$"
+done
 LATENTMILL_PYTHON=false refused 'encoder clip 0: it has ended with exit status 1' --encoder "clip:$T/model" --devices cpu
 refused "--encoder diffusers:stabilityai/sdxl-vae: No such file or directory; if it is a model of the Hugging Face hub, \
 download it first: pip install huggingface_hub && hf download stabilityai/sdxl-vae --local-dir sdxl-vae, then \

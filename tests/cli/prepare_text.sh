@@ -111,3 +111,58 @@ run latentmill prepare --quiet --out "$T/m" --tokenizer builtin "@$T/list"
 expect_status 0
 expect "an empty file has no documents" test "$(field '.result.inputs[0] |
     [.status, .groups]' "$T/m/many1.manifest.json")" = '["complete",0]'
+
+# A file that names neither BOS nor EOS, as most tokenizer.json: said, with what may be meant.
+mkdir "$T/qwen"
+cat >"$T/qwen/tokenizer.json" <<'JSON'
+{"added_tokens": [{"id": 2, "content": "<|end|>", "single_word": false, "lstrip": false, "rstrip": false,
+                   "normalized": false, "special": true}],
+ "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+ "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+           "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": {"a": 0, "b": 1}, "merges": []}}
+JSON
+echo '{"text": "abba"}' >"$T/ab.jsonl"
+none='warning: the tokenizer'"'"'s file names no BOS and no EOS, so that nothing will part one text from the next'
+marked()
+{
+    rm -rf "$T/m"
+    run latentmill prepare --quiet --out "$T/m" --tokenizer "$@" "$T/ab.jsonl"
+    expect_status 0
+}
+marked "$T/qwen"
+expect_stderr <<<"$none (see --eos)"
+for eos in '"<|end|>"' '{"__type": "AddedToken", "content": "<|end|>"}'; do
+    echo "{\"eos_token\": $eos}" >"$T/qwen/tokenizer_config.json"
+    for path in "$T/qwen" "$T/qwen/tokenizer.json"; do
+        marked "$path"
+        expect_stderr <<<"$none: --eos '<|end|>' is what tokenizer_config.json, which is not read for it, ends texts with"
+    done
+done
+echo '{"eos_token": "<|other|>"}' >"$T/qwen/tokenizer_config.json"
+marked "$T/qwen"
+expect_stderr <<<"$none (see --eos)"
+marked "$T/qwen" --eos '<|end|>'
+expect_stderr </dev/null
+
+# Options that are of the other kind of file say which they are.
+refused()
+{
+    run latentmill prepare --quiet --out "$T/other" "${@:2}" "$T/ab.jsonl"
+    expect_status 2
+    expect_stderr <<<"error: --tokenizer $1"
+}
+own='$T/qwen/tokenizer.json: is a tokenizer.json, which has its own pattern and special tokens: leave'
+refused "$own the pattern (--pattern) away" --tokenizer "$T/qwen" --pattern gpt2
+refused "$own those named (--special-token) away" --tokenizer "$T/qwen" --special-token 'x=1'
+for ((i = 0; i < 256; i++)); do
+    printf "\\x$(printf %02x $i)" | base64 | sed "s/$/ $i/"
+done >"$T/bytes.tiktoken"
+run latentmill prepare --quiet --out "$T/other" --tokenizer "$T/bytes.tiktoken" --pattern gpt2 --bos '<|b|>' "$T/ab.jsonl"
+expect_status 2
+expect_stderr <<<"error: --bos <|b|>: the tokenizer has no such piece; special tokens of a tiktoken file are named with \
+--special-token PIECE=ID"
+rm "$T"/m/tokenizer-*.json
+mkdir "$T/m/tokenizer-$(sha256sum "$T/qwen/tokenizer.json" | cut -c-12).json"
+run latentmill prepare --quiet --out "$T/m" --tokenizer "$T/qwen" --eos '<|end|>' "$T/ab.jsonl"
+expect_status 2
+expect_match stderr 'is damaged: it is not the tokenizer that its name says; remove it'

@@ -31,4 +31,8 @@ with tempfile.TemporaryDirectory() as top:
     check(model, "cpu", "--batch", "4", "--dtype", "bfloat16")
     nothing = subprocess.run(["tools/gpu_check.sh", model, "cuda:77"], env=ENVIRONMENT, capture_output=True, text=True,
                              check=False)
-    assert nothing.returncode == 1 and "cuda:77" in nothing.stderr, nothing
+    assert nothing.returncode == 1 and nothing.stderr.startswith("error: --device cuda:77: "), nothing
+    assert "Traceback" not in nothing.stderr, nothing
+    bare = {**ENVIRONMENT, "PYTHONPATH": "/nowhere", "LATENTMILL_PYTHON": "/usr/bin/python3"}
+    nothing = subprocess.run(["tools/gpu_check.sh", model], env=bare, capture_output=True, text=True, check=False)
+    assert nothing.returncode == 1 and re.fullmatch(r"error: No module named .*pip install .*\n", nothing.stderr), nothing

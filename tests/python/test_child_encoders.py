@@ -387,6 +387,8 @@ def test_refused(folder):
             '"encoder": {"f": 4}': r'a latent of its hello has "dims" of 2 x 2 cells, but its "f" .* 4 x 4 ',
             '"encoder": {"scale": [0.0]}': r'the "scale" of its hello has a 0$',
             '"tensors": {"dims": [[1, 4, 2]]}': r'a latent of its hello has "dims" of 4 x 2 cells, ',
+            '"tensors": {"dims": [[1, 16777217, 2]]}': r'a tensor of its hello has "dims" that are not 1 to 16777216$',
+            '"tensors": {"dims": [[1, 0, 2]]}': r'a tensor of its hello has "dims" that are not 1 to 16777216$',
             '"encoder": {"kind": "codes", "codebook": 0}': r'the "codebook" of its hello is 0$',
             '"encoder": {"kind": "codes", "codebook": 3, "id_map": [7, 5, 7]}':
                 r'the "id_map" of its hello gives two codes the id 7$',

@@ -121,6 +121,27 @@ def check_placed_file(out):
     (out / "kept").rename(file)
 
 
+def check_advice(folder):
+    """Where there is no tokenizer: prepare's words."""
+    empty, several = folder / "empty", folder / "several"
+    empty.mkdir()
+    several.mkdir()
+    (several / "a.tiktoken").touch()
+    (several / "b.tiktoken").touch()
+    (empty / "b").touch()
+    (empty / "a").touch()
+    for path, words in (("Qwen/Qwen2.5-7B", "if it is a model of the Hugging Face hub, download it first: hf download Qwen/Qwen2.5-7B "),
+                        (empty, f"{empty}: is a folder without tokenizer.json, tokenizer.model or a .tiktoken file. In it: a, b"),
+                        (several, f"{several}: has 2 .tiktoken files; name one of them"),
+                        (folder / "none", f"No such file or directory: '{folder / 'none'}'")):
+        try:
+            Tokenizer(path)
+        except FileNotFoundError as error:
+            assert words in str(error), error
+            continue
+        raise AssertionError(path)
+
+
 def check_class(folder):
     t = Tokenizer(folder / "model", **MARKERS)
     assert t.id("ab") == 256 and t.id("none") is None and t.shown(258) == "\u732b" and t.piece(258) != "\u732b"
@@ -159,6 +180,7 @@ def main():
         check_left_out(folder, lines)
         check_placed_file(folder / "json")
         check_class(folder)
+        check_advice(folder)
 
 
 if __name__ == "__main__":

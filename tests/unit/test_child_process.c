@@ -103,6 +103,9 @@ static void devices_are_found(void **state)
     assert_string_equal(devices("cpu", "1", "./"), "cpu");
     assert_string_equal(devices("cuda:1,xpu:0", NULL, "./"), "cuda:1,xpu:0");
     assert_non_null(strstr(devices("0,", NULL, "./"), "missing"));
+    assert_non_null(strstr(devices("gpu0", NULL, "./"), "a name as cuda:0"));
+    assert_non_null(strstr(devices("0,cuda:", NULL, "./"), "a name as cuda:0"));
+    assert_non_null(strstr(devices("cuda:x,0", NULL, "./"), "a name as cuda:0"));
     assert_non_null(strstr(devices("a-name-without-an-end-to-it", NULL, "./"), "long"));
     assert_int_equal(mkdir("dev", 0700), 0);
     write_file("dev/nvidia0", "");
@@ -279,11 +282,11 @@ static void an_end_is_seen_at_once(void **state)
     (void)state;
     start(&c, "sleep 100 & echo $!; read x; exit 7", true);
     left = read_pid(c.out);
-    assert_false(child_process_is_gone(&c, &status));
+    assert_false(child_process_has_ended(&c, &status));
     assert_int_equal(write(c.in, "\n", 1), 1);
     fd.fd = c.gone;
     assert_int_equal(poll(&fd, 1, 5000), 1);
-    assert_true(child_process_is_gone(&c, &status));
+    assert_true(child_process_has_ended(&c, &status));
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
     child_process_stop(&c, 0);
     assert_int_equal(c.gone, -1);

@@ -299,22 +299,33 @@ static void refuses_what_is_damaged(void **state)
             "f: line 2 is not a piece in base64 and its rank");
     o.named = taken;
     o.n_named = 1;
-    refused(
-        file, &o, SHARD_EINVAL,
-        "f: the special token <|e|>=256 is empty or has an id or a name that is taken");
+    refused(file, &o, SHARD_EINVAL,
+            "f: the special token <|e|>=256: the id is that of the piece ab");
+    o.named = &(struct tokenizer_named){"", 900};
+    refused(file, &o, SHARD_EINVAL, "f: the special token =900 has an empty name");
+    o.named = (const struct tokenizer_named[]){{"<|e|>", 900}, {"<|f|>", 900}};
+    o.n_named = 2;
+    refused(file, &o, SHARD_EINVAL,
+            "f: the special token <|f|>=900: the id is that of the piece <|e|>");
+    o.named = (const struct tokenizer_named[]){{"<|e|>", 900}, {"<|e|>", 901}};
+    refused(file, &o, SHARD_EINVAL,
+            "f: the special token <|e|>=901 has the name of another");
+    o.n_named = 1;
     o.named = &(struct tokenizer_named){"<|e|>", 16777216};
     refused(file, &o, SHARD_EINVAL,
             "f: the special token <|e|>=16777216 is too large: at most 263180");
     o = (struct tokenizer_options){.pattern = NULL};
-    refused(file, &o, SHARD_EINVAL,
-            "f: is a tiktoken file, which does not say how text is cut into words: name "
-            "its pattern (gpt2, cl100k, o200k, llama3, qwen2, emu3, or a regular "
-            "expression)");
+    refused(
+        file, &o, SHARD_EINVAL,
+        "f: is a tiktoken file, which does not say how text is cut into words: name "
+        "its pattern (gpt2, cl100k, o200k, llama3, qwen2, emu3, r50k_base, p50k_base, "
+        "cl100k_base, o200k_base, or a regular expression)");
     o.pattern = "gpt-2";
     refused(
         file, &o, SHARD_EINVAL,
         "f: \"gpt-2\" is the name of no pattern: they are gpt2, cl100k, o200k, llama3, "
-        "qwen2, emu3, or write a regular expression");
+        "qwen2, emu3, r50k_base, p50k_base, cl100k_base, o200k_base, or write a regular "
+        "expression");
     end[-1] = 'x';
     o.pattern = "gpt2";
     refused(file, &o, SHARD_EMODEL, "f: line 259 is not a piece in base64 and its rank");

@@ -89,6 +89,12 @@ static void message(const char *kind, const char *fmt, va_list ap)
     free(text);
 }
 
+int print_out_of_memory(void)
+{
+    fputs("error: out of memory\n", stderr);
+    return EXIT_FAILED;
+}
+
 void print_error_line(const char *fmt, va_list ap)
 {
     message("error: ", fmt, ap);

@@ -23,6 +23,9 @@ size_t print_escaped(FILE *out, const char *text, size_t len);
 __attribute__((format(printf, 1, 2))) void print_to_stderr(const char *fmt, ...);
 __attribute__((format(printf, 1, 0))) void print_error_line(const char *fmt, va_list ap);
 
+/* "error: out of memory"; returns EXIT_FAILED. */
+int print_out_of_memory(void);
+
 /* As a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void print_json_string(FILE *out, const char *text, size_t len);
 

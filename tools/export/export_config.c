@@ -155,7 +155,7 @@ static int compare_config(const char *path, json_t *here)
     json_t *columns = json_object_get(there, "columns");
     if (completed < 0 || both < 0 || joined < 0 ||
         (columns != NULL && json_object_set(here, "columns", columns) != 0))
-        rc = export_out_of_memory();
+        rc = print_out_of_memory();
     else
         rc = compare_completed(path, there, here);
     if (rc == 0 && (completed > 0 || joined > 0) &&
@@ -189,7 +189,7 @@ int export_config_claim(const struct export_run *run, const json_t *models)
         (run->view != NULL && add_view(config, run) != 0) ||
         asprintf(&path, "%s/" EXPORT_CONFIG, run->options->out) < 0) {
         json_decref(config);
-        return export_out_of_memory();
+        return print_out_of_memory();
     }
     rc = write_config(path, config, false);
     rc = rc == PUBLISH_EXISTS   ? compare_config(path, config)

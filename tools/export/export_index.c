@@ -42,7 +42,7 @@ static long long put_unit(FILE *f, const char *path, long long n)
     {
         fputs(n > 0 ? ", " : "", f);
         if (json_dumpf(entry, f, JSON_SORT_KEYS | JSON_ENSURE_ASCII) != 0) {
-            export_out_of_memory();
+            print_out_of_memory();
             n = -1;
             break;
         }
@@ -136,7 +136,7 @@ int export_index_write(const struct export_run *run)
     int rc = -1;
 
     if (memory_file_open(&text) != 0)
-        export_out_of_memory();
+        print_out_of_memory();
     else if (find_manifests(&manifests, run->options->out) == 0 &&
              put_units(text.file, run, &manifests) == 0)
         rc = publish_index(run, &text);

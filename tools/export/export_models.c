@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tools/cli/print.h"
 #include "tools/export/export_models.h"
 
 #include <stdio.h>
@@ -137,9 +138,9 @@ static int agree_on(json_t *known, json_t *from, const char *key, json_t *value,
         return json_object_set(known, key, value) == 0 &&
                        json_object_set_new(from, key, json_any_string(path)) == 0
                    ? 0
-                   : export_out_of_memory();
+                   : print_out_of_memory();
     if (export_models_join_encode(there, value) < 0)
-        return export_out_of_memory();
+        return print_out_of_memory();
     return json_equal(there, value) ? 0 : differ(what, there, value, there_from, path);
 }
 
@@ -147,7 +148,7 @@ static int agree_on(json_t *known, json_t *from, const char *key, json_t *value,
 static int agree_on_both(const struct export_models *all)
 {
     if (export_models_join_own(all->known) < 0)
-        return export_out_of_memory();
+        return print_out_of_memory();
     const json_t *other = export_models_clash(all->known);
     if (other == NULL)
         return 0;
@@ -168,7 +169,7 @@ static int begin(struct export_models *all)
     all->encoders_from = json_object();
     return all->known != NULL && all->models_from != NULL && all->encoders_from != NULL
                ? 0
-               : export_out_of_memory();
+               : print_out_of_memory();
 }
 
 static int agree_on_encoders(struct export_models *all, json_t *encoders,
@@ -182,7 +183,7 @@ static int agree_on_encoders(struct export_models *all, json_t *encoders,
         return 0;
     if (json_object_get(all->known, "encoders") == NULL &&
         json_object_set_new(all->known, "encoders", json_object()) != 0)
-        return export_out_of_memory();
+        return print_out_of_memory();
     json_t *known = json_object_get(all->known, "encoders");
     json_object_foreach(encoders, name, value)
     {

@@ -9,9 +9,3 @@ void export_progress_end(struct export_run *run)
 {
     parallel_progress_end(&run->work);
 }
-
-int export_out_of_memory(void)
-{
-    fputs("error: out of memory\n", stderr);
-    return EXIT_FAILED;
-}

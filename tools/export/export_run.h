@@ -75,7 +75,4 @@ struct export_run {
 /* Ends the progress line, if there was one, before something is said. */
 void export_progress_end(struct export_run *run);
 
-/* Says so on stderr. Returns EXIT_FAILED. */
-int export_out_of_memory(void);
-
 #endif

@@ -61,7 +61,7 @@ static int merge_columns(json_t *all, const char *kind, json_t *columns)
         rc = known == NULL ? json_object_set(all, kind, columns)
                            : json_add_missing(known, columns);
     json_decref(columns);
-    return rc == 0 ? 0 : export_out_of_memory();
+    return rc == 0 ? 0 : print_out_of_memory();
 }
 
 static const char *kind_of(const struct export_shape *shape)
@@ -85,7 +85,7 @@ static int look_at_columns(struct export_run *run, const struct export_unit *u,
         return 0;
     if (export_columns_make(&columns, &u->shape, h) != 0 ||
         export_columns_check(&columns, &twice) != 0)
-        rc = export_out_of_memory();
+        rc = print_out_of_memory();
     else if (twice != NULL)
         rc = usage_error("%s: two columns would be called %s: of two arrays by one "
                          "encoder, or by encoders with such names; it cannot be exported",
@@ -107,7 +107,7 @@ static int name_of(char **name, const struct shard_header *h)
         *name = strdup(h->name);
     else if (asprintf(name, "%s+%05" PRIu32, h->name, h->part) < 0)
         *name = NULL;
-    return *name != NULL ? 0 : export_out_of_memory();
+    return *name != NULL ? 0 : print_out_of_memory();
 }
 
 /* What a shard that could be read has. Returns 0 or an exit code. */
@@ -120,7 +120,7 @@ static int look_into(struct export_run *run, struct export_unit *u,
     if (rc == 0)
         rc = look_at_columns(run, u, shard_reader_header(r));
     *models = rc == 0 ? export_models_describe(r, &u->shape) : NULL;
-    return rc == 0 && *models == NULL ? export_out_of_memory() : rc;
+    return rc == 0 && *models == NULL ? print_out_of_memory() : rc;
 }
 
 enum { NOT_READ = -1 }; /* no exit code: the file could not be read, but may be later */
@@ -135,14 +135,14 @@ static int look_at(struct export_run *run, struct export_unit *u, const char *pa
 
     *u = (struct export_unit){.path = strdup(path)};
     if (u->path == NULL)
-        return export_out_of_memory();
+        return print_out_of_memory();
     int status = shard_reader_open_from(&r, store_at(path)->input, path);
     if (status == SHARD_OK)
         status = export_fingerprint(u->fingerprint, r);
     if (status == SHARD_OK)
         status = find_shape(r, &u->shape);
     if (status == SHARD_ENOMEM) {
-        rc = export_out_of_memory();
+        rc = print_out_of_memory();
     } else if (status < 0) {
         print_to_stderr("error: %s", shard_reader_why(r));
         rc = status == SHARD_EIO ? NOT_READ : EXIT_BAD_INPUT;
@@ -217,11 +217,11 @@ static int check_tar_name(const struct export_run *run, const char *name, size_t
     char *other;
 
     if (asprintf(&other, "%.*s%s", (int)len, name, other_suffix) < 0)
-        return export_out_of_memory();
+        return print_out_of_memory();
     const int found = has_unit(run, other);
     free(other);
     if (found < 0)
-        return export_out_of_memory();
+        return print_out_of_memory();
     return found == 0 ? 0
                       : usage_error("%.*s and %.*s.tar would both write %.*s.tar.idx; "
                                     "export them to different folders",
@@ -271,7 +271,7 @@ static int look_at_all(struct export_run *run, char **paths, size_t n_paths,
     run->units = calloc(n_paths + 1, sizeof(*run->units));
     run->columns = json_object();
     if (run->units == NULL || run->columns == NULL)
-        return export_out_of_memory();
+        return print_out_of_memory();
     for (size_t i = 0; i < n_paths && rc == 0; i++) {
         struct export_unit *u = &run->units[run->n_units];
         json_t *models = NULL;
@@ -311,7 +311,7 @@ static int judge(struct export_run *run, const struct publication *p,
     int rc = 0;
 
     if (no_memory)
-        rc = export_out_of_memory();
+        rc = print_out_of_memory();
     else if (fingerprint == NULL)
         rc = usage_error("%s: is not a manifest; redo it with --redo", path);
     else if (strcmp(fingerprint, u->fingerprint) != 0)

@@ -542,7 +542,7 @@ static int check_placed(const char *path, const struct tokenization *t)
     size_t n;
     int rc = store_read(store_at(path), path, t->len, &there, &n);
 
-    if (rc != 0 && errno != EFBIG) {
+    if (rc != 0 && errno != EFBIG && errno != EISDIR) {
         print_to_stderr("error: %s: %s", path, strerror(errno));
         rc = EXIT_FAILED;
     } else if (rc != 0 || n != t->len || memcmp(there, t->bytes, n) != 0) {

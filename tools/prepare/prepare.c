@@ -385,6 +385,7 @@ static int prepare(struct job *job, const struct prepare_options *o,
         rc = out_folder_check_room(o->run.out, first_shard_estimate(job));
     if (rc == 0) {
         warn_of_demo(m, inputs);
+        tokenization_warn(&m->text, o->text.tokenizer.path);
         rc = run_conveyor(job, &list);
         work_list_sweep(&list, o->run.out);
     }

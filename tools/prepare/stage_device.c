@@ -24,10 +24,9 @@
 #include "tools/cli/print.h"
 
 enum {
-    STOP_MS = 2000, /* between SIGTERM and SIGKILL */
-    TAKE = 16,      /* samples at once */
-    LOOK_MS = 10,   /* between looks at what wakes nobody */
-    N_BATCHES = 5   /* of samples that go round for each process */
+    TAKE = 16,    /* samples at once */
+    LOOK_MS = 10, /* between looks at what wakes nobody */
+    N_BATCHES = 5 /* of samples that go round for each process */
 };
 
 /* What these may take for each process. */
@@ -131,7 +130,7 @@ static void close_worker(void *worker)
 
     if (!w)
         return;
-    child_encoder_stop(w->child, STOP_MS);
+    child_encoder_stop(w->child, CHILD_STOP_MS);
     for (size_t i = 0; i < w->n_under_way; i++)
         device_request_free(w->under_way[i]);
     free_requests(w->suspects);

@@ -14,12 +14,6 @@
 #include "tools/store/path.h"
 #include "tools/store/publish.h"
 
-static int out_of_memory(void)
-{
-    fputs("error: out of memory\n", stderr);
-    return EXIT_FAILED;
-}
-
 static void warn_of_bad(const struct manifest *m, const char *name)
 {
     if (strcmp(manifest_state(m), "rejected") != 0)
@@ -68,7 +62,7 @@ static int check_input(const struct manifest *m, const struct input *in,
     int rc = 0;
 
     if (id != IDENTITY_SAME && !why)
-        rc = out_of_memory();
+        rc = print_out_of_memory();
     else if (id == IDENTITY_FAILED)
         rc = failed(why);
     else if (id != IDENTITY_SAME)
@@ -91,7 +85,7 @@ static int judge(struct work_list *list, const struct publication *p,
     int rc;
 
     if (!path)
-        return out_of_memory();
+        return print_out_of_memory();
     rc = manifest_read(&m, path);
     if (rc == MANIFEST_UNREADABLE && errno == ENOENT) {
         *done = false;
@@ -171,7 +165,7 @@ int work_list_make(struct work_list *list, const struct input_list *inputs,
 
     *list = (struct work_list){.units = calloc(inputs->n, sizeof(struct unit))};
     if (!list->units)
-        return out_of_memory();
+        return print_out_of_memory();
     for (size_t i = 0; i < inputs->n && rc == 0; i++)
         rc = list_one(list, &inputs->inputs[i], o, limit, &swept);
     hash_set_free(&swept);

@@ -250,7 +250,7 @@ static enum child_event ended(struct child_encoder *c)
     const uint64_t start = clock_ns();
     int status = 0;
 
-    while (!child_process_is_gone(&c->process, &status)) {
+    while (!child_process_has_ended(&c->process, &status)) {
         if (clock_ns() - start > LAST_WORDS_MS * (uint64_t)1000000) {
             fail(c, "it has closed its standard output");
             return CHILD_FAILED;

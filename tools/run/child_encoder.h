@@ -107,6 +107,9 @@ void child_encoder_poll(const struct child_encoder *c, struct pollfd fds[CHILD_N
 enum child_event child_encoder_step(struct child_encoder *c,
                                     const struct pollfd fds[CHILD_N_POLL]);
 
+/* With SIGTERM, then SIGKILL; grace_ms between them: CHILD_STOP_MS, or 0 for one that has
+ * failed. */
+enum { CHILD_STOP_MS = 2000 };
 void child_encoder_stop(struct child_encoder *c, int grace_ms);
 
 #endif

@@ -14,8 +14,6 @@
 #include "tools/run/device_list.h"
 #include "tools/run/model_advice.h"
 
-enum { STOP_MS = 2000 }; /* between SIGTERM and SIGKILL */
-
 #define TRANSFORMERS                                                                     \
     "{python} -m latentmill.encoders.transformers --model {model} --device {device}"
 
@@ -62,12 +60,6 @@ void child_group_schemes(char *out, size_t cap)
                                 commands[i].scheme);
 }
 
-static int out_of_memory(void)
-{
-    print_to_stderr("error: out of memory");
-    return EXIT_FAILED;
-}
-
 /* Gives the command line, or NULL: no memory. */
 static char *command_of(const struct child_group_options *o)
 {
@@ -104,7 +96,7 @@ static int make_words(const struct child_group_options *o, const char *command,
         return usage_error("--encoder %s=%s:%s: a quote is not closed", o->label,
                            o->scheme, o->rest);
     default:
-        return out_of_memory();
+        return print_out_of_memory();
     }
 }
 
@@ -152,7 +144,7 @@ static int start_all(struct child_group *g, const struct device_list *devices)
 {
     const struct child_group_options *o = g->options;
     char *command = command_of(o);
-    int rc = command ? 0 : out_of_memory();
+    int rc = command ? 0 : print_out_of_memory();
 
     for (unsigned i = 0; i < g->n && rc == 0; i++) {
         char **words = NULL;
@@ -163,7 +155,7 @@ static int start_all(struct child_group *g, const struct device_list *devices)
         if (!g->children[i])
             free(words);
         if (rc == 0 && !g->children[i])
-            rc = out_of_memory();
+            rc = print_out_of_memory();
         if (rc == 0 && child_encoder_start(g->children[i]) != 0)
             rc = cannot_start(g, g->children[i], "cannot start: ");
     }
@@ -217,10 +209,10 @@ static int read_hello(struct child_group *g)
                          g->options->height, g->options->moments, why, sizeof(why));
 
     if (rc == ENOMEM)
-        return out_of_memory();
+        return print_out_of_memory();
     if (rc != 0)
         return usage_error("encoder %s 0: %s", g->options->label, why);
-    return copy_features(g) == 0 ? 0 : out_of_memory();
+    return copy_features(g) == 0 ? 0 : print_out_of_memory();
 }
 
 /* Sets on_cpu, too. */
@@ -257,7 +249,7 @@ int child_group_open(struct child_group *g, const struct child_group_options *op
     g->setup.open = open_json(options, g->n);
     g->children = calloc(g->n, sizeof(struct child_encoder *));
     if (!g->setup.open || !g->children)
-        return out_of_memory();
+        return print_out_of_memory();
     return start_all(g, &devices);
 }
 
@@ -272,7 +264,7 @@ void child_group_close(struct child_group *g)
 {
     for (unsigned i = 0; g->children && i < g->n; i++)
         if (g->children[i])
-            child_encoder_stop(g->children[i], STOP_MS);
+            child_encoder_stop(g->children[i], CHILD_STOP_MS);
     for (unsigned i = 0; g->children && i < g->n; i++)
         child_encoder_free(g->children[i]);
     free(g->children);

@@ -10,6 +10,8 @@
 #include "shard/status.h"
 #include "vae_encode/child/child_frames.h"
 
+enum { MOST_OF_DIM = 1 << 24 };
+
 /* The first fault's words stay. */
 struct reading {
     char *why;
@@ -223,8 +225,9 @@ static void read_tensor(struct reading *r, const json_t *said,
     for (uint32_t i = 0; i < t->n_dims && !r->bad; i++) {
         const json_int_t n = json_integer_value(json_array_get(dims, i));
 
-        if (n < 1 || n > 1 << 24)
-            refuse(r, "a tensor of its hello has \"dims\" that are not above 0");
+        if (n < 1 || n > MOST_OF_DIM)
+            refuse(r, "a tensor of its hello has \"dims\" that are not 1 to %d",
+                   MOST_OF_DIM);
         t->dims[i] = (uint32_t)n;
     }
 }

@@ -189,7 +189,7 @@ int child_process_start(struct child_process *c, char *const argv[],
     return rc;
 }
 
-bool child_process_ended(struct child_process *c, int *status)
+bool child_process_reap(struct child_process *c, int *status)
 {
     pid_t pid;
 
@@ -206,7 +206,7 @@ bool child_process_ended(struct child_process *c, int *status)
 }
 
 /* Leaves it unreaped: until then nobody else has its number. */
-bool child_process_is_gone(const struct child_process *c, int *status)
+bool child_process_has_ended(const struct child_process *c, int *status)
 {
     siginfo_t info = {.si_pid = 0};
 
@@ -223,7 +223,7 @@ static void wait_gone(const struct child_process *c, int ms)
 {
     int status;
 
-    for (; !child_process_is_gone(c, &status) && ms > 0; ms -= WAIT_MS)
+    for (; !child_process_has_ended(c, &status) && ms > 0; ms -= WAIT_MS)
         poll(NULL, 0, WAIT_MS);
 }
 
@@ -233,7 +233,7 @@ void child_process_stop(struct child_process *c, int grace_ms)
 
     close_end(&c->in);
     if (c->pid > 0) {
-        if (grace_ms > 0 && !child_process_is_gone(c, &status)) {
+        if (grace_ms > 0 && !child_process_has_ended(c, &status)) {
             kill(-c->pid, SIGTERM);
             wait_gone(c, grace_ms);
         }

@@ -27,12 +27,13 @@ struct child_streams {
 int child_process_start(struct child_process *c, char *const argv[],
                         const struct child_streams *streams);
 
-/* Whether it has ended, which gives *status as waitpid() does. Does not wait. */
-bool child_process_ended(struct child_process *c, int *status);
+/* Whether it has ended; if so *status is as waitpid()'s, and *c is empty but for its
+ * streams. Does not wait. */
+bool child_process_reap(struct child_process *c, int *status);
 
 /* The same, but leaves it to child_process_stop(), which also kills what it has left
  * behind in its group. */
-bool child_process_is_gone(const struct child_process *c, int *status);
+bool child_process_has_ended(const struct child_process *c, int *status);
 
 /* Closes its standard input and asks it to end; after grace_ms it and its whole group are
  * killed. Waits until it is gone, and closes our ends. Accepts an empty one. */

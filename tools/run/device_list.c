@@ -113,6 +113,17 @@ static void find_all(struct device_list *d, const char *visible, const char *roo
         memcpy(d->names[d->n++], "cpu", sizeof("cpu"));
 }
 
+/* "cpu", "cuda", "xpu:1": what torch.device() could take. */
+static bool is_torch_name(const char *name, size_t len)
+{
+    const size_t letters = strspn(name, "abcdefghijklmnopqrstuvwxyz");
+
+    if (letters == 0 || letters >= len)
+        return letters >= len;
+    return name[letters] == ':' && letters + 1 < len &&
+           letters + 1 + strspn(name + letters + 1, "0123456789") >= len;
+}
+
 static const char *add_named(struct device_list *d, const char *name, size_t len)
 {
     const size_t digits = strspn(name, "0123456789");
@@ -122,6 +133,8 @@ static const char *add_named(struct device_list *d, const char *name, size_t len
         return "a name is missing between its commas";
     if (len > DEVICE_NAME_CAP - 8)
         return "a name is too long";
+    if (!number && !is_torch_name(name, len))
+        return "a device is a number, cpu, or a name as cuda:0";
     if (d->n == DEVICES_MAX)
         return "has more than 64 devices";
     snprintf(d->names[d->n++], DEVICE_NAME_CAP, "%s%.*s", number ? "cuda:" : "", (int)len,

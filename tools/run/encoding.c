@@ -18,12 +18,6 @@
 #include "tools/cli/print.h"
 #include "vae_encode/status.h"
 
-static int out_of_memory(void)
-{
-    print_to_stderr("error: out of memory");
-    return EXIT_FAILED;
-}
-
 static int load_failed(const struct encoding *e, int rc)
 {
     if (rc != VAE_ENOMEM && rc != VAE_EIO)
@@ -54,7 +48,7 @@ static int start_children(struct encoding *e, struct shared_memory *memory)
         .memory = shared_memory_open(memory) ? memory->fd : 0};
     e->children = calloc(1, sizeof(*e->children));
     if (!e->children)
-        return out_of_memory();
+        return print_out_of_memory();
     return child_group_open(e->children, &e->of_children);
 }
 
@@ -278,7 +272,7 @@ static int complete(struct encoding *e)
         return rc;
     choose_tensors(e);
     e->id_offset = e->about.id_offset;
-    return derive_texts(e) == 0 ? 0 : out_of_memory();
+    return derive_texts(e) == 0 ? 0 : print_out_of_memory();
 }
 
 int encoding_open(struct encoding *e, const struct encoder_request *request,

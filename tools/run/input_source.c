@@ -171,7 +171,7 @@ static int wait_for_command(struct source *s, int *status)
 {
     struct pollfd cancel = {.fd = s->cancel_fd, .events = POLLIN};
 
-    while (!child_process_ended(&s->child, status))
+    while (!child_process_reap(&s->child, status))
         if (poll(&cancel, 1, WAIT_MS) > 0)
             return fail(s, INGEST_CANCELLED, "cancelled");
     return INGEST_OK;

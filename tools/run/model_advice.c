@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,13 +20,8 @@
 
 enum { MOST_NAMES = 12 };
 
+#define TOKENIZER_CONFIG "tokenizer_config.json"
 #define WEIGHTS "diffusion_pytorch_model.safetensors"
-
-static int no_memory(void)
-{
-    print_to_stderr("error: out of memory");
-    return EXIT_FAILED;
-}
 
 static bool ends_in(const char *path, const char *suffix)
 {
@@ -289,11 +285,11 @@ static int find_in_folder(const char *path, char **file)
     if (!name)
         name = single = single_file(path, ".tiktoken", &n);
     if (!name)
-        return n == 1 ? no_memory() : refuse_tokenizer_folder(path, n);
+        return n == 1 ? print_out_of_memory() : refuse_tokenizer_folder(path, n);
     if (asprintf(file, "%s/%s", path, name) < 0)
         *file = NULL;
     free(single);
-    return *file ? 0 : no_memory();
+    return *file ? 0 : print_out_of_memory();
 }
 
 int model_find_tokenizer(const char *path, char **file)
@@ -304,5 +300,27 @@ int model_find_tokenizer(const char *path, char **file)
     if (is_folder(path))
         return find_in_folder(path, file);
     *file = strdup(path);
-    return *file ? 0 : no_memory();
+    return *file ? 0 : print_out_of_memory();
+}
+
+char *model_eos_token(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const int len = is_folder(path) ? (int)strlen(path) : slash ? (int)(slash - path) : 0;
+    char *folder = len > 0 ? strndup(path, (size_t)len) : strdup(slash ? "/" : ".");
+    char *file = NULL, *piece = NULL;
+    json_t *config = NULL, *said;
+
+    if (folder && has_file(folder, TOKENIZER_CONFIG) &&
+        asprintf(&file, "%s/" TOKENIZER_CONFIG, folder) >= 0)
+        config = json_load_file(file, 0, NULL);
+    said = json_object_get(config, "eos_token");
+    if (json_is_object(said)) /* an added token, written whole */
+        said = json_object_get(said, "content");
+    if (json_is_string(said))
+        piece = strdup(json_string_value(said));
+    json_decref(config);
+    free(file);
+    free(folder);
+    return piece;
 }

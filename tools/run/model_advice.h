@@ -21,4 +21,9 @@ int model_check_folder(const char *option, const char *path, const char *part);
  * 0, or EXIT_USAGE or EXIT_FAILED, with *file NULL, where nothing is there. */
 int model_find_tokenizer(const char *path, char **file);
 
+/* What transformers would end a text with: the eos_token of a tokenizer_config.json in
+ * the folder `path`, or beside the file. Gives memory (release with free()), or NULL:
+ * there is none, or no memory for it. */
+char *model_eos_token(const char *path);
+
 #endif

@@ -14,13 +14,8 @@
 #include "tools/cli/exit_code.h"
 #include "tools/cli/options.h"
 #include "tools/cli/print.h"
+#include "tools/cli/shell_word.h"
 #include "tools/run/model_advice.h"
-
-static int no_memory(void)
-{
-    print_to_stderr("error: out of memory");
-    return EXIT_FAILED;
-}
 
 /* Takes in the file at `path`. */
 static int read_file(struct tokenization *t, const char *path)
@@ -37,7 +32,7 @@ static int read_file(struct tokenization *t, const char *path)
         rc = usage_error("--tokenizer %s: is larger than %d MiB", path,
                          TOKENIZER_MAX_FILE >> 20);
     else if (!(t->owned_bytes = malloc((size_t)st.st_size + 1)))
-        rc = no_memory();
+        rc = print_out_of_memory();
     else if (fread(t->owned_bytes, 1, (size_t)st.st_size, f) != (size_t)st.st_size)
         rc = ferror(f) ? model_cannot_open("--tokenizer", path, errno)
                        : usage_error("--tokenizer %s: became shorter", path);
@@ -81,12 +76,12 @@ static int read_named(const struct option_list *list, json_t **tokens)
             rc = usage_error("--special-token %s: is given twice", piece);
         else if (len > 0 &&
                  (!piece || json_object_set_new(*tokens, piece, json_integer(id)) != 0))
-            rc = no_memory();
+            rc = print_out_of_memory();
         free(piece);
         if (rc != 0)
             return rc;
     }
-    return list->n > 0 && !*tokens ? no_memory() : 0;
+    return list->n > 0 && !*tokens ? print_out_of_memory() : 0;
 }
 
 /* What the file does not say: {"pattern": ..., "special_tokens": {piece: id}}, either
@@ -101,7 +96,7 @@ static int describe_options(struct tokenization *t, const struct tokenizer_choic
     options = json_pack("{s:s*, s:O*}", "pattern", c->pattern, "special_tokens", tokens);
     t->options = options ? shard_json_canonical(options) : NULL;
     json_decref(options);
-    return t->options ? 0 : no_memory();
+    return t->options ? 0 : print_out_of_memory();
 }
 
 static int open_file(struct tokenization *t, const struct tokenizer_choice *c,
@@ -122,7 +117,7 @@ static int open_file(struct tokenization *t, const struct tokenizer_choice *c,
     }
     free(named);
     if (rc == SHARD_ENOMEM)
-        return no_memory();
+        return print_out_of_memory();
     return rc == SHARD_OK ? 0
                           : usage_error("--tokenizer %s", tokenizer_why(t->tokenizer));
 }
@@ -161,7 +156,7 @@ static int describe_tables(struct tokenization *t)
 
     t->tables = tables ? shard_json_canonical(tables) : NULL;
     json_decref(tables);
-    return t->tables ? 0 : no_memory();
+    return t->tables ? 0 : print_out_of_memory();
 }
 
 /* How the file is called beside the shards. */
@@ -177,7 +172,7 @@ static int describe(struct tokenization *t)
     const char *kind = tokenizer_kind(t->tokenizer);
 
     if (sha256_hex(t->bytes, t->len, t->sha256) != 0)
-        return no_memory();
+        return print_out_of_memory();
     snprintf(t->file, sizeof(t->file), "tokenizer-%.12s.%s", t->sha256, suffix_of(kind));
     t->described = (struct shard_tokenizer){.present = true,
                                             .kind = kind,
@@ -195,9 +190,13 @@ static int choose_marker(const struct tokenization *t, const char *option,
                          const char *piece, int64_t otherwise, int64_t *id)
 {
     *id = piece ? tokenizer_piece_id(t->tokenizer, piece) : otherwise;
-    return piece && *id < 0
-               ? usage_error("%s %s: the tokenizer has no such piece", option, piece)
-               : 0;
+    if (!piece || *id >= 0)
+        return 0;
+    return usage_error("%s %s: the tokenizer has no such piece%s", option, piece,
+                       strcmp(t->described.kind, "tiktoken") == 0
+                           ? "; special tokens of a tiktoken file are named with "
+                             "--special-token PIECE=ID"
+                           : "");
 }
 
 /* As choose_marker(), of one that stands for an image. */
@@ -266,6 +265,28 @@ int tokenization_open(struct tokenization *t, const struct text_options *o)
     t->described.tables = t->tables;
     t->described.options = t->options;
     return rc == 0 ? choose_markers(t, o) : rc;
+}
+
+void tokenization_warn(const struct tokenization *t, const char *path)
+{
+    char *eos, *word = NULL;
+
+    if (!t->tokenizer || t->described.bos >= 0 || t->described.eos >= 0)
+        return;
+    eos = path ? model_eos_token(path) : NULL;
+    if (eos && tokenizer_piece_id(t->tokenizer, eos) >= 0)
+        word = shell_word(eos);
+    if (word)
+        print_to_stderr(
+            "warning: the tokenizer's file names no BOS and no EOS, so that "
+            "nothing will part one text from the next: --eos %s is what "
+            "tokenizer_config.json, which is not read for it, ends texts with",
+            word);
+    else
+        print_to_stderr("warning: the tokenizer's file names no BOS and no EOS, so that "
+                        "nothing will part one text from the next (see --eos)");
+    free(word);
+    free(eos);
 }
 
 void tokenization_close(struct tokenization *t)

@@ -31,6 +31,11 @@ struct tokenization {
  * after explaining on stderr. Release with tokenization_close() in either case; *t is not
  * to be moved. */
 int tokenization_open(struct tokenization *t, const struct text_options *o);
+
+/* Says on stderr where texts will have neither BOS nor EOS, with what may be meant.
+ * `path`: --tokenizer's, or NULL. */
+void tokenization_warn(const struct tokenization *t, const char *path);
+
 void tokenization_close(struct tokenization *t);
 
 #endif

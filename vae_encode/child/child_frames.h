@@ -75,7 +75,7 @@ struct child_tensor {
     uint32_t dtype;
     uint32_t n_dims;
     uint32_t dims[ENCODER_MAX_DIMS]; /* of one image */
-    const unsigned char *data;       /* lent by the payload; (n, dims) */
+    const unsigned char *data;       /* lent by the payload; (n, dims); not aligned */
     uint64_t n_bytes;                /* of all images */
 };
 

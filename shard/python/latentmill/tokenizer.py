@@ -182,8 +182,11 @@ def _read(path: Path) -> bytes:
 
 
 def _find(path: Path) -> Path:
-    """The file that a path stands for."""
+    """The file that a path stands for. Errors have prepare's words."""
     if not path.is_dir():
+        if not path.exists() and not path.is_absolute() and len(path.parts) == 2 and not path.parent.is_dir():
+            raise FileNotFoundError(f"{path}: No such file or directory; if it is a model of the Hugging Face hub, "
+                                    f"download it first: hf download {path} tokenizer.json --local-dir {path.name}")
         return path
     for name in ("tokenizer.json", "tokenizer.model"):
         if (path / name).is_file():
@@ -191,4 +194,8 @@ def _find(path: Path) -> Path:
     files = sorted(path.glob("*.tiktoken"))
     if len(files) == 1:
         return files[0]
-    raise FileNotFoundError(f"{path}: there is no tokenizer.json, no tokenizer.model and not one .tiktoken file in it")
+    if files:
+        raise FileNotFoundError(f"{path}: has {len(files)} .tiktoken files; name one of them")
+    names = ", ".join(sorted(file.name for file in path.iterdir())[:12])
+    raise FileNotFoundError(f"{path}: is a folder without tokenizer.json, tokenizer.model or a .tiktoken file. "
+                            f"In it: {names or 'nothing'}")

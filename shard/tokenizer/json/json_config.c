@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shard/status.h"
@@ -148,6 +149,19 @@ static bool bool_of(struct json_config *c, const json_t *value, const char *key)
     if (value != NULL && !json_is_boolean(value))
         refuse_member(c, key, "must be true or false");
     return value != NULL && json_is_true(value);
+}
+
+char *json_config_copy_string(struct json_config *c, const json_t *object,
+                              const char *key, size_t *len)
+{
+    const char *text = json_config_string(c, object, key, len);
+    char *copy = text != NULL ? malloc(*len + 1) : NULL;
+
+    if (copy != NULL)
+        memcpy(copy, text, *len + 1);
+    else if (text != NULL)
+        json_config_no_memory(c);
+    return copy;
 }
 
 bool json_config_bool(struct json_config *c, const json_t *object, const char *key)

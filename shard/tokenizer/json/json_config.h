@@ -46,6 +46,10 @@ const char *json_config_string(struct json_config *c, const json_t *object,
 /* The same; NULL also where it is absent or null. */
 const char *json_config_string_or_null(struct json_config *c, const json_t *object,
                                        const char *key, size_t *len);
+/* The same as json_config_string(), copied: gives memory, with a NUL behind its *len
+ * bytes (release with free()). */
+char *json_config_copy_string(struct json_config *c, const json_t *object,
+                              const char *key, size_t *len);
 bool json_config_bool(struct json_config *c, const json_t *object, const char *key);
 bool json_config_bool_or(struct json_config *c, const json_t *object, const char *key,
                          bool absent);

@@ -49,20 +49,6 @@ static void read_form(struct json_config *c, struct step *s, enum normal_form_ki
         json_config_no_memory(c);
 }
 
-static void read_content(struct json_config *c, const json_t *object, const char *key,
-                         struct step *s)
-{
-    const char *content = json_config_string(c, object, key, &s->content_len);
-
-    if (content == NULL)
-        return;
-    s->content = malloc(s->content_len + 1);
-    if (s->content == NULL)
-        json_config_no_memory(c);
-    else
-        memcpy(s->content, content, s->content_len + 1);
-}
-
 /* A string's matches are as long as it is; those of an expression may be empty, before
  * each byte. */
 static uint32_t growth_of(const json_t *object, size_t content_len)
@@ -83,7 +69,7 @@ static void read_replace(struct json_config *c, const json_t *object, struct ste
     s->kind = STEP_REPLACE;
     json_config_only(c, object, members);
     s->pattern = json_pattern_open(c, object);
-    read_content(c, object, "content", s);
+    s->content = json_config_copy_string(c, object, "content", &s->content_len);
     s->growth = growth_of(object, s->content_len);
 }
 
@@ -93,7 +79,7 @@ static void read_prepend(struct json_config *c, const json_t *object, struct ste
 
     s->kind = STEP_PREPEND;
     json_config_only(c, object, members);
-    read_content(c, object, "prepend", s);
+    s->content = json_config_copy_string(c, object, "prepend", &s->content_len);
 }
 
 static void read_strip(struct json_config *c, const json_t *object, struct step *s)

@@ -67,20 +67,6 @@ void text_decoder_strings_free(struct text_decoder_strings *s)
     *s = (struct text_decoder_strings){.n = 0};
 }
 
-static void read_content(struct json_config *c, const json_t *object, const char *key,
-                         struct step *s)
-{
-    const char *content = json_config_string(c, object, key, &s->content_len);
-
-    if (content == NULL)
-        return;
-    s->content = malloc(s->content_len + 1);
-    if (s->content == NULL)
-        json_config_no_memory(c);
-    else
-        memcpy(s->content, content, s->content_len + 1);
-}
-
 static void read_simple(struct json_config *c, const json_t *object)
 {
     static const char *const members[] = {"type", NULL};
@@ -102,7 +88,7 @@ static void read_replace(struct json_config *c, const json_t *object, struct ste
 
     json_config_only(c, object, members);
     s->pattern = json_pattern_open(c, object);
-    read_content(c, object, "content", s);
+    s->content = json_config_copy_string(c, object, "content", &s->content_len);
 }
 
 static void read_strip(struct json_config *c, const json_t *object, struct step *s)
@@ -110,7 +96,7 @@ static void read_strip(struct json_config *c, const json_t *object, struct step 
     static const char *const members[] = {"type", "content", "start", "stop", NULL};
 
     json_config_only(c, object, members);
-    read_content(c, object, "content", s);
+    s->content = json_config_copy_string(c, object, "content", &s->content_len);
     s->start = json_config_integer(c, object, "start", INT32_MAX);
     s->stop = json_config_integer(c, object, "stop", INT32_MAX);
 }
@@ -123,7 +109,7 @@ static void read_metaspace(struct json_config *c, const json_t *object, struct s
     size_t len;
 
     json_config_only(c, object, members);
-    read_content(c, object, "replacement", s);
+    s->content = json_config_copy_string(c, object, "replacement", &s->content_len);
     const char *scheme = json_config_string_or_null(c, object, "prepend_scheme", &len);
     const bool prefix = json_config_bool_or(c, object, "add_prefix_space", true);
     s->keep_first = scheme != NULL ? strcmp(scheme, "never") == 0 : !prefix;
@@ -134,7 +120,7 @@ static void read_bpe_decoder(struct json_config *c, const json_t *object, struct
     static const char *const members[] = {"type", "suffix", NULL};
 
     json_config_only(c, object, members);
-    read_content(c, object, "suffix", s);
+    s->content = json_config_copy_string(c, object, "suffix", &s->content_len);
 }
 
 static void read_step(struct json_config *c, const json_t *object, void *to)

@@ -190,7 +190,10 @@ static int open_json(void **state, const void *bytes, size_t len,
         return SHARD_ENOMEM;
     if (options->pattern != NULL || options->n_named > 0) {
         snprintf(why->text, sizeof(why->text),
-                 "a tokenizer.json has its own pattern and special tokens");
+                 "is a tokenizer.json, which has its own pattern and special tokens: "
+                 "leave %s away",
+                 options->pattern != NULL ? "the pattern (--pattern)"
+                                          : "those named (--special-token)");
         return SHARD_EINVAL;
     }
     s->special = options->special_tokens;

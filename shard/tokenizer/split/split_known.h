@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * shard/tokenizer/split/split_known.h - internal to shard/: patterns that are matched by
- * hand.
- */
+ * hand. Some have names for --pattern; the others are spelled in tokenizer.json files. */
 #ifndef SHARD_TOKENIZER_SPLIT_SPLIT_KNOWN_H
 #define SHARD_TOKENIZER_SPLIT_SPLIT_KNOWN_H
 
@@ -21,11 +20,12 @@ split_matcher *split_known(const char *pattern);
 /* Spelling number i of those that have a matcher; NULL: there are no more. */
 const char *split_known_pattern(size_t i);
 
-/* Of patterns, for people. */
-#define SPLIT_PATTERN_NAMES "gpt2, cl100k, o200k, llama3, qwen2, emu3"
+/* Of patterns, for people: ours and tiktoken's own. */
+#define SPLIT_PATTERN_NAMES                                                              \
+    "gpt2, cl100k, o200k, llama3, qwen2, emu3, r50k_base, p50k_base, cl100k_base, "      \
+    "o200k_base"
 
-/* The pattern that one of those names, or of tiktoken's own (cl100k_base, o200k_base,
- * r50k_base, p50k_base), stands for; NULL: unknown. */
+/* The pattern that one of those names stands for; NULL: unknown. */
 const char *split_pattern_named(const char *name);
 
 #endif

@@ -105,13 +105,19 @@ static int add_named(struct tiktoken *t, const struct tokenizer_named *named,
                  named->id, highest);
         return SHARD_EINVAL;
     }
-    if (len > 0 && pieces_get(t->pieces, named->id, &taken) == NULL)
+    const char *owner = pieces_get(t->pieces, named->id, &taken);
+    if (owner == NULL)
+        owner = pieces_get(t->named, named->id, &taken);
+    if (len > 0 && owner == NULL)
         rc = pieces_add(t->named, named->id, named->name, len);
-    if (rc == SHARD_EINVAL)
+    if (rc == SHARD_EINVAL && owner != NULL)
         snprintf(why->text, sizeof(why->text),
-                 "the special token %.100s=%u is empty or has an id or a name that is "
-                 "taken",
-                 named->name, named->id);
+                 "the special token %.100s=%u: the id is that of the piece %.*s",
+                 named->name, named->id, taken < 100 ? (int)taken : 100, owner);
+    else if (rc == SHARD_EINVAL)
+        snprintf(why->text, sizeof(why->text), "the special token %.100s=%u %s",
+                 named->name, named->id,
+                 len > 0 ? "has the name of another" : "has an empty name");
     if (rc != SHARD_OK)
         return rc;
     t->begins_named[(unsigned char)named->name[0]] = true;
