@@ -71,7 +71,8 @@ static struct shard_buffer matches(const char *pattern, const char *in, size_t l
     size_t start = 0, end = 0;
     int rc;
 
-    assert_int_equal(split_regex_open(&r, pattern, why, sizeof(why)), SHARD_OK);
+    assert_int_equal(split_regex_open(&r, pattern, SPLIT_ONIGURUMA, why, sizeof(why)),
+                     SHARD_OK);
     struct split_regex_worker *w = split_regex_worker_new(r);
     assert_non_null(w);
     split_regex_begin(w);
@@ -148,8 +149,9 @@ static void refuses_what_may_differ(void **state)
     for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
         struct split_regex *r;
         char why[256] = "";
-        assert_int_equal(split_regex_open(&r, patterns[i][0], why, sizeof(why)),
-                         SHARD_EMODEL);
+        assert_int_equal(
+            split_regex_open(&r, patterns[i][0], SPLIT_ONIGURUMA, why, sizeof(why)),
+            SHARD_EMODEL);
         assert_null(r);
         if (strstr(why, patterns[i][1]) == NULL)
             fail_msg("%s: %s", patterns[i][0], why);
@@ -167,7 +169,8 @@ static void refuses_deep_nesting(void **state)
         char pattern[1001];
         memset(pattern, brackets[k], 1000);
         pattern[1000] = '\0';
-        assert_int_equal(split_regex_open(&r, pattern, why, sizeof(why)), SHARD_EMODEL);
+        assert_int_equal(split_regex_open(&r, pattern, SPLIT_ONIGURUMA, why, sizeof(why)),
+                         SHARD_EMODEL);
         assert_non_null(strstr(why, "nested too deep"));
     }
 }
@@ -181,8 +184,9 @@ static void backtracking_ends(void **state)
     size_t start = 0, end = 0;
 
     (void)state;
-    assert_int_equal(split_regex_open(&r, "(?:(?:a|aa)+)+b|c", why, sizeof(why)),
-                     SHARD_OK);
+    assert_int_equal(
+        split_regex_open(&r, "(?:(?:a|aa)+)+b|c", SPLIT_ONIGURUMA, why, sizeof(why)),
+        SHARD_OK);
     struct split_regex_worker *w = split_regex_worker_new(r);
     assert_int_equal(split_regex_next(w, long_text, sizeof(long_text) - 1, &start, &end),
                      SHARD_EMATCH);
@@ -208,8 +212,9 @@ static void a_text_has_a_limit(void **state)
     (void)state;
     assert_non_null(digits);
     memset(digits, '7', N);
-    assert_int_equal(split_regex_open(&r, "(?=(\\d{3})+(?!\\d))", why, sizeof(why)),
-                     SHARD_OK);
+    assert_int_equal(
+        split_regex_open(&r, "(?=(\\d{3})+(?!\\d))", SPLIT_ONIGURUMA, why, sizeof(why)),
+        SHARD_OK);
     struct split_regex_worker *w = split_regex_worker_new(r);
     while ((rc = split_regex_next(w, digits, N, &start, &end)) == SHARD_OK)
         ;
@@ -232,7 +237,8 @@ static void a_text_may_be_left(void **state)
     size_t start = 0, end = 0;
 
     (void)state;
-    assert_int_equal(split_regex_open(&r, "x*", why, sizeof(why)), SHARD_OK);
+    assert_int_equal(split_regex_open(&r, "x*", SPLIT_ONIGURUMA, why, sizeof(why)),
+                     SHARD_OK);
     struct split_regex_worker *w = split_regex_worker_new(r);
     split_regex_begin(w);
     assert_int_equal(split_regex_next(w, "ab", 2, &start, &end), SHARD_OK);

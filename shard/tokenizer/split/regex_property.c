@@ -114,3 +114,28 @@ bool regex_property(const char *name, bool negated, char *out, size_t cap)
                            found != NULL ? "" : "sc:", found != NULL ? found : name);
     return n > 0 && (size_t)n < cap;
 }
+
+const char *regex_ascii_class(const char *name)
+{
+    static const char *const classes[][2] = {
+        {"alnum", "0-9A-Za-z"},
+        {"alpha", "A-Za-z"},
+        {"ascii", "\\x{0}-\\x{7F}"},
+        {"blank", "\\x{9} "},
+        {"cntrl", "\\x{0}-\\x{1F}\\x{7F}"},
+        {"digit", "0-9"},
+        {"graph", "!-~"},
+        {"lower", "a-z"},
+        {"print", " -~"},
+        {"punct", "!-/:-@\\x{5B}-`{-~"},
+        {"space", "\\x{9}-\\x{D} "},
+        {"upper", "A-Z"},
+        {"word", "0-9A-Z_a-z"},
+        {"xdigit", "0-9A-Fa-f"},
+    };
+
+    for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++)
+        if (strcmp(classes[i][0], name) == 0)
+            return classes[i][1];
+    return NULL;
+}

@@ -12,4 +12,7 @@
  * False: it is neither. */
 bool regex_property(const char *name, bool negated, char *out, size_t cap);
 
+/* The members of Rust's [:name:], of ASCII alone; NULL: there is no such class. */
+const char *regex_ascii_class(const char *name);
+
 #endif

@@ -73,7 +73,8 @@ static int compile(struct split_regex *r, const struct shard_buffer *spelled, ch
     return error == PCRE2_ERROR_NOMEMORY ? SHARD_ENOMEM : SHARD_OK;
 }
 
-int split_regex_open(struct split_regex **out, const char *pattern, char *why, size_t cap)
+int split_regex_open(struct split_regex **out, const char *pattern,
+                     enum split_syntax syntax, char *why, size_t cap)
 {
     struct shard_buffer spelled = {NULL, 0, 0};
     struct split_regex *r = calloc(1, sizeof(*r));
@@ -87,7 +88,7 @@ int split_regex_open(struct split_regex **out, const char *pattern, char *why, s
         rc = SHARD_EMODEL;
         goto out;
     }
-    rc = regex_translate(pattern, strlen(pattern), &spelled, why, cap);
+    rc = regex_translate(pattern, strlen(pattern), syntax, &spelled, why, cap);
     if (rc == SHARD_OK)
         rc = compile(r, &spelled, why, cap);
 out:
