@@ -483,6 +483,21 @@ static void refuses_by_path(void **state)
          "pre_tokenizer: replacement must be one character"},
         {"{\"post_processor\":{\"type\":\"Other\"}," MODEL "}",
          "post_processor.type: \"Other\" is not supported"},
+        {"{\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"c\",3],\"cls\":["
+         "\"<s>\",33]}," MODEL "}",
+         "post_processor.cls: the id 33 names no piece"},
+        {"{\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":[\"c\",\"3\"],"
+         "\"cls\":[\"<s>\",8]}," MODEL "}",
+         "post_processor.sep: its id must be a whole number"},
+        {"{\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":"
+         "\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\","
+         "\"type_id\":0}}],\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[8,99]}}"
+         "}]}," MODEL "}",
+         "post_processor.processors[0].special_tokens.<s>.ids: the id 99 names no piece"},
+        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{"
+         "\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}}],\"special_tokens\":{}}," MODEL
+         "}",
+         "post_processor.special_tokens: has no \"<s>\", which the template names"},
         {"{\"decoder\":{\"type\":\"WordPiece\"}," MODEL "}",
          "decoder.type: \"WordPiece\" is not supported"},
         {"{\"added_tokens\":[" TOKEN(99, "<x>", PLAIN) "]," MODEL "}",

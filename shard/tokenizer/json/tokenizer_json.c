@@ -171,8 +171,8 @@ static void read_file(struct json_config *c, const json_t *root, struct state *s
     if (c->rc == SHARD_OK)
         read_model(c, root, s);
     if (c->rc == SHARD_OK)
-        post_processor_read(c, json_object_get(root, "post_processor"), &about->bos,
-                            &about->eos);
+        post_processor_read(c, json_object_get(root, "post_processor"), s->pieces,
+                            &about->bos, &about->eos);
     if (c->rc == SHARD_OK)
         s->decoder = text_decoder_read(c, json_object_get(root, "decoder"));
     if (c->rc == SHARD_OK && pieces_end(s->pieces) == 0)
