@@ -228,7 +228,40 @@ static void a_text_has_a_limit(void **state)
     free(digits);
 }
 
-/* A million equal characters are one match for each of the usual patterns. */
+/* A lookahead that goes through all that follows, at each place: no step for PCRE2. Where
+ * it ends soon, a long text is not too much. */
+static void lookaheads_are_limited(void **state)
+{
+    static const char *const patterns[] = {"(?=.*z)a", "(?=[^z]*z)a", "(?![^z]*+z)a|b",
+                                           "a(?=a{2,}$)"};
+    enum { N = 200000 };
+    char *run = malloc(N), why[256];
+    struct split_regex *r;
+
+    (void)state;
+    assert_non_null(run);
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
+        assert_int_equal(
+            split_regex_open(&r, patterns[i], SPLIT_ONIGURUMA, why, sizeof(why)),
+            SHARD_OK);
+        struct split_regex_worker *w = split_regex_worker_new(r);
+        memset(run, 'a', N);
+        for (int twice = 0; twice < 2; twice++) {
+            size_t start = 0, end = 0;
+            int rc;
+            split_regex_begin(w);
+            while ((rc = split_regex_next(w, run, N, &start, &end)) == SHARD_OK)
+                ;
+            assert_int_equal(rc, twice == 0 ? SHARD_EMATCH : SHARD_EOF);
+            for (size_t at = 9; at < N; at += 10)
+                memcpy(run + at - 1, "z\n", 2);
+        }
+        split_regex_worker_free(w);
+        split_regex_close(r);
+    }
+    free(run);
+}
+
 /* Nothing is left of a text that was not gone through. */
 static void a_text_may_be_left(void **state)
 {
@@ -251,6 +284,7 @@ static void a_text_may_be_left(void **state)
     split_regex_close(r);
 }
 
+/* A million equal characters are one match for each of the usual patterns. */
 static void long_runs_match(void **state)
 {
     enum { N = 1000000 };
@@ -281,8 +315,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_as_oniguruma), cmocka_unit_test(refuses_what_may_differ),
         cmocka_unit_test(refuses_deep_nesting), cmocka_unit_test(backtracking_ends),
-        cmocka_unit_test(a_text_has_a_limit),   cmocka_unit_test(long_runs_match),
-        cmocka_unit_test(a_text_may_be_left),
+        cmocka_unit_test(a_text_has_a_limit),   cmocka_unit_test(lookaheads_are_limited),
+        cmocka_unit_test(long_runs_match),      cmocka_unit_test(a_text_may_be_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,8 +57,9 @@ struct translation {
     size_t len, at;
     bool fancy;                       /* fancy-regex's syntax, not Oniguruma's */
     bool caseless, dot_all, of_lines; /* of_lines: ^ and $ are; fancy-regex's alone */
-    uint32_t before; /* the literal just before, in lower case; 0: none */
-    unsigned depth;
+    uint32_t before;        /* the literal just before, in lower case; 0: none */
+    unsigned depth, aheads; /* of groups and classes; of lookaheads alone */
+    bool scans;
     char *why;
     size_t cap;
     int rc;
@@ -580,7 +581,9 @@ static bool read_group(struct translation *t, struct shard_buffer *out)
             continue;
         put(t, out, "(");
         put(t, out, looks[i]);
+        t->aheads += i < 2;
         read_group_rest(t, out);
+        t->aheads -= i < 2;
         return false;
     }
     if (skip(t, "?>")) {
@@ -723,6 +726,7 @@ static void read_interval(struct translation *t, struct shard_buffer *out, size_
         snprintf(spelled, sizeof(spelled), "{%u,%u}", least, most);
     else
         snprintf(spelled, sizeof(spelled), "{%u,}", least);
+    t->scans = t->scans || (!high && t->aheads > 0);
     put(t, out, spelled);
     if (t->fancy && starts(t, "+")) {
         put(t, out, "+");
@@ -759,6 +763,7 @@ static void read_quantifiers(struct translation *t, struct shard_buffer *out, si
             read_interval(t, out, from);
             continue;
         }
+        t->scans = t->scans || (quantifier != '?' && t->aheads > 0);
         put_bytes(t, out, &quantifier, 1);
         if (starts(t, "?") || starts(t, "+"))
             put_bytes(t, out, &t->pattern[t->at++], 1);
@@ -782,7 +787,7 @@ static void read_branches(struct translation *t, struct shard_buffer *out)
 }
 
 int regex_translate(const char *pattern, size_t len, enum split_syntax syntax,
-                    struct shard_buffer *out, char *why, size_t cap)
+                    struct shard_buffer *out, bool *scans, char *why, size_t cap)
 {
     struct translation t = {.pattern = (const unsigned char *)pattern,
                             .len = len,
@@ -796,5 +801,6 @@ int regex_translate(const char *pattern, size_t len, enum split_syntax syntax,
         read_branches(&t, out);
     if (t.rc >= 0 && t.at < t.len)
         refuse(&t, "a bracket closes no group");
+    *scans = t.scans;
     return t.rc;
 }
