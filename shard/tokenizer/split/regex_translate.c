@@ -36,21 +36,9 @@
 #include "shard/status.h"
 #include "shard/tokenizer/code_point.h"
 #include "shard/tokenizer/split/regex_property.h"
+#include "shard/tokenizer/split/regex_sets.h"
 
 enum { MAX_DEPTH = 50, MAX_REPEAT = 1000, MAX_PATTERN = 1 << 16 };
-
-/* Oniguruma's sets, as members of a class. \w outside of classes, and \b, have some
- * numbers of Latin-1 besides. */
-static const char white[] = "\\x{9}-\\x{D} \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}"
-                            "\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}";
-static const char black[] = "\\x{0}-\\x{8}\\x{E}-\\x{1F}!-\\x{84}\\x{86}-\\x{9F}"
-                            "\\x{A1}-\\x{167F}\\x{1681}-\\x{1FFF}\\x{200B}-\\x{2027}"
-                            "\\x{202A}-\\x{202E}\\x{2030}-\\x{205E}\\x{2060}-\\x{2FFF}"
-                            "\\x{3001}-\\x{10FFFF}";
-#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
-static const char word_in_class[] = WORD;
-static const char word[] = WORD "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
-static const char fancy_word[] = WORD "\\x{200C}\\x{200D}";
 
 struct translation {
     const unsigned char *pattern;
@@ -433,6 +421,8 @@ static void read_member(struct translation *t, struct operand *o, bool first)
         return;
     }
     if (skip(t, "[")) {
+        if (t->caseless && !t->fancy && starts(t, "^"))
+            refuse(t, "[^...] in a class without regard to case is not supported");
         if (o->others.len > 0)
             put(t, &o->others, "|");
         read_class(t, &o->others);
@@ -500,6 +490,8 @@ static void read_class(struct translation *t, struct shard_buffer *out)
     while (t->rc >= 0 && !last) {
         struct operand o = {{NULL, 0, 0}, {NULL, 0, 0}};
         read_operand(t, &o);
+        if (t->caseless && !t->fancy && starts(t, "&&"))
+            refuse(t, "&& without regard to case is not supported");
         last = !skip(t, "&&");
         const bool plain = last && ahead.len == 0 && o.others.len == 0;
         if (plain) {
