@@ -21,6 +21,8 @@
     "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"c\":3,\" \":4,\"<\":5,\"s\":6,\">\":7,"       \
     "\"<s>\":8,\"<s\":9}"
 #define MERGES "\"merges\":[\"a b\",[\"<\",\"s\"],[\"<s\",\">\"]]"
+#define X10 "xxxxxxxxxx"
+#define X100 X10 X10 X10 X10 X10 X10 X10 X10 X10 X10
 #define MODEL "\"model\":{\"type\":\"BPE\"," VOCAB "," MERGES "}"
 #define TOKEN(id, content, flags) "{\"id\":" #id ",\"content\":\"" content "\"," flags "}"
 #define FLAGS(word, left, right, normalized, special)                                    \
@@ -521,12 +523,21 @@ static void refuses_by_path(void **state)
          "model.dropout: ids would depend on chance"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", "it has no pieces"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}",
-         "model.vocab: \"b\": its id must be"},
+         "model.vocab: \"b\": its id 0 is another piece's"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":262153},"
          "\"merges\":[]}}",
-         "model.vocab: \"b\": its id must be a number of 0 to 262152"},
+         "model.vocab: \"b\": its id must be a number of 0 to 262152 (of so many "
+         "pieces), not 262153"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":-1},\"merges\":[]}}",
-         "model.vocab: \"a\": its id must be"},
+         "model.vocab: \"a\": its id must be a number of 0 to"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":2.0},\"merges\":[]}}",
+         "model.vocab: \"a\": its id must be a whole number"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"\xe5\x90\xbe\xe8\xbc\xa9\\n\xc2\x85"
+         "\":-1},\"merges\":[]}}",
+         "model.vocab: \"\xe5\x90\xbe\xe8\xbc\xa9???\": its id"},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"" X100 "x\xe5\x90\xbe" X100 X100 X100
+         "\":-1},\"merges\":[]}}",
+         X100 "\": its id must be a number of 0 to 262148 (of so many pieces), not -1"},
         {"{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":[\"a b\",\"a z\"]}}",
          "model.merges[1]: \"z\" is no piece"},
         {"{\"model\":{\"type\":\"BPE\"," VOCAB ",\"merges\":[\"b a\"]}}",

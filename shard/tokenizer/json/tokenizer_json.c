@@ -128,7 +128,7 @@ static void read_head(struct json_config *c, const json_t *root)
     json_config_only(c, root, members);
     const char *version = json_config_string_or_null(c, root, "version", &len);
     if (version != NULL && strcmp(version, "1.0") != 0)
-        json_config_refuse(c, "version \"%s\" is not known", version);
+        json_config_refuse(c, "version \"%.100s\" is not known", version);
     json_config_null(c, root, "truncation", advice);
     json_config_null(c, root, "padding", advice);
 }
