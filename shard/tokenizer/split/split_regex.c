@@ -50,6 +50,18 @@ struct split_regex_worker {
     bool after_empty;           /* and it was empty: go on one character behind */
 };
 
+static const char *advice(int error)
+{
+    switch (error) {
+    case PCRE2_ERROR_LOOKBEHIND_NOT_FIXED_LENGTH:
+        return "; in (?<=...) and (?<!...) write each length as a branch of its own";
+    case PCRE2_ERROR_PATTERN_TOO_LARGE:
+        return "; shorten it, or lower the numbers in its {...}";
+    default:
+        return "";
+    }
+}
+
 static int fail(char *why, size_t cap, int error)
 {
     PCRE2_UCHAR words[128];
@@ -58,7 +70,8 @@ static int fail(char *why, size_t cap, int error)
         return SHARD_ENOMEM;
     if (pcre2_get_error_message(error, words, sizeof(words)) < 0)
         words[0] = '\0';
-    snprintf(why, cap, "the regular expression does not compile: %s", (char *)words);
+    snprintf(why, cap, "the regular expression does not compile: %s%s", (char *)words,
+             advice(error));
     return SHARD_EMODEL;
 }
 
