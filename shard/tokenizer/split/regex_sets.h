@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/split/regex_sets.h - internal to regex_translate.c: the sets of
- * Oniguruma and fancy-regex, as members of a class of PCRE2. */
+ * shard/tokenizer/split/regex_sets.h - internal to shard/: the sets of Oniguruma and
+ * fancy-regex, as members of a class of PCRE2, for regex_translate.c. */
 #ifndef SHARD_TOKENIZER_SPLIT_REGEX_SETS_H
 #define SHARD_TOKENIZER_SPLIT_REGEX_SETS_H
 

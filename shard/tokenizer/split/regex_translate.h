@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "shard/buffer.h"
-#include "shard/tokenizer/split/split.h"
+#include "shard/tokenizer/split/split_syntax.h"
 
 /* Adds the expression of `len` bytes of UTF-8 to out, for PCRE2_UTF | PCRE2_UCP and lines
  * that end in LF. Groups capture no more. *scans: a lookahead repeats something without

@@ -10,6 +10,8 @@
 
 #include <stddef.h>
 
+#include "shard/tokenizer/split/split_syntax.h"
+
 struct split;
 struct split_worker;
 
@@ -17,9 +19,6 @@ struct split_worker;
  * the matchers by hand know. */
 enum { SPLIT_VERSIONS_CAP = 128 };
 void split_versions(char out[SPLIT_VERSIONS_CAP]);
-
-/* How a regular expression is spelled: as tokenizer.json and as tiktoken have them. */
-enum split_syntax { SPLIT_ONIGURUMA, SPLIT_FANCY_REGEX };
 
 /* Opens a pattern, a regular expression.
  * Gives *out (release with split_close()), NULL on failure. SHARD_EMODEL: it cannot be

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "shard/tokenizer/split/char_classes.h"
-#include "shard/tokenizer/split/split.h"
+#include "shard/tokenizer/split/split_syntax.h"
 
 /* The first match in len bytes of UTF-8 that begins at or behind `at` (at < len: the end
  * of the match before, or 0). Gives *start; returns its end, or 0: there is none. No
