@@ -17,7 +17,7 @@ except ImportError as missing:
     sys.exit(77)
 
 import tokenizing
-from tokenizer_files import SPECIAL, TYPICAL, combinations, of_word_ends, replace, split, typical
+from tokenizer_files import CL100K_OWN, SPECIAL, TYPICAL, combinations, of_word_ends, replace, split, typical
 from tokenizers_referee import REJECTED, Referee
 from tokenizing import DATA, LONG, corpus, dump_json, encode, shortest, tell
 
@@ -107,7 +107,10 @@ def check_combinations(folder):
     print(f"{n} combinations", flush=True)
 
 
-def check_empty_matches(folder):
+def check_patterns(folder):
+    """Matches of nothing, and the pattern that tiktoken and tokenizers read differently."""
+    numbers = of_word_ends(split(CL100K_OWN), "1234567890ab ")
+    compare("tiktoken's cl100k", dump_json(folder / "numbers.json", numbers), ["12345678 ab", "1 12 123 1234 a12345"])
     dice = random.Random(12)
     texts = ["12 camelCase fooBar", "a bCamelCase", "a b", "1xyz", "1 xyz", *("".join(dice.choices("abB1 \n\u732b", k=9)) for _ in range(60))]
     for pattern in EMPTY:
@@ -137,7 +140,7 @@ def main():
         check_real(folder)
         check_typical(folder)
         check_combinations(folder)
-        check_empty_matches(folder)
+        check_patterns(folder)
         check_hypothesis(folder)
     return len(findings) > 0
 

@@ -71,7 +71,8 @@ static struct shard_buffer matches(const char *pattern, const char *in, size_t l
     size_t start = 0, end = 0;
     int rc;
 
-    assert_int_equal(split_regex_open(&r, pattern, why, sizeof(why)), SHARD_OK);
+    assert_int_equal(split_regex_open(&r, pattern, SPLIT_ONIGURUMA, why, sizeof(why)),
+                     SHARD_OK);
     struct split_regex_worker *w = split_regex_worker_new(r);
     assert_non_null(w);
     split_regex_begin(w);
@@ -106,6 +107,10 @@ static void refuses_what_may_differ(void **state)
         {"(?i:\xc3\x9f)", "without regard to case"},
         {"(?i:\\p{L})", "without regard to case"},
         {"(?i)[a\xc3\xa9]", "without regard to case"},
+        {"(?i:[[^a]b])", "at byte 6"},
+        {"(?i:[^[^a]])", "[^...] in a class"},
+        {"(?i)[b-c&&[^c]]", "&& without regard"},
+        {"(?i:[a-z&&b])", "&& without regard"},
         {"a(?i)b", "options that begin within"},
         {"(?<n>a)", "this kind of group"},
         {"(?s).", "this kind of group"},
@@ -118,7 +123,8 @@ static void refuses_what_may_differ(void **state)
         {"\\X", "\\X is not supported"},
         {"\\p{InGreek}", "property \"ingreek\""},
         {"\\p{Punct}", "property \"punct\""},
-        {"\\p{Nonesuch}", "does not compile"},
+        {"a\\p{Nonesuch}", "at byte 13 of the regular expression: the property "
+                           "\"nonesuch\""},
         {"[[:punct:]]", "[:punct:]"},
         {"\\pL", "\\p without"},
         {"\\p{L", "does not end"},
@@ -140,7 +146,8 @@ static void refuses_what_may_differ(void **state)
         {"a)", "closes no group"},
         {"a\\", "ends in a backslash"},
         {"[a\\", "ends in a backslash"},
-        {"(?<=a+)b", "does not compile"},
+        {"(?<=a+)b", "write each length as a branch"},
+        {"(?:(?:a{1000}b){1000}c){1000}", "; shorten it"},
         {"\xff", "not UTF-8"},
     };
 
@@ -148,8 +155,9 @@ static void refuses_what_may_differ(void **state)
     for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
         struct split_regex *r;
         char why[256] = "";
-        assert_int_equal(split_regex_open(&r, patterns[i][0], why, sizeof(why)),
-                         SHARD_EMODEL);
+        assert_int_equal(
+            split_regex_open(&r, patterns[i][0], SPLIT_ONIGURUMA, why, sizeof(why)),
+            SHARD_EMODEL);
         assert_null(r);
         if (strstr(why, patterns[i][1]) == NULL)
             fail_msg("%s: %s", patterns[i][0], why);
@@ -167,7 +175,8 @@ static void refuses_deep_nesting(void **state)
         char pattern[1001];
         memset(pattern, brackets[k], 1000);
         pattern[1000] = '\0';
-        assert_int_equal(split_regex_open(&r, pattern, why, sizeof(why)), SHARD_EMODEL);
+        assert_int_equal(split_regex_open(&r, pattern, SPLIT_ONIGURUMA, why, sizeof(why)),
+                         SHARD_EMODEL);
         assert_non_null(strstr(why, "nested too deep"));
     }
 }
@@ -181,8 +190,9 @@ static void backtracking_ends(void **state)
     size_t start = 0, end = 0;
 
     (void)state;
-    assert_int_equal(split_regex_open(&r, "(?:(?:a|aa)+)+b|c", why, sizeof(why)),
-                     SHARD_OK);
+    assert_int_equal(
+        split_regex_open(&r, "(?:(?:a|aa)+)+b|c", SPLIT_ONIGURUMA, why, sizeof(why)),
+        SHARD_OK);
     struct split_regex_worker *w = split_regex_worker_new(r);
     assert_int_equal(split_regex_next(w, long_text, sizeof(long_text) - 1, &start, &end),
                      SHARD_EMATCH);
@@ -208,8 +218,9 @@ static void a_text_has_a_limit(void **state)
     (void)state;
     assert_non_null(digits);
     memset(digits, '7', N);
-    assert_int_equal(split_regex_open(&r, "(?=(\\d{3})+(?!\\d))", why, sizeof(why)),
-                     SHARD_OK);
+    assert_int_equal(
+        split_regex_open(&r, "(?=(\\d{3})+(?!\\d))", SPLIT_ONIGURUMA, why, sizeof(why)),
+        SHARD_OK);
     struct split_regex_worker *w = split_regex_worker_new(r);
     while ((rc = split_regex_next(w, digits, N, &start, &end)) == SHARD_OK)
         ;
@@ -223,7 +234,40 @@ static void a_text_has_a_limit(void **state)
     free(digits);
 }
 
-/* A million equal characters are one match for each of the usual patterns. */
+/* A lookahead that goes through all that follows, at each place: no step for PCRE2. Where
+ * it ends soon, a long text is not too much. */
+static void lookaheads_are_limited(void **state)
+{
+    static const char *const patterns[] = {"(?=.*z)a", "(?=[^z]*z)a", "(?![^z]*+z)a|b",
+                                           "a(?=a{2,}$)"};
+    enum { N = 200000 };
+    char *run = malloc(N), why[256];
+    struct split_regex *r;
+
+    (void)state;
+    assert_non_null(run);
+    for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
+        assert_int_equal(
+            split_regex_open(&r, patterns[i], SPLIT_ONIGURUMA, why, sizeof(why)),
+            SHARD_OK);
+        struct split_regex_worker *w = split_regex_worker_new(r);
+        memset(run, 'a', N);
+        for (int twice = 0; twice < 2; twice++) {
+            size_t start = 0, end = 0;
+            int rc;
+            split_regex_begin(w);
+            while ((rc = split_regex_next(w, run, N, &start, &end)) == SHARD_OK)
+                ;
+            assert_int_equal(rc, twice == 0 ? SHARD_EMATCH : SHARD_EOF);
+            for (size_t at = 9; at < N; at += 10)
+                memcpy(run + at - 1, "z\n", 2);
+        }
+        split_regex_worker_free(w);
+        split_regex_close(r);
+    }
+    free(run);
+}
+
 /* Nothing is left of a text that was not gone through. */
 static void a_text_may_be_left(void **state)
 {
@@ -232,7 +276,8 @@ static void a_text_may_be_left(void **state)
     size_t start = 0, end = 0;
 
     (void)state;
-    assert_int_equal(split_regex_open(&r, "x*", why, sizeof(why)), SHARD_OK);
+    assert_int_equal(split_regex_open(&r, "x*", SPLIT_ONIGURUMA, why, sizeof(why)),
+                     SHARD_OK);
     struct split_regex_worker *w = split_regex_worker_new(r);
     split_regex_begin(w);
     assert_int_equal(split_regex_next(w, "ab", 2, &start, &end), SHARD_OK);
@@ -245,6 +290,7 @@ static void a_text_may_be_left(void **state)
     split_regex_close(r);
 }
 
+/* A million equal characters are one match for each of the usual patterns. */
 static void long_runs_match(void **state)
 {
     enum { N = 1000000 };
@@ -275,8 +321,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(matches_as_oniguruma), cmocka_unit_test(refuses_what_may_differ),
         cmocka_unit_test(refuses_deep_nesting), cmocka_unit_test(backtracking_ends),
-        cmocka_unit_test(a_text_has_a_limit),   cmocka_unit_test(long_runs_match),
-        cmocka_unit_test(a_text_may_be_left),
+        cmocka_unit_test(a_text_has_a_limit),   cmocka_unit_test(lookaheads_are_limited),
+        cmocka_unit_test(long_runs_match),      cmocka_unit_test(a_text_may_be_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

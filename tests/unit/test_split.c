@@ -66,8 +66,9 @@ static struct referee open_referee(const char *pattern)
     assert_non_null(r.code);
     pcre2_jit_compile(r.code, PCRE2_JIT_COMPLETE);
     r.data = pcre2_match_data_create_from_pattern(r.code, NULL);
-    assert_non_null(split_known(pattern));
-    assert_int_equal(split_open(&r.split, pattern, why, sizeof(why)), SHARD_OK);
+    assert_non_null(split_known(pattern, SPLIT_FANCY_REGEX));
+    assert_int_equal(split_open(&r.split, pattern, SPLIT_FANCY_REGEX, why, sizeof(why)),
+                     SHARD_OK);
     r.worker = split_worker_new(r.split);
     assert_non_null(r.worker);
     return r;
@@ -222,13 +223,16 @@ static void names_patterns(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        assert_non_null(split_known(split_pattern_named(names[i])));
+        assert_non_null(split_known(split_pattern_named(names[i]), SPLIT_FANCY_REGEX));
     assert_ptr_equal(split_pattern_named("cl100k_base"), split_pattern_named("cl100k"));
     assert_ptr_equal(split_pattern_named("o200k_base"), split_pattern_named("o200k"));
     assert_ptr_equal(split_pattern_named("r50k_base"), split_pattern_named("gpt2"));
     assert_ptr_equal(split_pattern_named("p50k_base"), split_pattern_named("gpt2"));
     assert_null(split_pattern_named("gpt3"));
-    assert_null(split_known("\\s"));
+    assert_null(split_known("\\s", SPLIT_FANCY_REGEX));
+    /* Its {1,3}+ is possessive for one of them only. */
+    assert_null(split_known(split_pattern_named("cl100k"), SPLIT_ONIGURUMA));
+    assert_non_null(split_known(split_pattern_named("gpt2"), SPLIT_ONIGURUMA));
 }
 
 int main(void)

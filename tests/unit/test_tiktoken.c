@@ -287,6 +287,12 @@ static void refuses_what_is_damaged(void **state)
             "f: line 2: its piece or its rank stands on an earlier line");
     refused("YQ== 0\nYQ== 1\n", &o, SHARD_EMODEL,
             "f: line 2: its piece or its rank stands on an earlier line");
+    refused("YQ== -1\nYg== 0\n", &o, SHARD_EMODEL,
+            "f: line 1 is not a piece in base64 and its rank");
+    refused("YQ== 3000000000", &o, SHARD_EMODEL,
+            "f: line 1 is not a piece in base64 and its rank");
+    refused("YQ= 0\r\n", &o, SHARD_EMODEL,
+            "f: line 1 is not a piece in base64 and its rank");
     refused("YQ== 0\nYg== 16777216\n", &o, SHARD_EMODEL,
             "f: line 2: the rank is above 262156, too far for so few lines");
     refused("YQ== 0\nYh== 1\n", &o, SHARD_EMODEL,

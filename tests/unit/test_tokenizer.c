@@ -111,6 +111,7 @@ static void refuses_what_is_no_model(void **state)
 
     (void)state;
     refused("", 0, "m: empty");
+    refused(" \n\n", 3, "m: empty");
     refused(
         text, sizeof(text) - 1,
         "m: no tokenizer.json, no tiktoken file and no SentencePiece model: bad field "

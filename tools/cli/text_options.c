@@ -23,8 +23,10 @@ void tokenizer_options_list(struct tokenizer_choice *o,
          "tokens, or a reject of the sample",
          special_tokens_names, 0, 0},
         {"pattern", OPTION_STRING, &o->pattern, "NAME|REGEX",
-         "how a tiktoken file's texts are cut into words: gpt2, cl100k, o200k, ...", NULL,
-         0, 0},
+         "how a tiktoken file's texts are cut into words: gpt2, cl100k, o200k, ..., or "
+         "a\n"
+         "regular expression in tiktoken's own syntax",
+         NULL, 0, 0},
         {"special-token", OPTION_LIST, &o->named, "PIECE=ID",
          "a special token of a tiktoken file; may be repeated", NULL, 0, 0},
     };

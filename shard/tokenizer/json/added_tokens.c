@@ -149,8 +149,8 @@ static void add_to_trie(struct json_config *c, struct added_tokens *a, size_t i,
                            other - 1, i);
     else if (rc < 0 || len == 0) {
         const size_t path = json_config_enter_at(c, i);
-        json_config_refuse(c, "content \"%s\" is %s once it is normalized", t->content,
-                           rc < 0 ? "too long" : "nothing");
+        json_config_refuse(c, "content \"%.100s\" is %s once it is normalized",
+                           t->content, rc < 0 ? "too long" : "nothing");
         json_config_leave(c, path);
     }
     a->n_plain[t->normalized] += !t->special;

@@ -18,6 +18,7 @@ static void read_vocab(struct json_config *c, const json_t *vocab, struct pieces
     const char *piece;
     size_t len;
     json_t *id;
+    int rc = SHARD_OK;
 
     if (!json_is_object(vocab)) {
         json_config_refuse(c, "must be an object");
@@ -25,17 +26,19 @@ static void read_vocab(struct json_config *c, const json_t *vocab, struct pieces
     }
     json_object_keylen_foreach((json_t *)vocab, piece, len, id)
     {
-        const json_int_t value = json_is_integer(id) ? json_integer_value(id) : -1;
-        int rc = SHARD_EINVAL;
-        if (value >= 0 && value <= highest)
-            rc = pieces_add(pieces, (uint32_t)value, piece, len);
-        if (rc == SHARD_ENOMEM)
+        const json_int_t value = json_integer_value(id);
+        if (!json_is_integer(id))
+            json_config_refuse(c, "\"%.100s\": its id must be a whole number", piece);
+        else if (value < 0 || value > highest)
+            json_config_refuse(c,
+                               "\"%.100s\": its id must be a number of 0 to %d (of so "
+                               "many pieces), not %lld",
+                               piece, (int)highest, (long long)value);
+        else if ((rc = pieces_add(pieces, (uint32_t)value, piece, len)) == SHARD_ENOMEM)
             json_config_no_memory(c);
         else if (rc < 0)
-            json_config_refuse(c,
-                               "\"%s\": its id must be a number of 0 to %d of its own "
-                               "(of so many pieces)",
-                               piece, (int)highest);
+            json_config_refuse(c, "\"%.100s\": its id %d is another piece's", piece,
+                               (int)value);
         if (c->rc < 0)
             return;
     }
@@ -227,7 +230,7 @@ static void read_unk(struct json_config *c, const json_t *object,
 
     m->unk = unk != NULL ? pieces_find(pieces, unk, len) : -1;
     if (unk != NULL && m->unk < 0 && m->byte_ids == NULL)
-        json_config_refuse(c, "\"%s\" is no piece of the vocabulary", unk);
+        json_config_refuse(c, "\"%.100s\" is no piece of the vocabulary", unk);
     json_config_leave(c, path);
 }
 

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "shard/status.h"
+#include "shard/tokenizer/code_point.h"
+#include "shard/valid_utf8.h"
 
 static void append(struct json_config *c, const char *words)
 {
@@ -19,11 +21,25 @@ static void append(struct json_config *c, const char *words)
         c->path_len = sizeof(c->path) - 1;
 }
 
-/* One line of printable ASCII. */
+/* The bytes of the character at `at` that may be shown; 0: it is none, as of one that was
+ * cut, or controls the terminal or the line. */
+static size_t shown(const char *at)
+{
+    const unsigned char lead = (unsigned char)*at;
+    const size_t n = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    size_t len;
+
+    if (strnlen(at, n) < n || !shard_utf8_valid(at, n))
+        return 0;
+    const uint32_t c = code_point_at((const unsigned char *)at, &len);
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ? 0 : n;
+}
+
+/* One line of UTF-8. */
 static void clean(char *words)
 {
-    for (; *words != '\0'; words++)
-        if ((unsigned char)*words < 0x20 || (unsigned char)*words >= 0x7f)
+    for (size_t n; *words != '\0'; words += n > 0 ? n : 1)
+        if ((n = shown(words)) == 0)
             *words = '?';
 }
 
@@ -254,7 +270,7 @@ int json_config_type(struct json_config *c, const json_t *object,
             return i;
     if (type != NULL) {
         const size_t before = json_config_enter(c, "type");
-        json_config_refuse(c, "\"%s\" is not supported", type);
+        json_config_refuse(c, "\"%.100s\" is not supported", type);
         json_config_leave(c, before);
     }
     return -1;

@@ -23,8 +23,8 @@ struct json_config {
     int rc; /* SHARD_OK, or of the first fault: SHARD_EMODEL or SHARD_ENOMEM */
 };
 
-/* Keeps "path: words", if there was no fault yet. Bytes of the file in the words end up
- * printable. */
+/* Keeps "path: words", if there was no fault yet. The words end up one line
+ * of UTF-8. */
 void json_config_refuse(struct json_config *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* No memory; the same. */

@@ -15,7 +15,7 @@ struct split *json_pattern_of(struct json_config *c, const char *regex)
 
     if (c->rc < 0)
         return NULL;
-    const int rc = split_open(&s, regex, why, sizeof(why));
+    const int rc = split_open(&s, regex, SPLIT_ONIGURUMA, why, sizeof(why));
     if (rc == SHARD_ENOMEM)
         json_config_no_memory(c);
     else if (rc < 0)

@@ -8,11 +8,13 @@
 
 #include <jansson.h>
 
+#include "shard/tokenizer/bpe/pieces.h"
 #include "shard/tokenizer/json/json_config.h"
 
 /* Reads the file's "post_processor", which may be null or absent: the one token that it
- * puts in front of a single text, and the one behind; -1: none, or several. */
-void post_processor_read(struct json_config *c, const json_t *value, int64_t *bos,
-                         int64_t *eos);
+ * puts in front of a single text, and the one behind; -1: none, or several. An id that
+ * names none of the pieces is a fault. */
+void post_processor_read(struct json_config *c, const json_t *value,
+                         const struct pieces *pieces, int64_t *bos, int64_t *eos);
 
 #endif

@@ -91,7 +91,7 @@ static enum behaviour read_behaviour(struct json_config *c, const json_t *object
             return (enum behaviour)i;
     if (name != NULL) {
         const size_t path = json_config_enter(c, "behavior");
-        json_config_refuse(c, "\"%s\" is not known", name);
+        json_config_refuse(c, "\"%.100s\" is not known", name);
         json_config_leave(c, path);
     }
     return ISOLATED;

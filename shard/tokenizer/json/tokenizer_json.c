@@ -128,7 +128,7 @@ static void read_head(struct json_config *c, const json_t *root)
     json_config_only(c, root, members);
     const char *version = json_config_string_or_null(c, root, "version", &len);
     if (version != NULL && strcmp(version, "1.0") != 0)
-        json_config_refuse(c, "version \"%s\" is not known", version);
+        json_config_refuse(c, "version \"%.100s\" is not known", version);
     json_config_null(c, root, "truncation", advice);
     json_config_null(c, root, "padding", advice);
 }
@@ -171,8 +171,8 @@ static void read_file(struct json_config *c, const json_t *root, struct state *s
     if (c->rc == SHARD_OK)
         read_model(c, root, s);
     if (c->rc == SHARD_OK)
-        post_processor_read(c, json_object_get(root, "post_processor"), &about->bos,
-                            &about->eos);
+        post_processor_read(c, json_object_get(root, "post_processor"), s->pieces,
+                            &about->bos, &about->eos);
     if (c->rc == SHARD_OK)
         s->decoder = text_decoder_read(c, json_object_get(root, "decoder"));
     if (c->rc == SHARD_OK && pieces_end(s->pieces) == 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shard/tokenizer/split/regex_property.h"
 
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -101,6 +103,18 @@ static bool no_script(const char *name)
            strncmp(name, "ins", 3) != 0;
 }
 
+/* Whether PCRE2 has it; true where there is no memory to ask. */
+static bool is_known(const char *spelled)
+{
+    int error = 0;
+    PCRE2_SIZE at;
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)spelled, PCRE2_ZERO_TERMINATED,
+                                     PCRE2_UTF | PCRE2_UCP, &error, &at, NULL);
+
+    pcre2_code_free(code);
+    return error != PCRE2_ERROR_UNKNOWN_UNICODE_PROPERTY;
+}
+
 bool regex_property(const char *name, bool negated, char *out, size_t cap)
 {
     const char *found = NULL;
@@ -112,5 +126,30 @@ bool regex_property(const char *name, bool negated, char *out, size_t cap)
         return false;
     const int n = snprintf(out, cap, "\\%c{%s%s}", negated ? 'P' : 'p',
                            found != NULL ? "" : "sc:", found != NULL ? found : name);
-    return n > 0 && (size_t)n < cap;
+    return n > 0 && (size_t)n < cap && (found != NULL || is_known(out));
+}
+
+const char *regex_ascii_class(const char *name)
+{
+    static const char *const classes[][2] = {
+        {"alnum", "0-9A-Za-z"},
+        {"alpha", "A-Za-z"},
+        {"ascii", "\\x{0}-\\x{7F}"},
+        {"blank", "\\x{9} "},
+        {"cntrl", "\\x{0}-\\x{1F}\\x{7F}"},
+        {"digit", "0-9"},
+        {"graph", "!-~"},
+        {"lower", "a-z"},
+        {"print", " -~"},
+        {"punct", "!-/:-@\\x{5B}-`{-~"},
+        {"space", "\\x{9}-\\x{D} "},
+        {"upper", "A-Z"},
+        {"word", "0-9A-Z_a-z"},
+        {"xdigit", "0-9A-Fa-f"},
+    };
+
+    for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++)
+        if (strcmp(classes[i][0], name) == 0)
+            return classes[i][1];
+    return NULL;
 }

@@ -8,8 +8,11 @@
 #include <stddef.h>
 
 /* Writes PCRE2's spelling of a property by its name, in lower case without blanks,
- * hyphens and underscores: a general category, or what may be a script, which PCRE2 sees.
- * False: it is neither. */
+ * hyphens and underscores: a general category, or a script. False:
+ * it is neither, or one that PCRE2 does not know. */
 bool regex_property(const char *name, bool negated, char *out, size_t cap);
+
+/* The members of Rust's [:name:], of ASCII alone; NULL: there is no such class. */
+const char *regex_ascii_class(const char *name);
 
 #endif

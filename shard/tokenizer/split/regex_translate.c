@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/tokenizer/split/regex_translate.c - Oniguruma's syntax -> PCRE2's.
+ * shard/tokenizer/split/regex_translate.c - Oniguruma's and fancy-regex's syntaxes ->
+ * PCRE2's.
  *
- * A recursive descent over the pattern. What both spell alike is still written anew, so
- * that nothing passes which this file does not know. Where they differ:
+ * A recursive descent over the pattern. What all spell alike is still written anew, so
+ * that nothing passes which this file does not know. Where Oniguruma and PCRE2 differ:
  *
  *     \s \w \d \b      Oniguruma's sets, written out
  *     \h \v            a hexadecimal digit; a vertical tab
@@ -12,6 +13,15 @@
  *     \p{Han}          the script itself, without its extensions
  *     (?i:...)         ASCII literals and classes only, and none in which Oniguruma sees
  *                      one folded character ("ss", "fi", "st")
+ *
+ * Where fancy-regex, which hands what it can to Rust's regex, differs from Oniguruma:
+ *
+ *     \w \b            with the two join controls; the same within classes
+ *     ^ $              of the text, with (?m: of lines; (?s: is dotall
+ *     X{n,m}+          possessive; X{n}? is X{n}
+ *     [[:alpha:]]      of ASCII
+ *     (?i:...)         of all letters, each one for itself
+ *     \pL \u{E9} \xE9  are known; [a--b] and [a~~b] are operators: refused
  *
  * Refused: references, named groups, options that begin within a branch, \G \K \R \X,
  * callouts, absence, conditions. */
@@ -26,27 +36,18 @@
 #include "shard/status.h"
 #include "shard/tokenizer/code_point.h"
 #include "shard/tokenizer/split/regex_property.h"
+#include "shard/tokenizer/split/regex_sets.h"
 
 enum { MAX_DEPTH = 50, MAX_REPEAT = 1000, MAX_PATTERN = 1 << 16 };
-
-/* Oniguruma's sets, as members of a class. \w outside of classes, and \b, have some
- * numbers of Latin-1 besides. */
-static const char white[] = "\\x{9}-\\x{D} \\x{85}\\x{A0}\\x{1680}\\x{2000}-\\x{200A}"
-                            "\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{3000}";
-static const char black[] = "\\x{0}-\\x{8}\\x{E}-\\x{1F}!-\\x{84}\\x{86}-\\x{9F}"
-                            "\\x{A1}-\\x{167F}\\x{1681}-\\x{1FFF}\\x{200B}-\\x{2027}"
-                            "\\x{202A}-\\x{202E}\\x{2030}-\\x{205E}\\x{2060}-\\x{2FFF}"
-                            "\\x{3001}-\\x{10FFFF}";
-#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
-static const char word_in_class[] = WORD;
-static const char word[] = WORD "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
 
 struct translation {
     const unsigned char *pattern;
     size_t len, at;
-    bool caseless, dot_all;
-    uint32_t before; /* the literal just before, in lower case; 0: none */
-    unsigned depth;
+    bool fancy;                       /* fancy-regex's syntax, not Oniguruma's */
+    bool caseless, dot_all, of_lines; /* of_lines: ^ and $ are; fancy-regex's alone */
+    uint32_t before;        /* the literal just before, in lower case; 0: none */
+    unsigned depth, aheads; /* of groups and classes; of lookaheads alone */
+    bool scans;
     char *why;
     size_t cap;
     int rc;
@@ -151,7 +152,7 @@ static uint32_t lower(uint32_t c)
 
 static void put_literal(struct translation *t, struct shard_buffer *out, uint32_t c)
 {
-    if (t->caseless && (c >= 0x80 || folds(t->before, lower(c))))
+    if (t->caseless && !t->fancy && (c >= 0x80 || folds(t->before, lower(c))))
         refuse(t, "this letter without regard to case is not supported");
     t->before = lower(c);
     put_char(t, out, c);
@@ -192,18 +193,20 @@ static bool escaped_char(struct translation *t, uint32_t c, uint32_t *out)
         *out = (unsigned char)values[name - names];
         return true;
     }
-    if (c == 'x' && skip(t, "{")) {
+    if ((c == 'x' || (c == 'u' && t->fancy)) && skip(t, "{")) {
         *out = read_hex(t, 1, 8);
         if (!skip(t, "}"))
-            refuse(t, "\\x{...} does not end");
+            refuse(t, "\\%c{...} does not end", (char)c);
         return true;
     }
     if (c == 'x' || c == 'u') {
         *out = read_hex(t, c == 'x' ? 2 : 4, c == 'x' ? 2 : 4);
-        if (c == 'x' && *out >= 0x80)
+        if (c == 'x' && *out >= 0x80 && !t->fancy)
             refuse(t, "bytes (\\x80 to \\xFF) are not supported");
         return true;
     }
+    if (t->fancy && (c >= 0x80 || c == '<' || c == '>'))
+        return false;
     return c >= 0x80 || !((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z'));
 }
 
@@ -250,12 +253,31 @@ static void read_property(struct translation *t, struct shard_buffer *out, bool 
 {
     char name[48];
 
-    if (!skip(t, "{"))
-        refuse(t, "\\p without {name}");
-    if (skip(t, "^"))
-        negated = !negated;
-    read_name(t, "}", name);
+    const uint32_t letter = lower(peek(t, 0));
+
+    if (t->fancy && letter >= 'a' && letter <= 'z') {
+        snprintf(name, sizeof(name), "%c", (char)letter);
+        t->at++;
+    } else {
+        if (!skip(t, "{"))
+            refuse(t, "\\p without {name}");
+        if (!t->fancy && skip(t, "^"))
+            negated = !negated;
+        read_name(t, "}", name);
+    }
     put_property(t, out, name, negated);
+}
+
+/* The members of \w within classes. */
+static const char *word_in_class_of(const struct translation *t)
+{
+    return t->fancy ? fancy_word : word_in_class;
+}
+
+/* And outside of them, and of \b. */
+static const char *word_of(const struct translation *t)
+{
+    return t->fancy ? fancy_word : word;
 }
 
 /* A set that an escape names, as a member of a class. False: no set. */
@@ -280,7 +302,7 @@ static bool read_set(struct translation *t, struct shard_buffer *out, uint32_t c
     case 'w':
         if (t->caseless)
             refuse(t, "\\w without regard to case is not supported");
-        put(t, out, word_in_class);
+        put(t, out, word_in_class_of(t));
         return true;
     default:
         return false;
@@ -305,6 +327,22 @@ static void put_other(struct translation *t, struct operand *o, const char *open
     put(t, &o->others, close);
 }
 
+/* [:name:], of ASCII. */
+static void put_ascii(struct translation *t, struct operand *o, const char *name,
+                      bool negated)
+{
+    const char *members = regex_ascii_class(name);
+
+    if (members == NULL)
+        refuse(t, "the class [:%s:] is not supported", name);
+    else if (negated && t->caseless)
+        refuse(t, "[:^%s:] without regard to case is not supported", name);
+    else if (negated)
+        put_other(t, o, "[^", members, "]");
+    else
+        put(t, &o->plain, members);
+}
+
 /* [:name:], behind the first bracket and colon. */
 static void read_posix(struct translation *t, struct operand *o)
 {
@@ -312,7 +350,9 @@ static void read_posix(struct translation *t, struct operand *o)
     char name[48];
 
     read_name(t, ":]", name);
-    if (strcmp(name, "space") == 0)
+    if (t->fancy)
+        put_ascii(t, o, name, negated);
+    else if (strcmp(name, "space") == 0)
         put(t, &o->plain, negated ? black : white);
     else if (strcmp(name, "alnum") == 0 && !negated && !t->caseless)
         put(t, &o->plain, "\\p{Alphabetic}\\p{Nd}");
@@ -337,22 +377,30 @@ static bool read_class_char(struct translation *t, struct operand *o, uint32_t *
     if (escape && (*c == 'W' || *c == 'H')) {
         if (t->caseless)
             refuse(t, "\\%c without regard to case is not supported", (char)*c);
-        put_other(t, o, "[^", *c == 'W' ? word_in_class : "0-9A-Fa-f", "]");
+        put_other(t, o, "[^", *c == 'W' ? word_in_class_of(t) : "0-9A-Fa-f", "]");
         return false;
     }
     if (escape && read_set(t, &o->plain, *c))
         return false;
     if (escape && (*c == 'b' || !escaped_char(t, *c, c)))
         refuse(t, "this escape within a class is not supported");
-    if (t->caseless && *c >= 0x80)
+    if (t->caseless && *c >= 0x80 && !t->fancy)
         refuse(t, "this letter without regard to case is not supported");
     return t->rc >= 0;
+}
+
+/* Of sets, beside &&. */
+static bool at_operator(const struct translation *t)
+{
+    return t->fancy && (starts(t, "--") || starts(t, "~~"));
 }
 
 static void read_range_end(struct translation *t, struct operand *o, uint32_t from)
 {
     uint32_t to = 0;
 
+    if (at_operator(t))
+        refuse(t, "-- within a class is not supported; write \\-");
     t->at++; /* the hyphen */
     if (starts(t, "[") || !read_class_char(t, o, &to) || to < from) {
         refuse(t, "a range that ends in no character, or before it begins");
@@ -373,6 +421,8 @@ static void read_member(struct translation *t, struct operand *o, bool first)
         return;
     }
     if (skip(t, "[")) {
+        if (t->caseless && !t->fancy && starts(t, "^"))
+            refuse(t, "[^...] in a class without regard to case is not supported");
         if (o->others.len > 0)
             put(t, &o->others, "|");
         read_class(t, &o->others);
@@ -417,6 +467,8 @@ static void read_operand(struct translation *t, struct operand *o)
     bool first = true;
 
     while (more(t) && !starts(t, "]") && !starts(t, "&&")) {
+        if (at_operator(t))
+            refuse(t, "-- and ~~ within a class are not supported; write \\- and \\~");
         read_member(t, o, first);
         first = false;
     }
@@ -438,6 +490,8 @@ static void read_class(struct translation *t, struct shard_buffer *out)
     while (t->rc >= 0 && !last) {
         struct operand o = {{NULL, 0, 0}, {NULL, 0, 0}};
         read_operand(t, &o);
+        if (t->caseless && !t->fancy && starts(t, "&&"))
+            refuse(t, "&& without regard to case is not supported");
         last = !skip(t, "&&");
         const bool plain = last && ahead.len == 0 && o.others.len == 0;
         if (plain) {
@@ -477,7 +531,7 @@ static void read_group_rest(struct translation *t, struct shard_buffer *out)
 /* (?im-im:...), behind the question mark. */
 static void read_options(struct translation *t, struct shard_buffer *out)
 {
-    const bool caseless = t->caseless, dot_all = t->dot_all;
+    const bool caseless = t->caseless, dot_all = t->dot_all, of_lines = t->of_lines;
     bool on = true;
 
     for (; more(t) && !starts(t, ":") && !starts(t, ")"); t->at++) {
@@ -486,8 +540,10 @@ static void read_options(struct translation *t, struct shard_buffer *out)
             on = false;
         else if (c == 'i')
             t->caseless = on;
-        else if (c == 'm')
+        else if (c == (t->fancy ? 's' : 'm'))
             t->dot_all = on;
+        else if (c == 'm')
+            t->of_lines = on;
         else
             refuse(t, "this kind of group is not supported");
     }
@@ -504,6 +560,7 @@ static void read_options(struct translation *t, struct shard_buffer *out)
     }
     t->caseless = caseless;
     t->dot_all = dot_all;
+    t->of_lines = of_lines;
 }
 
 /* A group, behind its bracket. Returns whether it may be repeated. */
@@ -516,7 +573,9 @@ static bool read_group(struct translation *t, struct shard_buffer *out)
             continue;
         put(t, out, "(");
         put(t, out, looks[i]);
+        t->aheads += i < 2;
         read_group_rest(t, out);
+        t->aheads -= i < 2;
         return false;
     }
     if (skip(t, "?>")) {
@@ -535,19 +594,20 @@ static bool read_group(struct translation *t, struct shard_buffer *out)
 
 static void put_boundary(struct translation *t, struct shard_buffer *out, bool negated)
 {
+    const char *const w = word_of(t);
     char spelled[512];
 
     snprintf(spelled, sizeof(spelled),
              negated ? "(?:(?<=[%s])(?=[%s])|(?<![%s])(?![%s]))"
                      : "(?:(?<=[%s])(?![%s])|(?<![%s])(?=[%s]))",
-             word, word, word, word);
+             w, w, w, w);
     put(t, out, spelled);
 }
 
 /* An escape outside of classes, behind its backslash. Whether it may be repeated. */
 static bool read_escape(struct translation *t, struct shard_buffer *out)
 {
-    static const char anchors[] = "AzZ";
+    const char *const anchors = t->fancy ? "Az" : "AzZ";
 
     if (!more(t)) {
         refuse(t, "it ends in a backslash");
@@ -567,7 +627,7 @@ static bool read_escape(struct translation *t, struct shard_buffer *out)
         if (t->caseless)
             refuse(t, "\\%c without regard to case is not supported", (char)c);
         put(t, out, c == 'w' ? "[" : "[^");
-        put(t, out, c == 'H' ? "0-9A-Fa-f" : word);
+        put(t, out, c == 'H' ? "0-9A-Fa-f" : word_of(t));
         put(t, out, "]");
         return true;
     }
@@ -578,11 +638,23 @@ static bool read_escape(struct translation *t, struct shard_buffer *out)
         put(t, out, "]");
     } else if (escaped_char(t, c, &c)) {
         put_literal(t, out, c);
-    } else {
+    } else if (c < 0x80) {
         refuse(t, "\\%c is not supported", (char)c);
+    } else {
+        refuse(t, "this escape is not supported");
     }
     shard_buffer_free(&set);
     return true;
+}
+
+static void put_anchor(struct translation *t, struct shard_buffer *out, bool begins)
+{
+    if (!t->fancy)
+        put(t, out, begins ? "(?m:^)" : "(?m:$)");
+    else if (!t->of_lines)
+        put(t, out, begins ? "\\A" : "\\z");
+    else /* unlike PCRE2's ^, behind a last line feed, too */
+        put(t, out, begins ? "(?:\\A|(?<=\\n))" : "(?:\\z|(?=\\n))");
 }
 
 /* Anything that may be repeated, or an anchor (false). */
@@ -602,7 +674,7 @@ static bool read_atom(struct translation *t, struct shard_buffer *out)
         return true;
     case '^':
     case '$':
-        put(t, out, c == '^' ? "(?m:^)" : "(?m:$)");
+        put_anchor(t, out, c == '^');
         return false;
     case '*':
     case '+':
@@ -646,10 +718,16 @@ static void read_interval(struct translation *t, struct shard_buffer *out, size_
         snprintf(spelled, sizeof(spelled), "{%u,%u}", least, most);
     else
         snprintf(spelled, sizeof(spelled), "{%u,}", least);
+    t->scans = t->scans || (!high && t->aheads > 0);
     put(t, out, spelled);
+    if (t->fancy && starts(t, "+")) {
+        put(t, out, "+");
+        t->at++;
+        return;
+    }
     if (!starts(t, "?"))
         return;
-    if (comma) {
+    if (comma || t->fancy) {
         put(t, out, "?");
         t->at++;
     } else {
@@ -665,7 +743,7 @@ static void read_quantifiers(struct translation *t, struct shard_buffer *out, si
 {
     for (unsigned n = 0; more(t) && memchr("*+?{", peek(t, 0), 4) != NULL; n++) {
         const char quantifier = (char)peek(t, 0);
-        if (!repeats || n == 3) {
+        if (!repeats || n == (t->fancy ? 1 : 3)) {
             refuse(t, "this cannot be repeated");
             return;
         }
@@ -677,6 +755,7 @@ static void read_quantifiers(struct translation *t, struct shard_buffer *out, si
             read_interval(t, out, from);
             continue;
         }
+        t->scans = t->scans || (quantifier != '?' && t->aheads > 0);
         put_bytes(t, out, &quantifier, 1);
         if (starts(t, "?") || starts(t, "+"))
             put_bytes(t, out, &t->pattern[t->at++], 1);
@@ -699,11 +778,14 @@ static void read_branches(struct translation *t, struct shard_buffer *out)
     t->before = 0;
 }
 
-int regex_translate(const char *pattern, size_t len, struct shard_buffer *out, char *why,
-                    size_t cap)
+int regex_translate(const char *pattern, size_t len, enum split_syntax syntax,
+                    struct shard_buffer *out, bool *scans, char *why, size_t cap)
 {
-    struct translation t = {
-        .pattern = (const unsigned char *)pattern, .len = len, .why = why, .cap = cap};
+    struct translation t = {.pattern = (const unsigned char *)pattern,
+                            .len = len,
+                            .fancy = syntax == SPLIT_FANCY_REGEX,
+                            .why = why,
+                            .cap = cap};
 
     if (len > MAX_PATTERN)
         refuse(&t, "longer than %d bytes", MAX_PATTERN);
@@ -711,5 +793,6 @@ int regex_translate(const char *pattern, size_t len, struct shard_buffer *out, c
         read_branches(&t, out);
     if (t.rc >= 0 && t.at < t.len)
         refuse(&t, "a bracket closes no group");
+    *scans = t.scans;
     return t.rc;
 }

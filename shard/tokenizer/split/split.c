@@ -33,15 +33,17 @@ void split_versions(char out[SPLIT_VERSIONS_CAP])
     snprintf(out, SPLIT_VERSIONS_CAP, "PCRE2 %s (Unicode %s)", version, unicode);
 }
 
-int split_open(struct split **out, const char *pattern, char *why, size_t cap)
+int split_open(struct split **out, const char *pattern, enum split_syntax syntax,
+               char *why, size_t cap)
 {
     struct split *s = *out = calloc(1, sizeof(*s));
 
     if (s == NULL)
         return SHARD_ENOMEM;
-    s->known = split_known(pattern);
-    const int rc = s->known != NULL ? char_classes_new(&s->classes)
-                                    : split_regex_open(&s->regex, pattern, why, cap);
+    s->known = split_known(pattern, syntax);
+    const int rc = s->known != NULL
+                       ? char_classes_new(&s->classes)
+                       : split_regex_open(&s->regex, pattern, syntax, why, cap);
     if (rc != SHARD_OK) {
         split_close(s);
         *out = NULL;

@@ -10,6 +10,8 @@
 
 #include <stddef.h>
 
+#include "shard/tokenizer/split/split_syntax.h"
+
 struct split;
 struct split_worker;
 
@@ -18,11 +20,12 @@ struct split_worker;
 enum { SPLIT_VERSIONS_CAP = 128 };
 void split_versions(char out[SPLIT_VERSIONS_CAP]);
 
-/* Opens a pattern, a regular expression as Oniguruma or Rust's fancy-regex spells it.
+/* Opens a pattern, a regular expression.
  * Gives *out (release with split_close()), NULL on failure. SHARD_EMODEL: it cannot be
  * matched the same way here; the reason (one line) is in why (cap bytes). Or
  * SHARD_ENOMEM. */
-int split_open(struct split **out, const char *pattern, char *why, size_t cap);
+int split_open(struct split **out, const char *pattern, enum split_syntax syntax,
+               char *why, size_t cap);
 void split_close(struct split *s); /* accepts NULL */
 
 /* NULL: no memory. Release with split_worker_free() before the split is closed. */
@@ -43,8 +46,8 @@ int split_next(struct split_worker *w, const char *text, size_t len, size_t *sta
  */
 struct split_regex;
 struct split_regex_worker;
-int split_regex_open(struct split_regex **out, const char *pattern, char *why,
-                     size_t cap);
+int split_regex_open(struct split_regex **out, const char *pattern,
+                     enum split_syntax syntax, char *why, size_t cap);
 void split_regex_close(struct split_regex *r);
 struct split_regex_worker *split_regex_worker_new(const struct split_regex *r);
 void split_regex_worker_free(struct split_regex_worker *w);

@@ -343,51 +343,53 @@ static const struct {
     const char *name; /* NULL: of tokenizer.json files alone */
     const char *pattern;
     split_matcher *matcher;
+    bool fancy_only; /* Oniguruma reads the spelling differently: {1,3}+ */
 } patterns[] = {
     {"gpt2",
      "'(?:[sdmt]|ll|ve|re)| ?\\p{L}++| ?\\p{N}++| ?[^\\s\\p{L}\\p{N}]++|\\s++$|"
      "\\s+(?!\\S)|\\s",
-     match_gpt2},
+     match_gpt2, false},
     {NULL,
      "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
-     match_gpt2},
+     match_gpt2, false},
     {NULL,
      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
-     match_gpt2},
+     match_gpt2, false},
     {NULL,
      "'s|'t|'re|'ve|'m|'ll|'d| ?[\\p{L}]+| ?[\\p{N}]+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|"
      "\\s+",
-     match_gpt2},
+     match_gpt2, false},
     {"cl100k",
      "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+| "
      "?[^\\s\\p{L}\\p{N}]++[\\r\\n]*+|\\s++$|\\s*[\\r\\n]|\\s+(?!\\S)|\\s",
-     match_cl100k},
+     match_cl100k, true},
     {"llama3",
      CONTRACTIONS "|" PREFIX "\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
                   "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     match_llama3},
+     match_llama3, false},
     {"qwen2",
      CONTRACTIONS "|" PREFIX "\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
                   "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     match_qwen2},
+     match_qwen2, false},
     {"emu3",
      CONTRACTIONS "|" PREFIX "\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
                   "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     match_qwen2},
+     match_qwen2, false},
     {"o200k",
      PREFIX NOT_LOWER "*" NOT_UPPER "+" CONTRACTIONS "?|" PREFIX NOT_LOWER "+" NOT_UPPER
                       "*" CONTRACTIONS
                       "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|"
                       "\\s+(?!\\S)|\\s+",
-     match_o200k},
-    {NULL, "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+", match_clip},
-    {NULL, "\\p{N}{1,3}", match_3_numbers},
-    {NULL, "[一-龥぀-ゟ゠-ヿ]+", match_kanji_and_kana},
+     match_o200k, false},
+    {NULL, "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+", match_clip,
+     false},
+    {NULL, "\\p{N}{1,3}", match_3_numbers, false},
+    {NULL, "[一-龥぀-ゟ゠-ヿ]+", match_kanji_and_kana, false},
     {NULL,
      "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|"
      "[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|"
      "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-     match_deepseek},
+     match_deepseek, false},
 };
 
 enum { N_PATTERNS = sizeof(patterns) / sizeof(*patterns) };
@@ -397,10 +399,11 @@ const char *split_known_pattern(size_t i)
     return i < N_PATTERNS ? patterns[i].pattern : NULL;
 }
 
-split_matcher *split_known(const char *pattern)
+split_matcher *split_known(const char *pattern, enum split_syntax syntax)
 {
     for (size_t i = 0; i < N_PATTERNS; i++)
-        if (strcmp(patterns[i].pattern, pattern) == 0)
+        if (strcmp(patterns[i].pattern, pattern) == 0 &&
+            (syntax == SPLIT_FANCY_REGEX || !patterns[i].fancy_only))
             return patterns[i].matcher;
     return NULL;
 }

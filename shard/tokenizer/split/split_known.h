@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "shard/tokenizer/split/char_classes.h"
+#include "shard/tokenizer/split/split_syntax.h"
 
 /* The first match in len bytes of UTF-8 that begins at or behind `at` (at < len: the end
  * of the match before, or 0). Gives *start; returns its end, or 0: there is none. No
@@ -15,7 +16,7 @@ typedef size_t split_matcher(const struct char_classes *c, const unsigned char *
                              size_t len, size_t at, size_t *start);
 
 /* The matcher of a pattern, by its exact spelling; NULL: there is none. */
-split_matcher *split_known(const char *pattern);
+split_matcher *split_known(const char *pattern, enum split_syntax syntax);
 
 /* Spelling number i of those that have a matcher; NULL: there are no more. */
 const char *split_known_pattern(size_t i);

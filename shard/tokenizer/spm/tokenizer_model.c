@@ -238,8 +238,11 @@ int tokenizer_model_read(const void *model, size_t len, struct tokenizer_model *
     out->type = TOKENIZER_UNIGRAM;
     out->add_dummy_prefix = out->remove_extra_whitespaces = out->escape_whitespaces =
         true;
-    if (len == 0)
+    while (c.at < c.end && *c.at != '\0' && strchr(" \t\r\n", *c.at) != NULL)
+        c.at++;
+    if (c.at == c.end)
         return fail(&c, "empty");
+    c.at = model;
     if (len > MAX_MODEL)
         return fail(&c, "larger than %d MiB", MAX_MODEL >> 20);
     while (c.at < c.end) {

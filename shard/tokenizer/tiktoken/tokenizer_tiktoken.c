@@ -81,8 +81,8 @@ static int open_split(struct tiktoken *t, const char *pattern, struct tokenizer_
                  pattern);
         return SHARD_EINVAL;
     }
-    const int rc =
-        split_open(&t->split, named != NULL ? named : pattern, reason, sizeof(reason));
+    const int rc = split_open(&t->split, named != NULL ? named : pattern,
+                              SPLIT_FANCY_REGEX, reason, sizeof(reason));
     if (rc == SHARD_EMODEL) {
         snprintf(why->text, sizeof(why->text), "its pattern: %s", reason);
         return SHARD_EINVAL;
