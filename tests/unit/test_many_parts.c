@@ -225,8 +225,10 @@ static void test_text(void **state)
     assert_int_equal(n_lines(text, "\n  image "), N_IMAGES);
     assert_int_equal(n_lines(text, "\n  rendition "), 2 * N_IMAGES - 1);
     assert_int_equal(n_lines(text, "\n  latent "), 1);
-    assert_int_equal(n_lines(text, ": vae 4 x 2 x 2 fp16, mean"), N_IMAGES - 1);
-    assert_int_equal(n_lines(text, ": vae mirrored 4 x 2 x 2 fp16, mean"), N_IMAGES);
+    assert_int_equal(n_lines(text, ": vae of rendition 0, 4 x 2 x 2 fp16, mean"),
+                     N_IMAGES - 1);
+    assert_int_equal(n_lines(text, ": vae mirrored of rendition 1, 4 x 2 x 2 fp16, mean"),
+                     N_IMAGES);
     free(text);
     free(m);
 }
