@@ -261,7 +261,7 @@ def ranks_not_given(folder):
         with mock.patch.dict(os.environ, {"WORLD_SIZE": processes}), \
                 warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            Dataset(folder / "pairs", **SMALL, **more)
+            Dataset(folder / "pairs", **{**SMALL, "window": None}, **more)
         return [str(w.message) for w in caught]
 
     assert "one of 2 processes" in warned("2")[0] and "rank=torch.distributed" in warned("2")[0]
@@ -278,7 +278,7 @@ def named_once(folder):
     path.write_bytes(data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        dataset = Dataset(folder / "pairs", **SMALL, on_error="skip")
+        dataset = Dataset(folder / "pairs", **{**SMALL, "window": None}, on_error="skip")
         for _ in range(3):
             assert list(dataset)
     assert [w.category for w in caught] == [DamageWarning], len(caught)

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .batches.building import BatchBuilder, Transform
@@ -16,6 +17,8 @@ from .batches.walk import Part, Walk
 from .loader import Loader
 from .options import Options, one_of, templates, whole
 from .planning.mixture import UNIT, Mixture, Share
+from .planning.quality import quality_of, warn_of_window
+from .planning.shuffle import most_records
 from .planning.state import Identity, Position, StateError, load_position, make_state, position_of
 from .planning.windows import Planner
 from .reader import Frame
@@ -75,8 +78,11 @@ class Dataset(_Batches):
     patch: 1, 2, 4, 8, "default" (the shards') or None: latents are given whole, and their
     positions are counted with window grid (the shards' by default). patch_order: "pqc" or
     "cpq". position_ids: "sequential" or "collapsed" (the patches of an image share one).
-    window: records that are shuffled, mixed and packed together. group: shards that are
-    open together. transform: sees each finished sequence as a dict and returns it; values may
+    window: records that are shuffled, mixed and packed together. None: as many as shuffle_bytes
+    of decompressed blocks hold by the sources' mean sizes, or those of the largest group (at
+    least 4,096) where that is less; a number that shuffles badly is told of once (shuffle_quality() says how well).
+    group: shards that are open together: a pass goes through groups of this many or, evenly, up to
+    twice as many. transform: sees each finished sequence as a dict and returns it; values may
     change, lengths may not.
 
     on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
@@ -119,7 +125,8 @@ class Dataset(_Batches):
                  caption_first: float | None = None, caption_dropout: float = 0.0,
                  max_caption_tokens: int | None = None, long_captions: str = "truncate",
                  sequence: Parts | Mapping[str, Parts] | None = None,
-                 weights_by: str = "tokens", window: int = 4096, group: int = 8,
+                 weights_by: str = "tokens", window: int | None = None,
+                 shuffle_bytes: int = 1 << 26, group: int = 8,
                  transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
         one_of("on_error", on_error, ("raise", "skip"))
@@ -143,9 +150,8 @@ class Dataset(_Batches):
             patch=default_patch(catalogues.values()) if patch == "default" else patch,
             grid=grid, order=order, captions=captions, caption_first=caption_first,
             caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
-            long_captions=long_captions, sequence=templates(sequence), window=window, group=group,
-            weights_by=weights_by, patch_order=patch_order, position_ids=position_ids)
-        self.options = options
+            long_captions=long_captions, sequence=templates(sequence), window=window,
+            shuffle_bytes=shuffle_bytes, group=group, weights_by=weights_by, patch_order=patch_order, position_ids=position_ids)
         self._sources = [OpenSource(name, named[name], catalogues[name], options)
                          for name in sorted(named)]
         refuse_incompatible(self._sources)
@@ -153,8 +159,10 @@ class Dataset(_Batches):
             refuse_unknown_captions(self._sources, captions)
         if pack is not None:
             refuse_short_pack(self._sources, pack, on_error == "skip")
-        mixture = Mixture([self._share(source) for source in self._sources], window)
-        self._planner = Planner(self._sources, mixture, options)
+        self.options = self._with_window(options)
+        self._planner = Planner(self._sources, self._mixture(self.options), self.options)
+        if window is not None:
+            warn_of_window(self._planner)
         self._transform, self._on_error = transform, on_error
         self._threads = whole("threads", threads, 1, 64)
         self._prefetch_bytes = whole("prefetch_bytes", prefetch_bytes, 0)
@@ -232,6 +240,28 @@ class Dataset(_Batches):
                 / self.options.pack
         return math.ceil(sequences / self.batch_size)
 
+    def shuffle_quality(self, windows: int = 8) -> dict[str, float]:
+        """How well the epoch in hand is shuffled: of `windows` of its windows, evenly spread, all
+        steps are planned, from lengths alone; no block is read. A dict of
+
+            window         documents of a window: the argument, or what None became
+            windows, steps, documents   that were looked at
+            same_shard     probability that two documents of a step are of one shard
+            perfect        the same if the records of each group of shards were shuffled perfectly
+            ratio          same_shard / perfect; 1.0 is perfect, up to 1.2 is good
+            correlation    lag-1 correlation of source positions; 0 is perfect, below 0.02 is good
+            shards_per_step, blocks_per_step   that the documents of a step are of, in the mean
+
+        A document's source position is the place of its record in its group, shard by shard in
+        order of NAME and record by record (a view's weights counted), from -1/2 to 1/2: what is
+        left of it when the mean of a perfect shuffle over the group, 0, is taken off. The
+        correlation is the mean product of the positions of two documents of one group and pass that
+        follow each other in training (those of others between them aside), over the mean square.
+        Chance moves it by about documents**-0.5: few documents say little."""
+        windows = whole("windows", windows, 1)
+        begin = self._planner.mixture.epoch_start(self.epoch, self.step)
+        return quality_of(self._planner, begin, self.step, self.batch_size, windows)
+
     def set_epoch(self, epoch: int) -> None:
         """Goes to an epoch's begin, without the ones before it. Where weights follow a
         schedule, as if those of the step in hand had always held."""
@@ -284,9 +314,23 @@ class Dataset(_Batches):
         """A DataLoader over this data set whose batches this data set's state follows."""
         return Loader(self, num_workers, **arguments)
 
-    def _share(self, source: OpenSource) -> Share:
+    def _with_window(self, options: Options) -> Options:
+        """It with a number where there is none."""
+        if options.window is not None:
+            return options
+        window = self._mixture(replace(options, window=1 << 20)).window_within(
+            [source.raw_bytes for source in self._sources],
+            [most_records(source.counts, options.group) for source in self._sources],
+            options.shuffle_bytes)
+        return replace(options, window=window)
+
+    def _mixture(self, options: Options) -> Mixture:
+        assert options.window is not None
+        return Mixture([self._share(source, options) for source in self._sources], options.window)
+
+    def _share(self, source: OpenSource, options: Options) -> Share:
         positions, documents = source.means()
-        size = positions if self.options.weights_by == "tokens" else documents
+        size = positions if options.weights_by == "tokens" else documents
         return Share(source.name, source.weight, int(source.counts.sum()), size, documents)
 
     def _identity(self) -> Identity:
@@ -309,7 +353,7 @@ class Dataset(_Batches):
     def _refuse_takes(self, position: Position, window: Any) -> None:
         """StateError where its window, of a state's option, takes what none does: to list that
         might not end. Weights may have been others then."""
-        window = max(self.options.window, window if isinstance(window, int) else 0)
+        window = max(self.options.window or 0, window if isinstance(window, int) else 0)
         most_takes = self._planner.mixture.most_takes(window)
         for (name, units), most in zip(position.takes.items(), most_takes):
             if units > most:

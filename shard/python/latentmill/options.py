@@ -28,7 +28,8 @@ class Options:
     max_caption_tokens: int | None = None
     long_captions: str = "truncate"
     sequence: Mapping[str, Template] | None = None
-    window: int = 4096
+    window: int | None = None      # None: until Dataset has looked at the sources
+    shuffle_bytes: int = 1 << 26
     group: int = 8
     weights_by: str = "tokens"
     patch_order: str = "pqc"
@@ -44,8 +45,8 @@ class Options:
             one_of(name, getattr(self, name), (*others, 1, 2, 4, 8))
             if getattr(self, name) is not None:
                 self._take_whole(name, 1)
-        for name in ("pack", "max_caption_tokens", "window", "group"):
-            if getattr(self, name) is not None or name in ("window", "group"):
+        for name in ("pack", "max_caption_tokens", "window", "group", "shuffle_bytes"):
+            if getattr(self, name) is not None or name in ("group", "shuffle_bytes"):
                 self._take_whole(name, 1)
         self._take_whole("seed", 0, (1 << 64) - 1)
         self._check_captions()
@@ -80,6 +81,7 @@ class Options:
     def as_state(self) -> dict[str, Any]:
         """What a state keeps, to say what differs when it is loaded by another configuration."""
         state = asdict(self)
+        del state["shuffle_bytes"]  # which says no more than the window that came of it
         if not isinstance(self.captions, str):
             state["captions"] = dict(self.captions)
         if self.sequence is not None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 UNIT = 1 << 32
+_ENOUGH = 4096  # documents of a window: fewer pack badly, as its last sequence is hardly filled
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Mixture:
 
     def __init__(self, shares: Sequence[Share], window: int):
         self.shares = list(shares)
-        self._window = window
+        self.window = window
         for step in sorted({step for share in self.shares for step, _ in share.weight}):
             if not any(share.weight_at(step) for share in self.shares):
                 raise ValueError(f"all sources have weight 0 at step {step}")
@@ -58,12 +59,28 @@ class Mixture:
         """Units that a whole window takes."""
         records = [share.weight_at(step) / share.mean_size for share in self.shares]
         total = sum(r * share.mean_documents for r, share in zip(records, self.shares))
-        return [round(self._window * UNIT * r / total) for r in records]
+        return [round(self.window * UNIT * r / total) for r in records]
 
     def _left(self, source: int, cursors: Sequence[int]) -> int:
         """Units up to the end of its pass."""
         whole = self.shares[source].n_records * UNIT
         return whole - cursors[source] % whole
+
+    def window_within(self, raw_bytes: Sequence[float], group_records: Sequence[int],
+                      most_bytes: int) -> int:
+        """Documents of a window whose records are about most_bytes at most, or a whole group of
+        every source (4,096 documents, if it has fewer) if that is less; at least 1. An epoch has even windows of it, for a short one
+        at its end would hold a few blocks only. By source: raw_bytes of a record, group_records."""
+        windows = []
+        for step in {begin for share in self.shares for begin, _ in share.weight}:
+            records = [r / (self.window * UNIT) for r in self._rates(step)]  # of a document
+            fits = most_bytes / sum(r * size for r, size in zip(records, raw_bytes))
+            needed = max(n / r for r, n in zip(records, group_records) if r)
+            windows.append(min(fits, max(_ENOUGH, math.ceil(needed - 1e-6))))
+        window = max(1, int(min(windows)))
+        largest = self._largest(rates := self._rates(0))
+        whole = self.shares[largest].n_records / (rates[largest] / (self.window * UNIT))
+        return min(window, math.ceil(whole / math.ceil(whole / window - 1e-6) - 1e-6))
 
     def most_takes(self, window: int) -> list[int]:
         """More units than a window of so many documents takes, whatever the weights: twice as
@@ -78,6 +95,12 @@ class Mixture:
         if rate > left:
             rates = [r * left // rate for r in rates]
         return rates
+
+    def windows_left(self, cursors: Sequence[int], step: int) -> int:
+        """Up to the end of the epoch that begins at `cursors`, by the weights at `step`."""
+        rates = self._rates(step)
+        largest = self._largest(rates)
+        return -(-self._left(largest, cursors) // rates[largest])
 
     def ends_epoch(self, cursors: Sequence[int], takes: Sequence[int]) -> bool:
         """Whether the window at `cursors` is an epoch's last."""

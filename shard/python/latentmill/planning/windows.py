@@ -44,6 +44,10 @@ class Planner:
         self._shuffled = [ShuffledSource(source.counts, source.block_starts, options.seed,
                                          options.group) for source in sources]
 
+    def shuffled(self, source: int, pass_number: int) -> ShuffledSource:
+        """The order of a source's records in a pass."""
+        return self._shuffled[source]
+
     def begun(self, position: Position) -> Position:
         """It with what its window takes."""
         if position.takes:

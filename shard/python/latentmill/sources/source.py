@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import _shard
 from .._shard import ShardError
-from ..columns import F32, I64, NO_IDS, Column, starts_of
+from ..columns import F32, F64, I64, NO_IDS, NONE, Column, starts_of
 from ..dataset_index import DatasetIndex
 from ..lazy import cached_property
 from ..options import Options
@@ -100,6 +100,11 @@ class OpenShard:
         return self.measure.documents(self.reader.shard, self.texts, self.lengths, records,
                                       pass_number)
 
+    @property
+    def weights(self) -> F64:
+        """How often each record comes in a pass. [n]"""
+        return np.ones(len(self.reader)) if self.texts.weight is None else self.texts.weight
+
     @cached_property
     def most_images(self) -> int:
         """Of a record, where it may have mirrored renditions; 0 where none has."""
@@ -128,6 +133,7 @@ class OpenSource:
         self.codes_end = 0  # above which ids no code of an image is
         self.image_lengths: set[int] = set()  # of records with images, without their texts
         self.caption_names: set[str] = set()  # in the shards that were looked at
+        self._raw = np.zeros(4, np.int64)   # over these: bytes of blocks, records, blocks, shards
         self._sums = np.zeros(3, np.int64)  # over these: positions, documents, units of weight
         self._examine()
         if not self.counts.sum():
@@ -159,6 +165,7 @@ class OpenSource:
             if number in sample:
                 shard = self._opened(number, reader)
                 self._add_image_lengths(shard)
+                self._add_raw_bytes(reader)
                 self._add_sums(shard, len(sample))
 
     def _sample(self) -> set[int]:
@@ -186,6 +193,26 @@ class OpenSource:
         if not any(contract == other for _, other in self.contracts):
             self.contracts.append((path, contract))
             self.headers.append(header)
+
+    def _add_raw_bytes(self, reader: ShardReader) -> None:
+        """What its blocks are when they are decompressed: texts, and tensors that are seen."""
+        frames, seen = reader.frames, _default_encoder(reader.header)
+        is_seen = np.array([column.encoder == seen for column in frames.columns] + [False])
+        of_text = frames.column == NONE
+        column = np.where(of_text, len(frames.columns), frames.column)
+        raw = int(frames.raw_bytes[of_text | is_seen[column]].sum(dtype=np.int64))
+        self._raw += np.array([raw, len(reader), reader.shard.n_blocks, 1])
+
+    @property
+    def raw_bytes(self) -> float:
+        """Of a record in the mean."""
+        raw, records, _, _ = self._raw.tolist()
+        return raw / max(records, 1)
+
+    def mean_block(self) -> tuple[float, float]:
+        """Records of a block, and blocks of a shard."""
+        _, records, blocks, shards = self._raw.tolist()
+        return records / max(blocks, 1), blocks / max(shards, 1)
 
     def _add_image_lengths(self, shard: OpenShard) -> None:
         if self.view is not None:
