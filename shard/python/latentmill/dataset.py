@@ -82,7 +82,11 @@ class Dataset(_Batches):
     of decompressed blocks hold by the sources' mean sizes, or those of the largest group (at
     least 4,096) where that is less; a number that shuffles badly is told of once (shuffle_quality() says how well).
     group: shards that are open together: a pass goes through groups of this many or, evenly, up to
-    twice as many. transform: sees each finished sequence as a dict and returns it; values may
+    twice as many. split: ("train", 0.01) leaves a hundredth of the records out, and ("val", 0.01)
+    has these alone: both sides are given the same share, that which is held out. A record's side
+    is a hash of its key and nothing else, so it is the same in whichever folder, NAME or shard the
+    key stands, with any seed, and for all captions and renditions; a larger share holds out what a
+    smaller one does, and more. transform: sees each finished sequence as a dict and returns it; values may
     change, lengths may not.
 
     on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
@@ -127,6 +131,7 @@ class Dataset(_Batches):
                  sequence: Parts | Mapping[str, Parts] | None = None,
                  weights_by: str = "tokens", window: int | None = None,
                  shuffle_bytes: int = 1 << 26, group: int = 8,
+                 split: tuple[str, float] | None = None,
                  transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
         one_of("on_error", on_error, ("raise", "skip"))
@@ -151,7 +156,8 @@ class Dataset(_Batches):
             grid=grid, order=order, captions=captions, caption_first=caption_first,
             caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
             long_captions=long_captions, sequence=templates(sequence), window=window,
-            shuffle_bytes=shuffle_bytes, group=group, weights_by=weights_by, patch_order=patch_order, position_ids=position_ids)
+            shuffle_bytes=shuffle_bytes, group=group, weights_by=weights_by, patch_order=patch_order, position_ids=position_ids,
+            split=split)
         self._sources = [OpenSource(name, named[name], catalogues[name], options)
                          for name in sorted(named)]
         refuse_incompatible(self._sources)

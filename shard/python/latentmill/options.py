@@ -34,6 +34,7 @@ class Options:
     weights_by: str = "tokens"
     patch_order: str = "pqc"
     position_ids: str = "sequential"
+    split: tuple[str, float] | None = None
 
     def __post_init__(self) -> None:
         one_of("order", self.order, ("redraw", "stored"))
@@ -50,6 +51,7 @@ class Options:
                 self._take_whole(name, 1)
         self._take_whole("seed", 0, (1 << 64) - 1)
         self._check_captions()
+        self._check_split()
         for name in ("caption_dropout", "caption_first"):
             given = getattr(self, name)
             if given is not None and not 0 <= _number(name, given) <= 1:
@@ -60,6 +62,18 @@ class Options:
 
     def _take_whole(self, name: str, least: int, most: int | None = None) -> None:
         object.__setattr__(self, name, whole(name, getattr(self, name), least, most))
+
+    def _check_split(self) -> None:
+        if self.split is None:
+            return
+        if not isinstance(self.split, (tuple, list)) or len(self.split) != 2:
+            raise ValueError('split is ("train", SHARE) or ("val", SHARE), SHARE of the records '
+                             f"that are held out; not {self.split!r}")
+        side, share = self.split
+        one_of("the first of split", side, ("train", "val"))
+        if not 0 < _number("the share of split", share) < 1:
+            raise ValueError(f"the share of split is above 0 and below 1, not {share!r}")
+        object.__setattr__(self, "split", (str(side), float(share)))
 
     def _check_captions(self) -> None:
         if self.captions in ("redraw", "stored"):
@@ -84,6 +98,8 @@ class Options:
         del state["shuffle_bytes"]  # which says no more than the window that came of it
         if not isinstance(self.captions, str):
             state["captions"] = dict(self.captions)
+        if self.split is not None:
+            state["split"] = list(self.split)
         if self.sequence is not None:
             state["sequence"] = {kind: list(parts) for kind, parts in self.sequence.items()}
         return state

@@ -8,7 +8,7 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from ..reader import ShardReader
 from ..views import UNIT_WEIGHT, View, units_of
 from ..warned import warn
 from .catalogue import ACCEPTED, Catalogue, Paths
+from .draws import held_out
 from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
 from .weight import Weight, schedule
 
@@ -134,6 +135,7 @@ class OpenSource:
         self.image_lengths: set[int] = set()  # of records with images, without their texts
         self.caption_names: set[str] = set()  # in the shards that were looked at
         self._raw = np.zeros(4, np.int64)   # over these: bytes of blocks, records, blocks, shards
+        self._split = np.zeros(2, np.int64)  # over these: units of weight, of one side and all
         self._sums = np.zeros(3, np.int64)  # over these: positions, documents, units of weight
         self._examine()
         if not self.counts.sum():
@@ -166,7 +168,22 @@ class OpenSource:
                 shard = self._opened(number, reader)
                 self._add_image_lengths(shard)
                 self._add_raw_bytes(reader)
-                self._add_sums(shard, len(sample))
+                self._add_sums(shard, number, len(sample))
+        self._find_split(set(range(n)) - sample)
+
+    def _find_split(self, others: set[int]) -> None:
+        """Looks on in the shards that are no sample where that has no record of a split."""
+        if self._options.split is None:
+            return
+        for number in sorted(others):
+            if self._split[0]:
+                return
+            self._add_sums(self._opened(number, self._catalogue.open(number)), number, 1)
+        if not self._split[0]:
+            side, part = self._options.split
+            raise ValueError(f"source {self.name!r} has no record in split=({side!r}, {part}): all of its "
+                             f"{self.counts.sum()} records are on the other side; give a "
+                             f"{'larger' if side == 'val' else 'smaller'} share")
 
     def _sample(self) -> set[int]:
         """Numbers of the shards that are looked at: of those that a view takes something of."""
@@ -222,13 +239,15 @@ class OpenSource:
         if len(lengths):
             self.image_lengths.update((int(lengths.min()), int(lengths.max())))
 
-    def _add_sums(self, shard: OpenShard, n_shards: int) -> None:
+    def _add_sums(self, shard: OpenShard, number: int, n_shards: int) -> None:
         """One of n_shards sampled ones; as far as a sequence has room for its documents. Where
         there are few records, several passes are, as each draws anew."""
         self.caption_names.update(shard.texts.names)
         most = _SAMPLED_DOCUMENTS // n_shards
-        weights = np.ones(len(shard.reader)) if shard.texts.weight is None else shard.texts.weight
+        weights = shard.weights
         records = np.flatnonzero(weights)
+        self._split += (int(units_of(weights).sum()), len(shard.reader) * UNIT_WEIGHT
+                        if self.view is None else int(self.view.units[number]))
         n = min(len(records), most)
         records = records[np.arange(n) * len(records) // max(n, 1)]
         units = int(units_of(weights[records]).sum())
@@ -245,10 +264,13 @@ class OpenSource:
         """Positions and documents that a record gives."""
         positions, documents, units = self._sums.tolist()
         if positions == 0:
-            raise ValueError(f"nothing of source {self.name!r} is left to train on: its view, "
+            raise ValueError(f"nothing of source {self.name!r} is left to train on: its view, split, "
                              "long_captions or pack leave all of it out")
         n = int(self.counts.sum())
         all_units = n * UNIT_WEIGHT if self.view is None else int(self.view.units.sum())
+        if self._options.split is not None:
+            one_side, both = self._split.tolist()
+            all_units = all_units * one_side // both
         return positions * all_units / (units * n), documents * all_units / (units * n)
 
     @cached_property
@@ -281,6 +303,11 @@ class OpenSource:
                              f"records of {reader.path}, which has {len(reader)}: it is damaged")
         if self.view is None or self.view.markers is None:
             _refuse_missing_ids(reader, texts)
+        if self._options.split is not None:
+            side, part = self._options.split
+            out = held_out(reader.shard, part)
+            mine = out if side == "val" else ~out
+            texts = replace(texts, weight=mine * (1.0 if texts.weight is None else texts.weight))
         sequencer = _shard.Sequencer(PLAN, self._grid(reader.header),
                                      self._markers(reader.header), self._options.items())
         return OpenShard(
