@@ -167,7 +167,7 @@ def no_states(folder):
             ({**state, "version": 3}, "version 3; this is version 2"),
             ({**state, "version": 1}, "of version 1, made by an older latentmill"),
             ({"version": 2}, "damaged: sources is None"), ({**state, "options": 3}, "options is 3"),
-            ({**state, "weights": None}, "weights is None"),
+            ({**state, "weights": None}, "weights is None"), ({**state, "shards": 1}, "shards is 1"),
             ({k: v for k, v in state.items() if k != "epoch"}, "damaged: KeyError('epoch')"),
             ({**state, "offset": -3}, "-3 is below 0"), ({**state, "step": 1.5}, "damaged: TypeError"),
             ({**state, "epoch": None}, "damaged: TypeError"), ({**state, "cursors": 5}, "damaged"),

@@ -110,7 +110,7 @@ def other_kinds(folder, short):
     many = texts(folder / "many", 70, 30, 10)
     good(Dataset(many, batch_size=64, pack=None), 2000)
     few = texts(folder / "few", 1, 3, 10)
-    quality = Dataset(few, batch_size=2, pack=None).shuffle_quality()
+    quality = Dataset(few, batch_size=3, pack=None).shuffle_quality()
     assert quality["ratio"] == 1.0 and quality["documents"] == 3
 
 

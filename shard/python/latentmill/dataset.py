@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from .batches.building import BatchBuilder, Transform
 from .batches.fetching import Fetcher
 from .batches.walk import Part, Walk
+from .columns import I64
 from .loader import Loader
 from .options import Options, one_of, templates, whole
+from .planning.growth import grown, older_shards, pack_names
 from .planning.mixture import UNIT, Mixture, Share
 from .planning.quality import quality_of, warn_of_window
 from .planning.shuffle import most_records
-from .planning.state import Identity, Position, StateError, load_position, make_state, position_of
+from .planning.state import Identity, Position, StateError, load_position, make_state, position_of, \
+    refuse_no_state
 from .planning.windows import Planner
 from .reader import Frame
 from .sources.catalogue import Catalogue
@@ -200,8 +203,7 @@ class Dataset(_Batches):
     @property
     def fingerprint(self) -> str:
         """Of the sources' names, records and views."""
-        parts = [f"{source.name}\0{source.fingerprint}" for source in self._sources]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+        return _fingerprint({source.name: source.fingerprint for source in self._sources})
 
     @property
     def plan(self) -> str:
@@ -265,8 +267,9 @@ class Dataset(_Batches):
         follow each other in training (those of others between them aside), over the mean square.
         Chance moves it by about documents**-0.5: few documents say little."""
         windows = whole("windows", windows, 1)
-        begin = self._planner.mixture.epoch_start(self.epoch, self.step)
-        return quality_of(self._planner, begin, self.step, self.batch_size, windows)
+        planner = Planner(self._sources, self._mixture(self.options), self.options)
+        begin = planner.mixture.epoch_start(self.epoch, self.step)
+        return quality_of(planner, begin, self.step, self.batch_size, windows)
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to an epoch's begin, without the ones before it. Where weights follow a
@@ -274,6 +277,7 @@ class Dataset(_Batches):
         epoch = whole("epoch", epoch, 0, 2**63 - 1)
         self._knows_epochs = True
         names = [source.name for source in self._sources]
+        self._planner.set_older({})
         cursors = self._planner.mixture.epoch_start(epoch, self._position.step)
         self._position = self._planner.begun(
             Position(epoch, self._position.step, 0, dict(zip(names, cursors)), {}))
@@ -286,7 +290,8 @@ class Dataset(_Batches):
         if batch is None:
             _refuse_part()
         position = self._position if batch is None else self._position_behind(batch)
-        return make_state(position, self._identity(), self.fingerprint)
+        identity = self._identity(position)
+        return make_state(position, identity, _fingerprint(identity.sources))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Goes on behind a state. Raises StateError where it is of other data, options or
@@ -295,13 +300,39 @@ class Dataset(_Batches):
         strict=False takes changed weights, options and plans, added sources (from their begin) and
         removed ones. Where a source was removed or packing changed, what is left of the window
         in hand is left out: at most `window` documents. Other data under a source's name,
-        another seed and another group are refused all the same."""
+        another seed and another group are refused all the same.
+
+        strict=False also takes sources to which shards were added: each goes on with the shards of
+        the state, in the same order, to the end of its pass, and has all of them from the next one
+        on, on every rank, in the order of a Dataset of all shards at that cursor. (Of one source,
+        and of the largest of several, a pass is an epoch. Where the window in hand reaches into
+        the next pass, that one has the shards of the state, too.) Until then states are of those
+        shards, and need strict=False again. How much of each source a window takes is counted with
+        the means of all shards. A source with a view cannot grow: its view is of its shards.
+        StateError names shards that are gone."""
         _refuse_part()
-        position, goes_on = load_position(state, self._identity(), strict)
+        refuse_no_state(state)
+        older = {source.name: shards for source in self._sources
+                 if (shards := older_shards(state, source)) is not None}
+        added = {source.name: len(source.counts) - len(older[source.name])
+                 for source in self._sources if source.name in older}
+        position, goes_on = load_position(state, self._identity(None), strict, added)
         if goes_on:
             self._refuse_takes(position, state["options"].get("window"))
+        position = self._with_older(position, older)
         self._position = self._planner.begun(position) if goes_on else \
             self._planner.behind(position, position.step)[0]
+
+    def _with_older(self, position: Position, shards: Mapping[str, I64]) -> Position:
+        """Goes on with the shards of a state, of sources that grew, as long as their pass lasts."""
+        cursors, older = dict(position.cursors), {}
+        for number, source in enumerate(self._sources):
+            if source.name in shards:
+                one, cursors[source.name] = grown(position, source, shards[source.name])
+                if one is not None:
+                    older[number] = one
+        self._planner.set_older(older)
+        return replace(position, cursors=cursors)
 
     def follow(self, batch: Mapping[str, Any]) -> None:
         """Goes on behind a batch that a copy of this data set gave, as loader() does with each."""
@@ -339,8 +370,19 @@ class Dataset(_Batches):
         size = positions if options.weights_by == "tokens" else documents
         return Share(source.name, source.weight, int(source.counts.sum()), size, documents)
 
-    def _identity(self) -> Identity:
-        return Identity({source.name: source.fingerprint for source in self._sources},
+    def _identity(self, position: Position | None) -> Identity:
+        """Of the shards that the sources have at a position; None: of all."""
+        sources, shards = {}, {}
+        for number, source in enumerate(self._sources):
+            older = None if position is None else \
+                self._planner.mixture.older_at(number, position.cursors[source.name])
+            if older is None:
+                sources[source.name], shards[source.name] = source.fingerprint, pack_names(source.names)
+            else:
+                names = source.names
+                sources[source.name] = source.fingerprint_of(older.shards)
+                shards[source.name] = pack_names([names[i] for i in older.shards.tolist()])
+        return Identity(sources, shards,
                         {source.name: [list(pair) for pair in source.weight]
                          for source in self._sources}, self.options.as_state(), self.plan)
 
@@ -385,6 +427,11 @@ class Dataset(_Batches):
                 yield batch, position
         finally:
             fetcher.close()
+
+
+def _fingerprint(sources: Mapping[str, str]) -> str:
+    parts = [f"{name}\0{fingerprint}" for name, fingerprint in sources.items()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _refuse_part() -> None:

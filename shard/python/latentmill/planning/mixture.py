@@ -12,6 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .growth import Older
 
 UNIT = 1 << 32
 _ENOUGH = 4096  # documents of a window: fewer pack badly, as its last sequence is hardly filled
@@ -41,6 +46,7 @@ class Mixture:
     def __init__(self, shares: Sequence[Share], window: int):
         self.shares = list(shares)
         self.window = window
+        self.older: dict[int, Older] = {}  # by number of a source that grew
         for step in sorted({step for share in self.shares for step, _ in share.weight}):
             if not any(share.weight_at(step) for share in self.shares):
                 raise ValueError(f"all sources have weight 0 at step {step}")
@@ -50,10 +56,19 @@ class Mixture:
         """Of one pass over every source, on average."""
         return sum(share.n_records * share.mean_documents for share in self.shares)
 
-    def _largest(self, takes: Sequence[int]) -> int:
-        """Of the sources that are taken from."""
+    def older_at(self, source: int, cursor: int) -> Older | None:
+        """What it has at a cursor, where that is not all of its shards."""
+        older = self.older.get(source)
+        return older if older is not None and cursor < older.end else None
+
+    def _n_records(self, source: int, cursor: int | None) -> int:
+        older = None if cursor is None else self.older_at(source, cursor)
+        return self.shares[source].n_records if older is None else older.n_records
+
+    def _largest(self, takes: Sequence[int], cursors: Sequence[int] | None = None) -> int:
+        """Of the sources that are taken from, at these cursors or with all of their shards."""
         return max((i for i, units in enumerate(takes) if units), default=0, key=lambda i: (
-            self.shares[i].n_records * self.shares[i].mean_size, -i))
+            self._n_records(i, cursors and cursors[i]) * self.shares[i].mean_size, -i))
 
     def _rates(self, step: int) -> list[int]:
         """Units that a whole window takes."""
@@ -63,7 +78,7 @@ class Mixture:
 
     def _left(self, source: int, cursors: Sequence[int]) -> int:
         """Units up to the end of its pass."""
-        whole = self.shares[source].n_records * UNIT
+        whole = self._n_records(source, cursors[source]) * UNIT
         return whole - cursors[source] % whole
 
     def window_within(self, raw_bytes: Sequence[float], group_records: Sequence[int],
@@ -88,10 +103,14 @@ class Mixture:
         return [math.ceil(2 * window / share.mean_documents) * UNIT for share in self.shares]
 
     def takes(self, cursors: Sequence[int], step: int) -> list[int]:
-        """Units that the window at `cursors` takes; it does not reach beyond an epoch's end."""
+        """Units that the window at `cursors` takes; it does not reach beyond an epoch's end, nor
+        beyond the place from which a source has more shards."""
         rates = self._rates(step)
-        largest = self._largest(rates)
-        left, rate = self._left(largest, cursors), rates[largest]
+        largest = self._largest(rates, cursors)
+        ends = [(self._left(largest, cursors), rates[largest])]
+        ends += [(older.end - cursors[i], rates[i]) for i, older in self.older.items()
+                 if cursors[i] < older.end and rates[i]]
+        left, rate = min(ends, key=lambda end: Fraction(*end))
         if rate > left:
             rates = [r * left // rate for r in rates]
         return rates
@@ -102,9 +121,14 @@ class Mixture:
         largest = self._largest(rates)
         return -(-self._left(largest, cursors) // rates[largest])
 
+    def moved(self, source: int, before: int, cursor: int) -> int:
+        """A cursor behind a window that began at `before`, counted with the shards it has there."""
+        older = self.older_at(source, before)
+        return cursor if older is None or cursor < older.end else older.begin
+
     def ends_epoch(self, cursors: Sequence[int], takes: Sequence[int]) -> bool:
         """Whether the window at `cursors` is an epoch's last."""
-        largest = self._largest(takes)
+        largest = self._largest(takes, cursors)
         return takes[largest] >= self._left(largest, cursors)
 
     def epoch_start(self, epoch: int, step: int) -> list[int]:

@@ -61,7 +61,7 @@ class _Sums:
         shard = _number(documents.source, documents.shard)
         self._n += (1, steps, len(documents))
         self._pairs += (_pairs(step), _pairs(_number(step, shard)),
-                        groups.expected_pairs(_number(step, groups.number)))
+                        groups.expected_pairs(step))
         self._distinct += (len(np.unique(_number(step, shard))),
                            len(np.unique(_number(step, shard, groups.block))))
         self._add_neighbours(groups)
@@ -109,6 +109,7 @@ class _Groups:
         self.block = np.zeros(n, np.int64)
         self.place = np.zeros(n)          # from -1/2 to 1/2
         self._same_shard: list[float] = []  # probability, by number
+        self._shares: list[dict[tuple[int, int], float]] = []  # of (source, shard), by number
         key = _number(documents.source, documents.pass_number)
         for one in range(int(key.max(initial=-1)) + 1):
             self._add_pass(planner, documents, np.flatnonzero(key == one))
@@ -137,14 +138,22 @@ class _Groups:
             self.place[here] = place / max(total, 1e-9) - 0.5
             starts = planner.sources[source].block_starts(shard)
             self.block[here] = np.searchsorted(starts, position, side="right")
+        self._shares.append({(source, shard): one / max(total, 1e-9)
+                             for shard, one in zip(shards.tolist(), sums.tolist())})
         return same_shard(sums)
 
-    def expected_pairs(self, step_and_group: I64) -> float:
-        """Pairs of documents of one shard if each group were shuffled perfectly."""
-        n = np.bincount(step_and_group)
-        group = np.zeros(len(n), np.int64)
-        group[step_and_group] = self.number
-        return float((n * (n - 1) * np.array(self._same_shard)[group]).sum())
+    def expected_pairs(self, step: I64) -> float:
+        """Pairs of documents of one shard if each group were shuffled perfectly: of one group, and
+        of groups that have the shard in different passes."""
+        n = np.zeros((int(step.max()) + 1, len(self._shares)))
+        np.add.at(n, (step, self.number), 1)
+        column = {shard: i for i, shard in enumerate({s: 0 for one in self._shares for s in one})}
+        shares = np.zeros((len(self._shares), len(column)))
+        for number, one in enumerate(self._shares):
+            shares[number, [column[shard] for shard in one]] = list(one.values())
+        within = (n * (n - 1) * np.array(self._same_shard)).sum()
+        across = ((n @ shares)**2).sum() - (n**2 * (shares**2).sum(1)).sum()
+        return float(within + max(across, 0.0))
 
 
 def same_shard(records: F64) -> float:

@@ -276,7 +276,16 @@ class OpenSource:
     @cached_property
     def fingerprint(self) -> str:
         """Of the records' bytes, and of the view."""
-        digest = hashlib.sha256(self._catalogue.fingerprints.tobytes())
+        return self.fingerprint_of(np.arange(len(self._catalogue)))
+
+    @property
+    def names(self) -> list[str]:
+        """Of each shard its path from the folder on that it was found in."""
+        return self._catalogue.names()
+
+    def fingerprint_of(self, shards: I64) -> str:
+        """If it had these alone."""
+        digest = hashlib.sha256(self._catalogue.fingerprints[shards].tobytes())
         digest.update((self.view.fingerprint if self.view else "").encode())
         return digest.hexdigest()[:32]
 
