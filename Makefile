@@ -526,6 +526,7 @@ PYTHON_TESTS := \
     tests/python/test_shuffle_quality.py \
     tests/python/test_dataset_split.py \
     tests/python/test_dataset_growth.py \
+    tests/python/test_dataset_together.py \
     tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \

@@ -27,8 +27,9 @@ from .planning.windows import Planner
 from .reader import Frame
 from .sources.catalogue import Catalogue
 from .sources.documents import PLAN, Markers
-from .sources.source import (OpenSource, Sources, default_patch, named_sources,
-                             refuse_incompatible, refuse_short_pack, refuse_unknown_captions)
+from .sources.source import (OpenSource, Sources, default_patch, named_sources, open_sources,
+                             refuse_incompatible, refuse_short_pack, refuse_unknown_captions,
+                             warn_of_twins)
 from .warned import warn
 
 try:
@@ -161,9 +162,9 @@ class Dataset(_Batches):
             long_captions=long_captions, sequence=templates(sequence), window=window,
             shuffle_bytes=shuffle_bytes, group=group, weights_by=weights_by, patch_order=patch_order, position_ids=position_ids,
             split=split)
-        self._sources = [OpenSource(name, named[name], catalogues[name], options)
-                         for name in sorted(named)]
+        self._sources = open_sources(named, catalogues, options)
         refuse_incompatible(self._sources)
+        warn_of_twins(self._sources)
         if isinstance(captions, Mapping):
             refuse_unknown_captions(self._sources, captions)
         if pack is not None:

@@ -135,7 +135,8 @@ int draw_functions_add(PyObject *module)
          "draw(shard, purpose, positions, epoch, seed, out): FORMAT.md, section 7.\n\n"
          "positions: int64 of each record; out: uint64 of each, written."},
         {"draw_keys", draw_keys, METH_VARARGS,
-         "draw_keys(shard, purpose, out): of each record, by its key alone: NAME is empty, "
+         "draw_keys(shard, purpose, out): of each record, by its key alone: NAME is "
+         "empty, "
          "epoch and seed are 0."},
         {"draw_one", draw_one, METH_VARARGS,
          "draw_one(purpose, name, key, epoch, seed) -> int: FORMAT.md, section 7."},

@@ -53,6 +53,8 @@ def older_shards(state: Mapping[str, Any], source: OpenSource) -> I64 | None:
         return None
     names = _unpacked(packed)
     number = {name: i for i, name in enumerate(source.names)}
+    if not any(name in number for name in names):
+        return None
     if gone := [name for name in names if name not in number]:
         raise StateError(f"the state does not fit: source {source.name!r} lacks shards that it had "
                          f"({len(gone)}): {first_few(gone)}. Bring them back, or begin anew")

@@ -68,7 +68,7 @@ class Mixture:
     def _largest(self, takes: Sequence[int], cursors: Sequence[int] | None = None) -> int:
         """Of the sources that are taken from, at these cursors or with all of their shards."""
         return max((i for i, units in enumerate(takes) if units), default=0, key=lambda i: (
-            self._n_records(i, cursors and cursors[i]) * self.shares[i].mean_size, -i))
+            self._n_records(i, None if cursors is None else cursors[i]) * self.shares[i].mean_size, -i))
 
     def _rates(self, step: int) -> list[int]:
         """Units that a whole window takes."""

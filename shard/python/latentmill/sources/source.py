@@ -23,6 +23,7 @@ from ..reader import ShardReader
 from ..views import UNIT_WEIGHT, View, units_of
 from ..warned import warn
 from .catalogue import ACCEPTED, Catalogue, Paths
+from .data_set import TRY
 from .draws import held_out
 from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
 from .weight import Weight, schedule
@@ -30,6 +31,7 @@ from .weight import Weight, schedule
 # What a source's means are taken over: so many shards at most, and documents of these, both
 # evenly spread.
 _SAMPLED_SHARDS, _SAMPLED_DOCUMENTS = 64, 1 << 16
+_COMPARED_TWINS = 4  # pairs of shards of one NAME whose keys are compared
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Source:
     folder that latentmill prepare wrote, with manifests, those of finished units are taken, and
     others named in a warning; of one without manifests (copied shards) all.
     weight: relative to those of the other sources, or a schedule [(0, 1.0), (90_000, 3.0)]:
-    each weight holds from its step on. view: a file of latentmill.build_view(), or a View."""
+    each weight holds from its step on. view: a file of latentmill.build_view(), or a View; one
+    that was made of the folders of several sources, build_view(["pairs/", "text/"], ...), is given
+    to each of these."""
     paths: Paths
     weight: Weight = 1.0
     view: str | os.PathLike[str] | View | None = None
@@ -119,11 +123,15 @@ class OpenShard:
 class OpenSource:
     """One source of a Dataset. Pickles without its open shards."""
 
-    def __init__(self, name: str, source: Source, catalogue: Catalogue, options: Options):
+    def __init__(self, name: str, source: Source, catalogue: Catalogue, options: Options,
+                 view: View | None = None, shared: bool = False):
+        """view: that of the source, where it is open. shared: it is of other sources' shards, too."""
         self.name = name
         self.weight = schedule(source.weight)
-        self.view = View.open(source.view) if isinstance(source.view, (str, os.PathLike)) \
-            else source.view
+        self.view = view if view is not None else _opened_view(source.view)
+        self._shared = shared
+        self.in_view = np.arange(len(catalogue))  # of each shard its number in the view
+        self.many_roots = not isinstance(source.paths, (str, os.PathLike))
         self._catalogue = catalogue
         self._options = options
         self._open: OrderedDict[int, OpenShard] = OrderedDict()  # the last used one last
@@ -153,6 +161,8 @@ class OpenSource:
         """What must be the same in all shards, from the index or else from each of them, and
         what their records are in the mean."""
         index, n = self._catalogue.index, len(self._catalogue)
+        if self._shared:
+            self._find_in_view()
         sample = self._sample()
         if index is not None:
             for number, header in enumerate(index.configurations):
@@ -188,13 +198,32 @@ class OpenSource:
     def _sample(self) -> set[int]:
         """Numbers of the shards that are looked at: of those that a view takes something of."""
         some = np.arange(len(self._catalogue)) if self.view is None else \
-            np.flatnonzero(self.view.units[:len(self._catalogue)])
+            np.flatnonzero(self._units())
         if len(some) > _SAMPLED_SHARDS:
             some = some[np.arange(_SAMPLED_SHARDS) * (len(some) - 1) // (_SAMPLED_SHARDS - 1)]
         return set(some.tolist())
 
+    def _units(self) -> I64:
+        """Sum of the weights of each shard's records in the view. [shards]"""
+        assert self.view is not None
+        units = self.view.units
+        return units[self.in_view] if self._shared else units[:len(self._catalogue)]
+
+    def _find_in_view(self) -> None:
+        """Which shards of the view are this source's. ValueError where it has another one."""
+        assert self.view is not None
+        number_of = {fingerprint: i for i, fingerprint in enumerate(self.view.meta["shards"])}
+        for number in range(len(self._catalogue)):
+            if self._catalogue.index is None:
+                self._catalogue.open(number)  # which tells of its fingerprint
+            fingerprint = self._catalogue.fingerprints[number].tobytes().hex()
+            if fingerprint not in number_of:
+                raise ValueError(f"the view of source {self.name!r} lacks {self.names[number]}: make one of all "
+                                 "sources that share it, build_view([folder, ...], ...)")
+            self.in_view[number] = number_of[fingerprint]
+
     def _check_view(self, number: int) -> None:
-        if self.view is not None:
+        if self.view is not None and not self._shared:
             self.view.check(self.name, len(self._catalogue), number,
                             self._catalogue.fingerprints[number].tobytes().hex(),
                             self._catalogue.index)
@@ -247,7 +276,7 @@ class OpenSource:
         weights = shard.weights
         records = np.flatnonzero(weights)
         self._split += (int(units_of(weights).sum()), len(shard.reader) * UNIT_WEIGHT
-                        if self.view is None else int(self.view.units[number]))
+                        if self.view is None else int(self._units()[number]))
         n = min(len(records), most)
         records = records[np.arange(n) * len(records) // max(n, 1)]
         units = int(units_of(weights[records]).sum())
@@ -267,7 +296,7 @@ class OpenSource:
             raise ValueError(f"nothing of source {self.name!r} is left to train on: its view, split, "
                              "long_captions or pack leave all of it out")
         n = int(self.counts.sum())
-        all_units = n * UNIT_WEIGHT if self.view is None else int(self.view.units.sum())
+        all_units = n * UNIT_WEIGHT if self.view is None else int(self._units().sum())
         if self._options.split is not None:
             one_side, both = self._split.tolist()
             all_units = all_units * one_side // both
@@ -282,6 +311,11 @@ class OpenSource:
     def names(self) -> list[str]:
         """Of each shard its path from the folder on that it was found in."""
         return self._catalogue.names()
+
+    def identities(self, number: int) -> set[tuple[str, str]]:
+        """(NAME, key) of the records of a shard."""
+        shard = self._catalogue.open(number).shard
+        return {shard.identify(i)[1::-1] for i in range(shard.n_records)}
 
     def fingerprint_of(self, shards: I64) -> str:
         """If it had these alone."""
@@ -306,7 +340,8 @@ class OpenSource:
         return shard
 
     def _opened(self, number: int, reader: ShardReader) -> OpenShard:
-        texts = texts_of(reader.columns()) if self.view is None else self.view.texts(number)
+        texts = texts_of(reader.columns()) if self.view is None else \
+            self.view.texts(int(self.in_view[number]))
         if texts.weight is not None and len(texts.weight) != len(reader):
             raise ValueError(f"the view of source {self.name!r} tells of {len(texts.weight)} "
                              f"records of {reader.path}, which has {len(reader)}: it is damaged")
@@ -362,6 +397,38 @@ _SHARED = {"latent": ("weights_sha256", "scale", "shift", "moments"),
            "codes": ("weights_sha256", "codebook", "id_offset", "id_map")}
 # And of one whose weights have no hash.
 _UNHASHED = ("name", "family", "numerics", "config")
+
+
+def _opened_view(view: str | os.PathLike[str] | View | None) -> View | None:
+    return View.open(view) if isinstance(view, (str, os.PathLike)) else view
+
+
+def open_sources(named: Mapping[str, Source], catalogues: Mapping[str, Catalogue], options: Options
+                 ) -> list[OpenSource]:
+    """In order of name. A view that several have is opened once, and is of the shards of all.
+    ValueError where it is of shards that none of them has."""
+    files: dict[str, View] = {}
+    views: dict[str, View | None] = {}
+    for name, source in named.items():
+        view = source.view
+        if isinstance(view, (str, os.PathLike)):
+            path = os.path.abspath(os.fspath(view))
+            view = files[path] = files.get(path) or View.open(view)
+        views[name] = view
+    having: dict[int, list[str]] = {}
+    for name in sorted(named):
+        having.setdefault(id(views[name]), []).append(name)
+    sources = [OpenSource(name, named[name], catalogues[name], options, views[name],
+                          views[name] is not None and len(having[id(views[name])]) > 1)
+               for name in sorted(named)]
+    for names in having.values():
+        view = views[names[0]]
+        if view is not None and len(names) > 1:
+            known = np.concatenate([one.in_view for one in sources if one.name in names])
+            if missing := len(view.meta["shards"]) - len(np.unique(known)):
+                raise ValueError(f"the view of sources {', '.join(names)} is of {missing} shards that none of "
+                                 "them has; make one of these with latentmill.build_view()")
+    return sources
 
 
 class Seen(NamedTuple):
@@ -462,6 +529,30 @@ def refuse_short_pack(sources: Iterable[OpenSource], pack: int, skip: bool) -> N
                 f"pack={pack} is too short for source {source.name!r}: its longest pairs need "
                 f"{max(lengths)} positions besides their captions, and only texts may be cut; "
                 "use a longer pack or a larger patch")
+
+
+def warn_of_twins(sources: Sequence[OpenSource]) -> None:
+    """A warning where shards of one NAME, in several folders, have records of one (NAME, key): these
+    are drawn alike, and `keys` does not tell them apart. Sources that both have a view may share
+    records."""
+    seen: dict[str, tuple[OpenSource, int]] = {}
+    twins = []
+    for source in sources:
+        for number, name in enumerate(source.names if len(sources) > 1 or source.many_roots else ()):
+            name = TRY.sub("", name.removesuffix(".lms"))
+            other, at = seen.setdefault(name, (source, number))
+            if (other, at) != (source, number) and not (other.view and source.view):
+                twins.append((other, at, source, number))
+    for other, at, source, number in twins[:_COMPARED_TWINS]:
+        if both := other.identities(at) & source.identities(number):
+            name, key = min(both)
+            where = f"source {source.name!r} has" if other is source else \
+                f"sources {other.name!r} and {source.name!r} have"
+            warn(f"{where} shards of the same NAME ({len(twins)}), and records of the same NAME and key "
+                 f"in them ({len(both)} in {source.names[number]}), as {name} {key}: all draws of two such "
+                 "are alike, and a batch's keys do not tell them apart. Prepare one of them with inputs of "
+                 "other names, or leave it out")
+            return
 
 
 class IncompatibleError(ValueError):
