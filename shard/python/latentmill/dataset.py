@@ -97,8 +97,8 @@ class Dataset(_Batches):
     are named once in a DamageWarning ("skip"); with workers, which begin anew in each epoch,
     once in each epoch and worker that meets it. threads: that decompress. prefetch_bytes: raw
     bytes that they may hold. Besides, a process keeps the records of up to two windows that its
-    rank and worker build: 2 window / (world_size workers) times a record's raw bytes, 128 MiB
-    with the defaults and 16 KiB latents.
+    rank and worker build: 2 window / (world_size workers) times a record's raw bytes, by default
+    about 2 shuffle_bytes / (world_size workers).
 
     Of a record that is no pair all parts follow each other as they are stored; of each of its
     texts an alternative is drawn. Images are seen by the header's first encoder of latents or codes,
@@ -176,6 +176,7 @@ class Dataset(_Batches):
         self._transform, self._on_error = transform, on_error
         self._threads = whole("threads", threads, 1, 64)
         self._prefetch_bytes = whole("prefetch_bytes", prefetch_bytes, 0)
+        self._packed: dict[str, str] = {}  # paths of the shards, by source, once they are asked for
         self._named: set[Frame] = set()  # damaged frames that were named
         self._knows_epochs = False  # set_epoch() was used, or loader() starts workers
         self._position = self._planner.begun(Position(0, 0, 0, self._zero(), {}))
@@ -374,11 +375,13 @@ class Dataset(_Batches):
     def _identity(self, position: Position | None) -> Identity:
         """Of the shards that the sources have at a position; None: of all."""
         sources, shards = {}, {}
+        if not self._packed:
+            self._packed.update((source.name, pack_names(source.names)) for source in self._sources)
         for number, source in enumerate(self._sources):
             older = None if position is None else \
                 self._planner.mixture.older_at(number, position.cursors[source.name])
             if older is None:
-                sources[source.name], shards[source.name] = source.fingerprint, pack_names(source.names)
+                sources[source.name], shards[source.name] = source.fingerprint, self._packed[source.name]
             else:
                 names = source.names
                 sources[source.name] = source.fingerprint_of(older.shards)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -326,7 +327,9 @@ class OpenSource:
     def begin_window(self) -> None:
         """Closes shards that neither the window before this one nor two groups need."""
         self._window += 1
-        while len(self._open) > 2 * self._options.group + 2 and \
+        n_groups = max(1, len(self._catalogue) // self._options.group)
+        in_group = math.ceil(len(self._catalogue) / n_groups)
+        while len(self._open) > 2 * in_group + 2 and \
                 next(iter(self._open.values())).window < self._window - 1:
             self._open.popitem(last=False)
 
@@ -350,8 +353,9 @@ class OpenSource:
         if self._options.split is not None:
             side, part = self._options.split
             out = held_out(reader.shard, part)
-            mine = out if side == "val" else ~out
-            texts = replace(texts, weight=mine * (1.0 if texts.weight is None else texts.weight))
+            weight: F64 = np.ones(len(reader)) if texts.weight is None else texts.weight.copy()
+            weight[~out if side == "val" else out] = 0
+            texts = replace(texts, weight=weight)
         sequencer = _shard.Sequencer(PLAN, self._grid(reader.header),
                                      self._markers(reader.header), self._options.items())
         return OpenShard(
