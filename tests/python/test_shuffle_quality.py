@@ -79,6 +79,17 @@ def short_documents(short):
     assert bad.state_dict() == before and bad.shuffle_quality() == bad.shuffle_quality()
 
 
+def two_blocks(folder):
+    """A window of 4,096 of 12 x 8,000 documents, and the default."""
+    data = texts(folder / "shorter", 12, 8000, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bad = Dataset(data, batch_size=8, window=4096).shuffle_quality()
+    assert bad["same_shard"] > 0.3 and bad["ratio"] > 3 and bad["correlation"] > 0.2, bad
+    quality = good(Dataset(data, batch_size=8), 90_000)
+    assert quality["same_shard"] < 1.2 / 12
+
+
 def bounded_by_bytes(short):
     """Windows that hold less than a group, and that straddle groups."""
     for group in (1, 2, 5):
@@ -137,6 +148,7 @@ with tempfile.TemporaryDirectory() as temporary:
     where = pathlib.Path(temporary)
     shards = texts(where / "short", 12, 2000, 20)
     short_documents(shards)
+    two_blocks(where)
     bounded_by_bytes(shards)
     other_kinds(where, shards)
     views(where, shards)
