@@ -529,6 +529,10 @@ PYTHON_TESTS := \
     tests/python/test_dataset_shards.py \
     tests/python/test_dataset_sources.py \
     tests/python/test_dataset_state.py \
+    tests/python/test_shuffle_quality.py \
+    tests/python/test_dataset_split.py \
+    tests/python/test_dataset_growth.py \
+    tests/python/test_dataset_together.py \
     tests/python/test_pages.py \
     tests/python/test_readme.py \
     tests/python/test_tokenizer.py \

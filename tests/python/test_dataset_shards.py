@@ -138,7 +138,7 @@ def sampled(folder):
     texts = small_texts(folder / "many", shards=65, records=1)
     dataset_shards.index(texts)
     looked = []
-    with mock.patch.object(OpenSource, "_add_sums", lambda self, shard, n: looked.append(
+    with mock.patch.object(OpenSource, "_add_sums", lambda self, shard, number, n: looked.append(
             shard.reader.path)), mock.patch.object(OpenSource, "means", lambda self: (1.0, 1.0)):
         Dataset(texts, **SMALL)
     names = [DatasetIndex(texts).path(i) for i in range(65)]

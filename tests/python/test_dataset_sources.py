@@ -454,8 +454,9 @@ def short_pack(folder, pairs, large, texts):
     refused(ValueError, "pack=259 is", lambda: Dataset(sizes, **{**SMALL, "pack": 259}).state_dict())
     Dataset(sizes, **{**SMALL, "pack": 260})
     with warnings.catch_warnings(record=True) as caught:
-        left = documents(Dataset([pairs, large], **{**SMALL, "pack": 259}, on_error="skip"))
-    assert len(left) == 40 and "need more than pack=259" in str(caught[0].message)
+        left = documents(Dataset([pairs, large], **{**SMALL, "pack": 259, "window": None}, on_error="skip"))
+    assert len(left) == 40 and "of the same NAME and key in them" in str(caught[0].message)
+    assert "need more than pack=259" in str(caught[1].message)
     view = build_view([pairs, large], folder / "small.lmv",
                       where=lambda record: record.images[0].target_size == (256, 256))
     small = Source([pairs, large], view=view)

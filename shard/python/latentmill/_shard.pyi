@@ -215,6 +215,7 @@ def caption_purpose(text: int, /) -> str:
 def mirror_purpose(image: int, /) -> str:
     """The same of the mirroring of an image."""
 
+def draw_keys(shard: Shard, purpose: str, out: Any, /) -> None: ...
 def draw_one(purpose: str, name: str, key: str, epoch: int, seed: int, /) -> int:
     """u of one identity: FORMAT.md, section 7."""
 

@@ -8,21 +8,28 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .batches.building import BatchBuilder, Transform
 from .batches.fetching import Fetcher
 from .batches.walk import Part, Walk
+from .columns import I64
 from .loader import Loader
 from .options import Options, one_of, templates, whole
+from .planning.growth import grown, older_shards, pack_names
 from .planning.mixture import UNIT, Mixture, Share
-from .planning.state import Identity, Position, StateError, load_position, make_state, position_of
+from .planning.quality import quality_of, warn_of_window
+from .planning.shuffle import most_records
+from .planning.state import Identity, Position, StateError, load_position, make_state, position_of, \
+    refuse_no_state
 from .planning.windows import Planner
 from .reader import Frame
 from .sources.catalogue import Catalogue
 from .sources.documents import PLAN, Markers
-from .sources.source import (OpenSource, Sources, default_patch, named_sources,
-                             refuse_incompatible, refuse_short_pack, refuse_unknown_captions)
+from .sources.source import (OpenSource, Sources, default_patch, named_sources, open_sources,
+                             refuse_incompatible, refuse_short_pack, refuse_unknown_captions,
+                             warn_of_twins)
 from .warned import warn
 
 try:
@@ -75,16 +82,23 @@ class Dataset(_Batches):
     patch: 1, 2, 4, 8, "default" (the shards') or None: latents are given whole, and their
     positions are counted with window grid (the shards' by default). patch_order: "pqc" or
     "cpq". position_ids: "sequential" or "collapsed" (the patches of an image share one).
-    window: records that are shuffled, mixed and packed together. group: shards that are
-    open together. transform: sees each finished sequence as a dict and returns it; values may
+    window: records that are shuffled, mixed and packed together. None: as many as shuffle_bytes
+    of decompressed blocks hold by the sources' mean sizes, or those of the largest group (at
+    least 4,096) where that is less; a number that shuffles badly is told of once (shuffle_quality() says how well).
+    group: shards that are open together: a pass goes through groups of this many or, evenly, up to
+    twice as many. split: ("train", 0.01) leaves a hundredth of the records out, and ("val", 0.01)
+    has these alone: both sides are given the same share, that which is held out. A record's side
+    is a hash of its key and nothing else, so it is the same in whichever folder, NAME or shard the
+    key stands, with any seed, and for all captions and renditions; a larger share holds out what a
+    smaller one does, and more. transform: sees each finished sequence as a dict and returns it; values may
     change, lengths may not.
 
     on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
     are named once in a DamageWarning ("skip"); with workers, which begin anew in each epoch,
     once in each epoch and worker that meets it. threads: that decompress. prefetch_bytes: raw
     bytes that they may hold. Besides, a process keeps the records of up to two windows that its
-    rank and worker build: 2 window / (world_size workers) times a record's raw bytes, 128 MiB
-    with the defaults and 16 KiB latents.
+    rank and worker build: 2 window / (world_size workers) times a record's raw bytes, by default
+    about 2 shuffle_bytes / (world_size workers).
 
     Of a record that is no pair all parts follow each other as they are stored; of each of its
     texts an alternative is drawn. Images are seen by the header's first encoder of latents or codes,
@@ -119,11 +133,11 @@ class Dataset(_Batches):
                  caption_first: float | None = None, caption_dropout: float = 0.0,
                  max_caption_tokens: int | None = None, long_captions: str = "truncate",
                  sequence: Parts | Mapping[str, Parts] | None = None,
-                 weights_by: str = "tokens", window: int = 4096, group: int = 8,
+                 weights_by: str = "tokens", window: int | None = None,
+                 shuffle_bytes: int = 1 << 26, group: int = 8,
+                 split: tuple[str, float] | None = None,
                  transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
-        one_of("patch_order", patch_order, ("pqc", "cpq"))
-        one_of("position_ids", position_ids, ("sequential", "collapsed"))
         one_of("on_error", on_error, ("raise", "skip"))
         if transform is not None and not callable(transform):
             raise TypeError(f"transform is a function of a sample, not {transform!r}")
@@ -145,22 +159,24 @@ class Dataset(_Batches):
             patch=default_patch(catalogues.values()) if patch == "default" else patch,
             grid=grid, order=order, captions=captions, caption_first=caption_first,
             caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
-            long_captions=long_captions, sequence=templates(sequence), window=window, group=group,
-            weights_by=weights_by)
-        self.options = options
-        self._sources = [OpenSource(name, named[name], catalogues[name], options)
-                         for name in sorted(named)]
+            long_captions=long_captions, sequence=templates(sequence), window=window,
+            shuffle_bytes=shuffle_bytes, group=group, weights_by=weights_by, patch_order=patch_order, position_ids=position_ids,
+            split=split)
+        self._sources = open_sources(named, catalogues, options)
         refuse_incompatible(self._sources)
+        warn_of_twins(self._sources)
         if isinstance(captions, Mapping):
             refuse_unknown_captions(self._sources, captions)
         if pack is not None:
             refuse_short_pack(self._sources, pack, on_error == "skip")
-        mixture = Mixture([self._share(source) for source in self._sources], window)
-        self._planner = Planner(self._sources, mixture, options)
-        self._patch_order, self._position_ids = patch_order, position_ids
+        self.options = self._with_window(options)
+        self._planner = Planner(self._sources, self._mixture(self.options), self.options)
+        if window is not None:
+            warn_of_window(self._planner)
         self._transform, self._on_error = transform, on_error
         self._threads = whole("threads", threads, 1, 64)
         self._prefetch_bytes = whole("prefetch_bytes", prefetch_bytes, 0)
+        self._packed: dict[str, str] = {}  # paths of the shards, by source, once they are asked for
         self._named: set[Frame] = set()  # damaged frames that were named
         self._knows_epochs = False  # set_epoch() was used, or loader() starts workers
         self._position = self._planner.begun(Position(0, 0, 0, self._zero(), {}))
@@ -189,8 +205,7 @@ class Dataset(_Batches):
     @property
     def fingerprint(self) -> str:
         """Of the sources' names, records and views."""
-        parts = [f"{source.name}\0{source.fingerprint}" for source in self._sources]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+        return _fingerprint({source.name: source.fingerprint for source in self._sources})
 
     @property
     def plan(self) -> str:
@@ -235,12 +250,36 @@ class Dataset(_Batches):
                 / self.options.pack
         return math.ceil(sequences / self.batch_size)
 
+    def shuffle_quality(self, windows: int = 8) -> dict[str, float]:
+        """How well the epoch in hand is shuffled: of `windows` of its windows, evenly spread, all
+        steps are planned, from lengths alone; no block is read. A dict of
+
+            window         documents of a window: the argument, or what None became
+            windows, steps, documents   that were looked at
+            same_shard     probability that two documents of a step are of one shard
+            perfect        the same if the records of each group of shards were shuffled perfectly
+            ratio          same_shard / perfect; 1.0 is perfect, up to 1.2 is good
+            correlation    lag-1 correlation of source positions; 0 is perfect, below 0.02 is good
+            shards_per_step, blocks_per_step   that the documents of a step are of, in the mean
+
+        A document's source position is the place of its record in its group, shard by shard in
+        order of NAME and record by record (a view's weights counted), from -1/2 to 1/2: what is
+        left of it when the mean of a perfect shuffle over the group, 0, is taken off. The
+        correlation is the mean product of the positions of two documents of one group and pass that
+        follow each other in training (those of others between them aside), over the mean square.
+        Chance moves it by about documents**-0.5: few documents say little."""
+        windows = whole("windows", windows, 1)
+        planner = Planner(self._sources, self._mixture(self.options), self.options)
+        begin = planner.mixture.epoch_start(self.epoch, self.step)
+        return quality_of(planner, begin, self.step, self.batch_size, windows)
+
     def set_epoch(self, epoch: int) -> None:
         """Goes to an epoch's begin, without the ones before it. Where weights follow a
         schedule, as if those of the step in hand had always held."""
         epoch = whole("epoch", epoch, 0, 2**63 - 1)
         self._knows_epochs = True
         names = [source.name for source in self._sources]
+        self._planner.set_older({})
         cursors = self._planner.mixture.epoch_start(epoch, self._position.step)
         self._position = self._planner.begun(
             Position(epoch, self._position.step, 0, dict(zip(names, cursors)), {}))
@@ -253,7 +292,8 @@ class Dataset(_Batches):
         if batch is None:
             _refuse_part()
         position = self._position if batch is None else self._position_behind(batch)
-        return make_state(position, self._identity(), self.fingerprint)
+        identity = self._identity(position)
+        return make_state(position, identity, _fingerprint(identity.sources))
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Goes on behind a state. Raises StateError where it is of other data, options or
@@ -262,13 +302,39 @@ class Dataset(_Batches):
         strict=False takes changed weights, options and plans, added sources (from their begin) and
         removed ones. Where a source was removed or packing changed, what is left of the window
         in hand is left out: at most `window` documents. Other data under a source's name,
-        another seed and another group are refused all the same."""
+        another seed and another group are refused all the same.
+
+        strict=False also takes sources to which shards were added: each goes on with the shards of
+        the state, in the same order, to the end of its pass, and has all of them from the next one
+        on, on every rank, in the order of a Dataset of all shards at that cursor. (Of one source,
+        and of the largest of several, a pass is an epoch. Where the window in hand reaches into
+        the next pass, that one has the shards of the state, too.) Until then states are of those
+        shards, and need strict=False again. How much of each source a window takes is counted with
+        the means of all shards. A source with a view cannot grow: its view is of its shards.
+        StateError names shards that are gone."""
         _refuse_part()
-        position, goes_on = load_position(state, self._identity(), strict)
+        refuse_no_state(state)
+        older = {source.name: shards for source in self._sources
+                 if (shards := older_shards(state, source)) is not None}
+        added = {source.name: len(source.counts) - len(older[source.name])
+                 for source in self._sources if source.name in older}
+        position, goes_on = load_position(state, self._identity(None), strict, added)
         if goes_on:
             self._refuse_takes(position, state["options"].get("window"))
+        position = self._with_older(position, older)
         self._position = self._planner.begun(position) if goes_on else \
             self._planner.behind(position, position.step)[0]
+
+    def _with_older(self, position: Position, shards: Mapping[str, I64]) -> Position:
+        """Goes on with the shards of a state, of sources that grew, as long as their pass lasts."""
+        cursors, older = dict(position.cursors), {}
+        for number, source in enumerate(self._sources):
+            if source.name in shards:
+                one, cursors[source.name] = grown(position, source, shards[source.name])
+                if one is not None:
+                    older[number] = one
+        self._planner.set_older(older)
+        return replace(position, cursors=cursors)
 
     def follow(self, batch: Mapping[str, Any]) -> None:
         """Goes on behind a batch that a copy of this data set gave, as loader() does with each."""
@@ -287,13 +353,40 @@ class Dataset(_Batches):
         """A DataLoader over this data set whose batches this data set's state follows."""
         return Loader(self, num_workers, **arguments)
 
-    def _share(self, source: OpenSource) -> Share:
+    def _with_window(self, options: Options) -> Options:
+        """It with a number where there is none."""
+        if options.window is not None:
+            return options
+        window = self._mixture(replace(options, window=1 << 20)).window_within(
+            [source.raw_bytes for source in self._sources],
+            [most_records(source.counts, options.group) for source in self._sources],
+            options.shuffle_bytes)
+        return replace(options, window=window)
+
+    def _mixture(self, options: Options) -> Mixture:
+        assert options.window is not None
+        return Mixture([self._share(source, options) for source in self._sources], options.window)
+
+    def _share(self, source: OpenSource, options: Options) -> Share:
         positions, documents = source.means()
-        size = positions if self.options.weights_by == "tokens" else documents
+        size = positions if options.weights_by == "tokens" else documents
         return Share(source.name, source.weight, int(source.counts.sum()), size, documents)
 
-    def _identity(self) -> Identity:
-        return Identity({source.name: source.fingerprint for source in self._sources},
+    def _identity(self, position: Position | None) -> Identity:
+        """Of the shards that the sources have at a position; None: of all."""
+        sources, shards = {}, {}
+        if not self._packed:
+            self._packed.update((source.name, pack_names(source.names)) for source in self._sources)
+        for number, source in enumerate(self._sources):
+            older = None if position is None else \
+                self._planner.mixture.older_at(number, position.cursors[source.name])
+            if older is None:
+                sources[source.name], shards[source.name] = source.fingerprint, self._packed[source.name]
+            else:
+                names = source.names
+                sources[source.name] = source.fingerprint_of(older.shards)
+                shards[source.name] = pack_names([names[i] for i in older.shards.tolist()])
+        return Identity(sources, shards,
                         {source.name: [list(pair) for pair in source.weight]
                          for source in self._sources}, self.options.as_state(), self.plan)
 
@@ -312,7 +405,7 @@ class Dataset(_Batches):
     def _refuse_takes(self, position: Position, window: Any) -> None:
         """StateError where its window, of a state's option, takes what none does: to list that
         might not end. Weights may have been others then."""
-        window = max(self.options.window, window if isinstance(window, int) else 0)
+        window = max(self.options.window or 0, window if isinstance(window, int) else 0)
         most_takes = self._planner.mixture.most_takes(window)
         for (name, units), most in zip(position.takes.items(), most_takes):
             if units > most:
@@ -326,8 +419,7 @@ class Dataset(_Batches):
         fetcher = Fetcher(self._sources, self._threads, self._prefetch_bytes, self._on_error,
                           self._named)
         channels = max(source.channels for source in self._sources)
-        builder = BatchBuilder(self.options, channels, self._patch_order, self._position_ids,
-                               self._transform)
+        builder = BatchBuilder(self.options, channels, self._transform)
         part = Part(self.batch_size, self.rank, self.world_size, worker, n_workers)
         walk = Walk(self._position, self._planner, fetcher, part, self._on_error)
         try:
@@ -339,6 +431,11 @@ class Dataset(_Batches):
                 yield batch, position
         finally:
             fetcher.close()
+
+
+def _fingerprint(sources: Mapping[str, str]) -> str:
+    parts = [f"{name}\0{fingerprint}" for name, fingerprint in sources.items()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _refuse_part() -> None:

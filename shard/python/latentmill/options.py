@@ -28,23 +28,30 @@ class Options:
     max_caption_tokens: int | None = None
     long_captions: str = "truncate"
     sequence: Mapping[str, Template] | None = None
-    window: int = 4096
+    window: int | None = None      # None: until Dataset has looked at the sources
+    shuffle_bytes: int = 1 << 26
     group: int = 8
     weights_by: str = "tokens"
+    patch_order: str = "pqc"
+    position_ids: str = "sequential"
+    split: tuple[str, float] | None = None
 
     def __post_init__(self) -> None:
         one_of("order", self.order, ("redraw", "stored"))
         one_of("long_captions", self.long_captions, ("truncate", "other_caption", "drop"))
         one_of("weights_by", self.weights_by, ("tokens", "samples"))
+        one_of("patch_order", self.patch_order, ("pqc", "cpq"))
+        one_of("position_ids", self.position_ids, ("sequential", "collapsed"))
         for name, others in (("patch", ("default", None)), ("grid", (None,))):
             one_of(name, getattr(self, name), (*others, 1, 2, 4, 8))
             if getattr(self, name) is not None:
                 self._take_whole(name, 1)
-        for name in ("pack", "max_caption_tokens", "window", "group"):
-            if getattr(self, name) is not None or name in ("window", "group"):
+        for name in ("pack", "max_caption_tokens", "window", "group", "shuffle_bytes"):
+            if getattr(self, name) is not None or name in ("group", "shuffle_bytes"):
                 self._take_whole(name, 1)
         self._take_whole("seed", 0, (1 << 64) - 1)
         self._check_captions()
+        self._check_split()
         for name in ("caption_dropout", "caption_first"):
             given = getattr(self, name)
             if given is not None and not 0 <= _number(name, given) <= 1:
@@ -55,6 +62,18 @@ class Options:
 
     def _take_whole(self, name: str, least: int, most: int | None = None) -> None:
         object.__setattr__(self, name, whole(name, getattr(self, name), least, most))
+
+    def _check_split(self) -> None:
+        if self.split is None:
+            return
+        if not isinstance(self.split, (tuple, list)) or len(self.split) != 2:
+            raise ValueError('split is ("train", SHARE) or ("val", SHARE), SHARE of the records '
+                             f"that are held out; not {self.split!r}")
+        side, share = self.split
+        one_of("the first of split", side, ("train", "val"))
+        if not 0 < _number("the share of split", share) < 1:
+            raise ValueError(f"the share of split is above 0 and below 1, not {share!r}")
+        object.__setattr__(self, "split", (str(side), float(share)))
 
     def _check_captions(self) -> None:
         if self.captions in ("redraw", "stored"):
@@ -76,8 +95,11 @@ class Options:
     def as_state(self) -> dict[str, Any]:
         """What a state keeps, to say what differs when it is loaded by another configuration."""
         state = asdict(self)
+        del state["shuffle_bytes"]  # which says no more than the window that came of it
         if not isinstance(self.captions, str):
             state["captions"] = dict(self.captions)
+        if self.split is not None:
+            state["split"] = list(self.split)
         if self.sequence is not None:
             state["sequence"] = {kind: list(parts) for kind, parts in self.sequence.items()}
         return state

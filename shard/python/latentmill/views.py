@@ -267,11 +267,12 @@ def build_view(paths: Paths, out: str | os.PathLike[str], *,
     theirs). A key that several NAMEs have stands for all of their records; (NAME, key) for one
     of them. Keys that no record has are named in a warning; where all are such it is a
     ValueError. The data set's own tokenizer makes the ids: the model that stands beside
-    dataset.json, by PyPI's sentencepiece. Byte order marks before a text and newlines behind a
+    dataset.json, by latentmill.Tokenizer. Byte order marks before a text and newlines behind a
     caption go, as `latentmill prepare` drops them; a blank text or a caption with NUL is a
     ValueError.
 
-    tokenizer(text): another tokenizer, for all texts: token ids, without markers, the same on
+    tokenizer: a latentmill.Tokenizer, as Tokenizer("pairs/") is that of a data set, which has its
+    markers; or tokenizer(text): another one, for all texts: token ids, without markers, the same on
     every call; with markers={"bos": .., "eos": .., "boi": .., "eoi": ..} (None for a BOS or EOS
     that is not to be). View.open() needs it again. tokenizer_name: what two views are compared
     by.
@@ -283,6 +284,8 @@ def build_view(paths: Paths, out: str | os.PathLike[str], *,
     if captions_map is not None and not isinstance(captions_map, Mapping) and \
             not callable(captions_map):
         raise TypeError(f"captions_map is a mapping of keys, or a callable; not {captions_map!r}")
+    if markers is None and all(hasattr(tokenizer, name) for name in Markers._fields):
+        markers = {name: getattr(tokenizer, name) for name in Markers._fields}
     if (tokenizer is None) != (markers is None):
         raise ValueError("a tokenizer comes with markers={'bos', 'eos', 'boi', 'eoi'}")
     if not tokenizer_name:

@@ -57,6 +57,42 @@ static PyObject *draw(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* `out` has 8 bytes a record of the shard. 0, or -1 with an exception set. */
+static int draw_all_keys(PyObject *shard, const char *purpose, char *out)
+{
+    uint64_t n_records = shard_object_map(shard)->index.n_records;
+
+    for (uint64_t i = 0; i < n_records; i++) {
+        const char *name, *key;
+        if (shard_object_identity(shard, i, &name, &key) < 0)
+            return -1;
+        uint64_t u = shard_draw(purpose, "", key, 0, 0);
+        memcpy(out + 8 * i, &u, sizeof(u));
+    }
+    return 0;
+}
+
+static PyObject *draw_keys(PyObject *module, PyObject *args)
+{
+    struct module_state *state = PyModule_GetState(module);
+    PyObject *shard;
+    const char *purpose;
+    Py_buffer out;
+    int rc = -1;
+
+    if (!PyArg_ParseTuple(args, "O!sw*:draw_keys", state->shard_type, &shard, &purpose,
+                          &out))
+        return NULL;
+    if ((uint64_t)out.len != 8 * shard_object_map(shard)->index.n_records)
+        PyErr_SetString(PyExc_ValueError, "out is 8 bytes a record");
+    else
+        rc = draw_all_keys(shard, purpose, out.buf);
+    PyBuffer_Release(&out);
+    if (rc < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyObject *draw_one(PyObject *module, PyObject *args)
 {
     const char *purpose, *name, *key;
@@ -98,6 +134,10 @@ int draw_functions_add(PyObject *module)
         {"draw", draw, METH_VARARGS,
          "draw(shard, purpose, positions, epoch, seed, out): FORMAT.md, section 7.\n\n"
          "positions: int64 of each record; out: uint64 of each, written."},
+        {"draw_keys", draw_keys, METH_VARARGS,
+         "draw_keys(shard, purpose, out): of each record, by its key alone: NAME is "
+         "empty, "
+         "epoch and seed are 0."},
         {"draw_one", draw_one, METH_VARARGS,
          "draw_one(purpose, name, key, epoch, seed) -> int: FORMAT.md, section 7."},
         {"caption_purpose", caption_purpose, METH_O,

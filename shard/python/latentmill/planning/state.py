@@ -11,12 +11,12 @@ from typing import Any
 
 from .. import _shard
 
-VERSION = 1
+VERSION = 2
 
 # Another order of the records: a cursor means nothing then.
 _ORDER = ("seed", "group")
-# Another packing of the same order: the window in hand cannot be gone on with.
-_NOT_PACKING = ("weights_by", "window")
+# Options that pack the same order in the same way: the window in hand is gone on with.
+_NOT_PACKING = ("weights_by", "window", "patch_order", "position_ids")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Position:
 class Identity:
     """What a state must agree with."""
     sources: Mapping[str, str]                # fingerprint by name
+    shards: Mapping[str, str]                 # their paths, packed, by name
     weights: Mapping[str, list[list[float]]]  # schedule by name
     options: Mapping[str, Any]
     plan: str                        # canonical JSON
@@ -56,7 +57,7 @@ class StateError(ValueError):
 def make_state(position: Position, identity: Identity, fingerprint: str) -> dict[str, Any]:
     """Plain dicts, lists, strings and integers, which JSON and torch.save() keep."""
     return {"version": VERSION, "fingerprint": fingerprint, **position.as_dict(),
-            "sources": dict(identity.sources), "weights": dict(identity.weights),
+            "sources": dict(identity.sources), "shards": dict(identity.shards), "weights": dict(identity.weights),
             "options": dict(identity.options), "plan": identity.plan}
 
 
@@ -73,30 +74,29 @@ def position_of(values: Mapping[str, Any]) -> Position:
     return Position(epoch, step, offset, cursors, takes)
 
 
-def load_position(state: Mapping[str, Any], identity: Identity, strict: bool
-                  ) -> tuple[Position, bool]:
+def load_position(state: Mapping[str, Any], identity: Identity, strict: bool,
+                  added: Mapping[str, int]) -> tuple[Position, bool]:
     """The position that the state means here; its takes are {} where the window in hand is to
-    be made anew. And whether it may be gone on with: else the next window is next. Raises
-    StateError."""
-    _refuse_no_state(state)
+    be made anew. And whether it may be gone on with: else the next window is next. added: how
+    many shards sources have besides those of the state. Raises StateError."""
     state = {**state, "plan": _canonical(state["plan"])}
     position = position_of(state)
     if position.cursors.keys() != state["sources"].keys():
         raise StateError("the state is damaged: it has cursors of other sources than its own")
-    _refuse(state, identity, strict)
+    _refuse(state, identity, strict, added)
     before, now = set(state["sources"]), set(identity.sources)
     same_packing = not _differences(state["options"], identity.options,
                                     without=(*_ORDER, *_NOT_PACKING)) and \
         state["plan"] == identity.plan
     cursors, takes = ({name: values.get(name, 0) for name in identity.sources}
                       for values in (position.cursors, position.takes))
-    if position.offset == 0 and not (before == now and _unchanged(state, identity)):
+    if position.offset == 0 and (added or not (before == now and _unchanged(state, identity))):
         takes = {}
     goes_on = position.offset == 0 or (same_packing and before <= now)
     return replace(position, cursors=cursors, takes=takes), goes_on
 
 
-def _refuse_no_state(state: Any) -> None:
+def refuse_no_state(state: Any) -> None:
     """What people have in hand instead of a state."""
     wanted = "load_state_dict() takes what state_dict() gave, not "
     if not isinstance(state, Mapping):
@@ -108,10 +108,14 @@ def _refuse_no_state(state: Any) -> None:
     for name, value in state.items():
         if "version" not in state and isinstance(value, Mapping) and "cursors" in value:
             raise StateError(f"{wanted}a dict that has a state in it: pass its item {name!r}")
+    if type(state.get("version")) is int and state["version"] == 1:
+        raise StateError(f"the state is of version 1, made by an older latentmill, whose steps were "
+                         f"others; this is version {VERSION}. Go on with that one, or begin anew: "
+                         "set_epoch() goes to the begin of an epoch")
     if type(state.get("version")) is not int or state["version"] != VERSION:
         raise StateError(f"{wanted}a dict of version {state.get('version')!r}; "
                          f"this is version {VERSION}")
-    for name in ("sources", "weights", "options"):
+    for name in ("sources", "shards", "weights", "options"):
         if not isinstance(state.get(name), Mapping):
             raise StateError(f"the state is damaged: {name} is {_short(state.get(name))}")
     if not isinstance(state.get("plan"), str):
@@ -127,10 +131,11 @@ def _count(value: Any) -> int:
     return number
 
 
-def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool) -> None:
+def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool,
+            added: Mapping[str, int]) -> None:
     what = [f"source {name!r} has other data ({state['sources'][name]}, now {fingerprint})"
             for name, fingerprint in identity.sources.items()
-            if state["sources"].get(name, fingerprint) != fingerprint]
+            if state["sources"].get(name, fingerprint) != fingerprint and name not in added]
     what += _differences({k: state["options"].get(k) for k in _ORDER},
                          {k: identity.options[k] for k in _ORDER})
     if not set(state["sources"]) & set(identity.sources):
@@ -139,6 +144,7 @@ def _refuse(state: Mapping[str, Any], identity: Identity, strict: bool) -> None:
     if what:
         raise StateError("the state does not fit: " + "; ".join(what))
     if strict:
+        what += [f"source {name!r} has {n} more shards" for name, n in added.items()]
         what += [f"source {name!r} was added" for name in identity.sources
                  if name not in state["sources"]]
         what += [f"source {name!r} was removed" for name in state["sources"]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +21,9 @@ from .mixture import UNIT, Mixture
 from .packing import Packing, pack
 from .shuffle import Run, ShuffledSource
 from .state import Position
+
+if TYPE_CHECKING:
+    from .growth import Older
 
 _DOCUMENTS = 3
 
@@ -34,6 +39,10 @@ class Window:
         return len(self.packing)
 
 
+def _block_starts(source: OpenSource, shards: I64, number: int) -> I64:
+    return source.block_starts(int(shards[number]))
+
+
 class Planner:
     """Makes windows, and says where each begins."""
 
@@ -43,6 +52,27 @@ class Planner:
         self.options = options
         self._shuffled = [ShuffledSource(source.counts, source.block_starts, options.seed,
                                          options.group) for source in sources]
+        self.set_older({})
+
+    def shuffled(self, source: int, pass_number: int) -> ShuffledSource:
+        """The order of a source's records in a pass."""
+        return self._shuffled[source]
+
+    def set_older(self, older: Mapping[int, Older]) -> None:
+        """Sources, by number, that have not all of their shards yet."""
+        self.mixture.older = dict(older)
+        self._older = {number: ShuffledSource(
+            self.sources[number].counts[one.shards],
+            partial(_block_starts, self.sources[number], one.shards), self.options.seed,
+            self.options.group) for number, one in older.items()}
+
+    def _runs(self, number: int, cursor: int, take: int) -> list[Run]:
+        first, end = cursor // UNIT, (cursor + take) // UNIT
+        older = self.mixture.older_at(number, cursor)
+        if older is None:
+            return self._shuffled[number].runs(first, end - first)
+        return [run._replace(shard=int(older.shards[run.shard]))
+                for run in self._older[number].runs(first, end - first)]
 
     def begun(self, position: Position) -> Position:
         """It with what its window takes."""
@@ -56,6 +86,9 @@ class Planner:
         ends = self.mixture.ends_epoch(list(position.cursors.values()),
                                        list(position.takes.values()))
         behind = replace(position.behind(), step=step, epoch=position.epoch + ends)
+        behind = replace(behind, cursors={
+            name: self.mixture.moved(number, position.cursors[name], cursor)
+            for number, (name, cursor) in enumerate(behind.cursors.items())})
         return self.begun(behind), ends
 
     def window(self, cursors: Mapping[str, int], takes: Mapping[str, int]) -> Window:
@@ -68,7 +101,7 @@ class Planner:
             cursor, take = cursors[source.name], takes[source.name]
             first, end = cursor // UNIT, (cursor + take) // UNIT
             if end > first:
-                parts += self._documents(number, self._shuffled[number].runs(first, end - first))
+                parts += self._documents(number, self._runs(number, cursor, take))
                 words += [source.name, first]
         documents = Documents.join(parts)
         documents = documents.take(permutation(len(documents), key_of(*words)))

@@ -38,12 +38,17 @@ class Catalogue:
             self.counts = self.index.records.astype(np.int64)
             self.fingerprints = self.index.fingerprints  # uint8 [n, 16]
         else:
-            self._paths = find_shards(paths)
+            found = _find(paths)
+            self._paths, self._names = list(found), list(found.values())
             self.counts = np.full(len(self._paths), -1, np.int64)  # until opened
             self.fingerprints = np.zeros((len(self._paths), 16), np.uint8)
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    def names(self) -> list[str]:
+        """Of each shard its path from the folder on that it was found in."""
+        return self._names if self.index is None else self.index.names()
 
     def first_header(self) -> dict[str, Any]:
         """The header of shard 0, or from an index the first configuration. ShardError."""
@@ -85,12 +90,18 @@ def find_shards(paths: Paths) -> list[Path]:
     """All finished shards below folders, in order of NAME and part, and in lists.
     FileNotFoundError names what is missing: a path, or a shard that a manifest tells of.
     ValueError: the folders are finished, and have no samples."""
+    return list(_find(paths))
+
+
+def _find(paths: Paths) -> dict[Path, str]:
+    """find_shards(), each with its path from the folder on."""
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
     if not isinstance(paths, Iterable):
         raise TypeError(f"a source is {ACCEPTED}; not {paths!r}")
     paths = list(paths)
     found: dict[str, Path] = {}  # by the path without links
+    names: dict[Path, str] = {}
     without: list[PathLike] = []  # finished data sets that have no samples
     for path in paths:
         for name in _shards_at(path, without):
@@ -100,13 +111,14 @@ def find_shards(paths: Paths) -> list[Path]:
                 raise ValueError(f"{shard} is named twice ({found[real]}): a source has each shard "
                                  "once; a weight makes it come more often")
             found[real] = shard
+            names[shard] = name or shard.name
     if not found and without:
         raise ValueError(f"no samples in {', '.join(map(str, without))}: all units are finished and "
                          "have none (what was rejected stands in NAME.rejects.jsonl)")
     if not found:
         raise FileNotFoundError(f"no shards in {', '.join(map(str, paths)) or 'an empty list'}; "
                                 f"a source is {ACCEPTED}")
-    return list(found.values())
+    return names
 
 
 def _shards_at(path: PathLike, without: list[PathLike]) -> list[str]:

@@ -41,6 +41,13 @@ def pick(u: U64, n: U64) -> U64:
     return picked
 
 
+def held_out(shard: _shard.Shard, part: float) -> Bools:
+    """Which records of a shard a split holds out: by their keys alone. [n]"""
+    u = np.empty(shard.n_records, np.uint64)
+    _shard.draw_keys(shard, "split", u)
+    return share(u, part)
+
+
 def share(u: U64, p: float | F64) -> Bools:
     """u < p * 2^64, exactly; with p = 1 always."""
     limit = np.asarray(p, np.float64) * 2.0**64

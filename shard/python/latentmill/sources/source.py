@@ -5,17 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import _shard
 from .._shard import ShardError
-from ..columns import F32, I64, NO_IDS, Column, starts_of
+from ..columns import F32, F64, I64, NO_IDS, NONE, Column, starts_of
 from ..dataset_index import DatasetIndex
 from ..lazy import cached_property
 from ..options import Options
@@ -23,12 +24,15 @@ from ..reader import ShardReader
 from ..views import UNIT_WEIGHT, View, units_of
 from ..warned import warn
 from .catalogue import ACCEPTED, Catalogue, Paths
+from .data_set import TRY
+from .draws import held_out
 from .documents import PLAN, Documents, Lengths, Markers, Measure, Texts, lengths_of, texts_of
 from .weight import Weight, schedule
 
 # What a source's means are taken over: so many shards at most, and documents of these, both
 # evenly spread.
 _SAMPLED_SHARDS, _SAMPLED_DOCUMENTS = 64, 1 << 16
+_COMPARED_TWINS = 4  # pairs of shards of one NAME whose keys are compared
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class Source:
     folder that latentmill prepare wrote, with manifests, those of finished units are taken, and
     others named in a warning; of one without manifests (copied shards) all.
     weight: relative to those of the other sources, or a schedule [(0, 1.0), (90_000, 3.0)]:
-    each weight holds from its step on. view: a file of latentmill.build_view(), or a View."""
+    each weight holds from its step on. view: a file of latentmill.build_view(), or a View; one
+    that was made of the folders of several sources, build_view(["pairs/", "text/"], ...), is given
+    to each of these."""
     paths: Paths
     weight: Weight = 1.0
     view: str | os.PathLike[str] | View | None = None
@@ -100,6 +106,11 @@ class OpenShard:
         return self.measure.documents(self.reader.shard, self.texts, self.lengths, records,
                                       pass_number)
 
+    @property
+    def weights(self) -> F64:
+        """How often each record comes in a pass. [n]"""
+        return np.ones(len(self.reader)) if self.texts.weight is None else self.texts.weight
+
     @cached_property
     def most_images(self) -> int:
         """Of a record, where it may have mirrored renditions; 0 where none has."""
@@ -113,11 +124,15 @@ class OpenShard:
 class OpenSource:
     """One source of a Dataset. Pickles without its open shards."""
 
-    def __init__(self, name: str, source: Source, catalogue: Catalogue, options: Options):
+    def __init__(self, name: str, source: Source, catalogue: Catalogue, options: Options,
+                 view: View | None = None, shared: bool = False):
+        """view: that of the source, where it is open. shared: it is of other sources' shards, too."""
         self.name = name
         self.weight = schedule(source.weight)
-        self.view = View.open(source.view) if isinstance(source.view, (str, os.PathLike)) \
-            else source.view
+        self.view = view if view is not None else _opened_view(source.view)
+        self._shared = shared
+        self.in_view = np.arange(len(catalogue))  # of each shard its number in the view
+        self.many_roots = not isinstance(source.paths, (str, os.PathLike))
         self._catalogue = catalogue
         self._options = options
         self._open: OrderedDict[int, OpenShard] = OrderedDict()  # the last used one last
@@ -128,6 +143,8 @@ class OpenSource:
         self.codes_end = 0  # above which ids no code of an image is
         self.image_lengths: set[int] = set()  # of records with images, without their texts
         self.caption_names: set[str] = set()  # in the shards that were looked at
+        self._raw = np.zeros(4, np.int64)   # over these: bytes of blocks, records, blocks, shards
+        self._split = np.zeros(2, np.int64)  # over these: units of weight, of one side and all
         self._sums = np.zeros(3, np.int64)  # over these: positions, documents, units of weight
         self._examine()
         if not self.counts.sum():
@@ -145,6 +162,8 @@ class OpenSource:
         """What must be the same in all shards, from the index or else from each of them, and
         what their records are in the mean."""
         index, n = self._catalogue.index, len(self._catalogue)
+        if self._shared:
+            self._find_in_view()
         sample = self._sample()
         if index is not None:
             for number, header in enumerate(index.configurations):
@@ -159,18 +178,53 @@ class OpenSource:
             if number in sample:
                 shard = self._opened(number, reader)
                 self._add_image_lengths(shard)
-                self._add_sums(shard, len(sample))
+                self._add_raw_bytes(reader)
+                self._add_sums(shard, number, len(sample))
+        self._find_split(set(range(n)) - sample)
+
+    def _find_split(self, others: set[int]) -> None:
+        """Looks on in the shards that are no sample where that has no record of a split."""
+        if self._options.split is None:
+            return
+        for number in sorted(others):
+            if self._split[0]:
+                return
+            self._add_sums(self._opened(number, self._catalogue.open(number)), number, 1)
+        if not self._split[0]:
+            side, part = self._options.split
+            raise ValueError(f"source {self.name!r} has no record in split=({side!r}, {part}): all of its "
+                             f"{self.counts.sum()} records are on the other side; give a "
+                             f"{'larger' if side == 'val' else 'smaller'} share")
 
     def _sample(self) -> set[int]:
         """Numbers of the shards that are looked at: of those that a view takes something of."""
         some = np.arange(len(self._catalogue)) if self.view is None else \
-            np.flatnonzero(self.view.units[:len(self._catalogue)])
+            np.flatnonzero(self._units())
         if len(some) > _SAMPLED_SHARDS:
             some = some[np.arange(_SAMPLED_SHARDS) * (len(some) - 1) // (_SAMPLED_SHARDS - 1)]
         return set(some.tolist())
 
+    def _units(self) -> I64:
+        """Sum of the weights of each shard's records in the view. [shards]"""
+        assert self.view is not None
+        units = self.view.units
+        return units[self.in_view] if self._shared else units[:len(self._catalogue)]
+
+    def _find_in_view(self) -> None:
+        """Which shards of the view are this source's. ValueError where it has another one."""
+        assert self.view is not None
+        number_of = {fingerprint: i for i, fingerprint in enumerate(self.view.meta["shards"])}
+        for number in range(len(self._catalogue)):
+            if self._catalogue.index is None:
+                self._catalogue.open(number)  # which tells of its fingerprint
+            fingerprint = self._catalogue.fingerprints[number].tobytes().hex()
+            if fingerprint not in number_of:
+                raise ValueError(f"the view of source {self.name!r} lacks {self.names[number]}: make one of all "
+                                 "sources that share it, build_view([folder, ...], ...)")
+            self.in_view[number] = number_of[fingerprint]
+
     def _check_view(self, number: int) -> None:
-        if self.view is not None:
+        if self.view is not None and not self._shared:
             self.view.check(self.name, len(self._catalogue), number,
                             self._catalogue.fingerprints[number].tobytes().hex(),
                             self._catalogue.index)
@@ -187,6 +241,26 @@ class OpenSource:
             self.contracts.append((path, contract))
             self.headers.append(header)
 
+    def _add_raw_bytes(self, reader: ShardReader) -> None:
+        """What its blocks are when they are decompressed: texts, and tensors that are seen."""
+        frames, seen = reader.frames, _default_encoder(reader.header)
+        is_seen = np.array([column.encoder == seen for column in frames.columns] + [False])
+        of_text = frames.column == NONE
+        column = np.where(of_text, len(frames.columns), frames.column)
+        raw = int(frames.raw_bytes[of_text | is_seen[column]].sum(dtype=np.int64))
+        self._raw += np.array([raw, len(reader), reader.shard.n_blocks, 1])
+
+    @property
+    def raw_bytes(self) -> float:
+        """Of a record in the mean."""
+        raw, records, _, _ = self._raw.tolist()
+        return raw / max(records, 1)
+
+    def mean_block(self) -> tuple[float, float]:
+        """Records of a block, and blocks of a shard."""
+        _, records, blocks, shards = self._raw.tolist()
+        return records / max(blocks, 1), blocks / max(shards, 1)
+
     def _add_image_lengths(self, shard: OpenShard) -> None:
         if self.view is not None:
             return
@@ -195,13 +269,15 @@ class OpenSource:
         if len(lengths):
             self.image_lengths.update((int(lengths.min()), int(lengths.max())))
 
-    def _add_sums(self, shard: OpenShard, n_shards: int) -> None:
+    def _add_sums(self, shard: OpenShard, number: int, n_shards: int) -> None:
         """One of n_shards sampled ones; as far as a sequence has room for its documents. Where
         there are few records, several passes are, as each draws anew."""
         self.caption_names.update(shard.texts.names)
         most = _SAMPLED_DOCUMENTS // n_shards
-        weights = np.ones(len(shard.reader)) if shard.texts.weight is None else shard.texts.weight
+        weights = shard.weights
         records = np.flatnonzero(weights)
+        self._split += (int(units_of(weights).sum()), len(shard.reader) * UNIT_WEIGHT
+                        if self.view is None else int(self._units()[number]))
         n = min(len(records), most)
         records = records[np.arange(n) * len(records) // max(n, 1)]
         units = int(units_of(weights[records]).sum())
@@ -218,23 +294,42 @@ class OpenSource:
         """Positions and documents that a record gives."""
         positions, documents, units = self._sums.tolist()
         if positions == 0:
-            raise ValueError(f"nothing of source {self.name!r} is left to train on: its view, "
+            raise ValueError(f"nothing of source {self.name!r} is left to train on: its view, split, "
                              "long_captions or pack leave all of it out")
         n = int(self.counts.sum())
-        all_units = n * UNIT_WEIGHT if self.view is None else int(self.view.units.sum())
+        all_units = n * UNIT_WEIGHT if self.view is None else int(self._units().sum())
+        if self._options.split is not None:
+            one_side, both = self._split.tolist()
+            all_units = all_units * one_side // both
         return positions * all_units / (units * n), documents * all_units / (units * n)
 
     @cached_property
     def fingerprint(self) -> str:
         """Of the records' bytes, and of the view."""
-        digest = hashlib.sha256(self._catalogue.fingerprints.tobytes())
+        return self.fingerprint_of(np.arange(len(self._catalogue)))
+
+    @property
+    def names(self) -> list[str]:
+        """Of each shard its path from the folder on that it was found in."""
+        return self._catalogue.names()
+
+    def identities(self, number: int) -> set[tuple[str, str]]:
+        """(NAME, key) of the records of a shard."""
+        shard = self._catalogue.open(number).shard
+        return {shard.identify(i)[1::-1] for i in range(shard.n_records)}
+
+    def fingerprint_of(self, shards: I64) -> str:
+        """If it had these alone."""
+        digest = hashlib.sha256(self._catalogue.fingerprints[shards].tobytes())
         digest.update((self.view.fingerprint if self.view else "").encode())
         return digest.hexdigest()[:32]
 
     def begin_window(self) -> None:
         """Closes shards that neither the window before this one nor two groups need."""
         self._window += 1
-        while len(self._open) > 2 * self._options.group + 2 and \
+        n_groups = max(1, len(self._catalogue) // self._options.group)
+        in_group = math.ceil(len(self._catalogue) / n_groups)
+        while len(self._open) > 2 * in_group + 2 and \
                 next(iter(self._open.values())).window < self._window - 1:
             self._open.popitem(last=False)
 
@@ -248,12 +343,19 @@ class OpenSource:
         return shard
 
     def _opened(self, number: int, reader: ShardReader) -> OpenShard:
-        texts = texts_of(reader.columns()) if self.view is None else self.view.texts(number)
+        texts = texts_of(reader.columns()) if self.view is None else \
+            self.view.texts(int(self.in_view[number]))
         if texts.weight is not None and len(texts.weight) != len(reader):
             raise ValueError(f"the view of source {self.name!r} tells of {len(texts.weight)} "
                              f"records of {reader.path}, which has {len(reader)}: it is damaged")
         if self.view is None or self.view.markers is None:
             _refuse_missing_ids(reader, texts)
+        if self._options.split is not None:
+            side, part = self._options.split
+            out = held_out(reader.shard, part)
+            weight: F64 = np.ones(len(reader)) if texts.weight is None else texts.weight.copy()
+            weight[~out if side == "val" else out] = 0
+            texts = replace(texts, weight=weight)
         sequencer = _shard.Sequencer(PLAN, self._grid(reader.header),
                                      self._markers(reader.header), self._options.items())
         return OpenShard(
@@ -299,6 +401,38 @@ _SHARED = {"latent": ("weights_sha256", "scale", "shift", "moments"),
            "codes": ("weights_sha256", "codebook", "id_offset", "id_map")}
 # And of one whose weights have no hash.
 _UNHASHED = ("name", "family", "numerics", "config")
+
+
+def _opened_view(view: str | os.PathLike[str] | View | None) -> View | None:
+    return View.open(view) if isinstance(view, (str, os.PathLike)) else view
+
+
+def open_sources(named: Mapping[str, Source], catalogues: Mapping[str, Catalogue], options: Options
+                 ) -> list[OpenSource]:
+    """In order of name. A view that several have is opened once, and is of the shards of all.
+    ValueError where it is of shards that none of them has."""
+    files: dict[str, View] = {}
+    views: dict[str, View | None] = {}
+    for name, source in named.items():
+        view = source.view
+        if isinstance(view, (str, os.PathLike)):
+            path = os.path.abspath(os.fspath(view))
+            view = files[path] = files.get(path) or View.open(view)
+        views[name] = view
+    having: dict[int, list[str]] = {}
+    for name in sorted(named):
+        having.setdefault(id(views[name]), []).append(name)
+    sources = [OpenSource(name, named[name], catalogues[name], options, views[name],
+                          views[name] is not None and len(having[id(views[name])]) > 1)
+               for name in sorted(named)]
+    for names in having.values():
+        view = views[names[0]]
+        if view is not None and len(names) > 1:
+            known = np.concatenate([one.in_view for one in sources if one.name in names])
+            if missing := len(view.meta["shards"]) - len(np.unique(known)):
+                raise ValueError(f"the view of sources {', '.join(names)} is of {missing} shards that none of "
+                                 "them has; make one of these with latentmill.build_view()")
+    return sources
 
 
 class Seen(NamedTuple):
@@ -399,6 +533,30 @@ def refuse_short_pack(sources: Iterable[OpenSource], pack: int, skip: bool) -> N
                 f"pack={pack} is too short for source {source.name!r}: its longest pairs need "
                 f"{max(lengths)} positions besides their captions, and only texts may be cut; "
                 "use a longer pack or a larger patch")
+
+
+def warn_of_twins(sources: Sequence[OpenSource]) -> None:
+    """A warning where shards of one NAME, in several folders, have records of one (NAME, key): these
+    are drawn alike, and `keys` does not tell them apart. Sources that both have a view may share
+    records."""
+    seen: dict[str, tuple[OpenSource, int]] = {}
+    twins = []
+    for source in sources:
+        for number, name in enumerate(source.names if len(sources) > 1 or source.many_roots else ()):
+            name = TRY.sub("", name.removesuffix(".lms"))
+            other, at = seen.setdefault(name, (source, number))
+            if (other, at) != (source, number) and not (other.view and source.view):
+                twins.append((other, at, source, number))
+    for other, at, source, number in twins[:_COMPARED_TWINS]:
+        if both := other.identities(at) & source.identities(number):
+            name, key = min(both)
+            where = f"source {source.name!r} has" if other is source else \
+                f"sources {other.name!r} and {source.name!r} have"
+            warn(f"{where} shards of the same NAME ({len(twins)}), and records of the same NAME and key "
+                 f"in them ({len(both)} in {source.names[number]}), as {name} {key}: all draws of two such "
+                 "are alike, and a batch's keys do not tell them apart. Prepare one of them with inputs of "
+                 "other names, or leave it out")
+            return
 
 
 class IncompatibleError(ValueError):
