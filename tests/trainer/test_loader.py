@@ -20,7 +20,7 @@ from documents import make_documents, make_pairs
 from latentmill import Dataset, ShardReader
 from latentmill.patches import cut_patches
 
-SMALL = {"batch_size": 4, "pack": 600, "window": 17, "group": 2}
+SMALL = {"batch_size": 4, "pack": 600, "window": 17, "group": 2, "last": "pad"}
 
 
 def make(folder, **more):

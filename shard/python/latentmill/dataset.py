@@ -49,7 +49,8 @@ class Dataset(_Batches):
 
     sources: a folder, a .lms file, a list of them, a Source, or a mapping of names to these.
     A folder's index.lmi is used where there is one; without it each shard is opened once.
-    An epoch is one pass over the largest source (weights_by says in what); others repeat. Where
+    An epoch is one pass over the largest source (weights_by says in what), up to its last whole
+    step (last says what becomes of the rest); others repeat. Where
     a schedule gives that one weight 0, the largest of the others ends the epoch in hand.
 
     batch_size: sequences of a step over all ranks, a multiple of world_size. rank, world_size:
@@ -76,7 +77,11 @@ class Dataset(_Batches):
     positions are counted with window grid (the shards' by default). patch_order: "pqc" or
     "cpq". position_ids: "sequential" or "collapsed" (the patches of an image share one).
     window: records that are shuffled, mixed and packed together. group: shards that are
-    open together. transform: sees each finished sequence as a dict and returns it; values may
+    open together. last: what becomes of the sequences that do not fill an epoch's last step.
+    "carry": they begin the next epoch's first step (where a whole epoch is less than a step, its
+    iteration goes on into the next). "pad": they are dealt over the ranks in turn, and padding
+    completes the step, of which a rank may have nothing else: take means over batches with
+    care. "drop": they are left out. transform: sees each finished sequence as a dict and returns it; values may
     change, lengths may not.
 
     on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
@@ -120,7 +125,7 @@ class Dataset(_Batches):
                  max_caption_tokens: int | None = None, long_captions: str = "truncate",
                  sequence: Parts | Mapping[str, Parts] | None = None,
                  weights_by: str = "tokens", window: int = 4096, group: int = 8,
-                 transform: Transform | None = None,
+                 last: str = "carry", transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
         one_of("patch_order", patch_order, ("pqc", "cpq"))
         one_of("position_ids", position_ids, ("sequential", "collapsed"))
@@ -146,7 +151,7 @@ class Dataset(_Batches):
             grid=grid, order=order, captions=captions, caption_first=caption_first,
             caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
             long_captions=long_captions, sequence=templates(sequence), window=window, group=group,
-            weights_by=weights_by)
+            weights_by=weights_by, last=last)
         self.options = options
         self._sources = [OpenSource(name, named[name], catalogues[name], options)
                          for name in sorted(named)]
@@ -233,11 +238,13 @@ class Dataset(_Batches):
         else:
             sequences = sum(n / UNIT * positions for n, (positions, _) in zip(takes, means)) \
                 / self.options.pack
-        return math.ceil(sequences / self.batch_size)
+        steps = sequences / self.batch_size
+        return math.ceil(steps) if self.options.last == "pad" else max(1, int(steps))
 
     def set_epoch(self, epoch: int) -> None:
-        """Goes to an epoch's begin, without the ones before it. Where weights follow a
-        schedule, as if those of the step in hand had always held."""
+        """Goes to an epoch's begin, without the ones before it: what last="carry" has of them is
+        left out. Where weights follow a schedule, as if those of the step in hand had always
+        held."""
         epoch = whole("epoch", epoch, 0, 2**63 - 1)
         self._knows_epochs = True
         names = [source.name for source in self._sources]
