@@ -47,7 +47,7 @@ class Ranks:
                 assert step == [None] * len(step), "ranks end at different steps"
                 break
             for dataset, batch in zip(self.datasets, step):
-                dataset.follow(batch)
+                dataset.receive(dataset._iteration, dataset.position_behind(batch))
                 assert batch["state"] == step[0]["state"]
             out.append([rows(batch) for batch in step])
             self.losses(step)

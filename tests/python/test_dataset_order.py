@@ -43,7 +43,7 @@ def rows(batch):
         patches = [batch["patches"][first:first + n].tobytes() for n, first in spans[:, [2, 5]]]
         out.append((batch["tokens"][s].tobytes(), batch["labels"][s].tobytes(),
                     batch["doc_ids"][s].tobytes(), spans[:, 1:5].tobytes(), tuple(patches),
-                    tuple(batch["keys"][s])))
+                    tuple(map(tuple, batch["keys"][s]))))
     return out
 
 

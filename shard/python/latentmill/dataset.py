@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from .batches.batch import Batch, Key, refuse_stack
 from .batches.building import BatchBuilder, Transform
 from .batches.fetching import Fetcher
 from .batches.walk import Part, Walk
@@ -27,6 +28,9 @@ from .warned import warn
 
 try:
     from torch.utils.data import IterableDataset, get_worker_info
+    from torch.utils.data._utils.collate import default_collate_fn_map
+
+    default_collate_fn_map[Batch] = refuse_stack
 except ImportError:
     IterableDataset = object  # type: ignore[assignment, misc]
 
@@ -59,9 +63,16 @@ class Dataset(_Batches):
     world_size.
 
     loader() gives a DataLoader that this data set's state follows. One of your own needs
-    batch_size=None (the batches are made here) and, with workers, whose copies go on alone,
-    set_epoch() before each epoch and state_dict(batch) for a state. torchdata's
-    StatefulDataLoader keeps the state with one worker at most.
+    batch_size=None (the batches are made here; another is refused at the first one) and, with
+    workers, whose copies go on alone, set_epoch() before each epoch and state_dict(batch) for a
+    state. torchdata's StatefulDataLoader keeps the state without workers, and with one where
+    set_epoch() comes before each epoch.
+
+    A Dataset stands at one place: another iteration, set_epoch() and load_state_dict() end the
+    iteration in hand, whose next step is a RuntimeError. len() is the steps of an epoch where all
+    have as many for sure: of one source without a view, of 64 shards at most, unpacked, where no
+    record gives no sequence, and last="carry" has nothing to carry. Else it is a TypeError; see
+    approximate_steps_per_epoch.
 
     Draws, each a hash of (seed, pass over the source, NAME, key):
     order: "redraw" or "stored" (that of epoch 0). caption_first: share of caption first; by
@@ -112,7 +123,7 @@ class Dataset(_Batches):
         text_follows  bool [images]: text with a loss stands behind it in its document
         patches       float32 [patches, k k C], (raw - shift) scale; with patch=None instead
         latents       float32 [images, C, H, W], or a list of [C, H, W] of several sizes
-        keys          of each sequence a list of (NAME, key), by doc_id
+        keys          of each sequence a list of (NAME, key), named tuples, by doc_id
         state         where training stands behind this batch: integers for state_dict()
     """
 
@@ -168,22 +179,47 @@ class Dataset(_Batches):
         self._prefetch_bytes = whole("prefetch_bytes", prefetch_bytes, 0)
         self._named: set[Frame] = set()  # damaged frames that were named
         self._knows_epochs = False  # set_epoch() was used, or loader() starts workers
+        self._is_followed = False  # a Loader moves it
+        self._iteration = 0  # the last one that began; others have ended
         self._position = self._planner.begun(Position(0, 0, 0, self._zero(), {}))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
         part = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        if self._is_followed:
+            return (batch for batch, _ in self._batches(*part) if batch is not None)
         if worker is not None and worker.id == 0 and not self._knows_epochs:
             warn("the Dataset's epoch and state do not follow a DataLoader's workers: use "
                  "Dataset.loader(), or set_epoch() and state_dict(batch)")
-        for batch, position in self._batches(*part):
+        return self._moving(*part)
+
+    def _moving(self, worker: int, n_workers: int) -> Iterator[dict[str, Any]]:
+        """This worker's batches, each of which moves the Dataset."""
+        iteration = self.begin()
+        for batch, position in self._batches(worker, n_workers):
+            self.refuse_ended(iteration)
             self._position = position
             if batch is not None:
                 yield batch
 
+    def __len__(self) -> int:
+        records = int(self._sources[0].counts.sum())
+        fills = records % self.batch_size == 0 or self.options.last != "carry"
+        steps = records // self.batch_size + (self.options.last == "pad" and
+                                              records % self.batch_size > 0)
+        if self.options.pack is None and fills and steps and len(self._sources) == 1 and \
+                self._sources[0].is_steady:
+            return steps
+        raise TypeError("how many steps an epoch has is not known before it is planned, and epochs "
+                        "may differ: see Dataset.approximate_steps_per_epoch")
+
+    def __bool__(self) -> bool:
+        return True  # whatever is known of its length
+
     @property
     def epoch(self) -> int:
-        """The epoch that the next batch is of."""
+        """The epoch that the next batch is of: how many iterations have ended, where each went
+        to its end."""
         return self._position.epoch
 
     @property
@@ -247,6 +283,7 @@ class Dataset(_Batches):
         held."""
         epoch = whole("epoch", epoch, 0, 2**63 - 1)
         self._knows_epochs = True
+        self.begin()
         names = [source.name for source in self._sources]
         cursors = self._planner.mixture.epoch_start(epoch, self._position.step)
         self._position = self._planner.begun(
@@ -256,10 +293,10 @@ class Dataset(_Batches):
         """Where training stands: behind the last batch that iterating gave or, with a DataLoader
         with workers of your own, behind `batch`. A few integers and strings; the same on every
         rank, for any world_size and batch_size. RuntimeError in one of several workers: it has
-        its part only."""
+        its part only; and in a single one unless set_epoch() was used."""
         if batch is None:
-            _refuse_part()
-        position = self._position if batch is None else self._position_behind(batch)
+            self._refuse_worker()
+        position = self._position if batch is None else self.position_behind(batch)
         return make_state(position, self._identity(), self.fingerprint)
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
@@ -270,25 +307,51 @@ class Dataset(_Batches):
         removed ones. Where a source was removed or packing changed, what is left of the window
         in hand is left out: at most `window` documents. Other data under a source's name,
         another seed and another group are refused all the same."""
-        _refuse_part()
+        self._refuse_worker()
         position, goes_on = load_position(state, self._identity(), strict)
         if goes_on:
             self._refuse_takes(position, state["options"].get("window"))
+        self.begin()
         self._position = self._planner.begun(position) if goes_on else \
             self._planner.behind(position, position.step)[0]
 
-    def follow(self, batch: Mapping[str, Any]) -> None:
-        """Goes on behind a batch that a copy of this data set gave, as loader() does with each."""
-        self._position = self._position_behind(batch)
+    def begin(self) -> int:
+        """For a Loader: ends the iteration in hand, and gives the number of another."""
+        self._iteration += 1
+        return self._iteration
+
+    def refuse_ended(self, iteration: int) -> None:
+        """RuntimeError where another one has begun, or the Dataset was moved."""
+        if iteration != self._iteration:
+            raise RuntimeError("this iteration was ended by another one of the same Dataset, "
+                               "set_epoch() or load_state_dict(): a Dataset stands at one place. "
+                               "Begin another iteration, or make a Dataset for each")
+
+    def position_behind(self, batch: Mapping[str, Any]) -> Position:
+        """That of a batch which this data set or a copy gave. Raises StateError."""
+        if not isinstance(batch, Mapping) or "state" not in batch:
+            raise StateError("this batch has no \"state\": state_dict(batch) takes one that a "
+                             "Dataset gave, whole")
+        position = position_of(batch["state"])
+        if list(position.cursors) != list(self._zero()):
+            raise StateError("this batch is of a Dataset with other sources")
+        return position
+
+    def receive(self, iteration: int, position: Position) -> None:
+        """For a Loader: goes on behind a batch of an iteration, unless that has ended or a later
+        one was received."""
+        if iteration == self._iteration and position.step > self.step:
+            self._position = position
 
     @contextmanager
     def starting_workers(self) -> Iterator[None]:
-        """For a Loader: copies that are made within it are followed, and do not warn."""
-        was_told, self._knows_epochs = self._knows_epochs, True
+        """For a Loader: the iteration that begins within it, here or in copies, does not move the
+        Dataset."""
+        self._is_followed = True
         try:
             yield
         finally:
-            self._knows_epochs = was_told
+            self._is_followed = False
 
     def loader(self, num_workers: int = 0, **arguments: Any) -> Loader:
         """A DataLoader over this data set whose batches this data set's state follows."""
@@ -307,14 +370,16 @@ class Dataset(_Batches):
     def _zero(self) -> dict[str, int]:
         return {source.name: 0 for source in self._sources}
 
-    def _position_behind(self, batch: Mapping[str, Any]) -> Position:
-        if not isinstance(batch, Mapping) or "state" not in batch:
-            raise StateError("this batch has no \"state\": state_dict(batch) takes one that a "
-                             "Dataset gave, whole")
-        position = position_of(batch["state"])
-        if list(position.cursors) != list(self._zero()):
-            raise StateError("this batch is of a Dataset with other sources")
-        return position
+    def _refuse_worker(self) -> None:
+        """RuntimeError where a DataLoader's worker has no state that could be kept."""
+        worker = get_worker_info()
+        if worker is not None and worker.num_workers > 1:
+            raise RuntimeError("one of several DataLoader workers has only its part of the state: "
+                               "use Dataset.loader(), or state_dict(batch) in the main process")
+        if worker is not None and not self._knows_epochs:
+            raise RuntimeError("a DataLoader's worker begins each epoch with another copy of the "
+                               "Dataset, which would repeat the same one: use Dataset.loader(), "
+                               "or set_epoch() before each epoch")
 
     def _refuse_takes(self, position: Position, window: Any) -> None:
         """StateError where its window, of a state's option, takes what none does: to list that
@@ -341,18 +406,11 @@ class Dataset(_Batches):
             for sequences, position in walk.steps():
                 batch = None
                 if sequences is not None:
-                    batch = builder.build(sequences)
-                    batch["state"] = position.as_dict()
+                    batch = Batch(builder.build(sequences), state=position.as_dict())
+                    batch["keys"] = [[Key(*key) for key in keys] for keys in batch["keys"]]
                 yield batch, position
         finally:
             fetcher.close()
-
-
-def _refuse_part() -> None:
-    worker = get_worker_info()
-    if worker is not None and worker.num_workers > 1:
-        raise RuntimeError("one of several DataLoader workers has only its part of the state: "
-                           "use Dataset.loader(), or state_dict(batch) in the main process")
 
 
 def _warn_of_ranks() -> None:

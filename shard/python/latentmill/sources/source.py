@@ -129,6 +129,7 @@ class OpenSource:
         self.image_lengths: set[int] = set()  # of records with images, without their texts
         self.caption_names: set[str] = set()  # in the shards that were looked at
         self._sums = np.zeros(3, np.int64)  # over these: positions, documents, units of weight
+        self.is_steady = self.view is None and options.long_captions != "drop"
         self._examine()
         if not self.counts.sum():
             raise ValueError(f"source {name!r} has no records")
@@ -146,6 +147,7 @@ class OpenSource:
         what their records are in the mean."""
         index, n = self._catalogue.index, len(self._catalogue)
         sample = self._sample()
+        self.is_steady &= len(sample) == n  # each record gives one document for sure
         if index is not None:
             for number, header in enumerate(index.configurations):
                 self._add_contract(index.file, header, _columns_of(index, number))
@@ -159,6 +161,8 @@ class OpenSource:
             if number in sample:
                 shard = self._opened(number, reader)
                 self._add_image_lengths(shard)
+                self.is_steady &= bool((np.minimum(
+                    shard.lengths.caption_first, shard.lengths.image_first) > 0).all())
                 self._add_sums(shard, len(sample))
 
     def _sample(self) -> set[int]:
