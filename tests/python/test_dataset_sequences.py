@@ -81,7 +81,7 @@ def content(parts, ids, caption_first=True, markers=MARKERS, dims=(1, 2, 2), tem
 
 def build(*contents, pack, position_ids="sequential", pieces=None):
     pieces = pieces or [Piece(one, 0, len(one.tokens)) for one in contents]
-    return BatchBuilder(Options(pack=pack, patch=1), 1, "pqc", position_ids, None).build([pieces])
+    return BatchBuilder(Options(pack=pack, patch=1, position_ids=position_ids), 1, None).build([pieces])
 
 
 def pairs_and_texts():
@@ -140,7 +140,7 @@ def wide_images():
     wide = content(PAIR, [5], dims=(1, 1, 4))
     batch = build(wide, content(PAIR, [5]), pack=18)
     assert batch["spans"].tolist() == [[0, 3, 4, 1, 4, 0], [0, 12, 4, 2, 2, 4]]
-    whole = BatchBuilder(Options(pack=9, grid=1), 1, "pqc", "sequential", None)
+    whole = BatchBuilder(Options(pack=9, grid=1), 1, None)
     pieces = [[Piece(content(PAIR, [5]), 0, 9)]] * 2
     assert whole.build(pieces)["latents"].tolist() == [[[[0, 1], [2, 3]]]] * 2
     pieces[1] = [Piece(wide, 0, 9)]
@@ -165,7 +165,7 @@ def cut_text():
 def several_sequences():
     """Documents end where their sequence does, also where the next one has the same number."""
     text = content(DOCUMENT, [3, 4])
-    batch = BatchBuilder(Options(pack=4, patch=1), 1, "pqc", "sequential", None).build(
+    batch = BatchBuilder(Options(pack=4, patch=1), 1, None).build(
         [[Piece(text, 0, 4)], [Piece(text, 0, 4)], []])
     assert batch["cu_seqlens"].tolist() == [0, 4, 8, 12]
     assert batch["doc_ids"].tolist() == [[0] * 4, [0] * 4, [-1] * 4]

@@ -138,8 +138,6 @@ class Dataset(_Batches):
                  weights_by: str = "tokens", window: int = 4096, group: int = 8,
                  last: str = "carry", transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
-        one_of("patch_order", patch_order, ("pqc", "cpq"))
-        one_of("position_ids", position_ids, ("sequential", "collapsed"))
         one_of("on_error", on_error, ("raise", "skip"))
         if transform is not None and not callable(transform):
             raise TypeError(f"transform is a function of a sample, not {transform!r}")
@@ -162,7 +160,7 @@ class Dataset(_Batches):
             grid=grid, order=order, captions=captions, caption_first=caption_first,
             caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
             long_captions=long_captions, sequence=templates(sequence), window=window, group=group,
-            weights_by=weights_by, last=last)
+            weights_by=weights_by, patch_order=patch_order, position_ids=position_ids, last=last)
         self.options = options
         self._sources = [OpenSource(name, named[name], catalogues[name], options)
                          for name in sorted(named)]
@@ -173,7 +171,6 @@ class Dataset(_Batches):
             refuse_short_pack(self._sources, pack, on_error == "skip")
         mixture = Mixture([self._share(source) for source in self._sources], window)
         self._planner = Planner(self._sources, mixture, options)
-        self._patch_order, self._position_ids = patch_order, position_ids
         self._transform, self._on_error = transform, on_error
         self._threads = whole("threads", threads, 1, 64)
         self._prefetch_bytes = whole("prefetch_bytes", prefetch_bytes, 0)
@@ -398,8 +395,7 @@ class Dataset(_Batches):
         fetcher = Fetcher(self._sources, self._threads, self._prefetch_bytes, self._on_error,
                           self._named)
         channels = max(source.channels for source in self._sources)
-        builder = BatchBuilder(self.options, channels, self._patch_order, self._position_ids,
-                               self._transform)
+        builder = BatchBuilder(self.options, channels, self._transform)
         part = Part(self.batch_size, self.rank, self.world_size, worker, n_workers)
         walk = Walk(self._position, self._planner, fetcher, part, self._on_error)
         try:

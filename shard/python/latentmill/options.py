@@ -31,12 +31,16 @@ class Options:
     window: int = 4096
     group: int = 8
     weights_by: str = "tokens"
+    patch_order: str = "pqc"
+    position_ids: str = "sequential"
     last: str = "carry"
 
     def __post_init__(self) -> None:
         one_of("order", self.order, ("redraw", "stored"))
         one_of("long_captions", self.long_captions, ("truncate", "other_caption", "drop"))
         one_of("weights_by", self.weights_by, ("tokens", "samples"))
+        one_of("patch_order", self.patch_order, ("pqc", "cpq"))
+        one_of("position_ids", self.position_ids, ("sequential", "collapsed"))
         one_of("last", self.last, ("carry", "pad", "drop"))
         for name, others in (("patch", ("default", None)), ("grid", (None,))):
             one_of(name, getattr(self, name), (*others, 1, 2, 4, 8))

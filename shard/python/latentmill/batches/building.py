@@ -37,12 +37,9 @@ class _Latents(NamedTuple):
 class BatchBuilder:
     """Builds the part of a step that one rank gets."""
 
-    def __init__(self, options: Options, channels: int, patch_order: str, position_ids: str,
-                 transform: Transform | None):
+    def __init__(self, options: Options, channels: int, transform: Transform | None):
         self._options = options
         self._channels = channels
-        self._patch_order = patch_order
-        self._collapsed = position_ids == "collapsed"
         self._transform = transform
 
     def build(self, sequences: Sequence[Sequence[Piece]]) -> dict[str, Any]:
@@ -52,7 +49,7 @@ class BatchBuilder:
         batch = _Building(length)
         for pieces in sequences:
             batch.add(pieces)
-        out = batch.finish(self._collapsed)
+        out = batch.finish(self._options.position_ids == "collapsed")
         patch = self._options.patch
         if patch is None:
             out["latents"] = self._latents(batch.latents)
@@ -73,7 +70,7 @@ class BatchBuilder:
         patches = np.empty((n, patch * patch * self._channels), np.float32)
         if latents is not None:
             raw, dtype, scale, shift = latents
-            cut_patches(raw, dtype, patch, self._patch_order, scale, shift, patches)
+            cut_patches(raw, dtype, patch, self._options.patch_order, scale, shift, patches)
         return patches
 
     def _transform_each(self, out: dict[str, Any], transform: Transform) -> None:
