@@ -538,10 +538,12 @@ PYTHON_TESTS := \
 # The training comes first: it takes longest.
 TRAINER_TESTS := \
     tests/trainer/test_train_tiny.py \
+    tests/trainer/test_chain.py \
     tests/trainer/test_export_mds.py \
     tests/trainer/test_export_webdataset.py \
     tests/trainer/test_export_wids.py \
     tests/trainer/test_fill.py \
+    tests/trainer/test_frameworks.py \
     tests/trainer/test_loader.py \
     tests/trainer/test_masks.py \
     tests/trainer/test_order.py \
