@@ -543,6 +543,7 @@ TRAINER_TESTS := \
     tests/trainer/test_export_webdataset.py \
     tests/trainer/test_export_wids.py \
     tests/trainer/test_fill.py \
+    tests/trainer/test_flat.py \
     tests/trainer/test_frameworks.py \
     tests/trainer/test_loader.py \
     tests/trainer/test_masks.py \
