@@ -26,7 +26,7 @@ SMALL = {"batch_size": 4, "pack": 600, "window": 17, "group": 2, "last": "pad"}
 
 
 def make(folder, **more):
-    return Dataset({"pairs": folder / "pairs", "text": folder / "text/shards"}, **SMALL, **more)
+    return Dataset({"pairs": folder / "pairs", "text": folder / "text/shards"}, **{**SMALL, **more})
 
 
 def same(a, b):
@@ -133,7 +133,7 @@ def read_is_received(folder):
         for _ in ahead:
             pass
         assert dataset.epoch == 1 and dataset.step == len(expected)
-    for read in (lambda b: b["tokens"], lambda b: b.get("x"), lambda b: list(b.items()), list,
+    for read in (lambda b: b["tokens"], lambda b: b.get("tokens"), lambda b: list(b.items()), list,
                  lambda b: list(b.values()), lambda b: b | {}, lambda b: {} | b, lambda b: b.copy(),
                  lambda b: b.pop("tokens"), lambda b: same(b, expected[0])):
         dataset = make(folder)
@@ -145,6 +145,25 @@ def read_is_received(folder):
         same(batch, expected[number])
     next(one)  # is not read
     all_the_same(left.loader(), expected[3:])
+
+
+def whole_in_a_model(folder):
+    """A batch is a dict also for a compiled model and for what goes through its members."""
+    def model(batch):
+        return batch["tokens"].sum() + batch.get("labels").sum() + sum(
+            value.sum() for name, value in batch.items() if name == "doc_ids")
+
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    dataset = make(folder)
+    for batch in dataset.loader():
+        moved = torch.utils._pytree.tree_map(lambda value: value, batch)
+        assert type(moved) is dict and moved["tokens"] is batch["tokens"]
+        with torch._dynamo.config.patch(error_on_recompile=dataset.step > 2):
+            assert compiled(batch) == model(moved)
+    first = next(iter(dataset.loader()))
+    assert torch.compile(model, backend="eager")(first) == model(dict(first))
+    assert dataset.step == first["state"]["step"], "a compiled model's reading was overlooked"
 
 
 def one_iteration_at_a_time(folder):
@@ -301,8 +320,8 @@ class PartOfState:
 
 def ranks(folder):
     """Each of two ranks with two workers; then one rank goes on."""
-    expected = list(make(folder))
-    loaders = [make(folder, rank=rank, world_size=2).loader(2) for rank in range(2)]
+    expected = list(make(folder, last="carry"))
+    loaders = [make(folder, rank=rank, world_size=2, last="carry").loader(2) for rank in range(2)]
     for number, batches in enumerate(zip(*loaders)):
         tokens = torch.cat([batch["tokens"] for batch in batches])
         assert torch.equal(tokens, torch.as_tensor(expected[number]["tokens"]))
@@ -338,7 +357,7 @@ if __name__ == "__main__":
         make_pairs(where / "pairs")
         make_documents(where / "text")
         for test in (workers, state_of_what_was_received, begun_again, read_is_received,
-                     one_iteration_at_a_time, stacked, lengths, random_state,
+                     whole_in_a_model, one_iteration_at_a_time, stacked, lengths, random_state,
                      epochs_of_an_own_loader, stateful_loader, ranks, open_before_the_fork,
                      flushed_subnormals):
             test(where)

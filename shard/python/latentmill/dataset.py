@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .batches.batch import Batch, Key, refuse_stack
+from .batches.batch import Batch, Key, make_known
 from .batches.building import BatchBuilder, Transform
 from .batches.fetching import Fetcher
 from .batches.walk import Part, Walk
@@ -27,10 +27,12 @@ from .sources.source import (OpenSource, Sources, default_patch, named_sources,
 from .warned import warn
 
 try:
+    import torch
+    from torch.utils import _pytree
     from torch.utils.data import IterableDataset, get_worker_info
-    from torch.utils.data._utils.collate import default_collate_fn_map
+    from torch.utils.data._utils import collate
 
-    default_collate_fn_map[Batch] = refuse_stack
+    make_known(torch, _pytree, collate)
 except ImportError:
     IterableDataset = object  # type: ignore[assignment, misc]
 
@@ -402,7 +404,8 @@ class Dataset(_Batches):
             for sequences, position in walk.steps():
                 batch = None
                 if sequences is not None:
-                    batch = Batch(builder.build(sequences), state=position.as_dict())
+                    batch = Batch(builder.build(sequences))
+                    batch["state"] = position.as_dict()
                     batch["keys"] = [[Key(*key) for key in keys] for keys in batch["keys"]]
                 yield batch, position
         finally:

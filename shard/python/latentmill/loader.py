@@ -55,7 +55,7 @@ class Loader:
         for batch in self._begun():
             dataset.refuse_ended(iteration)
             position = dataset.position_behind(batch)
-            yield Batch.watched(batch, partial(dataset.receive, iteration, position))
+            yield Batch(batch, partial(dataset.receive, iteration, position))
         if position is not None:
             dataset.receive(iteration, position)
 
