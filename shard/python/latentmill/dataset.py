@@ -289,8 +289,8 @@ class Dataset(_Batches):
             Position(epoch, self._position.step, 0, dict(zip(names, cursors)), {}))
 
     def state_dict(self, batch: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Where training stands: behind the last batch that iterating gave or, with a DataLoader
-        with workers of your own, behind `batch`. A few integers and strings; the same on every
+        """Where training stands: behind the last batch that iterating gave (of a loader(): that
+        was received) or, with a DataLoader with workers of your own, behind `batch`. A few integers and strings; the same on every
         rank, for any world_size and batch_size. RuntimeError in one of several workers: it has
         its part only; and in a single one unless set_epoch() was used."""
         if batch is None:
