@@ -491,6 +491,7 @@ PYTHON_TESTS := \
     tests/python/test_child_encoders.py \
     tests/python/test_documents.py \
     tests/python/test_dataset_index.py \
+    tests/python/test_dataset_last.py \
     tests/python/test_dump.py \
     tests/python/test_encoder_protocol.py \
     tests/python/test_reader.py \
@@ -547,10 +548,13 @@ PYTHON_TESTS := \
 # The training comes first: it takes longest.
 TRAINER_TESTS := \
     tests/trainer/test_train_tiny.py \
+    tests/trainer/test_chain.py \
     tests/trainer/test_export_mds.py \
     tests/trainer/test_export_webdataset.py \
     tests/trainer/test_export_wids.py \
     tests/trainer/test_fill.py \
+    tests/trainer/test_flat.py \
+    tests/trainer/test_frameworks.py \
     tests/trainer/test_loader.py \
     tests/trainer/test_masks.py \
     tests/trainer/test_order.py \
@@ -754,7 +758,7 @@ all_tests = $(unit_programs) $(PYTHON_TESTS) $(CLI_TESTS) $(fuzz_corpora)
 # Without what is too slow then (the SD-size network, 65,535 parts, runs that compare bytes), what runs no
 # code of ours, and what is Python above the extension: draws and patches are in the others.
 sanitized_tests = $(filter-out %/test_vae_sd %/test_many_parts %/prepare_bytes.sh %/lint.sh %/lint_tools.sh %/memory.sh %/runner.sh \
-    %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py %/test_encoder_protocol.py \
+    %/test_dataset_last.py %/test_dataset_mixture.py %/test_dataset_order.py %/test_dataset_packing.py %/test_encoder_protocol.py \
     %/test_dataset_sources.py %/test_dataset_state.py %/test_pages.py %/test_parts.py %/test_readme.py \
     %/test_views.py %/test_wheel.py,$(all_tests))
 test: everything

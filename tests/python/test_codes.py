@@ -57,7 +57,7 @@ def documents(dataset):
 
 
 def sequences(path, vocabulary):
-    dataset = Dataset(path, batch_size=2, pack=256, caption_first=0.5, position_ids="collapsed")
+    dataset = Dataset(path, batch_size=2, pack=256, last="pad", caption_first=0.5, position_ids="collapsed")
     assert (dataset.vocabulary, dataset.patch_values) == (vocabulary, 0)
     found = documents(dataset)
     assert len(found) == N
@@ -68,7 +68,7 @@ def sequences(path, vocabulary):
         assert tokens == sequence[key], key
         assert labels == [*tokens[1:], -100], key  # each code is predicted, and its EOI
         assert position_ids == list(range(len(tokens))), key
-    again = Dataset(path, batch_size=2, pack=256, caption_first=0.5, position_ids="collapsed", patch=None)
+    again = Dataset(path, batch_size=2, pack=256, last="pad", caption_first=0.5, position_ids="collapsed", patch=None)
     for one, other in zip(dataset, again):
         assert other["latents"] == [] and one["tokens"].shape == other["tokens"].shape
     return sequence

@@ -17,7 +17,7 @@ from latentmill.sources.draws import draw, pick, share
 from latentmill.options import Options, templates
 from latentmill.sources.source import OpenSource
 
-SINGLE = {"batch_size": 2, "pack": None, "patch": 8}  # a document each
+SINGLE = {"batch_size": 2, "pack": None, "patch": 8, "last": "pad"}  # a document each
 
 
 def vectors():

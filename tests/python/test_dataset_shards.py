@@ -122,13 +122,13 @@ def opened_once(folder):
     """40 shards in each window of an epoch, in groups of 4."""
     texts = small_texts(folder / "small", shards=40, records=5)
     with mock.patch.object(catalogue, "ShardReader", Counting):
-        dataset = Dataset(texts, batch_size=4, pack=64, group=4)
+        dataset = Dataset(texts, batch_size=4, pack=64, last="pad", group=4)
         assert set(Counting.opened.values()) == {1} and len(Counting.opened) == 40
         assert len(keys(dataset)) >= 200
         keys(dataset)  # its window follows one with the same shards
         assert set(Counting.opened.values()) == {2}, Counting.opened
         assert len(dataset._sources[0]._open) == 40
-        few = Dataset(texts, batch_size=4, pack=64, group=4, window=10)
+        few = Dataset(texts, batch_size=4, pack=64, last="pad", group=4, window=10)
         keys(few)
         assert len(few._sources[0]._open) <= 10 + 4
 

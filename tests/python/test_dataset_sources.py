@@ -23,7 +23,7 @@ from latentmill.sources import view_file
 from latentmill.sources.catalogue import find_shards
 from latentmill.sources.source import Contract
 
-SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
+SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2, "last": "pad"}
 MARKERS = {"bos": 1, "eos": None, "boi": 300, "eoi": 301}
 
 

@@ -15,7 +15,7 @@ from latentmill import DamageWarning, Dataset, Plan, ShardReader, Source, StateE
 from latentmill.planning.hashing import key_of, permutation
 from latentmill.planning.mixture import UNIT
 
-SMALL = {"batch_size": 2, "pack": 600, "window": 17, "group": 2}
+SMALL = {"batch_size": 2, "pack": 600, "window": 17, "group": 2, "last": "pad"}
 
 
 def keys(batches):

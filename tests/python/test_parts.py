@@ -74,7 +74,7 @@ def check_document(batch, row, record, header, draws):
 
 
 def check_all(source, records, header, draws_of, **options):
-    dataset = Dataset(source, batch_size=16, pack=None, patch=1, window=200, **options)
+    dataset = Dataset(source, batch_size=16, last="pad", pack=None, patch=1, window=200, **options)
     seen = []
     for batch in dataset:
         for row, keys in enumerate(batch["keys"]):
@@ -97,7 +97,7 @@ def documents(path, folder):
     check_all(path, records, header, lambda r: shard_sequence.draws(r, 0, 9, 0.8), seed=9)
     check_all(path, records, header, lambda r: shard_sequence.draws(r, 0, 7, 0.8), seed=9, order="stored",
               captions="stored")
-    dataset = Dataset(path, batch_size=4, pack=1000, patch=1, seed=9)
+    dataset = Dataset(path, batch_size=4, pack=1000, last="pad", patch=1, seed=9)
     packed = {key for (_, key), _ in dataset_shards.documents(dataset)}
     assert packed == set(records)
     views(path, records, header, folder)
@@ -141,7 +141,7 @@ def shapes(path):
     assert len(columns.shapes) == SHAPES and len(columns.types) == 2
     start = time.process_time()
     seen, peaks, tokens = set(), [], 0
-    for batch in Dataset(path, batch_size=4, pack=4096, patch=1, window=1000):
+    for batch in Dataset(path, batch_size=4, pack=4096, last="pad", patch=1, window=1000):
         keys = [key for one in batch["keys"] for _, key in one]
         assert seen.isdisjoint(keys)
         seen.update(keys)
@@ -165,7 +165,7 @@ def windows(path):
         _, height, width = record.latent.shape
         want = np.tile(cell, (height, width))[:height, :width]
         assert (record.latent_float32() == want).all() and not record.latent_float32(scaled=False).any()
-    for batch in Dataset(path, batch_size=2, pack=300, patch=1):
+    for batch in Dataset(path, batch_size=2, pack=300, last="pad", patch=1):
         spans = iter(batch["spans"].tolist())
         for _, key in sum(batch["keys"], []):
             *_, rows, columns, first = next(spans)

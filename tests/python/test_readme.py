@@ -19,7 +19,7 @@ import latentmill
 from latentmill import Dataset, ShardReader, Source
 
 PAGE = pathlib.Path("shard/python/README.md").read_text()
-SMALL = {"batch_size": 2, "pack": 700, "patch": 4}
+SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "last": "pad"}
 
 
 def code_below(title):

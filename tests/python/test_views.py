@@ -18,7 +18,7 @@ from test_tokenizer import ODD_LINES, SPM, ours  # skips where sentencepiece is 
 from latentmill import Dataset, ShardReader, Source, View, build_view
 from latentmill.sources.catalogue import find_shards
 
-SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2}
+SMALL = {"batch_size": 2, "pack": 700, "patch": 4, "window": 17, "group": 2, "last": "pad"}
 MODEL = "tokenizer-4055bcd200cf.model"
 
 

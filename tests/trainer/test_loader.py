@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dataset under PyTorch's DataLoader: 0, 2 and 4 workers, fork and spawn, give what plain
 iteration gives; and the state is what was received, not what workers have ready."""
+import copy
 import pathlib
+import pickle
 import sys
 import tempfile
 import warnings
@@ -20,11 +22,11 @@ from documents import make_documents, make_pairs
 from latentmill import Dataset, ShardReader
 from latentmill.patches import cut_patches
 
-SMALL = {"batch_size": 4, "pack": 600, "window": 17, "group": 2}
+SMALL = {"batch_size": 4, "pack": 600, "window": 17, "group": 2, "last": "pad"}
 
 
 def make(folder, **more):
-    return Dataset({"pairs": folder / "pairs", "text": folder / "text/shards"}, **SMALL, **more)
+    return Dataset({"pairs": folder / "pairs", "text": folder / "text/shards"}, **{**SMALL, **more})
 
 
 def same(a, b):
@@ -91,6 +93,7 @@ def begun_again(folder):
     dataset = make(folder)
     loader = dataset.loader(2)
     for number, batch in enumerate(loader):
+        same(batch, expected[number])
         if number == 4:
             break
     state = dataset.state_dict()
@@ -106,6 +109,115 @@ def begun_again(folder):
             raise AssertionError(f"accepted: {value}")
         except ValueError as error:
             assert f"loader() has no {next(iter(value))}=" in str(error), error
+
+
+def read_is_received(folder):
+    """A loop may fetch ahead: what it has read moves the state, whichever way it was read; and an
+    iteration's end. A batch that is read late does not move it back."""
+    expected = list(make(folder))
+    for workers in (0, 2):
+        dataset = make(folder)
+        loader = dataset.loader(workers)
+        ahead = iter(loader)
+        batches = [next(ahead) for _ in range(4)]
+        assert loader.state_dict() == make(folder).state_dict() and dataset.step == 0
+        for number, read, step in ((0, dict, 1), (2, lambda batch: {**batch}, 3), (1, dict, 3),
+                                   (3, len, 3), (3, copy.copy, 4)):
+            read(batches[number])
+            assert dataset.step == step, number
+        assert type(copy.copy(batches[0])) is type(pickle.loads(pickle.dumps(batches[0]))) is dict
+        assert loader.state_dict(batches[1])["step"] == 2
+        on = make(folder)
+        on.loader().load_state_dict(loader.state_dict())
+        all_the_same(on, expected[4:])
+        for _ in ahead:
+            pass
+        assert dataset.epoch == 1 and dataset.step == len(expected)
+    for read in (lambda b: b["tokens"], lambda b: b.get("tokens"), lambda b: list(b.items()), list,
+                 lambda b: list(b.values()), lambda b: b | {}, lambda b: {} | b, lambda b: b.copy(),
+                 lambda b: b.pop("tokens"), lambda b: same(b, expected[0])):
+        dataset = make(folder)
+        read(next(iter(dataset.loader())))
+        assert dataset.step == 1, "a way to read was overlooked"
+    left = make(folder)
+    one = iter(left.loader())
+    for number, batch in zip(range(3), one):
+        same(batch, expected[number])
+    next(one)  # is not read
+    all_the_same(left.loader(), expected[3:])
+
+
+def whole_in_a_model(folder):
+    """A batch is a dict also for a compiled model and for what goes through its members."""
+    def model(batch):
+        return batch["tokens"].sum() + batch.get("labels").sum() + sum(
+            value.sum() for name, value in batch.items() if name == "doc_ids")
+
+    torch._dynamo.reset()
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    dataset = make(folder)
+    for batch in dataset.loader():
+        moved = torch.utils._pytree.tree_map(lambda value: value, batch)
+        assert type(moved) is dict and moved["tokens"] is batch["tokens"]
+        with torch._dynamo.config.patch(error_on_recompile=dataset.step > 2):
+            assert compiled(batch) == model(moved)
+    first = next(iter(dataset.loader()))
+    assert torch.compile(model, backend="eager")(first) == model(dict(first))
+    assert dataset.step == first["state"]["step"], "a compiled model's reading was overlooked"
+
+
+def one_iteration_at_a_time(folder):
+    """Another one ends the one in hand, as do set_epoch() and load_state_dict()."""
+    expected = list(make(folder))
+    for begin in (iter, lambda dataset: iter(dataset.loader()), lambda dataset: iter(dataset.loader(1))):
+        dataset = make(folder)
+        first, second = begin(dataset), begin(dataset)
+        for number, batches in enumerate((first, first, second, second)):
+            same(next(batches), expected[number])
+        for move in (lambda: None, lambda: dataset.set_epoch(0),
+                     lambda: dataset.load_state_dict(make(folder).state_dict())):
+            move()
+            try:
+                next(first)
+                raise AssertionError("two iterations move one Dataset")
+            except RuntimeError as error:
+                assert "this iteration was ended by another one of the same Dataset" in str(error)
+            first = begin(dataset)
+            next(first)["tokens"]
+
+
+def stacked(folder):
+    """A DataLoader with a batch_size is refused at its first batch; keys are tuples in any."""
+    for arguments in ({"batch_size": 2}, {}, {"batch_size": 2, "num_workers": 1}):
+        try:
+            next(iter(DataLoader(make(folder), **arguments)))
+            raise AssertionError(f"stacked: {arguments}")
+        except ValueError as error:
+            assert "use Dataset.loader(), or DataLoader(dataset, batch_size=None)" in str(error)
+    for loader in (make(folder), make(folder).loader(), make(folder).loader(1),
+                   DataLoader(make(folder), batch_size=None)):
+        key = next(iter(loader))["keys"][0][0]
+        assert isinstance(key, tuple) and key == (key.name, key.key), key
+
+
+def lengths(folder):
+    """len() where each epoch has as many steps, of Datasets, Loaders and DataLoaders."""
+    for n, options in ((10, {}), (14, {"batch_size": 3, "last": "pad"}), (13, {"batch_size": 3, "last": "drop"})):
+        dataset = Dataset(folder / "pairs", **{**SMALL, "last": "carry", **options, "pack": None})
+        loader = dataset.loader(1)
+        assert len(dataset) == len(loader) == len(DataLoader(dataset, batch_size=None)) == n
+        for _ in range(2):
+            assert sum(1 for _ in loader) == n
+    unknown = ({"batch_size": 3, "last": "carry"}, {"pack": 600}, {"long_captions": "drop"})
+    for options in unknown:
+        dataset = Dataset(folder / "pairs", **{**SMALL, "pack": None, **options})
+        assert dataset and dataset.loader()
+        for counted in (dataset, dataset.loader(), DataLoader(dataset, batch_size=None)):
+            try:
+                len(counted)
+                raise AssertionError("a length that is not known")
+            except TypeError as error:
+                assert "see Dataset.approximate_steps_per_epoch" in str(error)
 
 
 def without_step(batch):
@@ -208,8 +320,8 @@ class PartOfState:
 
 def ranks(folder):
     """Each of two ranks with two workers; then one rank goes on."""
-    expected = list(make(folder))
-    loaders = [make(folder, rank=rank, world_size=2).loader(2) for rank in range(2)]
+    expected = list(make(folder, last="carry"))
+    loaders = [make(folder, rank=rank, world_size=2, last="carry").loader(2) for rank in range(2)]
     for number, batches in enumerate(zip(*loaders)):
         tokens = torch.cat([batch["tokens"] for batch in batches])
         assert torch.equal(tokens, torch.as_tensor(expected[number]["tokens"]))
@@ -244,7 +356,8 @@ if __name__ == "__main__":
         where = pathlib.Path(temporary)
         make_pairs(where / "pairs")
         make_documents(where / "text")
-        for test in (workers, state_of_what_was_received, begun_again, random_state,
+        for test in (workers, state_of_what_was_received, begun_again, read_is_received,
+                     whole_in_a_model, one_iteration_at_a_time, stacked, lengths, random_state,
                      epochs_of_an_own_loader, stateful_loader, ranks, open_before_the_fork,
                      flushed_subnormals):
             test(where)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from .batches.batch import Batch, Key, make_known
 from .batches.building import BatchBuilder, Transform
 from .batches.fetching import Fetcher
 from .batches.walk import Part, Walk
@@ -33,7 +34,12 @@ from .sources.source import (OpenSource, Sources, default_patch, named_sources, 
 from .warned import warn
 
 try:
+    import torch
+    from torch.utils import _pytree
     from torch.utils.data import IterableDataset, get_worker_info
+    from torch.utils.data._utils import collate
+
+    make_known(torch, _pytree, collate)
 except ImportError:
     IterableDataset = object  # type: ignore[assignment, misc]
 
@@ -56,7 +62,8 @@ class Dataset(_Batches):
 
     sources: a folder, a .lms file, a list of them, a Source, or a mapping of names to these.
     A folder's index.lmi is used where there is one; without it each shard is opened once.
-    An epoch is one pass over the largest source (weights_by says in what); others repeat. Where
+    An epoch is one pass over the largest source (weights_by says in what), up to its last whole
+    step (last says what becomes of the rest); others repeat. Where
     a schedule gives that one weight 0, the largest of the others ends the epoch in hand.
 
     batch_size: sequences of a step over all ranks, a multiple of world_size. rank, world_size:
@@ -65,9 +72,16 @@ class Dataset(_Batches):
     world_size.
 
     loader() gives a DataLoader that this data set's state follows. One of your own needs
-    batch_size=None (the batches are made here) and, with workers, whose copies go on alone,
-    set_epoch() before each epoch and state_dict(batch) for a state. torchdata's
-    StatefulDataLoader keeps the state with one worker at most.
+    batch_size=None (the batches are made here; another is refused at the first one) and, with
+    workers, whose copies go on alone, set_epoch() before each epoch and state_dict(batch) for a
+    state. torchdata's StatefulDataLoader keeps the state without workers, and with one where
+    set_epoch() comes before each epoch.
+
+    A Dataset stands at one place: another iteration, set_epoch() and load_state_dict() end the
+    iteration in hand, whose next step is a RuntimeError. len() is the steps of an epoch where all
+    have as many for sure: of one source without a view, of 64 shards at most, unpacked, where no
+    record gives no sequence, and last="carry" has nothing to carry. Else it is a TypeError; see
+    approximate_steps_per_epoch.
 
     Draws, each a hash of (seed, pass over the source, NAME, key):
     order: "redraw" or "stored" (that of epoch 0). caption_first: share of caption first; by
@@ -90,7 +104,11 @@ class Dataset(_Batches):
     has these alone: both sides are given the same share, that which is held out. A record's side
     is a hash of its key and nothing else, so it is the same in whichever folder, NAME or shard the
     key stands, with any seed, and for all captions and renditions; a larger share holds out what a
-    smaller one does, and more. transform: sees each finished sequence as a dict and returns it; values may
+    smaller one does, and more. last: what becomes of the sequences that do not fill an epoch's last step.
+    "carry": they begin the next epoch's first step (where a whole epoch is less than a step, its
+    iteration goes on into the next). "pad": they are dealt over the ranks in turn, and padding
+    completes the step, of which a rank may have nothing else: take means over batches with
+    care. "drop": they are left out. transform: sees each finished sequence as a dict and returns it; values may
     change, lengths may not.
 
     on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
@@ -121,7 +139,7 @@ class Dataset(_Batches):
         text_follows  bool [images]: text with a loss stands behind it in its document
         patches       float32 [patches, k k C], (raw - shift) scale; with patch=None instead
         latents       float32 [images, C, H, W], or a list of [C, H, W] of several sizes
-        keys          of each sequence a list of (NAME, key), by doc_id
+        keys          of each sequence a list of (NAME, key), named tuples, by doc_id
         state         where training stands behind this batch: integers for state_dict()
     """
 
@@ -136,7 +154,7 @@ class Dataset(_Batches):
                  weights_by: str = "tokens", window: int | None = None,
                  shuffle_bytes: int = 1 << 26, group: int = 8,
                  split: tuple[str, float] | None = None,
-                 transform: Transform | None = None,
+                 last: str = "carry", transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
         one_of("on_error", on_error, ("raise", "skip"))
         if transform is not None and not callable(transform):
@@ -161,7 +179,7 @@ class Dataset(_Batches):
             caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
             long_captions=long_captions, sequence=templates(sequence), window=window,
             shuffle_bytes=shuffle_bytes, group=group, weights_by=weights_by, patch_order=patch_order, position_ids=position_ids,
-            split=split)
+            split=split, last=last)
         self._sources = open_sources(named, catalogues, options)
         refuse_incompatible(self._sources)
         warn_of_twins(self._sources)
@@ -179,22 +197,47 @@ class Dataset(_Batches):
         self._packed: dict[str, str] = {}  # paths of the shards, by source, once they are asked for
         self._named: set[Frame] = set()  # damaged frames that were named
         self._knows_epochs = False  # set_epoch() was used, or loader() starts workers
+        self._is_followed = False  # a Loader moves it
+        self._iteration = 0  # the last one that began; others have ended
         self._position = self._planner.begun(Position(0, 0, 0, self._zero(), {}))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         worker = get_worker_info()
         part = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        if self._is_followed:
+            return (batch for batch, _ in self._batches(*part) if batch is not None)
         if worker is not None and worker.id == 0 and not self._knows_epochs:
             warn("the Dataset's epoch and state do not follow a DataLoader's workers: use "
                  "Dataset.loader(), or set_epoch() and state_dict(batch)")
-        for batch, position in self._batches(*part):
+        return self._moving(*part)
+
+    def _moving(self, worker: int, n_workers: int) -> Iterator[dict[str, Any]]:
+        """This worker's batches, each of which moves the Dataset."""
+        iteration = self.begin()
+        for batch, position in self._batches(worker, n_workers):
+            self.refuse_ended(iteration)
             self._position = position
             if batch is not None:
                 yield batch
 
+    def __len__(self) -> int:
+        records = int(self._sources[0].counts.sum())
+        fills = records % self.batch_size == 0 or self.options.last != "carry"
+        steps = records // self.batch_size + (self.options.last == "pad" and
+                                              records % self.batch_size > 0)
+        if self.options.pack is None and fills and steps and len(self._sources) == 1 and \
+                self._sources[0].is_steady:
+            return steps
+        raise TypeError("how many steps an epoch has is not known before it is planned, and epochs "
+                        "may differ: see Dataset.approximate_steps_per_epoch")
+
+    def __bool__(self) -> bool:
+        return True  # whatever is known of its length
+
     @property
     def epoch(self) -> int:
-        """The epoch that the next batch is of."""
+        """The epoch that the next batch is of: how many iterations have ended, where each went
+        to its end."""
         return self._position.epoch
 
     @property
@@ -248,7 +291,8 @@ class Dataset(_Batches):
         else:
             sequences = sum(n / UNIT * positions for n, (positions, _) in zip(takes, means)) \
                 / self.options.pack
-        return math.ceil(sequences / self.batch_size)
+        steps = sequences / self.batch_size
+        return math.ceil(steps) if self.options.last == "pad" else max(1, int(steps))
 
     def shuffle_quality(self, windows: int = 8) -> dict[str, float]:
         """How well the epoch in hand is shuffled: of `windows` of its windows, evenly spread, all
@@ -274,10 +318,12 @@ class Dataset(_Batches):
         return quality_of(planner, begin, self.step, self.batch_size, windows)
 
     def set_epoch(self, epoch: int) -> None:
-        """Goes to an epoch's begin, without the ones before it. Where weights follow a
-        schedule, as if those of the step in hand had always held."""
+        """Goes to an epoch's begin, without the ones before it: what last="carry" has of them is
+        left out. Where weights follow a schedule, as if those of the step in hand had always
+        held."""
         epoch = whole("epoch", epoch, 0, 2**63 - 1)
         self._knows_epochs = True
+        self.begin()
         names = [source.name for source in self._sources]
         self._planner.set_older({})
         cursors = self._planner.mixture.epoch_start(epoch, self._position.step)
@@ -285,13 +331,13 @@ class Dataset(_Batches):
             Position(epoch, self._position.step, 0, dict(zip(names, cursors)), {}))
 
     def state_dict(self, batch: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Where training stands: behind the last batch that iterating gave or, with a DataLoader
-        with workers of your own, behind `batch`. A few integers and strings; the same on every
+        """Where training stands: behind the last batch that iterating gave (of a loader(): that
+        was received) or, with a DataLoader with workers of your own, behind `batch`. A few integers and strings; the same on every
         rank, for any world_size and batch_size. RuntimeError in one of several workers: it has
-        its part only."""
+        its part only; and in a single one unless set_epoch() was used."""
         if batch is None:
-            _refuse_part()
-        position = self._position if batch is None else self._position_behind(batch)
+            self._refuse_worker()
+        position = self._position if batch is None else self.position_behind(batch)
         identity = self._identity(position)
         return make_state(position, identity, _fingerprint(identity.sources))
 
@@ -312,7 +358,7 @@ class Dataset(_Batches):
         shards, and need strict=False again. How much of each source a window takes is counted with
         the means of all shards. A source with a view cannot grow: its view is of its shards.
         StateError names shards that are gone."""
-        _refuse_part()
+        self._refuse_worker()
         refuse_no_state(state)
         older = {source.name: shards for source in self._sources
                  if (shards := older_shards(state, source)) is not None}
@@ -321,6 +367,7 @@ class Dataset(_Batches):
         position, goes_on = load_position(state, self._identity(None), strict, added)
         if goes_on:
             self._refuse_takes(position, state["options"].get("window"))
+        self.begin()
         position = self._with_older(position, older)
         self._position = self._planner.begun(position) if goes_on else \
             self._planner.behind(position, position.step)[0]
@@ -336,18 +383,43 @@ class Dataset(_Batches):
         self._planner.set_older(older)
         return replace(position, cursors=cursors)
 
-    def follow(self, batch: Mapping[str, Any]) -> None:
-        """Goes on behind a batch that a copy of this data set gave, as loader() does with each."""
-        self._position = self._position_behind(batch)
+    def begin(self) -> int:
+        """For a Loader: ends the iteration in hand, and gives the number of another."""
+        self._iteration += 1
+        return self._iteration
+
+    def refuse_ended(self, iteration: int) -> None:
+        """RuntimeError where another one has begun, or the Dataset was moved."""
+        if iteration != self._iteration:
+            raise RuntimeError("this iteration was ended by another one of the same Dataset, "
+                               "set_epoch() or load_state_dict(): a Dataset stands at one place. "
+                               "Begin another iteration, or make a Dataset for each")
+
+    def position_behind(self, batch: Mapping[str, Any]) -> Position:
+        """That of a batch which this data set or a copy gave. Raises StateError."""
+        if not isinstance(batch, Mapping) or "state" not in batch:
+            raise StateError("this batch has no \"state\": state_dict(batch) takes one that a "
+                             "Dataset gave, whole")
+        position = position_of(batch["state"])
+        if list(position.cursors) != list(self._zero()):
+            raise StateError("this batch is of a Dataset with other sources")
+        return position
+
+    def receive(self, iteration: int, position: Position) -> None:
+        """For a Loader: goes on behind a batch of an iteration, unless that has ended or a later
+        one was received."""
+        if iteration == self._iteration and position.step > self.step:
+            self._position = position
 
     @contextmanager
     def starting_workers(self) -> Iterator[None]:
-        """For a Loader: copies that are made within it are followed, and do not warn."""
-        was_told, self._knows_epochs = self._knows_epochs, True
+        """For a Loader: the iteration that begins within it, here or in copies, does not move the
+        Dataset."""
+        self._is_followed = True
         try:
             yield
         finally:
-            self._knows_epochs = was_told
+            self._is_followed = False
 
     def loader(self, num_workers: int = 0, **arguments: Any) -> Loader:
         """A DataLoader over this data set whose batches this data set's state follows."""
@@ -393,14 +465,16 @@ class Dataset(_Batches):
     def _zero(self) -> dict[str, int]:
         return {source.name: 0 for source in self._sources}
 
-    def _position_behind(self, batch: Mapping[str, Any]) -> Position:
-        if not isinstance(batch, Mapping) or "state" not in batch:
-            raise StateError("this batch has no \"state\": state_dict(batch) takes one that a "
-                             "Dataset gave, whole")
-        position = position_of(batch["state"])
-        if list(position.cursors) != list(self._zero()):
-            raise StateError("this batch is of a Dataset with other sources")
-        return position
+    def _refuse_worker(self) -> None:
+        """RuntimeError where a DataLoader's worker has no state that could be kept."""
+        worker = get_worker_info()
+        if worker is not None and worker.num_workers > 1:
+            raise RuntimeError("one of several DataLoader workers has only its part of the state: "
+                               "use Dataset.loader(), or state_dict(batch) in the main process")
+        if worker is not None and not self._knows_epochs:
+            raise RuntimeError("a DataLoader's worker begins each epoch with another copy of the "
+                               "Dataset, which would repeat the same one: use Dataset.loader(), "
+                               "or set_epoch() before each epoch")
 
     def _refuse_takes(self, position: Position, window: Any) -> None:
         """StateError where its window, of a state's option, takes what none does: to list that
@@ -426,8 +500,9 @@ class Dataset(_Batches):
             for sequences, position in walk.steps():
                 batch = None
                 if sequences is not None:
-                    batch = builder.build(sequences)
+                    batch = Batch(builder.build(sequences))
                     batch["state"] = position.as_dict()
+                    batch["keys"] = [[Key(*key) for key in keys] for keys in batch["keys"]]
                 yield batch, position
         finally:
             fetcher.close()
@@ -436,13 +511,6 @@ class Dataset(_Batches):
 def _fingerprint(sources: Mapping[str, str]) -> str:
     parts = [f"{name}\0{fingerprint}" for name, fingerprint in sources.items()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def _refuse_part() -> None:
-    worker = get_worker_info()
-    if worker is not None and worker.num_workers > 1:
-        raise RuntimeError("one of several DataLoader workers has only its part of the state: "
-                           "use Dataset.loader(), or state_dict(batch) in the main process")
 
 
 def _warn_of_ranks() -> None:

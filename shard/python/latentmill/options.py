@@ -35,6 +35,7 @@ class Options:
     patch_order: str = "pqc"
     position_ids: str = "sequential"
     split: tuple[str, float] | None = None
+    last: str = "carry"
 
     def __post_init__(self) -> None:
         one_of("order", self.order, ("redraw", "stored"))
@@ -42,6 +43,7 @@ class Options:
         one_of("weights_by", self.weights_by, ("tokens", "samples"))
         one_of("patch_order", self.patch_order, ("pqc", "cpq"))
         one_of("position_ids", self.position_ids, ("sequential", "collapsed"))
+        one_of("last", self.last, ("carry", "pad", "drop"))
         for name, others in (("patch", ("default", None)), ("grid", (None,))):
             one_of(name, getattr(self, name), (*others, 1, 2, 4, 8))
             if getattr(self, name) is not None:

@@ -3,9 +3,11 @@
 
 Every rank and worker plans all windows, whose sequences are dealt to the steps in their order,
 and asks for the blocks of its own alone. The blocks of a window are read while the one before
-it is given."""
+it is given. Planning is a step ahead, so that the position behind each step says whether its
+epoch has another one."""
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -39,17 +41,22 @@ class Part(NamedTuple):
 
 
 class _Ahead:
-    """A window whose blocks are asked for."""
+    """A window that is planned; its blocks are asked for when it is the next."""
 
-    def __init__(self, position: Position, window: Window, begin: int, reading: Reading,
-                 is_last: bool, behind: Position):
+    def __init__(self, position: Position, window: Window, begin: int):
         self.position = position
         self.window = window
-        self.begin = begin      # sequences of the walk before the window's sequence 0
-        self.reading = reading
-        self.n_blocks = len(reading.pending)
-        self.is_last = is_last  # of the epoch
-        self.behind = behind
+        self.begin = begin  # sequences of the walk before the window's sequence 0
+        self.end = begin + len(window)
+
+    def ask(self, fetcher: Fetcher, mine: I64) -> None:
+        """For the blocks of the sequences `mine`, those that are built here."""
+        packing = self.window.packing
+        items = [packing.item[packing.first[s]:packing.first[s + 1]] for s in mine]
+        wanted = np.unique(np.concatenate(items)) if items else np.zeros(0, np.int64)
+        self.mine = set(mine.tolist())
+        self.reading = fetcher.request(self.window, wanted)
+        self.n_blocks = len(self.reading.pending)
 
 
 class Walk:
@@ -63,80 +70,112 @@ class Walk:
         self._fetcher = fetcher
         self._part = part
         self._on_error = on_error
+        self._last = planner.options.last
+        self._windows: deque[_Ahead] = deque()  # planned, from the one in hand on
+        self._n = -start.offset     # sequences that are planned
+        self._behind = start        # all that are planned
+        self._epoch = start.epoch   # the one whose end is the walk's
+        self._is_whole = False      # planned up to there
+        self._n_before = self._n    # up to the end of the epoch before it
+        self._n_empty = 0           # epochs in a row that gave nothing
         self._rows: list[list[Piece]] = []  # of the step in hand
 
     def steps(self) -> Iterator[Step]:
-        """All steps up to the epoch's end, in their order."""
-        current: _Ahead | None = self._first()
+        """All steps up to the epoch's end, in their order. Where less than a step is left of it,
+        they are the next epoch's."""
+        self._plan(self._part.batch_size)
+        current = self._asked(0)
         while current is not None:
-            following = self._following(current)
+            following = self._asked(1)
             self._fetcher.take(current.reading, 0)
             yield from self._window_steps(current, following)
-            if following is None:
-                yield from self._rest(current)
+            self._windows.popleft()
             current = following
+        if self._last == "pad" and self._n % self._part.batch_size:
+            yield self._padded()
 
-    # A window is empty where its records give no documents. It is passed over: else the steps of
-    # an epoch that ends with one would never reach the next epoch.
+    def _plan(self, n: int) -> None:
+        """Plans windows until there are n sequences, or the epoch ends. A window is empty where
+        its records give no documents: it is passed over."""
+        while self._n < n and not self._is_whole:
+            position = self._behind
+            window = self._planner.window(position.cursors, position.takes)
+            if position.offset and position.offset >= len(window):
+                raise StateError(f"the state is damaged: {position.offset} sequences of a window "
+                                 f"that has {len(window)}")
+            self._name_too_long(window)
+            if len(window):
+                self._windows.append(_Ahead(position, window, self._n))
+            self._n += len(window)
+            step = self._start.step + self._n // self._part.batch_size
+            self._behind, ends = self._planner.behind(position, step)
+            if ends and not position.carried:
+                self._end_epoch()
 
-    def _first(self) -> _Ahead:
-        """The window to begin with, of the next epoch where nothing is left of this one."""
-        start, epochs = self._start, 0
-        # With small weights chance may leave an epoch empty, but hardly this many.
-        most_empty = 2 + int(64 / self._planner.mixture.documents)
-        ahead = self._open(start, -start.offset)
-        while not len(ahead.window):
-            epochs += ahead.is_last
-            if epochs == most_empty:
-                raise ValueError(
-                    f"{epochs} epochs up to epoch {ahead.position.epoch} have no documents: views, "
-                    'long_captions="drop" and pack leave out all records of all sources')
-            ahead = self._open(ahead.behind, 0)
+    def _end_epoch(self) -> None:
+        """Ends the walk, or goes on into the next epoch where there is no step up to here."""
+        least = 1 if self._last == "pad" else self._part.batch_size
+        if self._n >= least:
+            self._is_whole = True
+            return
+        if self._n > self._n_before and self._last == "carry":
+            self._n_empty = 0
+        else:
+            self._count_empty()
+        if self._last == "drop":
+            self._windows.clear()
+            self._n = 0
+        self._n_before = self._n
+        self._epoch += 1
+
+    def _count_empty(self) -> None:
+        """With small weights chance may leave an epoch empty, but hardly this many."""
+        self._n_empty += 1
+        if self._n_empty < 2 + int(64 / self._planner.mixture.documents):
+            return
+        if self._windows:
+            raise ValueError(f"{self._n_empty} epochs up to epoch {self._epoch} have less than a "
+                             f"step of {self._part.batch_size} sequences, which last=\"drop\" "
+                             "leaves out: take last=\"carry\", or a smaller batch_size")
+        raise ValueError(
+            f"{self._n_empty} epochs up to epoch {self._epoch} have no documents: views, "
+            'long_captions="drop" and pack leave out all records of all sources')
+
+    def _asked(self, number: int) -> _Ahead | None:
+        """A window, its blocks asked for: where the steps with its sequences, and one more, are
+        planned. None: the epoch ends before it."""
+        if number >= len(self._windows):
+            self._plan(self._n + 1)
+        if number >= len(self._windows):
+            return None
+        ahead = self._windows[number]
+        size = self._part.batch_size
+        self._plan((ahead.end // size + 1) * size)
+        ahead.ask(self._fetcher, self._mine(ahead))
         return ahead
 
-    def _following(self, current: _Ahead) -> _Ahead | None:
-        """The next window of the epoch. Empty ones are counted to the current one."""
-        while not current.is_last:
-            ahead = self._open(current.behind, current.begin + len(current.window))
-            if len(ahead.window):
-                return ahead
-            current.behind, current.is_last = ahead.behind, ahead.is_last
-        return None
-
-    def _open(self, position: Position, begin: int) -> _Ahead:
-        window = self._planner.window(position.cursors, position.takes)
-        if position.offset and position.offset >= len(window):
-            raise StateError(f"the state is damaged: {position.offset} sequences of a window that "
-                             f"has {len(window)}")
-        self._name_too_long(window)
-        step = self._start.step + (begin + len(window)) // self._part.batch_size
-        behind, is_last = self._planner.behind(position, step)
-        packing, mine = window.packing, self._mine(begin, len(window))
-        items = [packing.item[packing.first[s]:packing.first[s + 1]] for s in mine]
-        wanted = np.unique(np.concatenate(items)) if items else np.zeros(0, np.int64)
-        reading = self._fetcher.request(window, wanted)
-        return _Ahead(position, window, begin, reading, is_last, behind)
-
-    def _mine(self, begin: int, n: int) -> I64:
-        """Sequences of a window that this worker builds."""
-        at = np.arange(begin, begin + n)
+    def _mine(self, ahead: _Ahead) -> I64:
+        """Sequences of a window that this worker builds. What does not fill a step is dealt to
+        the ranks in turn, if it is given at all."""
+        at = np.arange(ahead.begin, ahead.end)
         step, slot = np.divmod(at, self._part.batch_size)
-        mine = (at >= 0) & (slot // self._part.each == self._part.rank) & \
+        left = slot % self._part.world_size if self._last == "pad" else -1
+        rank = np.where(step < self._n // self._part.batch_size, slot // self._part.each, left)
+        mine = (at >= 0) & (rank == self._part.rank) & \
             (step % self._part.n_workers == self._part.worker)
         return np.flatnonzero(mine)
 
     def _window_steps(self, current: _Ahead, following: _Ahead | None) -> Iterator[Step]:
         size, n = self._part.batch_size, len(current.window)
-        mine = set(self._mine(current.begin, n).tolist())
         for number in range(max(0, -current.begin), n):
-            if number in mine:
+            if number in current.mine:
                 self._rows.append(self._sequence(current, number))
                 if following is not None:
                     self._fetcher.take(following.reading,
                                        following.n_blocks * (n - 1 - number) // n)
             done = current.begin + number + 1
             if done % size == 0:
-                yield self._finish(done // size, current, number + 1)
+                yield self._finish(done // size, self._position(done))
 
     def _sequence(self, current: _Ahead, number: int) -> list[Piece]:
         content, pieces = current.reading.content, list[Piece]()
@@ -145,25 +184,27 @@ class Walk:
             pieces.append(Piece(content.pop(item) if is_end else content[item], start, length))
         return pieces
 
-    def _finish(self, steps: int, current: _Ahead, offset: int) -> Step:
-        """Ends a step; `offset` sequences of the window are behind it then."""
-        step = self._start.step + steps
-        if offset == len(current.window):
-            position = replace(current.behind, step=step)
-        else:
-            position = replace(current.position, step=step, offset=offset)
+    def _position(self, done: int) -> Position:
+        """Behind `done` sequences."""
+        size, left = self._part.batch_size, self._n - done
+        is_last = self._is_whole and left < (1 if self._last == "pad" else size)
+        if left <= 0 or (is_last and self._last == "drop"):
+            return self._behind
+        ahead = next(ahead for ahead in self._windows if done < ahead.end)
+        epoch, of_window = self._epoch + is_last, ahead.position.epoch - ahead.position.carried
+        return replace(ahead.position, epoch=epoch, offset=done - ahead.begin,
+                       carried=epoch - of_window)
+
+    def _finish(self, steps: int, position: Position) -> Step:
+        """Ends the step behind which that position is."""
         is_mine = (steps - 1) % self._part.n_workers == self._part.worker
         rows, self._rows = self._rows, []
-        return (rows if is_mine else None), position
+        return (rows if is_mine else None), replace(position, step=self._start.step + steps)
 
-    def _rest(self, current: _Ahead) -> Iterator[Step]:
-        """Completes the epoch's last step with padding."""
-        size = self._part.batch_size
-        done = current.begin + len(current.window)
-        if done % size == 0:
-            return
+    def _padded(self) -> Step:
+        """The epoch's last step, completed with padding."""
         self._rows += [[]] * (self._part.each - len(self._rows))
-        yield self._finish(done // size + 1, current, len(current.window))
+        return self._finish(self._n // self._part.batch_size + 1, self._behind)
 
     def _name_too_long(self, window: Window) -> None:
         documents = window.too_long

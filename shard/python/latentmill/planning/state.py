@@ -16,28 +16,30 @@ VERSION = 2
 # Another order of the records: a cursor means nothing then.
 _ORDER = ("seed", "group")
 # Options that pack the same order in the same way: the window in hand is gone on with.
-_NOT_PACKING = ("weights_by", "window", "patch_order", "position_ids")
+_NOT_PACKING = ("weights_by", "window", "patch_order", "position_ids", "last")
 
 
 @dataclass(frozen=True)
 class Position:
     """Between two steps. Cursors and takes are of the window in hand, by source, in units of
-    mixture.UNIT; `offset` of its sequences have been received."""
+    mixture.UNIT; `offset` of its sequences have been received. It is of the epoch `carried`
+    before `epoch`, which the next step is of: what is left of that one begins it."""
     epoch: int
     step: int
     offset: int
     cursors: dict[str, int]
     takes: dict[str, int]
+    carried: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """What position_of() takes."""
         return {"epoch": self.epoch, "step": self.step, "offset": self.offset,
-                "cursors": dict(self.cursors), "takes": dict(self.takes)}
+                "carried": self.carried, "cursors": dict(self.cursors), "takes": dict(self.takes)}
 
     def behind(self) -> Position:
         """Where the next window begins; what it takes is open."""
         cursors = {name: cursor + self.takes[name] for name, cursor in self.cursors.items()}
-        return Position(self.epoch, self.step, 0, cursors, {})
+        return replace(self, offset=0, cursors=cursors, takes={})
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,17 @@ def make_state(position: Position, identity: Identity, fingerprint: str) -> dict
 def position_of(values: Mapping[str, Any]) -> Position:
     """Of a state, or of a batch's "state". Raises StateError."""
     try:
-        epoch, step, offset = (_count(values[name]) for name in ("epoch", "step", "offset"))
+        epoch, step, offset, carried = (_count(values[name]) for name in
+                                        ("epoch", "step", "offset", "carried"))
         cursors, takes = ({name: _count(units) for name, units in values[which].items()}
                           for which in ("cursors", "takes"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StateError(f"the state is damaged: {error!r}") from None
     if not cursors or takes.keys() != cursors.keys():
         raise StateError("the state is damaged: cursors and takes are of different sources")
-    return Position(epoch, step, offset, cursors, takes)
+    if carried > epoch:
+        raise StateError(f"the state is damaged: it carries over {carried} epochs in epoch {epoch}")
+    return Position(epoch, step, offset, cursors, takes, carried)
 
 
 def load_position(state: Mapping[str, Any], identity: Identity, strict: bool,

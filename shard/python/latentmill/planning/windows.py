@@ -82,10 +82,12 @@ class Planner:
         return replace(position, takes=dict(zip(position.cursors, takes)))
 
     def behind(self, position: Position, step: int) -> tuple[Position, bool]:
-        """Where the next window begins, at `step`, and whether it is a new epoch's first."""
+        """Where the next window begins, at `step`, and whether the one in hand ends its epoch."""
         ends = self.mixture.ends_epoch(list(position.cursors.values()),
                                        list(position.takes.values()))
-        behind = replace(position.behind(), step=step, epoch=position.epoch + ends)
+        of_window = position.epoch - position.carried + ends
+        epoch = max(position.epoch, of_window)
+        behind = replace(position.behind(), step=step, epoch=epoch, carried=epoch - of_window)
         behind = replace(behind, cursors={
             name: self.mixture.moved(number, position.cursors[name], cursor)
             for number, (name, cursor) in enumerate(behind.cursors.items())})

@@ -146,6 +146,8 @@ class OpenSource:
         self._raw = np.zeros(4, np.int64)   # over these: bytes of blocks, records, blocks, shards
         self._split = np.zeros(2, np.int64)  # over these: units of weight, of one side and all
         self._sums = np.zeros(3, np.int64)  # over these: positions, documents, units of weight
+        self.is_steady = self.view is None and options.split is None and \
+            options.long_captions != "drop"
         self._examine()
         if not self.counts.sum():
             raise ValueError(f"source {name!r} has no records")
@@ -165,6 +167,7 @@ class OpenSource:
         if self._shared:
             self._find_in_view()
         sample = self._sample()
+        self.is_steady &= len(sample) == n  # each record gives one document for sure
         if index is not None:
             for number, header in enumerate(index.configurations):
                 self._add_contract(index.file, header, _columns_of(index, number))
@@ -178,6 +181,8 @@ class OpenSource:
             if number in sample:
                 shard = self._opened(number, reader)
                 self._add_image_lengths(shard)
+                self.is_steady &= bool((np.minimum(
+                    shard.lengths.caption_first, shard.lengths.image_first) > 0).all())
                 self._add_raw_bytes(reader)
                 self._add_sums(shard, number, len(sample))
         self._find_split(set(range(n)) - sample)
