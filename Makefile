@@ -195,6 +195,12 @@ PYTHON_SRC := \
     shard/python/native/py_record.c \
     shard/python/native/py_buffer.c \
     shard/python/native/patches.c \
+    shard/python/native/posterior.c \
+    shard/python/native/packing.c \
+    shard/python/native/compose.c \
+    shard/python/native/py_compose.c \
+    shard/python/native/py_composed.c \
+    shard/python/native/py_packing.c \
     shard/python/native/py_draw.c \
     shard/python/native/py_index.c \
     shard/python/native/py_plan.c \
@@ -515,6 +521,7 @@ PYTHON_TESTS := \
     tests/python/test_codes.py \
     tests/python/test_cut_streams.py \
     tests/python/test_dataset_arguments.py \
+    tests/python/test_dataset_compose.py \
     tests/python/test_dataset_draws.py \
     tests/python/test_dataset_mixture.py \
     tests/python/test_dataset_order.py \

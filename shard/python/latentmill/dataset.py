@@ -327,14 +327,14 @@ class Dataset(_Batches):
                           self._named)
         channels = max(source.channels for source in self._sources)
         builder = BatchBuilder(self.options, channels, self._patch_order, self._position_ids,
-                               self._transform)
+                               self._transform, fetcher.refuse)
         part = Part(self.batch_size, self.rank, self.world_size, worker, n_workers)
         walk = Walk(self._position, self._planner, fetcher, part, self._on_error)
         try:
-            for sequences, position in walk.steps():
+            for rows, position in walk.steps():
                 batch = None
-                if sequences is not None:
-                    batch = builder.build(sequences)
+                if rows is not None:
+                    batch = builder.build(rows)
                     batch["state"] = position.as_dict()
                 yield batch, position
         finally:

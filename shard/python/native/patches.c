@@ -6,6 +6,8 @@
 #include "shard/parts.h"
 #include "shard/record.h"
 
+enum { MAX_SIDE = 1 << 16 };
+
 /* Exact for every fp16. No float on the way is a subnormal, which trainers may have their
  * CPU take for 0 (torch.set_flush_denormal()): those of fp16 get the implicit bit that
  * they lack, which is then subtracted again. */
@@ -34,6 +36,35 @@ static inline float bfloat_to_float(uint16_t half)
 
     memcpy(&value, &bits, sizeof(value));
     return value;
+}
+
+float patches_value(const void *value, uint32_t dtype)
+{
+    float single;
+    uint16_t half;
+
+    if (dtype == SHARD_FP32) {
+        memcpy(&single, value, sizeof(single));
+        return single;
+    }
+    memcpy(&half, value, sizeof(half));
+    return dtype == SHARD_FP16 ? half_to_float(half) : bfloat_to_float(half);
+}
+
+bool patches_fit(const struct patch_job *job, size_t n_bytes, size_t *n)
+{
+    const size_t k = job->window, p = job->scale_window;
+    const bool is_float =
+        job->dtype == SHARD_FP16 || job->dtype == SHARD_BF16 || job->dtype == SHARD_FP32;
+
+    if (!is_float || k == 0 || k > MAX_SIDE || p == 0 || p > MAX_SIDE ||
+        job->channels == 0 || job->channels > MAX_SIDE || job->height == 0 ||
+        job->height > MAX_SIDE || job->width == 0 || job->width > MAX_SIDE ||
+        job->height % k != 0 || job->width % k != 0)
+        return false;
+    *n = job->channels * job->height * job->width; /* at most 2^48 */
+    return n_bytes == *n * shard_dtype_width(job->dtype) &&
+           ((job->n_scale == 1 && p == 1) || job->n_scale == job->channels * p * p);
 }
 
 /* Every step-th value of a row from the first on, as fp32, by one scale and shift. */
@@ -98,4 +129,11 @@ void patches_cut(const struct patch_job *job, float *scratch, float *out)
         put_row(job, scratch,
                 out + y / k * k * job->width * job->channels + y % k * to_next_row);
     }
+}
+
+void patches_scale(const struct patch_job *job, float *out)
+{
+    for (size_t c = 0; c < job->channels; c++)
+        for (size_t y = 0; y < job->height; y++)
+            scale_row(job, c, y, out + (c * job->height + y) * job->width);
 }

@@ -17,11 +17,11 @@ from ..planning.state import Position, StateError
 from ..planning.windows import Planner, Window
 from ..reader import DamageWarning
 from ..warned import warn
-from .building import Piece
+from .composing import Planned, Row
 from .fetching import Fetcher, Reading
 
-# The pieces of each sequence, where the step is built here; and the position behind it.
-Step = tuple[list[list[Piece]] | None, Position]
+# Its sequences, where the step is built here; and the position behind it.
+Step = tuple[list[Row] | None, Position]
 
 
 class Part(NamedTuple):
@@ -63,7 +63,7 @@ class Walk:
         self._fetcher = fetcher
         self._part = part
         self._on_error = on_error
-        self._rows: list[list[Piece]] = []  # of the step in hand
+        self._rows: list[Row] = []  # of the step in hand
 
     def steps(self) -> Iterator[Step]:
         """All steps up to the epoch's end, in their order."""
@@ -113,8 +113,7 @@ class Walk:
         behind, is_last = self._planner.behind(position, step)
         packing, mine = window.packing, self._mine(begin, len(window))
         items = [packing.item[packing.first[s]:packing.first[s + 1]] for s in mine]
-        wanted = np.unique(np.concatenate(items)) if items else np.zeros(0, np.int64)
-        reading = self._fetcher.request(window, wanted)
+        reading = self._fetcher.request(window, np.concatenate([np.zeros(0, np.int64), *items]))
         return _Ahead(position, window, begin, reading, is_last, behind)
 
     def _mine(self, begin: int, n: int) -> I64:
@@ -130,20 +129,13 @@ class Walk:
         mine = set(self._mine(current.begin, n).tolist())
         for number in range(max(0, -current.begin), n):
             if number in mine:
-                self._rows.append(self._sequence(current, number))
+                self._rows.append(Planned(current.reading, current.window.packing, number))
                 if following is not None:
                     self._fetcher.take(following.reading,
                                        following.n_blocks * (n - 1 - number) // n)
             done = current.begin + number + 1
             if done % size == 0:
                 yield self._finish(done // size, current, number + 1)
-
-    def _sequence(self, current: _Ahead, number: int) -> list[Piece]:
-        content, pieces = current.reading.content, list[Piece]()
-        for item, start, length in current.window.packing.pieces(number):
-            is_end = start + length == current.window.documents.length[item]
-            pieces.append(Piece(content.pop(item) if is_end else content[item], start, length))
-        return pieces
 
     def _finish(self, steps: int, current: _Ahead, offset: int) -> Step:
         """Ends a step; `offset` sequences of the window are behind it then."""
@@ -162,7 +154,7 @@ class Walk:
         done = current.begin + len(current.window)
         if done % size == 0:
             return
-        self._rows += [[]] * (self._part.each - len(self._rows))
+        self._rows += [None] * (self._part.each - len(self._rows))
         yield self._finish(done // size + 1, current, len(current.window))
 
     def _name_too_long(self, window: Window) -> None:
