@@ -201,6 +201,9 @@ PYTHON_SRC := \
     shard/python/native/py_compose.c \
     shard/python/native/py_composed.c \
     shard/python/native/py_packing.c \
+    shard/python/native/py_tally.c \
+    shard/python/native/attention.c \
+    shard/python/native/py_attention.c \
     shard/python/native/py_draw.c \
     shard/python/native/py_index.c \
     shard/python/native/py_plan.c \
@@ -522,6 +525,7 @@ PYTHON_TESTS := \
     tests/python/test_cut_streams.py \
     tests/python/test_dataset_arguments.py \
     tests/python/test_dataset_compose.py \
+    tests/python/test_dataset_counts.py \
     tests/python/test_dataset_draws.py \
     tests/python/test_dataset_mixture.py \
     tests/python/test_dataset_order.py \

@@ -104,6 +104,12 @@ class Shard:
     def length(self, position: int, sequencer: Sequencer, order: int, drawn: Sequence[int], /
                ) -> int:
         """Positions of a record's sequence, from the index, by draws: a number a part."""
+    def tally(self, sequencer: Sequencer, pieces: Any, first: Any, start: Any, n_ids: Any, stored: bool,
+              seed: int, out: Any, /) -> None:
+        """Fills out, int64 [n, 3], with positions with a loss, latents and their patches, of pieces
+        of sequences, from the index. pieces: int64 [n, 7]: record, image first, ids of its first
+        text, pass, copy, first position, length. first, start, n_ids: of Texts. stored: draws are
+        epoch 0's."""
     def find(self, key: str, name: str | None = None, /) -> int | None: ...
     def identify(self, position: int, /) -> tuple[str, str, int]: ...
     def locate(self, position: int, /) -> tuple[int, int]: ...
@@ -225,6 +231,9 @@ def compose(
     documents, of each text its ids instead of the stored ones, a buffer of uint32, or None.
     collapsed: the patches of an image share a position id. stored: draws are epoch 0's. sampled:
     latents will be."""
+
+def attention_mask(n_sequences: int, doc_ids: Any, image_ids: Any, mask: Any, /) -> None:
+    """Sets what is true of a mask [n_sequences, L, L] of bytes, zeros before. Both ids: int32."""
 
 def pack(lengths: Any, is_text: Any, capacity: int, /) -> tuple[Buffer, Buffer, Buffer, Buffer]:
     """latentmill.planning.packing.pack(): first, item, start, length, int64 each."""

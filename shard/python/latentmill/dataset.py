@@ -101,13 +101,18 @@ class Dataset(_Batches):
         labels        int64 [b, L], shifted: the token to predict from each position, or -100
         doc_ids       int32 [b, L]: 0, 1, ... in each sequence; -1 on padding
         position_ids  int32 [b, L], from 0 in each document (and part of one)
+        source_ids    int32 [b, L]: position in source_names; -1 on padding
+        image_ids     int32 [b, L]: the row of spans whose patch it is; -1: none
         cu_seqlens    int32: where documents and padding begin in the b L positions, then b L
         spans         int32 [images, 6]: sequence, offset, length, rows, columns, first patch
         span_markers  bool [images, 2]: whether BOI is right before it, EOI right behind it
         text_follows  bool [images]: text with a loss stands behind it in its document
         patches       float32 [patches, k k C], (raw - shift) scale; with patch=None instead
-        latents       float32 [images, C, H, W], or a list of [C, H, W] of several sizes
+        latents       a list of float32 [C, H, W]
         keys          of each sequence a list of (NAME, key), by doc_id
+        counts        of the step over all ranks, as planned (damaged documents count, too): a dict
+                      of int64 arrays loss_tokens [] (labels that are not -100), images [] (rows
+                      of spans), and of each source tokens and patches [sources]
         state         where training stands behind this batch: integers for state_dict()
     """
 
@@ -185,6 +190,11 @@ class Dataset(_Batches):
     def step(self) -> int:
         """Steps that were received, over all epochs."""
         return self._position.step
+
+    @property
+    def source_names(self) -> list[str]:
+        """By the numbers of a batch's source_ids and counts."""
+        return [source.name for source in self._sources]
 
     @property
     def fingerprint(self) -> str:
@@ -331,10 +341,10 @@ class Dataset(_Batches):
         part = Part(self.batch_size, self.rank, self.world_size, worker, n_workers)
         walk = Walk(self._position, self._planner, fetcher, part, self._on_error)
         try:
-            for rows, position in walk.steps():
+            for built, position in walk.steps():
                 batch = None
-                if rows is not None:
-                    batch = builder.build(rows)
+                if built is not None:
+                    batch = builder.build(*built)
                     batch["state"] = position.as_dict()
                 yield batch, position
         finally:

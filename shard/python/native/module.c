@@ -193,8 +193,9 @@ static int module_exec(PyObject *module)
                    sequencer_type_add(module, state) < 0 ||
                    composed_type_add(module, state) < 0 ||
                    compose_function_add(module) < 0 || packing_function_add(module) < 0 ||
-                   add_items(module) < 0 || add_names(module) < 0 ||
-                   add_arrangements(module) < 0 || add_numbers(module) < 0
+                   attention_function_add(module) < 0 || add_items(module) < 0 ||
+                   add_names(module) < 0 || add_arrangements(module) < 0 ||
+                   add_numbers(module) < 0
                ? -1
                : 0;
 }

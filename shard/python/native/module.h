@@ -39,6 +39,7 @@ int sequencer_type_add(PyObject *module, struct module_state *state);
 int composed_type_add(PyObject *module, struct module_state *state);
 int compose_function_add(PyObject *module);
 int packing_function_add(PyObject *module);
+int attention_function_add(PyObject *module);
 
 /* Makes a type, kept in *type, and adds it. 0, or -1 with an exception set. */
 int module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
@@ -145,6 +146,8 @@ PyObject *block_latent(PyObject *self, PyObject *args);
 PyObject *block_sequence(PyObject *self, PyObject *args);
 /* A method of Shard: py_sequence.c. */
 PyObject *shard_length(PyObject *self, PyObject *args);
+/* A method of Shard: py_tally.c. */
+PyObject *shard_tally(PyObject *self, PyObject *args);
 
 /* Takes the block. `shard` is kept. */
 PyObject *block_object(struct module_state *state, PyObject *shard,

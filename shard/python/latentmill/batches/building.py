@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .._shard import Composed
-from ..columns import F32
+from ..columns import F32, I64
 from ..options import Options
+from ..planning.tally import TOTALS
 from .composing import Composer, Row
 from .fetching import Fetched
 
@@ -30,8 +31,8 @@ class BatchBuilder:
         self._composer = Composer(options, refuse, position_ids == "collapsed", False)
         self._transform = transform
 
-    def build(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """The arrays of a step's sequences."""
+    def build(self, rows: Sequence[Row], tally: I64) -> dict[str, Any]:
+        """The arrays of a step's sequences. tally: of all ranks' sequences."""
         positions, composed, blocks = self._composer.compose(rows)
         n = composed.n_images
         spans, flags = np.empty((n, 6), np.int32), (np.empty((n, 2), bool), np.empty(n, bool))
@@ -44,6 +45,7 @@ class BatchBuilder:
             out["patches"] = self._patches(composed, blocks, self._options.patch)
         if self._transform is not None:
             self._transform_each(out, self._transform)
+        out["counts"] = _counts(tally)
         return out
 
     def _patches(self, composed: Composed, blocks: list[Fetched], patch: int) -> F32:
@@ -90,6 +92,13 @@ class BatchBuilder:
                 raise ValueError(f"transform left out {', '.join(sorted(missing))}")
             for name, before in sample.items():
                 _replace(name, before, changed[name])
+
+
+def _counts(tally: I64) -> dict[str, I64]:
+    """By name."""
+    tokens, patches = tally[TOTALS:].reshape(2, -1)
+    return {"loss_tokens": np.array(tally[0]), "images": np.array(tally[1]), "tokens": tokens,
+            "patches": patches}
 
 
 def _replace(name: str, before: Any, after: Any) -> None:

@@ -14,14 +14,20 @@ import numpy as np
 
 from ..columns import I64
 from ..planning.state import Position, StateError
+from ..planning.tally import TOTALS, tallies
 from ..planning.windows import Planner, Window
 from ..reader import DamageWarning
 from ..warned import warn
 from .composing import Planned, Row
 from .fetching import Fetcher, Reading
 
-# Its sequences, where the step is built here; and the position behind it.
-Step = tuple[list[Row] | None, Position]
+class Built(NamedTuple):
+    """A step that is built here: its sequences, and what all ranks' sequences hold (tallies())."""
+    rows: list[Row]
+    tally: I64
+
+
+Step = tuple[Built | None, Position]  # None: it is built elsewhere; and the position behind it
 
 
 class Part(NamedTuple):
@@ -42,7 +48,7 @@ class _Ahead:
     """A window whose blocks are asked for."""
 
     def __init__(self, position: Position, window: Window, begin: int, reading: Reading,
-                 is_last: bool, behind: Position):
+                 is_last: bool, behind: Position, tallies: I64):
         self.position = position
         self.window = window
         self.begin = begin      # sequences of the walk before the window's sequence 0
@@ -50,6 +56,7 @@ class _Ahead:
         self.n_blocks = len(reading.pending)
         self.is_last = is_last  # of the epoch
         self.behind = behind
+        self.tallies = tallies  # of its sequences
 
 
 class Walk:
@@ -64,6 +71,7 @@ class Walk:
         self._part = part
         self._on_error = on_error
         self._rows: list[Row] = []  # of the step in hand
+        self._tally = self._no_tally()  # of its sequences so far, over all ranks
 
     def steps(self) -> Iterator[Step]:
         """All steps up to the epoch's end, in their order."""
@@ -114,7 +122,11 @@ class Walk:
         packing, mine = window.packing, self._mine(begin, len(window))
         items = [packing.item[packing.first[s]:packing.first[s + 1]] for s in mine]
         reading = self._fetcher.request(window, np.concatenate([np.zeros(0, np.int64), *items]))
-        return _Ahead(position, window, begin, reading, is_last, behind)
+        return _Ahead(position, window, begin, reading, is_last, behind,
+                      tallies(window, self._planner.sources, self._planner.options))
+
+    def _no_tally(self) -> I64:
+        return np.zeros(TOTALS + 2 * len(self._planner.sources), np.int64)
 
     def _mine(self, begin: int, n: int) -> I64:
         """Sequences of a window that this worker builds."""
@@ -128,6 +140,7 @@ class Walk:
         size, n = self._part.batch_size, len(current.window)
         mine = set(self._mine(current.begin, n).tolist())
         for number in range(max(0, -current.begin), n):
+            self._tally += current.tallies[number]
             if number in mine:
                 self._rows.append(Planned(current.reading, current.window.packing, number))
                 if following is not None:
@@ -145,8 +158,9 @@ class Walk:
         else:
             position = replace(current.position, step=step, offset=offset)
         is_mine = (steps - 1) % self._part.n_workers == self._part.worker
-        rows, self._rows = self._rows, []
-        return (rows if is_mine else None), position
+        built = Built(self._rows, self._tally)
+        self._rows, self._tally = [], self._no_tally()
+        return (built if is_mine else None), position
 
     def _rest(self, current: _Ahead) -> Iterator[Step]:
         """Completes the epoch's last step with padding."""
