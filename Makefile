@@ -531,6 +531,7 @@ PYTHON_TESTS := \
     tests/python/test_dataset_order.py \
     tests/python/test_dataset_packing.py \
     tests/python/test_dataset_sequences.py \
+    tests/python/test_dataset_shapes.py \
     tests/python/test_dataset_shards.py \
     tests/python/test_dataset_sources.py \
     tests/python/test_dataset_state.py \

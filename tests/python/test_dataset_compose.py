@@ -49,8 +49,8 @@ def compare(sources, n_batches=6, seen=None, **options):
                 one = batch_reference.document(row.reading, item, dataset.options)
                 sequences[-1].append(batch_reference.Piece(one, start, length))
         wanted.append(batch_reference.build(
-            sequences, dataset.options, channels, options.get("patch_order", "pqc"),
-            options.get("position_ids") == "collapsed"))
+            sequences, dataset.options, channels, dataset.options.patch_order,
+            dataset.options.position_ids == "collapsed"))
         return plain(self, rows)
     composing.Composer.compose = both
     try:

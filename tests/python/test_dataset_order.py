@@ -195,7 +195,7 @@ def other_states(folder):
     refused("patch: 2, now 4", patch=4)
     refused("'more' was added", sources={**sources(folder), "more": folder / "pairs"})
     refused("no source has the name", strict=False, sources={"other": folder / "pairs"})
-    refused("version 2", state={**state, "version": 2})
+    refused("version 3", state={**state, "version": 3})
     refused("the state is damaged", state={**state, "cursors": None})
 
     changed = Dataset({**sources(folder, 3.0), "more": folder / "text/shards/text-0.lms"}, **SMALL)

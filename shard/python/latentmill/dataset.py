@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .batches.building import BatchBuilder, Transform
 from .batches.fetching import Fetcher
+from .batches.padding import Padding, rooms
 from .batches.walk import Part, Walk
 from .loader import Loader
 from .options import Options, one_of, templates, whole
@@ -22,7 +23,8 @@ from .reader import Frame
 from .sources.catalogue import Catalogue
 from .sources.documents import PLAN, Markers
 from .sources.source import (OpenSource, Sources, default_patch, named_sources,
-                             refuse_incompatible, refuse_short_pack, refuse_unknown_captions)
+                             refuse_incompatible, refuse_no_logvar, refuse_short_pack,
+                             refuse_unknown_captions)
 from .warned import warn
 
 try:
@@ -94,7 +96,15 @@ class Dataset(_Batches):
     an image has a mirrored rendition and another of the same shape, one of them is drawn, as its
     captions are (anew, or with captions="stored" as in epoch 0).
 
-    Latents are the posterior mean; sampling by a stored log-variance is left to record.logvar.
+    posterior: latents are its "mean"; or each is a "sample", mean + exp(logvar / 2) eps, before scale
+    and shift, of shards with log-variances (--moments mean+logvar); ValueError of others. eps is a
+    function of (seed, pass, NAME, key, part), the same on every machine.
+
+    pad_to: fixed shapes for torch.compile, with pack and patch: "max", or numbers of rows for some of
+    {"patches", "spans", "cu_seqlens"}. "max" is b L patches, b L + 1 of cu_seqlens and as many spans
+    as the smallest image that was seen in up to 64 shards of a source allows. More in a step is
+    a ValueError that names the number. Padding is zero patches; spans [0, 0, 0, 0, 0, patches] without
+    markers and text behind them, as many rows of span_markers and text_follows; b L in cu_seqlens.
 
     A batch is a dict, b = batch_size / world_size, L = pack:
         tokens        int32 [b, L]; 0 at patches and padding
@@ -125,10 +135,9 @@ class Dataset(_Batches):
                  max_caption_tokens: int | None = None, long_captions: str = "truncate",
                  sequence: Parts | Mapping[str, Parts] | None = None,
                  weights_by: str = "tokens", window: int = 4096, group: int = 8,
+                 posterior: str = "mean", pad_to: str | Mapping[str, int] | None = None,
                  transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
-        one_of("patch_order", patch_order, ("pqc", "cpq"))
-        one_of("position_ids", position_ids, ("sequential", "collapsed"))
         one_of("on_error", on_error, ("raise", "skip"))
         if transform is not None and not callable(transform):
             raise TypeError(f"transform is a function of a sample, not {transform!r}")
@@ -151,7 +160,8 @@ class Dataset(_Batches):
             grid=grid, order=order, captions=captions, caption_first=caption_first,
             caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
             long_captions=long_captions, sequence=templates(sequence), window=window, group=group,
-            weights_by=weights_by)
+            weights_by=weights_by, patch_order=patch_order, position_ids=position_ids,
+            posterior=posterior, pad_to=pad_to)
         self.options = options
         self._sources = [OpenSource(name, named[name], catalogues[name], options)
                          for name in sorted(named)]
@@ -160,9 +170,10 @@ class Dataset(_Batches):
             refuse_unknown_captions(self._sources, captions)
         if pack is not None:
             refuse_short_pack(self._sources, pack, on_error == "skip")
+        if options.posterior == "sample":
+            refuse_no_logvar(self._sources)
         mixture = Mixture([self._share(source) for source in self._sources], window)
         self._planner = Planner(self._sources, mixture, options)
-        self._patch_order, self._position_ids = patch_order, position_ids
         self._transform, self._on_error = transform, on_error
         self._threads = whole("threads", threads, 1, 64)
         self._prefetch_bytes = whole("prefetch_bytes", prefetch_bytes, 0)
@@ -329,15 +340,20 @@ class Dataset(_Batches):
                 raise StateError(f"the state is damaged: it takes {units // UNIT} records of source "
                                  f"{name!r} for a window of {window} documents")
 
+    def _least_image(self) -> float | None:
+        least = [source.least_image for source in self._sources if source.least_image is not None]
+        return min(least, default=None)
+
     def _batches(self, worker: int, n_workers: int
                  ) -> Iterator[tuple[dict[str, Any] | None, Position]]:
         """The steps of this rank that are this worker's, each with the position behind it; the
         others only with that."""
         fetcher = Fetcher(self._sources, self._threads, self._prefetch_bytes, self._on_error,
-                          self._named)
+                          self._named, self.options.posterior == "sample")
         channels = max(source.channels for source in self._sources)
-        builder = BatchBuilder(self.options, channels, self._patch_order, self._position_ids,
-                               self._transform, fetcher.refuse)
+        padding = Padding(rooms(self.options, self.batch_size // self.world_size,
+                                self._least_image()))
+        builder = BatchBuilder(self.options, channels, self._transform, padding, fetcher.refuse)
         part = Part(self.batch_size, self.rank, self.world_size, worker, n_workers)
         walk = Walk(self._position, self._planner, fetcher, part, self._on_error)
         try:

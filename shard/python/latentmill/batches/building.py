@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from .._shard import Composed
-from ..columns import F32, I64
+from ..columns import F32, I32, I64
 from ..options import Options
 from ..planning.tally import TOTALS
-from .composing import Composer, Row
+from .composing import Composer, Positions, Row
 from .fetching import Fetched
+from .padding import Padding
 
 Transform = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -21,36 +22,48 @@ Transform = Callable[[dict[str, Any]], dict[str, Any]]
 class BatchBuilder:
     """Builds the part of a step that one rank gets."""
 
-    def __init__(self, options: Options, channels: int, patch_order: str, position_ids: str,
-                 transform: Transform | None, refuse: Callable[[Exception], None]):
+    def __init__(self, options: Options, channels: int, transform: Transform | None,
+                 padding: Padding, refuse: Callable[[Exception], None]):
         """refuse: takes what a document cannot be had for, and raises it unless that is
         skipped."""
         self._options = options
         self._channels = channels
-        self._channel_first = patch_order == "cpq"
-        self._composer = Composer(options, refuse, position_ids == "collapsed", False)
+        self._composer = Composer(options, refuse)
+        self._padding = padding
         self._transform = transform
 
     def build(self, rows: Sequence[Row], tally: I64) -> dict[str, Any]:
         """The arrays of a step's sequences. tally: of all ranks' sequences."""
         positions, composed, blocks = self._composer.compose(rows)
-        n = composed.n_images
-        spans, flags = np.empty((n, 6), np.int32), (np.empty((n, 2), bool), np.empty(n, bool))
-        composed.spans(spans, *flags)
-        out = {**positions._asdict(), "spans": spans, "span_markers": flags[0],
-               "text_follows": flags[1], "keys": composed.keys}
+        out = {**positions._asdict(), **self._spans(composed), "keys": composed.keys}
+        out["cu_seqlens"] = self._cu_seqlens(positions, composed.n_begins)
         if self._options.patch is None:
             out["latents"] = self._latents(composed, blocks)
         else:
             out["patches"] = self._patches(composed, blocks, self._options.patch)
         if self._transform is not None:
-            self._transform_each(out, self._transform)
+            self._transform_each(out, composed.n_images, self._transform)
         out["counts"] = _counts(tally)
         return out
 
+    def _cu_seqlens(self, positions: Positions, n: int) -> I32:
+        begins = self._padding.array("cu_seqlens", n, (), np.int32, positions.tokens.size)
+        begins[:n] = positions.cu_seqlens[:n]
+        return begins
+
+    def _spans(self, composed: Composed) -> dict[str, Any]:
+        n = composed.n_images
+        spans, markers, follows = (self._padding.array("spans", n, row, dtype) for row, dtype in (
+            ((6,), np.int32), ((2,), bool), ((), bool)))
+        composed.spans(spans, markers, follows)
+        spans[n:, 5] = composed.n_patches
+        return {"spans": spans, "span_markers": markers, "text_follows": follows}
+
     def _patches(self, composed: Composed, blocks: list[Fetched], patch: int) -> F32:
-        patches = np.empty((composed.n_patches, patch * patch * self._channels), np.float32)
-        self._put(composed, blocks, patch, patches)
+        n = composed.n_patches
+        patches: F32 = self._padding.array("patches", n, (patch * patch * self._channels,),
+                                           np.float32)
+        self._put(composed, blocks, patch, patches[:n])
         return patches
 
     def _latents(self, composed: Composed, blocks: list[Fetched]) -> list[F32]:
@@ -66,10 +79,11 @@ class BatchBuilder:
             return
         block, encoder = composed.first
         scale, shift = blocks[block].shard.scales[encoder]
-        composed.patches(patch, self._channel_first, scale, shift, scale.shape[-1], out)
+        composed.patches(patch, self._options.patch_order == "cpq", scale, shift, scale.shape[-1],
+                         out)
 
-    def _transform_each(self, out: dict[str, Any], transform: Transform) -> None:
-        spans = out["spans"]
+    def _transform_each(self, out: dict[str, Any], n_images: int, transform: Transform) -> None:
+        spans = out["spans"][:n_images]
         for number in range(len(out["tokens"])):
             which = np.flatnonzero(spans[:, 0] == number)
             images = slice(int(which[0]), int(which[-1]) + 1) if len(which) else slice(0, 0)

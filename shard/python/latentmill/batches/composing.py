@@ -116,17 +116,13 @@ class _Pieces:
 class Composer:
     """Composes the sequences of a step."""
 
-    def __init__(self, options: Options, refuse: Callable[[Exception], None],
-                 collapsed: bool, sampled: bool):
-        """refuse: takes what a document cannot be had for, and raises it unless that is skipped.
-        collapsed: the patches of an image share a position id. sampled: with log-variances."""
+    def __init__(self, options: Options, refuse: Callable[[Exception], None]):
+        """refuse: takes what a document cannot be had for, and raises it unless that is skipped."""
         self._options = options
         self._refuse = refuse
-        self._collapsed = collapsed
-        self._sampled = sampled
 
     def compose(self, rows: Sequence[Row]) -> tuple[Positions, Composed, list[Fetched]]:
-        """Also the blocks that its images are of."""
+        """Also the blocks that its images are of. Of cu_seqlens the first n_begins are set."""
         length = self._options.pack or max([1, *(row.length for row in rows if row)])
         pieces = _Pieces(rows)
         shape = len(rows), length
@@ -139,13 +135,14 @@ class Composer:
                 self._solve(pieces, *problem)
             composed = self._composed(pieces, out)
         pieces.give()
-        return out._replace(cu_seqlens=out.cu_seqlens[:composed.n_begins]), composed, pieces.blocks
+        return out, composed, pieces.blocks
 
     def _composed(self, pieces: _Pieces, out: Positions) -> Composed:
         return _shard.compose(
             [one.block for one in pieces.blocks], [one.shard.sequencer for one in pieces.blocks],
-            pieces.table, pieces.own, len(out.tokens), *out, self._collapsed,
-            self._options.captions == "stored", self._sampled, self._options.seed)
+            pieces.table, pieces.own, len(out.tokens), *out,
+            self._options.position_ids == "collapsed", self._options.captions == "stored",
+            self._options.posterior == "sample", self._options.seed)
 
     def _solve(self, pieces: _Pieces, piece: int, kind: str, number: int, why: str) -> None:
         """Makes a piece padding, unless that is no damage."""

@@ -11,12 +11,12 @@ from typing import Any
 
 from .. import _shard
 
-VERSION = 1
+VERSION = 2
 
 # Another order of the records: a cursor means nothing then.
 _ORDER = ("seed", "group")
-# Another packing of the same order: the window in hand cannot be gone on with.
-_NOT_PACKING = ("weights_by", "window")
+# Options that pack the same order in the same way: the window in hand is gone on with.
+_NOT_PACKING = ("weights_by", "window", "patch_order", "position_ids")
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,10 @@ def _refuse_no_state(state: Any) -> None:
     for name, value in state.items():
         if "version" not in state and isinstance(value, Mapping) and "cursors" in value:
             raise StateError(f"{wanted}a dict that has a state in it: pass its item {name!r}")
+    if type(state.get("version")) is int and state["version"] == 1:
+        raise StateError(f"the state is of version 1, made by an older latentmill, whose steps were "
+                         f"others; this is version {VERSION}. Go on with that one, or begin anew: "
+                         "set_epoch() goes to the begin of an epoch")
     if type(state.get("version")) is not int or state["version"] != VERSION:
         raise StateError(f"{wanted}a dict of version {state.get('version')!r}; "
                          f"this is version {VERSION}")
