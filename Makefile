@@ -196,7 +196,7 @@ PYTHON_SRC := \
     shard/python/native/py_buffer.c \
     shard/python/native/patches.c \
     shard/python/native/posterior.c \
-    shard/python/native/packing.c \
+    shard/python/native/pack_documents.c \
     shard/python/native/compose.c \
     shard/python/native/py_compose.c \
     shard/python/native/py_composed.c \

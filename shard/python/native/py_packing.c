@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/python/native/py_packing.c - packing.h for Python. */
+ * shard/python/native/py_packing.c - pack_documents.h for Python. */
 #include "shard/python/native/module.h"
 
-#include "shard/python/native/packing.h"
+#include "shard/python/native/pack_documents.h"
 #include "shard/status.h"
 
 static PyObject *packing_object(struct module_state *state, struct packing *p)

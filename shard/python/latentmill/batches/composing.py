@@ -126,9 +126,10 @@ class Composer:
         length = self._options.pack or max([1, *(row.length for row in rows if row)])
         pieces = _Pieces(rows)
         shape = len(rows), length
-        out = Positions(np.empty(shape, np.int32), np.empty(shape, np.int64),
-                        *(np.empty(shape, np.int32) for _ in range(4)),
-                        np.empty(len(pieces.table) + len(rows) + 1, np.int32))
+        tokens, doc_ids, position_ids, source_ids, image_ids = (
+            np.empty(shape, np.int32) for _ in range(5))
+        out = Positions(tokens, np.empty(shape, np.int64), doc_ids, position_ids, source_ids,
+                        image_ids, np.empty(len(pieces.table) + len(rows) + 1, np.int32))
         composed = self._composed(pieces, out)
         while composed.problems:
             for problem in composed.problems:

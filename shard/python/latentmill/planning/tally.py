@@ -44,8 +44,8 @@ def _pieces(window: Window, source: OpenSource, which: I64, options: Options) ->
                        packing.length[which]], axis=1).astype(np.int64)
     out = np.empty((len(which), 3), np.int64)
     texts = shard.texts
-    shard.reader.shard.tally(
-        shard.sequencer, pieces, *(np.require(one, kind, ["C", "A"]) for one, kind in (
-            (texts.first, np.int64), (texts.start, np.int64), (texts.n_ids, np.uint32))),
-        options.captions == "stored", options.seed, out)
+    first, start = (np.require(one, np.int64, ["C", "A"]) for one in (texts.first, texts.start))
+    n_ids = np.require(texts.n_ids, np.uint32, ["C", "A"])
+    shard.reader.shard.tally(shard.sequencer, pieces, first, start, n_ids,
+                             options.captions == "stored", options.seed, out)
     return out

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
- * shard/python/native/packing.h - internal to shard/python/: documents -> sequences of
- * one length, a pure function of their lengths. What it does stands in
+ * shard/python/native/pack_documents.h - internal to shard/python/: documents ->
+ * sequences of one length, a pure function of their lengths. What it does stands in
  * latentmill/planning/packing.py. Knows nothing of Python. */
-#ifndef SHARD_PYTHON_NATIVE_PACKING_H
-#define SHARD_PYTHON_NATIVE_PACKING_H
+#ifndef SHARD_PYTHON_NATIVE_PACK_DOCUMENTS_H
+#define SHARD_PYTHON_NATIVE_PACK_DOCUMENTS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "shard/python/native/packing.h"
+#include "shard/python/native/pack_documents.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
