@@ -84,8 +84,8 @@ class Dataset(_Batches):
     on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
     are named once in a DamageWarning ("skip"); with workers, which begin anew in each epoch,
     once in each epoch and worker that meets it. threads: that decompress. prefetch_bytes: raw
-    bytes that they may hold. Besides, a process keeps the records of up to two windows that its
-    rank and worker build: 2 window / (world_size workers) times a record's raw bytes, 128 MiB
+    bytes that they may hold. Besides, a process keeps the blocks of up to two windows, until the
+    last sequence that it builds of each: at most 2 window times a record's raw bytes, 128 MiB
     with the defaults and 16 KiB latents.
 
     Of a record that is no pair all parts follow each other as they are stored; of each of its
