@@ -185,6 +185,7 @@ SHARD_SRC := \
     shard/index/dataset_index.c \
     shard/index/dataset_index_write.c \
     shard/file/loaded_block.c \
+    shard/python/native/compose.c \
     shard/python/native/prefetch.c
 
 # The Python package's extension: these over the reader's part of shard/, which
@@ -197,7 +198,6 @@ PYTHON_SRC := \
     shard/python/native/patches.c \
     shard/python/native/posterior.c \
     shard/python/native/pack_documents.c \
-    shard/python/native/compose.c \
     shard/python/native/py_compose.c \
     shard/python/native/py_composed.c \
     shard/python/native/py_packing.c \
@@ -436,6 +436,7 @@ UNIT_TESTS := \
     tests/unit/test_base64.c \
     tests/unit/test_dataset_index.c \
     tests/unit/test_prefetch.c \
+    tests/unit/test_compose.c \
     tests/unit/test_draw.c \
     tests/unit/test_float16.c \
     tests/unit/test_many_parts.c \
@@ -814,7 +815,7 @@ tsan:
 	@TEST_TIMEOUT=300 $(MAKE) --no-print-directory $(parallel) BUILD='$(BUILD)/tsan' \
 	    CC=clang CXX=clang++ SANITIZE=thread test TESTS='$(thread_tests)'
 thread_tests = $(patsubst %.c,$(BUILD)/tsan/%,$(filter-out %/test_many_parts.c,\
-    $(shell grep -lE '"tools/|native/prefetch' $(UNIT_TESTS)))) \
+    $(shell grep -lE '"tools/|native/(prefetch|compose)' $(UNIT_TESTS)))) \
     tests/cli/prepare_stop.sh tests/cli/sample_set.sh
 
 ## lint: the house rules that a program can check (its packages: LINT_VENV, not VENV)
