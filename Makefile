@@ -126,6 +126,7 @@ no_avx    := -mno-avx
 no_avx512 := -mno-avx512f
 endif
 # The trainer's hot path: at -O2 gcc 12 leaves its loops scalar.
+extra_compose := -O3
 extra_planes := -O3
 # Each must be what its name says, also where CFLAGS ask for -march=native.
 extra_cpu_portable := -O3 $(no_avx)

@@ -104,8 +104,13 @@ def records(folder):
     subprocess.run([programs / "write_edits", folder / "edits", "40"], check=True)
     for captions in ("redraw", "stored"):
         compare(folder / "edits-00000.lms", patch=1, captions=captions, weights_by="samples", n_batches=20)
-    view = build_view(folder / "edits-00000.lms", folder / "twice.view", weight=lambda record: 2.5)
-    compare(Source(folder / "edits-00000.lms", view=view), patch=1, n_batches=20)
+    subprocess.run([programs / "write_random_shards", folder / "random", "80", "4", str(1 << 30), str(1 << 16),
+                    "trainable"], check=True)
+    path = folder / "random-00000.lms"
+    compare(path, patch=1, pack=1500, n_batches=8, on_error="skip")
+    view = build_view(path, folder / "twice.view", weight=lambda record: 2.5)  # repetitions draw anew
+    for captions in ("redraw", "stored"):
+        compare(Source(path, view=view), patch=1, pack=1500, n_batches=12, captions=captions, on_error="skip")
 
 
 def damage(folder):
