@@ -127,6 +127,7 @@ no_avx    := -mno-avx
 no_avx512 := -mno-avx512f
 endif
 # The trainer's hot path, and what each id goes through: at -O2 gcc 12 leaves their loops scalar.
+extra_compose := -O3
 extra_planes := -O3
 extra_record_check := -O3
 # Each must be what its name says, also where CFLAGS ask for -march=native.
@@ -187,6 +188,7 @@ SHARD_SRC := \
     shard/index/dataset_index.c \
     shard/index/dataset_index_write.c \
     shard/file/loaded_block.c \
+    shard/python/native/compose.c \
     shard/python/native/prefetch.c
 
 # The Python package's extension: these over the reader's part of shard/, which
@@ -197,6 +199,14 @@ PYTHON_SRC := \
     shard/python/native/py_record.c \
     shard/python/native/py_buffer.c \
     shard/python/native/patches.c \
+    shard/python/native/posterior.c \
+    shard/python/native/pack_documents.c \
+    shard/python/native/py_compose.c \
+    shard/python/native/py_composed.c \
+    shard/python/native/py_packing.c \
+    shard/python/native/py_tally.c \
+    shard/python/native/attention.c \
+    shard/python/native/py_attention.c \
     shard/python/native/py_draw.c \
     shard/python/native/py_index.c \
     shard/python/native/py_plan.c \
@@ -431,6 +441,7 @@ UNIT_TESTS := \
     tests/unit/test_base64.c \
     tests/unit/test_dataset_index.c \
     tests/unit/test_prefetch.c \
+    tests/unit/test_compose.c \
     tests/unit/test_draw.c \
     tests/unit/test_float16.c \
     tests/unit/test_many_parts.c \
@@ -522,11 +533,14 @@ PYTHON_TESTS := \
     tests/python/test_codes.py \
     tests/python/test_cut_streams.py \
     tests/python/test_dataset_arguments.py \
+    tests/python/test_dataset_compose.py \
+    tests/python/test_dataset_counts.py \
     tests/python/test_dataset_draws.py \
     tests/python/test_dataset_mixture.py \
     tests/python/test_dataset_order.py \
     tests/python/test_dataset_packing.py \
     tests/python/test_dataset_sequences.py \
+    tests/python/test_dataset_shapes.py \
     tests/python/test_dataset_shards.py \
     tests/python/test_dataset_sources.py \
     tests/python/test_dataset_state.py \
@@ -816,7 +830,7 @@ tsan:
 	@TEST_TIMEOUT=300 $(MAKE) --no-print-directory $(parallel) BUILD='$(BUILD)/tsan' \
 	    CC=clang CXX=clang++ SANITIZE=thread test TESTS='$(thread_tests)'
 thread_tests = $(patsubst %.c,$(BUILD)/tsan/%,$(filter-out %/test_many_parts.c,\
-    $(shell grep -lE '"tools/|native/prefetch' $(UNIT_TESTS)))) \
+    $(shell grep -lE '"tools/|native/(prefetch|compose)' $(UNIT_TESTS)))) \
     tests/cli/prepare_stop.sh tests/cli/sample_set.sh
 
 ## lint: the house rules that a program can check (its packages: LINT_VENV, not VENV)

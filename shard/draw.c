@@ -55,15 +55,25 @@ void shard_draw_mirror_purpose(size_t i, char purpose[SHARD_MAX_PURPOSE])
     snprintf(purpose, SHARD_MAX_PURPOSE, "mirror@%zu", i);
 }
 
+uint32_t shard_draw_pick(uint64_t u, uint32_t n)
+{
+    const uint64_t low = (u & UINT32_MAX) * n;
+
+    return (uint32_t)(((u >> 32) * n + (low >> 32)) >> 32);
+}
+
+bool shard_draw_is_mirrored(uint64_t u)
+{
+    return u < UINT64_C(1) << 63;
+}
+
 uint32_t shard_draw_caption(size_t t, const char *name, const char *key, uint64_t epoch,
                             uint64_t seed, uint32_t n)
 {
     char purpose[SHARD_MAX_PURPOSE];
 
     shard_draw_caption_purpose(t, purpose);
-    const uint64_t u = shard_draw(purpose, name, key, epoch, seed);
-    const uint64_t low = (u & UINT32_MAX) * n;
-    return (uint32_t)(((u >> 32) * n + (low >> 32)) >> 32);
+    return shard_draw_pick(shard_draw(purpose, name, key, epoch, seed), n);
 }
 
 bool shard_draw_mirror(size_t i, const char *name, const char *key, uint64_t epoch,
@@ -72,7 +82,7 @@ bool shard_draw_mirror(size_t i, const char *name, const char *key, uint64_t epo
     char purpose[SHARD_MAX_PURPOSE];
 
     shard_draw_mirror_purpose(i, purpose);
-    return shard_draw(purpose, name, key, epoch, seed) < UINT64_C(1) << 63;
+    return shard_draw_is_mirrored(shard_draw(purpose, name, key, epoch, seed));
 }
 
 /* All but the order. */

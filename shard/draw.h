@@ -27,6 +27,11 @@ enum { SHARD_MAX_PURPOSE = 32 };
 void shard_draw_caption_purpose(size_t t, char purpose[SHARD_MAX_PURPOSE]);
 void shard_draw_mirror_purpose(size_t i, char purpose[SHARD_MAX_PURPOSE]);
 
+/* One of n by u: the high 64 bits of u * n. */
+uint32_t shard_draw_pick(uint64_t u, uint32_t n);
+/* Whether the mirrored rendition is seen by u: u < 2^63. */
+bool shard_draw_is_mirrored(uint64_t u);
+
 /* Text part t, counted among texts: purpose "caption", or "caption@t" for t > 0: the high
  * 64 bits of u * n. n >= 1. */
 uint32_t shard_draw_caption(size_t t, const char *name, const char *key, uint64_t epoch,

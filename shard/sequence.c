@@ -31,6 +31,8 @@ struct builder {
     bool templated;         /* no markers but the template's */
     size_t length, n_spans; /* so far */
     size_t boi_end;         /* behind the last BOI; 0: none yet */
+    uint8_t last_role;      /* of the position before, while measuring */
+    struct shard_tally tally;
     struct shard_measure measure;
     char *why; /* NULL: nobody asks */
     size_t cap;
@@ -52,6 +54,22 @@ static uint32_t drawn_of(const struct builder *b, size_t part)
     return b->draws != NULL ? b->draws->of_part[part] : 0;
 }
 
+/* Counts the losses that the next n positions, all of one role, bring. */
+static void count_losses(struct builder *b, size_t n, uint8_t role)
+{
+    const size_t start = b->tally.start, end = b->tally.end;
+
+    if (n > 0 && (b->last_role & ROLE_PREDICTS) != 0 && (role & ROLE_PREDICTED) != 0)
+        b->tally.losses += b->length > start && b->length <= end;
+    if (n > 1 && role == ROLE_BOTH) { /* each but the last */
+        const size_t first = b->length > start ? b->length : start;
+        const size_t behind = b->length + n - 1 < end ? b->length + n - 1 : end;
+        b->tally.losses += behind > first ? behind - first : 0;
+    }
+    if (n > 0)
+        b->last_role = role;
+}
+
 static int put(struct builder *b, uint32_t token, uint8_t role)
 {
     if (b->length >= MAX_LENGTH)
@@ -59,16 +77,20 @@ static int put(struct builder *b, uint32_t token, uint8_t role)
     if (b->seq != NULL) {
         b->seq->tokens[b->length] = token;
         b->seq->loss[b->length] = role;
+    } else {
+        count_losses(b, 1, role);
     }
     b->length++;
     return SHARD_OK;
 }
 
-/* n positions that are no token. */
-static int put_blank(struct builder *b, uint64_t n)
+/* n positions of a role that are not written: no tokens, or measuring. */
+static int put_run(struct builder *b, uint64_t n, uint8_t role)
 {
     if (n > MAX_LENGTH - b->length)
         return refuse(b, "its sequence is longer than %d", MAX_LENGTH);
+    if (b->seq == NULL)
+        count_losses(b, (size_t)n, role);
     b->length += (size_t)n; /* tokens and roles are zeros already */
     return SHARD_OK;
 }
@@ -214,7 +236,7 @@ static int put_tokens(struct builder *b, const struct shard_appearance *a,
     if (rc < 0)
         return rc;
     if (b->seq == NULL)
-        return put_blank(b, n + (ends ? span->rows : 0));
+        return put_run(b, n + (ends ? span->rows : 0), role);
     if (t->data == NULL && t->n_bytes > 0)
         return SHARD_EINVAL;
     for (uint32_t row = 0; row < span->rows && rc == SHARD_OK; row++) {
@@ -231,6 +253,10 @@ static void end_span(struct builder *b, struct shard_span *span)
     span->length = b->length - span->offset;
     if (b->seq != NULL)
         b->seq->spans[b->n_spans] = *span;
+    if (span->kind == SHARD_LATENT) {
+        b->tally.latents++;
+        b->tally.patches += span->length;
+    }
     b->n_spans++;
 }
 
@@ -254,7 +280,7 @@ static int put_tensor(struct builder *b, const struct shard_appearance *a,
     span.offset = b->length;
     span.boi = span.offset > 0 && span.offset == b->boi_end;
     rc = tokens ? put_tokens(b, a, t, &span)
-                : put_blank(b, (uint64_t)span.rows * span.cols);
+                : put_run(b, (uint64_t)span.rows * span.cols, ROLE_NONE);
     end_span(b, &span);
     return rc;
 }
@@ -314,7 +340,7 @@ static int put_ids(struct builder *b, const struct shard_alternative *a, uint8_t
     int rc = SHARD_OK;
 
     if (b->seq == NULL)
-        return put_blank(b, a->n_ids);
+        return put_run(b, a->n_ids, role);
     for (uint32_t i = 0; i < a->n_ids && rc == SHARD_OK; i++)
         rc = put(b, a->ids[i], role);
     return rc;
@@ -505,6 +531,19 @@ int shard_sequence_length(const struct shard_view *view, const struct shard_reco
     if (rc == SHARD_OK)
         rc = see_all(&b);
     *length = b.length;
+    return rc;
+}
+
+int shard_sequence_tally(const struct shard_view *view, const struct shard_record *rec,
+                         const struct shard_draws *draws, struct shard_tally *tally)
+{
+    struct builder b = {
+        .view = view, .rec = rec, .draws = draws, .order = draws->order, .tally = *tally};
+    int rc = check_view(&b);
+
+    if (rc == SHARD_OK)
+        rc = see_all(&b);
+    *tally = b.tally;
     return rc;
 }
 

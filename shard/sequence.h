@@ -102,6 +102,18 @@ int shard_sequence_shown(const struct shard_view *view, const struct shard_recor
 int shard_sequence_length(const struct shard_view *view, const struct shard_record *rec,
                           const struct shard_draws *draws, size_t *length);
 
+/* What training counts of the positions start to end - 1 of a sequence. */
+struct shard_tally {
+    size_t start, end; /* set by the caller, with zeros behind */
+    uint64_t losses;   /* positions with a loss */
+    uint64_t latents;  /* of the whole sequence, as the next */
+    uint64_t patches;  /* positions of these */
+};
+
+/* Fills *tally; from an outline, too. Returns as shard_sequence_length(). */
+int shard_sequence_tally(const struct shard_view *view, const struct shard_record *rec,
+                         const struct shard_draws *draws, struct shard_tally *tally);
+
 /* What lengths are made of, before draws and whatever markers there are. */
 struct shard_measure {
     enum shard_arrangement arrangement; /* of what is seen: a pair whose image is not, is

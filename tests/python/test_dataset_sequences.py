@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a packed sequence holds, against hand-written cases: tokens, labels, positions, masks,
-patches; and a whole batch against the records it was made from."""
+"""What a packed sequence holds: the referee of test_dataset_compose against hand-written cases (tokens,
+labels, positions, masks, patches), and a whole batch against the records it was made from."""
 import pathlib
 import tempfile
-import types
 
 import dataset_shards
+import batch_reference  # behind the package's path
+from batch_reference import Piece, composed
 import numpy as np
 import shard_sequence
 
 from latentmill import Dataset, ShardError, ShardReader, patchify, unpatchify
 from latentmill.attention import attention_mask_array, image_ids
-from latentmill.batches.building import BatchBuilder, Piece
 from latentmill.sources.documents import Markers
-from latentmill.batches.fetching import Content
 from latentmill.options import Options, templates
 from latentmill.patches import cut_patches, scaled
 
@@ -22,37 +21,6 @@ MARKERS = Markers(BOS, EOS, BOI, EOI)
 TEXT, CONTEXT_TEXT, IMAGE, CONTEXT_IMAGE = ("text", 1), ("text", 2), ("image", 1), ("image", 2)
 PAIR, DOCUMENT = (TEXT, IMAGE), (TEXT,)
 _ = -100
-
-
-ROLES = {"bos": shard_sequence.PREDICTS, "eos": shard_sequence.PREDICTED, "boi": shard_sequence.PREDICTED,
-         "eoi": shard_sequence.PREDICTS}
-
-
-class Templated(shard_sequence.Builder):
-    """Of a template instead of the plan."""
-
-    def build(self, items):
-        plan = {"rules": [{"part": "text", "see": [{}]}, {"part": "image", "see": [{"markers": False}]}]}
-        for item in items:
-            if item in ("text", "image"):
-                part = [part["kind"] for part in self.record["parts"]].index(item == "image")
-                see = shard_sequence.rule_of(plan, self.record, part)["see"][0]
-                (self.see_text if item == "text" else self.see_tensor)(part, see)
-            elif isinstance(item, str):
-                self.marker(item, ROLES[item])
-            else:
-                self.put(item, shard_sequence.PREDICTS | shard_sequence.PREDICTED)
-        return self
-
-
-def composed(record, header, caption_first, template=None):
-    """(tokens, loss, spans) by the builder that is written from FORMAT.md."""
-    drawn = [0] * len(record["parts"])
-    if template is None:
-        return shard_sequence.sequence(record, header, shard_sequence.DEFAULT, caption_first, drawn, 1)
-    b = Templated(record, header, {"ends": "sequence"}, drawn, 1).build(template)
-    loss = [bool(one & 1 and other & 2) for one, other in zip(b.roles, [*b.roles[1:], 0])]
-    return b.tokens, loss, b.spans
 
 
 def content(parts, ids, caption_first=True, markers=MARKERS, dims=(1, 2, 2), template=None):
@@ -68,20 +36,15 @@ def content(parts, ids, caption_first=True, markers=MARKERS, dims=(1, 2, 2), tem
         record["tensors"].append({"kind": shard_sequence.LATENT, "part": number, "encoder": 0,
                                   "slot": 0, "dims": list(dims)})
     header = {"tokenizer": markers._asdict(), "encoders": [{"name": "vae", "kind": "latent", "of": "image"}]}
-    tokens, loss, spans = composed(record, header, caption_first, template)
-    last_text = max((s.offset for s in spans if s.kind == 0 and s.loss and s.length), default=0)
     latent = np.arange(4, dtype=np.float32).reshape(dims)
-    images = [((s.offset, s.rows, s.columns, tokens[s.offset - 1:s.offset] == [markers.boi],
-                tokens[s.offset + s.length:][:1] == [markers.eoi], s.offset < last_text), latent, 0)
-              for s in spans if s.kind]
-    one = np.ones((1, 1, 1), np.float32)
-    return Content(types.SimpleNamespace(scales=[(one, 0 * one)]), np.array(tokens, np.int32),
-                   np.array(loss, bool), images, "fp32", ("n", "k"))
+    return batch_reference.content(record | {"name": "n", "key": "k"}, header, caption_first, lambda span: latent,
+                                   template)
 
 
-def build(*contents, pack, position_ids="sequential", pieces=None):
+def build(*contents, pack, position_ids="sequential", pieces=None, patch=1, sequences=None):
     pieces = pieces or [Piece(one, 0, len(one.tokens)) for one in contents]
-    return BatchBuilder(Options(pack=pack, patch=1, position_ids=position_ids), 1, None).build([pieces])
+    return batch_reference.build(sequences or [pieces], Options(pack=pack, patch=patch), 1, "pqc",
+                                 position_ids == "collapsed")
 
 
 def pairs_and_texts():
@@ -140,11 +103,9 @@ def wide_images():
     wide = content(PAIR, [5], dims=(1, 1, 4))
     batch = build(wide, content(PAIR, [5]), pack=18)
     assert batch["spans"].tolist() == [[0, 3, 4, 1, 4, 0], [0, 12, 4, 2, 2, 4]]
-    whole = BatchBuilder(Options(pack=9, grid=1), 1, None)
-    pieces = [[Piece(content(PAIR, [5]), 0, 9)]] * 2
-    assert whole.build(pieces)["latents"].tolist() == [[[[0, 1], [2, 3]]]] * 2
-    pieces[1] = [Piece(wide, 0, 9)]
-    assert [one.shape for one in whole.build(pieces)["latents"]] == [(1, 2, 2), (1, 1, 4)]
+    pieces = [[Piece(content(PAIR, [5]), 0, 9)], [Piece(wide, 0, 9)]]
+    latents = build(pack=9, patch=None, sequences=pieces)["latents"]
+    assert [one.shape for one in latents] == [(1, 2, 2), (1, 1, 4)]
 
 
 def cut_text():
@@ -165,8 +126,7 @@ def cut_text():
 def several_sequences():
     """Documents end where their sequence does, also where the next one has the same number."""
     text = content(DOCUMENT, [3, 4])
-    batch = BatchBuilder(Options(pack=4, patch=1), 1, None).build(
-        [[Piece(text, 0, 4)], [Piece(text, 0, 4)], []])
+    batch = build(pack=4, sequences=[[Piece(text, 0, 4)], [Piece(text, 0, 4)], []])
     assert batch["cu_seqlens"].tolist() == [0, 4, 8, 12]
     assert batch["doc_ids"].tolist() == [[0] * 4, [0] * 4, [-1] * 4]
     assert batch["labels"].tolist() == [[3, 4, EOS, _]] * 2 + [[_] * 4]
@@ -323,7 +283,7 @@ def against_records(folder):
                               position_ids="collapsed")))
     for s, offset, length in whole["spans"][:, :3]:
         assert len(set(whole["position_ids"][s, offset:offset + length])) == 1
-    assert whole["latents"].shape == (len(whole["spans"]), 8, 32, 32)
+    assert [one.shape for one in whole["latents"]] == [(8, 32, 32)] * len(whole["spans"])
     assert (whole["spans"][:, 2] == 64).all(), "positions are counted with the grid"
     several = [records[identity] for keys in whole["keys"] for identity in keys]
     assert all((a == r.latent_float32()).all() for a, r in zip(whole["latents"], several))

@@ -38,6 +38,8 @@ def same(a, b):
         elif name == "keys":
             assert [[tuple(k) for k in keys] for keys in value] == \
                 [[tuple(k) for k in keys] for keys in b[name]]
+        elif name == "counts":
+            same(value, b[name])
         else:
             assert value == b[name], name
 

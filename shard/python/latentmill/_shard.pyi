@@ -42,7 +42,6 @@ _Row = tuple[
 ]
 # (offset, length, part, kind, tensor, rows, columns, loss, visible, advance)
 _Span = tuple[int, int, int, int, int, int, int, bool, bool, bool]
-_Image = tuple[tuple[int, int, int, bool, bool, bool], tuple[int, int, int, int, tuple[int, ...]], int]
 
 PARTS: dict[int, str]  # names of kinds of parts by their numbers in the file
 FITS: dict[int, str]  # names of how a rendition was fitted
@@ -105,6 +104,12 @@ class Shard:
     def length(self, position: int, sequencer: Sequencer, order: int, drawn: Sequence[int], /
                ) -> int:
         """Positions of a record's sequence, from the index, by draws: a number a part."""
+    def tally(self, sequencer: Sequencer, pieces: Any, first: Any, start: Any, n_ids: Any, stored: bool,
+              seed: int, out: Any, /) -> None:
+        """Fills out, int64 [n, 3], with positions with a loss, latents and their patches, of pieces
+        of sequences, from the index. pieces: int64 [n, 7]: record, image first, ids of its first
+        text, pass, copy, first position, length. first, start, n_ids: of Texts. stored: draws are
+        epoch 0's."""
     def find(self, key: str, name: str | None = None, /) -> int | None: ...
     def identify(self, position: int, /) -> tuple[str, str, int]: ...
     def locate(self, position: int, /) -> tuple[int, int]: ...
@@ -143,15 +148,6 @@ class Block:
     ) -> tuple[bytes, bytes, tuple[_Span, ...]]:
         """Tokens (uint32), loss (bytes of 0 and 1) and spans: FORMAT.md, section 8. order: 0
         caption first, 1 image first, -1 as stored. drawn: a number a part, or None: as stored."""
-    def document(
-        self, row: int, sequencer: Sequencer, order: int, alternatives: Sequence[int], keep: int,
-        mirrored: Sequence[bool], own: Sequence[Any], /
-    ) -> tuple[bytes, bytes, tuple[_Image, ...]]:
-        """The same by a reader's own draws. alternatives: a number a text; mirrored: one an
-        image; 0 where they are short. own: a buffer of uint32 a text, its ids instead of the
-        stored ones, or None. keep: how many ids of the first text are used at most. Images are
-        latents: (offset, rows, columns, BOI before it, EOI behind it, text with a loss behind
-        it), (frame, offset, bytes, dtype, dims) and encoder."""
     def tensor(self, frame: int, /) -> Buffer:
         """All values of a tensor frame, little-endian. Outlives the block."""
     def errors(self) -> list[Exception]:
@@ -160,6 +156,28 @@ class Block:
         """Of the text frame: why no row can be read."""
     def damage(self, row: int, /) -> Exception | None:
         """Why this row cannot be read whole, as far as frames were loaded."""
+
+@final
+class Composed:
+    """The sequences of a step, besides the arrays that compose() filled. Keeps its blocks."""
+
+    n_images: int  # latents
+    n_patches: int  # of all of them
+    n_begins: int  # numbers that `begins` has
+    problems: tuple[tuple[int, str, int, str], ...]
+    """Pieces that cannot be composed: the piece, and "frame" with the number of a tensor frame that
+    is not loaded, "length" with the one it has, or "invalid" with the reason. Where there are any,
+    the arrays are not finished, and keys is None."""
+    keys: list[list[tuple[str, str]]]  # of each sequence (NAME, key) of each document
+    first: tuple[int, int] | None  # block and encoder of the first latent
+    def spans(self, spans: Any, markers: Any, follows: Any, /) -> None:
+        """Fills the first rows of int32 [n, 6]: sequence, offset, length, rows, columns, first
+        patch; bool [n, 2]: BOI before it, EOI behind it; bool [n]: text with a loss behind it."""
+    def dims(self) -> tuple[tuple[int, int, int], ...]: ...
+    def patches(self, window: int, channel_first: bool, scale: Any, shift: Any, scale_window: int,
+                out: Any, /) -> None:
+        """patches() of all latents, with the GIL released. window: 0: as (C, H, W). Of a step that
+        was sampled, of samples of their posteriors."""
 
 @final
 class DatasetFile:
@@ -199,6 +217,26 @@ class Prefetcher:
         """Blocks that are pending."""
     def __enter__(self) -> Prefetcher: ...
     def __exit__(self, *exc: object) -> None: ...
+
+PIECE_ENTRIES: int  # of a row of compose()'s table: shard/python/native/compose.h
+
+def compose(
+    blocks: Sequence[Block], sequencers: Sequence[Sequencer], pieces: Any,
+    own: Sequence[tuple[Any, ...]], n_sequences: int, tokens: Any, labels: Any, doc_ids: Any,
+    position_ids: Any, source_ids: Any, image_ids: Any, begins: Any, collapsed: bool, stored: bool,
+    sampled: bool, seed: int, /
+) -> Composed:
+    """Fills the arrays of a step, [n_sequences, L] int32 (labels int64), and begins, int32
+    [pieces + n_sequences + 1], with the GIL released. pieces: int64 [n, PIECE_ENTRIES]. own: of
+    documents, of each text its ids instead of the stored ones, a buffer of uint32, or None.
+    collapsed: the patches of an image share a position id. stored: draws are epoch 0's. sampled:
+    latents will be."""
+
+def attention_mask(n_sequences: int, doc_ids: Any, image_ids: Any, mask: Any, /) -> None:
+    """Sets what is true of a mask [n_sequences, L, L] of bytes, zeros before. Both ids: int32."""
+
+def pack(lengths: Any, is_text: Any, capacity: int, /) -> tuple[Buffer, Buffer, Buffer, Buffer]:
+    """latentmill.planning.packing.pack(): first, item, start, length, int64 each."""
 
 def draw(
     shard: Shard, purpose: str, positions: Any, epoch: int, seed: int, out: Any, /

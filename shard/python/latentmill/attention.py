@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _shard
 from .columns import I32, Bools
 from .optional import need_torch
 from .options import one_of
@@ -17,11 +18,11 @@ from .options import one_of
 if TYPE_CHECKING:
     import torch
 
-_NEEDED = {"tokens", "doc_ids", "spans", "span_markers"}  # of a batch
+_NEEDED = {"tokens", "doc_ids", "image_ids", "spans", "span_markers"}  # of a batch
 
 
 def image_ids(batch: dict[str, Any], full_span: str = "patches") -> I32:
-    """Which image each position belongs to. int32 [b, L]; -1: none.
+    """Which image each position belongs to, by its row of spans. int32 [b, L]; -1: none.
 
     full_span: what counts as inside: its patches, or BOI and EOI too ("with_markers"), where
     they stand right beside it."""
@@ -33,11 +34,14 @@ def image_ids(batch: dict[str, Any], full_span: str = "patches") -> I32:
     if len(shape) != 2:
         raise ValueError(f"tokens of a batch are [b, L], not {list(shape)}: a DataLoader of your "
                          "own takes batch_size=None")
-    ids = np.full(shape, -1, np.int32)
-    markers = np.asarray(batch["span_markers"]) & (full_span == "with_markers")
-    for image, ((sequence, offset, length), (boi, eoi)) in enumerate(
-            zip(np.asarray(batch["spans"])[:, :3].tolist(), markers.tolist())):
-        ids[sequence, offset - boi:offset + length + eoi] = image
+    ids = np.ascontiguousarray(batch["image_ids"], np.int32)
+    if full_span == "patches":
+        return ids
+    ids = ids.copy()
+    boi, eoi = np.asarray(batch["span_markers"]).T
+    sequence, offset, length = np.asarray(batch["spans"])[:, :3].T
+    ids[sequence[boi], offset[boi] - 1] = np.flatnonzero(boi)
+    ids[sequence[eoi], offset[eoi] + length[eoi]] = np.flatnonzero(eoi)
     return ids
 
 
@@ -56,13 +60,10 @@ def attention_mask(batch: dict[str, Any], full_span: str = "patches") -> torch.T
 def attention_mask_array(batch: dict[str, Any], full_span: str = "patches") -> Bools:
     """attention_mask() as an array."""
     image = image_ids(batch, full_span)
-    document = np.asarray(batch["doc_ids"])
-    n = document.shape[1]
-    same_image = (image[:, :, None] == image[:, None, :]) & (image[:, :, None] >= 0)
-    causal = np.tril(np.ones((n, n), bool))
-    inside = (document[:, :, None] == document[:, None, :]) & (document[:, :, None] >= 0)
-    mask: Bools = inside & (causal | same_image) | np.eye(n, dtype=bool)
-    return np.expand_dims(mask, 1)
+    b, n = image.shape
+    mask = np.zeros((b, 1, n, n), bool)
+    _shard.attention_mask(b, np.ascontiguousarray(batch["doc_ids"], np.int32), image, mask)
+    return mask
 
 
 def flex_attention_mask(batch: dict[str, Any], full_span: str = "patches", device: Any = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from .batches.batch import Batch, Key, make_known
 from .batches.building import BatchBuilder, Transform
 from .batches.fetching import Fetcher
+from .batches.padding import Padding, rooms
 from .batches.walk import Part, Walk
 from .columns import I64
 from .loader import Loader
@@ -29,8 +30,8 @@ from .reader import Frame
 from .sources.catalogue import Catalogue
 from .sources.documents import PLAN, Markers
 from .sources.source import (OpenSource, Sources, default_patch, named_sources, open_sources,
-                             refuse_incompatible, refuse_short_pack, refuse_unknown_captions,
-                             warn_of_twins)
+                             refuse_incompatible, refuse_no_logvar, refuse_short_pack,
+                             refuse_unknown_captions, warn_of_twins)
 from .warned import warn
 
 try:
@@ -114,9 +115,8 @@ class Dataset(_Batches):
     on_error: a damaged frame raises DamagedError ("raise"), or its samples become padding and
     are named once in a DamageWarning ("skip"); with workers, which begin anew in each epoch,
     once in each epoch and worker that meets it. threads: that decompress. prefetch_bytes: raw
-    bytes that they may hold. Besides, a process keeps the records of up to two windows that its
-    rank and worker build: 2 window / (world_size workers) times a record's raw bytes, by default
-    about 2 shuffle_bytes / (world_size workers).
+    bytes that they may hold. Besides, a process keeps the blocks of up to two windows, until the
+    last sequence that it builds of each: by default about 2 shuffle_bytes.
 
     Of a record that is no pair all parts follow each other as they are stored; of each of its
     texts an alternative is drawn. Images are seen by the header's first encoder of latents or codes,
@@ -126,20 +126,33 @@ class Dataset(_Batches):
     an image has a mirrored rendition and another of the same shape, one of them is drawn, as its
     captions are (anew, or with captions="stored" as in epoch 0).
 
-    Latents are the posterior mean; sampling by a stored log-variance is left to record.logvar.
+    posterior: latents are its "mean"; or each is a "sample", mean + exp(logvar / 2) eps, before scale
+    and shift, of shards with log-variances (--moments mean+logvar); ValueError of others. eps is a
+    function of (seed, pass, NAME, key, part), the same on every machine.
+
+    pad_to: fixed shapes for torch.compile, with pack and patch: "max", or numbers of rows for some of
+    {"patches", "spans", "cu_seqlens"}. "max" is b L patches, b L + 1 of cu_seqlens and as many spans
+    as the smallest image that was seen in up to 64 shards of a source allows. More in a step is
+    a ValueError that names the number. Padding is zero patches; spans [0, 0, 0, 0, 0, patches] without
+    markers and text behind them, as many rows of span_markers and text_follows; b L in cu_seqlens.
 
     A batch is a dict, b = batch_size / world_size, L = pack:
         tokens        int32 [b, L]; 0 at patches and padding
         labels        int64 [b, L], shifted: the token to predict from each position, or -100
         doc_ids       int32 [b, L]: 0, 1, ... in each sequence; -1 on padding
         position_ids  int32 [b, L], from 0 in each document (and part of one)
+        source_ids    int32 [b, L]: position in source_names; -1 on padding
+        image_ids     int32 [b, L]: the row of spans whose patch it is; -1: none
         cu_seqlens    int32: where documents and padding begin in the b L positions, then b L
         spans         int32 [images, 6]: sequence, offset, length, rows, columns, first patch
         span_markers  bool [images, 2]: whether BOI is right before it, EOI right behind it
         text_follows  bool [images]: text with a loss stands behind it in its document
         patches       float32 [patches, k k C], (raw - shift) scale; with patch=None instead
-        latents       float32 [images, C, H, W], or a list of [C, H, W] of several sizes
+        latents       a list of float32 [C, H, W]
         keys          of each sequence a list of (NAME, key), named tuples, by doc_id
+        counts        of the step over all ranks, as planned (damaged documents count, too): a dict
+                      of int64 arrays loss_tokens [] (labels that are not -100), images [] (rows
+                      of spans), and of each source tokens and patches [sources]
         state         where training stands behind this batch: integers for state_dict()
     """
 
@@ -154,7 +167,9 @@ class Dataset(_Batches):
                  weights_by: str = "tokens", window: int | None = None,
                  shuffle_bytes: int = 1 << 26, group: int = 8,
                  split: tuple[str, float] | None = None,
-                 last: str = "carry", transform: Transform | None = None,
+                 last: str = "carry",
+                 posterior: str = "mean", pad_to: str | Mapping[str, int] | None = None,
+                 transform: Transform | None = None,
                  on_error: str = "raise", threads: int = 2, prefetch_bytes: int = 1 << 26):
         one_of("on_error", on_error, ("raise", "skip"))
         if transform is not None and not callable(transform):
@@ -179,7 +194,7 @@ class Dataset(_Batches):
             caption_dropout=caption_dropout, max_caption_tokens=max_caption_tokens,
             long_captions=long_captions, sequence=templates(sequence), window=window,
             shuffle_bytes=shuffle_bytes, group=group, weights_by=weights_by, patch_order=patch_order, position_ids=position_ids,
-            split=split, last=last)
+            split=split, last=last, posterior=posterior, pad_to=pad_to)
         self._sources = open_sources(named, catalogues, options)
         refuse_incompatible(self._sources)
         warn_of_twins(self._sources)
@@ -187,6 +202,8 @@ class Dataset(_Batches):
             refuse_unknown_captions(self._sources, captions)
         if pack is not None:
             refuse_short_pack(self._sources, pack, on_error == "skip")
+        if options.posterior == "sample":
+            refuse_no_logvar(self._sources)
         self.options = self._with_window(options)
         self._planner = Planner(self._sources, self._mixture(self.options), self.options)
         if window is not None:
@@ -244,6 +261,11 @@ class Dataset(_Batches):
     def step(self) -> int:
         """Steps that were received, over all epochs."""
         return self._position.step
+
+    @property
+    def source_names(self) -> list[str]:
+        """By the numbers of a batch's source_ids and counts."""
+        return [source.name for source in self._sources]
 
     @property
     def fingerprint(self) -> str:
@@ -486,21 +508,27 @@ class Dataset(_Batches):
                 raise StateError(f"the state is damaged: it takes {units // UNIT} records of source "
                                  f"{name!r} for a window of {window} documents")
 
+    def _least_image(self) -> float | None:
+        least = [source.least_image for source in self._sources if source.least_image is not None]
+        return min(least, default=None)
+
     def _batches(self, worker: int, n_workers: int
                  ) -> Iterator[tuple[dict[str, Any] | None, Position]]:
         """The steps of this rank that are this worker's, each with the position behind it; the
         others only with that."""
         fetcher = Fetcher(self._sources, self._threads, self._prefetch_bytes, self._on_error,
-                          self._named)
+                          self._named, self.options.posterior == "sample")
         channels = max(source.channels for source in self._sources)
-        builder = BatchBuilder(self.options, channels, self._transform)
+        padding = Padding(rooms(self.options, self.batch_size // self.world_size,
+                                self._least_image()))
+        builder = BatchBuilder(self.options, channels, self._transform, padding, fetcher.refuse)
         part = Part(self.batch_size, self.rank, self.world_size, worker, n_workers)
         walk = Walk(self._position, self._planner, fetcher, part, self._on_error)
         try:
-            for sequences, position in walk.steps():
+            for built, position in walk.steps():
                 batch = None
-                if sequences is not None:
-                    batch = Batch(builder.build(sequences))
+                if built is not None:
+                    batch = Batch(builder.build(*built))
                     batch["state"] = position.as_dict()
                     batch["keys"] = [[Key(*key) for key in keys] for keys in batch["keys"]]
                 yield batch, position

@@ -11,6 +11,7 @@ from typing import Any
 from ._shard import ITEMS
 
 Template = tuple[str | int, ...]
+PADDED = ("patches", "spans", "cu_seqlens")  # arrays that pad_to gives a length
 TEMPLATES = ("caption_first", "image_first", "text")  # as a Sequencer takes them
 
 
@@ -36,6 +37,8 @@ class Options:
     position_ids: str = "sequential"
     split: tuple[str, float] | None = None
     last: str = "carry"
+    posterior: str = "mean"
+    pad_to: str | Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         one_of("order", self.order, ("redraw", "stored"))
@@ -44,6 +47,7 @@ class Options:
         one_of("patch_order", self.patch_order, ("pqc", "cpq"))
         one_of("position_ids", self.position_ids, ("sequential", "collapsed"))
         one_of("last", self.last, ("carry", "pad", "drop"))
+        one_of("posterior", self.posterior, ("mean", "sample"))
         for name, others in (("patch", ("default", None)), ("grid", (None,))):
             one_of(name, getattr(self, name), (*others, 1, 2, 4, 8))
             if getattr(self, name) is not None:
@@ -54,6 +58,7 @@ class Options:
         self._take_whole("seed", 0, (1 << 64) - 1)
         self._check_captions()
         self._check_split()
+        self._check_pad_to()
         for name in ("caption_dropout", "caption_first"):
             given = getattr(self, name)
             if given is not None and not 0 <= _number(name, given) <= 1:
@@ -86,6 +91,22 @@ class Options:
         for name, given in self.captions.items():
             if not 0 < _number(f"captions[{name!r}]", given) < math.inf:
                 raise ValueError(f"captions[{name!r}] is a share above 0, not {given!r}")
+
+    def _check_pad_to(self) -> None:
+        given = self.pad_to
+        if given is None:
+            return
+        if self.pack is None or self.patch is None:
+            raise ValueError("pad_to= needs pack= and patch=: without them sequences have several "
+                             "lengths, and latents are a list")
+        if isinstance(given, Mapping):
+            for name in given:
+                one_of("pad_to", name, PADDED)
+            object.__setattr__(self, "pad_to", {name: whole(f"pad_to[{name!r}]", rows, 0)
+                                                for name, rows in given.items()})
+        elif given != "max":
+            raise ValueError(f"pad_to is 'max' or a mapping of {', '.join(PADDED)} to numbers, not "
+                             f"{given!r}")
 
     def items(self) -> list[list[int]] | None:
         """The templates as a Sequencer takes them."""

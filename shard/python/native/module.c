@@ -190,7 +190,10 @@ static int module_exec(PyObject *module)
                    draw_functions_add(module) < 0 || patches_function_add(module) < 0 ||
                    dataset_type_add(module, state) < 0 ||
                    plan_type_add(module, state) < 0 ||
-                   sequencer_type_add(module, state) < 0 || add_items(module) < 0 ||
+                   sequencer_type_add(module, state) < 0 ||
+                   composed_type_add(module, state) < 0 ||
+                   compose_function_add(module) < 0 || packing_function_add(module) < 0 ||
+                   attention_function_add(module) < 0 || add_items(module) < 0 ||
                    add_names(module) < 0 || add_arrangements(module) < 0 ||
                    add_numbers(module) < 0
                ? -1
@@ -208,6 +211,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->dataset_type);
     Py_VISIT(state->plan_type);
     Py_VISIT(state->sequencer_type);
+    Py_VISIT(state->composed_type);
     Py_VISIT(state->shard_error);
     Py_VISIT(state->damaged_error);
     return 0;
@@ -224,6 +228,7 @@ static int module_clear(PyObject *module)
     Py_CLEAR(state->dataset_type);
     Py_CLEAR(state->plan_type);
     Py_CLEAR(state->sequencer_type);
+    Py_CLEAR(state->composed_type);
     Py_CLEAR(state->shard_error);
     Py_CLEAR(state->damaged_error);
     return 0;

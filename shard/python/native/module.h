@@ -20,7 +20,7 @@
 
 struct module_state {
     PyTypeObject *buffer_type, *shard_type, *block_type, *prefetcher_type, *dataset_type,
-        *plan_type, *sequencer_type;
+        *plan_type, *sequencer_type, *composed_type;
     PyObject *shard_error, *damaged_error;
 };
 
@@ -36,6 +36,10 @@ int dataset_type_add(PyObject *module, struct module_state *state);
 int patches_function_add(PyObject *module);
 int plan_type_add(PyObject *module, struct module_state *state);
 int sequencer_type_add(PyObject *module, struct module_state *state);
+int composed_type_add(PyObject *module, struct module_state *state);
+int compose_function_add(PyObject *module);
+int packing_function_add(PyObject *module);
+int attention_function_add(PyObject *module);
 
 /* Makes a type, kept in *type, and adds it. 0, or -1 with an exception set. */
 int module_add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
@@ -126,6 +130,9 @@ const struct shard_header *block_object_header(PyObject *block);
 /* The values of tensor frame i; lent as long as the block lives. NULL with an exception
  * set. */
 const unsigned char *block_object_values(PyObject *block, size_t i);
+/* Of each tensor frame the values that are there now, or NULL; lent as long as the block
+ * lives. */
+void block_object_loaded(PyObject *block, const unsigned char **values);
 /* A tensor's, as a tuple. */
 PyObject *dims_object(const struct shard_tensor *t);
 /* Methods of Block: py_record.c. */
@@ -137,9 +144,10 @@ PyObject *block_tensors(PyObject *self, PyObject *args);
 PyObject *block_latent(PyObject *self, PyObject *args);
 /* Methods of Block: py_sequence.c. */
 PyObject *block_sequence(PyObject *self, PyObject *args);
-PyObject *block_document(PyObject *self, PyObject *args);
 /* A method of Shard: py_sequence.c. */
 PyObject *shard_length(PyObject *self, PyObject *args);
+/* A method of Shard: py_tally.c. */
+PyObject *shard_tally(PyObject *self, PyObject *args);
 
 /* Takes the block. `shard` is kept. */
 PyObject *block_object(struct module_state *state, PyObject *shard,

@@ -24,7 +24,16 @@ struct patch_job {
     size_t scale_window; /* p: as in struct shard_encoder */
 };
 
+/* Whether the job can be done, of a latent of n_bytes; *n is how many values it has. */
+bool patches_fit(const struct patch_job *job, size_t n_bytes, size_t *n);
+
 /* Fills out, C * H * W values; `scratch` has C * W. */
 void patches_cut(const struct patch_job *job, float *scratch, float *out);
+
+/* The same values as (C, H, W). */
+void patches_scale(const struct patch_job *job, float *out);
+
+/* One value of that dtype as a float, which need not be aligned. */
+float patches_value(const void *value, uint32_t dtype);
 
 #endif

@@ -325,6 +325,22 @@ const unsigned char *block_object_values(PyObject *self, size_t i)
     return buffer != NULL ? buffer_bytes(buffer) : NULL;
 }
 
+void block_object_loaded(PyObject *self, const unsigned char **values)
+{
+    static const unsigned char nothing;
+    const struct block_object *b = cast(self);
+
+    for (size_t i = 0; i < frame_of(b)->n_frames; i++) {
+        const unsigned char *own = b->loaded->content.tensors[i].data;
+        if (b->tensors[i] != NULL)
+            values[i] = buffer_bytes(b->tensors[i]);
+        else if (b->loaded->tensors[i].tried && b->loaded->tensors[i].status == SHARD_OK)
+            values[i] = own != NULL ? own : &nothing;
+        else
+            values[i] = NULL;
+    }
+}
+
 static PyObject *get_shard(PyObject *self, void *closure)
 {
     (void)closure;
@@ -373,9 +389,6 @@ int block_type_add(PyObject *module, struct module_state *state)
         {"sequence", block_sequence, METH_VARARGS,
          "sequence(row, sequencer, order, drawn) -> (tokens, loss, spans): FORMAT.md,\n"
          "section 8. order: 0, 1, or -1: as stored. drawn: a number a part, or None."},
-        {"document", block_document, METH_VARARGS,
-         "document(row, sequencer, order, alternatives, keep, mirrored, own) ->\n"
-         "(tokens, loss, images): the same of a reader's own draws."},
         {"tensor", block_tensor, METH_O,
          "tensor(frame) -> Buffer: all values of a tensor frame. DamagedError."},
         {"errors", block_errors, METH_NOARGS,

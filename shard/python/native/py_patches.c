@@ -7,28 +7,11 @@
 #include "shard/python/native/patches.h"
 #include "shard/record.h"
 
-enum { MAX_SIDE = 1 << 16 };
-
 static void raise_sizes(void)
 {
     PyErr_SetString(PyExc_ValueError,
                     "sizes of latents, their scale and their patches do "
                     "not agree, or the dtype is no float's");
-}
-
-/* Whether the job can be done, and has n values. */
-static bool check_sizes(const struct patch_job *job, size_t n_bytes, size_t *n)
-{
-    size_t k = job->window;
-
-    if (job->channels == 0 || job->channels > MAX_SIDE || job->height == 0 ||
-        job->height > MAX_SIDE || job->width == 0 || job->width > MAX_SIDE ||
-        job->height % k != 0 || job->width % k != 0)
-        return false;
-    *n = job->channels * job->height * job->width; /* at most 2^48 */
-    const size_t p = job->scale_window;
-    return n_bytes == *n * shard_dtype_width(job->dtype) &&
-           ((job->n_scale == 1 && p == 1) || job->n_scale == job->channels * p * p);
 }
 
 /* Cuts a latent, a buffer of (C, H, W), to *out, behind which are *room values, and moves
@@ -45,7 +28,7 @@ static int cut(struct patch_job *job, const Py_buffer *latent, float **out, size
     job->channels = (size_t)latent->shape[0];
     job->height = (size_t)latent->shape[1];
     job->width = (size_t)latent->shape[2];
-    if (!check_sizes(job, (size_t)latent->len, &n) || n > *room) {
+    if (!patches_fit(job, (size_t)latent->len, &n) || n > *room) {
         raise_sizes();
         return -1;
     }
@@ -92,12 +75,7 @@ static bool is_aligned(const Py_buffer *b)
 static bool check_job(const struct patch_job *job, const Py_buffer *scale,
                       const Py_buffer *shift, const Py_buffer *out)
 {
-    bool is_float =
-        job->dtype == SHARD_FP16 || job->dtype == SHARD_BF16 || job->dtype == SHARD_FP32;
-
-    if (!is_float || job->window == 0 || job->window > MAX_SIDE ||
-        job->scale_window == 0 || job->scale_window > MAX_SIDE ||
-        scale->len != shift->len || (size_t)scale->len != job->n_scale * sizeof(float)) {
+    if (scale->len != shift->len || (size_t)scale->len != job->n_scale * sizeof(float)) {
         raise_sizes();
         return false;
     }

@@ -412,6 +412,10 @@ int shard_type_add(PyObject *module, struct module_state *state)
         {"measure", shard_index_measure, METH_VARARGS,
          "measure(sequencer) -> (arrangement, n_texts, n_framed, lengths caption first,\n"
          "lengths image first) of each record: u8, u32, u32, u64, u64. ValueError."},
+        {"tally", shard_tally, METH_VARARGS,
+         "tally(sequencer, pieces, first, start, n_ids, stored, seed, out): fills out "
+         "with\n"
+         "losses, latents and patches of pieces of records' sequences."},
         {"length", shard_length, METH_VARARGS,
          "length(position, sequencer, order, drawn) -> int: positions of a record's "
          "sequence,\n"

@@ -16,14 +16,21 @@ import numpy as np
 
 from ..columns import I64
 from ..planning.state import Position, StateError
+from ..planning.tally import TOTALS, tallies
 from ..planning.windows import Planner, Window
 from ..reader import DamageWarning
 from ..warned import warn
-from .building import Piece
+from .composing import Planned, Row
 from .fetching import Fetcher, Reading
 
-# The pieces of each sequence, where the step is built here; and the position behind it.
-Step = tuple[list[list[Piece]] | None, Position]
+
+class Built(NamedTuple):
+    """A step that is built here: its sequences, and what all ranks' sequences hold (tallies())."""
+    rows: list[Row]
+    tally: I64
+
+
+Step = tuple[Built | None, Position]  # None: it is built elsewhere; and the position behind it
 
 
 class Part(NamedTuple):
@@ -43,19 +50,19 @@ class Part(NamedTuple):
 class _Ahead:
     """A window that is planned; its blocks are asked for when it is the next."""
 
-    def __init__(self, position: Position, window: Window, begin: int):
+    def __init__(self, position: Position, window: Window, begin: int, tallies: I64):
         self.position = position
         self.window = window
         self.begin = begin  # sequences of the walk before the window's sequence 0
         self.end = begin + len(window)
+        self.tallies = tallies  # of its sequences
 
     def ask(self, fetcher: Fetcher, mine: I64) -> None:
         """For the blocks of the sequences `mine`, those that are built here."""
         packing = self.window.packing
         items = [packing.item[packing.first[s]:packing.first[s + 1]] for s in mine]
-        wanted = np.unique(np.concatenate(items)) if items else np.zeros(0, np.int64)
         self.mine = set(mine.tolist())
-        self.reading = fetcher.request(self.window, wanted)
+        self.reading = fetcher.request(self.window, np.concatenate([np.zeros(0, np.int64), *items]))
         self.n_blocks = len(self.reading.pending)
 
 
@@ -78,7 +85,8 @@ class Walk:
         self._is_whole = False      # planned up to there
         self._n_before = self._n    # up to the end of the epoch before it
         self._n_empty = 0           # epochs in a row that gave nothing
-        self._rows: list[list[Piece]] = []  # of the step in hand
+        self._rows: list[Row] = []  # of the step in hand
+        self._tally = self._no_tally()  # of its sequences so far, over all ranks
 
     def steps(self) -> Iterator[Step]:
         """All steps up to the epoch's end, in their order. Where less than a step is left of it,
@@ -105,7 +113,8 @@ class Walk:
                                  f"that has {len(window)}")
             self._name_too_long(window)
             if len(window):
-                self._windows.append(_Ahead(position, window, self._n))
+                self._windows.append(_Ahead(position, window, self._n, tallies(
+                    window, self._planner.sources, self._planner.options)))
             self._n += len(window)
             step = self._start.step + self._n // self._part.batch_size
             self._behind, ends = self._planner.behind(position, step)
@@ -154,6 +163,9 @@ class Walk:
         ahead.ask(self._fetcher, self._mine(ahead))
         return ahead
 
+    def _no_tally(self) -> I64:
+        return np.zeros(TOTALS + 2 * len(self._planner.sources), np.int64)
+
     def _mine(self, ahead: _Ahead) -> I64:
         """Sequences of a window that this worker builds. What does not fill a step is dealt to
         the ranks in turn, if it is given at all."""
@@ -168,21 +180,15 @@ class Walk:
     def _window_steps(self, current: _Ahead, following: _Ahead | None) -> Iterator[Step]:
         size, n = self._part.batch_size, len(current.window)
         for number in range(max(0, -current.begin), n):
+            self._tally += current.tallies[number]
             if number in current.mine:
-                self._rows.append(self._sequence(current, number))
+                self._rows.append(Planned(current.reading, current.window.packing, number))
                 if following is not None:
                     self._fetcher.take(following.reading,
                                        following.n_blocks * (n - 1 - number) // n)
             done = current.begin + number + 1
             if done % size == 0:
                 yield self._finish(done // size, self._position(done))
-
-    def _sequence(self, current: _Ahead, number: int) -> list[Piece]:
-        content, pieces = current.reading.content, list[Piece]()
-        for item, start, length in current.window.packing.pieces(number):
-            is_end = start + length == current.window.documents.length[item]
-            pieces.append(Piece(content.pop(item) if is_end else content[item], start, length))
-        return pieces
 
     def _position(self, done: int) -> Position:
         """Behind `done` sequences."""
@@ -198,12 +204,13 @@ class Walk:
     def _finish(self, steps: int, position: Position) -> Step:
         """Ends the step behind which that position is."""
         is_mine = (steps - 1) % self._part.n_workers == self._part.worker
-        rows, self._rows = self._rows, []
-        return (rows if is_mine else None), replace(position, step=self._start.step + steps)
+        built = Built(self._rows, self._tally)
+        self._rows, self._tally = [], self._no_tally()
+        return (built if is_mine else None), replace(position, step=self._start.step + steps)
 
     def _padded(self) -> Step:
         """The epoch's last step, completed with padding."""
-        self._rows += [[]] * (self._part.each - len(self._rows))
+        self._rows += [None] * (self._part.each - len(self._rows))
         return self._finish(self._n // self._part.batch_size + 1, self._behind)
 
     def _name_too_long(self, window: Window) -> None:

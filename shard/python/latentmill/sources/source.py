@@ -141,6 +141,7 @@ class OpenSource:
         self.headers: list[dict[str, Any]] = []  # one of each contract
         self.channels = 0  # of its latents
         self.codes_end = 0  # above which ids no code of an image is
+        self.least_image: float | None = None  # positions that an image brings, in these
         self.image_lengths: set[int] = set()  # of records with images, without their texts
         self.caption_names: set[str] = set()  # in the shards that were looked at
         self._raw = np.zeros(4, np.int64)   # over these: bytes of blocks, records, blocks, shards
@@ -267,11 +268,13 @@ class OpenSource:
         return records / max(blocks, 1), blocks / max(shards, 1)
 
     def _add_image_lengths(self, shard: OpenShard) -> None:
-        if self.view is not None:
+        which = shard.lengths.n_images > 0
+        lengths = np.minimum(shard.lengths.caption_first, shard.lengths.image_first)[which]
+        if not len(lengths):
             return
-        lengths = np.minimum(shard.lengths.caption_first,
-                             shard.lengths.image_first)[shard.lengths.n_images > 0]
-        if len(lengths):
+        least = float((lengths / shard.lengths.n_images[which]).min())
+        self.least_image = min(self.least_image or least, least)
+        if self.view is None:
             self.image_lengths.update((int(lengths.min()), int(lengths.max())))
 
     def _add_sums(self, shard: OpenShard, number: int, n_shards: int) -> None:
@@ -526,6 +529,19 @@ def refuse_unknown_captions(sources: Sequence[OpenSource], shares: Mapping[str, 
     if all(len(source.counts) <= _SAMPLED_SHARDS for source in sources):
         raise ValueError(message)
     warn(f"{message} in {_SAMPLED_SHARDS} shards of each source")
+
+
+def refuse_no_logvar(sources: Iterable[OpenSource]) -> None:
+    """Raises ValueError where latents have no log-variance to be sampled with."""
+    for source in sources:
+        for header in source.headers:
+            encoder = _default_encoder(header)
+            if encoder is None or header["encoders"][encoder]["kind"] != "latent":
+                continue
+            if header["encoders"][encoder]["moments"] != "mean+logvar":
+                raise ValueError(f"posterior='sample': source {source.name!r} has shards without "
+                                 "log-variances; latentmill prepare --moments mean+logvar keeps "
+                                 "them")
 
 
 def refuse_short_pack(sources: Iterable[OpenSource], pack: int, skip: bool) -> None:
