@@ -13,7 +13,8 @@ from latentmill import Dataset, StateError
 from latentmill.planning.growth import pack_names
 
 warnings.simplefilter("ignore")
-OPTIONS = {"batch_size": 2, "pack": 36, "window": 9, "group": 2}
+OPTIONS = {"batch_size": 2, "pack": 36, "window": 9, "group": 2, "last": "pad"}
+CARRY = {"batch_size": 5, "last": "carry"}
 
 
 def shards(out, names, n=12):
@@ -120,6 +121,25 @@ def on_ranks(where):
     assert all(next(one, None) is None for one in ranks)
 
 
+def carried(where):
+    """With sequences of the old shards in the first step of the grown folder's first epoch."""
+    folder = where / "carried"
+    add(folder, "bdf")
+    state = part(Dataset(folder, **{**OPTIONS, **CARRY}), 1)[1]
+    add(folder, "ae")
+    unbroken = _loaded(folder, state, **CARRY)
+    steps = [step for _ in range(3) for step in epoch(unbroken)]
+    seen, most = [], 0
+    while len(seen) < len(steps):
+        one, state = part(_loaded(folder, state, **CARRY), 1)
+        seen += one
+        most = max(most, state["carried"])
+    assert seen == steps
+    documents = [key for _, keys in steps for sequence in keys for _, key in sequence]
+    assert {key[0] for key in documents} == set("bdfae")
+    assert most > 0, "a step of both epochs"
+
+
 def mixture(where):
     """The smaller source grows, within a pass of its own, and the larger one too."""
     large, small = where / "large", where / "small"
@@ -180,5 +200,5 @@ with tempfile.TemporaryDirectory() as temporary:
     here = pathlib.Path(temporary)
     STORE = shards(here / "store", "abcdefghi")
     state_stays_small()
-    for test in (one_source, on_ranks, mixture, gone_and_replaced):
+    for test in (one_source, carried, on_ranks, mixture, gone_and_replaced):
         test(here)

@@ -12,7 +12,7 @@ from latentmill import Dataset, Source, StateError, build_view
 from latentmill._shard import draw_one
 from latentmill.sources.draws import held_out
 
-SMALL = {"batch_size": 2, "pack": None}
+SMALL = {"last": "pad", "batch_size": 2, "pack": None}
 
 
 def texts(out, numbers, name):

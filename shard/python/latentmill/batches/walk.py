@@ -21,7 +21,7 @@ from ..planning.windows import Planner, Window
 from ..reader import DamageWarning
 from ..warned import warn
 from .composing import Planned, Row
-from .fetching import Fetcher, Reading
+from .fetching import Fetcher
 
 
 class Built(NamedTuple):
