@@ -132,7 +132,28 @@ def zstd_frame(data):
     return b"\x28\xb5\x2f\xfd\x20" + bytes([len(data)]) + block + data
 
 
+def tokenizer_json():
+    """A small tokenizer with one of most steps: normalizers, expressions, merges, added tokens."""
+    letters = [chr(c) for c in range(ord("!"), 127)]
+    pieces = ["<unk>", "<s>", "</s>", *letters, "th", "the", "in", "an", "do"]
+    return {
+        "added_tokens": [{"id": i, "content": pieces[i], "special": True, "normalized": False, "single_word": False,
+                          "lstrip": False, "rstrip": False} for i in range(3)],
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFC"}, {"type": "Lowercase"}, {"type": "Strip", "strip_left": True, "strip_right": True},
+            {"type": "Replace", "pattern": {"Regex": "[0-9]+"}, "content": "#"}]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": r"\s+|\p{L}+(?=\s)|[^\s]"}, "behavior": "Isolated", "invert": False},
+            {"type": "Punctuation", "behavior": "Isolated"}, {"type": "Digits", "individual_digits": True}]},
+        "post_processor": {"type": "BertProcessing", "cls": ["<s>", 1], "sep": ["</s>", 2]},
+        "decoder": {"type": "Fuse"},
+        "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "vocab": {piece: i for i, piece in enumerate(pieces)},
+                  "merges": ["t h", "th e", "i n", "a n", "d o"]},
+    }
+
+
 def make_inputs(folder):
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer_json()))
     write_pairs(folder / "pairs.tar")
     (folder / "text-0.jsonl").write_bytes(TEXT)
     packed = b'{"text": "packed"}\n'
@@ -170,6 +191,7 @@ SEVERAL = ["--encoder", "large=vae:builtin", "--encoder", "j=pixels:jpeg:90", "-
 # and the command.
 CASES = {
     "text": (None, prepare("@IN/list.txt", *PACKED)),
+    "tokenizer": (None, prepare("IN/text-0.jsonl", options=["--tokenizer", "IN/tokenizer.json"])),
     "pairs": (None, prepare("IN/pairs.tar",
                             options=PAIR_OPTIONS)),
     # env: not in the encoder itself, which would only be started again

@@ -66,7 +66,7 @@ static int fail(char *why, size_t cap, int error)
 {
     PCRE2_UCHAR words[128];
 
-    if (error == PCRE2_ERROR_NOMEMORY)
+    if (error == PCRE2_ERROR_NOMEMORY || error == PCRE2_ERROR_HEAP_FAILED)
         return SHARD_ENOMEM;
     if (pcre2_get_error_message(error, words, sizeof(words)) < 0)
         words[0] = '\0';
