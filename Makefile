@@ -802,7 +802,7 @@ check-tokenizers: everything
 	@tests/venv.sh $(VENV)
 	@BUILD='$(BUILD)' PYTHON='$(VENV)/bin/python' TOKENIZERS_LONG=1 TEST_TIMEOUT=600 tests/run.sh $(TOKENIZER_TESTS)
 
-## check-memory: each command with one failed allocation, at each of its call stacks (3 minutes)
+## check-memory: each command with one failed allocation, at each of its call stacks (4 minutes)
 .PHONY: check-memory
 check-memory: all $(fail_allocation)
 	@BUILD='$(BUILD)' SANITIZE='$(SANITIZE)' python3 tests/faults/allocations.py

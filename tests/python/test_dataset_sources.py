@@ -392,6 +392,7 @@ def transformed(pairs, large):
             ("changed tokens from (700,) to (699,)", lambda s: {**s, "tokens": s["tokens"][:-1]}),
             ("changed the length of keys", lambda s: (s["keys"].append(("n", "k")), s)[1]),
             ("transform returned NoneType", lambda s: None),
+            ("transform changed labels from int64 to float64", lambda s: {**s, "labels": s["labels"] * 0.5}),
             ("transform left out doc_ids, keys", lambda s: {"tokens": s["tokens"]})):
         refused(ValueError, what, lambda: Dataset(pairs, transform=transform, **SMALL))
     doubled = Dataset(pairs, transform=lambda s: {**s, "patches": 2 * s["patches"]}, **SMALL)

@@ -7,6 +7,7 @@
 #include "shard/record.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -111,9 +112,13 @@ scale_halves(const char *from, size_t n, float scale, float shift, float *out)
     return x;
 }
 
+/* clang 14's __builtin_cpu_supports() does not know F16C. */
 static bool has_f16c(void)
 {
-    return __builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c");
+    unsigned a, b, c = 0, d;
+
+    return __builtin_cpu_supports("avx") && __get_cpuid(1, &a, &b, &c, &d) != 0 &&
+           (c & bit_F16C) != 0;
 }
 #else
 static size_t scale_halves(const char *from, size_t n, float scale, float shift,

@@ -132,4 +132,6 @@ def _replace(name: str, before: Any, after: Any) -> None:
     after = np.asarray(after)
     if after.shape != before.shape:
         raise ValueError(f"transform changed {name} from {before.shape} to {after.shape}")
+    if not np.can_cast(after.dtype, before.dtype, "same_kind"):
+        raise ValueError(f"transform changed {name} from {before.dtype} to {after.dtype}")
     before[...] = after
