@@ -14,6 +14,9 @@ from encoder_child import Child, EncoderError
 from latentmill.encoders.protocol import Refused, header_array
 from latentmill.encoders.torch_encoder import parser
 
+if package.PRELOADED:  # what is started here imports the package, too
+    os.environ["LD_PRELOAD"] = package.PRELOADED
+
 INSTALL = "pip install './shard/python[encoders]'"
 
 
