@@ -4,4 +4,4 @@
 
 run python3 tests/faults/allocations.py --every 50
 expect_status 0
-expect_match stdout '^13 passed, 0 failed, 0 skipped$'
+expect_match stdout '^14 passed, 0 failed, 0 skipped$'
