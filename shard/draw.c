@@ -27,6 +27,18 @@ uint64_t shard_draw(const char *purpose, const char *name, const char *key,
     return XXH3_64bits_digest(&state);
 }
 
+uint64_t shard_draw_copy(const char *purpose, int64_t copy, const char *name,
+                         const char *key, uint64_t epoch, uint64_t seed)
+{
+    char copied[2 * SHARD_MAX_PURPOSE];
+
+    if (copy > 0) {
+        snprintf(copied, sizeof(copied), "%s+%" PRId64, purpose, copy);
+        purpose = copied;
+    }
+    return shard_draw(purpose, name, key, epoch, seed);
+}
+
 enum shard_order shard_draw_order(const char *name, const char *key, uint64_t epoch,
                                   uint64_t seed, double p)
 {

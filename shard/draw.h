@@ -17,6 +17,11 @@
 uint64_t shard_draw(const char *purpose, const char *name, const char *key,
                     uint64_t epoch, uint64_t seed);
 
+/* For a copy n > 0 of a record that is taken more than once an epoch: with "+n" behind
+ * the purpose (FORMAT.md, section 7). copy 0: shard_draw(). */
+uint64_t shard_draw_copy(const char *purpose, int64_t copy, const char *name,
+                         const char *key, uint64_t epoch, uint64_t seed);
+
 /* Purpose "order": caption first iff u < p * 2^64; p >= 1: always, p <= 0: never. */
 enum shard_order shard_draw_order(const char *name, const char *key, uint64_t epoch,
                                   uint64_t seed, double p);

@@ -378,7 +378,7 @@ static int prepare(struct job *job, const struct prepare_options *o,
     if (describe_job(job, m, &parts) == 0)
         rc = prepare_folder(job, &list, inputs, m, &parts);
     else
-        print_to_stderr("error: out of memory");
+        print_out_of_memory();
     job->units = list.units;
     job->n_units = list.n_units;
     if (rc == 0 && list.n_units > 0)

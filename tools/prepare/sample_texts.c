@@ -111,13 +111,19 @@ static uint64_t need_to_tokenize(const struct job *job, const struct sample *s)
     return most;
 }
 
+/* Of ',', '[' and '{'. */
+static unsigned is_mark(char c)
+{
+    return (c == ',') | ((c & 0xDF) == '[');
+}
+
 /* Of 64 bytes: as many as one vector or a few have, which the compiler makes of it. */
 static unsigned count_marks(const char *bytes)
 {
     unsigned char n = 0;
 
     for (size_t i = 0; i < 64; i++)
-        n += (unsigned char)((bytes[i] == ',') | ((bytes[i] & 0xDF) == '['));
+        n += (unsigned char)is_mark(bytes[i]);
     return n;
 }
 
@@ -131,8 +137,7 @@ static uint64_t need_to_parse(const struct ingest_raw *raw)
     for (; raw->len - at >= 64; at += 64)
         n_marks += count_marks(raw->bytes + at);
     for (; at < raw->len; at++)
-        n_marks +=
-            raw->bytes[at] == ',' || raw->bytes[at] == '[' || raw->bytes[at] == '{';
+        n_marks += is_mark(raw->bytes[at]);
     return raw->len * JSON_PER_BYTE + n_marks * JSON_PER_MARK;
 }
 

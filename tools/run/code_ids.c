@@ -206,10 +206,8 @@ static int check_pair(const struct encoding *a, const struct encoding *b)
 
     if (is_same_network(a, b)) /* its codes mean the same at every geometry */
         return 0;
-    if (find_shared(a, b, &shared) != 0) {
-        print_to_stderr("error: out of memory");
-        return EXIT_FAILED;
-    }
+    if (find_shared(a, b, &shared) != 0)
+        return print_out_of_memory();
     return shared < 0 ? 0
                       : usage_error("encoders %s and %s both have codes with the id %lld "
                                     "(--id-offset LABEL=N)",

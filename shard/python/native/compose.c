@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "shard/python/native/compose.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,13 +49,8 @@ static void *room(struct shard_buffer *b, size_t n, size_t size)
 static uint64_t draw_anew(const struct composer *c, const struct compose_piece *p,
                           const struct shard_record *rec, const char *purpose)
 {
-    char copied[2 * SHARD_MAX_PURPOSE];
-
-    if (p->copy > 0) {
-        snprintf(copied, sizeof(copied), "%s+%" PRId64, purpose, p->copy);
-        purpose = copied;
-    }
-    return shard_draw(purpose, rec->name, rec->key, (uint64_t)p->pass, c->job->seed);
+    return shard_draw_copy(purpose, p->copy, rec->name, rec->key, (uint64_t)p->pass,
+                           c->job->seed);
 }
 
 /* As captions are drawn. */

@@ -42,6 +42,12 @@ PyObject *raise_status(const struct module_state *state, int status, int error,
     return NULL;
 }
 
+int refuse_value(const char *why)
+{
+    PyErr_SetString(PyExc_ValueError, why);
+    return -1;
+}
+
 int take_position(PyObject *arg, const char *what, uint64_t n, uint64_t *out)
 {
     Py_ssize_t position = PyNumber_AsSsize_t(arg, PyExc_IndexError);

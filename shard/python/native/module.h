@@ -53,6 +53,9 @@ PyObject *status_object(const struct module_state *state, int status, int error,
 PyObject *raise_status(const struct module_state *state, int status, int error,
                        const char *why);
 
+/* Sets a ValueError and returns -1. */
+int refuse_value(const char *why);
+
 /* An int below n; else IndexError "no WHAT INT". 0, or -1 with an exception set. */
 int take_position(PyObject *arg, const char *what, uint64_t n, uint64_t *out);
 

@@ -38,12 +38,6 @@ static void clear_call(struct call *c)
         PyBuffer_Release(&c->arrays[i]);
 }
 
-static int bad(const char *what)
-{
-    PyErr_SetString(PyExc_ValueError, what);
-    return -1;
-}
-
 static int no_memory(void)
 {
     PyErr_NoMemory();
@@ -57,9 +51,9 @@ static int check_blocks(const struct call *c, size_t *n_frames)
 {
     const Py_ssize_t n = PyTuple_Size(c->blocks);
 
-    if (PyTuple_Size(c->sequencers) != n)
-        return bad("each block has a sequencer");
     *n_frames = 0;
+    if (PyTuple_Size(c->sequencers) != n)
+        return refuse_value("each block has a sequencer");
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *block = PyTuple_GetItem(c->blocks, i);
         if (!PyObject_TypeCheck(block, c->state->block_type) ||
@@ -118,7 +112,7 @@ static int take_ids(PyObject *item, struct compose_ids *ids)
     ids->n = (uint32_t)(values.len / (Py_ssize_t)sizeof(ids->ids[0]));
     const bool aligned = (uintptr_t)ids->ids % sizeof(ids->ids[0]) == 0;
     PyBuffer_Release(&values); /* own_list keeps it */
-    return aligned ? 0 : bad("own ids are aligned");
+    return aligned ? 0 : refuse_value("own ids are aligned");
 }
 
 /* From a tuple of a tuple a document. 0, or -1 with an exception set. */
@@ -174,12 +168,12 @@ static int check_pieces(const struct compose_job *job)
     for (size_t i = 0; i < job->n_pieces; i++) {
         const struct compose_piece *p = &job->pieces[i];
         if (!is_piece(job, p, sequence))
-            return bad("a piece is of no document, or of no sequence");
+            return refuse_value("a piece is of no document, or of no sequence");
         room = p->sequence == sequence ? room : (int64_t)job->out.length;
         sequence = p->sequence;
         room -= p->length;
         if (room < 0)
-            return bad("the pieces of a sequence are longer than it");
+            return refuse_value("the pieces of a sequence are longer than it");
     }
     return 0;
 }
@@ -200,7 +194,7 @@ static int take_arrays(struct call *c)
               (uintptr_t)c->arrays[i].buf % width == 0;
     }
     if (!fit)
-        return bad("the arrays of a step do not agree");
+        return refuse_value("the arrays of a step do not agree");
     out->length = n / out->n_sequences;
     out->tokens = c->arrays[0].buf;
     out->labels = c->arrays[1].buf;
@@ -217,7 +211,7 @@ static int take_pieces(struct call *c)
 {
     if ((size_t)c->pieces.len % sizeof(struct compose_piece) != 0 ||
         (uintptr_t)c->pieces.buf % sizeof(int64_t) != 0)
-        return bad("a piece has other entries");
+        return refuse_value("a piece has other entries");
     c->job.pieces = c->pieces.buf;
     c->job.n_pieces = (size_t)c->pieces.len / sizeof(struct compose_piece);
     return take_arrays(c) < 0 ? -1 : check_pieces(&c->job);

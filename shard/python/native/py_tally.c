@@ -3,9 +3,6 @@
  * from the index alone. */
 #include "shard/python/native/module.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "shard/draw.h"
 #include "shard/file/file_map.h"
 #include "shard/index/outline.h"
@@ -38,12 +35,6 @@ struct tally_call {
     struct shard_buffer drawn;
 };
 
-static int bad(const char *what)
-{
-    PyErr_SetString(PyExc_ValueError, what);
-    return -1;
-}
-
 /* The number of ids of text t that is drawn of a record, which is not its first. 0, or -1
  * with an exception set. */
 static int draw_other(const struct tally_call *c, const struct tally_piece *p, size_t t,
@@ -51,22 +42,20 @@ static int draw_other(const struct tally_call *c, const struct tally_piece *p, s
 {
     const struct tally_texts *texts = &c->texts;
     const int64_t text = texts->first[p->position] + (int64_t)t;
-    char purpose[SHARD_MAX_PURPOSE], copied[2 * SHARD_MAX_PURPOSE];
+    char purpose[SHARD_MAX_PURPOSE];
     const char *name, *key;
 
     if (text < 0 || (size_t)text >= texts->n_texts)
-        return bad("a record has other texts");
+        return refuse_value("a record has other texts");
     const int64_t start = texts->start[text], n = texts->start[text + 1] - start;
     if (start < 0 || n < 1 || (size_t)(start + n) > texts->n_alternatives)
-        return bad("a text has other alternatives");
+        return refuse_value("a text has other alternatives");
     if (shard_object_identity(c->shard, (uint64_t)p->position, &name, &key) < 0)
         return -1;
     shard_draw_caption_purpose(t, purpose);
-    snprintf(copied, sizeof(copied), p->copy > 0 && !c->stored ? "%s+%" PRId64 : "%s",
-             purpose, p->copy);
-    const uint64_t u = c->stored
-                           ? shard_draw(purpose, name, key, 0, c->view.header->seed)
-                           : shard_draw(copied, name, key, (uint64_t)p->pass, c->seed);
+    const uint64_t u = c->stored ? shard_draw(purpose, name, key, 0, c->view.header->seed)
+                                 : shard_draw_copy(purpose, p->copy, name, key,
+                                                   (uint64_t)p->pass, c->seed);
     *n_ids = texts->n_ids[start + shard_draw_pick(u, (uint32_t)n)];
     return 0;
 }
@@ -111,7 +100,7 @@ static int tally_one(struct tally_call *c, const struct shard_outline *o,
 
     if (p->position < 0 || (size_t)p->position >= o->n_records ||
         (size_t)p->position >= c->texts.n_records || p->start < 0 || p->length < 0)
-        return bad("a piece is of no record");
+        return refuse_value("a piece is of no record");
     if (shard_outline_record(o, (size_t)p->position, &c->room, &rec) < 0) {
         PyErr_NoMemory();
         return -1;
@@ -119,7 +108,7 @@ static int tally_one(struct tally_call *c, const struct shard_outline *o,
     if (use_texts(c, p, &rec, &draws) < 0)
         return -1;
     if (shard_sequence_tally(&c->view, &rec, &draws, &t) < 0)
-        return bad("a record has no sequence");
+        return refuse_value("a record has no sequence");
     out[0] = (int64_t)t.losses;
     out[1] = (int64_t)t.latents;
     out[2] = (int64_t)t.patches;
@@ -139,7 +128,7 @@ static int tally_all(struct tally_call *c, const Py_buffer *pieces, const Py_buf
     if ((size_t)pieces->len != n * sizeof(*p) ||
         (size_t)out->len != 3 * n * sizeof(*to) || (uintptr_t)p % sizeof(int64_t) != 0 ||
         (uintptr_t)to % sizeof(int64_t) != 0)
-        return bad("pieces are 7, out 3 aligned int64 each");
+        return refuse_value("pieces are 7, out 3 aligned int64 each");
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = tally_one(c, o, &p[i], to + 3 * i);
     return rc;
@@ -158,7 +147,7 @@ static int take_texts(struct tally_texts *t, const Py_buffer texts[3])
         (uintptr_t)t->first % sizeof(int64_t) != 0 ||
         (uintptr_t)t->start % sizeof(int64_t) != 0 ||
         (uintptr_t)t->n_ids % sizeof(uint32_t) != 0)
-        return bad("texts are aligned arrays");
+        return refuse_value("texts are aligned arrays");
     t->n_records--;
     t->n_texts--;
     return 0;
