@@ -111,8 +111,8 @@ scale_halves(const char *from, size_t n, float scale, float shift, float *out)
     return x;
 }
 
-/* Every processor with AVX2 has F16C, by which name clang 14 does not know it. (Asking the
- * processor itself each time takes microseconds in a virtual machine.) */
+/* Every processor with AVX2 has F16C, by which name clang 14 does not know it. (Asking
+ * the processor itself each time takes microseconds in a virtual machine.) */
 static bool has_f16c(void)
 {
     return __builtin_cpu_supports("avx2");
