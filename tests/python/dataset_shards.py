@@ -40,6 +40,14 @@ def make_texts(out, n=60, shards=3, words=(1, 400), seed=0):
     return prepare(out / "shards", *inputs)
 
 
+def make_numbered(out, name, numbers, key="key-{}"):
+    """A short document for each number, in one shard called `name`."""
+    out.mkdir()
+    file = out / f"{name}.jsonl"
+    file.write_text("".join(json.dumps({"id": key.format(i), "text": f"the red tree {i}"}) + "\n" for i in numbers))
+    return prepare(out / "shards", file)
+
+
 def index(folder):
     """Makes index.lmi, also where shards were replaced or are gone."""
     subprocess.run([BUILD / "latentmill", "index", "--incomplete", folder], check=True,

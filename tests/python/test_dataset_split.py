@@ -15,13 +15,6 @@ from latentmill.sources.draws import held_out
 SMALL = {"last": "pad", "batch_size": 2, "pack": None}
 
 
-def texts(out, numbers, name):
-    out.mkdir()
-    file = out / f"{name}.jsonl"
-    file.write_text("".join(json.dumps({"id": f"key-{i}", "text": f"the red tree {i}"}) + "\n" for i in numbers))
-    return dataset_shards.prepare(out / "shards", file)
-
-
 def keys(dataset):
     return [key for batch in dataset for sequence in batch["keys"] for _, key in sequence]
 
@@ -77,7 +70,7 @@ def of_views(one, folder):
 
 
 def wrong(one, folder):
-    few = texts(folder / "few", range(3), "few")
+    few = dataset_shards.make_numbered(folder / "few", "few", range(3))
     refused(ValueError, "has no record in split=('val', 1e-06): all of its 3 records",
             lambda: Dataset(few, split=("val", 1e-6), **SMALL))
     for split, what in ((0.1, "split is (\"train\", SHARE)"), (("test", 0.1), "'train', 'val'"),
@@ -101,8 +94,8 @@ def is_fast(one):
 
 with tempfile.TemporaryDirectory() as temporary:
     where = pathlib.Path(temporary)
-    first = texts(where / "one", range(2000), "one")
-    second = texts(where / "other", range(0, 2000, 3), "other")
+    first = dataset_shards.make_numbered(where / "one", "one", range(2000))
+    second = dataset_shards.make_numbered(where / "other", "other", range(0, 2000, 3))
     two_sides(first, second)
     in_the_state(first)
     of_views(first, where)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Several sources of a Dataset: records of one NAME and key in two folders are told of, and one view
 may be of all of them. A view with the tokenizer of a data set."""
-import json
 import pathlib
 import shutil
 import tempfile
@@ -12,13 +11,7 @@ import dataset_shards
 from latentmill import Dataset, Source, Tokenizer, View, build_view
 
 OPTIONS = {"batch_size": 2, "pack": None}
-
-
-def texts(out, name, numbers):
-    out.mkdir()
-    file = out / f"{name}.jsonl"
-    file.write_text("".join(json.dumps({"id": f"key-{i:03}", "text": f"the red tree {i}"}) + "\n" for i in numbers))
-    return dataset_shards.prepare(out / "shards", file)
+KEY = "key-{:03}"
 
 
 def keys(dataset):
@@ -67,7 +60,7 @@ def one_view(where, one, other):
             except ValueError as error:
                 assert what in str(error), error
     (one / "index.lmi").unlink()
-    third = texts(where / "third", "third", range(3))
+    third = dataset_shards.make_numbered(where / "third", "third", range(3), KEY)
     view = build_view([one, other, third], where / "three.lmv")
     try:
         Dataset({"a": Source(one, view=view), "b": Source(other, view=view)}, **OPTIONS)
@@ -89,9 +82,9 @@ def own_tokenizer(where, one):
 
 with tempfile.TemporaryDirectory() as temporary:
     here = pathlib.Path(temporary)
-    first = texts(here / "one", "one", range(10))
-    second = texts(here / "other", "one", range(100, 110))
-    third = texts(here / "same", "one", range(5, 15))
+    first = dataset_shards.make_numbered(here / "one", "one", range(10), KEY)
+    second = dataset_shards.make_numbered(here / "other", "one", range(100, 110), KEY)
+    third = dataset_shards.make_numbered(here / "same", "one", range(5, 15), KEY)
     twins(here, first, second, third)
     one_view(here, first, second)
     own_tokenizer(here, first)
