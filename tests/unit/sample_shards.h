@@ -57,6 +57,18 @@ static inline struct shard_writer *sample_write(char *prefix, uint64_t n,
     return w;
 }
 
+/* Writes records 0..n-1 in small blocks into one shard, whose path it gives. */
+static inline void sample_write_one(uint64_t n, char *path, size_t cap)
+{
+    char prefix[300];
+    size_t n_files;
+
+    snprintf(prefix, sizeof(prefix), "%s/s", sample_folder());
+    struct shard_writer *w = sample_write(prefix, n, 1 << 30, 8 << 10);
+    snprintf(path, cap, "%s", shard_writer_files(w, &n_files)[0].path);
+    shard_writer_close(w);
+}
+
 static inline void sample_unlink(const struct shard_writer *w)
 {
     size_t n;

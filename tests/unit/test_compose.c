@@ -117,14 +117,10 @@ static size_t settle(void)
 static int setup(void **state)
 {
     struct block_loader l = {0};
-    char prefix[300];
-    size_t n, n_values = 0;
+    size_t n_values = 0;
 
     (void)state;
-    snprintf(prefix, sizeof(prefix), "%s/s", sample_folder());
-    struct shard_writer *w = sample_write(prefix, N, 1 << 30, 8 << 10);
-    snprintf(path, sizeof(path), "%s", shard_writer_files(w, &n)[0].path);
-    shard_writer_close(w);
+    sample_write_one(N, path, sizeof(path));
     assert_int_equal(shard_positioned_file_open(&file, NULL, path), SHARD_OK);
     assert_int_equal(shard_file_map_open(&map, &file), SHARD_OK);
     loaded = calloc(map.index.n_blocks, sizeof(*loaded));
