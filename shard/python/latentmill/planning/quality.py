@@ -117,7 +117,7 @@ class _Groups:
     def _add_pass(self, planner: Planner, documents: Documents, which: I64) -> None:
         source = int(documents.source[which[0]])
         pass_number = int(documents.pass_number[which[0]])
-        shuffled = planner.shuffled(source, pass_number)
+        shuffled = planner.shuffled(source)
         group = shuffled.group_of(pass_number)[documents.shard[which]]
         for number in np.unique(group).tolist():
             mine = which[group == number]

@@ -27,10 +27,14 @@ def group_ends(n_shards: int, group: int) -> I64:
     return np.arange(1, n_groups + 1) * n_shards // n_groups
 
 
+def largest_group(n_shards: int, group: int) -> int:
+    """Shards of a pass's largest group."""
+    return int(np.diff(group_ends(n_shards, group), prepend=0).max())
+
+
 def most_records(counts: I64, group: int) -> int:
     """Of a group, whichever shards it has."""
-    largest = int(np.diff(group_ends(len(counts), group), prepend=0).max())
-    return int(np.sort(counts)[-largest:].sum())
+    return int(np.sort(counts)[-largest_group(len(counts), group):].sum())
 
 
 class Run(NamedTuple):

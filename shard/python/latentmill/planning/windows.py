@@ -19,7 +19,7 @@ from ..sources.source import OpenSource
 from .hashing import key_of, permutation
 from .mixture import UNIT, Mixture
 from .packing import Packing, pack
-from .shuffle import Run, ShuffledSource
+from .shuffle import Run, ShuffledSource, largest_group
 from .state import Position
 
 if TYPE_CHECKING:
@@ -52,10 +52,13 @@ class Planner:
         self.options = options
         self._shuffled = [ShuffledSource(source.counts, source.block_starts, options.seed,
                                          options.group) for source in sources]
+        # Shards of each source: what two groups need, and a little more.
+        self._most_open = [2 * largest_group(len(source.counts), options.group) + 2
+                           for source in sources]
         self.set_older({})
 
-    def shuffled(self, source: int, pass_number: int) -> ShuffledSource:
-        """The order of a source's records in a pass."""
+    def shuffled(self, source: int) -> ShuffledSource:
+        """The order of a source's records."""
         return self._shuffled[source]
 
     def set_older(self, older: Mapping[int, Older]) -> None:
@@ -99,7 +102,7 @@ class Planner:
         parts: list[Documents] = []
         words: list[int | str] = [self.options.seed, _DOCUMENTS]  # of the order's key
         for number, source in enumerate(self.sources):
-            source.begin_window()
+            source.begin_window(self._most_open[number])
             cursor, take = cursors[source.name], takes[source.name]
             first, end = cursor // UNIT, (cursor + take) // UNIT
             if end > first:

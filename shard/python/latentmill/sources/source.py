@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -332,12 +331,10 @@ class OpenSource:
         digest.update((self.view.fingerprint if self.view else "").encode())
         return digest.hexdigest()[:32]
 
-    def begin_window(self) -> None:
-        """Closes shards that neither the window before this one nor two groups need."""
+    def begin_window(self, most_open: int) -> None:
+        """Closes shards beyond most_open that the window before this one did not need."""
         self._window += 1
-        n_groups = max(1, len(self._catalogue) // self._options.group)
-        in_group = math.ceil(len(self._catalogue) / n_groups)
-        while len(self._open) > 2 * in_group + 2 and \
+        while len(self._open) > most_open and \
                 next(iter(self._open.values())).window < self._window - 1:
             self._open.popitem(last=False)
 
